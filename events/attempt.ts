@@ -1,0 +1,147 @@
+import { z } from 'zod';
+import { Configuration } from './configuration.ts';
+import { CallError, Domain } from './inputs.ts';
+import { Host, MigrationId, Milliseconds, Power, Volume } from './vocabulary.ts';
+import { Verdict } from './verdict.ts';
+
+/**
+ * The state of one migration attempt, as every ledger entry that touches it records it. It is the context of the XState
+ * machine plus its state value: plain JSON, complete, so that a rebuild assigns it and steps nothing.
+ */
+
+/** An answer as it is kept: what the host said, and where it stands in the attempt's own order of asking and hearing. */
+export const Answer = z.strictObject({
+  /** Sequence of the question it answers. */
+  asked: z.number().int(),
+  /** Sequence at which it arrived. */
+  arrived: z.number().int(),
+  ok: z.boolean(),
+  error: z.string().optional(),
+  domain: Domain.nullable(),
+  strayProcess: z.boolean().optional(),
+  boot: z.string().optional(),
+  /** No answer came within the question's limit. */
+  timedOut: z.boolean().optional(),
+});
+export type Answer = z.infer<typeof Answer>;
+
+export const Asked = z.strictObject({
+  /** Sequence of the newest question put to this host; 0: never asked. */
+  asked: z.number().int(),
+  /** When the oldest unanswered question runs out; null: none is open. */
+  dueAt: Milliseconds.nullable(),
+  answer: Answer.nullable(),
+});
+export type Asked = z.infer<typeof Asked>;
+
+/** What was seen of the destination's shell in this attempt, from which `ran` follows. */
+export const Shell = z.strictObject({
+  /** The destination's event stream was connected since the attempt began. */
+  unbroken: z.boolean(),
+  boot: z.string().nullable(),
+  started: z.boolean(),
+  resumed: z.boolean(),
+  stopped: z.boolean(),
+  /** Its CPUs are known to have run. Once true, it stays so. */
+  ran: z.boolean(),
+});
+
+export const stepKinds = [
+  'post-migrate',
+  'after-migrate',
+  'failed-to-migrate',
+  'fail-call',
+  'ask-origin',
+  'destroy-leftover',
+  'release-lock',
+  'acquire-lock',
+  'resume-guest',
+] as const;
+export const StepKind = z.enum(stepKinds);
+export type StepKind = z.infer<typeof StepKind>;
+
+/** One thing that follows from a verdict, done once its `after` are done. */
+export const Step = z.strictObject({
+  /** Id of its command: attempt, verdict number, kind and volume; the same each time it is sent. */
+  command: z.string(),
+  kind: StepKind,
+  host: Host.nullable(),
+  volume: z.string().nullable(),
+  after: z.array(z.string()),
+  /** `waiting` for its predecessors, `sent` and unacknowledged, `refused` and to be sent again, `done`, or `observed`: not sent. */
+  status: z.enum(['waiting', 'sent', 'refused', 'done', 'observed', 'dropped']),
+  tries: z.number().int(),
+  error: z.string().nullable(),
+});
+export type Step = z.infer<typeof Step>;
+
+export const Alarm = z.strictObject({ code: z.string(), text: z.string(), at: Milliseconds });
+export type Alarm = z.infer<typeof Alarm>;
+
+export const Attempt = z.strictObject({
+  migration: MigrationId,
+  vm: z.string(),
+  clock: z.string(),
+  source: Host,
+  destination: Host,
+  flags: z.array(z.string()),
+  effects: z.enum(['drive', 'observe']),
+  origin: z.enum(['running', 'paused', 'stopped', 'unknown']),
+  leavePaused: z.boolean(),
+  storageCopied: z.boolean(),
+  volumes: z.array(Volume),
+  /** The boot of the source when the migration began; null: not known. */
+  sourceBoot: z.string().nullable(),
+  /** Known hosts of the VM's cluster besides source and destination, fixed when the call returned. */
+  knownHosts: z.array(Host),
+  startedAt: Milliseconds,
+  /** When the call returned, failed or not; null while it runs. */
+  returnedAt: Milliseconds.nullable(),
+  /** Null: the call succeeded, or still runs. */
+  callError: CallError.nullable(),
+  /** Fixed when the call returns. */
+  configuration: Configuration,
+  /** Counts questions asked and answers heard, in one sequence. */
+  sequence: z.number().int(),
+  /** `sequence` when the call returned: a question with a lower one was asked too early to count. */
+  returnedSequence: z.number().int().nullable(),
+  /** `sequence` when the newest verdict was made; later doubts need later answers. */
+  judgedSequence: z.number().int().nullable(),
+  /** Who was asked, by host. */
+  asked: z.record(z.string(), Asked),
+  outgoingSeen: z.boolean(),
+  handedOver: z.boolean(),
+  shell: Shell,
+  /** When a round first found the source quiet and the destination without the guest; null: not so. */
+  quietSince: Milliseconds.nullable(),
+  quietRounds: z.boolean(),
+  /** The last closed round was of the row `nowhere`: every known host is asked. */
+  searching: z.boolean(),
+  /** Rounds closed since the call returned. */
+  rounds: z.number().int(),
+  pollAt: Milliseconds.nullable(),
+  deadlineAt: Milliseconds.nullable(),
+  retryAt: Milliseconds.nullable(),
+  verdicts: z.array(Verdict),
+  steps: z.array(Step),
+  /** What the origin said when it was asked once more after a configured error code. */
+  originPower: Power.nullable(),
+  alarms: z.array(Alarm),
+  fenced: z.boolean(),
+  expiredLeases: z.array(z.string()),
+  supersededBy: MigrationId.nullable(),
+  settledAt: Milliseconds.nullable(),
+});
+export type Attempt = z.infer<typeof Attempt>;
+
+/** The machine's state value: a top-level state, or one of its substates. */
+export const StateValue = z.union([z.string(), z.record(z.string(), z.string())]);
+export type StateValue = z.infer<typeof StateValue>;
+
+export const AttemptState = z.strictObject({
+  value: StateValue,
+  attempt: Attempt,
+  /** Counts the timers that were ever set, so that a late one is recognised. */
+  generation: z.number().int().nonnegative(),
+});
+export type AttemptState = z.infer<typeof AttemptState>;

@@ -1,0 +1,52 @@
+import { z } from 'zod';
+
+/**
+ * The settings that take part in decisions. They are changed by an input, kept in the ledger, and fixed for an attempt when
+ * its call returns. Times are in seconds, as an operator types them.
+ */
+const seconds = z.number().positive().max(7 * 86_400);
+
+const shape = {
+  /** How often both hosts are asked again while nothing decides. */
+  recheckIntervalSeconds: seconds,
+  /** How long after the call returned the last round is asked. */
+  recheckTimeoutSeconds: seconds,
+  /** After this long without an answer a question's answer is `unknown`. */
+  questionLimitSeconds: seconds,
+  /** First wait before an unacknowledged or refused command is sent again; it doubles with each try, up to 64 times. */
+  commandRetrySeconds: seconds,
+  /** Error codes of the call after which a rollback asks the origin for the VM's state once more. */
+  askOriginErrorCodes: z.array(z.string().min(1).max(255)).max(1000),
+  /** How long the identity of a consumed input is remembered. */
+  dedupHorizonSeconds: z.number().positive().max(366 * 86_400),
+  /** How many identities are remembered at most; the horizon ends at whichever limit comes first. */
+  dedupHorizonCount: z.number().int().min(1000).max(100_000_000),
+};
+
+export const ConfigurationFields = z.strictObject(shape);
+
+/** The whole configuration: every field present, and consistent with the others. */
+export const Configuration = ConfigurationFields.superRefine((value, context) => {
+  if (value.recheckIntervalSeconds > value.recheckTimeoutSeconds) {
+    context.addIssue({
+      code: 'custom',
+      path: ['recheckIntervalSeconds'],
+      message: `recheck interval (${value.recheckIntervalSeconds} s) must not exceed the timeout (${value.recheckTimeoutSeconds} s)`,
+    });
+  }
+});
+export type Configuration = z.infer<typeof Configuration>;
+
+/** A change of some fields. Whether the whole stays consistent is checked against the configuration it is merged into. */
+export const ConfigurationChange = ConfigurationFields.partial();
+export type ConfigurationChange = z.infer<typeof ConfigurationChange>;
+
+export const defaultConfiguration: Configuration = Object.freeze({
+  recheckIntervalSeconds: 10,
+  recheckTimeoutSeconds: 300,
+  questionLimitSeconds: 5,
+  commandRetrySeconds: 5,
+  askOriginErrorCodes: [],
+  dedupHorizonSeconds: 7 * 86_400,
+  dedupHorizonCount: 1_000_000,
+});

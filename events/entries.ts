@@ -1,0 +1,66 @@
+import { z } from 'zod';
+import { AttemptState } from './attempt.ts';
+import { Command, Question } from './commands.ts';
+import { Configuration } from './configuration.ts';
+import { HostRecord, VmRecord } from './records.ts';
+import { MigrationId, Milliseconds } from './vocabulary.ts';
+
+/** The version of an entry's own shape. Older ones are lifted by `entryUpcasters` when they are read. */
+export const ENTRY_VERSION = 1;
+
+/** Why an entry was written: an input, or a timer of an attempt that fell due. */
+export const Cause = z.discriminatedUnion('kind', [
+  z.strictObject({
+    kind: z.literal('input'),
+    type: z.string(),
+    source: z.string(),
+    id: z.string(),
+    digest: z.string(),
+    /** When the producer says it happened. Testimony, never compared. */
+    time: z.string().optional(),
+    trace: z.string().optional(),
+    /** Where the input stood in its stream. */
+    stream: z.string().optional(),
+    offset: z.number().int().optional(),
+    data: z.unknown(),
+  }),
+  z.strictObject({
+    kind: z.literal('timer'),
+    migration: MigrationId,
+    timer: z.string(),
+    generation: z.number().int(),
+    dueAt: Milliseconds,
+  }),
+]);
+export type Cause = z.infer<typeof Cause>;
+
+/** A timer of an attempt, as the machine's `after` set it. A stale generation is not fired. */
+export const Timer = z.strictObject({ dueAt: Milliseconds, generation: z.number().int() });
+export type Timer = z.infer<typeof Timer>;
+export const Timers = z.record(z.string(), Timer);
+export type Timers = z.infer<typeof Timers>;
+
+/**
+ * One entry of the ledger: what came in, and what came of it. Rebuilding assigns `attempt`, `record`, `host` and
+ * `configuration` as they stand here.
+ */
+export const Entry = z.strictObject({
+  v: z.literal(ENTRY_VERSION),
+  time: Milliseconds,
+  clock: z.string(),
+  vm: z.string().nullable(),
+  cause: Cause,
+  /** The attempt after this entry, with its timers; null where none was touched. */
+  attempt: AttemptState.nullable(),
+  timers: Timers,
+  /** The number of the verdict this entry made, in `attempt.verdicts`. */
+  verdict: z.number().int().positive().nullable(),
+  record: VmRecord.nullable(),
+  host: HostRecord.nullable(),
+  configuration: Configuration.nullable(),
+  questions: z.array(Question),
+  commands: z.array(Command),
+  /** Why the input was not followed: a refusal with its stable code. */
+  refusal: z.strictObject({ code: z.string(), message: z.string(), remedy: z.string() }).nullable(),
+});
+export type Entry = z.infer<typeof Entry>;

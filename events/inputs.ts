@@ -1,0 +1,173 @@
+import { z } from 'zod';
+import { ConfigurationChange } from './configuration.ts';
+import { Holder, Host, MigrationId, Power, VmId, Volume } from './vocabulary.ts';
+
+/**
+ * All that may enter: one schema for the data of each type of input. An input is a CloudEvent (cloud-event.ts) whose `type`
+ * is a key of `vmInputs` (its `subject` is then the VM's UUID) or of `siteInputs` (no subject: it concerns the whole site).
+ */
+
+/** What a host knows of one domain: libvirt's own words, or the whole in `unknown` where it could not say. */
+export const Domain = z.strictObject({
+  name: z.string().max(255),
+  /** As `virsh domstate` prints it: running, paused, shut off… */
+  state: z.string().max(64),
+  /** As `virsh domstate --reason` prints it, without the brackets. */
+  reason: z.string().max(255),
+  /** `none`, libvirt's number of the running operation (5 = outgoing migration), or libvirt's words when it refused. */
+  job: z.string().max(4096),
+});
+export type Domain = z.infer<typeof Domain>;
+
+/** One host's answer to one question about one VM. `ok: false` is unknown; `domain: null` is a complete listing that lacks it. */
+const Answered = z.strictObject({
+  question: z.string().min(1).max(512),
+  host: Host,
+  ok: z.boolean(),
+  error: z.string().max(65_536).optional(),
+  domain: Domain.nullable(),
+  /** A QEMU process there carries the UUID although the listing lacks it or says it is off. Absent: processes cannot be seen. */
+  strayProcess: z.boolean().optional(),
+  /** The host's boot id. Absent: not known. */
+  boot: z.string().max(255).optional(),
+  /** When the host was sampled, on its own clock: for people only, never compared. */
+  sampledAt: z.iso.datetime({ offset: true }).optional(),
+});
+export type Answered = z.infer<typeof Answered>;
+
+const Declared = z.strictObject({
+  name: z.string().max(255),
+  host: Host.nullable(),
+  power: Power.default('unknown'),
+  volumes: z.array(Volume).max(256).default([]),
+});
+
+const Started = z.strictObject({
+  migration: MigrationId,
+  source: Host,
+  destination: Host,
+  flags: z.array(z.string().max(4096)).max(256).default([]),
+  /** The guest's state on the source before the call. Absent: as last recorded. */
+  origin: z.enum(['running', 'paused', 'stopped']).optional(),
+  /** The migration was asked to leave the guest paused on the destination. */
+  leavePaused: z.boolean().default(false),
+  /** The disks are copied, not shared: source and destination hold different volumes. */
+  storageCopied: z.boolean().default(false),
+  /** `observe`: record what would be done, send no effect and no lock command (a recorded world cannot be driven). */
+  effects: z.enum(['drive', 'observe']).default('drive'),
+});
+
+/**
+ * Why a call failed. `libvirt`: libvirt itself returned an error. `connection`: the connection between caller and libvirtd
+ * broke. `caller-timeout`: the caller was killed by its own limit. `caller-lost`: the caller died and reported nothing.
+ */
+export const CallError = z.strictObject({
+  kind: z.enum(['libvirt', 'connection', 'caller-timeout', 'caller-lost']),
+  code: z.string().max(255).optional(),
+  message: z.string().max(65_536),
+});
+export type CallError = z.infer<typeof CallError>;
+
+const Returned = z
+  .strictObject({ migration: MigrationId, ok: z.boolean(), error: CallError.optional() })
+  .refine((data) => data.ok === (data.error === undefined), {
+    path: ['error'],
+    message: 'a failed call names its error, a successful one has none',
+  });
+
+const Lifecycle = z.strictObject({
+  host: Host,
+  /** libvirt's lifecycle event: Defined, Started, Suspended, Resumed, Stopped, Shutdown, PMSuspended, Crashed… */
+  event: z.string().max(64),
+  /** Its detail: Booted, Migrated, Paused, Post-copy… */
+  detail: z.string().max(255),
+});
+export type Lifecycle = z.infer<typeof Lifecycle>;
+
+const Holders = z.strictObject({ volume: z.string().min(1).max(1024), holders: z.array(Holder).max(1024) });
+const LeaseExpired = z.strictObject({ volume: z.string().min(1).max(1024), host: Host });
+const Acknowledged = z.strictObject({
+  command: z.string().min(1).max(512),
+  ok: z.boolean(),
+  error: z.string().max(65_536).optional(),
+});
+const Requested = z.strictObject({
+  action: z.enum(['migrate', 'start', 'stop', 'ha-restart']),
+  host: Host.optional(),
+});
+const Resolution = z.strictObject({
+  migration: MigrationId,
+  /** The host the guest is on, as the operator says. */
+  host: Host,
+  reason: z.string().min(1).max(4096),
+  /** The operator attests that the other side was checked and does not run the guest. */
+  attest: z.boolean(),
+  operator: z.string().min(1).max(255),
+});
+const OperatorAction = z.strictObject({
+  action: z.string().min(1).max(255),
+  ok: z.boolean(),
+  error: z.string().max(65_536).optional(),
+});
+
+const HostFacts = z.strictObject({
+  host: Host,
+  zone: z.string().max(255).optional(),
+  cluster: z.string().max(255).optional(),
+  boot: z.string().max(255).optional(),
+  /** The lifecycle event stream of the host. `lost` makes `ran` no longer provable for the attempts it touches. */
+  stream: z.enum(['connected', 'lost']).optional(),
+  /** Whether the agent beside the host is heard. */
+  agent: z.enum(['speaking', 'silent']).optional(),
+});
+const HostFenced = z.strictObject({ host: Host, by: z.string().max(255) });
+const ConfigurationSet = z.strictObject({ change: ConfigurationChange, operator: z.string().min(1).max(255) });
+
+/** Inputs about one VM; `subject` is its UUID. */
+export const vmInputs = {
+  'landfall.vm.declared.v1': Declared,
+  'landfall.vm.requested.v1': Requested,
+  'landfall.migration.started.v1': Started,
+  'landfall.migration.returned.v1': Returned,
+  'landfall.migration.resolved.v1': Resolution,
+  'landfall.operator.acted.v1': OperatorAction,
+  'landfall.host.answered.v1': Answered,
+  'landfall.host.lifecycle.v1': Lifecycle,
+  'landfall.volume.holders.v1': Holders,
+  'landfall.volume.lease-expired.v1': LeaseExpired,
+  'landfall.command.acknowledged.v1': Acknowledged,
+} as const;
+
+/** Inputs about the site; they reach every partition. */
+export const siteInputs = {
+  'landfall.host.facts.v1': HostFacts,
+  'landfall.host.fenced.v1': HostFenced,
+  'landfall.configuration.set.v1': ConfigurationSet,
+} as const;
+
+export const inputSchemas = { ...vmInputs, ...siteInputs } as const;
+export type InputType = keyof typeof inputSchemas;
+export type VmInputType = keyof typeof vmInputs;
+export type SiteInputType = keyof typeof siteInputs;
+export type InputData<T extends InputType> = z.infer<(typeof inputSchemas)[T]>;
+
+/** Type and data together, so that a switch over `type` narrows `data`. */
+export type VmMatter = { [T in VmInputType]: { type: T; data: InputData<T> } }[VmInputType];
+export type SiteMatter = { [T in SiteInputType]: { type: T; data: InputData<T> } }[SiteInputType];
+export type Matter = VmMatter | SiteMatter;
+
+/** Identity of an input and where it came from. `source` + `id` is the idempotency key. */
+export type Origin = { source: string; id: string; time?: string | undefined; trace?: string | undefined };
+
+/** A validated input. `digest` is the SHA-256 (hex) of its content, by which a reused identity with other content is told. */
+export type VmInput = Origin & VmMatter & { vm: string; digest: string };
+export type SiteInput = Origin & SiteMatter & { vm: null; digest: string };
+export type Input = VmInput | SiteInput;
+
+export function isVmInputType(type: string): type is VmInputType {
+  return Object.hasOwn(vmInputs, type);
+}
+export function isInputType(type: string): type is InputType {
+  return Object.hasOwn(inputSchemas, type);
+}
+export { VmId };

@@ -1,0 +1,23 @@
+/**
+ * Older versions of an input's type are lifted to the newest one step at a time, before validation, so that everything
+ * behind the door knows one version only. A step is keyed by the type it accepts.
+ */
+export type Upcaster = { readonly type: string; readonly lift: (data: unknown) => unknown };
+export type Upcasters = Readonly<Record<string, Upcaster>>;
+
+/** None yet: every type is in its first version. */
+export const inputUpcasters: Upcasters = {};
+
+/** Follows the steps from `type` to its newest version. A cycle is impossible: each step must raise the version. */
+export function upcast(type: string, data: unknown, steps: Upcasters = inputUpcasters): { type: string; data: unknown } {
+  let current = { type, data };
+  for (let step = steps[current.type]; step !== undefined; step = steps[current.type]) {
+    if (versionOf(step.type) <= versionOf(current.type)) throw new RangeError(`upcaster of ${current.type} does not raise its version`);
+    current = { type: step.type, data: step.lift(current.data) };
+  }
+  return current;
+}
+
+function versionOf(type: string): number {
+  return Number(/\.v(\d+)$/.exec(type)?.[1] ?? 0);
+}

@@ -1,0 +1,108 @@
+import type { Certainty } from '../events/vocabulary.ts';
+import type { Evidence } from '../events/verdict.ts';
+import { type Column, type ConditionName, LANDED, type Row, table } from './table.ts';
+
+/**
+ * The only place where evidence becomes a decision. Pure: the same evidence and phase give the same decision, in the live
+ * machine, in an audit and in a backtest.
+ */
+
+/** `now`: a round closed. `deadline`: the last round closed, or the attempt can wait no longer: the right column decides. */
+export type Phase = 'now' | 'deadline';
+
+export type Decision = {
+  readonly row: Row;
+  readonly outcome: 'wait' | 'completed' | 'rolled-back' | 'contested';
+  readonly certainty: Certainty;
+  /** The host the record names if this stands. */
+  readonly host: string;
+  /** The row would settle on the destination being gone, but it was asked too early: ask it again. */
+  readonly askDestinationAgain: boolean;
+};
+
+const isLanded = (presence: string) => (LANDED as readonly string[]).includes(presence);
+
+const conditions: Readonly<Record<ConditionName, (evidence: Evidence) => boolean>> = {
+  'same-host': (e) => e.sameHost,
+  'either-postcopy': (e) => e.source.presence === 'postcopy' || e.destination.presence === 'postcopy',
+  'either-postcopy-failed': (e) => e.source.presence === 'postcopy-failed' || e.destination.presence === 'postcopy-failed',
+  'landed-on-thirds': (e) => thirdHosts(e).length > (e.othersAnswered ? 0 : 1),
+  'one-third-landed': (e) => thirdHosts(e).length === 1,
+  'handed-over-or-ran': (e) => e.source.presence === 'handed-over' || e.ran === 'yes',
+  'proven-over': (e) => e.libvirtError || e.outgoingSeen || e.quietRounds,
+  'no-copy-can-differ': (e) => e.othersAnswered && (e.ran === 'no' || !e.storageCopied),
+  'jobs-over': (e) => e.source.job === 'none' && e.destination.job !== 'incoming',
+  'split-brain': (e) => e.source.job === 'none' && e.destination.job === 'none' && e.sourceAskedLast,
+  'runs-as-before': (e) =>
+    e.destination.presence === 'executing' || (e.destination.presence === 'suspended' && (e.origin === 'paused' || e.leavePaused)),
+};
+
+export function holds(condition: ConditionName, evidence: Evidence): boolean {
+  return conditions[condition](evidence);
+}
+
+/** The third hosts that have the guest landed. */
+export function thirdHosts(evidence: Evidence): string[] {
+  return evidence.others.filter((other) => isLanded(other.presence)).map((other) => other.host);
+}
+
+export function matches(row: Row, evidence: Evidence): boolean {
+  return (
+    (row.source === undefined || row.source.includes(evidence.source.presence)) &&
+    (row.destination === undefined || row.destination.includes(evidence.destination.presence)) &&
+    (row.sourceJob === undefined || row.sourceJob === evidence.source.job) &&
+    (row.ran === undefined || row.ran === evidence.ran) &&
+    (row.when ?? []).every((condition) => holds(condition, evidence))
+  );
+}
+
+export function decide(evidence: Evidence, phase: Phase): Decision {
+  const askedTooEarly = !evidence.destinationAskedLast;
+  let askDestinationAgain = false;
+  for (const row of table) {
+    if (!matches(row, evidence)) continue;
+    const counts = row.settlesOnGone !== true || !askedTooEarly;
+    if (counts) return conclude(row, evidence, phase, askDestinationAgain);
+    askDestinationAgain = true;
+  }
+  throw new RangeError('the last row of the verdict table must match everything');
+}
+
+function conclude(row: Row, evidence: Evidence, phase: Phase, askDestinationAgain: boolean): Decision {
+  const column = effective(phase === 'now' ? row.now : row.deadline, phase, evidence);
+  // While a row that asks for a later answer of the destination is only waiting for it, nothing below that row may settle.
+  const outcome = askDestinationAgain && phase === 'now' ? 'wait' : outcomeOf(column);
+  return { row, outcome, certainty: certaintyOf(column, evidence), host: hostOf(column, evidence), askDestinationAgain };
+}
+
+/** A column whose condition fails does its `otherwise`. */
+function effective(column: Column, phase: Phase, evidence: Evidence): Column {
+  if (column.do === 'wait' || column.do === 'contested') return column;
+  if (column.if === undefined || holds(column.if, evidence)) return column;
+  const otherwise = column.do === 'complete' ? column.otherwise : undefined;
+  return { do: otherwise ?? (phase === 'now' ? 'wait' : 'contested') };
+}
+
+function outcomeOf(column: Column): Decision['outcome'] {
+  switch (column.do) {
+    case 'complete':
+      return 'completed';
+    case 'rollback':
+      return 'rolled-back';
+    case 'wait':
+    case 'contested':
+      return column.do;
+  }
+}
+
+function certaintyOf(column: Column, evidence: Evidence): Certainty {
+  if (column.do === 'complete') return evidence.sourceExcluded ? 'proven' : (column.certainty ?? 'proven');
+  if (column.do === 'rollback') return 'proven';
+  return isLanded(evidence.source.presence) ? 'provisional' : 'unknown';
+}
+
+/** A contested attempt leaves the record on the source; its certainty says what that is worth. */
+function hostOf(column: Column, evidence: Evidence): string {
+  if (column.do !== 'complete') return evidence.source.host;
+  return (column.on === 'third-host' ? thirdHosts(evidence)[0] : undefined) ?? evidence.destination.host;
+}

@@ -1,0 +1,165 @@
+import type { Attempt, Step, StepKind } from '../events/attempt.ts';
+import type { Command } from '../events/commands.ts';
+import type { Verdict } from '../events/verdict.ts';
+import { GONE, table } from './table.ts';
+
+/**
+ * What follows from a verdict: a small plan of steps, each sent once its predecessors are acknowledged, and sent again until
+ * it is acknowledged itself. Invariant 6: a release is acknowledged before its acquire is sent, and every lock command carries
+ * the verdict's fencing token.
+ */
+
+const RETRY_DOUBLINGS_MAX = 6;
+
+/** The steps that follow from the attempt's newest verdict. */
+export function plan(attempt: Attempt, verdict: Verdict): Step[] {
+  const steps = verdict.outcome === 'completed' ? planCompletion(attempt, verdict) : planRollback(attempt, verdict);
+  return attempt.effects === 'observe' ? steps.map((step) => ({ ...step, status: 'observed' as const })) : steps;
+}
+
+function planCompletion(attempt: Attempt, verdict: Verdict): Step[] {
+  const make = maker(attempt, verdict);
+  const post = make('post-migrate', null);
+  const after = make('after-migrate', null, { after: [post] });
+  const leftover = verdict.evidence.source.presence === 'switching' ? [make('destroy-leftover', attempt.source)] : [];
+  return [post, after, ...leftover, ...lockSteps(attempt, make, attempt.source, verdict.host, leftover)];
+}
+
+function planRollback(attempt: Attempt, verdict: Verdict): Step[] {
+  const make = maker(attempt, verdict);
+  const row = table.find((candidate) => candidate.id === verdict.row);
+  const failed = verdict.contested && row?.noEffects === true ? [] : [make('failed-to-migrate', null)];
+  const fail = make('fail-call', null, { after: failed });
+  if (verdict.contested) return [...failed, fail];
+  const code = attempt.callError?.code;
+  const asksOrigin = code !== undefined && attempt.configuration.askOriginErrorCodes.includes(code);
+  const origin = asksOrigin ? [make('ask-origin', attempt.source, { after: failed })] : [];
+  const untouched = row?.noLocks === true || wasRefusedBeforeStart(attempt, verdict);
+  const locks = untouched ? [] : lockSteps(attempt, make, attempt.destination, attempt.source, failed);
+  const mustResume = verdict.row === 'stalled' && verdict.evidence.origin === 'running';
+  const resume = mustResume ? [make('resume-guest', attempt.source, { after: locks.length > 0 ? locks : failed })] : [];
+  return [...failed, ...origin, ...locks, ...resume, fail];
+}
+
+/** libvirt refused before anything began: no job, no shell. The destination's lock was never touched. */
+function wasRefusedBeforeStart(attempt: Attempt, verdict: Verdict): boolean {
+  const { shell } = attempt;
+  const touched = attempt.outgoingSeen || shell.started || shell.resumed || shell.stopped || shell.ran;
+  return verdict.evidence.libvirtError && !touched;
+}
+
+/** Each exclusive volume on its own: released at one end, then acquired at the other. */
+function lockSteps(attempt: Attempt, make: Make, from: string, to: string, after: Step[]): Step[] {
+  return attempt.volumes
+    .filter((volume) => !volume.shareable && volume.lockedBy === 'landfall')
+    .flatMap(({ volume }) => {
+      const release = make('release-lock', from, { volume, after });
+      return [release, make('acquire-lock', to, { volume, after: [release] })];
+    });
+}
+
+type Make = (kind: StepKind, host: string | null, more?: { volume?: string; after?: Step[] }) => Step;
+
+function maker(attempt: Attempt, verdict: Verdict): Make {
+  return (kind, host, more = {}) => ({
+    command: [attempt.migration, `v${verdict.number}`, kind, ...(more.volume === undefined ? [] : [more.volume])].join('/'),
+    kind,
+    host,
+    volume: more.volume ?? null,
+    after: (more.after ?? []).map((step) => step.command),
+    status: 'waiting',
+    tries: 0,
+    error: null,
+  });
+}
+
+const isOver = (step: Step) => step.status === 'done' || step.status === 'observed' || step.status === 'dropped';
+
+export function isSettled(attempt: Attempt): boolean {
+  return attempt.steps.every(isOver);
+}
+
+/** Sends every step whose predecessors are done. A predecessor that was dropped (its lock moved on) holds its successors back. */
+export function advance(attempt: Attempt, now: number): Attempt {
+  const done = new Set(attempt.steps.filter((step) => step.status === 'done').map((step) => step.command));
+  let sentAny = false;
+  const steps = attempt.steps.map((step): Step => {
+    if (step.status !== 'waiting' || !step.after.every((command) => done.has(command))) return step;
+    sentAny = true;
+    return { ...step, status: 'sent', tries: 1 };
+  });
+  return sentAny ? withRetry({ ...attempt, steps }, now) : attempt;
+}
+
+/** Takes an acknowledgement in; one for a step that is not under way changes nothing. */
+export function acknowledge(attempt: Attempt, command: string, ok: boolean, error: string | undefined): Attempt {
+  const steps = attempt.steps.map((step): Step => {
+    const underWay = step.status === 'sent' || step.status === 'refused';
+    if (step.command !== command || !underWay) return step;
+    return { ...step, status: ok ? 'done' : 'refused', error: ok ? null : (error ?? 'refused') };
+  });
+  return { ...attempt, steps };
+}
+
+/** Sends again what is unacknowledged or was refused. */
+export function resend(attempt: Attempt, now: number): Attempt {
+  const steps = attempt.steps.map((step): Step => {
+    const underWay = step.status === 'sent' || step.status === 'refused';
+    return underWay ? { ...step, status: 'sent', tries: step.tries + 1 } : step;
+  });
+  return withRetry({ ...attempt, steps }, now);
+}
+
+/** The leftover on the source is destroyed as soon as the source answers that it is gone, whoever did it. */
+export function noticeGone(attempt: Attempt, sourcePresence: string): Attempt {
+  if (!(GONE as readonly string[]).includes(sourcePresence)) return attempt;
+  const leftover = attempt.steps.find((step) => step.kind === 'destroy-leftover');
+  return leftover === undefined ? attempt : acknowledge(attempt, leftover.command, true, undefined);
+}
+
+/** Ends what is under way: another attempt has taken the VM over and its tokens are newer. */
+export function drop(attempt: Attempt): Attempt {
+  const steps = attempt.steps.map((step): Step => (isOver(step) ? step : { ...step, status: 'dropped' }));
+  return { ...attempt, steps, retryAt: null };
+}
+
+function withRetry(attempt: Attempt, now: number): Attempt {
+  const tries = Math.max(0, ...attempt.steps.filter((step) => step.status === 'sent').map((step) => step.tries));
+  if (tries === 0) return { ...attempt, retryAt: null };
+  const waitMs = attempt.configuration.commandRetrySeconds * 1000 * 2 ** Math.min(tries - 1, RETRY_DOUBLINGS_MAX);
+  return { ...attempt, retryAt: now + waitMs };
+}
+
+/** The commands that `after` sends and `before` had not: those whose number of tries rose. */
+export function commandsSent(before: Attempt | null, after: Attempt): Command[] {
+  const verdict = after.verdicts.at(-1);
+  if (verdict === undefined || before?.steps === after.steps) return [];
+  const triesBefore = new Map((before?.steps ?? []).map((step) => [step.command, step.tries]));
+  return after.steps
+    .filter((step) => step.kind !== 'ask-origin' && step.status === 'sent' && step.tries > (triesBefore.get(step.command) ?? 0))
+    .map((step) => toCommand(after, verdict, step));
+}
+
+/** The command of a step, as its receiver gets it. */
+export function toCommand(attempt: Attempt, verdict: Verdict, step: Step): Command {
+  return {
+    command: step.command,
+    kind: step.kind,
+    migration: attempt.migration,
+    vm: attempt.vm,
+    host: step.host,
+    volume: step.volume,
+    mode: step.kind === 'acquire-lock' ? 'exclusive' : null,
+    token: verdict.token,
+    contested: verdict.contested,
+    error: verdict.error,
+    onlyIf: conditionsOf(step.kind),
+    try: step.tries,
+  };
+}
+
+function conditionsOf(kind: StepKind): Command['onlyIf'] {
+  if (kind === 'release-lock') return ['no-opener'];
+  if (kind === 'destroy-leftover') return ['paused', 'same-boot'];
+  return kind === 'resume-guest' ? ['same-boot'] : [];
+}

@@ -1,0 +1,223 @@
+import type { Answer, Asked, Attempt } from '../events/attempt.ts';
+import type { InputData } from '../events/inputs.ts';
+import type { Evidence, Testimony } from '../events/verdict.ts';
+import { GONE, RESIDENT } from './table.ts';
+import { provesRan, type Reading, type Role, ranOf, read } from './presence.ts';
+
+/**
+ * Folds answers and events into an attempt, and sums them up as the evidence that `decide` takes.
+ * Invariants 1 (asked after the failure), 2 (unknown is not absent) and 3 (a shell is not a guest) are kept here.
+ */
+
+/** libvirt queues a migration for up to 30 s before any job shows; 5 s more for the asking. */
+export const QUIET_ROUNDS_APART_MS = 35_000;
+
+const NEVER_ASKED: Asked = { asked: 0, dueAt: null, answer: null };
+
+export function askedOf(attempt: Attempt, host: string): Asked {
+  return attempt.asked[host] ?? NEVER_ASKED;
+}
+
+export function questionId(migration: string, sequence: number): string {
+  return `${migration}/q${sequence}`;
+}
+
+/** The sequence in a question's id, if it is one of this attempt's. */
+export function sequenceOf(question: string, migration: string): number | null {
+  if (!question.startsWith(`${migration}/q`)) return null;
+  const text = question.slice(migration.length + 2);
+  return /^[1-9]\d{0,14}$/.test(text) ? Number(text) : null;
+}
+
+/** Puts one question to each of `hosts`. The limit of a question that is still open is kept, so that events cannot stretch it. */
+export function ask(attempt: Attempt, hosts: readonly string[], now: number): Attempt {
+  let { sequence } = attempt;
+  const asked = { ...attempt.asked };
+  for (const host of new Set(hosts)) {
+    sequence += 1;
+    const before = askedOf(attempt, host);
+    const dueAt = before.dueAt ?? now + attempt.configuration.questionLimitSeconds * 1000;
+    asked[host] = { asked: sequence, dueAt, answer: before.answer };
+  }
+  return { ...attempt, sequence, asked };
+}
+
+/** Takes an answer in. One to an older question than the newest answered is stale and changes nothing. */
+export function hear(attempt: Attempt, data: InputData<'landfall.host.answered.v1'>): Attempt {
+  const question = sequenceOf(data.question, attempt.migration);
+  const before = askedOf(attempt, data.host);
+  if (question === null || question > before.asked || isStale(before.answer, question)) return attempt;
+  const sequence = attempt.sequence + 1;
+  const answer: Answer = { asked: question, arrived: sequence, ok: data.ok, domain: data.domain };
+  if (data.error !== undefined) answer.error = data.error;
+  if (data.strayProcess !== undefined) answer.strayProcess = data.strayProcess;
+  if (data.boot !== undefined) answer.boot = data.boot;
+  const dueAt = question === before.asked ? null : before.dueAt;
+  const heard = { ...attempt, sequence, asked: { ...attempt.asked, [data.host]: { asked: before.asked, dueAt, answer } } };
+  return learn(heard, data.host, answer);
+}
+
+/** A question that ran out may still be answered late; otherwise only a newer question's answer replaces an older one's. */
+function isStale(answer: Answer | null, question: number): boolean {
+  if (answer === null) return false;
+  return answer.timedOut === true ? question < answer.asked : question <= answer.asked;
+}
+
+/** Closes the questions whose limit has passed: their answer is `unknown`. */
+export function runOut(attempt: Attempt, now: number): Attempt {
+  let { sequence } = attempt;
+  const asked = { ...attempt.asked };
+  for (const [host, state] of Object.entries(attempt.asked)) {
+    if (state.dueAt === null || state.dueAt > now) continue;
+    sequence += 1;
+    const answer: Answer = { asked: state.asked, arrived: sequence, ok: false, domain: null, timedOut: true };
+    asked[host] = { asked: state.asked, dueAt: null, answer };
+  }
+  return { ...attempt, sequence, asked };
+}
+
+/** What an answer teaches for good, whenever it was asked: the outgoing job, the hand-over, that the destination ran. */
+function learn(attempt: Attempt, host: string, answer: Answer): Attempt {
+  if (host === attempt.source && answer.ok && !isOtherBoot(attempt, answer)) {
+    const reading = readHost(attempt, host, answer);
+    const left = answer.domain?.state === 'shut off' && answer.domain.reason === 'migrated';
+    return {
+      ...attempt,
+      outgoingSeen: attempt.outgoingSeen || reading.job === 'outgoing',
+      handedOver: attempt.handedOver || left,
+      sourceBoot: attempt.sourceBoot ?? answer.boot ?? null,
+      origin: attempt.origin === 'unknown' && attempt.returnedAt === null ? originFrom(reading) : attempt.origin,
+    };
+  }
+  if (host === attempt.destination && answer.ok) {
+    const reading = readHost(attempt, host, answer);
+    const { shell } = attempt;
+    const rebooted = shell.boot !== null && answer.boot !== undefined && shell.boot !== answer.boot;
+    const ran = shell.ran || provesRan(reading.presence, attempt.origin);
+    return { ...attempt, shell: { ...shell, ran, unbroken: shell.unbroken && !rebooted, boot: shell.boot ?? answer.boot ?? null } };
+  }
+  return attempt;
+}
+
+function isOtherBoot(attempt: Attempt, answer: Answer): boolean {
+  return attempt.sourceBoot !== null && answer.boot !== undefined && answer.boot !== attempt.sourceBoot;
+}
+
+function originFrom(reading: Reading): Attempt['origin'] {
+  if (reading.presence === 'executing') return 'running';
+  if (reading.presence === 'suspended') return 'paused';
+  return reading.presence === 'off' ? 'stopped' : 'unknown';
+}
+
+/** Takes a lifecycle event in. It settles nothing: it adds only the hand-over and what the shell's history says of `ran`. */
+export function witness(attempt: Attempt, data: InputData<'landfall.host.lifecycle.v1'>): Attempt {
+  if (data.host === attempt.source && attempt.source !== attempt.destination) {
+    return data.event === 'Stopped' && data.detail === 'Migrated' ? { ...attempt, handedOver: true } : attempt;
+  }
+  if (data.host !== attempt.destination) return attempt;
+  const { shell } = attempt;
+  switch (data.event) {
+    case 'Started':
+      return data.detail === 'Migrated' ? { ...attempt, shell: { ...shell, started: true } } : attempt;
+    case 'Resumed':
+      return { ...attempt, shell: { ...shell, resumed: true, ran: shell.ran || shell.started } };
+    case 'Stopped':
+    case 'Crashed':
+      return { ...attempt, shell: { ...shell, stopped: true } };
+    default:
+      return attempt;
+  }
+}
+
+/** The destination's event stream was cut, or its host booted anew: what it did not deliver is no longer proof. */
+export function breakStream(attempt: Attempt, host: string): Attempt {
+  return host === attempt.destination ? { ...attempt, shell: { ...attempt.shell, unbroken: false } } : attempt;
+}
+
+/** The hosts whose answer a round waits for. */
+export function asksOf(attempt: Attempt): string[] {
+  const ends = [attempt.source, attempt.destination];
+  return attempt.searching ? [...ends, ...attempt.knownHosts] : ends;
+}
+
+/**
+ * A round is closed when nobody it asked still owes an answer, and all were asked after `since`: the call's return by default.
+ * Verdicts are made of closed rounds only, so the order in which answers arrive cannot matter.
+ */
+export function isRoundClosed(attempt: Attempt, since = attempt.returnedSequence): boolean {
+  if (since === null) return false;
+  return asksOf(attempt).every((host) => {
+    const { asked, dueAt } = askedOf(attempt, host);
+    return dueAt === null && asked > since;
+  });
+}
+
+/** Remembers when the rounds began to agree that the guest stayed and nothing moves (row `stayed`). */
+export function countRound(attempt: Attempt, now: number): Attempt {
+  const { source, destination } = evidenceOf(attempt);
+  const quiet = isOneOf(RESIDENT, source.presence) && source.job === 'none' && isOneOf(GONE, destination.presence);
+  const silent = source.presence === 'unknown' || destination.presence === 'unknown' || source.job === 'unknown';
+  const rounds = attempt.rounds + 1;
+  if (!quiet) return { ...attempt, rounds, ...(silent ? {} : { quietSince: null, quietRounds: false }) };
+  const quietSince = attempt.quietSince ?? now;
+  return { ...attempt, rounds, quietSince, quietRounds: now - quietSince >= QUIET_ROUNDS_APART_MS };
+}
+
+const isOneOf = (set: readonly string[], presence: string) => set.includes(presence);
+
+/** Everything a verdict can stand on, as of now. */
+export function evidenceOf(attempt: Attempt): Evidence {
+  const [source, sourceAnswer] = testimony(attempt, attempt.source);
+  const [destination, destinationAnswer] = testimony(attempt, attempt.destination);
+  const others = attempt.knownHosts.map((host) => testimony(attempt, host)[0]);
+  return {
+    sameHost: attempt.source === attempt.destination,
+    source,
+    destination,
+    ran: ranOf(attempt.shell, destination.presence),
+    origin: attempt.origin,
+    leavePaused: attempt.leavePaused,
+    storageCopied: attempt.storageCopied,
+    libvirtError: attempt.callError?.kind === 'libvirt',
+    outgoingSeen: attempt.outgoingSeen,
+    quietRounds: attempt.quietRounds,
+    destinationAskedLast: isAskedAfter(destinationAnswer, sourceAnswer),
+    sourceAskedLast: isAskedAfter(sourceAnswer, destinationAnswer),
+    sourceExcluded: attempt.fenced || allLeasesExpired(attempt),
+    others,
+    othersAnswered: others.every((other) => other.presence !== 'unknown'),
+  };
+}
+
+function allLeasesExpired(attempt: Attempt): boolean {
+  const exclusive = attempt.volumes.filter((volume) => !volume.shareable);
+  return exclusive.length > 0 && exclusive.every(({ volume }) => attempt.expiredLeases.includes(volume));
+}
+
+function isAskedAfter(later: Answer | null, earlier: Answer | null): boolean {
+  return later !== null && earlier !== null && later.asked > earlier.arrived;
+}
+
+/** What a host last said, if it counts: invariant 1, an answer to a question asked before the call returned is discarded. */
+function testimony(attempt: Attempt, host: string): [Testimony, Answer | null] {
+  const { answer } = askedOf(attempt, host);
+  const early = answer !== null && answer.asked <= (attempt.returnedSequence ?? Number.POSITIVE_INFINITY);
+  const counting = early ? null : answer;
+  const { presence, job, words } = readHost(attempt, host, counting);
+  const question = counting === null ? null : questionId(attempt.migration, counting.asked);
+  return [{ host, presence, job, question, words: early ? 'asked before the call returned' : words }, counting];
+}
+
+export function readHost(attempt: Attempt, host: string, answer: Answer | null): Reading {
+  return read(answer, {
+    role: roleOf(attempt, host),
+    handedOver: attempt.handedOver,
+    ran: attempt.shell.ran,
+    sourceBoot: attempt.sourceBoot,
+  });
+}
+
+function roleOf(attempt: Attempt, host: string): Role {
+  if (host === attempt.source) return 'source';
+  return host === attempt.destination ? 'destination' : 'other';
+}

@@ -1,0 +1,222 @@
+import type { Attempt, AttemptState } from '../events/attempt.ts';
+import { unreachable } from '../events/fault.ts';
+import type { InputData } from '../events/inputs.ts';
+import type { Power } from '../events/vocabulary.ts';
+import { acknowledge, noticeGone, resend } from './effects.ts';
+import { askedOf, breakStream, evidenceOf, hear, readHost, runOut, witness } from './evidence.ts';
+import { type EventType, type MachineEvent, pursue } from './migration.ts';
+import type { Reading } from './presence.ts';
+import { conclude, type Judged, judgeRound, nothing, path, type StepContext } from './round.ts';
+import { alarm, judge, toResolution } from './verdicts.ts';
+
+/** Folds one stimulus into an attempt and says which event the machine gets for it. */
+
+export type Stimulus =
+  | {
+      type: 'returned';
+      data: InputData<'landfall.migration.returned.v1'>;
+      knownHosts: readonly string[];
+      configuration: Attempt['configuration'];
+    }
+  | { type: 'answered'; data: InputData<'landfall.host.answered.v1'> }
+  | { type: 'lifecycle'; data: InputData<'landfall.host.lifecycle.v1'> }
+  | { type: 'stream'; host: string; stream: 'connected' | 'lost' }
+  | { type: 'acknowledged'; data: InputData<'landfall.command.acknowledged.v1'> }
+  | { type: 'resolved'; data: InputData<'landfall.migration.resolved.v1'> }
+  | { type: 'fenced'; host: string }
+  | { type: 'lease-expired'; data: InputData<'landfall.volume.lease-expired.v1'> }
+  | { type: 'superseded'; by: string; configuration: Attempt['configuration']; knownHosts: readonly string[] }
+  | { type: 'timer'; id: string };
+
+/** The machine's event for a stimulus; null where it changes nothing in this state. */
+export function fold(state: AttemptState, stimulus: Stimulus, context: StepContext): MachineEvent | null {
+  const { attempt } = state;
+  switch (stimulus.type) {
+    case 'returned':
+      return returned(state, stimulus, context);
+    case 'answered':
+      return answered(state, stimulus.data, context);
+    case 'lifecycle':
+      return lifecycle(state, stimulus.data, context);
+    case 'stream':
+      return streamed(state, stimulus.host, stimulus.stream, context);
+    case 'acknowledged':
+      return acknowledged(attempt, stimulus.data, context);
+    case 'resolved':
+      return resolved(attempt, stimulus.data, context);
+    case 'fenced':
+      if (stimulus.host !== attempt.source || attempt.fenced) return null;
+      return toEvent('EVIDENCE', judgeRound(state, { ...attempt, fenced: true }, context), context);
+    case 'lease-expired':
+      return leaseExpired(state, stimulus.data, context);
+    case 'superseded':
+      return superseded(attempt, stimulus, context);
+    case 'timer':
+      return timer(state, stimulus.id, context);
+    default:
+      return unreachable(stimulus);
+  }
+}
+
+function toEvent(type: EventType, judged: Judged, { now }: StepContext): MachineEvent {
+  return { type, now, ...judged };
+}
+
+/** The call came back: from here on answers count, and the settings of the site are fixed for this attempt. */
+function close(attempt: Attempt, stimulus: { configuration: Attempt['configuration']; knownHosts: readonly string[] }, now: number): Attempt {
+  return {
+    ...attempt,
+    returnedAt: now,
+    returnedSequence: attempt.sequence,
+    configuration: stimulus.configuration,
+    knownHosts: stimulus.knownHosts.filter((host) => host !== attempt.source && host !== attempt.destination),
+    deadlineAt: now + stimulus.configuration.recheckTimeoutSeconds * 1000,
+  };
+}
+
+function returned(state: AttemptState, stimulus: Extract<Stimulus, { type: 'returned' }>, context: StepContext): MachineEvent | null {
+  if (path(state.value) !== 'Migrating.inFlight') return null;
+  const next = { ...close(state.attempt, stimulus, context.now), callError: stimulus.data.error ?? null };
+  const sameHost = next.source === next.destination;
+  const judged = sameHost ? conclude(next, judge(evidenceOf(next), 'now'), context) : nothing(next);
+  return toEvent('RETURNED', judged, context);
+}
+
+function answered(state: AttemptState, data: InputData<'landfall.host.answered.v1'>, context: StepContext): MachineEvent | null {
+  const heard = hear(state.attempt, data);
+  if (heard === state.attempt) return null;
+  const reading = readHost(heard, data.host, askedOf(heard, data.host).answer);
+  const noticed = notice(heard, reading, context.now);
+  const next = data.host === heard.source ? pursue(answerOrigin(noticed, reading), context.now) : noticed;
+  return toEvent('EVIDENCE', judgeRound(state, next, context), context);
+}
+
+function notice(attempt: Attempt, reading: Reading, now: number): Attempt {
+  if (attempt.returnedAt === null || reading.notice === undefined) return attempt;
+  return alarm(attempt, reading.notice === 'starting-up' ? 'started-anew' : 'stray-process', now);
+}
+
+/** The source's answer may be what a step waits for: its leftover is gone, or the origin was asked once more. */
+function answerOrigin(attempt: Attempt, reading: Reading): Attempt {
+  const gone = noticeGone(attempt, reading.presence);
+  const asking = gone.steps.find((step) => step.kind === 'ask-origin' && step.status === 'sent');
+  if (asking === undefined) return gone;
+  return { ...acknowledge(gone, asking.command, true, undefined), originPower: powerOf(reading) };
+}
+
+/** A guest's power as one reading tells it. */
+export function powerOf({ presence }: Pick<Reading, 'presence'>): Power {
+  switch (presence) {
+    case 'executing':
+    case 'postcopy':
+      return 'running';
+    case 'suspended':
+    case 'switching':
+    case 'incoming':
+      return 'paused';
+    case 'broken':
+      return 'broken';
+    case 'off':
+    case 'absent':
+    case 'handed-over':
+      return 'stopped';
+    case 'postcopy-failed':
+      return 'lost';
+    case 'unknown':
+      return 'unknown';
+    default:
+      return unreachable(presence);
+  }
+}
+
+/** An event settles nothing: it adds what it proves, and makes both hosts be asked again at once. */
+function lifecycle(state: AttemptState, data: InputData<'landfall.host.lifecycle.v1'>, context: StepContext): MachineEvent | null {
+  const { attempt } = state;
+  if (data.host !== attempt.source && data.host !== attempt.destination) return null;
+  const next = witness(attempt, data);
+  return askAgain(state, next, [attempt.source, attempt.destination], context, contradicts(attempt, data));
+}
+
+/** Events that a standing verdict does not expect: the guest starts to run, or leaves, where it should not. */
+export function contradicts(attempt: Attempt, data: InputData<'landfall.host.lifecycle.v1'>): boolean {
+  const verdict = attempt.verdicts.at(-1);
+  if (verdict === undefined) return false;
+  if (data.host === verdict.host) return data.event === 'Stopped' && data.detail === 'Migrated' && verdict.outcome === 'rolled-back';
+  return data.event === 'Resumed' || (data.event === 'Started' && data.detail === 'Migrated');
+}
+
+/** Asks again where answers are waited for; a standing verdict is only asked about when it is doubted. */
+function askAgain(state: AttemptState, next: Attempt, asks: string[], context: StepContext, doubted: boolean): MachineEvent | null {
+  const learnt = next !== state.attempt;
+  switch (path(state.value)) {
+    case 'Migrating.inFlight':
+    case 'Migrating.verifying':
+    case 'ApiFailed':
+    case 'Rechecking.watching':
+      return toEvent('EVIDENCE', { ...nothing(next), result: 'again', asks }, context);
+    case 'Rechecking.finalRound':
+      return learnt ? toEvent('EVIDENCE', nothing(next), context) : null;
+    case 'Completed.provisional':
+    case 'RolledBack.contested':
+      return toEvent('DOUBTED', nothing(next), context);
+    case 'RolledBack.superseded':
+      return null;
+    default:
+      if (doubted) return toEvent('DOUBTED', nothing(next), context);
+      return null;
+  }
+}
+
+function streamed(state: AttemptState, host: string, stream: 'connected' | 'lost', context: StepContext): MachineEvent | null {
+  const { attempt } = state;
+  if (stream === 'connected') return host in attempt.asked ? askAgain(state, attempt, [host], context, false) : null;
+  const next = breakStream(attempt, host);
+  const isOpen = attempt.verdicts.length === 0;
+  return isOpen && next !== attempt && attempt.shell.unbroken ? toEvent('EVIDENCE', nothing(next), context) : null;
+}
+
+function acknowledged(attempt: Attempt, data: InputData<'landfall.command.acknowledged.v1'>, context: StepContext): MachineEvent | null {
+  const step = attempt.steps.find((candidate) => candidate.command === data.command);
+  if (step === undefined || (step.status !== 'sent' && step.status !== 'refused')) return null;
+  return toEvent('PROGRESS', nothing(acknowledge(attempt, data.command, data.ok, data.error)), context);
+}
+
+function resolved(attempt: Attempt, data: InputData<'landfall.migration.resolved.v1'>, context: StepContext): MachineEvent {
+  const verdict = toResolution(attempt, data, evidenceOf(attempt), context.now, context.nextToken);
+  const result = verdict.outcome === 'completed' ? 'completed' : 'rolled-back';
+  return toEvent('RESOLVED', { next: attempt, result, verdict, asks: [] }, context);
+}
+
+function leaseExpired(state: AttemptState, data: InputData<'landfall.volume.lease-expired.v1'>, context: StepContext): MachineEvent | null {
+  const { attempt } = state;
+  const ofSource = data.host === attempt.source && attempt.volumes.some((volume) => volume.volume === data.volume);
+  if (!ofSource || attempt.expiredLeases.includes(data.volume)) return null;
+  const next = { ...attempt, expiredLeases: [...attempt.expiredLeases, data.volume] };
+  return toEvent('EVIDENCE', judgeRound(state, next, context), context);
+}
+
+/** Another migration of the VM was reported: this attempt is asked about once more, and then decided as at its deadline. */
+function superseded(attempt: Attempt, stimulus: Extract<Stimulus, { type: 'superseded' }>, context: StepContext): MachineEvent {
+  const marked = alarm({ ...attempt, supersededBy: stimulus.by }, 'superseded', context.now);
+  const next =
+    attempt.returnedAt === null
+      ? { ...close(marked, stimulus, context.now), callError: { kind: 'caller-lost' as const, message: 'the call never returned' } }
+      : marked;
+  return toEvent('SUPERSEDED', nothing(next), context);
+}
+
+/** A deadline of the machine's own. The event is XState's; what it means for the questions is folded here. */
+function timer(state: AttemptState, id: string, context: StepContext): MachineEvent {
+  const { attempt } = state;
+  const kind = id.split('.')[2];
+  const type = id as EventType;
+  if (kind === 'question') return toEvent(type, judgeRound(state, pursue(giveUpOrigin(runOut(attempt, context.now), context.now), context.now), context), context);
+  return toEvent(type, nothing(kind === 'retry' ? resend(attempt, context.now) : attempt), context);
+}
+
+/** The origin did not answer when it was asked once more: that is what is recorded, and the rollback goes on. */
+function giveUpOrigin(attempt: Attempt, _now: number): Attempt {
+  const asking = attempt.steps.find((step) => step.kind === 'ask-origin' && step.status === 'sent');
+  if (asking === undefined || askedOf(attempt, attempt.source).dueAt !== null) return attempt;
+  return { ...acknowledge(attempt, asking.command, true, undefined), originPower: 'unknown' };
+}

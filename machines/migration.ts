@@ -1,0 +1,243 @@
+import { assign, setup } from 'xstate';
+import type { Attempt } from '../events/attempt.ts';
+import type { Verdict } from '../events/verdict.ts';
+import { advance, drop, isSettled, plan } from './effects.ts';
+import { ask, asksOf } from './evidence.ts';
+
+/**
+ * The state machine of one migration attempt. What an input means was folded and judged before it gets here (step.ts, once);
+ * the machine turns that result into a transition, and its `after` delays are the deadlines that the driver keeps.
+ *
+ * Every delay is derived from an absolute time in the context, so re-entering a state never shifts a deadline (invariant 8).
+ */
+
+/** What a closed round came to. `again` asks for more answers before anything may be decided. */
+export type Result = 'wait' | 'again' | 'completed' | 'provisional' | 'rolled-back' | 'contested' | 'reopen' | 'stands';
+
+/** The folded context, what the round came to, and the verdict where it made one. */
+export type Payload = { next: Attempt; now: number; result: Result | null; verdict: Verdict | null; asks: readonly string[] };
+export const eventTypes = ['RETURNED', 'EVIDENCE', 'PROGRESS', 'SUPERSEDED', 'RESOLVED', 'DOUBTED'] as const;
+export type EventType = (typeof eventTypes)[number];
+export type MachineEvent = { type: EventType } & Payload;
+
+const NEVER = Number.POSITIVE_INFINITY;
+
+function until(dueAt: number | null, now: number): number {
+  return dueAt === null ? NEVER : Math.max(0, dueAt - now);
+}
+
+function nextQuestionDue(attempt: Attempt): number | null {
+  let due: number | null = null;
+  for (const { dueAt } of Object.values(attempt.asked)) if (dueAt !== null && (due === null || dueAt < due)) due = dueAt;
+  return due;
+}
+
+const nowOf = (context: Attempt, event: { now?: number }) => event.now ?? context.startedAt;
+const intervalMs = (attempt: Attempt) => attempt.configuration.recheckIntervalSeconds * 1000;
+const timeoutMs = (attempt: Attempt) => attempt.configuration.recheckTimeoutSeconds * 1000;
+
+/** Sends what may be sent now; where the origin is to be asked once more, that question goes out as well. */
+export function pursue(attempt: Attempt, now: number): Attempt {
+  const advanced = advance(attempt, now);
+  const asksOrigin = advanced.steps.some(
+    (step, index) => step.kind === 'ask-origin' && step.status === 'sent' && attempt.steps[index]?.status === 'waiting',
+  );
+  return asksOrigin ? ask(advanced, [attempt.source], now) : advanced;
+}
+
+const definition = setup({
+  types: { context: {} as Attempt, events: {} as MachineEvent, input: {} as Attempt },
+  actions: {
+    take: assign(({ event }) => event.next),
+    askMore: assign(({ context, event }) => ask(context, event.asks, event.now)),
+    askAll: assign(({ context, event }) => ask(context, asksOf(context), nowOf(context, event))),
+    poll: assign(({ context, event }) => ({ pollAt: event.now + intervalMs(context) })),
+    watch: assign(({ context, event }) => ({ pollAt: event.now + Math.max(intervalMs(context), timeoutMs(context)) })),
+    stopPolling: assign({ pollAt: null, deadlineAt: null }),
+    reopen: assign(({ context, event }) => ({ deadlineAt: event.now + timeoutMs(context) })),
+    decide: assign(({ context, event }) =>
+      event.verdict === null ? {} : { verdicts: [...context.verdicts, event.verdict], judgedSequence: context.sequence },
+    ),
+    plan: assign(({ context, event }) => {
+      const verdict = context.verdicts.at(-1);
+      return verdict === undefined ? {} : pursue({ ...context, steps: plan(context, verdict), settledAt: null }, event.now);
+    }),
+    pursue: assign(({ context, event }) => pursue(context, event.now)),
+    drop: assign(({ context }) => drop(context)),
+    close: assign(({ context, event }) => ({ settledAt: context.settledAt ?? event.now, pollAt: null, deadlineAt: null, retryAt: null })),
+  },
+  guards: {
+    completes: ({ event }) => event.result === 'completed',
+    completesProvisionally: ({ event }) => event.result === 'provisional',
+    rollsBack: ({ event }) => event.result === 'rolled-back',
+    contestsSuperseded: ({ event }) => event.result === 'contested' && event.next.supersededBy !== null,
+    contests: ({ event }) => event.result === 'contested',
+    mustAskMore: ({ event }) => event.result === 'again',
+    waits: ({ event }) => event.result === 'wait',
+    stands: ({ event }) => event.result === 'stands',
+    reopens: ({ event }) => event.result === 'reopen',
+    failed: ({ event }) => event.next.callError !== null,
+    allSettled: ({ context }) => isSettled(context),
+  },
+  delays: {
+    question: ({ context, event }) => until(nextQuestionDue(context), nowOf(context, event)),
+    poll: ({ context, event }) => until(context.pollAt, nowOf(context, event)),
+    deadline: ({ context, event }) => until(context.deadlineAt, nowOf(context, event)),
+    retry: ({ context, event }) => until(context.retryAt, nowOf(context, event)),
+  },
+});
+
+/** Where a verdict leads, from whichever state it was made in. */
+const verdictTransitions = [
+  { guard: 'completes', target: '#Completed.settling', actions: ['take', 'decide', 'stopPolling', 'plan'] },
+  { guard: 'completesProvisionally', target: '#Completed.provisional', actions: ['take', 'decide', 'stopPolling', 'watch'] },
+  { guard: 'rollsBack', target: '#RolledBack.settling', actions: ['take', 'decide', 'stopPolling', 'plan'] },
+  { guard: 'contestsSuperseded', target: '#RolledBack.superseded', actions: ['take', 'decide', 'plan', 'drop', 'close'] },
+  { guard: 'contests', target: '#RolledBack.contested', actions: ['take', 'decide', 'stopPolling', 'plan', 'watch'] },
+] as const;
+
+/** A state that waits for answers: a verdict leads away, an incomplete round asks on, anything else is taken in and waited out. */
+const judging = <Stay extends string>(stay: Stay) =>
+  [
+    ...verdictTransitions,
+    { guard: 'mustAskMore', target: stay, reenter: true, actions: ['take', 'askMore'] },
+    { target: stay, reenter: true, actions: ['take'] },
+  ] as const;
+
+/** The first round after the call: once it is closed and decides nothing, the rechecking begins. */
+const judgingFirst = <Stay extends string>(stay: Stay) =>
+  [{ guard: 'waits', target: '#Rechecking.watching', actions: ['take', 'poll'] }, ...judging(stay)] as const;
+
+/** A verdict stands; evidence that contradicts it replaces it, or opens the attempt again. */
+const standing = <Stay extends string>(stay: Stay) =>
+  [
+    { guard: 'reopens', target: '#Rechecking.watching', actions: ['take', 'drop', 'reopen', 'poll', 'askAll'] },
+    ...judging(stay),
+  ] as const;
+
+const takeOver = { target: '#Rechecking.finalRound', actions: ['take', 'stopPolling', 'askAll'] } as const;
+const taken = <Stay extends string>(stay: Stay, ...actions: ('pursue' | 'askAll' | 'watch')[]) =>
+  ({ target: stay, reenter: true, actions: ['take', ...actions] }) as const;
+
+export const migration = definition.createMachine({
+  id: 'migration',
+  context: ({ input }) => input,
+  initial: 'Migrating',
+  states: {
+    Migrating: {
+      on: { SUPERSEDED: takeOver },
+      initial: 'inFlight',
+      states: {
+        inFlight: {
+          on: {
+            EVIDENCE: [{ guard: 'mustAskMore', ...taken('inFlight'), actions: ['take', 'askMore'] }, taken('inFlight')],
+            RETURNED: [
+              ...verdictTransitions,
+              { guard: 'failed', target: '#ApiFailed', actions: ['take', 'askAll'] },
+              { target: 'verifying', actions: ['take', 'askAll'] },
+            ],
+          },
+          after: { question: taken('inFlight') },
+        },
+        /** The call reported success: the same questions verify it. */
+        verifying: { on: { EVIDENCE: judgingFirst('verifying') }, after: { question: judgingFirst('verifying') } },
+      },
+    },
+    /** The call failed, and its first round is being asked. */
+    ApiFailed: {
+      id: 'ApiFailed',
+      on: { EVIDENCE: judgingFirst('ApiFailed'), SUPERSEDED: takeOver },
+      after: { question: judgingFirst('ApiFailed') },
+    },
+    Rechecking: {
+      id: 'Rechecking',
+      on: { SUPERSEDED: takeOver },
+      initial: 'watching',
+      states: {
+        watching: {
+          on: { EVIDENCE: judging('watching') },
+          after: {
+            deadline: takeOver,
+            question: judging('watching'),
+            poll: { target: 'watching', reenter: true, actions: ['take', 'poll', 'askAll'] },
+          },
+        },
+        /** The deadline has passed: one last round, then the right column of the table. */
+        finalRound: { on: { EVIDENCE: judging('finalRound') }, after: { question: judging('finalRound') } },
+      },
+    },
+    Completed: {
+      id: 'Completed',
+      initial: 'settling',
+      states: {
+        settling: {
+          always: { guard: 'allSettled', target: 'settled', actions: 'close' },
+          on: {
+            PROGRESS: taken('settling', 'pursue'),
+            DOUBTED: taken('settling', 'askAll'),
+            EVIDENCE: standing('settling'),
+            SUPERSEDED: { target: 'settled', actions: ['take', 'drop', 'close'] },
+          },
+          after: { question: standing('settling'), retry: taken('settling') },
+        },
+        /** The destination has the guest; hooks and locks wait for proof about the source. */
+        provisional: {
+          on: {
+            DOUBTED: taken('provisional', 'askAll'),
+            EVIDENCE: standing('provisional'),
+            RESOLVED: verdictTransitions,
+            SUPERSEDED: { target: 'settled', actions: ['take', 'drop', 'close'] },
+          },
+          after: { question: standing('provisional'), poll: taken('provisional', 'watch', 'askAll') },
+        },
+        settled: { on: { DOUBTED: { target: 'reexamining', actions: ['take', 'askAll'] } } },
+        reexamining: {
+          on: {
+            EVIDENCE: [{ guard: 'stands', target: 'settled', actions: ['take', 'close'] }, ...standing('reexamining')],
+            DOUBTED: taken('reexamining', 'askAll'),
+            SUPERSEDED: { target: 'settled', actions: ['take', 'close'] },
+          },
+          after: { question: [{ guard: 'stands', target: 'settled', actions: ['take', 'close'] }, ...standing('reexamining')] },
+        },
+      },
+    },
+    RolledBack: {
+      id: 'RolledBack',
+      initial: 'settling',
+      states: {
+        settling: {
+          always: { guard: 'allSettled', target: 'settled', actions: 'close' },
+          on: {
+            PROGRESS: taken('settling', 'pursue'),
+            DOUBTED: taken('settling', 'askAll'),
+            EVIDENCE: standing('settling'),
+            SUPERSEDED: { target: 'settled', actions: ['take', 'drop', 'close'] },
+          },
+          after: { question: standing('settling'), retry: taken('settling') },
+        },
+        /** Locks are left as observed; evidence or an operator settles it. */
+        contested: {
+          on: {
+            PROGRESS: taken('contested', 'pursue'),
+            DOUBTED: taken('contested', 'askAll'),
+            EVIDENCE: judging('contested'),
+            RESOLVED: verdictTransitions,
+            SUPERSEDED: { target: 'superseded', actions: ['take', 'drop', 'close'] },
+          },
+          after: { question: judging('contested'), retry: taken('contested'), poll: taken('contested', 'watch', 'askAll') },
+        },
+        /** Contested when another migration of the VM took over: that one's verdict tells where the guest is. */
+        superseded: {},
+        settled: { on: { DOUBTED: { target: 'reexamining', actions: ['take', 'askAll'] } } },
+        reexamining: {
+          on: {
+            EVIDENCE: [{ guard: 'stands', target: 'settled', actions: ['take', 'close'] }, ...standing('reexamining')],
+            DOUBTED: taken('reexamining', 'askAll'),
+            SUPERSEDED: { target: 'settled', actions: ['take', 'close'] },
+          },
+          after: { question: [{ guard: 'stands', target: 'settled', actions: ['take', 'close'] }, ...standing('reexamining')] },
+        },
+      },
+    },
+  },
+});

@@ -1,0 +1,101 @@
+import type { Attempt, AttemptState, StateValue } from '../events/attempt.ts';
+import type { Verdict } from '../events/verdict.ts';
+import { countRound, evidenceOf, isRoundClosed } from './evidence.ts';
+import type { Result } from './migration.ts';
+import { alarm, alarmed, type Judgement, judge, toVerdict } from './verdicts.ts';
+
+/** Judges a round of answers in the light of the state the attempt is in. The verdict itself comes from `decide` alone. */
+
+export type Judged = { next: Attempt; result: Result | null; verdict: Verdict | null; asks: readonly string[] };
+export type StepContext = { now: number; nextToken: number };
+
+/** Rows that, while they still wait, contradict a verdict that already stands. */
+const CONTRADICTING_ROWS: ReadonlySet<string> = new Set(['both-alive', 'torn', 'postcopy', 'half-arrived', 'contradiction']);
+
+export function path(value: StateValue): string {
+  if (typeof value === 'string') return value;
+  const [top, sub] = Object.entries(value)[0] ?? ['', ''];
+  return `${top}.${sub}`;
+}
+
+export const nothing = (next: Attempt): Judged => ({ next, result: null, verdict: null, asks: [] });
+
+/** What the answers so far come to, in this state. */
+export function judgeRound(state: AttemptState, next: Attempt, context: StepContext): Judged {
+  switch (path(state.value)) {
+    case 'ApiFailed':
+    case 'Migrating.verifying':
+    case 'Rechecking.watching':
+      return isRoundClosed(next) ? judgeOpen(next, context, false) : nothing(next);
+    case 'Rechecking.finalRound':
+      return isRoundClosed(next) ? judgeOpen(next, context, true) : nothing(next);
+    case 'RolledBack.contested':
+    case 'Completed.provisional':
+      return isRoundClosed(next) || next.fenced || next.expiredLeases.length > 0 ? judgeWatched(next, context) : nothing(next);
+    case 'Completed.settling':
+    case 'Completed.reexamining':
+    case 'RolledBack.settling':
+    case 'RolledBack.reexamining':
+      return isRoundClosed(next, next.judgedSequence) ? judgeStanding(next, context) : nothing(next);
+    default:
+      return nothing(next);
+  }
+}
+
+/** No verdict yet. In the last round the right column decides where the left one waits. */
+function judgeOpen(attempt: Attempt, context: StepContext, final: boolean): Judged {
+  const counted = countRound(attempt, context.now);
+  const evidence = evidenceOf(counted);
+  const now = judge(evidence, 'now');
+  const more = asksMore(counted, now);
+  if (more !== null) return more;
+  const judgement = final && now.decision.outcome === 'wait' ? judge(evidence, 'deadline') : now;
+  return conclude(counted, judgement, context);
+}
+
+/** The row needs answers that this round did not ask for. */
+function asksMore(attempt: Attempt, { decision }: Judgement): Judged | null {
+  if (decision.askDestinationAgain) return { ...nothing(attempt), result: 'again', asks: [attempt.destination] };
+  const everyone = decision.row.asksEveryone === true && !attempt.searching && attempt.knownHosts.length > 0;
+  if (everyone) return { ...nothing({ ...attempt, searching: true }), result: 'again', asks: attempt.knownHosts };
+  return null;
+}
+
+/** Contested, or completed provisionally: late evidence settles it. */
+function judgeWatched(attempt: Attempt, context: StepContext): Judged {
+  const evidence = evidenceOf(attempt);
+  const standing = attempt.verdicts.at(-1);
+  const now = judge(evidence, 'now');
+  const more = isRoundClosed(attempt) ? asksMore(attempt, now) : null;
+  if (more !== null) return more;
+  if (now.decision.outcome === 'completed' || now.decision.outcome === 'rolled-back') return conclude(attempt, now, context);
+  if (standing?.contested === true) return nothing(alarmed(attempt, now, context.now));
+  const proof = evidence.sourceExcluded ? judge(evidence, 'deadline') : now;
+  if (proof.decision.outcome === 'completed' && proof.decision.certainty === 'proven') return conclude(attempt, proof, context);
+  return CONTRADICTING_ROWS.has(now.decision.row.id) ? reopen(attempt, now, context) : nothing(attempt);
+}
+
+/** A verdict stands, and was doubted: fresh answers confirm it, replace it, or open the attempt again. */
+function judgeStanding(attempt: Attempt, context: StepContext): Judged {
+  const standing = attempt.verdicts.at(-1);
+  const now = judge(evidenceOf(attempt), 'now');
+  const more = asksMore(attempt, now);
+  if (more !== null) return more;
+  const { outcome, host, row } = now.decision;
+  if (outcome === 'wait') return CONTRADICTING_ROWS.has(row.id) ? reopen(attempt, now, context) : { ...nothing(attempt), result: 'stands' };
+  if (outcome === standing?.outcome && host === standing.host) return { ...nothing(attempt), result: 'stands' };
+  return conclude(alarm(attempt, 'verdict-contradicted', context.now), now, context);
+}
+
+function reopen(attempt: Attempt, judgement: Judgement, { now }: StepContext): Judged {
+  return { ...nothing(alarmed(alarm(attempt, 'verdict-contradicted', now), judgement, now)), result: 'reopen' };
+}
+
+export function conclude(attempt: Attempt, judgement: Judgement, { now, nextToken }: StepContext): Judged {
+  const { outcome, certainty } = judgement.decision;
+  const next = alarmed(attempt, judgement, now);
+  if (outcome === 'wait') return { ...nothing(next), result: 'wait' };
+  const verdict = toVerdict(next, judgement, now, nextToken);
+  const result = outcome === 'completed' && certainty === 'provisional' ? 'provisional' : outcome;
+  return { next, result, verdict, asks: [] };
+}

@@ -1,0 +1,299 @@
+import type { Job, Presence, Ran } from '../events/vocabulary.ts';
+
+/**
+ * The verdict table, as data. The first row that matches wins. `docs/verdicts.md` is generated from it, every verdict names
+ * its row and `TABLE_VERSION`, and test/machines/table holds the row of every combination.
+ *
+ * Raise the version with any change that can move a verdict.
+ */
+export const TABLE_VERSION = 1;
+
+export const GONE = ['absent', 'off', 'handed-over'] as const satisfies readonly Presence[];
+export const LANDED = ['executing', 'suspended', 'broken'] as const satisfies readonly Presence[];
+export const RESIDENT = LANDED;
+
+/** Conditions a row can ask for beyond presences; `conditions.ts` says how each is read from the evidence. */
+export const conditionTexts = {
+  'same-host': 'source and destination are one host',
+  'either-postcopy': 'either side is in post-copy',
+  'either-postcopy-failed': 'post-copy failed on either side',
+  'landed-on-thirds': 'a third host has it landed and every known host answered, or two third hosts have it',
+  'one-third-landed': 'exactly one third host has it landed',
+  'handed-over-or-ran': 'the source handed over, or the destination’s CPUs ran',
+  'proven-over':
+    'libvirt itself returned an error, or the source had shown this attempt’s outgoing job and no longer does, or two rounds at least 35 s apart say so',
+  'no-copy-can-differ': 'every known host answered, and the destination never ran or no storage was copied',
+  'jobs-over': 'the source’s job is none and the destination has no incoming job',
+  'split-brain': 'both jobs are none and the source was asked after the destination landed',
+  'runs-as-before': 'the destination executes, or is suspended as the guest was before or was asked to be left',
+} as const;
+export type ConditionName = keyof typeof conditionTexts;
+
+export type AlarmCode =
+  | 'guest-broken'
+  | 'landed-elsewhere'
+  | 'both-hosts-wrote'
+  | 'split-brain'
+  | 'contradiction'
+  | 'guest-lost'
+  | 'guest-stopped';
+
+/** What a column of a row does. Without its `if` it does its `otherwise`: by default `wait` now, `contested` at the deadline. */
+export type Column =
+  | { readonly do: 'wait' }
+  | { readonly do: 'complete'; readonly certainty?: 'provisional'; readonly on?: 'third-host'; readonly if?: ConditionName; readonly otherwise?: 'contested' }
+  | { readonly do: 'rollback'; readonly if?: ConditionName }
+  | { readonly do: 'contested' };
+
+export type Row = {
+  readonly id: string;
+  readonly source?: readonly Presence[];
+  readonly destination?: readonly Presence[];
+  readonly sourceJob?: Job;
+  readonly ran?: Ran;
+  readonly when?: readonly ConditionName[];
+  readonly now: Column;
+  readonly deadline: Column;
+  /** It settles on the destination being gone: it counts only if the destination was asked after the source's answer arrived. */
+  readonly settlesOnGone?: true;
+  /** Every known host is asked as well. */
+  readonly asksEveryone?: true;
+  /** No lock command follows. */
+  readonly noLocks?: true;
+  /** A contested verdict of this row fails the call and sends no rollback effect. */
+  readonly noEffects?: true;
+  /** The call's error as a contested verdict of this row states it, after the sentence that all of them share. */
+  readonly contestedError?: string;
+  /** Raised with the row's verdict. */
+  readonly alarm?: AlarmCode;
+  /** Raised as soon as the row matches and this holds, while it still waits. */
+  readonly alarmAtOnceIf?: ConditionName | 'matched';
+  /** What an operator may do; Landfall offers it and never does it unasked. */
+  readonly offers?: readonly string[];
+  readonly why: string;
+};
+
+const wait: Column = { do: 'wait' };
+const contested: Column = { do: 'contested' };
+const complete: Column = { do: 'complete' };
+const rollback: Column = { do: 'rollback' };
+const onThirdHost: Column = { do: 'complete', on: 'third-host', if: 'one-third-landed', otherwise: 'contested' };
+
+export const table: readonly Row[] = [
+  {
+    id: 'same-host',
+    when: ['same-host'],
+    now: rollback,
+    deadline: rollback,
+    noLocks: true,
+    why: 'Nothing can have moved; a release would take the lock from the guest itself.',
+  },
+  {
+    id: 'torn',
+    when: ['either-postcopy-failed'],
+    now: wait,
+    deadline: contested,
+    contestedError: 'post-copy failed and the guest’s memory is torn between two hosts; resume neither',
+    alarm: 'guest-lost',
+    offers: ['recover the post-copy migration, only if both QEMU processes remain'],
+    why: 'Each host holds pages that the other lacks. Resuming either runs a guest with holes in its memory.',
+  },
+  {
+    id: 'postcopy',
+    when: ['either-postcopy'],
+    now: wait,
+    deadline: contested,
+    contestedError: 'the guest’s memory is still on both hosts (post-copy)',
+    why: 'The guest runs on the destination and fetches pages from the source: aborting or resuming destroys it.',
+  },
+  {
+    id: 'landed',
+    source: GONE,
+    destination: LANDED,
+    now: complete,
+    deadline: complete,
+    why: 'The guest is on the destination and nowhere on the source. A suspended guest stays paused; a broken one raises an alarm.',
+  },
+  {
+    id: 'elsewhere',
+    source: GONE,
+    destination: GONE,
+    when: ['landed-on-thirds'],
+    now: onThirdHost,
+    deadline: onThirdHost,
+    settlesOnGone: true,
+    contestedError: 'the guest runs on two other hosts',
+    alarm: 'landed-elsewhere',
+    why: 'Somebody moved it on: the record follows the guest. On two third hosts at once no answer says which one is right.',
+  },
+  {
+    id: 'crashed-after',
+    source: GONE,
+    destination: GONE,
+    when: ['handed-over-or-ran'],
+    now: complete,
+    deadline: complete,
+    settlesOnGone: true,
+    alarm: 'guest-stopped',
+    why: 'The guest arrived and ended there. The disk moved on with it, so the record does too; the guest is stopped.',
+  },
+  {
+    id: 'half-arrived',
+    source: GONE,
+    destination: ['incoming'],
+    now: wait,
+    deadline: contested,
+    contestedError: 'the guest was lost in transit: the destination holds an incomplete copy; never resume it',
+    alarm: 'guest-lost',
+    why: 'An incoming shell without its source holds part of a memory. It must not run.',
+  },
+  {
+    id: 'nowhere',
+    source: GONE,
+    destination: GONE,
+    now: wait,
+    deadline: { do: 'rollback', if: 'no-copy-can-differ' },
+    settlesOnGone: true,
+    asksEveryone: true,
+    contestedError: 'the guest is on no host that answered',
+    alarm: 'guest-stopped',
+    why: 'Both ends are empty: every known host is asked before the guest is called stopped on the source.',
+  },
+  {
+    id: 'handed-over-silent',
+    source: ['handed-over'],
+    destination: ['unknown'],
+    now: wait,
+    deadline: { do: 'complete', certainty: 'provisional' },
+    why: 'The source confirmed that the guest left; the destination is where it went, though it does not answer.',
+  },
+  {
+    id: 'silent-destination-gone',
+    source: GONE,
+    destination: ['unknown'],
+    now: wait,
+    deadline: contested,
+    noEffects: true,
+    contestedError: 'the guest is gone from the source and the destination does not answer',
+    why: 'Gone without a hand-over may be a crash or an arrival. Silence proves neither.',
+  },
+  {
+    id: 'ran-and-resumed',
+    source: RESIDENT,
+    destination: GONE,
+    sourceJob: 'none',
+    ran: 'yes',
+    now: rollback,
+    deadline: rollback,
+    settlesOnGone: true,
+    alarm: 'both-hosts-wrote',
+    why: 'The guest is back on the source after it ran on the destination: both may have written to the disk.',
+  },
+  {
+    id: 'stayed',
+    source: RESIDENT,
+    destination: GONE,
+    sourceJob: 'none',
+    when: ['proven-over'],
+    now: rollback,
+    deadline: rollback,
+    settlesOnGone: true,
+    why: 'The guest never left, and the job that could still move it is over. libvirt queues a migration up to 30 s before a job shows, hence the 35 s.',
+  },
+  {
+    id: 'stalled',
+    source: ['switching'],
+    destination: GONE,
+    sourceJob: 'none',
+    ran: 'no',
+    now: rollback,
+    deadline: rollback,
+    settlesOnGone: true,
+    why: 'The source stopped its CPUs to hand over, and the destination provably never ran. The source is resumed once it holds its locks exclusively.',
+  },
+  {
+    id: 'stalled-shell',
+    source: ['switching'],
+    destination: ['incoming'],
+    sourceJob: 'none',
+    ran: 'no',
+    now: wait,
+    deadline: contested,
+    contestedError: 'the source stopped to hand over and the destination still holds a shell that never ran',
+    offers: ['destroy the shell on the destination'],
+    why: 'As stalled, but the shell could still be started. Its Stopped event leads to stalled.',
+  },
+  {
+    id: 'ran-and-died',
+    source: ['switching'],
+    destination: GONE,
+    now: wait,
+    deadline: contested,
+    contestedError: 'the destination may have run and advanced the disk before it ended; the source must never be resumed',
+    why: 'Nothing proves that the destination never ran: resuming the source could corrupt its disk.',
+  },
+  {
+    id: 'moving',
+    source: [...RESIDENT, 'switching'],
+    destination: [...GONE, 'incoming'],
+    now: wait,
+    deadline: contested,
+    contestedError: 'the guest is on the source and may still move',
+    why: 'The source still has the guest, and nothing proves that its migration is over.',
+  },
+  {
+    id: 'switched',
+    source: ['switching'],
+    destination: LANDED,
+    now: { do: 'complete', if: 'jobs-over' },
+    deadline: complete,
+    why: 'The destination owns the guest; what is left on the source is a paused copy. It is never resumed, and destroyed only if still paused on the same boot.',
+  },
+  {
+    id: 'both-alive',
+    source: RESIDENT,
+    destination: LANDED,
+    now: wait,
+    deadline: contested,
+    contestedError: 'the guest is alive on both hosts',
+    alarm: 'split-brain',
+    alarmAtOnceIf: 'split-brain',
+    offers: ['suspend the guest on the source'],
+    why: 'Two hosts may be writing to one disk. Locks stay as observed; choosing a side is an operator’s decision.',
+  },
+  {
+    id: 'silent-source',
+    source: ['unknown'],
+    destination: LANDED,
+    when: ['runs-as-before'],
+    now: wait,
+    deadline: { do: 'complete', certainty: 'provisional' },
+    why: 'The destination has the guest as it should be, but the source does not answer: hooks and locks wait for proof about it.',
+  },
+  {
+    id: 'silence',
+    source: ['unknown'],
+    now: wait,
+    deadline: contested,
+    contestedError: 'the source does not answer; nothing may start the guest elsewhere',
+    why: 'Nothing is known of the source, and what the destination says does not settle it.',
+  },
+  {
+    id: 'silent-destination',
+    source: [...RESIDENT, 'switching'],
+    destination: ['unknown'],
+    now: wait,
+    deadline: contested,
+    contestedError: 'the destination does not answer; its locks are unknown and are not released',
+    why: 'The guest is on the source, but a second one may run where nobody answers.',
+  },
+  {
+    id: 'contradiction',
+    now: wait,
+    deadline: contested,
+    contestedError: 'the answers contradict each other',
+    alarm: 'contradiction',
+    alarmAtOnceIf: 'matched',
+    why: 'No row foresees this. Nothing is done until it changes or an operator settles it.',
+  },
+];

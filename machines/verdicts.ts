@@ -1,0 +1,111 @@
+import type { Alarm, Attempt } from '../events/attempt.ts';
+import type { InputData } from '../events/inputs.ts';
+import type { Evidence, Verdict } from '../events/verdict.ts';
+import { type Decision, decide, holds, type Phase } from './decide.ts';
+import { type AlarmCode, TABLE_VERSION } from './table.ts';
+
+/** Writes down what was decided, and why: invariant 7, every verdict is a row with its table version and evidence. */
+
+/** The sentence every contested verdict begins with, whatever its row adds. */
+export const CONTESTED_ERROR = 'API failed while VM may still be migrating';
+/** The row of a verdict that an operator gave. It is not in the table: no evidence decided it. */
+export const OPERATOR_ROW = 'operator';
+
+export type Judgement = { readonly decision: Decision; readonly evidence: Evidence; readonly phase: Phase };
+
+export function judge(evidence: Evidence, phase: Phase): Judgement {
+  return { decision: decide(evidence, phase), evidence, phase };
+}
+
+/** A judgement that was not `wait`, as the ledger keeps it. `token` is the VM's next fencing token. */
+export function toVerdict(attempt: Attempt, { decision, evidence, phase }: Judgement, now: number, token: number): Verdict {
+  const contested = decision.outcome === 'contested';
+  return {
+    number: attempt.verdicts.length + 1,
+    outcome: decision.outcome === 'completed' ? 'completed' : 'rolled-back',
+    contested,
+    row: decision.row.id,
+    table: TABLE_VERSION,
+    certainty: decision.certainty,
+    host: decision.host,
+    error: errorOf(attempt, decision),
+    decidedAt: now,
+    final: phase === 'deadline',
+    supersedes: attempt.verdicts.length === 0 ? null : attempt.verdicts.length,
+    offers: contested ? [...(decision.row.offers ?? [])] : [],
+    token,
+    evidence,
+    resolution: null,
+  };
+}
+
+function errorOf(attempt: Attempt, decision: Decision): string | null {
+  if (decision.outcome === 'completed') return null;
+  if (decision.outcome === 'contested') return `${CONTESTED_ERROR}: ${decision.row.contestedError ?? decision.row.why}`;
+  if (decision.row.id === 'same-host') return `source and destination are the same host (${attempt.source})`;
+  const { callError } = attempt;
+  if (callError === null) return `the call reported success, but the guest is on ${attempt.source} (row ${decision.row.id})`;
+  return callError.message === '' ? `the call failed: ${callError.kind}` : callError.message;
+}
+
+/** An operator's verdict on a contested attempt. */
+export function toResolution(
+  attempt: Attempt,
+  data: InputData<'landfall.migration.resolved.v1'>,
+  evidence: Evidence,
+  now: number,
+  token: number,
+): Verdict {
+  const completed = data.host !== attempt.source;
+  return {
+    number: attempt.verdicts.length + 1,
+    outcome: completed ? 'completed' : 'rolled-back',
+    contested: false,
+    row: OPERATOR_ROW,
+    table: TABLE_VERSION,
+    certainty: 'proven',
+    host: data.host,
+    error: completed ? null : `rolled back by ${data.operator}: ${data.reason}`,
+    decidedAt: now,
+    final: true,
+    supersedes: attempt.verdicts.length === 0 ? null : attempt.verdicts.length,
+    offers: [],
+    token,
+    evidence,
+    resolution: { operator: data.operator, reason: data.reason, attest: data.attest },
+  };
+}
+
+const alarmTexts: Readonly<Record<AlarmCode | OtherAlarm, string>> = {
+  'guest-broken': 'the guest is resident but stopped by a fault',
+  'landed-elsewhere': 'the guest runs on a third host',
+  'both-hosts-wrote': 'the guest ran on the destination and is back on the source: both may have written to the disk',
+  'split-brain': 'the guest is alive on two hosts and no job will end that',
+  contradiction: 'the answers contradict each other',
+  'guest-lost': 'the guest’s memory is torn or was lost in transit',
+  'guest-stopped': 'the guest is stopped; nothing starts it again',
+  'started-anew': 'a host is starting the guest outside this migration',
+  'stray-process': 'a QEMU process carries the guest’s UUID though libvirt does not list it',
+  'verdict-contradicted': 'later evidence contradicts the verdict',
+  superseded: 'another migration of the VM was reported before this one settled',
+};
+export type OtherAlarm = 'started-anew' | 'stray-process' | 'verdict-contradicted' | 'superseded';
+
+/** Raises an alarm once per attempt. */
+export function alarm(attempt: Attempt, code: AlarmCode | OtherAlarm, now: number): Attempt {
+  if (attempt.alarms.some((raised) => raised.code === code)) return attempt;
+  const raised: Alarm = { code, text: alarmTexts[code], at: now };
+  return { ...attempt, alarms: [...attempt.alarms, raised] };
+}
+
+/** The alarms a judgement calls for: some at once, the others with the verdict. */
+export function alarmed(attempt: Attempt, { decision, evidence }: Judgement, now: number): Attempt {
+  const { row, outcome } = decision;
+  const atOnce = row.alarmAtOnceIf === 'matched' || (row.alarmAtOnceIf !== undefined && holds(row.alarmAtOnceIf, evidence));
+  const due = row.alarm !== undefined && !decision.askDestinationAgain && (atOnce || outcome !== 'wait');
+  let next = due && row.alarm !== undefined ? alarm(attempt, row.alarm, now) : attempt;
+  const guestAt = outcome === 'completed' ? evidence.destination : evidence.source;
+  const decided = outcome === 'completed' || outcome === 'rolled-back';
+  if (decided && guestAt.presence === 'broken') next = alarm(next, 'guest-broken', now);
+  return next;
+}

@@ -1,0 +1,61 @@
+import { describe, expect, it } from 'vitest';
+import { importsOf, wrongImports } from './import-direction.ts';
+import { LAYERS, type SourceFile, sourceFiles } from './source-files.ts';
+
+describe('imports point one way', () => {
+  it.each(LAYERS)('in %s', (layer) => {
+    expect(sourceFiles(layer).flatMap(wrongImports)).toEqual([]);
+  });
+});
+
+describe('the rule itself', () => {
+  const file = (folder: SourceFile['folder'], text: string): SourceFile => ({
+    path: `${folder}/sub/example.ts`,
+    folder,
+    text,
+  });
+
+  it('reads every form of import, and no comment', () => {
+    const text = [
+      "import { a } from '../a.ts';",
+      "import type { B } from './b.ts';",
+      "export * from './c.ts';",
+      "import {\n  d,\n} from './d.ts';",
+      "import './e.ts';",
+      "const f = await import('./f.ts');",
+      "new Worker(new URL('./g-worker.ts', import.meta.url));",
+      "// import { x } from './x.ts';",
+      "/* import './y.ts' */",
+    ].join('\n');
+    const found = importsOf(text).map(({ specifier }) => specifier);
+    expect(found).toEqual(['../a.ts', './b.ts', './c.ts', './d.ts', './e.ts', './f.ts', './g-worker.ts']);
+  });
+
+  it.each([
+    ['events', '../../machines/x.ts'],
+    ['events', 'xstate'],
+    ['machines', 'node:crypto'],
+    ['log', '../../consumers/x.ts'],
+    ['consumers', '../../projections/x.ts'],
+    ['producers', '../../consumers/x.ts'],
+    ['policies', '../../log/x.ts'],
+    ['service', '../../cli/x.ts'],
+    ['agent', '../../service/x.ts'],
+    ['cli', '../../test/x.ts'],
+  ] as const)('%s may not import %s', (folder, specifier) => {
+    expect(wrongImports(file(folder, `import { x } from '${specifier}';`))).toHaveLength(1);
+  });
+
+  it.each([
+    ['events', 'zod'],
+    ['machines', '../../events/x.ts'],
+    ['machines', './consumers/x.ts'],
+    ['log', 'node:sqlite'],
+    ['projections', '../../log/x.ts'],
+    ['service', '../../projections/x.ts'],
+    ['cli', '../../service/x.ts'],
+    ['test', '../../cli/x.ts'],
+  ] as const)('%s may import %s', (folder, specifier) => {
+    expect(wrongImports(file(folder, `import { x } from '${specifier}';`))).toEqual([]);
+  });
+});
