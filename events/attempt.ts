@@ -117,6 +117,8 @@ export const Attempt = z.strictObject({
   quietRounds: z.boolean(),
   /** The last closed round was of the row `nowhere`: every known host is asked. */
   searching: z.boolean(),
+  /** The row that the last closed round waits by, and the host the record names meanwhile; null before the first, and once decided. */
+  waiting: z.strictObject({ row: z.string(), host: Host }).nullable(),
   /** Rounds closed since the call returned. */
   rounds: z.number().int(),
   pollAt: Milliseconds.nullable(),

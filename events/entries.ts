@@ -7,6 +7,8 @@ import { MigrationId, Milliseconds } from './vocabulary.ts';
 
 /** The version of an entry's own shape. Older ones are lifted by `entryUpcasters` when they are read. */
 export const ENTRY_VERSION = 1;
+/** How much of a malformed input the ledger keeps; its digest covers all of it. */
+export const MALFORMED_BYTES_KEPT = 65_536;
 
 /** Why an entry was written: an input, or a timer of an attempt that fell due. */
 export const Cause = z.discriminatedUnion('kind', [
@@ -22,7 +24,22 @@ export const Cause = z.discriminatedUnion('kind', [
     /** Where the input stood in its stream. */
     stream: z.string().optional(),
     offset: z.number().int().optional(),
+    /** One input may touch several attempts: the entries after its first count on from 1. Absent: the first. */
+    part: z.number().int().positive().optional(),
     data: z.unknown(),
+  }),
+  z.strictObject({
+    /** Something that could not be read as an input; the entry's `refusal` says why. */
+    kind: z.literal('malformed'),
+    source: z.string(),
+    id: z.string(),
+    digest: z.string(),
+    stream: z.string(),
+    offset: z.number().int(),
+    /** Its first bytes, as text, up to `MALFORMED_BYTES_KEPT`. */
+    text: z.string(),
+    /** Its whole length in bytes. */
+    bytes: z.number().int(),
   }),
   z.strictObject({
     kind: z.literal('timer'),

@@ -51,6 +51,9 @@ const definition = setup({
     take: assign(({ event }) => event.next),
     askMore: assign(({ context, event }) => ask(context, event.asks, event.now)),
     askAll: assign(({ context, event }) => ask(context, asksOf(context), nowOf(context, event))),
+    askUnlessAsking: assign(({ context, event }) =>
+      Object.values(context.asked).some(({ dueAt }) => dueAt !== null) ? {} : ask(context, asksOf(context), event.now),
+    ),
     poll: assign(({ context, event }) => ({ pollAt: event.now + intervalMs(context) })),
     watch: assign(({ context, event }) => ({ pollAt: event.now + Math.max(intervalMs(context), timeoutMs(context)) })),
     stopPolling: assign({ pollAt: null, deadlineAt: null }),
@@ -68,6 +71,7 @@ const definition = setup({
   },
   guards: {
     completes: ({ event }) => event.result === 'completed',
+    completesSuperseded: ({ event }) => event.result === 'provisional' && event.next.supersededBy !== null,
     completesProvisionally: ({ event }) => event.result === 'provisional',
     rollsBack: ({ event }) => event.result === 'rolled-back',
     contestsSuperseded: ({ event }) => event.result === 'contested' && event.next.supersededBy !== null,
@@ -90,6 +94,7 @@ const definition = setup({
 /** Where a verdict leads, from whichever state it was made in. */
 const verdictTransitions = [
   { guard: 'completes', target: '#Completed.settling', actions: ['take', 'decide', 'stopPolling', 'plan'] },
+  { guard: 'completesSuperseded', target: '#Completed.settled', actions: ['take', 'decide', 'drop', 'close'] },
   { guard: 'completesProvisionally', target: '#Completed.provisional', actions: ['take', 'decide', 'stopPolling', 'watch'] },
   { guard: 'rollsBack', target: '#RolledBack.settling', actions: ['take', 'decide', 'stopPolling', 'plan'] },
   { guard: 'contestsSuperseded', target: '#RolledBack.superseded', actions: ['take', 'decide', 'plan', 'drop', 'close'] },
@@ -115,7 +120,9 @@ const standing = <Stay extends string>(stay: Stay) =>
     ...judging(stay),
   ] as const;
 
-const takeOver = { target: '#Rechecking.finalRound', actions: ['take', 'stopPolling', 'askAll'] } as const;
+/** Answers asked for before the other migration began are the better ones: nobody is asked again while one is still owed. */
+const supersede = { target: '#Rechecking.finalRound', actions: ['take', 'stopPolling', 'askUnlessAsking'] } as const;
+const lastRound = { target: '#Rechecking.finalRound', actions: ['take', 'stopPolling', 'askAll'] } as const;
 const taken = <Stay extends string>(stay: Stay, ...actions: ('pursue' | 'askAll' | 'watch')[]) =>
   ({ target: stay, reenter: true, actions: ['take', ...actions] }) as const;
 
@@ -125,7 +132,7 @@ export const migration = definition.createMachine({
   initial: 'Migrating',
   states: {
     Migrating: {
-      on: { SUPERSEDED: takeOver },
+      on: { SUPERSEDED: supersede },
       initial: 'inFlight',
       states: {
         inFlight: {
@@ -146,18 +153,18 @@ export const migration = definition.createMachine({
     /** The call failed, and its first round is being asked. */
     ApiFailed: {
       id: 'ApiFailed',
-      on: { EVIDENCE: judgingFirst('ApiFailed'), SUPERSEDED: takeOver },
+      on: { EVIDENCE: judgingFirst('ApiFailed'), SUPERSEDED: supersede },
       after: { question: judgingFirst('ApiFailed') },
     },
     Rechecking: {
       id: 'Rechecking',
-      on: { SUPERSEDED: takeOver },
+      on: { SUPERSEDED: supersede },
       initial: 'watching',
       states: {
         watching: {
           on: { EVIDENCE: judging('watching') },
           after: {
-            deadline: takeOver,
+            deadline: lastRound,
             question: judging('watching'),
             poll: { target: 'watching', reenter: true, actions: ['take', 'poll', 'askAll'] },
           },

@@ -94,8 +94,13 @@ function reopen(attempt: Attempt, judgement: Judgement, { now }: StepContext): J
 export function conclude(attempt: Attempt, judgement: Judgement, { now, nextToken }: StepContext): Judged {
   const { outcome, certainty } = judgement.decision;
   const next = alarmed(attempt, judgement, now);
-  if (outcome === 'wait') return { ...nothing(next), result: 'wait' };
+  if (outcome === 'wait') return { ...nothing({ ...next, waiting: waitingBy(next, judgement) }), result: 'wait' };
   const verdict = toVerdict(next, judgement, now, nextToken);
   const result = outcome === 'completed' && certainty === 'provisional' ? 'provisional' : outcome;
-  return { next, result, verdict, asks: [] };
+  return { next: { ...next, waiting: null }, result, verdict, asks: [] };
+}
+
+function waitingBy(attempt: Attempt, { decision }: Judgement): Attempt['waiting'] {
+  const { row } = decision;
+  return { row: row.id, host: row.leansToDestination === true ? attempt.destination : attempt.source };
 }

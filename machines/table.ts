@@ -58,6 +58,8 @@ export type Row = {
   readonly settlesOnGone?: true;
   /** Every known host is asked as well. */
   readonly asksEveryone?: true;
+  /** While it waits, the record names the destination, provisionally. */
+  readonly leansToDestination?: true;
   /** No lock command follows. */
   readonly noLocks?: true;
   /** A contested verdict of this row fails the call and sends no rollback effect. */
@@ -165,6 +167,7 @@ export const table: readonly Row[] = [
     destination: ['unknown'],
     now: wait,
     deadline: { do: 'complete', certainty: 'provisional' },
+    leansToDestination: true,
     why: 'The source confirmed that the guest left; the destination is where it went, though it does not answer.',
   },
   {
@@ -268,6 +271,7 @@ export const table: readonly Row[] = [
     when: ['runs-as-before'],
     now: wait,
     deadline: { do: 'complete', certainty: 'provisional' },
+    leansToDestination: true,
     why: 'The destination has the guest as it should be, but the source does not answer: hooks and locks wait for proof about it.',
   },
   {

@@ -1,0 +1,110 @@
+import { appendFileSync } from 'node:fs';
+import type { Command } from 'commander';
+import { RecordedLine } from '../../consumers/recording/schema.ts';
+import { witnessedBy } from '../../consumers/recording/truth.ts';
+import { fileSource } from '../../consumers/ingest.ts';
+import { readLines } from '../../consumers/lines.ts';
+import { Fault } from '../../events/fault.ts';
+import { backtest } from '../../policies/backtest.ts';
+import { policies, policyOf } from '../../policies/registry.ts';
+import type { Witnessed } from '../../policies/truth.ts';
+import { audit } from '../../projections/audit.ts';
+import { parseHead } from '../../projections/audit-checks.ts';
+import { Found, type Io } from '../io.ts';
+import { reading, rebuilding } from '../ledgers.ts';
+import { auditText } from '../render/audit.ts';
+import { backtestText } from '../render/backtest.ts';
+import { dbOption, examples, jsonOption } from './options.ts';
+
+/** Commands that go over the whole ledger: the audit, the rebuild, and the comparison with other rules. */
+
+type AuditOptions = { db: string; json?: true; head?: string; saveHead?: string };
+
+export function addAudit(program: Command, io: Io): void {
+  program
+    .command('audit')
+    .summary('chain, projections against a rebuild, verdicts against today’s table')
+    .description(
+      'Reads the whole ledger once: the hash chain, the projections against a rebuild, every verdict decided again from its ' +
+        'recorded evidence. Exit code 1 on any finding. A tail that was cut off is found against a head kept elsewhere.',
+    )
+    .addOption(dbOption())
+    .addOption(jsonOption())
+    .option('--head <position=hash>', 'a head that an earlier audit printed')
+    .option('--save-head <file>', 'append the head to a file kept elsewhere')
+    .addHelpText('after', examples(['landfall audit', 'is everything as it was written?'], ['landfall audit --head "$(tail -1 /mnt/other/heads)"', 'and nothing cut off since?']))
+    .action((options: AuditOptions) => auditCommand(options, io));
+}
+
+async function auditCommand(options: AuditOptions, io: Io): Promise<void> {
+  const kept = options.head === undefined ? {} : { head: parseHead(options.head) };
+  const result = await reading(options.db, async ({ ledger, db }) => {
+    const damage = ledger.findDamage();
+    const audited = await audit(ledger, 0, { projections: db, ...kept });
+    const found = damage.map((message) => ({ position: audited.head.position, kind: 'damaged' as const, message }));
+    return { ...audited, findings: [...audited.findings, ...found] };
+  });
+  if (options.saveHead !== undefined) appendFileSync(options.saveHead, `${result.head.position}=${result.head.hash}\n`);
+  io.out(options.json === true ? JSON.stringify(result) : auditText(result, io.style));
+  if (result.findings.length > 0) throw new Found('the audit differs');
+}
+
+export function addRebuild(program: Command, io: Io): void {
+  program
+    .command('rebuild')
+    .summary('projections anew from the ledger')
+    .description('Drops the projections and folds them anew from the ledger alone. It steps no machine and sends nothing.')
+    .addOption(dbOption())
+    .action(async (options: { db: string }) => {
+      const entries = await rebuilding(options.db);
+      io.out(`${entries} entries folded anew`);
+    });
+}
+
+type BacktestOptions = { db: string; json?: true; policy?: string[]; truth?: string[] };
+
+export function addBacktest(program: Command, io: Io): void {
+  program
+    .command('backtest')
+    .summary('what another rule would have decided on the same ledger')
+    .description(
+      'Decides every failed call of the ledger again by the rules of other systems, and says who would have been right and ' +
+        'what being wrong would have cost. The truth is a recording’s closing line (--truth), else Landfall’s own proven verdict.',
+    )
+    .option('--policy <name...>', `one or more of: ${policies.map(({ id }) => id).join(', ')}`)
+    .option('--truth <file...>', 'the recordings that were ingested: their closing lines say where guests ended')
+    .addOption(dbOption())
+    .addOption(jsonOption())
+    .addHelpText('after', examples(['landfall backtest', 'all rules, as a table'], ['landfall backtest --policy nova zstack-before', 'two of them']))
+    .action((options: BacktestOptions) => backtestCommand(options, io));
+}
+
+async function backtestCommand(options: BacktestOptions, io: Io): Promise<void> {
+  const chosen = options.policy?.map((id) => {
+    const policy = policyOf(id);
+    if (policy === undefined) throw new Fault('UNKNOWN_POLICY', `there is no policy ${JSON.stringify(id)}`, `The policies are: ${policies.map((known) => known.id).join(', ')}.`);
+    return policy;
+  });
+  const witnessed = await truthsIn(options.truth ?? []);
+  const result = await reading(options.db, ({ ledger }) => backtest(ledger.read(0, 1), witnessed, chosen));
+  io.out(options.json === true ? JSON.stringify(result) : backtestText(result, io.style));
+}
+
+/** The closing lines of recordings, by attempt. Both ids are given that an ingest may have used: as recorded, and apart. */
+async function truthsIn(files: string[]): Promise<Witnessed> {
+  const truths = new Map<string, NonNullable<ReturnType<typeof witnessedBy>>>();
+  for (const file of files) {
+    let scenario = '';
+    const migrations: string[] = [];
+    for await (const { text } of readLines(fileSource(file).stream())) {
+      const line = RecordedLine.safeParse(JSON.parse(text)).data;
+      if (line?.kind === 'scenario') scenario = line.name;
+      if (line?.kind === 'api' && line.migrationId !== undefined) migrations.push(line.migrationId);
+      const witnessed = line?.kind === 'truth' ? witnessedBy(line) : null;
+      const last = migrations.at(-1);
+      // How it ended is the truth of the last migration only.
+      if (witnessed !== null && last !== undefined) for (const id of [last, `${scenario}/${last}`]) truths.set(id, witnessed);
+    }
+  }
+  return truths;
+}

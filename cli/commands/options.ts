@@ -1,0 +1,16 @@
+import { Option } from 'commander';
+import { DEFAULT_FILE, parseTime } from '../ledgers.ts';
+
+/** Options that several commands share. */
+
+export const dbOption = () => new Option('--db <file>', 'the ledger').env('LANDFALL_DB').default(DEFAULT_FILE);
+export const jsonOption = () => new Option('--json', 'JSON for scripts');
+export const atOption = () => new Option('--at <time>', 'as of then: ISO 8601, or milliseconds since the epoch').argParser(parseTime);
+
+export type ReadOptions = { db: string; json?: true; at?: number };
+
+/** Examples as they stand below a command's help. */
+export function examples(...lines: [command: string, what: string][]): string {
+  const width = Math.max(...lines.map(([command]) => command.length));
+  return `\nExamples:\n${lines.map(([command, what]) => `  $ ${command.padEnd(width)}   ${what}`).join('\n')}\n`;
+}

@@ -1,0 +1,120 @@
+import type { Command } from 'commander';
+import { Fault } from '../../events/fault.ts';
+import { table } from '../../machines/table.ts';
+import { attemptState, migrations } from '../../projections/attempts.ts';
+import { deadLetters } from '../../projections/site.ts';
+import { timeline } from '../../projections/timeline.ts';
+import { vmStatus, vmsNamed } from '../../projections/vms.ts';
+import type { Io } from '../io.ts';
+import { reading, readingAt } from '../ledgers.ts';
+import { deadLettersTable } from '../render/dead-letters.ts';
+import { explainText } from '../render/explain.ts';
+import { historyText } from '../render/history.ts';
+import { migrationsTable } from '../render/migrations.ts';
+import { statusDetail, statusTable } from '../render/status.ts';
+import { atOption, dbOption, examples, jsonOption, type ReadOptions } from './options.ts';
+
+/** Commands that answer from the projections, now or as of a moment in the past. */
+
+export function addStatus(program: Command, io: Io): void {
+  program
+    .command('status')
+    .summary('where VMs are, who holds their locks, how sure that is')
+    .description('Host, lock owners, certainty and open attempt of every VM, or of one, now or as of a moment in the past.')
+    .argument('[vm]', 'a VM by its UUID or name')
+    .addOption(atOption())
+    .addOption(dbOption())
+    .addOption(jsonOption())
+    .addHelpText('after', examples(['landfall status', 'all VMs'], ['landfall status vm1 --at 2026-11-23T02:14:00Z', 'where vm1 was at 02:14']))
+    .action((vm: string | undefined, options: ReadOptions) =>
+      readingAt(options.db, options.at, ({ db }) => {
+        const found = vmStatus(db, vm);
+        if (vm !== undefined && found.length === 0) throw unknownVm(vm);
+        if (options.json === true) return io.out(JSON.stringify(found));
+        const one = vm === undefined || found.length !== 1 ? undefined : found[0];
+        io.out(one === undefined ? statusTable(found, io.style) : statusDetail(one, io.style));
+      }),
+    );
+}
+
+export function addMigrations(program: Command, io: Io): void {
+  program
+    .command('migrations')
+    .summary('every attempt: state, verdict, row')
+    .description('Every migration attempt with its state, its verdict and the row of the table that decided.')
+    .argument('[vm]', 'only those of one VM')
+    .addOption(atOption())
+    .addOption(dbOption())
+    .addOption(jsonOption())
+    .addHelpText('after', examples(['landfall migrations --json | jq ".[] | select(.contested)"', 'what waits for a person']))
+    .action((vm: string | undefined, options: ReadOptions) =>
+      readingAt(options.db, options.at, ({ db }) => {
+        const items = vm === undefined ? migrations(db) : vmsNamed(db, vm).flatMap((id) => migrations(db, id));
+        if (options.json === true) return io.out(JSON.stringify(items));
+        const names = new Map(vmStatus(db).map((status) => [status.vm, status.name]));
+        io.out(migrationsTable(items, io.style, names));
+      }),
+    );
+}
+
+export function addExplain(program: Command, io: Io): void {
+  program
+    .command('explain')
+    .summary('what was asked, what was answered, which row, what it did')
+    .description('One attempt in words: what was asked, what each host answered, which row of the table decided and why, and what followed.')
+    .argument('<attempt>', 'as landfall migrations lists it')
+    .addOption(dbOption())
+    .addOption(jsonOption())
+    .addHelpText('after', examples(['landfall explain m-1', 'why m-1 was decided as it was']))
+    .action((attempt: string, options: ReadOptions) =>
+      reading(options.db, async ({ db, ledger }) => {
+        const found = attemptState(db, attempt);
+        if (found === null) throw new Fault('UNKNOWN_ATTEMPT', `there is no attempt ${JSON.stringify(attempt)}`, 'landfall migrations lists them.');
+        const entries = await Array.fromAsync(ledger.readMigration(attempt));
+        if (options.json === true) return io.out(JSON.stringify({ ...found, entries: entries.map(({ text: _text, ...stored }) => stored) }));
+        const verdict = found.state.attempt.verdicts.at(-1);
+        const row = table.find((candidate) => candidate.id === (verdict?.row ?? found.state.attempt.waiting?.row));
+        io.out(explainText({ state: found.state, entries, row }, io.style));
+      }),
+    );
+}
+
+export function addHistory(program: Command, io: Io): void {
+  program
+    .command('history')
+    .summary('the timeline of a VM')
+    .description('What happened to a VM, in a lane for each host and one for its lock.')
+    .argument('<vm>', 'a VM by its UUID or name')
+    .addOption(atOption())
+    .addOption(dbOption())
+    .addOption(jsonOption())
+    .addHelpText('after', examples(['landfall history vm1', 'everything about vm1, oldest first']))
+    .action((vm: string, options: ReadOptions) =>
+      reading(options.db, async ({ db, ledger }) => {
+        const [id] = vmsNamed(db, vm);
+        if (id === undefined) throw unknownVm(vm);
+        const until = options.at ?? Number.POSITIVE_INFINITY;
+        const items = (await timeline(ledger.readVm(id))).filter((item) => item.time <= until);
+        io.out(options.json === true ? JSON.stringify(items) : historyText(items, io.style));
+      }),
+    );
+}
+
+export function addDeadLetters(program: Command, io: Io): void {
+  program
+    .command('dead-letters')
+    .summary('inputs that were refused, and why')
+    .description('Every input that was refused or could not be read, with its place, its reason and its first bytes.')
+    .addOption(dbOption())
+    .addOption(jsonOption())
+    .action((options: ReadOptions) =>
+      reading(options.db, ({ db }) => {
+        const letters = deadLetters(db);
+        io.out(options.json === true ? JSON.stringify(letters) : deadLettersTable(letters, io.style));
+      }),
+    );
+}
+
+function unknownVm(vm: string): Fault {
+  return new Fault('UNKNOWN_VM', `the ledger knows no VM ${JSON.stringify(vm)}`, 'landfall status lists those it knows.');
+}

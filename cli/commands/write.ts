@@ -1,0 +1,104 @@
+import { randomUUID } from 'node:crypto';
+import type { Command } from 'commander';
+import { ConfigurationFields, defaultConfiguration } from '../../events/configuration.ts';
+import { Fault } from '../../events/fault.ts';
+import { WALL } from '../../events/vocabulary.ts';
+import { submit } from '../../producers/submit.ts';
+import { attemptState, migrationView } from '../../projections/attempts.ts';
+import { configuration } from '../../projections/site.ts';
+import type { Io } from '../io.ts';
+import { driving, reading } from '../ledgers.ts';
+import { configurationTable } from '../render/config.ts';
+import { migrationsTable } from '../render/migrations.ts';
+import { dbOption, examples, jsonOption } from './options.ts';
+
+/** Commands that change what is decided: an operator's resolution, and the configuration. */
+
+const SOURCE = 'landfall:cli';
+
+export function addResolve(program: Command, io: Io): void {
+  program
+    .command('resolve')
+    .summary('an operator settles a contested attempt')
+    .description(
+      'Settles a contested or provisional attempt by naming the host the guest is on. It is refused without --attest: ' +
+        'that the other side was checked and does not run the guest. Reason, name and attestation are kept in the ledger.',
+    )
+    .argument('<attempt>', 'the attempt, as landfall migrations lists it')
+    .requiredOption('--host <host>', 'where the guest is')
+    .requiredOption('--reason <text>', 'why you are sure')
+    .option('--attest', 'I checked that no other host runs the guest')
+    .option('--operator <name>', 'who decides', process.env['USER'] ?? 'operator')
+    .addOption(dbOption())
+    .addOption(jsonOption())
+    .addHelpText('after', examples(['landfall resolve m-1 --host host-a --reason "console checked, host-b is off" --attest', 'the guest is on host-a']))
+    .action((attempt: string, options: ResolveOptions) => resolve(attempt, options, io));
+}
+
+type ResolveOptions = { host: string; reason: string; attest?: true; operator: string; db: string; json?: true };
+
+async function resolve(migration: string, options: ResolveOptions, io: Io): Promise<void> {
+  const found = await reading(options.db, ({ db }) => attemptState(db, migration));
+  if (found === null) throw new Fault('UNKNOWN_ATTEMPT', `there is no attempt ${migration}`, 'landfall migrations lists them.');
+  const { vm, clock } = found.state.attempt;
+  const { host, reason, operator } = options;
+  const data = { migration, host, reason, attest: options.attest === true, operator };
+  const type = 'landfall.migration.resolved.v1';
+  await driving(options.db, (driver) => submit(driver, { type, vm, data, id: randomUUID(), source: SOURCE }, { now: io.now(), clock }));
+  const view = await reading(options.db, ({ db }) => migrationView(db, migration));
+  if (options.json === true) io.out(JSON.stringify(view));
+  else io.out(migrationsTable(view === null ? [] : [view], io.style));
+}
+
+export function addConfig(program: Command, io: Io): void {
+  const config = program.command('config').summary('recheck interval and timeout, and the rest').description('The settings that take part in decisions. A change is an entry of the ledger; attempts whose call has returned keep theirs.');
+  config
+    .command('get')
+    .description('the settings in force')
+    .argument('[key]', 'one of them')
+    .addOption(dbOption())
+    .addOption(jsonOption())
+    .action((key: string | undefined, options: { db: string; json?: true }) => getConfig(key, options, io));
+  config
+    .command('set')
+    .description('changes settings; a list is written with commas')
+    .argument('<key=value...>')
+    .option('--operator <name>', 'who decides', process.env['USER'] ?? 'operator')
+    .addOption(dbOption())
+    .addOption(jsonOption())
+    .addHelpText('after', examples(['landfall config set recheckIntervalSeconds=5 recheckTimeoutSeconds=120', 'ask more often, give up earlier'], ['landfall config set askOriginErrorCodes=SYS.1006,HOST.1000', 'error codes that re-ask the origin']))
+    .action((pairs: string[], options: { db: string; json?: true; operator: string }) => setConfig(pairs, options, io));
+}
+
+async function getConfig(key: string | undefined, options: { db: string; json?: true }, io: Io): Promise<void> {
+  const settings = await reading(options.db, ({ db }) => configuration(db));
+  const chosen = key === undefined ? settings : { [knownKey(key)]: settings[knownKey(key)] };
+  io.out(options.json === true ? JSON.stringify(chosen) : configurationTable(chosen, io.style));
+}
+
+async function setConfig(pairs: string[], options: { db: string; json?: true; operator: string }, io: Io): Promise<void> {
+  const change = Object.fromEntries(pairs.map(parsePair));
+  const type = 'landfall.configuration.set.v1';
+  const data = { change, operator: options.operator };
+  await driving(options.db, (driver) => submit(driver, { type, vm: null, data, id: randomUUID(), source: SOURCE }, { now: io.now(), clock: WALL }));
+  await getConfig(undefined, options, io);
+}
+
+function parsePair(pair: string): [string, unknown] {
+  const at = pair.indexOf('=');
+  if (at < 1) throw new Fault('BAD_OPTION', `${JSON.stringify(pair)} is not key=value`, 'For example recheckIntervalSeconds=5.');
+  const key = knownKey(pair.slice(0, at));
+  const text = pair.slice(at + 1);
+  if (Array.isArray(defaultConfiguration[key])) return [key, text === '' ? [] : text.split(',').map((part) => part.trim())];
+  const value = Number(text);
+  if (text.trim() === '' || Number.isNaN(value)) throw new Fault('BAD_CONFIGURATION', `${key}: ${JSON.stringify(text)} is not a number`, 'Times are in seconds.');
+  return [key, value];
+}
+
+function knownKey(key: string): keyof typeof defaultConfiguration {
+  const known = Object.keys(ConfigurationFields.shape).find((candidate) => candidate === key);
+  if (known === undefined) {
+    throw new Fault('BAD_CONFIGURATION', `there is no setting ${JSON.stringify(key)}`, `The settings are: ${Object.keys(ConfigurationFields.shape).join(', ')}.`);
+  }
+  return known as keyof typeof defaultConfiguration;
+}

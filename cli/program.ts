@@ -1,0 +1,64 @@
+import { Command } from 'commander';
+import { addAudit, addBacktest, addRebuild } from './commands/check.ts';
+import { addDemo } from './commands/demo.ts';
+import { addIngest } from './commands/ingest.ts';
+import { addDeadLetters, addExplain, addHistory, addMigrations, addStatus } from './commands/read.ts';
+import { addConfig, addResolve } from './commands/write.ts';
+import { completion, SHELLS } from './completion.ts';
+import type { Io } from './io.ts';
+import { examples } from './commands/options.ts';
+import { Fault } from '../events/fault.ts';
+
+/** The whole command line, as a tree of commands: for running, for help, and for shell completion. */
+export function buildProgram(io: Io, version: string): Command {
+  const program = new Command('landfall')
+    .version(version)
+    .description('Knows where a VM landed after a live-migration call failed, and can prove it from its ledger.')
+    .helpOption('-h, --help', 'help, with examples')
+    .addHelpText(
+      'after',
+      examples(
+        ['landfall ingest recordings/abort.ndjson', 'judge a recorded migration'],
+        ['landfall status', 'where VMs are and who holds their locks'],
+        ['landfall explain m-1', 'why an attempt was decided as it was'],
+        ['landfall audit', 'replay the ledger and compare'],
+      ) + '\nExit codes: 0 done, 1 a finding (audit differs, contested under --fail-on), 2 wrong use or bad input.\n',
+    )
+    .configureOutput({ writeOut: (text) => io.out(text.trimEnd()), writeErr: (text) => io.err(text.trimEnd()) })
+    .exitOverride();
+  addIngest(program, io);
+  addStatus(program, io);
+  addMigrations(program, io);
+  addExplain(program, io);
+  addHistory(program, io);
+  addAudit(program, io);
+  addBacktest(program, io);
+  addResolve(program, io);
+  addConfig(program, io);
+  addRebuild(program, io);
+  addDeadLetters(program, io);
+  addDemo(program, io);
+  addCompletion(program, io);
+  for (const command of program.commands) inherit(command, program);
+  return program;
+}
+
+/** Subcommands that were added by hand take the settings of their parent. */
+function inherit(command: Command, parent: Command): void {
+  command.copyInheritedSettings(parent);
+  for (const child of command.commands) inherit(child, command);
+}
+
+function addCompletion(program: Command, io: Io): void {
+  program
+    .command('completion')
+    .summary('completion for bash, zsh or fish')
+    .description('Prints a completion script for the shell.')
+    .argument('<shell>', SHELLS.join(', '))
+    .addHelpText('after', examples(['source <(landfall completion bash)', 'for this session of bash']))
+    .action((name: string) => {
+      const shell = SHELLS.find((known) => known === name);
+      if (shell === undefined) throw new Fault('BAD_OPTION', `there is no completion for ${JSON.stringify(name)}`, `It is there for: ${SHELLS.join(', ')}.`);
+      io.out(completion(program, shell));
+    });
+}

@@ -1,0 +1,73 @@
+import type { Attempt } from '../../events/attempt.ts';
+import { type EntryOf, type Heard, heardOf, type Run, runsOf } from './heard.ts';
+import type { Style } from './style.ts';
+import { type Cell, cell, table } from './table.ts';
+import { clean, listed, plural } from './text.ts';
+import { offset } from './time.ts';
+
+/** What was asked after the call returned, what each host answered in its own words, and how that was read. */
+
+const columns = [
+  { header: 'QUESTION' },
+  { header: 'HOST' },
+  { header: 'ASKED', align: 'right' },
+  { header: 'ANSWERED', align: 'right' },
+  { header: "IN LIBVIRT'S WORDS", flex: true },
+  { header: 'READ AS', flex: true },
+  { header: '' },
+] as const;
+
+export function askedSection(attempt: Attempt, entries: readonly EntryOf[], style: Style): string[] {
+  const { returnedAt, returnedSequence } = attempt;
+  const heard = heardOf(entries, attempt);
+  const early = heard.filter(({ sequence }) => returnedSequence === null || sequence <= returnedSequence);
+  if (returnedAt === null) return [earlyText(early, false)];
+  const counting = heard.filter((one) => !early.includes(one));
+  const decisive = decidedBy(attempt);
+  const runs = runsOf(counting, ({ question }) => decisive.has(question));
+  const rows = runs.map((run) => row(run, returnedAt, lastOf(run, counting) ? decisive : new Map()));
+  const lines = rows.length === 0 ? ['Nobody was asked after the call returned.'] : [table(columns, rows, style, '  ').replace(/^ {2}/, '')];
+  return early.length === 0 ? lines : [...lines, style.paint('dim', earlyText(early, true))];
+}
+
+function earlyText(early: readonly Heard[], returned: boolean): string {
+  const questions = new Set(early.map(({ question }) => question)).size;
+  const purpose = 'only for what they show of the job, the hand-over and the destination’s CPUs';
+  if (questions === 0) return 'Nobody was asked yet.';
+  return returned
+    ? `${plural(questions, 'earlier question')}, asked while the call still ran, count ${purpose}.`
+    : `${plural(questions, 'question')} asked while the call runs, ${purpose}.`;
+}
+
+/** Which verdicts stand on which question: `verdict 1`, or `verdicts 1 and 2`. */
+function decidedBy({ verdicts }: Attempt): ReadonlyMap<string, string> {
+  const numbers = new Map<string, number[]>();
+  for (const { number, evidence, resolution } of verdicts) {
+    if (resolution !== null) continue;
+    for (const { question } of [evidence.source, evidence.destination, ...evidence.others]) {
+      if (question !== null) numbers.set(question, [...(numbers.get(question) ?? []), number]);
+    }
+  }
+  return new Map([...numbers].map(([question, list]) => [question, `${list.length === 1 ? 'verdict' : 'verdicts'} ${listed(list.map(String))}`]));
+}
+
+/** Of a question that ran out and was answered after all, the later outcome is the one that a verdict stands on. */
+function lastOf({ last }: Run, heard: readonly Heard[]): boolean {
+  return heard.findLast(({ question }) => question === last.question) === last;
+}
+
+function row({ first, last, count }: Run, since: number, decisive: ReadonlyMap<string, string>): Cell[] {
+  const verdict = decisive.get(last.question);
+  const span = (a: string, b: string) => (a === b ? a : `${a} … ${b}`);
+  return [
+    span(shortQuestion(first), shortQuestion(last)),
+    first.host,
+    span(offset(first.askedAt - since), offset(last.askedAt - since)),
+    first.at === null || last.at === null ? cell('never', 'dim') : span(offset(first.at - since), offset(last.at - since)),
+    last.words,
+    count === 1 ? last.reading : `${last.reading}  ×${count}`,
+    verdict === undefined ? '' : cell(`◀ ${verdict}`, 'accent'),
+  ];
+}
+
+const shortQuestion = ({ question, sequence }: Heard) => (question.endsWith(`/q${sequence}`) ? `q${sequence}` : clean(question));

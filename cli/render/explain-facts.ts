@@ -1,0 +1,63 @@
+import type { Attempt } from '../../events/attempt.ts';
+import type { Entry } from '../../events/entries.ts';
+import { evidenceOf, QUIET_ROUNDS_APART_MS } from '../../machines/evidence.ts';
+import type { EntryOf } from './heard.ts';
+import { clean, listed } from './text.ts';
+import { duration, offset } from './time.ts';
+import { ranTexts, readingText } from './words.ts';
+
+/** What is known for good beyond the newest answers: the outgoing job, the hand-over, whether the destination ran, and who else was heard. */
+
+export type Fact = readonly [label: string, text: string];
+
+export function factsOf(attempt: Attempt, entries: readonly EntryOf[]): Fact[] {
+  const evidence = evidenceOf(attempt);
+  const { source, destination } = attempt;
+  const since = (test: (attempt: Attempt) => boolean) => firstSeen(entries, attempt, test);
+  return [
+    ['outgoing job', attempt.outgoingSeen ? `seen on ${source}${since((then) => then.outgoingSeen)}` : `never seen on ${source}`],
+    ['hand-over', attempt.handedOver ? `${source} said the guest left${since((then) => then.handedOver)}` : `${source} never said that the guest left`],
+    [`${destination} ran it`, `${ranTexts[evidence.ran]}: ${whyRan(attempt, entries, evidence.ran)}`],
+    ...quiet(attempt),
+    ...excluded(attempt),
+    ...evidence.others.map((other): Fact => [other.host, `${readingText(other.presence, other.job)} (${other.words})`]),
+  ].map(([label = '', text = '']) => [clean(label), clean(text)] as const);
+}
+
+/** `, first at +0.19 s (event Stopped Migrated)`: on the attempt's own scale, from the return of the call. */
+function firstSeen(entries: readonly EntryOf[], attempt: Attempt, test: (attempt: Attempt) => boolean): string {
+  const found = entries.find(({ entry }) => entry.attempt !== null && test(entry.attempt.attempt));
+  if (found === undefined) return '';
+  const { time, cause } = found.entry;
+  return `, first at ${offset(time - (attempt.returnedAt ?? attempt.startedAt))}${sign(cause)}`;
+}
+
+function sign(cause: Entry['cause']): string {
+  if (cause.kind !== 'input' || typeof cause.data !== 'object' || cause.data === null) return '';
+  if (cause.type === 'landfall.host.answered.v1') return ' (its own answer)';
+  const { data } = cause;
+  return 'event' in data && 'detail' in data ? ` (event ${String(data.event)} ${String(data.detail)})` : '';
+}
+
+function whyRan(attempt: Attempt, entries: readonly EntryOf[], ran: 'yes' | 'no' | 'maybe'): string {
+  const { shell, destination } = attempt;
+  if (ran === 'yes') return `its CPUs were seen${firstSeen(entries, attempt, (then) => then.shell.ran)}`;
+  if (ran === 'no') {
+    return `its event stream never broke and showed no Resumed, and ${shell.stopped ? 'the shell’s Stopped came' : 'the shell is still there'}`;
+  }
+  if (shell.resumed) return 'a Resumed came without the Started that belongs to this attempt';
+  return shell.unbroken ? `nothing on ${destination} proves that it ran, nor that it never did` : 'its event stream was not heard without a break, so silence proves nothing';
+}
+
+/** Only where it decides: while nothing is decided yet, or where it was the proof. */
+function quiet({ quietSince, quietRounds, returnedAt, verdicts }: Attempt): Fact[] {
+  if (quietSince === null || (verdicts.length > 0 && !quietRounds)) return [];
+  const from = `nothing moves${returnedAt === null ? '' : ` since ${offset(quietSince - returnedAt)}`}`;
+  const apart = duration(QUIET_ROUNDS_APART_MS);
+  return [['quiet rounds', `${from}; ${quietRounds ? `two rounds ${apart} apart say so` : `two rounds ${apart} apart would be proof`}`]];
+}
+
+function excluded({ fenced, expiredLeases, source }: Attempt): Fact[] {
+  const reasons = [...(fenced ? [`${source} is fenced`] : []), ...(expiredLeases.length > 0 ? [`its leases expired on ${listed(expiredLeases)}`] : [])];
+  return reasons.length === 0 ? [] : [['source excluded', listed(reasons)]];
+}

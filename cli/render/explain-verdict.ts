@@ -1,0 +1,99 @@
+import type { Attempt } from '../../events/attempt.ts';
+import type { Evidence, Testimony, Verdict } from '../../events/verdict.ts';
+import { type Column, type ConditionName, conditionTexts, type Row, TABLE_VERSION } from '../../machines/table.ts';
+import { clean, listed, message } from './text.ts';
+import { duration } from './time.ts';
+import { jobTexts, presenceTexts, ranTexts } from './words.ts';
+
+/** Why a verdict is what it is: its row, what of the row matched, and whether it fell at once or at the deadline. */
+
+export function outcomeText({ outcome, contested, host, certainty }: Verdict): string {
+  if (contested) return `contested; the record stays on ${clean(host)}, certainty ${certainty}`;
+  return `${outcome === 'completed' ? 'completed on' : 'rolled back to'} ${clean(host)}, ${certainty}`;
+}
+
+/** How long after the failure, or after a call that reported success. */
+export function afterCall({ returnedAt, callError, startedAt }: Attempt, at: number): string {
+  if (returnedAt === null) return `${duration(at - startedAt)} after the start`;
+  return `${duration(at - returnedAt)} after the call ${callError === null ? 'returned' : 'failed'}`;
+}
+
+export function verdictLines(attempt: Attempt, verdict: Verdict, row: Row | undefined): string[] {
+  const error = verdict.error === null ? [] : [`Error given to the caller: ${message(verdict.error)}`];
+  if (verdict.resolution !== null) return [...resolutionLines(attempt, verdict), ...error];
+  const when = verdict.final ? lateText(attempt) : 'as soon as the answers matched it, without waiting for the deadline';
+  const head = `Row ${verdict.row} of table version ${verdict.table} decided ${afterCall(attempt, verdict.decidedAt)}: ${when}.`;
+  if (row === undefined) return [head, `Today’s table (version ${TABLE_VERSION}) has no row of that name.`, ...error];
+  const version = verdict.table === TABLE_VERSION ? '' : ` (as today’s version ${TABLE_VERSION} words it)`;
+  return [head, `Why${version}: ${row.why}`, ...reasonsOf(row, verdict).map((reason) => `· ${reason}`), ...error];
+}
+
+function lateText({ supersededBy, rounds }: Attempt): string {
+  if (supersededBy !== null) return `it could wait no longer, ${clean(supersededBy)} took the VM over`;
+  return `at the deadline, after ${rounds} rounds that decided nothing`;
+}
+
+function resolutionLines(attempt: Attempt, { resolution, decidedAt }: Verdict): string[] {
+  if (resolution === null) return [];
+  const attested = resolution.attest ? 'attesting that the other side was checked' : 'without attesting that the other side was checked';
+  return [`${clean(resolution.operator)} settled it ${afterCall(attempt, decidedAt)}, ${attested}.`, `Reason: ${clean(resolution.reason)}`];
+}
+
+/** What of the row matched, in the evidence's own terms. */
+export function reasonsOf(row: Row, { evidence, final }: Verdict): string[] {
+  const conditions = [...(row.when ?? []), ...conditionOf(final ? row.deadline : row.now)];
+  return [
+    saidText(evidence.source, 'source'),
+    saidText(evidence.destination, 'destination'),
+    ...evidence.others.filter(({ presence }) => presence !== 'absent' && presence !== 'off').map((other) => saidText(other, 'third host')),
+    ...(row.sourceJob === undefined ? [] : [`${evidence.source.host} has ${jobTexts[row.sourceJob]}`]),
+    ...(row.ran === undefined ? [] : [`whether ${evidence.destination.host}’s CPUs ran: ${ranTexts[row.ran]}`]),
+    ...conditions.map((condition) => conditionText(condition, evidence)),
+    ...(row.settlesOnGone === true ? [`${evidence.destination.host} was asked after the answer of ${evidence.source.host} had arrived`] : []),
+  ].map(clean);
+}
+
+function saidText({ host, presence, words, question }: Testimony, role: string): string {
+  const asked = question === null ? '' : `, ${question.slice(question.lastIndexOf('/') + 1)}`;
+  return `${role} ${host} is ${presence}${presenceTexts[presence] === '' ? '' : ` (${presenceTexts[presence]})`}: “${message(words)}”${asked}`;
+}
+
+function conditionOf(column: Column): ConditionName[] {
+  return (column.do === 'complete' || column.do === 'rollback') && column.if !== undefined ? [column.if] : [];
+}
+
+/** `proven-over` has three ways to hold: the ones that did. */
+function conditionText(condition: ConditionName, evidence: Evidence): string {
+  if (condition !== 'proven-over') return conditionTexts[condition];
+  return overTexts(evidence).join('; ') || conditionTexts[condition];
+}
+
+export function overTexts({ libvirtError, outgoingSeen, quietRounds }: Evidence): string[] {
+  return [
+    ...(libvirtError ? ['libvirt itself returned an error to the call'] : []),
+    ...(outgoingSeen ? ['the source had shown this attempt’s outgoing job and no longer does'] : []),
+    ...(quietRounds ? ['two rounds at least 35 s apart found nothing moving'] : []),
+  ];
+}
+
+/** Verdicts that no longer stand, oldest first. */
+export function supersededLines(attempt: Attempt): string[] {
+  return attempt.verdicts.slice(0, -1).map((verdict) => {
+    const next = attempt.verdicts.find(({ supersedes }) => supersedes === verdict.number);
+    const replaced = next === undefined ? '' : `; replaced by verdict ${next.number}, ${duration(next.decidedAt - verdict.decidedAt)} later`;
+    const given = verdict.resolution === null ? `row ${verdict.row}` : `operator ${clean(verdict.resolution.operator)}`;
+    return `Verdict ${verdict.number}: ${outcomeText(verdict)} (${given}${verdict.final ? ', at the deadline' : ''}), ${afterCall(attempt, verdict.decidedAt)}${replaced}.`;
+  });
+}
+
+/** The row that an undecided attempt waits by. */
+export function waitingLines(row: Row | undefined, id: string): string[] {
+  if (row === undefined) return [`It waits by row ${id}.`];
+  const { deadline } = row;
+  const then = deadline.do === 'complete' ? 'it counts as completed' : deadline.do === 'rollback' ? 'it is rolled back' : 'it becomes contested';
+  const unless = deadline.do !== 'wait' && deadline.do !== 'contested' && deadline.if !== undefined ? `, provided that ${conditionTexts[deadline.if]}` : '';
+  const certainty = deadline.do === 'complete' && deadline.certainty !== undefined ? `, ${deadline.certainty}` : '';
+  return [`It waits by row ${id}: ${row.why}`, `If nothing changes until the deadline, ${then}${certainty}${unless}.`];
+}
+
+export const offersText = (offers: readonly string[]): string => listed(offers.map(clean), 'or');

@@ -1,0 +1,144 @@
+import type { TimelineItem } from '../../projections/timeline.ts';
+import { type Guest, guestIn, laneHosts, LockLane, strokes, symbols } from './lanes.ts';
+import type { Style, Tone } from './style.ts';
+import { clean, cut, message, pad, widthOf } from './text.ts';
+import { clock, day, millisecondsOf, offset } from './time.ts';
+
+/** `landfall history`: one VM's timeline, a lane for each host and one for the lock, verdicts and calls drawn across. */
+
+export type History = { readonly vm: string; readonly name?: string | null; readonly items: readonly TimelineItem[] };
+
+const WALL_WIDTH = 12;
+const OFFSET_WIDTH = 10;
+const LANE_WIDTH_MIN = 8;
+const LANE_WIDTH_MAX = 16;
+
+export function history({ vm, name, items }: History, style: Style): string {
+  const title = `${style.paint('bold', clean(name ?? 'unnamed VM'))}  ${clean(vm)}`;
+  if (items.length === 0) return `${title}\nNothing is recorded of it.`;
+  const chart = new Chart(items, style);
+  return [title, '', ...items.flatMap((item) => chart.draw(item)), '', style.paint('dim', legend())].join('\n');
+}
+
+function legend(): string {
+  const { running, paused, shell, absent, silent } = symbols;
+  return `${running} running  ${paused} paused  ${shell} incoming shell, never ran  ${absent} not there  ${silent} no answer  ═ verdict · times are UTC, + counts from the start of the newest call`;
+}
+
+/** Draws one item after the other and remembers how the lanes stand. */
+class Chart {
+  readonly #style: Style;
+  readonly #hosts: readonly string[];
+  readonly #width: number;
+  readonly #destinations: ReadonlyMap<string, string>;
+  readonly #guests = new Map<string, Guest>();
+  readonly #lock = new LockLane();
+  #zero: number;
+  #heading = '';
+
+  constructor(items: readonly TimelineItem[], style: Style) {
+    this.#style = style;
+    this.#hosts = laneHosts(items);
+    const longest = Math.max(LANE_WIDTH_MIN, ...this.#hosts.map((host) => widthOf(clean(host))));
+    this.#width = Math.min(LANE_WIDTH_MAX, longest) + 2;
+    this.#destinations = destinationsOf(items);
+    const first = items.find(({ kind }) => kind === 'call-started') ?? items[0];
+    this.#zero = first === undefined ? 0 : millisecondsOf(first.time);
+  }
+
+  draw(item: TimelineItem): string[] {
+    if (item.kind === 'call-started') this.#zero = millisecondsOf(item.time);
+    const time = `${clock(item.time)}  ${pad(offset(millisecondsOf(item.time) - this.#zero), OFFSET_WIDTH, 'right')}  `;
+    const lanes = this.#lanes(item);
+    const room = this.#style.width === null ? null : Math.max(20, this.#style.width - widthOf(time) - this.#width * (this.#hosts.length + 1));
+    const text = room === null ? textOf(item) : cut(textOf(item), room);
+    const row = `${this.#style.paint('dim', time)}${this.#style.paint(laneTone(item), lanes)}${this.#style.paint(toneOf(item), text)}`;
+    return [...this.#head(item), row.trimEnd()];
+  }
+
+  /** The names of the lanes, again wherever the day or the clock changes. */
+  #head(item: TimelineItem): string[] {
+    const heading = `${day(item.time)}${item.clock === 'wall' ? '' : `, clock ${clean(item.clock)}`}`;
+    if (heading === this.#heading) return [];
+    const blank = this.#heading === '' ? [] : [''];
+    this.#heading = heading;
+    const names = [...this.#hosts.map((host) => cut(clean(host), this.#width - 2)), 'lock'];
+    const left = pad('', WALL_WIDTH + OFFSET_WIDTH + 4);
+    return [...blank, this.#style.paint('dim', heading), this.#style.paint('dim', left + names.map((lane) => pad(lane, this.#width)).join('').trimEnd())];
+  }
+
+  #lanes(item: TimelineItem): string {
+    const guest = item.host === null ? null : guestIn(item);
+    if (guest !== null && item.host !== null) this.#guests.set(item.host, guest);
+    const said = this.#lock.take(item);
+    const standing = said ?? (this.#lock.word === null || this.#lock.word === 'nobody' ? ' ' : '│');
+    const cells = [
+      ...this.#hosts.map((host) => {
+        const now = this.#guests.get(host) ?? 'unseen';
+        return host === item.host && guest !== null ? symbols[now] : strokes[now];
+      }),
+      cut(clean(standing), this.#width - 2),
+    ].map((text) => pad(text, this.#width));
+    return item.kind === 'verdict' ? this.#across('═', cells) : this.#call(item, cells);
+  }
+
+  /** A line through every lane. */
+  #across(stroke: string, cells: readonly string[]): string {
+    return `${stroke.repeat(this.#width * cells.length - 2)}  `;
+  }
+
+  /** From the source's lane to the destination's: `├───▶` when the call begins, `╳╌╌╌` when it returned with an error. */
+  #call({ kind, host, migration, text }: TimelineItem, cells: readonly string[]): string {
+    if (kind !== 'call-started' && kind !== 'call-returned') return cells.join('');
+    const from = this.#hosts.indexOf(host ?? '');
+    const to = this.#hosts.indexOf(this.#destinations.get(migration ?? '') ?? '');
+    if (from < 0 || to < 0 || from === to) return cells.join('');
+    const ends = kind === 'call-started' ? (['├', '─', '▶'] as const) : text.startsWith('the call succeeded') ? (['┝', '━', '┥'] as const) : (['╳', '╌', '╌'] as const);
+    return drawSpan(cells.join(''), from * this.#width, to * this.#width, ends);
+  }
+}
+
+function drawSpan(line: string, from: number, to: number, [start, stroke, end]: readonly [string, string, string]): string {
+  const characters = [...line];
+  const [low, high] = [Math.min(from, to), Math.max(from, to)];
+  for (let at = low; at <= high; at += 1) characters[at] = stroke;
+  characters[from] = start;
+  characters[to] = end;
+  return characters.join('');
+}
+
+/** Where each migration was going, as its items tell. */
+function destinationsOf(items: readonly TimelineItem[]): Map<string, string> {
+  const found = new Map<string, string>();
+  for (const { migration, lane, host } of items) {
+    if (migration !== null && host !== null && lane === 'destination' && !found.has(migration)) found.set(migration, host);
+  }
+  return found;
+}
+
+function textOf({ lane, host, text, times, until }: TimelineItem): string {
+  const who = host !== null && (lane === 'source' || lane === 'destination' || lane === 'other') ? `${host}: ` : '';
+  const again = times > 1 ? `  ×${times}, until ${clock(until)}` : '';
+  return `${clean(who)}${who === '' ? '' : ' '}${message(text).replace(/, job: .*only on the source host/, ', incoming job')}${again}`;
+}
+
+function toneOf({ kind, text }: TimelineItem): Tone {
+  switch (kind) {
+    case 'verdict':
+      return text.includes('contested') ? 'bad' : 'good';
+    case 'alarm':
+    case 'refusal':
+      return 'bad';
+    case 'call-started':
+    case 'call-returned':
+    case 'resolution':
+    case 'deadline':
+      return 'bold';
+    case 'question':
+      return 'dim';
+    default:
+      return text.includes('refused') || text.startsWith('no answer') ? 'warn' : 'plain';
+  }
+}
+
+const laneTone = (item: TimelineItem): Tone => (item.kind === 'verdict' ? toneOf(item) : 'plain');

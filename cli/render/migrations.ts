@@ -1,0 +1,89 @@
+import type { MigrationView } from '../../projections/attempts.ts';
+import type { Style, Tone } from './style.ts';
+import { type Cell, cell, table } from './table.ts';
+import { message, plural, shortId } from './text.ts';
+import { duration, millisecondsOf } from './time.ts';
+import { certaintyTones } from './words.ts';
+
+/** `landfall migrations`: every attempt in one line. */
+
+export type MigrationItem = Pick<
+  MigrationView,
+  'migration' | 'vm' | 'source' | 'destination' | 'state' | 'settled' | 'contested' | 'startedAt' | 'failedAt' | 'settledAt'
+> & { readonly verdict: Pick<NonNullable<MigrationView['verdict']>, 'row' | 'certainty' | 'error' | 'decidedAt' | 'host'> | null } & Partial<
+    Pick<MigrationView, 'waiting' | 'error'>
+  >;
+
+/** Names of VMs by UUID, where they are known. */
+export type Names = ReadonlyMap<string, string | null>;
+const NO_NAMES: Names = new Map();
+
+const columns = [
+  { header: 'ATTEMPT', flex: true },
+  { header: 'VM', flex: true },
+  { header: 'SOURCE → DESTINATION', flex: true },
+  { header: 'STATE' },
+  { header: 'ROW' },
+  { header: 'CERTAINTY' },
+  { header: 'TO VERDICT', align: 'right' },
+  { header: 'ERROR OF THE CALL', flex: true },
+] as const;
+
+export function migrationsTable(items: readonly MigrationItem[], style: Style, names: Names = NO_NAMES): string {
+  if (items.length === 0) return 'No migration attempt is recorded yet.';
+  const body = table(columns, items.map((item) => row(item, names)), style);
+  return `${body}\n\n${style.paint('dim', summary(items))}`;
+}
+
+function row(item: MigrationItem, names: Names): Cell[] {
+  const { verdict } = item;
+  return [
+    item.migration,
+    names.get(item.vm) ?? shortId(item.vm),
+    `${item.source} → ${item.destination}`,
+    cell(stateText(item), stateTone(item)),
+    verdict === null ? cell(waitingText(item), 'dim') : verdict.row,
+    verdict === null ? cell('–', 'dim') : cell(verdict.certainty, certaintyTones[verdict.certainty]),
+    timeToVerdict(item),
+    errorCell(item),
+  ];
+}
+
+const waitingText = ({ waiting }: MigrationItem) => (waiting === null || waiting === undefined ? '–' : `waits by ${waiting}`);
+
+/** The state, and in brackets what keeps it from being the end of the matter. */
+export function stateText({ state, settled, contested, verdict }: MigrationItem): string {
+  if (contested) return settled ? `${state} (contested, superseded)` : `${state} (contested)`;
+  if (settled || verdict === null) return state;
+  return `${state} (${verdict.certainty === 'provisional' ? 'provisional' : state === 'Rechecking' ? 'reopened' : 'settling'})`;
+}
+
+function stateTone({ state, settled, contested, verdict }: MigrationItem): Tone {
+  if (contested) return 'bad';
+  if (!settled || verdict?.certainty === 'provisional') return 'warn';
+  return state === 'Completed' ? 'good' : 'plain';
+}
+
+/** From the failure to the verdict that stands; a call that succeeded has no failure to count from. */
+function timeToVerdict({ failedAt, verdict }: MigrationItem): Cell {
+  if (verdict === null || failedAt === null) return cell('–', 'dim');
+  return duration(millisecondsOf(verdict.decidedAt) - millisecondsOf(failedAt));
+}
+
+/** Of a contested attempt what is in doubt says more than the error that began it. */
+function errorCell({ error, verdict, contested }: MigrationItem): Cell {
+  const text = contested ? (verdict?.error ?? error) : (error ?? verdict?.error);
+  return text === null || text === undefined ? cell('none', 'dim') : message(text);
+}
+
+function summary(items: readonly MigrationItem[]): string {
+  const count = (test: (item: MigrationItem) => boolean) => items.filter(test).length;
+  const parts: [number, string][] = [
+    [count(({ state }) => state === 'Completed'), 'completed'],
+    [count(({ state, contested }) => state === 'RolledBack' && !contested), 'rolled back'],
+    [count(({ contested }) => contested), 'contested'],
+    [count(({ state }) => state !== 'Completed' && state !== 'RolledBack'), 'undecided'],
+  ];
+  const named = parts.filter(([number]) => number > 0).map(([number, word]) => `${number} ${word}`);
+  return `${plural(items.length, 'attempt')}: ${named.join(', ')}`;
+}

@@ -1,0 +1,113 @@
+import type { LockStatus } from '../../projections/locks.ts';
+import type { VmStatus } from '../../projections/vms.ts';
+import type { Style, Tone } from './style.ts';
+import { type Cell, cell, table } from './table.ts';
+import { clean, listed, plural, shortId, wrap } from './text.ts';
+import { wall } from './time.ts';
+import { certaintyTexts, certaintyTones, powerTones } from './words.ts';
+
+/** `landfall status`: where every VM is and who holds its locks; with one VM, all that is recorded of it. */
+
+const columns = [
+  { header: 'VM' },
+  { header: 'NAME', flex: true },
+  { header: 'HOST', flex: true },
+  { header: 'ZONE/CLUSTER', flex: true },
+  { header: 'CERTAINTY' },
+  { header: 'POWER' },
+  { header: 'LOCK OWNER', flex: true },
+  { header: 'OPEN ATTEMPT', flex: true },
+] as const;
+/** The column that is left out where no host has a place. */
+const PLACE = 3;
+const NOWHERE = '–';
+
+export function statusTable(vms: readonly VmStatus[], style: Style): string {
+  if (vms.length === 0) return 'No VM is recorded yet: declare VMs or feed migrations in (landfall ingest FILE).';
+  const placed = vms.some((vm) => placeOf(vm) !== NOWHERE);
+  const shown = (_: unknown, index: number) => placed || index !== PLACE;
+  const body = table(columns.filter(shown), vms.map((vm) => row(vm).filter(shown)), style);
+  return `${body}\n\n${style.paint('dim', summary(vms))}`;
+}
+
+function row(vm: VmStatus): Cell[] {
+  return [
+    shortId(vm.vm),
+    vm.name ?? '–',
+    vm.host ?? cell('nowhere', 'warn'),
+    cell(placeOf(vm), 'dim'),
+    cell(vm.certainty, certaintyTones[vm.certainty]),
+    cell(vm.power, powerTones[vm.power]),
+    lockCell(vm.locks),
+    vm.migration === null ? cell('–', 'dim') : cell(vm.migration, 'accent'),
+  ];
+}
+
+const placeOf = ({ zone, cluster }: VmStatus) => (zone === null && cluster === null ? NOWHERE : `${zone ?? '–'}/${cluster ?? '–'}`);
+
+/** One owner for all volumes is one word; otherwise how many disagree is what matters. */
+function lockCell(locks: readonly LockStatus[]): Cell {
+  if (locks.length === 0) return cell('no volumes', 'dim');
+  const owners = new Set(locks.map(({ owner }) => owner ?? 'none'));
+  const disagreeing = locks.filter(({ agrees }) => !agrees).length;
+  const who = owners.size === 1 ? [...owners].join('') : `${owners.size} owners`;
+  if (disagreeing === 0) return cell(`${who} ✓`, 'plain');
+  return cell(`${who} ✗${locks.length > 1 ? ` ${disagreeing} of ${locks.length}` : ''}`, 'bad');
+}
+
+function summary(vms: readonly VmStatus[]): string {
+  const [unproven, disagreeing, open] = [
+    vms.filter(({ certainty }) => certainty !== 'proven').length,
+    vms.filter(({ locks }) => locks.some(({ agrees }) => !agrees)).length,
+    vms.filter(({ migration }) => migration !== null).length,
+  ];
+  const notes = [
+    ...(unproven > 0 ? [`${unproven} not proven`] : []),
+    ...(disagreeing > 0 ? [`${disagreeing} with a lock that disagrees (✗)`] : []),
+    ...(open > 0 ? [plural(open, 'open attempt')] : []),
+  ];
+  return `${plural(vms.length, 'VM')}${notes.length === 0 ? ', all proven, all locks as they should be' : `: ${listed(notes)}`}${asOf(vms[0])}`;
+}
+
+function asOf(vm: VmStatus | undefined): string {
+  if (vm === undefined) return '';
+  const { position, time } = vm.asOf;
+  return ` · as of ${time === null ? 'the beginning' : wall(time)}, position ${position}`;
+}
+
+/** Everything recorded of one VM. */
+export function statusDetail(vm: VmStatus, style: Style): string {
+  const place = placeOf(vm) === NOWHERE ? '' : ` (zone/cluster ${placeOf(vm)})`;
+  const came = vm.lastHost === null ? '' : ` ← ${vm.lastHost}`;
+  const facts: [string, Tone, string][] = [
+    ['host', vm.host === null ? 'warn' : 'bold', `${vm.host ?? 'not known'}${came}${place}`],
+    ['certainty', certaintyTones[vm.certainty], certaintyTexts[vm.certainty]],
+    ['power', powerTones[vm.power], vm.power],
+    ['as of', 'plain', asOf(vm).replace(' · as of ', '')],
+  ];
+  const title = `${style.paint('bold', clean(vm.name ?? 'unnamed VM'))}  ${vm.vm}`;
+  const lines = facts.map(([label, tone, text]) => `  ${style.paint('dim', label.padEnd(10))} ${style.paint(tone, wrap(clean(text), style.width, ' '.repeat(13)))}`);
+  return [title, ...lines, '', volumeTable(vm, style), ...openHint(vm, style)].join('\n');
+}
+
+function volumeTable({ locks }: VmStatus, style: Style): string {
+  if (locks.length === 0) return `  ${style.paint('dim', 'no volumes recorded')}`;
+  const rows = locks.map((lock): Cell[] => [
+    lock.volume,
+    lock.desiredOwner ?? cell('–', 'dim'),
+    observed(lock),
+    lock.agrees ? cell('✓ agrees', 'good') : cell('✗ differs', 'bad'),
+  ]);
+  return table([{ header: 'VOLUME', flex: true }, { header: 'SHOULD HOLD IT' }, { header: 'SEEN HOLDING IT' }, { header: '' }], rows, style, '  ');
+}
+
+function observed({ owner, mode }: LockStatus): Cell {
+  if (owner !== null) return mode === null ? owner : `${owner} (${mode})`;
+  if (mode === null) return cell('nobody seen', 'dim');
+  return cell(mode === 'shared' ? 'holders sharing it' : 'no single host', 'warn');
+}
+
+function openHint({ migration }: VmStatus, style: Style): string[] {
+  if (migration === null) return [];
+  return ['', `  Attempt ${style.paint('accent', clean(migration))} is open: landfall explain ${clean(migration)}`];
+}

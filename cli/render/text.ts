@@ -1,0 +1,77 @@
+import { stripVTControlCharacters } from 'node:util';
+
+/** Text as a terminal shows it: how wide it is, how it is cut and filled, and what of it must not reach a terminal. */
+
+const graphemes = new Intl.Segmenter('en', { granularity: 'grapheme' });
+const WIDE = /\p{Emoji_Presentation}|[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]|[\u{20000}-\u{3fffd}]/u;
+// oxlint-disable-next-line no-control-regex -- control characters are what it looks for
+const CONTROL = /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]+/g;
+// oxlint-disable-next-line no-control-regex -- as above
+const ASCII = /^[\u0020-\u007e]*$/;
+
+const widthOfOne = (grapheme: string) => (WIDE.test(grapheme) ? 2 : /^\p{M}|^\u200b/u.test(grapheme) ? 0 : 1);
+
+/** Columns that a text without escapes takes. */
+export function widthOf(text: string): number {
+  if (ASCII.test(text)) return text.length;
+  let width = 0;
+  for (const { segment } of graphemes.segment(text)) width += widthOfOne(segment);
+  return width;
+}
+
+/** Cuts to `width` columns; what is cut off is replaced by one `…`. */
+export function cut(text: string, width: number): string {
+  if (widthOf(text) <= width) return text;
+  let kept = '';
+  let used = 0;
+  for (const { segment } of graphemes.segment(text)) {
+    used += widthOfOne(segment);
+    if (used > width - 1) break;
+    kept += segment;
+  }
+  return width <= 0 ? '' : `${kept.trimEnd()}…`;
+}
+
+export function pad(text: string, width: number, align: 'left' | 'right' = 'left'): string {
+  const fill = ' '.repeat(Math.max(0, width - widthOf(text)));
+  return align === 'right' ? fill + text : text + fill;
+}
+
+/** One line without escapes, control and direction characters: names and errors come from elsewhere and must not drive the terminal. */
+export function clean(text: string): string {
+  return stripVTControlCharacters(text).replace(CONTROL, ' ').trim();
+}
+
+/** Breaks words into lines of at most `width` columns; the first is not indented, the others are. */
+export function wrap(text: string, width: number | null, indent = ''): string {
+  if (width === null) return text;
+  const lines: string[] = [];
+  let line = '';
+  for (const word of text.split(' ')) {
+    const longer = line === '' ? word : `${line} ${word}`;
+    if (line === '' || widthOf(longer) <= width - indent.length) line = longer;
+    else {
+      lines.push(line);
+      line = word;
+    }
+  }
+  return [...lines, line].join(`\n${indent}`);
+}
+
+export const plural = (count: number, one: string, many = `${one}s`) => `${count} ${count === 1 ? one : many}`;
+
+/** `a, b and c` */
+export function listed(words: readonly string[], last = 'and'): string {
+  return words.length < 2 ? (words[0] ?? '') : `${words.slice(0, -1).join(', ')} ${last} ${words.at(-1) ?? ''}`;
+}
+
+/** Enough of a UUID to tell it from others by eye; anything else as it is. */
+export function shortId(id: string): string {
+  return /^[0-9a-f]{8}-[0-9a-f-]{27}$/i.test(id) ? `${id.slice(0, 8)}…${id.slice(-4)}` : id;
+}
+
+/** libvirt's and virsh's messages without their `error: ` and without saying the same line twice. */
+export function message(text: string): string {
+  const lines = text.split('\n').map((line) => clean(line).replace(/^(error: )+/i, ''));
+  return [...new Set(lines)].filter((line) => line !== '').join('; ');
+}

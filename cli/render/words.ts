@@ -1,0 +1,51 @@
+import type { Certainty, Job, Power, Presence, Ran } from '../../events/vocabulary.ts';
+import type { Tone } from './style.ts';
+
+/** The vocabulary in an operator's words, and how alarming each word is. */
+
+export const certaintyTones: Readonly<Record<Certainty, Tone>> = { proven: 'good', provisional: 'warn', unknown: 'bad' };
+
+export const certaintyTexts: Readonly<Record<Certainty, string>> = {
+  proven: 'proven: what is known allows no other host',
+  provisional: 'provisional: the likeliest host; the proof is not complete and may still say otherwise',
+  unknown: 'unknown: nothing proves where the guest is; the host named is only the last one recorded',
+};
+
+export const powerTones: Readonly<Record<Power, Tone>> = {
+  running: 'plain',
+  paused: 'warn',
+  stopped: 'dim',
+  broken: 'bad',
+  lost: 'bad',
+  unknown: 'warn',
+};
+
+export const presenceTexts: Readonly<Record<Presence, string>> = {
+  absent: '',
+  off: 'defined there, not running',
+  'handed-over': 'the guest left there',
+  executing: 'its CPUs run there',
+  suspended: 'there, paused',
+  broken: 'there, stopped by a fault',
+  incoming: 'a shell whose CPUs never ran',
+  switching: 'stopped to hand over',
+  postcopy: 'in post-copy: its memory is on both hosts',
+  'postcopy-failed': 'post-copy failed: its memory is torn',
+  unknown: '',
+};
+
+export const jobTexts: Readonly<Record<Job, string>> = {
+  outgoing: 'outgoing job',
+  incoming: 'incoming job',
+  none: 'no job',
+  unknown: 'job unknown',
+};
+
+export const ranTexts: Readonly<Record<Ran, string>> = { yes: 'yes', no: 'no, proven', maybe: 'not known' };
+
+/** What a host was read to say. Where it has no domain, or nothing is known, the job is not worth a word; an incoming shell says it. */
+export function readingText(presence: Presence, job: Job): string {
+  const jobless = presence === 'unknown' || presence === 'absent' || presence === 'off' || presence === 'handed-over';
+  const isSaid = (jobless && (job === 'none' || job === 'unknown')) || presence === job;
+  return isSaid ? presence : `${presence}, ${jobTexts[job]}`;
+}

@@ -1,0 +1,79 @@
+import { createHash } from 'node:crypto';
+import { INPUT_BYTES_MAX } from '../events/cloud-event.ts';
+import { MALFORMED_BYTES_KEPT } from '../events/entries.ts';
+
+/**
+ * Lines of an ndjson stream, in constant memory: of a line beyond the limit only its first bytes are kept, with its length
+ * and digest. `torn`: the stream ended in the middle of the line, without its newline.
+ */
+export type Line = {
+  /** From 1. */
+  number: number;
+  text: string;
+  bytes: number;
+  oversized: boolean;
+  torn: boolean;
+  /** SHA-256 of the whole line, in hex. Only worked out for an oversized one. */
+  digest: string | null;
+};
+
+const NEWLINE = 0x0a;
+
+export async function* readLines(stream: AsyncIterable<Buffer | string>, bytesMax = INPUT_BYTES_MAX): AsyncGenerator<Line> {
+  const line = new GrowingLine(bytesMax);
+  for await (const chunk of stream) {
+    const buffer = typeof chunk === 'string' ? Buffer.from(chunk) : chunk;
+    let start = 0;
+    for (let end = buffer.indexOf(NEWLINE); end !== -1; end = buffer.indexOf(NEWLINE, start)) {
+      line.add(buffer.subarray(start, end));
+      yield line.take(false);
+      start = end + 1;
+    }
+    line.add(buffer.subarray(start));
+  }
+  if (line.bytes > 0) yield line.take(true);
+}
+
+class GrowingLine {
+  readonly #bytesMax: number;
+  #parts: Buffer[] = [];
+  #number = 0;
+  #hash: ReturnType<typeof createHash> | null = null;
+  bytes = 0;
+
+  constructor(bytesMax: number) {
+    this.#bytesMax = bytesMax;
+  }
+
+  add(part: Buffer): void {
+    if (part.length === 0) return;
+    this.bytes += part.length;
+    if (this.#hash === null && this.bytes > this.#bytesMax) this.#overflow();
+    if (this.#hash === null) this.#parts.push(part);
+    else this.#hash.update(part);
+  }
+
+  /** From here on the line is only counted and hashed. */
+  #overflow(): void {
+    const kept = Buffer.concat(this.#parts);
+    this.#hash = createHash('sha256').update(kept);
+    this.#parts = [kept.subarray(0, MALFORMED_BYTES_KEPT)];
+  }
+
+  take(torn: boolean): Line {
+    this.#number += 1;
+    const whole = this.#parts.length === 1 && this.#parts[0] !== undefined ? this.#parts[0] : Buffer.concat(this.#parts);
+    const line: Line = {
+      number: this.#number,
+      text: whole.toString('utf8'),
+      bytes: this.bytes,
+      oversized: this.#hash !== null,
+      torn,
+      digest: this.#hash?.digest('hex') ?? null,
+    };
+    this.#parts = [];
+    this.#hash = null;
+    this.bytes = 0;
+    return line;
+  }
+}

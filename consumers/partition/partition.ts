@@ -1,0 +1,170 @@
+import type { AttemptState } from '../../events/attempt.ts';
+import type { Configuration } from '../../events/configuration.ts';
+import { type Cause, MALFORMED_BYTES_KEPT } from '../../events/entries.ts';
+import type { Fault } from '../../events/fault.ts';
+import type { Input } from '../../events/inputs.ts';
+import type { Batch, Identity, InputPosition } from '../../log/port.ts';
+import type { Directory } from './directory.ts';
+import { refusals } from './refusals.ts';
+import { takeSite } from './site-inputs.ts';
+import type { HeapTimer } from './timer-heap.ts';
+import { takeVm } from './vm-inputs.ts';
+import { type Moment, Workspace } from './workspace.ts';
+
+/**
+ * The decisions of one partition, in memory: inputs and due timers in, ledger entries out. It does no I/O but look-ups, and
+ * knows no clock: the time comes with each call. What it has decided becomes true when the batch it handed out is committed.
+ *
+ * Invariant 10: an identity is consumed once.
+ */
+
+export type Malformed = { stream: string; offset: number; text: string; bytes: number; digest: string; fault: Fault };
+/** Where an input stood in its stream. */
+export type At = { stream: string; offset: number };
+/** `refused`: it is in the ledger with the reason why it was not followed. */
+export type Taken = { outcome: 'consumed' | 'duplicate' } | { outcome: 'refused'; refusal: Refusal };
+export type Refusal = { code: string; message: string; remedy: string };
+/** A batch to commit, and what to call once it is durable. */
+export type Drained = { batch: Batch; committed: () => void };
+export type Recall = (identities: readonly Identity[]) => (string | null)[];
+
+/** Identities are looked up in the ledger; those of the newest inputs are kept here until they are surely committed. */
+const RECENT_IDENTITIES = 65_536;
+const DUPLICATE: Taken = { outcome: 'duplicate' };
+const CONSUMED: Taken = { outcome: 'consumed' };
+
+export class Partition {
+  readonly #space: Workspace;
+  readonly #recall: Recall;
+  readonly #recent = new Map<string, string>();
+  #positions = new Map<string, number>();
+
+  constructor(directory: Directory, recall: Recall) {
+    this.#space = new Workspace(directory);
+    this.#recall = recall;
+  }
+
+  get openCount(): number {
+    return this.#space.open.size;
+  }
+
+  get pendingCount(): number {
+    return this.#space.pending.length;
+  }
+
+  /** Whether something decided since the last batch waits for an answer or a receiver. */
+  get hasOutgoing(): boolean {
+    return this.#space.hasOutgoing;
+  }
+
+  get configuration(): Configuration {
+    return this.#space.configuration;
+  }
+
+  *openAttempts(): Generator<AttemptState> {
+    for (const { state } of this.#space.open.values()) yield state;
+  }
+
+  /** Whether an attempt of this id is known from another clock: another recording, or the live service. */
+  isOnOtherClock(migration: string, clock: string): boolean {
+    const found = this.#space.find(migration);
+    return found !== null && found.state.attempt.clock !== clock;
+  }
+
+  /** When the next deadline on this clock falls due; null: none is open. */
+  nextDueAt(clock: string): number | null {
+    return this.#next(clock)?.dueAt ?? null;
+  }
+
+  /** Fires every timer of the clock that is due at `now`, oldest first, up to `limit`. Returns how many fired. */
+  fire(now: number, clock: string, limit = Number.POSITIVE_INFINITY): number {
+    let fired = 0;
+    for (let due = this.#next(clock); due !== undefined && due.dueAt <= now && fired < limit; due = this.#next(clock)) {
+      this.#space.timetable.drop(clock);
+      this.#fireOne(due, { now, clock });
+      fired += 1;
+    }
+    return fired;
+  }
+
+  #next(clock: string): HeapTimer | undefined {
+    const { open, timetable } = this.#space;
+    return timetable.next(clock, (timer) => open.get(timer.migration)?.timers[timer.timer]?.generation === timer.generation);
+  }
+
+  #fireOne(due: HeapTimer, moment: Moment): void {
+    const live = this.#space.open.get(due.migration);
+    if (live === undefined) return;
+    const { [due.timer]: _met, ...timers } = live.timers;
+    this.#space.open.set(due.migration, { ...live, timers });
+    this.#space.step(due.migration, { type: 'timer', id: due.timer }, { kind: 'timer', ...due }, moment);
+  }
+
+  /** Takes one input. A redelivered one changes nothing; one whose identity was used for other content is refused. */
+  take(input: Input, at: At | null, now: number, clock: string): Taken {
+    if (at !== null) this.#advance(at);
+    const known = this.#known(input);
+    if (known === input.digest) return DUPLICATE;
+    if (known !== null) return this.#conflict(input, at, { now, clock });
+    const before = this.#space.pending.length;
+    const cause = causeOf(input, at);
+    if (input.vm === null) takeSite(this.#space, input, cause, { now, clock });
+    else takeVm(this.#space, input, cause, { now, clock });
+    this.#remember(input, input.digest);
+    const refusal = this.#space.pending[before]?.refusal ?? null;
+    return refusal === null ? CONSUMED : { outcome: 'refused', refusal };
+  }
+
+  /** Something that was no input: it goes to the ledger with its reason and first bytes, and from there to the dead letters. */
+  takeMalformed(malformed: Malformed, now: number, clock: string): Taken {
+    const { stream, offset, digest, fault } = malformed;
+    this.#advance(malformed);
+    return this.#bury({ source: stream, id: `malformed:${offset}:${digest.slice(0, 16)}` }, malformed, fault, { now, clock });
+  }
+
+  #advance({ stream, offset }: At): void {
+    this.#positions.set(stream, Math.max(offset, this.#positions.get(stream) ?? 0));
+  }
+
+  #conflict(input: Input, at: At | null, moment: Moment): Taken {
+    const text = JSON.stringify({ source: input.source, id: input.id, type: input.type, subject: input.vm, data: input.data });
+    const identity = { source: input.source, id: `conflict:${input.id}:${input.digest.slice(0, 16)}` };
+    const place = at ?? { stream: input.source, offset: 0 };
+    return this.#bury(identity, { ...place, text, bytes: text.length, digest: input.digest }, refusals.identityConflict(input), moment);
+  }
+
+  #bury(identity: Identity, letter: Omit<Malformed, 'fault'>, fault: Fault, moment: Moment): Taken {
+    if (this.#known(identity) !== null) return DUPLICATE;
+    const { stream, offset, digest, bytes } = letter;
+    const text = letter.text.slice(0, MALFORMED_BYTES_KEPT);
+    const cause: Cause = { kind: 'malformed', source: identity.source, id: identity.id, digest, stream, offset, text, bytes };
+    this.#space.refuse(null, fault, cause, moment);
+    this.#remember(identity, digest);
+    return { outcome: 'refused', refusal: { code: fault.code, message: fault.message, remedy: fault.remedy } };
+  }
+
+  /** The batch of everything decided since the last call. */
+  drain(): Drained {
+    const positions: InputPosition[] = [...this.#positions].map(([stream, offset]) => ({ stream, offset }));
+    this.#positions = new Map();
+    const { entries, committed } = this.#space.drain();
+    return { batch: { entries, positions }, committed };
+  }
+
+  #known({ source, id }: Identity): string | null {
+    return this.#recent.get(`${source}\n${id}`) ?? this.#recall([{ source, id }])[0] ?? null;
+  }
+
+  #remember({ source, id }: Identity, digest: string): void {
+    this.#recent.set(`${source}\n${id}`, digest);
+    if (this.#recent.size <= RECENT_IDENTITIES) return;
+    const oldest = this.#recent.keys().next().value;
+    if (oldest !== undefined) this.#recent.delete(oldest);
+  }
+}
+
+function causeOf(input: Input, at: At | null): Cause {
+  const { type, source, id, digest, data, time, trace } = input;
+  const cause = { kind: 'input' as const, type, source, id, digest, ...(at ?? {}), data };
+  return { ...cause, ...(time === undefined ? {} : { time }), ...(trace === undefined ? {} : { trace }) };
+}

@@ -1,0 +1,63 @@
+import { Configuration, type ConfigurationChange } from '../../events/configuration.ts';
+import type { Cause } from '../../events/entries.ts';
+import { unreachable } from '../../events/fault.ts';
+import type { InputData, SiteInput } from '../../events/inputs.ts';
+import type { HostRecord } from '../../events/records.ts';
+import type { Stimulus } from '../../machines/fold.ts';
+import { refusals } from './refusals.ts';
+import { type Moment, partOf, type Workspace } from './workspace.ts';
+
+/** What an input about the site does: to a host's record or the configuration, and to the attempts that a host touches. */
+
+export function takeSite(space: Workspace, input: SiteInput, cause: Cause, moment: Moment): void {
+  switch (input.type) {
+    case 'landfall.configuration.set.v1':
+      return configure(space, input.data.change, cause, moment);
+    case 'landfall.host.facts.v1':
+      return hostFacts(space, input.data, cause, moment);
+    case 'landfall.host.fenced.v1':
+      space.write(null, cause, moment, {});
+      return eachOn(space, input.data.host, [{ type: 'fenced', host: input.data.host }], cause, moment);
+    default:
+      return unreachable(input);
+  }
+}
+
+function configure(space: Workspace, change: ConfigurationChange, cause: Cause, moment: Moment): void {
+  const merged = Configuration.safeParse({ ...space.configuration, ...change });
+  if (!merged.success) return space.refuse(null, refusals.badConfiguration(merged.error), cause, moment);
+  space.configuration = merged.data;
+  space.write(null, cause, moment, { configuration: merged.data });
+}
+
+function hostFacts(space: Workspace, data: InputData<'landfall.host.facts.v1'>, cause: Cause, moment: Moment): void {
+  const before = space.hosts.get(data.host);
+  const host = merge(before, data);
+  space.hosts.set(host.host, host);
+  space.write(null, cause, moment, { host });
+  const rebooted = before !== undefined && before.boot !== null && before.boot !== host.boot;
+  const stimuli: Stimulus[] = [];
+  if (rebooted || data.stream === 'lost') stimuli.push({ type: 'stream', host: host.host, stream: 'lost' });
+  if (data.stream === 'connected') stimuli.push({ type: 'stream', host: host.host, stream: 'connected' });
+  eachOn(space, host.host, stimuli, cause, moment);
+}
+
+function merge(before: HostRecord | undefined, data: InputData<'landfall.host.facts.v1'>): HostRecord {
+  return {
+    host: data.host,
+    zone: data.zone ?? before?.zone ?? null,
+    cluster: data.cluster ?? before?.cluster ?? null,
+    boot: data.boot ?? before?.boot ?? null,
+    stream: data.stream ?? before?.stream ?? 'lost',
+    agent: data.agent ?? before?.agent ?? 'speaking',
+  };
+}
+
+/** Every open attempt that has this host at one of its ends. */
+function eachOn(space: Workspace, host: string, stimuli: readonly Stimulus[], cause: Cause, moment: Moment): void {
+  let part = 1;
+  for (const [migration, { state }] of [...space.open]) {
+    if (state.attempt.source !== host && state.attempt.destination !== host) continue;
+    for (const stimulus of stimuli) if (space.step(migration, stimulus, partOf(cause, part), moment, 'quiet')) part += 1;
+  }
+}

@@ -1,0 +1,132 @@
+import type { Cause } from '../../events/entries.ts';
+import { unreachable } from '../../events/fault.ts';
+import type { InputData, VmInput } from '../../events/inputs.ts';
+import type { VmRecord } from '../../events/records.ts';
+import { sequenceOf } from '../../machines/evidence.ts';
+import { contradicts, type Stimulus } from '../../machines/fold.ts';
+import { openAttempt } from '../../machines/open.ts';
+import { path } from '../../machines/round.ts';
+import { begin } from '../../machines/step.ts';
+import { declare, holding, live } from '../../machines/vm.ts';
+import { refusals } from './refusals.ts';
+import { type Live, type Moment, partOf, type Workspace } from './workspace.ts';
+
+/** What an input about one VM does: to its record, to its open attempts, or nothing but be remembered. */
+
+type Taking = { space: Workspace; record: VmRecord; cause: Cause; moment: Moment };
+
+export function takeVm(space: Workspace, input: VmInput, cause: Cause, moment: Moment): void {
+  const record = space.record(input.vm);
+  const taking: Taking = { space, record, cause, moment };
+  switch (input.type) {
+    case 'landfall.vm.declared.v1':
+      return keepRecord(taking, declare(record, input.data, space.host(input.data.host)));
+    case 'landfall.volume.holders.v1':
+      return keepRecord(taking, holding(record, input.data));
+    case 'landfall.vm.requested.v1':
+      return request(taking);
+    case 'landfall.operator.acted.v1':
+      return space.write(record.vm, cause, moment, {});
+    case 'landfall.migration.started.v1':
+      return start(taking, input.data);
+    case 'landfall.migration.returned.v1':
+      return returned(taking, input.data);
+    case 'landfall.migration.resolved.v1':
+      return resolve(taking, input.data);
+    case 'landfall.host.answered.v1':
+      return answer(taking, input.data);
+    case 'landfall.host.lifecycle.v1':
+      return lifecycle(taking, input.data);
+    case 'landfall.volume.lease-expired.v1':
+      return eachOpen(taking, { type: 'lease-expired', data: input.data });
+    case 'landfall.command.acknowledged.v1':
+      return acknowledge(taking, input.data);
+    default:
+      return unreachable(input);
+  }
+}
+
+function keepRecord({ space, cause, moment }: Taking, record: VmRecord): void {
+  space.setRecord(record);
+  space.write(record.vm, cause, moment, { record });
+}
+
+/** One attempt at a time: a second migration, a start, a stop or an HA restart is refused while one is open. */
+function request({ space, record, cause, moment }: Taking): void {
+  const open = record.open[0];
+  if (open === undefined) space.write(record.vm, cause, moment, {});
+  else space.refuse(record.vm, refusals.attemptOpen(open), cause, moment);
+}
+
+function start({ space, record, cause, moment }: Taking, data: InputData<'landfall.migration.started.v1'>): void {
+  if (space.find(data.migration) !== null) return space.refuse(record.vm, refusals.attemptExists(data.migration), cause, moment);
+  const now = space.time(moment);
+  const site = { now, clock: moment.clock, configuration: space.configuration, host: (host: string) => space.hosts.get(host) };
+  const attempt = openAttempt(data, record, site);
+  const earlier = record.open;
+  space.keep(begin(attempt, now), {}, { ...record, lastMigration: data.migration }, cause, moment);
+  // The report is a fact: what was open before is asked about at once and decided as at its deadline.
+  earlier.forEach((migration, index) => {
+    const found = space.open.get(migration);
+    const undecided = found !== undefined && !path(found.state.value).endsWith('.settling');
+    if (undecided) space.step(migration, space.supersession(data.migration), partOf(cause, index + 1), moment);
+  });
+}
+
+function returned({ space, record, cause, moment }: Taking, data: InputData<'landfall.migration.returned.v1'>): void {
+  if (!record.open.includes(data.migration)) return space.refuse(record.vm, refusals.unknownAttempt(data.migration), cause, moment);
+  const knownHosts = [...space.hosts.values()].filter((host) => host.cluster === record.cluster).map((host) => host.host);
+  space.step(data.migration, { type: 'returned', data, knownHosts, configuration: space.configuration }, cause, moment);
+}
+
+function resolve({ space, record, cause, moment }: Taking, data: InputData<'landfall.migration.resolved.v1'>): void {
+  const found = record.open.includes(data.migration) ? space.open.get(data.migration) : undefined;
+  const fault = found === undefined ? refusals.unknownAttempt(data.migration) : refusals.ofResolution(found.state, data, space.hosts);
+  if (fault !== null) return space.refuse(record.vm, fault, cause, moment);
+  space.step(data.migration, { type: 'resolved', data }, cause, moment);
+}
+
+function answer({ space, record, cause, moment }: Taking, data: InputData<'landfall.host.answered.v1'>): void {
+  const migration = record.open.find((candidate) => sequenceOf(data.question, candidate) !== null);
+  if (migration !== undefined) return void space.step(migration, { type: 'answered', data }, cause, moment);
+  const settled = space.find(data.question.replace(/\/q\d+$/, ''));
+  if (settled?.state.attempt.vm === record.vm) space.write(record.vm, cause, moment, {});
+  else space.refuse(record.vm, refusals.unknownQuestion(data.question), cause, moment);
+}
+
+function lifecycle({ space, record, cause, moment }: Taking, data: InputData<'landfall.host.lifecycle.v1'>): void {
+  const newest = concerned(space, record, data);
+  const outOfDoubt = newest === null || newest.state.attempt.verdicts.at(-1)?.contested === false;
+  const lived = outOfDoubt ? live(record, data, space.host(data.host)) : record;
+  space.setRecord(lived);
+  if (newest !== null) return void space.step(newest.state.attempt.migration, { type: 'lifecycle', data }, cause, moment);
+  space.write(record.vm, cause, moment, lived === record ? {} : { record: lived });
+}
+
+/** The newest attempt, if it is open, or if this event contradicts the verdict it settled with: then it is taken up again. */
+function concerned(space: Workspace, record: VmRecord, data: InputData<'landfall.host.lifecycle.v1'>): Live | null {
+  const migration = record.lastMigration;
+  if (migration === null) return null;
+  const open = space.open.get(migration);
+  if (open !== undefined) return open;
+  // Most events of a settled VM are its daily life: only these can contradict, and only for them the attempt is read again.
+  if (data.event !== 'Resumed' && data.detail !== 'Migrated') return null;
+  const settled = space.find(migration);
+  if (settled === null || !contradicts(settled.state.attempt, data)) return null;
+  space.open.set(migration, settled);
+  return settled;
+}
+
+function acknowledge({ space, record, cause, moment }: Taking, data: InputData<'landfall.command.acknowledged.v1'>): void {
+  const isIts = (migration: string) => space.open.get(migration)?.state.attempt.steps.some((step) => step.command === data.command) === true;
+  const migration = record.open.find(isIts);
+  if (migration === undefined) space.write(record.vm, cause, moment, {});
+  else space.step(migration, { type: 'acknowledged', data }, cause, moment);
+}
+
+function eachOpen({ space, record, cause, moment }: Taking, stimulus: Stimulus): void {
+  if (record.open.length === 0) return space.write(record.vm, cause, moment, {});
+  record.open.forEach((migration, index) => {
+    space.step(migration, stimulus, partOf(cause, index), moment);
+  });
+}

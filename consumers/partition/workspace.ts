@@ -1,0 +1,188 @@
+import { type Configuration } from '../../events/configuration.ts';
+import type { AttemptState } from '../../events/attempt.ts';
+import { type Cause, ENTRY_VERSION, type Entry, type Timers } from '../../events/entries.ts';
+import type { Fault } from '../../events/fault.ts';
+import type { HostRecord, VmRecord } from '../../events/records.ts';
+import type { Stimulus } from '../../machines/fold.ts';
+import { type Stepped, step } from '../../machines/step.ts';
+import { follow, isOver, unknownVm } from '../../machines/vm.ts';
+import type { Directory } from './directory.ts';
+import { Timetable } from './timetable.ts';
+
+/**
+ * What a partition knows while it decides: the open attempts, the records at hand, and the entries decided since the last
+ * batch. Invariant 8: an entry's time never goes back on its clock.
+ */
+
+export type Live = { state: AttemptState; timers: Timers };
+/** When something is taken in, and on which clock. */
+export type Moment = { now: number; clock: string };
+type Outcome = Partial<Pick<Entry, 'attempt' | 'timers' | 'verdict' | 'record' | 'host' | 'configuration' | 'questions' | 'commands' | 'refusal'>>;
+
+/** How many records of VMs without an open attempt are kept at hand. */
+const QUIET_RECORDS = 10_000;
+
+export class Workspace {
+  readonly hosts = new Map<string, HostRecord>();
+  readonly timetable = new Timetable();
+  readonly open = new Map<string, Live>();
+  configuration: Configuration;
+  /** Whether something decided since the last batch waits for an answer or a receiver. */
+  hasOutgoing = false;
+  readonly #directory: Directory;
+  readonly #records = new Map<string, VmRecord>();
+  /** The batch in which a VM's record, or a settled attempt, was last decided: until it is durable the directory does not know it. */
+  readonly #touched = new Map<string, number>();
+  readonly #settled = new Map<string, { live: Live; epoch: number }>();
+  readonly #times = new Map<string, number>();
+  #entries: Entry[] = [];
+  #epoch = 0;
+
+  constructor(directory: Directory) {
+    this.#directory = directory;
+    this.configuration = directory.configuration();
+    for (const host of directory.hosts()) this.hosts.set(host.host, host);
+    for (const [clock, time] of directory.times()) this.#times.set(clock, time);
+    for (const { state, timers } of directory.openAttempts()) {
+      this.open.set(state.attempt.migration, { state, timers });
+      this.timetable.set(state.attempt, {}, timers);
+    }
+  }
+
+  get pending(): readonly Entry[] {
+    return this.#entries;
+  }
+
+  /** The entries decided since the last call, and what to call once they are durable. */
+  drain(): { entries: Entry[]; committed: () => void } {
+    const entries = this.#entries;
+    const epoch = this.#epoch;
+    this.#epoch += 1;
+    this.#entries = [];
+    this.hasOutgoing = false;
+    return { entries, committed: () => this.#forget(entries, epoch) };
+  }
+
+  /** What is durable and quiet is read from the directory when it matters again. */
+  #forget(entries: readonly Entry[], epoch: number): void {
+    for (const { vm, attempt } of entries) {
+      const migration = attempt?.attempt.migration;
+      if (migration !== undefined && this.#settled.get(migration)?.epoch === epoch) this.#settled.delete(migration);
+      if (vm === null || this.#touched.get(vm) !== epoch) continue;
+      this.#touched.delete(vm);
+      if (this.#records.size > QUIET_RECORDS && this.#records.get(vm)?.open.length === 0) this.#records.delete(vm);
+    }
+  }
+
+  /** An attempt in any state, open or settled. */
+  find(migration: string): Live | null {
+    return this.open.get(migration) ?? this.#settled.get(migration)?.live ?? this.#directory.attempt(migration);
+  }
+
+  record(vm: string): VmRecord {
+    const record = this.#records.get(vm) ?? this.#directory.record(vm) ?? unknownVm(vm);
+    this.#records.set(vm, record);
+    return record;
+  }
+
+  setRecord(record: VmRecord): void {
+    this.#records.set(record.vm, record);
+  }
+
+  host(host: string | null): HostRecord | undefined {
+    return host === null ? undefined : this.hosts.get(host);
+  }
+
+  /** Time never goes back on a clock: an entry's time is the later of the last entry's and now. */
+  time({ now, clock }: Moment): number {
+    const time = Math.max(this.#times.get(clock) ?? 0, now);
+    this.#times.set(clock, time);
+    return time;
+  }
+
+  /** Steps an attempt and writes the entry. `quiet` writes none where nothing changed; the result says whether one was written. */
+  step(migration: string, stimulus: Stimulus, cause: Cause, moment: Moment, quiet?: 'quiet'): boolean {
+    const live = this.open.get(migration);
+    if (live === undefined) return false;
+    const record = this.record(live.state.attempt.vm);
+    const stepped = step(live.state, live.timers, stimulus, { now: this.time(moment), nextToken: record.token + 1 });
+    if (stepped.unchanged && quiet === 'quiet') return false;
+    if (stepped.unchanged) this.write(record.vm, cause, moment, { record });
+    else this.keep(stepped, live.timers, record, cause, moment);
+    return true;
+  }
+
+  keep(stepped: Stepped, timersBefore: Timers, record: VmRecord, cause: Cause, moment: Moment): void {
+    const { state, timers, verdict } = stepped;
+    const { attempt } = state;
+    const over = isOver(state);
+    const next = follow(record, state, verdict, (host) => this.hosts.get(host));
+    this.setRecord(next);
+    this.#place(state, timers, over);
+    this.timetable.set(attempt, timersBefore, over ? {} : timers);
+    this.write(next.vm, cause, moment, {
+      attempt: state,
+      timers,
+      verdict: verdict?.number ?? null,
+      record: next,
+      questions: stepped.questions,
+      commands: stepped.commands,
+    });
+    if (verdict !== null && !verdict.contested) this.#endEarlier(next, attempt.migration, cause, moment);
+  }
+
+  #place(state: AttemptState, timers: Timers, over: boolean): void {
+    const { migration } = state.attempt;
+    if (over) {
+      this.open.delete(migration);
+      this.#settled.set(migration, { live: { state, timers }, epoch: this.#epoch });
+    } else {
+      this.open.set(migration, { state, timers });
+      this.#settled.delete(migration);
+    }
+  }
+
+  /** A newer attempt has its verdict: what an older one still had to settle is dropped, its tokens are spent. */
+  #endEarlier(record: VmRecord, migration: string, cause: Cause, moment: Moment): void {
+    if (record.lastMigration !== migration) return;
+    const earlier = record.open.slice(0, Math.max(0, record.open.indexOf(migration)));
+    earlier.forEach((other, index) => {
+      this.step(other, this.supersession(migration), partOf(cause, index + 1), moment);
+    });
+  }
+
+  supersession(by: string): Stimulus {
+    return { type: 'superseded', by, configuration: this.configuration, knownHosts: [...this.hosts.keys()] };
+  }
+
+  refuse(vm: string | null, fault: Fault, cause: Cause, moment: Moment): void {
+    const { code, message, remedy } = fault;
+    this.write(vm, cause, moment, { refusal: { code, message, remedy } });
+  }
+
+  write(vm: string | null, cause: Cause, moment: Moment, outcome: Outcome): void {
+    if (vm !== null) this.#touched.set(vm, this.#epoch);
+    if ((outcome.questions?.length ?? 0) > 0 || (outcome.commands?.length ?? 0) > 0) this.hasOutgoing = true;
+    this.#entries.push({
+      v: ENTRY_VERSION,
+      time: this.time(moment),
+      clock: moment.clock,
+      vm,
+      cause,
+      attempt: outcome.attempt ?? null,
+      timers: outcome.timers ?? {},
+      verdict: outcome.verdict ?? null,
+      record: outcome.record ?? null,
+      host: outcome.host ?? null,
+      configuration: outcome.configuration ?? null,
+      questions: outcome.questions ?? [],
+      commands: outcome.commands ?? [],
+      refusal: outcome.refusal ?? null,
+    });
+  }
+}
+
+/** The cause of an input's further entries. */
+export function partOf(cause: Cause, part: number): Cause {
+  return cause.kind === 'input' && part > 0 ? { ...cause, part } : cause;
+}

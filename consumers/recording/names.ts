@@ -1,0 +1,68 @@
+/**
+ * `virsh event` tells a domain's name, not its UUID, and one name may be two VMs on two hosts. Names are mapped per host, by
+ * that host's own listings. An event whose name the host has not listed yet waits for the next listing, as an agent would ask
+ * for one; events behind it wait too, so that their order is kept.
+ */
+export type NamedEvent = { line: number; t: number; name: string; event: string; detail: string };
+export type MappedEvent = NamedEvent & { vm: string };
+
+class HostNames {
+  listed = new Map<string, string>();
+  lastKnown = new Map<string, string>();
+  waiting: NamedEvent[] = [];
+}
+
+export class Names {
+  readonly #hosts = new Map<string, HostNames>();
+  /** Events that no listing could map to a UUID. */
+  unmapped = 0;
+
+  /** The event with its UUID, or nothing yet. */
+  event(host: string, event: NamedEvent): MappedEvent[] {
+    const names = this.#of(host);
+    const vm = names.waiting.length === 0 ? names.listed.get(event.name) : undefined;
+    if (vm !== undefined) return [{ ...event, vm }];
+    names.waiting.push(event);
+    return [];
+  }
+
+  /** A complete listing of the host, begun at `asked`: the events that it maps. */
+  listing(host: string, asked: number, domains: Readonly<Record<string, { name: string }>>): MappedEvent[] {
+    const names = this.#of(host);
+    names.listed = new Map(Object.entries(domains).map(([vm, { name }]) => [name, vm.toLowerCase()]));
+    for (const [name, vm] of names.listed) names.lastKnown.set(name, vm);
+    const mapped: MappedEvent[] = [];
+    while (names.waiting[0] !== undefined) {
+      const event = names.waiting[0];
+      const vm = names.listed.get(event.name) ?? names.lastKnown.get(event.name);
+      const newerListing = asked >= event.t;
+      if (vm === undefined && !newerListing) break;
+      names.waiting.shift();
+      if (vm === undefined) this.unmapped += 1;
+      else mapped.push({ ...event, vm });
+    }
+    return mapped;
+  }
+
+  #of(host: string): HostNames {
+    const names = this.#hosts.get(host) ?? new HostNames();
+    this.#hosts.set(host, names);
+    return names;
+  }
+}
+
+const EVENT = /^\d{4}-\S+ \S+: event '/;
+
+/** Whether a line is the first of an event of any kind. */
+export function isEventLine(line: string): boolean {
+  return EVENT.test(line);
+}
+
+const LIFECYCLE = /^\S+ \S+: event 'lifecycle' for domain '(.*)': (\S+)(?: (.+))?$/;
+
+/** A raw line of `virsh event`, if it is a lifecycle event. Others, and the indented lines that continue them, are not used. */
+export function parseVirshEvent(line: string): { name: string; event: string; detail: string } | null {
+  const match = LIFECYCLE.exec(line.trimEnd());
+  const [, name, event, detail] = match ?? [];
+  return name === undefined || event === undefined ? null : { name, event, detail: detail ?? '' };
+}

@@ -1,0 +1,79 @@
+import { path } from '../../machines/round.ts';
+import type { Driver } from '../driver.ts';
+import type { RecordedLine } from './schema.ts';
+import type { Arrival, RecordedWorld } from './world.ts';
+
+/**
+ * Plays one recorded world through a driver, on the recording's clock: minutes of rechecking pass in milliseconds. Everything
+ * that is due before a line's time comes before the line: answers of hosts first, then deadlines.
+ */
+
+/** Batches are committed when something must be asked, and at this many entries. */
+const ENTRIES_PER_COMMIT = 256;
+
+export class Player {
+  readonly world: RecordedWorld;
+  readonly #driver: Driver;
+  #now = 0;
+
+  constructor(driver: Driver, world: RecordedWorld) {
+    this.#driver = driver;
+    this.world = world;
+  }
+
+  async line(line: RecordedLine, number: number): Promise<void> {
+    const t = Math.max(this.#now, Math.round(line.t));
+    await this.#advance(t);
+    this.#now = t;
+    await this.#take(this.world.take(line, number));
+  }
+
+  /** The stream has ended: the clock runs on until every attempt has settled, is contested, or waits for what will not come. */
+  async end(): Promise<void> {
+    this.world.end(this.#now);
+    while (this.#hasUndecided() && (await this.#advanceOnce(Number.POSITIVE_INFINITY)));
+    await this.#driver.flush();
+  }
+
+  #hasUndecided(): boolean {
+    for (const state of this.#driver.partition.openAttempts()) {
+      if (state.attempt.clock !== this.world.clock) continue;
+      const at = path(state.value);
+      const waitsForOthers = at === 'Migrating.inFlight' || at === 'RolledBack.contested' || at === 'Completed.provisional';
+      if (!waitsForOthers) return true;
+    }
+    return false;
+  }
+
+  async #advance(to: number): Promise<void> {
+    while (await this.#advanceOnce(to));
+  }
+
+  /** Lets the next thing happen that is due before `to`; false where there is none. */
+  async #advanceOnce(to: number): Promise<boolean> {
+    const answerAt = this.world.nextAnswerAt() ?? Number.POSITIVE_INFINITY;
+    const timerAt = this.#driver.partition.nextDueAt(this.world.clock) ?? Number.POSITIVE_INFINITY;
+    if (Math.min(answerAt, timerAt) >= to) return false;
+    if (answerAt <= timerAt) {
+      this.#now = Math.max(this.#now, answerAt);
+      await this.#take(this.world.answerAfterwards());
+    } else {
+      this.#now = Math.max(this.#now, timerAt);
+      this.#driver.partition.fire(this.#now, this.world.clock, 1);
+      await this.#flushIfNeeded();
+    }
+    return true;
+  }
+
+  async #take(arrivals: Arrival[]): Promise<void> {
+    for (const { input, line } of arrivals) {
+      this.#driver.partition.take(input, { stream: this.world.source, offset: line }, this.#now, this.world.clock);
+      await this.#flushIfNeeded();
+    }
+  }
+
+  async #flushIfNeeded(): Promise<void> {
+    const { partition } = this.#driver;
+    if (partition.hasOutgoing || partition.pendingCount >= ENTRIES_PER_COMMIT) await this.#driver.flush();
+  }
+}

@@ -1,0 +1,54 @@
+import { z } from 'zod';
+import { Domain } from '../../events/inputs.ts';
+import { Holder, VmId } from '../../events/vocabulary.ts';
+
+/** The lines of a recorded stream: what agents of real hosts saw, on the recorder's clock. docs/recordings.md explains each. */
+
+const t = z.number().nonnegative();
+const host = z.string().min(1).max(255);
+
+const Scenario = z.looseObject({
+  kind: z.literal('scenario'),
+  t,
+  name: z.string().min(1).max(200),
+  vm: VmId.optional(),
+  vms: z.array(VmId).optional(),
+});
+const VirshEvent = z.looseObject({ kind: z.literal('virsh-event'), t, host, line: z.string() });
+const StreamLost = z.looseObject({ kind: z.literal('stream-lost'), t, host });
+const Probe = z.looseObject({
+  kind: z.literal('probe'),
+  t,
+  host,
+  asked: z.number().nonnegative(),
+  same: z.literal(true).optional(),
+  ok: z.boolean().optional(),
+  domains: z.record(z.string(), Domain).optional(),
+  error: z.string().optional(),
+  boot: z.string().optional(),
+});
+const Lock = z.looseObject({ kind: z.literal('lock'), t, volume: z.string().min(1), holders: z.array(Holder) });
+const Api = z.looseObject({
+  kind: z.literal('api'),
+  t,
+  action: z.string().min(1),
+  phase: z.enum(['start', 'end']).optional(),
+  vm: VmId.optional(),
+  migrationId: z.string().min(1).max(200).optional(),
+  source: host.optional(),
+  destination: host.optional(),
+  flags: z.array(z.string()).optional(),
+  ok: z.boolean().optional(),
+  rc: z.union([z.number(), z.string(), z.null()]).optional(),
+  error: z.string().nullish(),
+});
+/** What was done to the hosts, and how it ended: no agent can see either, so no verdict may. */
+const Lab = z.looseObject({ kind: z.literal('lab'), t });
+const Truth = z.looseObject({ kind: z.literal('truth'), t, qemu_alive: z.unknown().optional(), domstate: z.unknown().optional() });
+
+export const RecordedLine = z.discriminatedUnion('kind', [Scenario, VirshEvent, StreamLost, Probe, Lock, Api, Lab, Truth]);
+export type RecordedLine = z.infer<typeof RecordedLine>;
+export type ScenarioLine = z.infer<typeof Scenario>;
+export type ProbeLine = z.infer<typeof Probe>;
+export type ApiLine = z.infer<typeof Api>;
+export type TruthLine = z.infer<typeof Truth>;

@@ -1,0 +1,269 @@
+import type { Question } from '../../events/commands.ts';
+import { canonical } from '../../events/cloud-event.ts';
+import { Fault } from '../../events/fault.ts';
+import type { Domain, Input, InputData, InputType, Matter, SiteInputType, VmInputType } from '../../events/inputs.ts';
+import { powerOf } from '../../machines/fold.ts';
+import { read } from '../../machines/presence.ts';
+import { sha256 } from '../../log/chain.ts';
+import { callErrorOf } from './call-error.ts';
+import { isEventLine, Names, parseVirshEvent } from './names.ts';
+import type { ApiLine, ProbeLine, RecordedLine, ScenarioLine, TruthLine } from './schema.ts';
+
+/**
+ * The recorded world: it turns recorded lines into inputs, and answers the questions that are put to its hosts from the probes
+ * it holds. A question put at T is answered by that host's first probe asked at T or later, when that probe's answer arrived;
+ * after a host's last probe it answers as it last did, 50 ms after each question.
+ */
+export const AFTERWARDS_ANSWER_MS = 50;
+
+/** How identities are named in the ledger. By default as recorded; `apart` gives every recording VMs and attempts of its own. */
+export type Naming = { vm: (vm: string) => string; migration: (id: string) => string; volume: (name: string) => string; name: (name: string) => string; cluster: string | undefined };
+
+/** An input with the line that caused it and the time at which it enters, on the recording's clock. */
+export type Arrival = { input: Input; line: number; t: number };
+type Answering = { ok: boolean; domains: Record<string, Domain>; error?: string; boot?: string };
+type HostState = { stream: 'connected' | 'lost'; last: Answering | null; pending: Question[]; ended: boolean };
+
+export class RecordedWorld {
+  readonly clock: string;
+  readonly source: string;
+  readonly #naming: Naming;
+  readonly #vms: ReadonlySet<string>;
+  readonly #declared = new Map<string, string>();
+  readonly #hosts = new Map<string, HostState>();
+  readonly #names = new Names();
+  readonly #locksWaiting = new Map<string, { holders: InputData<'landfall.volume.holders.v1'>['holders']; line: number }>();
+  readonly #lastProbeLines: ReadonlyMap<string, number> | null;
+  #afterwards: { question: Question; t: number }[] = [];
+  #migrations = new Map<string, string>();
+  truth: TruthLine | null = null;
+
+  /** @param lastProbeLines the last probe's line number by host; null where the stream cannot be read twice. */
+  constructor(scenario: ScenarioLine, naming: Naming, lastProbeLines: ReadonlyMap<string, number> | null) {
+    this.clock = `recorded:${scenario.name}@${Math.round(scenario.t)}`;
+    this.source = this.clock;
+    this.#naming = naming;
+    this.#vms = new Set([...(scenario.vm === undefined ? [] : [scenario.vm]), ...(scenario.vms ?? [])]);
+    this.#lastProbeLines = lastProbeLines;
+  }
+
+  /** Events whose domain no listing named. */
+  get unmappedEvents(): number {
+    return this.#names.unmapped;
+  }
+
+  /** The VM of each attempt this recording began, by the attempt's id in the ledger. */
+  get migrations(): ReadonlyMap<string, string> {
+    return this.#migrations;
+  }
+
+  /** Puts a question to its host. */
+  ask(question: Question): void {
+    const host = this.#host(question.host);
+    if (host.ended) this.#afterwards.push({ question, t: question.askedAt + AFTERWARDS_ANSWER_MS });
+    else host.pending.push(question);
+  }
+
+  /** When the next answer of a host that is past its last probe arrives; null: none is due. */
+  nextAnswerAt(): number | null {
+    return this.#afterwards[0]?.t ?? null;
+  }
+
+  answerAfterwards(): Arrival[] {
+    const next = this.#afterwards.shift();
+    if (next === undefined) return [];
+    const { question, t } = next;
+    return [this.#answer(question, this.#host(question.host).last, `after/${question.question}`, 0, t)];
+  }
+
+  /** The stream has ended: every host goes on answering as it last did. */
+  end(t: number): void {
+    for (const host of this.#hosts.values()) this.#endHost(host, t);
+  }
+
+  #endHost(host: HostState, t: number): void {
+    host.ended = true;
+    for (const question of host.pending) this.#afterwards.push({ question, t: Math.max(t, question.askedAt + AFTERWARDS_ANSWER_MS) });
+    host.pending = [];
+    this.#afterwards.sort((a, b) => a.t - b.t);
+  }
+
+  take(line: RecordedLine, number: number): Arrival[] {
+    switch (line.kind) {
+      case 'scenario':
+      case 'lab':
+        return [];
+      case 'truth':
+        this.truth = line;
+        return [];
+      case 'virsh-event':
+        return this.#event(line.host, line.line, number, line.t);
+      case 'stream-lost':
+        return this.#mention(line.host, 'lost', number, line.t);
+      case 'probe':
+        return [...this.#mention(line.host, null, number, line.t), ...this.#probe(line, number)];
+      case 'lock':
+        return this.#lock(line.volume, line.holders, number, line.t);
+      case 'api':
+        return this.#api(line, number);
+    }
+  }
+
+  /** A host that is heard of for the first time, or whose event stream came or went. */
+  #mention(name: string, stream: 'connected' | 'lost' | null, number: number, t: number): Arrival[] {
+    const known = this.#hosts.has(name);
+    const host = this.#host(name);
+    const next = stream ?? host.stream;
+    if (known && host.stream === next) return [];
+    host.stream = next;
+    const { cluster } = this.#naming;
+    const data = { host: name, stream: next, ...(cluster === undefined ? {} : { cluster }) };
+    return [this.#site('landfall.host.facts.v1', data, `${number}/facts`, number, t)];
+  }
+
+  #event(host: string, text: string, number: number, t: number): Arrival[] {
+    // What virsh says when it cannot connect is printed to the same stream; only a real event shows that the stream is there.
+    const connected = this.#mention(host, isEventLine(text) ? 'connected' : null, number, t);
+    const event = parseVirshEvent(text);
+    if (event === null) return connected;
+    return [...connected, ...this.#lifecycle(host, this.#names.event(host, { line: number, t, ...event }), number, t)];
+  }
+
+  #lifecycle(host: string, events: ReturnType<Names['event']>, number: number, t: number): Arrival[] {
+    return events
+      .filter((event) => this.#vms.has(event.vm))
+      .map((event) =>
+        this.#vm('landfall.host.lifecycle.v1', event.vm, { host, event: event.event, detail: event.detail }, `${event.line}/event`, number, t),
+      );
+  }
+
+  #probe(line: ProbeLine, number: number): Arrival[] {
+    const host = this.#host(line.host);
+    const answer = answeringOf(line, host.last);
+    host.last = answer;
+    const listed = answer.ok ? this.#listed(line, answer, number) : [];
+    const answered = host.pending.filter((question) => question.askedAt <= line.asked);
+    host.pending = host.pending.filter((question) => question.askedAt > line.asked);
+    const answers = answered.map((question) => this.#answer(question, answer, `${number}/${question.question}`, number, line.t));
+    if (this.#lastProbeLines?.get(line.host) === number) this.#endHost(host, line.t);
+    return [...listed, ...answers];
+  }
+
+  #listed(line: ProbeLine, answer: Answering, number: number): Arrival[] {
+    const declared = Object.entries(answer.domains).flatMap(([vm, domain]) => this.#declare(line.host, vm.toLowerCase(), domain, number, line.t));
+    const events = this.#lifecycle(line.host, this.#names.listing(line.host, line.asked, answer.domains), number, line.t);
+    return [...declared, ...events];
+  }
+
+  /** A VM of the scenario that is listed for the first time: its name, and with it its disk, become known. */
+  #declare(host: string, vm: string, domain: Domain, number: number, t: number): Arrival[] {
+    if (!this.#vms.has(vm) || this.#declared.has(vm)) return [];
+    this.#declared.set(vm, domain.name);
+    const answer = { asked: 0, arrived: 0, ok: true, domain };
+    const power = powerOf(read(answer, { role: 'other', handedOver: false, ran: false, sourceBoot: null }));
+    const volume = { volume: this.#naming.volume(volumeOf(domain.name)), shareable: false, lockedBy: 'hypervisor' as const };
+    const data = { name: this.#naming.name(domain.name), host, power, volumes: [volume] };
+    const waiting = this.#locksWaiting.get(volumeOf(domain.name));
+    return [
+      this.#vm('landfall.vm.declared.v1', vm, data, `${number}/declared/${vm}`, number, t),
+      ...(waiting === undefined ? [] : [this.#holders(vm, volumeOf(domain.name), waiting.holders, `${waiting.line}/lock`, number, t)]),
+    ];
+  }
+
+  /** vmN.img is the disk of vmN. A lease that is seen before its VM waits until the VM has been listed. */
+  #lock(volume: string, holders: InputData<'landfall.volume.holders.v1'>['holders'], number: number, t: number): Arrival[] {
+    const owner = [...this.#declared].find(([, name]) => volumeOf(name) === volume);
+    if (owner !== undefined) return [this.#holders(owner[0], volume, holders, `${number}/lock`, number, t)];
+    this.#locksWaiting.set(volume, { holders, line: number });
+    return [];
+  }
+
+  #holders(vm: string, volume: string, holders: InputData<'landfall.volume.holders.v1'>['holders'], id: string, number: number, t: number): Arrival {
+    return this.#vm('landfall.volume.holders.v1', vm, { volume: this.#naming.volume(volume), holders }, id, number, t);
+  }
+
+  #api(line: ApiLine, number: number): Arrival[] {
+    const vm = line.vm ?? (this.#vms.size === 1 ? [...this.#vms][0] : undefined);
+    if (vm === undefined) throw new Fault('BAD_RECORDING', 'vm: missing, and the recording has several', 'Name the VM of the call.');
+    const make = <T extends VmInputType>(type: T, data: InputData<T>) => [this.#vm(type, vm, data, `${number}/api`, number, line.t)];
+    if (line.action !== 'migrate') {
+      const error = line.error == null || line.error === '' ? {} : { error: line.error };
+      return make('landfall.operator.acted.v1', { action: line.action, ok: line.rc === 0 || line.ok === true, ...error });
+    }
+    if (line.migrationId === undefined) throw new Fault('BAD_RECORDING', 'migrationId: missing', 'A migration call names its id.');
+    const migration = this.#naming.migration(line.migrationId);
+    if (line.phase === 'end') {
+      const ok = line.ok ?? line.rc === 0;
+      return make('landfall.migration.returned.v1', ok ? { migration, ok } : { migration, ok, error: callErrorOf(line) });
+    }
+    if (line.source === undefined || line.destination === undefined) {
+      throw new Fault('BAD_RECORDING', `${line.source === undefined ? 'source' : 'destination'}: missing`, 'A migration call names both its hosts.');
+    }
+    this.#migrations.set(migration, this.#naming.vm(vm));
+    const flags = line.flags ?? [];
+    return make('landfall.migration.started.v1', {
+      migration,
+      source: line.source,
+      destination: line.destination,
+      flags,
+      leavePaused: flags.includes('--suspend'),
+      storageCopied: flags.some((flag) => flag.startsWith('--copy-storage')),
+      effects: 'observe',
+    });
+  }
+
+  #answer(question: Question, answering: Answering | null, id: string, number: number, t: number): Arrival {
+    const domain = answering?.ok === true ? (this.#domainOf(question.vm, answering) ?? null) : null;
+    const data: InputData<'landfall.host.answered.v1'> = {
+      question: question.question,
+      host: question.host,
+      ok: answering?.ok ?? false,
+      domain,
+      ...(answering?.error === undefined ? {} : { error: answering.error }),
+      ...(answering === null ? { error: 'the recording holds no answer of this host' } : {}),
+      ...(answering?.boot === undefined ? {} : { boot: answering.boot }),
+    };
+    return { input: seal('landfall.host.answered.v1', question.vm, data, this.source, id), line: number, t };
+  }
+
+  /** Questions name VMs as the ledger does; listings as they were recorded. */
+  #domainOf(vm: string, { domains }: Answering): Domain | undefined {
+    const found = Object.entries(domains).find(([recorded]) => this.#naming.vm(recorded.toLowerCase()) === vm);
+    return found?.[1];
+  }
+
+  #vm<T extends VmInputType>(type: T, vm: string, data: InputData<T>, id: string, number: number, t: number): Arrival {
+    return { input: seal(type, this.#naming.vm(vm), data, this.source, id), line: number, t };
+  }
+
+  #site<T extends SiteInputType>(type: T, data: InputData<T>, id: string, number: number, t: number): Arrival {
+    return { input: seal(type, null, data, this.source, id), line: number, t };
+  }
+
+  #host(name: string): HostState {
+    const host = this.#hosts.get(name) ?? { stream: 'connected', last: null, pending: [], ended: false };
+    this.#hosts.set(name, host);
+    return host;
+  }
+}
+
+const volumeOf = (name: string) => `${name}.img`;
+
+function answeringOf(line: ProbeLine, last: Answering | null): Answering {
+  if (line.same === true) {
+    if (last === null) throw new Fault('BAD_RECORDING', 'same: there is no answer of this host before', 'The first probe of a host says what it answered.');
+    return last;
+  }
+  const answer: Answering = { ok: line.ok ?? false, domains: line.domains ?? {} };
+  // A listing without its domains is not an empty one.
+  if (answer.ok && line.domains === undefined) answer.ok = false;
+  if (line.error !== undefined) answer.error = line.error;
+  if (line.boot !== undefined) answer.boot = line.boot;
+  return answer;
+}
+
+function seal<T extends InputType>(type: T, vm: string | null, data: InputData<T>, source: string, id: string): Input {
+  const digest = sha256(canonical([type, vm ?? '', data]));
+  const matter = { type, data } as unknown as Matter;
+  return { ...matter, vm, source, id, digest } as Input;
+}

@@ -1,0 +1,48 @@
+import { ENTRY_VERSION, type Entry } from '../events/entries.ts';
+import { Fault } from '../events/fault.ts';
+import type { Identity } from './port.ts';
+
+/** The text of an entry that is hashed and stored. */
+export function textOf(entry: Entry): string {
+  return JSON.stringify(entry);
+}
+
+/**
+ * The entry of a stored text. The chain vouches for the text, so its shape is not validated again.
+ * @throws SyntaxError where it is no JSON, Fault ENTRY_NEWER.
+ */
+export function entryOf(text: string): Entry {
+  const entry = JSON.parse(text) as Entry;
+  if (entry.v !== ENTRY_VERSION) {
+    throw new Fault(
+      'ENTRY_NEWER',
+      `an entry has version ${JSON.stringify(entry.v)}, this Landfall reads ${ENTRY_VERSION}`,
+      'Use the version of Landfall that wrote it, or a newer one.',
+    );
+  }
+  return entry;
+}
+
+/** The identity of the input that an entry consumed; null where a timer caused it. */
+export function identityOf({ cause }: Entry): Identity | null {
+  return cause.kind === 'timer' ? null : cause;
+}
+
+/** The attempt that an entry is about; null: none. */
+export function migrationOf({ attempt, cause }: Entry): string | null {
+  if (attempt !== null) return attempt.attempt.migration;
+  switch (cause.kind) {
+    case 'timer':
+      return cause.migration;
+    case 'input':
+      return migrationNamedBy(cause.data);
+    case 'malformed':
+      return null;
+  }
+}
+
+/** A refused input touches no attempt, yet belongs to the history of the one it names. */
+function migrationNamedBy(data: unknown): string | null {
+  if (typeof data !== 'object' || data === null || !('migration' in data)) return null;
+  return typeof data.migration === 'string' ? data.migration : null;
+}

@@ -1,0 +1,93 @@
+import { accessSync, constants, existsSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { DatabaseSync, type DatabaseSyncOptions } from 'node:sqlite';
+import { pathToFileURL } from 'node:url';
+import { Fault } from '../../events/fault.ts';
+import { notALedger, notWritable, sqliteFault } from './faults.ts';
+import { type Migration, migrate, requireCurrent } from './schema.ts';
+
+/** How long a reader waits where a writer is just recovering the file. */
+const READER_TIMEOUT_MS = 5000;
+const WRITER_CACHE_KIB = 65_536;
+/** In pages of 4 KiB. Larger: fewer pages are copied twice; smaller: less to recover after a crash. */
+const CHECKPOINT_PAGES = 4000;
+/** A long reader lets the log of SQLite grow; afterwards it is cut back to this. */
+const WAL_BYTES_KEPT = 64 * 1024 * 1024;
+
+/** Refuses a path that cannot be written, before SQLite says so in fewer words. */
+export function requireWritable(file: string): void {
+  requireNoDirectory(file);
+  if (!existsSync(dirname(file))) {
+    throw new Fault('LEDGER_MISSING', `the folder of ${file} does not exist`, 'Create it, or name another file.');
+  }
+  try {
+    // SQLite keeps its log in a file beside it.
+    accessSync(dirname(file), constants.W_OK);
+    if (existsSync(file)) accessSync(file, constants.W_OK);
+  } catch (error) {
+    throw notWritable(file, error);
+  }
+}
+
+/** The one connection that writes. Every COMMIT is on disk when it returns (synchronous = FULL). */
+export function openWriter(file: string, steps?: readonly Migration[]): DatabaseSync {
+  requireWritable(file);
+  const db = connect(file, { timeout: READER_TIMEOUT_MS });
+  return prepared(file, db, () => {
+    // First of all, so that another application's file is refused before anything of it is changed.
+    migrate(db, file, steps);
+    db.exec(`
+      PRAGMA journal_mode = WAL;
+      PRAGMA synchronous = FULL;
+      PRAGMA cache_size = -${WRITER_CACHE_KIB};
+      PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES};
+      PRAGMA journal_size_limit = ${WAL_BYTES_KEPT};
+    `);
+  });
+}
+
+export function openReader(file: string): DatabaseSync {
+  requireNoDirectory(file);
+  if (!existsSync(file)) throw new Fault('LEDGER_MISSING', `${file} does not exist`, 'Check the path.');
+  const db = connect(locationOf(file), { readOnly: true, timeout: READER_TIMEOUT_MS });
+  return prepared(file, db, () => requireCurrent(db, file));
+}
+
+function connect(location: string | URL, options: DatabaseSyncOptions): DatabaseSync {
+  try {
+    return new DatabaseSync(location, options);
+  } catch (error) {
+    throw sqliteFault(error, String(location));
+  }
+}
+
+function prepared(file: string, db: DatabaseSync, prepare: () => void): DatabaseSync {
+  try {
+    prepare();
+    return db;
+  } catch (error) {
+    db.close();
+    throw sqliteFault(error, file);
+  }
+}
+
+/** A closed ledger in a folder that is not writable can only be opened as one that never changes. */
+function locationOf(file: string): string | URL {
+  if (existsSync(`${file}-wal`) || isWritable(dirname(file))) return file;
+  const url = pathToFileURL(file);
+  url.searchParams.set('immutable', '1');
+  return url;
+}
+
+function requireNoDirectory(file: string): void {
+  if (statSync(file, { throwIfNoEntry: false })?.isDirectory()) throw notALedger(file, 'it is a folder');
+}
+
+function isWritable(path: string): boolean {
+  try {
+    accessSync(path, constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,45 @@
+import type { Head, InputPosition } from '../port.ts';
+import type { PlainFault } from './faults.ts';
+import type { Horizon } from './identity-rows.ts';
+
+/** What the main thread and the writer's thread say to each other. */
+
+export type WriterOptions = {
+  readonly file: string;
+  /** URLs of modules that keep tables of their own up to date in the same transactions. */
+  readonly followers: readonly string[];
+  readonly machineVersion: string;
+  readonly horizon: Horizon;
+  readonly verifyOnOpen: boolean;
+};
+
+export type CommitRequest = {
+  readonly kind: 'commit';
+  readonly id: number;
+  readonly owner: number;
+  readonly texts: readonly string[];
+  /** The keys of the consumed inputs (`recordsOf`). */
+  readonly identities: Uint8Array;
+  readonly positions: readonly InputPosition[];
+};
+
+export type WriterRequest =
+  | CommitRequest
+  | { readonly kind: 'claim'; readonly id: number; readonly owner: number }
+  | { readonly kind: 'horizon'; readonly id: number; readonly horizon: Horizon }
+  | { readonly kind: 'close'; readonly id: number };
+
+export type WriterAnswer = {
+  /** Of the request; 0 for the opening itself. */
+  readonly id: number;
+  readonly head: Head;
+  /** On a claim: how far each input stream was consumed. */
+  readonly positions: ReadonlyMap<string, number> | null;
+  readonly fault: PlainFault | null;
+};
+
+export type WriterReply = {
+  readonly answers: readonly WriterAnswer[];
+  /** Identities of entries up to this sequence have left the horizon. */
+  readonly forgottenThrough: number | null;
+};

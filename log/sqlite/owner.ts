@@ -1,0 +1,63 @@
+import { Fault } from '../../events/fault.ts';
+import { textOf } from '../entry-text.ts';
+import type { Batch, Head, Identity, Owner } from '../port.ts';
+import { recordsOf } from './identity-rows.ts';
+import type { WriterAnswer } from './messages.ts';
+import { PARTITION } from './rows.ts';
+import type { WriterThread } from './writer-thread.ts';
+
+/** What an owner needs of its ledger. */
+export type OwnerHost = {
+  readonly writer: WriterThread;
+  readonly number: number;
+  recall(identities: readonly Identity[]): (string | null)[];
+  /** A batch is on disk: the inputs that it consumed are known from now on. */
+  remember(records: Uint8Array, sequence: number): void;
+};
+
+export class SqliteOwner implements Owner {
+  readonly partition = PARTITION;
+  readonly claimedHead: Head;
+  readonly positions: ReadonlyMap<string, number>;
+  readonly #host: OwnerHost;
+  readonly #underWay = new Set<Promise<Head>>();
+  #dead: Fault | null = null;
+
+  constructor(host: OwnerHost, { head, positions }: WriterAnswer) {
+    this.#host = host;
+    this.claimedHead = head;
+    this.positions = positions ?? new Map();
+  }
+
+  commit(batch: Batch): Promise<Head> {
+    if (this.#dead !== null) return Promise.reject(this.#dead);
+    const committed = this.#commit(batch);
+    this.#underWay.add(committed);
+    const forget = () => this.#underWay.delete(committed);
+    committed.then(forget, forget);
+    return committed;
+  }
+
+  recall(identities: readonly Identity[]): (string | null)[] {
+    return this.#host.recall(identities);
+  }
+
+  async release(): Promise<void> {
+    const underWay = [...this.#underWay];
+    this.#dead ??= new Fault('LEDGER_FENCED', 'the partition was given up', 'Claim it anew.');
+    await Promise.allSettled(underWay);
+  }
+
+  async #commit({ entries, positions }: Batch): Promise<Head> {
+    const { writer, number } = this.#host;
+    const identities = recordsOf(entries);
+    try {
+      const { head } = await writer.commit({ owner: number, texts: entries.map(textOf), identities, positions });
+      this.#host.remember(identities, head.sequence);
+      return head;
+    } catch (error) {
+      if (error instanceof Fault) this.#dead ??= error;
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,96 @@
+import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import { setImmediate } from 'node:timers/promises';
+import type { Head, StoredEntry } from '../port.ts';
+import { sqliteFault } from './faults.ts';
+import { headOf, indexKey, requireColumnsOf, type Row, storedOf } from './rows.ts';
+import { BUCKET_BITS } from './schema.ts';
+
+/** Rows fetched at once; between two pages the event loop gets its turn. */
+const PAGE_ROWS = 200;
+const BUCKET_ENTRIES = 2 ** BUCKET_BITS;
+
+type NameColumn = 'vm' | 'migration';
+
+/** Reads committed entries in constant memory. */
+export class Reader {
+  readonly #db: DatabaseSync;
+  readonly #file: string;
+  readonly #page: StatementSync;
+  readonly #byName: Record<NameColumn, StatementSync>;
+
+  constructor(db: DatabaseSync, file: string) {
+    this.#db = db;
+    this.#file = file;
+    this.#page = db.prepare('SELECT * FROM entries WHERE sequence BETWEEN ? AND ? ORDER BY sequence LIMIT ?');
+    this.#byName = { vm: prepareByName(db, 'vm'), migration: prepareByName(db, 'migration') };
+  }
+
+  head(): Head {
+    return this.#ask(() => headOf(this.#db));
+  }
+
+  at(sequence: number): StoredEntry | null {
+    const row = this.#ask(() => this.#page.get(sequence, sequence, 1));
+    return row === undefined ? null : storedOf(row);
+  }
+
+  /** Everything from a sequence on, until the head as it is now. */
+  async *from(first: number): AsyncGenerator<StoredEntry> {
+    for await (const rows of this.#pages(first)) for (const row of rows) yield storedOf(row);
+  }
+
+  /** The same, each row's other columns compared with its text. */
+  async *checkedFrom(first: number): AsyncGenerator<StoredEntry> {
+    for await (const rows of this.#pages(first)) {
+      for (const row of rows) {
+        const stored = storedOf(row);
+        requireColumnsOf(row, stored);
+        yield stored;
+      }
+    }
+  }
+
+  /** The entries of one VM or attempt, oldest first. */
+  async *named(column: NameColumn, name: string, first: number): AsyncGenerator<StoredEntry> {
+    const last = this.head().sequence;
+    const statement = this.#byName[column];
+    for (let from = first; from <= last; ) {
+      const bucket = Math.floor(from / BUCKET_ENTRIES);
+      const start = from;
+      const rows = this.#ask(() => statement.all(bucket, indexKey(name), name, start, last, PAGE_ROWS));
+      for (const row of rows) yield storedOf(row);
+      const isBucketDone = rows.length < PAGE_ROWS;
+      from = isBucketDone ? (bucket + 1) * BUCKET_ENTRIES : Number(rows.at(-1)?.['sequence']) + 1;
+      if (rows.length > 0) await setImmediate();
+    }
+  }
+
+  /** A file that was damaged while it is read says so in words. */
+  #ask<T>(question: () => T): T {
+    try {
+      return question();
+    } catch (error) {
+      throw sqliteFault(error, this.#file);
+    }
+  }
+
+  async *#pages(first: number): AsyncGenerator<Row[]> {
+    const last = this.head().sequence;
+    for (let from = first; from <= last; ) {
+      const start = from;
+      const rows = this.#ask(() => this.#page.all(start, last, PAGE_ROWS));
+      if (rows.length === 0) return;
+      yield rows;
+      from = Number(rows.at(-1)?.['sequence']) + 1;
+      await setImmediate();
+    }
+  }
+}
+
+function prepareByName(db: DatabaseSync, column: NameColumn): StatementSync {
+  return db.prepare(
+    `SELECT * FROM entries INDEXED BY entries_by_${column}
+      WHERE sequence >> ${BUCKET_BITS} = ? AND ${column}_key = ? AND ${column} = ? AND sequence BETWEEN ? AND ?
+      ORDER BY sequence LIMIT ?`,
+  );
+}

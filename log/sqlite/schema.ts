@@ -1,0 +1,98 @@
+import type { DatabaseSync } from 'node:sqlite';
+import { Fault } from '../../events/fault.ts';
+import { notALedger } from './faults.ts';
+
+/** "Land" in ASCII: PRAGMA application_id of every ledger file, so that no other SQLite file is taken for one. */
+export const APPLICATION_ID = 0x4c616e64;
+
+/** Brings a file from the version that is its index to the next one. Never changed once released, only added to. */
+export type Migration = (db: DatabaseSync) => void;
+
+export const migrations: readonly Migration[] = [createVersion1];
+
+/**
+ * Indexes begin with the bucket of the sequence (16,384 entries): an insert then touches a few pages near the end instead of
+ * a random one of a large tree, which would cost half of the rate. A search asks each bucket.
+ */
+export const BUCKET_BITS = 14;
+
+function createVersion1(db: DatabaseSync): void {
+  db.exec(`
+    CREATE TABLE entries (
+      sequence INTEGER PRIMARY KEY,
+      previous BLOB NOT NULL,
+      hash BLOB NOT NULL,
+      vm TEXT,
+      vm_key INTEGER,
+      migration TEXT,
+      migration_key INTEGER,
+      time INTEGER NOT NULL,
+      clock TEXT NOT NULL,
+      body TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX entries_by_vm ON entries (sequence >> ${BUCKET_BITS}, vm_key) WHERE vm_key IS NOT NULL;
+    CREATE INDEX entries_by_migration ON entries (sequence >> ${BUCKET_BITS}, migration_key)
+      WHERE migration_key IS NOT NULL;
+    CREATE TABLE positions (stream TEXT PRIMARY KEY, offset INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+    -- One row per batch: the keys of the inputs it consumed. sequence and time are those of its last entry.
+    CREATE TABLE identities (sequence INTEGER PRIMARY KEY, time INTEGER NOT NULL, keys BLOB NOT NULL) STRICT;
+    CREATE TABLE snapshots (
+      sequence INTEGER PRIMARY KEY,
+      hash BLOB NOT NULL,
+      machine_version TEXT NOT NULL,
+      time INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE meta (key TEXT PRIMARY KEY, value ANY) STRICT, WITHOUT ROWID;
+  `);
+}
+
+/**
+ * Refuses a file that is not a ledger, or one of a newer Landfall.
+ * @returns its schema version; 0 where it is empty.
+ */
+export function identify(db: DatabaseSync, file: string, newest: number): number {
+  const applicationId = pragma(db, 'application_id');
+  const version = pragma(db, 'user_version');
+  if (applicationId === 0 && version === 0 && isEmpty(db)) return 0;
+  if (applicationId !== APPLICATION_ID) throw notALedger(file, 'it is the SQLite file of another application');
+  if (version <= newest) return version;
+  throw new Fault(
+    'LEDGER_NEWER',
+    `${file} was written by a newer Landfall (schema version ${version}, this one knows ${newest})`,
+    'Use that version of Landfall or a newer one.',
+  );
+}
+
+/** Brings the file to the newest version in one transaction. */
+export function migrate(db: DatabaseSync, file: string, steps: readonly Migration[] = migrations): void {
+  if (identify(db, file, steps.length) === steps.length) return;
+  db.exec('BEGIN IMMEDIATE');
+  try {
+    const version = identify(db, file, steps.length);
+    for (const step of steps.slice(version)) step(db);
+    db.exec(`PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${steps.length}; COMMIT`);
+  } catch (error) {
+    if (db.isTransaction) db.exec('ROLLBACK');
+    throw error;
+  }
+}
+
+/** @throws Fault where reading needs a newer schema than the file has: only a writer may migrate it. */
+export function requireCurrent(db: DatabaseSync, file: string): void {
+  const version = identify(db, file, migrations.length);
+  if (version === migrations.length) return;
+  if (version === 0) throw notALedger(file, 'it is empty');
+  throw new Fault(
+    'LEDGER_OLDER',
+    `${file} was written by an older Landfall (schema version ${version}, this one reads ${migrations.length})`,
+    'Open it once for writing, for example with `landfall serve`: that brings it up to date.',
+  );
+}
+
+function pragma(db: DatabaseSync, name: string): number {
+  return Number(db.prepare(`PRAGMA ${name}`).get()?.[name]);
+}
+
+function isEmpty(db: DatabaseSync): boolean {
+  return db.prepare('SELECT 1 FROM sqlite_schema LIMIT 1').get() === undefined;
+}

@@ -1,0 +1,117 @@
+import { unlinkSync } from 'node:fs';
+import type { DatabaseSync } from 'node:sqlite';
+import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { openWriter, requireWritable } from './connection.ts';
+import { plainFault, sqliteFault } from './faults.ts';
+import { importFollowers, prepareFollowers } from './followers.ts';
+import type { CommitRequest, WriterAnswer, WriterOptions, WriterReply, WriterRequest } from './messages.ts';
+import { EMPTY, timeOf } from './rows.ts';
+import { SNAPSHOT_ENTRIES, takeSnapshot, trustedHead, verifyRows } from './snapshots.ts';
+import { WriterLock } from './writer-lock.ts';
+import { Writer } from './writer.ts';
+
+/** The thread that writes the ledger, so that the main thread's reads never wait for a disk. */
+
+/** A group is committed when it holds this many entries, even if more are waiting: the first of them waits for all. */
+const GROUP_ENTRIES_MAX = 2048;
+
+async function start(port: MessagePort, options: WriterOptions): Promise<void> {
+  const lock = acquire(options.file);
+  try {
+    const db = openWriter(options.file);
+    const writer = await open(db, options);
+    port.on('message', (request: WriterRequest) => serve(port, writer, lock, request));
+    port.postMessage(reply({ id: 0, head: writer.head, positions: null, fault: null }));
+  } catch (error) {
+    const fault = sqliteFault(error, options.file);
+    lock.release();
+    if (fault.code === 'LEDGER_NOT_A_LEDGER') unlinkSync(`${options.file}.lock`);
+    throw fault;
+  }
+}
+
+function acquire(file: string): WriterLock {
+  requireWritable(file);
+  return WriterLock.acquire(file);
+}
+
+async function open(db: DatabaseSync, options: WriterOptions): Promise<Writer> {
+  try {
+    if (options.verifyOnOpen) verifyTail(db, options.machineVersion);
+    const followers = await importFollowers(options.followers);
+    prepareFollowers(db, followers);
+    return new Writer(db, { ...options, followers, mayTakeSnapshots: options.verifyOnOpen });
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+}
+
+/** A long way is verified once: the next start goes on from its end. */
+function verifyTail(db: DatabaseSync, machineVersion: string): void {
+  const trusted = trustedHead(db, machineVersion);
+  const head = verifyRows(db, trusted);
+  if (head.sequence - trusted.sequence >= SNAPSHOT_ENTRIES) takeSnapshot(db, head, machineVersion, timeOf(db));
+}
+
+/** Commits that wait behind the first are joined to its transaction: one flush of the disk serves them all. */
+function serve(port: MessagePort, writer: Writer, lock: WriterLock, first: WriterRequest): void {
+  let request: WriterRequest | undefined = first;
+  while (request !== undefined) {
+    if (request.kind !== 'commit') {
+      serveOther(port, writer, lock, request);
+      request = next(port);
+      continue;
+    }
+    const group: CommitRequest[] = [];
+    let size = 0;
+    while (request?.kind === 'commit' && (group.length === 0 || size < GROUP_ENTRIES_MAX)) {
+      group.push(request);
+      size += request.texts.length;
+      request = next(port);
+    }
+    port.postMessage(writer.commit(group));
+  }
+}
+
+function next(port: MessagePort): WriterRequest | undefined {
+  return receiveMessageOnPort(port)?.message as WriterRequest | undefined;
+}
+
+function serveOther(
+  port: MessagePort,
+  writer: Writer,
+  lock: WriterLock,
+  request: Exclude<WriterRequest, CommitRequest>,
+): void {
+  const { id } = request;
+  switch (request.kind) {
+    case 'claim':
+      port.postMessage(reply(writer.claim(id, request.owner)));
+      return;
+    case 'horizon':
+      writer.setHorizon(request.horizon);
+      port.postMessage(reply({ id, head: writer.head, positions: null, fault: null }));
+      return;
+    case 'close':
+      writer.close();
+      lock.release();
+      port.postMessage(reply({ id, head: writer.head, positions: null, fault: null }));
+      port.close();
+      return;
+  }
+}
+
+function reply(answer: WriterAnswer): WriterReply {
+  return { answers: [answer], forgottenThrough: null };
+}
+
+if (parentPort !== null) {
+  const options = workerData as WriterOptions;
+  const port = parentPort;
+  start(port, options).catch((error: unknown) => {
+    const fault = plainFault(sqliteFault(error, options.file));
+    port.postMessage(reply({ id: 0, head: EMPTY, positions: null, fault }));
+    port.close();
+  });
+}

@@ -1,0 +1,207 @@
+import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import type { Entry } from '../../events/entries.ts';
+import { Fault } from '../../events/fault.ts';
+import { link } from '../chain.ts';
+import { entryOf, migrationOf } from '../entry-text.ts';
+import type { Head } from '../port.ts';
+import { commitFault, plainFault, sqliteFault } from './faults.ts';
+import type { Follower, FollowerModule } from './followers.ts';
+import { type Horizon, IdentityRows } from './identity-rows.ts';
+import type { CommitRequest, WriterAnswer, WriterReply } from './messages.ts';
+import { headOf, indexKey, timeOf } from './rows.ts';
+import { lastSnapshot, SNAPSHOT_ENTRIES, takeSnapshot } from './snapshots.ts';
+
+export type WriterSettings = {
+  readonly file: string;
+  readonly machineVersion: string;
+  readonly horizon: Horizon;
+  readonly followers: readonly FollowerModule[];
+  /** What was not verified is not vouched for by a snapshot. */
+  readonly mayTakeSnapshots: boolean;
+};
+
+/** Appends to the ledger's file; knows nothing of threads. Nobody else writes the file while it lives. */
+export class Writer {
+  readonly #db: DatabaseSync;
+  readonly #settings: WriterSettings;
+  readonly #insertEntry: StatementSync;
+  readonly #setPosition: StatementSync;
+  readonly #identities: IdentityRows;
+  #followers: Follower[];
+  #horizon: Horizon;
+  #head: Head;
+  /** The last entry's. */
+  #time: number;
+  #snapshotSequence: number;
+  #owner = 0;
+  /** Why the newest owner can commit no more. */
+  #dead: Fault | null = null;
+
+  constructor(db: DatabaseSync, settings: WriterSettings) {
+    this.#db = db;
+    this.#settings = settings;
+    this.#insertEntry = db.prepare(
+      `INSERT INTO entries (sequence, previous, hash, vm, vm_key, migration, migration_key, time, clock, body)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    );
+    this.#setPosition = db.prepare(
+      'INSERT INTO positions (stream, offset) VALUES (?, ?) ON CONFLICT DO UPDATE SET offset = excluded.offset',
+    );
+    this.#identities = new IdentityRows(db);
+    this.#followers = settings.followers.map((module) => module.follow(db));
+    this.#horizon = settings.horizon;
+    this.#head = headOf(db);
+    this.#time = timeOf(db);
+    this.#snapshotSequence = lastSnapshot(db);
+  }
+
+  get head(): Head {
+    return this.#head;
+  }
+
+  setHorizon(horizon: Horizon): void {
+    this.#horizon = horizon;
+  }
+
+  /** A commit of its own comes first: it settles what an earlier one may have left half on disk. */
+  claim(id: number, owner: number): WriterAnswer {
+    this.#owner = owner;
+    this.#dead = null;
+    try {
+      this.#transact(() => {
+        this.#db.exec(`INSERT INTO meta VALUES ('claims', 1) ON CONFLICT DO UPDATE SET value = value + 1`);
+      });
+      this.#head = headOf(this.#db);
+      return { id, head: this.#head, positions: this.#positions(), fault: null };
+    } catch (error) {
+      this.#dead = sqliteFault(error, this.#settings.file);
+      return this.#refusal(id, this.#dead);
+    }
+  }
+
+  /** Appends several batches in one transaction: all of them, or none. */
+  commit(requests: readonly CommitRequest[]): WriterReply {
+    const refused = requests.map((request) => this.#refusalOf(request));
+    const accepted = requests.filter((_, index) => refused[index] === null);
+    const { heads, fault, forgottenThrough } = this.#append(accepted);
+    const answers = requests.map(({ id }, index): WriterAnswer => {
+      const refusal = refused[index] ?? fault;
+      if (refusal !== null) return this.#refusal(id, refusal);
+      return { id, head: heads.shift() ?? this.#head, positions: null, fault: null };
+    });
+    return { answers, forgottenThrough };
+  }
+
+  /** Leaves one whole file behind, and a snapshot of its end. */
+  close(): void {
+    try {
+      if (this.#settings.mayTakeSnapshots && this.#head.sequence > this.#snapshotSequence) {
+        takeSnapshot(this.#db, this.#head, this.#settings.machineVersion, this.#time);
+      }
+      this.#db.exec('PRAGMA wal_checkpoint(TRUNCATE)');
+    } finally {
+      this.#db.close();
+    }
+  }
+
+  #refusalOf({ owner }: CommitRequest): Fault | null {
+    if (owner === this.#owner) return this.#dead;
+    return new Fault('LEDGER_FENCED', 'another owner has claimed the partition since', 'Claim it anew.');
+  }
+
+  #refusal(id: number, fault: Fault): WriterAnswer {
+    return { id, head: this.#head, positions: null, fault: plainFault(fault) };
+  }
+
+  #append(requests: readonly CommitRequest[]): { heads: Head[]; fault: Fault | null; forgottenThrough: number | null } {
+    if (requests.length === 0) return { heads: [], fault: null, forgottenThrough: null };
+    const before = this.#head;
+    try {
+      const heads: Head[] = [];
+      const forgottenThrough = this.#transact(() => {
+        for (const request of requests) heads.push(this.#appendBatch(request));
+        return this.#finish();
+      });
+      return { heads, fault: null, forgottenThrough };
+    } catch (error) {
+      this.#head = before;
+      this.#recover();
+      this.#dead = sqliteFault(error, this.#settings.file);
+      return { heads: [], fault: this.#dead, forgottenThrough: null };
+    }
+  }
+
+  #transact<T>(work: () => T): T {
+    this.#db.exec('BEGIN IMMEDIATE');
+    let result: T;
+    try {
+      result = work();
+    } catch (error) {
+      this.#rollback();
+      throw error;
+    }
+    try {
+      this.#db.exec('COMMIT');
+    } catch (error) {
+      this.#rollback();
+      throw commitFault(error, this.#settings.file);
+    }
+    return result;
+  }
+
+  /** SQLite has rolled back by itself after some errors. */
+  #rollback(): void {
+    if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
+  }
+
+  #appendBatch({ texts, identities, positions }: CommitRequest): Head {
+    for (const text of texts) this.#appendEntry(text);
+    this.#identities.append(this.#head.sequence, this.#time, identities);
+    for (const { stream, offset } of positions) this.#setPosition.run(stream, offset);
+    return this.#head;
+  }
+
+  #appendEntry(text: string): void {
+    const entry: Entry = entryOf(text);
+    const sequence = this.#head.sequence + 1;
+    const previous = Buffer.from(this.#head.hash, 'hex');
+    const hash = link(this.#head.hash, text);
+    const { vm, time, clock } = entry;
+    const migration = migrationOf(entry);
+    const vmKey = vm === null ? null : indexKey(vm);
+    const migrationKey = migration === null ? null : indexKey(migration);
+    const bytes = Buffer.from(hash, 'hex');
+    this.#insertEntry.run(sequence, previous, bytes, vm, vmKey, migration, migrationKey, time, clock, text);
+    for (const follower of this.#followers) follower.apply(sequence, entry);
+    this.#head = { sequence, hash };
+    this.#time = time;
+  }
+
+  /** What is done once per transaction. */
+  #finish(): number | null {
+    for (const follower of this.#followers) follower.flush?.();
+    const isDue = this.#head.sequence - this.#snapshotSequence >= SNAPSHOT_ENTRIES;
+    if (isDue && this.#settings.mayTakeSnapshots) {
+      takeSnapshot(this.#db, this.#head, this.#settings.machineVersion, this.#time);
+      this.#snapshotSequence = this.#head.sequence;
+    }
+    return this.#identities.forget(this.#horizon, this.#time);
+  }
+
+  /** Nothing in memory may outlive what the file forgot. The next claim reads the head anew. */
+  #recover(): void {
+    try {
+      this.#identities.recount();
+      this.#followers = this.#settings.followers.map((module) => module.follow(this.#db));
+      this.#time = timeOf(this.#db);
+      this.#snapshotSequence = lastSnapshot(this.#db);
+    } catch {
+      // The file cannot even be read: the owner is dead, and the next claim says why.
+    }
+  }
+
+  #positions(): Map<string, number> {
+    const rows = this.#db.prepare('SELECT stream, offset FROM positions').all();
+    return new Map(rows.map(({ stream, offset }) => [String(stream), Number(offset)]));
+  }
+}

@@ -1,0 +1,117 @@
+import type { Attempt, AttemptState } from '../events/attempt.ts';
+import type { InputData } from '../events/inputs.ts';
+import type { HostRecord, VmRecord } from '../events/records.ts';
+import type { Verdict } from '../events/verdict.ts';
+import type { Power } from '../events/vocabulary.ts';
+import { powerOf } from './fold.ts';
+import { path } from './round.ts';
+
+/** What is recorded of a VM beside its attempts: where it is, how sure that is, who should hold its locks and who does. */
+
+export function unknownVm(vm: string): VmRecord {
+  return {
+    vm,
+    name: null,
+    host: null,
+    lastHost: null,
+    zone: null,
+    cluster: null,
+    certainty: 'unknown',
+    power: 'unknown',
+    volumes: [],
+    owner: null,
+    holders: {},
+    token: 0,
+    open: [],
+    lastMigration: null,
+  };
+}
+
+/** The host's place; unknown where nobody registered it. */
+function placed(record: VmRecord, host: string, at: HostRecord | undefined): VmRecord {
+  return { ...record, host, zone: at?.zone ?? null, cluster: at?.cluster ?? null };
+}
+
+/** A declaration names what inventories know. Where an attempt is open, the guest's place is the attempt's to say. */
+export function declare(record: VmRecord, data: InputData<'landfall.vm.declared.v1'>, at: HostRecord | undefined): VmRecord {
+  const named = { ...record, name: data.name, volumes: data.volumes };
+  if (record.open.length > 0 || data.host === null) return named;
+  const here = placed(named, data.host, at);
+  return { ...here, certainty: 'proven', power: data.power, owner: data.host };
+}
+
+export function holding(record: VmRecord, data: InputData<'landfall.volume.holders.v1'>): VmRecord {
+  return { ...record, holders: { ...record.holders, [data.volume]: data.holders } };
+}
+
+const powerEvents: Readonly<Record<string, Power>> = {
+  Started: 'running',
+  Resumed: 'running',
+  Suspended: 'paused',
+  PMSuspended: 'paused',
+  Stopped: 'stopped',
+  Crashed: 'broken',
+};
+
+/** A lifecycle event outside any doubt: the guest's power, and a boot on another host where it was not running. */
+export function live(record: VmRecord, data: InputData<'landfall.host.lifecycle.v1'>, at: HostRecord | undefined): VmRecord {
+  const power = data.event === 'Suspended' && data.detail === 'I/O error' ? 'broken' : powerEvents[data.event];
+  if (power === undefined) return record;
+  if (data.host === record.host) return { ...record, power };
+  const bootsElsewhere = data.event === 'Started' && data.detail !== 'Migrated';
+  const wasDown = record.host === null || record.power === 'stopped' || record.power === 'unknown';
+  if (!bootsElsewhere || !wasDown) return record;
+  return { ...placed(record, data.host, at), lastHost: record.host, certainty: 'proven', power, owner: data.host };
+}
+
+/** The record while and after an attempt changes. `verdict` is the one this step made. */
+export function follow(record: VmRecord, state: AttemptState, verdict: Verdict | null, hosts: (host: string) => HostRecord | undefined): VmRecord {
+  const { attempt } = state;
+  const open = isOver(state)
+    ? record.open.filter((migration) => migration !== attempt.migration)
+    : [...record.open.filter((migration) => migration !== attempt.migration), attempt.migration];
+  const opened = sameMembers(open, record.open) ? record : { ...record, open };
+  const isNewest = record.lastMigration === attempt.migration;
+  if (!isNewest) return verdict === null ? opened : { ...opened, token: verdict.token };
+  if (verdict !== null) return conclude(opened, attempt, verdict, hosts);
+  if (attempt.verdicts.length === 0) return lean(opened, attempt, hosts);
+  return reopened(opened, state, attempt);
+}
+
+/** Settled, or handed to the attempt that superseded it: nothing of it stays in memory. */
+export function isOver({ value }: Pick<AttemptState, 'value'>): boolean {
+  const at = path(value);
+  return at === 'Completed.settled' || at === 'RolledBack.settled' || at === 'RolledBack.superseded';
+}
+
+const sameMembers = (a: readonly string[], b: readonly string[]) => a.length === b.length && a.every((member, index) => member === b[index]);
+
+/** Undecided: the record stays on the source unless the row that waits leans to the destination. */
+function lean(record: VmRecord, attempt: Attempt, hosts: (host: string) => HostRecord | undefined): VmRecord {
+  const host = attempt.waiting?.host ?? attempt.source;
+  if (record.host === host && record.certainty === 'provisional') return record;
+  return { ...placed(record, host, hosts(host)), certainty: 'provisional' };
+}
+
+/** A verdict that is doubted and rechecked is no longer proof of anything. */
+function reopened(record: VmRecord, state: AttemptState, attempt: Attempt): VmRecord {
+  if (path(state.value) === 'Rechecking.watching') return { ...record, certainty: 'unknown' };
+  const power = attempt.originPower;
+  return power === null || power === 'unknown' || record.power === power ? record : { ...record, power };
+}
+
+function conclude(record: VmRecord, attempt: Attempt, verdict: Verdict, hosts: (host: string) => HostRecord | undefined): VmRecord {
+  const here = { ...placed(record, verdict.host, hosts(verdict.host)), certainty: verdict.certainty, token: verdict.token };
+  const power = powerAfter(verdict);
+  // Locks are frozen while a verdict is contested, and wait for proof while it is provisional.
+  const owner = verdict.contested || verdict.certainty === 'provisional' ? record.owner : verdict.host;
+  const lastHost = verdict.outcome === 'completed' ? attempt.source : record.lastHost;
+  return { ...here, power, owner, lastHost };
+}
+
+function powerAfter({ row, host, contested, evidence }: Verdict): Power {
+  if (row === 'torn' || row === 'half-arrived') return 'lost';
+  const testimony = [evidence.source, evidence.destination, ...evidence.others].find((said) => said.host === host);
+  const power = testimony === undefined ? 'unknown' : powerOf(testimony);
+  return contested && power === 'stopped' ? 'unknown' : power;
+}

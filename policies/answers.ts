@@ -1,0 +1,85 @@
+import type { Answer, Attempt } from '../events/attempt.ts';
+import type { Entry } from '../events/entries.ts';
+import { type Answered, inputSchemas } from '../events/inputs.ts';
+import { sequenceOf } from '../machines/evidence.ts';
+import { type Role, read } from '../machines/presence.ts';
+import type { Told } from './view.ts';
+
+/**
+ * The answers of an attempt's hosts after its call returned, condensed to what a policy can ask for. Landfall put its own
+ * questions then; a policy's question gets the first of their answers that was there at or after the time it is put.
+ */
+
+/** No policy asks later than this after the return, so later answers are not kept: an attempt watched for days stays small. */
+export const LAST_ASK_MS = 300_000;
+
+/** `asked`: sequence of Landfall's question. */
+type Kept = Told & { readonly asked: number };
+/** By host, in the order they arrived. */
+export type Answers = Map<string, Kept[]>;
+
+const QUESTION_TYPE = 'landfall.host.answered.v1';
+
+/** The answer that this entry took in; null where it is none, or one that was refused. */
+export function answerIn({ cause, refusal }: Entry): Answered | null {
+  if (cause.kind !== 'input' || cause.type !== QUESTION_TYPE || refusal !== null) return null;
+  return inputSchemas[QUESTION_TYPE].safeParse(cause.data).data ?? null;
+}
+
+/** The migration that a question is about. */
+export function migrationOf(question: string): string {
+  return question.slice(0, Math.max(0, question.lastIndexOf('/q')));
+}
+
+/** Keeps an answer. One to a question from before the return says nothing of the time after it. */
+export function keepAnswer(answers: Answers, attempt: Attempt, data: Answered, time: number): void {
+  const asked = sequenceOf(data.question, attempt.migration);
+  if (asked === null || !isAfterReturn(attempt, asked)) return;
+  const said: Answer = { asked, arrived: asked, ok: data.ok, domain: data.domain };
+  if (data.error !== undefined) said.error = data.error;
+  keep(answers, attempt, data.host, said, time);
+}
+
+/** Keeps that a host did not answer in time: whoever else had asked it then would have waited in vain as well. */
+export function keepSilence(answers: Answers, attempt: Attempt, time: number): void {
+  for (const [host, { answer }] of Object.entries(attempt.asked)) {
+    const isNew = answer !== null && answer.asked > (answers.get(host)?.at(-1)?.asked ?? 0);
+    if (isNew && answer.timedOut === true && isAfterReturn(attempt, answer.asked))
+      keep(answers, attempt, host, answer, time);
+  }
+}
+
+function isAfterReturn({ returnedSequence }: Attempt, asked: number): boolean {
+  return returnedSequence !== null && asked > returnedSequence;
+}
+
+function keep(answers: Answers, attempt: Attempt, host: string, said: Answer, time: number): void {
+  const known = answers.get(host) ?? [];
+  if ((known.at(-1)?.at ?? 0) >= LAST_ASK_MS) return;
+  known.push({ ...reading(attempt, host, said), at: time - (attempt.returnedAt ?? time), asked: said.asked });
+  answers.set(host, known);
+}
+
+/** As another system would read it: none of them keeps count of boots or of stray processes, or of what the shell once did. */
+function reading(attempt: Attempt, host: string, said: Answer): Omit<Told, 'at'> {
+  const { boot: _boot, strayProcess: _stray, ...plain } = said;
+  const context = { role: roleOf(attempt, host), handedOver: false, ran: false, sourceBoot: null };
+  const { presence, job, words } = read(plain, context);
+  return { presence, job, words };
+}
+
+function roleOf({ source, destination }: Attempt, host: string): Role {
+  if (host === source) return 'source';
+  return host === destination ? 'destination' : 'other';
+}
+
+/** The answer to a question put `afterMs` after the return. After its last answer a host is taken to go on saying the same. */
+export function tell(answers: Answers, host: string, afterMs: number): Told {
+  const known = answers.get(host) ?? [];
+  const first = known.find((told) => told.at >= afterMs);
+  if (first !== undefined) return first;
+  const last = known.at(-1);
+  return last === undefined ? { ...NOTHING_TOLD, at: afterMs } : { ...last, at: afterMs };
+}
+
+const NOTHING_TOLD = { presence: 'unknown', job: 'unknown', words: 'the ledger has no answer' } as const;

@@ -1,0 +1,44 @@
+import type { Attempt } from '../events/attempt.ts';
+import { type Cost, costOf } from './cost.ts';
+import { decideAsRecorded, landfall } from './registry.ts';
+import { type Closed, recordedIn } from './replay.ts';
+import { type Truth, truthOf, type Witnessed } from './truth.ts';
+import type { Outcome, Policy } from './view.ts';
+
+/** One attempt as every policy would have decided it, held against where the guest was. */
+
+type Decision = Outcome & {
+  /** Null: the policy names no host, or the truth is not known. */
+  readonly right: boolean | null;
+  /** Null: the truth is not known. */
+  readonly cost: Cost | null;
+};
+export type Decided = {
+  readonly migration: string;
+  readonly vm: string;
+  readonly truth: Truth | null;
+  /** By the policy's id. */
+  readonly decisions: Readonly<Record<string, Decision>>;
+};
+
+export function decideAll({ attempt, world }: Closed, chosen: readonly Policy[], witnessed: Witnessed): Decided {
+  const truth = truthOf(attempt, witnessed);
+  const decisions = Object.fromEntries(chosen.map((policy) => [policy.id, weigh(policy.decide(world), truth)]));
+  return { migration: attempt.migration, vm: attempt.vm, truth, decisions };
+}
+
+/** A settled verdict was replaced: Landfall's own decision is another, and so may the truth be. The other decisions stand. */
+export function revise(before: Decided, attempt: Attempt, witnessed: Witnessed): Decided {
+  const truth = truthOf(attempt, witnessed);
+  const again = Object.entries(before.decisions).map(([id, decision]): [string, Decision] => {
+    const outcome = id === landfall.id ? decideAsRecorded(recordedIn(attempt)) : decision;
+    return [id, weigh(outcome, truth)];
+  });
+  return { ...before, truth, decisions: Object.fromEntries(again) };
+}
+
+function weigh(outcome: Outcome, truth: Truth | null): Decision {
+  if (truth === null) return { ...outcome, right: null, cost: null };
+  const right = outcome.host === null ? null : outcome.host === truth.host;
+  return { ...outcome, right, cost: costOf(outcome, truth) };
+}

@@ -1,0 +1,90 @@
+import { isActive, isGone, type Outcome, type Policy, seesRunning, type Told, type View } from './view.ts';
+
+/** The rules of the other orchestrators, read from their source. */
+
+export const nova: Policy = {
+  id: 'nova',
+  label: 'OpenStack Nova',
+  rule: 'ask the source only: domain active → stays; inactive or gone → completed; no connection → error',
+  decide: (world) => {
+    const told = world.ask(world.source, 0);
+    if (isActive(told)) return { host: world.source, action: 'leave', at: told.at };
+    if (isGone(told)) return { host: world.destination, action: 'complete', at: told.at };
+    return { host: null, action: 'error', at: told.at };
+  },
+};
+
+/** The command goes out at once and unseen: what it meets there is for the ledger to say. */
+function destroyAtOnce(world: View): Outcome {
+  const { presence } = world.ask(world.destination, 0);
+  return { host: world.source, action: 'destroy on destination', at: 0, hits: presence };
+}
+
+export const cloudstack: Policy = {
+  id: 'cloudstack',
+  label: 'Apache CloudStack',
+  rule: 'error → stop the VM on the destination unconditionally, the record stays on the source; success → ask the destination',
+  asksOnSuccess: true,
+  decide: (world) => {
+    if (world.callError !== null) return destroyAtOnce(world);
+    const told = world.ask(world.destination, 0);
+    if (seesRunning(told)) return { host: world.destination, action: 'complete', at: told.at };
+    // Not found running there, or no answer: it is recorded as stopped and cleaned up.
+    return { host: null, action: 'fail', at: told.at };
+  },
+};
+
+export const opennebula: Policy = {
+  id: 'opennebula',
+  label: 'OpenNebula',
+  rule: 'error → destroy and undefine on the destination, assume the source',
+  decide: destroyAtOnce,
+};
+
+export const ganeti: Policy = {
+  id: 'ganeti',
+  label: 'Ganeti --cleanup (run by hand, at once)',
+  rule: 'ask both: both → manual; one → that one; neither, but one elsewhere → that one; a silent host → manual',
+  decide: (world) => {
+    const source = world.ask(world.source, 0);
+    const destination = world.ask(world.destination, 0);
+    const at = Math.max(source.at, destination.at);
+    const isSilent = [source, destination].some((told) => told.presence === 'unknown');
+    if (isSilent || (isActive(source) && isActive(destination))) return { host: null, action: 'manual', at };
+    if (isActive(destination)) return { host: world.destination, action: 'complete', at };
+    if (isActive(source)) return { host: world.source, action: 'roll back', at };
+    return elsewhere(world, at);
+  },
+};
+
+function elsewhere(world: View, at: number): Outcome {
+  const found = world.others.filter((host) => isActive(world.ask(host, at)));
+  const [host] = found;
+  return host !== undefined && found.length === 1
+    ? { host, action: 'complete', at }
+    : { host: null, action: 'manual', at };
+}
+
+const DETECTION_LIMIT_MS = 60_000;
+const DETECTION_STEP_MS = 10_000;
+
+const isDetected = (told: Told) =>
+  seesRunning(told) || (told.presence === 'suspended' && told.words === 'paused (user)');
+
+export const kubevirt: Policy = {
+  id: 'kubevirt',
+  label: 'KubeVirt',
+  rule: 'source still has it → stays; ended there → the target counts once running or paused by the user; undetected for 60 s → the instance is failed',
+  decide: (world) => {
+    for (let afterMs = 0; afterMs <= DETECTION_LIMIT_MS; afterMs += DETECTION_STEP_MS) {
+      const source = world.ask(world.source, afterMs);
+      if (isActive(source)) return { host: world.source, action: 'leave', at: source.at };
+      const target = world.ask(world.destination, afterMs);
+      // The migration gets its end time from the source: while that is silent, a running target does not count yet.
+      if (isGone(source) && isDetected(target)) {
+        return { host: world.destination, action: 'complete', at: Math.max(source.at, target.at) };
+      }
+    }
+    return { host: null, action: 'fail', at: DETECTION_LIMIT_MS };
+  },
+};

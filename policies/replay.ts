@@ -1,0 +1,85 @@
+import type { Attempt } from '../events/attempt.ts';
+import type { Entry } from '../events/entries.ts';
+import { type Answers, answerIn, keepAnswer, keepSilence, migrationOf, tell } from './answers.ts';
+import type { Recorded, View } from './view.ts';
+
+/**
+ * Walks a ledger and hands out each attempt once it is settled, with the world as its policies may ask it. Only attempts that
+ * are open at that point of the ledger are held.
+ */
+
+export type Closed = { readonly attempt: Attempt; readonly world: View };
+/** `again`: an attempt that had been handed out got another verdict. Its world is not kept: decisions about it stand. */
+export type Replayed =
+  | { readonly kind: 'closed'; readonly closed: Closed }
+  | { readonly kind: 'again'; readonly attempt: Attempt };
+
+type Open = { attempt: Attempt; readonly answers: Answers };
+/** An entry as the ledger stores it; of the storage nothing else is needed. */
+export type Stored = { readonly entry: Entry };
+
+export class Replay {
+  readonly #open = new Map<string, Open>();
+
+  get openCount(): number {
+    return this.#open.size;
+  }
+
+  take(entry: Entry): Replayed | null {
+    const attempt = entry.attempt?.attempt;
+    if (attempt !== undefined) this.#follow(attempt);
+    this.#listen(entry);
+    if (attempt === undefined) return null;
+    const open = this.#open.get(attempt.migration);
+    if (open === undefined) return entry.verdict === null ? null : { kind: 'again', attempt };
+    if (attempt.settledAt === null) return null;
+    this.#open.delete(attempt.migration);
+    return { kind: 'closed', closed: close(open) };
+  }
+
+  /** What is open at the end of the ledger, if its call has returned. */
+  rest(): Closed[] {
+    const open = [...this.#open.values()].filter(({ attempt }) => attempt.returnedAt !== null);
+    this.#open.clear();
+    return open.map(close);
+  }
+
+  /** An attempt is followed from its beginning only: of one that is met later, answers are missing. */
+  #follow(attempt: Attempt): void {
+    const open = this.#open.get(attempt.migration);
+    if (open !== undefined) open.attempt = attempt;
+    else if (isBeginning(attempt)) this.#open.set(attempt.migration, { attempt, answers: new Map() });
+  }
+
+  #listen(entry: Entry): void {
+    const answer = answerIn(entry);
+    const migration = answer === null ? entry.attempt?.attempt.migration : migrationOf(answer.question);
+    const open = migration === undefined ? undefined : this.#open.get(migration);
+    if (open === undefined) return;
+    if (answer !== null) keepAnswer(open.answers, open.attempt, answer, entry.time);
+    else if (entry.cause.kind === 'timer') keepSilence(open.answers, open.attempt, entry.time);
+  }
+}
+
+const isBeginning = ({ returnedAt, verdicts }: Attempt) => returnedAt === null && verdicts.length === 0;
+
+function close({ attempt, answers }: Open): Closed {
+  const world: View = {
+    source: attempt.source,
+    destination: attempt.destination,
+    others: attempt.knownHosts,
+    callError: attempt.callError,
+    origin: attempt.origin,
+    ask: (host, afterMs) => tell(answers, host, afterMs),
+    recorded: recordedIn(attempt),
+  };
+  return { attempt, world };
+}
+
+/** Landfall's newest verdict that it made itself. */
+export function recordedIn({ verdicts, returnedAt }: Attempt): Recorded | null {
+  const verdict = verdicts.findLast(({ resolution }) => resolution === null);
+  if (verdict === undefined) return null;
+  const { host, outcome, contested, decidedAt } = verdict;
+  return { host, outcome, contested, at: decidedAt - (returnedAt ?? decidedAt) };
+}

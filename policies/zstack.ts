@@ -1,0 +1,56 @@
+import type { CallError } from '../events/inputs.ts';
+import { type Outcome, type Policy, seesPaused, seesRunning, type Told, type View } from './view.ts';
+
+/** ZStack's rule before its change, and the change as it was first written and as it was described. */
+
+const RECHECK_INTERVAL_MS = 10_000;
+const RECHECK_TIMEOUT_MS = 300_000;
+
+/** The management node heard of no result: all but an error that libvirt itself returned through the agent. */
+function isTransportError(error: CallError): boolean {
+  return error.kind !== 'libvirt';
+}
+
+const rollBack = (world: View, at: number): Outcome => ({ host: world.source, action: 'roll back', at });
+const complete = (world: View, at: number): Outcome => ({ host: world.destination, action: 'complete', at });
+
+export const zstackBefore: Policy = {
+  id: 'zstack-before',
+  label: 'ZStack before the change',
+  rule: 'agent error: look at the source only; transport error: restore the original state without a look; the record stays on the source',
+  decide: (world) => {
+    // The look at the source only refreshes the power state: whatever it says, the host of the record is not touched.
+    const looks = world.callError !== null && !isTransportError(world.callError);
+    return looks ? { host: world.source, action: 'leave', at: world.ask(world.source, 0).at } : rollBack(world, 0);
+  },
+};
+
+export const zstackFirst: Policy = {
+  id: 'zstack-first',
+  label: 'ZStack, the change as first written',
+  rule: 'ask the destination once: Running (or Paused if it was Paused) → complete there; anything else, an error included → roll back',
+  decide: (world) => {
+    if (world.destination === world.source) return rollBack(world, 0);
+    const told = world.ask(world.destination, 0);
+    const arrived = seesRunning(told) || (world.origin === 'paused' && seesPaused(told));
+    return arrived ? complete(world, told.at) : rollBack(world, told.at);
+  },
+};
+
+const isAlive = (told: Told) => seesRunning(told) || seesPaused(told);
+
+export const zstackDescribed: Policy = {
+  id: 'zstack-described',
+  label: 'ZStack, the change as described',
+  rule: 'destination not alive → roll back; alive there and not on the source → complete; both → again every 10 s up to 300 s, then roll back',
+  decide: (world) => {
+    for (let afterMs = 0; afterMs <= RECHECK_TIMEOUT_MS; afterMs += RECHECK_INTERVAL_MS) {
+      const destination = world.ask(world.destination, afterMs);
+      if (!isAlive(destination)) return rollBack(world, destination.at);
+      const source = world.ask(world.source, afterMs);
+      // A source that does not answer is not alive: silence is taken for absence.
+      if (!isAlive(source)) return complete(world, Math.max(source.at, destination.at));
+    }
+    return rollBack(world, RECHECK_TIMEOUT_MS);
+  },
+};

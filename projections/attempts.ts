@@ -1,0 +1,110 @@
+import type { DatabaseSync } from 'node:sqlite';
+import type { Alarm, AttemptState } from '../events/attempt.ts';
+import type { Verdict } from '../events/verdict.ts';
+import { State } from '../events/vocabulary.ts';
+import { path } from '../machines/round.ts';
+import { isOver } from '../machines/vm.ts';
+import { iso, isoOrNull, json, limitOf, map, openOf, type OpenAttempt, type Page } from './read-rows.ts';
+import { vmsNamed } from './vms.ts';
+
+export type VerdictView = Omit<Verdict, 'decidedAt'> & { decidedAt: string };
+
+/** An item of `migrations --json` and of `GET /v1/migrations`: scripts rely on it. Fields may be added, none is taken away. */
+export type MigrationView = {
+  migration: string;
+  vm: string;
+  source: string;
+  destination: string;
+  /** One of the five. */
+  state: State;
+  settled: boolean;
+  contested: boolean;
+  verdict: VerdictView | null;
+  verdicts: VerdictView[];
+  startedAt: string;
+  /** When the call returned with an error; null where it did not, or not yet. */
+  failedAt: string | null;
+  settledAt: string | null;
+  /** State and substate, for people. */
+  at: string;
+  /** The row that an undecided attempt waits by. */
+  waiting: string | null;
+  clock: string;
+  error: string | null;
+  alarms: (Omit<Alarm, 'at'> & { at: string })[];
+  supersededBy: string | null;
+};
+
+/** Attempts in the order in which they began: of the VM (its UUID or name), or all. */
+export function migrations(db: DatabaseSync, vm?: string, page: Page = {}): MigrationView[] {
+  const of = vm === undefined ? null : JSON.stringify(vmsNamed(db, vm));
+  const sql = `SELECT body FROM attempts
+    WHERE (?1 IS NULL OR vm IN (SELECT value FROM json_each(?1)))
+      AND (?2 IS NULL OR (partition, first) > (SELECT partition, first FROM attempts WHERE migration = ?2))
+    ORDER BY partition, first LIMIT ?3`;
+  return [...map(db, sql, [of, page.after ?? null, limitOf(page)], (row) => toMigration(json(row, 'body')))];
+}
+
+export function migrationView(db: DatabaseSync, migration: string): MigrationView | null {
+  const state = attemptState(db, migration);
+  return state === null ? null : toMigration(state.state);
+}
+
+/** An attempt with its timers, settled or not. */
+export function attemptState(db: DatabaseSync, migration: string): OpenAttempt | null {
+  const row = db.prepare('SELECT body, timers FROM attempts WHERE migration = ?').get(migration);
+  return row === undefined ? null : openOf(row);
+}
+
+/** Every attempt that is not settled, as a driver takes them up again, in the order in which they began. */
+export function openAttempts(db: DatabaseSync, partition?: number): Generator<OpenAttempt> {
+  const sql =
+    'SELECT body, timers FROM attempts WHERE settled = 0 AND (?1 IS NULL OR partition = ?1) ORDER BY partition, first';
+  return map(db, sql, [partition ?? null], openOf);
+}
+
+/** How many attempts are in each state, for a dashboard and the metrics. */
+export function countsByState(db: DatabaseSync): { at: string; contested: boolean; count: number }[] {
+  const sql =
+    'SELECT state, contested, count(*) AS count FROM attempts GROUP BY state, contested ORDER BY state, contested';
+  return [
+    ...map(db, sql, [], (row) => ({
+      at: String(row['state']),
+      contested: row['contested'] === 1,
+      count: Number(row['count']),
+    })),
+  ];
+}
+
+export function toMigration(state: AttemptState): MigrationView {
+  const { attempt } = state;
+  const verdicts = attempt.verdicts.map((verdict): VerdictView => ({ ...verdict, decidedAt: iso(verdict.decidedAt) }));
+  const standing = verdicts.at(-1) ?? null;
+  const settled = isOver(state);
+  const { migration, vm, source, destination, callError } = attempt;
+  return {
+    migration,
+    vm,
+    source,
+    destination,
+    state: topState(state),
+    settled,
+    contested: standing?.contested === true,
+    verdict: standing,
+    verdicts,
+    startedAt: iso(attempt.startedAt),
+    failedAt: callError === null ? null : isoOrNull(attempt.returnedAt),
+    // One that is examined again keeps the time in its context; it is not settled while that lasts.
+    settledAt: settled ? isoOrNull(attempt.settledAt) : null,
+    at: path(state.value),
+    waiting: attempt.waiting?.row ?? null,
+    clock: attempt.clock,
+    error: callError?.message ?? null,
+    alarms: attempt.alarms.map((alarm) => ({ ...alarm, at: iso(alarm.at) })),
+    supersededBy: attempt.supersededBy,
+  };
+}
+
+function topState({ value }: AttemptState): State {
+  return State.parse(path(value).split('.')[0]);
+}

@@ -1,0 +1,169 @@
+import { defaultConfiguration } from '../events/configuration.ts';
+import type { Entry } from '../events/entries.ts';
+import { Fault } from '../events/fault.ts';
+import type { Verdict } from '../events/verdict.ts';
+import { link } from '../log/chain.ts';
+import { identityOf } from '../log/entry-text.ts';
+import { IdentityIndex, keyOf } from '../log/identity-index.ts';
+import type { Head, StoredEntry } from '../log/port.ts';
+import { decide } from '../machines/decide.ts';
+import { TABLE_VERSION } from '../machines/table.ts';
+import { OPERATOR_ROW } from '../machines/verdicts.ts';
+
+/**
+ * What an audit checks of each entry, one check a piece. A check remembers what it needs, and goes on after a finding as if
+ * the entry were right, so that one defect is one finding.
+ */
+
+export type FindingKind =
+  | 'altered'
+  | 'missing'
+  | 'reordered'
+  | 'cut'
+  | 'fork'
+  | 'time'
+  | 'identity'
+  | 'token'
+  | 'verdict'
+  | 'projection';
+export type Found = { kind: FindingKind; message: string };
+export type Check = (stored: StoredEntry) => Iterable<Found>;
+
+/** The chain: dense sequences, each entry linked to the one before it and whole. */
+export function chainCheck(start: Head): Check {
+  let last = start;
+  return function* ({ sequence, previous, hash, text }) {
+    const whole = link(previous, text) === hash;
+    if (sequence > last.sequence + 1)
+      yield { kind: 'missing', message: `entries ${last.sequence + 1} to ${sequence - 1} are missing` };
+    else if (sequence <= last.sequence) yield { kind: 'reordered', message: `it comes after entry ${last.sequence}` };
+    else if (!whole) yield { kind: 'altered', message: 'its text and its hash do not belong together' };
+    else if (previous !== last.hash)
+      yield { kind: 'reordered', message: 'it is whole, but it followed another entry than the one before it' };
+    last = { sequence, hash };
+  };
+}
+
+/** A head that was kept elsewhere: a ledger that ends before it was cut, one that has another hash there was written anew. */
+export function headCheck(head: Head | undefined): Check {
+  return function* ({ sequence, hash }) {
+    if (sequence !== head?.sequence || hash === head.hash) return;
+    yield { kind: 'fork', message: `its hash is ${hash}, the head kept elsewhere says ${head.hash}` };
+  };
+}
+
+/** Invariant 8: on one clock, time never goes back. */
+export function timeCheck(): Check {
+  const times = new Map<string, number>();
+  return function* ({ entry: { clock, time } }) {
+    const last = times.get(clock) ?? 0;
+    if (time < last)
+      yield {
+        kind: 'time',
+        message: `its time is ${last - time} ms before that of the entry before it on the clock ${clock}`,
+      };
+    times.set(clock, Math.max(time, last));
+  };
+}
+
+/** Entries between two marks of the time, by which the horizon is followed. */
+const MARK_ENTRIES = 1000;
+
+/**
+ * Invariant 10: an input is consumed once, within the horizon that the ledger's own configuration states. One input may touch
+ * several attempts: its parts follow each other.
+ */
+export function identityCheck(): Check {
+  const seen = new IdentityIndex();
+  const marks: { sequence: number; time: number }[] = [];
+  let { dedupHorizonCount, dedupHorizonSeconds } = defaultConfiguration;
+  let last = '';
+  return function* ({ sequence, entry }) {
+    if (entry.configuration !== null) ({ dedupHorizonCount, dedupHorizonSeconds } = entry.configuration);
+    if (sequence % MARK_ENTRIES === 0) marks.push({ sequence, time: entry.time });
+    // What lies between a mark beyond the horizon and the next one may be beyond it too, and may rightly come again.
+    while ((marks[0]?.time ?? entry.time) < entry.time - dedupHorizonSeconds * 1000) {
+      marks.shift();
+      seen.forgetThrough((marks[0]?.sequence ?? sequence) - 1);
+    }
+    seen.forgetThrough(sequence - dedupHorizonCount);
+    const identity = identityOf(entry);
+    const key = identity === null ? null : keyOf(identity);
+    const name = key?.toString('hex') ?? '';
+    const isPart = entry.cause.kind === 'input' && entry.cause.part !== undefined && name === last;
+    last = name;
+    if (identity === null || key === null || isPart) return;
+    const first = seen.find(key);
+    const named = `${JSON.stringify(identity.id)} of ${JSON.stringify(identity.source)}`;
+    if (first !== undefined)
+      yield { kind: 'identity', message: `its input ${named} was consumed by entry ${first} already` };
+    seen.add(key, sequence);
+  };
+}
+
+/** Invariant 6: a VM's fencing tokens rise with each of its verdicts. */
+export function tokenCheck(): Check {
+  const tokens = new Map<string, number>();
+  return function* ({ entry }) {
+    const verdict = verdictOf(entry);
+    if (verdict === undefined || entry.vm === null) return;
+    const last = tokens.get(entry.vm);
+    if (last !== undefined && verdict.token <= last)
+      yield { kind: 'token', message: `its verdict's fencing token ${verdict.token} does not rise above ${last}` };
+    tokens.set(entry.vm, Math.max(last ?? 0, verdict.token));
+  };
+}
+
+/** The verdict that an entry made. */
+function verdictOf({ verdict, attempt }: Entry): Verdict | undefined {
+  return verdict === null ? undefined : attempt?.attempt.verdicts.find((candidate) => candidate.number === verdict);
+}
+
+/** `checked` were decided again, `differing` came out otherwise; `otherTable`: decided by another version of the table. */
+export type VerdictCount = { checked: number; differing: number; otherTable: number; byOperator: number };
+
+/** Invariant 7: every verdict is a row. It is decided again from the evidence it recorded, and nothing else. */
+export function verdictCheck(count: VerdictCount): Check {
+  return function* ({ entry }) {
+    if (entry.verdict === null) return;
+    const verdict = verdictOf(entry);
+    if (verdict === undefined)
+      return yield { kind: 'verdict', message: `it made verdict ${entry.verdict}, which its attempt does not have` };
+    if (verdict.table !== TABLE_VERSION) count.otherTable += 1;
+    if (verdict.row === OPERATOR_ROW) {
+      count.byOperator += 1;
+      return;
+    }
+    count.checked += 1;
+    const [recorded, today] = [asDecided(verdict), decidedAgain(verdict)];
+    if (recorded === today) return;
+    count.differing += 1;
+    const by = verdict.table === TABLE_VERSION ? 'the same table' : `table ${verdict.table}`;
+    const migration = entry.attempt?.attempt.migration ?? '';
+    yield {
+      kind: 'verdict',
+      message: `verdict ${verdict.number} of ${migration} was ${recorded} by ${by}; decided again it is ${today}`,
+    };
+  };
+}
+
+function asDecided({ row, outcome, contested, certainty, host }: Verdict): string {
+  return `${contested ? 'contested' : outcome} on ${host} (${row}, ${certainty})`;
+}
+
+function decidedAgain({ evidence, final }: Verdict): string {
+  const { row, outcome, certainty, host } = decide(evidence, final ? 'deadline' : 'now');
+  return `${outcome} on ${host} (${row.id}, ${certainty})`;
+}
+
+/** `SEQ:HASH`, as an audit prints its head. */
+export function parseHead(text: string): Head {
+  const match = /^(?:\d+:)?(\d{1,15}):([0-9a-f]{64})$/i.exec(text.trim());
+  const [, sequence, hash] = match ?? [];
+  if (sequence !== undefined && hash !== undefined) return { sequence: Number(sequence), hash: hash.toLowerCase() };
+  throw new Fault(
+    'BAD_HEAD',
+    `${JSON.stringify(text)} is no head of a ledger`,
+    'Give it as an audit prints it: SEQUENCE:HASH, the hash in 64 hex digits.',
+  );
+}

@@ -1,0 +1,47 @@
+import type { DatabaseSync, SQLInputValue, SQLOutputValue } from 'node:sqlite';
+import type { AttemptState } from '../events/attempt.ts';
+import type { Timers } from '../events/entries.ts';
+import { formatPosition } from '../log/port.ts';
+
+/** Helpers of the typed reads. The JSON in a row was written by this module's own writer from a validated entry. */
+
+export type Row = Record<string, SQLOutputValue>;
+export type OpenAttempt = { state: AttemptState; timers: Timers };
+/** `after`: the key of the last item that was seen. */
+export type Page = { after?: string; limit?: number };
+export type AsOf = { position: string; time: string | null };
+
+export const text = (row: Row, column: string): string => String(row[column]);
+export const textOrNull = (row: Row, column: string): string | null =>
+  row[column] === null ? null : String(row[column]);
+export const numberOf = (row: Row, column: string): number => Number(row[column]);
+export const numberOrNull = (row: Row, column: string): number | null =>
+  row[column] === null ? null : Number(row[column]);
+export const json = <T>(row: Row, column: string): T => JSON.parse(text(row, column)) as T;
+export const iso = (ms: number): string => new Date(ms).toISOString();
+export const isoOrNull = (ms: number | null): string | null => (ms === null ? null : iso(ms));
+export const limitOf = ({ limit }: Page): number => limit ?? -1;
+
+export const openOf = (row: Row): OpenAttempt => ({ state: json(row, 'body'), timers: json(row, 'timers') });
+
+export function* map<T>(
+  db: DatabaseSync,
+  sql: string,
+  values: readonly SQLInputValue[],
+  make: (row: Row) => T,
+): Generator<T> {
+  for (const row of db.prepare(sql).iterate(...values)) yield make(row);
+}
+
+/** How far the projections are: the last entry of every partition, and the newest of their times. */
+export function standing(db: DatabaseSync): AsOf {
+  // With max() the other columns are those of the row that has it.
+  const rows = db
+    .prepare('SELECT partition, max(sequence) AS sequence, time FROM progress GROUP BY partition ORDER BY partition')
+    .all();
+  const positions = rows.map((row) =>
+    formatPosition({ partition: numberOf(row, 'partition'), sequence: numberOf(row, 'sequence') }),
+  );
+  if (positions.length === 0) return { position: formatPosition({ partition: 0, sequence: 0 }), time: null };
+  return { position: positions.join(','), time: iso(Math.max(...rows.map((row) => numberOf(row, 'time')))) };
+}

@@ -1,0 +1,101 @@
+import type { DatabaseSync } from 'node:sqlite';
+
+/**
+ * The read model: tables that are folds of the ledger and nothing else. Whole records are kept as the JSON that their entry
+ * recorded; beside them stand only the columns that are searched. A row names the entry it was assigned from.
+ */
+
+/** Raise it with any change of the tables or of what is written to them: what an older version wrote is thrown away. */
+export const PROJECTION_VERSION = 1;
+
+export type Table = { readonly name: string; readonly key: readonly string[]; readonly columns: string };
+
+export const tables: readonly Table[] = [
+  {
+    name: 'vms',
+    key: ['vm'],
+    columns: `partition INTEGER NOT NULL, vm TEXT NOT NULL, name TEXT, host TEXT, sequence INTEGER NOT NULL,
+      time INTEGER NOT NULL, body TEXT NOT NULL`,
+  },
+  {
+    // `first` is the entry that began the attempt: the order in which attempts are listed.
+    name: 'attempts',
+    key: ['migration', 'partition'],
+    columns: `partition INTEGER NOT NULL, migration TEXT NOT NULL, vm TEXT NOT NULL, first INTEGER NOT NULL, state TEXT NOT NULL,
+      settled INTEGER NOT NULL, contested INTEGER NOT NULL, sequence INTEGER NOT NULL, time INTEGER NOT NULL,
+      body TEXT NOT NULL, timers TEXT NOT NULL`,
+  },
+  {
+    // What concerns the site reaches every partition, and each folds its own.
+    name: 'hosts',
+    key: ['partition', 'host'],
+    columns: `partition INTEGER NOT NULL, host TEXT NOT NULL, sequence INTEGER NOT NULL, time INTEGER NOT NULL, body TEXT NOT NULL`,
+  },
+  {
+    name: 'configurations',
+    key: ['partition', 'sequence'],
+    columns: `partition INTEGER NOT NULL, sequence INTEGER NOT NULL, time INTEGER NOT NULL, operator TEXT, body TEXT NOT NULL`,
+  },
+  {
+    name: 'dead_letters',
+    key: ['partition', 'sequence'],
+    columns: `partition INTEGER NOT NULL, sequence INTEGER NOT NULL, time INTEGER NOT NULL, vm TEXT, code TEXT NOT NULL,
+      message TEXT NOT NULL, remedy TEXT NOT NULL, kind TEXT NOT NULL, type TEXT, source TEXT, id TEXT, stream TEXT,
+      "offset" INTEGER, excerpt TEXT`,
+  },
+  {
+    // How far the fold is, for each clock that entries name.
+    name: 'progress',
+    key: ['partition', 'clock'],
+    columns: `partition INTEGER NOT NULL, clock TEXT NOT NULL, sequence INTEGER NOT NULL, time INTEGER NOT NULL`,
+  },
+];
+
+const indexes = [
+  'CREATE INDEX IF NOT EXISTS vms_by_name ON vms (name)',
+  'CREATE INDEX IF NOT EXISTS attempts_by_vm ON attempts (vm)',
+  'CREATE INDEX IF NOT EXISTS attempts_by_first ON attempts (partition, first)',
+  'CREATE INDEX IF NOT EXISTS attempts_unsettled ON attempts (partition, first) WHERE settled = 0',
+];
+
+/** Makes the tables. Those of another version are dropped: the fold begins anew, at the ledger's first entry. */
+export function makeTables(db: DatabaseSync): void {
+  db.exec(
+    'CREATE TABLE IF NOT EXISTS projection (one INTEGER PRIMARY KEY CHECK (one = 1), version INTEGER NOT NULL) STRICT',
+  );
+  const version = storedVersion(db);
+  if (version === PROJECTION_VERSION) return;
+  for (const { name } of tables) db.exec(`DROP TABLE IF EXISTS ${name}`);
+  for (const { name, key, columns } of tables) {
+    db.exec(`CREATE TABLE ${name} (${columns}, PRIMARY KEY (${key.join(', ')})) STRICT`);
+  }
+  for (const index of indexes) db.exec(index);
+  db.prepare(
+    'INSERT INTO projection (one, version) VALUES (1, ?) ON CONFLICT DO UPDATE SET version = excluded.version',
+  ).run(PROJECTION_VERSION);
+}
+
+/** Empties the tables, of one partition or of all. */
+export function clear(db: DatabaseSync, partition?: number): void {
+  for (const { name } of tables) {
+    if (partition === undefined) db.exec(`DELETE FROM ${name}`);
+    else db.prepare(`DELETE FROM ${name} WHERE partition = ?`).run(partition);
+  }
+}
+
+/** The version that wrote the tables; null where there are none. A reader must not touch them unless it is its own. */
+export function projectionVersion(db: DatabaseSync): number | null {
+  const exists = db.prepare(`SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'projection'`).get();
+  return exists === undefined ? null : storedVersion(db);
+}
+
+function storedVersion(db: DatabaseSync): number | null {
+  const row = db.prepare('SELECT version FROM projection').get();
+  return row === undefined ? null : Number(row['version']);
+}
+
+/** The last sequence that is folded in; 0 where none is. The fold goes on at the one after it. */
+export function followed(db: DatabaseSync, partition = 0): number {
+  const row = db.prepare('SELECT max(sequence) AS last FROM progress WHERE partition = ?').get(partition);
+  return Number(row?.['last'] ?? 0);
+}

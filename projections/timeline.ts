@@ -1,0 +1,246 @@
+import type { Attempt, AttemptState, Step } from '../events/attempt.ts';
+import type { Cause, Entry } from '../events/entries.ts';
+import type { Input, InputData, Matter } from '../events/inputs.ts';
+import { formatPosition, type StoredEntry } from '../log/port.ts';
+import { path } from '../machines/round.ts';
+import { isOver } from '../machines/vm.ts';
+import * as words from './timeline-words.ts';
+
+/**
+ * The timeline of one VM, from its entries in the ledger: who said what, what was decided, what followed. Pure. Questions
+ * and answers that only repeat what was said before are one item with a count.
+ */
+
+export type Lane = 'source' | 'destination' | 'other' | 'landfall' | 'lock';
+export type TimelineItem = {
+  /** ISO 8601, by the entry's own clock. */
+  time: string;
+  clock: string;
+  lane: Lane;
+  host: string | null;
+  kind: string;
+  text: string;
+  migration: string | null;
+  position: string;
+  /** How often it was said in a row, and when last. */
+  times: number;
+  until: string;
+};
+
+/** Entries of other VMs are passed over. */
+export function timeline(entries: Iterable<StoredEntry>, vm: string): TimelineItem[] {
+  const teller = new Teller();
+  for (const stored of entries) if (stored.entry.vm === vm) teller.tell(stored);
+  return teller.items;
+}
+
+export async function timelineOf(entries: AsyncIterable<StoredEntry>, vm: string): Promise<TimelineItem[]> {
+  const teller = new Teller();
+  for await (const stored of entries) if (stored.entry.vm === vm) teller.tell(stored);
+  return teller.items;
+}
+
+type Said = { lane?: Lane; host?: string | null; kind: string; text: string };
+
+class Teller {
+  readonly items: TimelineItem[] = [];
+  readonly #states = new Map<string, AttemptState>();
+  /** The newest attempt: its ends are the lanes of the hosts. */
+  #newest: Attempt | null = null;
+  /** What each host last answered, and who was last asked, since anything else happened. */
+  readonly #repeatable = new Map<string, TimelineItem>();
+
+  tell(stored: StoredEntry): void {
+    const { entry } = stored;
+    const after = entry.attempt;
+    const before = after === null ? undefined : this.#states.get(after.attempt.migration);
+    if (after !== null && (before === undefined || this.#newest?.migration === after.attempt.migration))
+      this.#newest = after.attempt;
+    for (const said of this.#all(entry, before)) this.#say(stored, said);
+    if (after !== null) this.#states.set(after.attempt.migration, after);
+  }
+
+  *#all(entry: Entry, before: AttemptState | undefined): Generator<Said> {
+    yield* this.#caused(entry.cause);
+    if (entry.refusal !== null) yield { kind: 'refusal', text: `refused: ${entry.refusal.message}` };
+    if (entry.attempt !== null) yield* this.#became(entry, entry.attempt, before);
+    for (const command of entry.commands)
+      yield { kind: 'command', text: words.commandText(command), lane: laneOf(command), host: command.host };
+    const asked = [...new Set(entry.questions.map(({ host }) => host))];
+    if (asked.length > 0) yield { kind: 'question', text: `asks ${asked.join(' and ')}` };
+  }
+
+  #caused(cause: Cause): Said[] {
+    if (cause.kind === 'timer') return timerSaid(cause);
+    // The later parts of one input say nothing new.
+    if (cause.kind === 'malformed' || (cause.part ?? 0) > 0) return [];
+    const said = this.#heard(matterOf(cause));
+    return said === null ? [] : [said];
+  }
+
+  #heard(matter: Matter): Said | null {
+    switch (matter.type) {
+      case 'landfall.vm.declared.v1':
+        return { kind: 'declared', text: words.declaredText(matter.data), host: matter.data.host };
+      case 'landfall.vm.requested.v1':
+        return {
+          kind: 'request',
+          text: `${matter.data.action} requested${matter.data.host === undefined ? '' : ` on ${matter.data.host}`}`,
+        };
+      case 'landfall.migration.started.v1':
+        return {
+          ...this.#by(matter.data.source),
+          kind: 'call-started',
+          text: `migration ${matter.data.migration} to ${matter.data.destination} begins`,
+        };
+      case 'landfall.migration.returned.v1':
+        return {
+          ...this.#by(this.#newest?.source ?? null),
+          kind: 'call-returned',
+          text: words.returnedText(matter.data),
+        };
+      case 'landfall.migration.resolved.v1':
+        return {
+          kind: 'resolution',
+          text: `${matter.data.operator} says it is on ${matter.data.host}: ${matter.data.reason}`,
+        };
+      case 'landfall.operator.acted.v1':
+        return {
+          kind: 'operator',
+          text: `operator: ${matter.data.action} ${matter.data.ok ? 'done' : `failed (${matter.data.error ?? 'no reason given'})`}`,
+        };
+      case 'landfall.host.answered.v1':
+        return { ...this.#by(matter.data.host), kind: 'answer', text: words.answeredText(matter.data) };
+      case 'landfall.host.lifecycle.v1':
+        return { ...this.#by(matter.data.host), kind: 'event', text: eventText(matter.data) };
+      case 'landfall.volume.holders.v1':
+        return {
+          lane: 'lock',
+          host: soleHost(matter.data),
+          kind: 'holders',
+          text: words.holdersText(matter.data.volume, matter.data.holders),
+        };
+      case 'landfall.volume.lease-expired.v1':
+        return {
+          lane: 'lock',
+          host: matter.data.host,
+          kind: 'lease-expired',
+          text: `${matter.data.volume}: the lease of ${matter.data.host} expired`,
+        };
+      case 'landfall.command.acknowledged.v1':
+        return acknowledged(matter.data, this.#stepOf(matter.data.command));
+      case 'landfall.host.facts.v1':
+        return matter.data.stream === undefined
+          ? null
+          : { ...this.#by(matter.data.host), kind: 'stream', text: `event stream ${matter.data.stream}` };
+      case 'landfall.host.fenced.v1':
+        return { ...this.#by(matter.data.host), kind: 'fenced', text: `fenced by ${matter.data.by}` };
+      case 'landfall.configuration.set.v1':
+        return null;
+    }
+  }
+
+  *#became(entry: Entry, after: AttemptState, before: AttemptState | undefined): Generator<Said> {
+    const { attempt } = after;
+    yield* this.#silences(attempt, before?.attempt.sequence ?? 0);
+    for (const alarm of attempt.alarms.slice(before?.attempt.alarms.length ?? 0))
+      yield { kind: 'alarm', text: `${alarm.code}: ${alarm.text}` };
+    const { waiting } = attempt;
+    if (waiting !== null && waiting.row !== before?.attempt.waiting?.row)
+      yield { kind: 'waiting', text: `waits: row ${waiting.row}` };
+    const verdict = attempt.verdicts.find((candidate) => candidate.number === entry.verdict);
+    if (verdict !== undefined) yield { kind: 'verdict', text: words.verdictText(verdict), host: verdict.host };
+    const observed = attempt.steps.filter((step) => step.status === 'observed');
+    if (verdict !== undefined && observed.length > 0) yield { kind: 'observed', text: words.observedText(observed) };
+    const [at, was] = [path(after.value), before === undefined ? null : path(before.value)];
+    if (was !== null && topOf(at) !== topOf(was)) yield { kind: 'state', text: topOf(at) };
+    if (isOver(after) && at !== was) yield { kind: 'settled', text: words.settledText(attempt) };
+  }
+
+  /** Questions whose limit passed since: the machine noted that no answer came. */
+  *#silences({ asked, configuration }: Attempt, since: number): Generator<Said> {
+    for (const [host, { answer }] of Object.entries(asked)) {
+      if (answer?.timedOut !== true || answer.arrived <= since) continue;
+      yield { ...this.#by(host), kind: 'answer', text: `no answer within ${configuration.questionLimitSeconds} s` };
+    }
+  }
+
+  /** A late acknowledgement touches no attempt: its command is looked up in what is known of them all. */
+  #stepOf(command: string): Step | undefined {
+    for (const { attempt } of this.#states.values()) {
+      const found = attempt.steps.find((step) => step.command === command);
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  }
+
+  #by(host: string | null): { lane: Lane; host: string | null } {
+    if (host !== null && host === this.#newest?.source) return { lane: 'source', host };
+    return { lane: host !== null && host === this.#newest?.destination ? 'destination' : 'other', host };
+  }
+
+  #say({ partition, sequence, entry }: StoredEntry, { lane = 'landfall', host = null, kind, text }: Said): void {
+    const time = new Date(entry.time).toISOString();
+    const repeats = kind === 'answer' || kind === 'question';
+    const key = `${kind}\n${host ?? ''}`;
+    const earlier = repeats ? this.#repeatable.get(key) : undefined;
+    if (earlier?.text === text) {
+      earlier.times += 1;
+      earlier.until = time;
+      return;
+    }
+    const migration = entry.attempt?.attempt.migration ?? null;
+    const position = formatPosition({ partition, sequence });
+    const item: TimelineItem = {
+      time,
+      clock: entry.clock,
+      lane,
+      host,
+      kind,
+      text,
+      migration,
+      position,
+      times: 1,
+      until: time,
+    };
+    this.items.push(item);
+    if (repeats) this.#repeatable.set(key, item);
+    else this.#repeatable.clear();
+  }
+}
+
+const topOf = (at: string): string => at.split('.')[0] ?? at;
+
+/** Type and data of an input's entry belong together: they were parsed by that type's schema before they were written. */
+function matterOf({ type, data }: Extract<Cause, { kind: 'input' }>): Matter {
+  return { type, data } as Pick<Input, 'type' | 'data'> as Matter;
+}
+
+function timerSaid({ timer }: Extract<Cause, { kind: 'timer' }>): Said[] {
+  // XState names a delayed event xstate.after.DELAY.STATE.
+  return timer.split('.')[2] === 'deadline'
+    ? [{ kind: 'deadline', text: 'the deadline has passed: one last round' }]
+    : [];
+}
+
+function laneOf({ kind }: Pick<Step, 'kind'>): Lane {
+  return kind === 'release-lock' || kind === 'acquire-lock' ? 'lock' : 'landfall';
+}
+
+function eventText({ event, detail }: InputData<'landfall.host.lifecycle.v1'>): string {
+  return detail === '' ? event : `${event} (${detail})`;
+}
+
+function soleHost({ holders }: InputData<'landfall.volume.holders.v1'>): string | null {
+  const [only] = holders;
+  return holders.length === 1 && only !== undefined ? only.host : null;
+}
+
+function acknowledged(data: InputData<'landfall.command.acknowledged.v1'>, step: Step | undefined): Said {
+  return {
+    lane: step === undefined ? 'landfall' : laneOf(step),
+    host: step?.host ?? null,
+    kind: 'effect',
+    text: words.acknowledgedText(step, data),
+  };
+}

@@ -1,0 +1,352 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Fault } from '../../events/fault.ts';
+import { verify } from '../../log/chain.ts';
+import { textOf } from '../../log/entry-text.ts';
+import { GENESIS, type Head, type Ledger, type Owner, type StoredEntry } from '../../log/port.ts';
+import { entriesOf, entryOfInput, entryOfMalformed, entryOfTimer, VM, vmOf } from '../support/entries.ts';
+
+/** A fresh, empty ledger of some adapter, and what the suite does to it from outside. */
+export type LedgerHarness = {
+  readonly partitions: number;
+  /** Opens it. Every ledger opened before is closed by then. */
+  open(): Promise<Ledger>;
+  /** Makes the next commit fail with LEDGER_OUTCOME_UNKNOWN: after it was applied, or instead. Absent: cannot be provoked. */
+  failNextCommit?(outcome: 'applied' | 'lost'): Promise<void>;
+  cleanup(): Promise<void>;
+};
+
+/** What log/port.ts promises, as every adapter must keep it. */
+export function ledgerContract(name: string, factory: () => Promise<LedgerHarness>): void {
+  describe(`${name} keeps the contract of a ledger`, () => {
+    let harness: LedgerHarness;
+    let ledger: Ledger;
+
+    beforeEach(async () => {
+      harness = await factory();
+      ledger = await harness.open();
+    });
+    afterEach(async () => {
+      await ledger.close();
+      await harness.cleanup();
+    });
+
+    const reopen = async () => {
+      await ledger.close();
+      ledger = await harness.open();
+    };
+
+    describe('an empty ledger', () => {
+      it('has its partitions, each with the head GENESIS at 0', async () => {
+        expect(ledger.partitions).toBe(harness.partitions);
+        for (let partition = 0; partition < harness.partitions; partition += 1) {
+          expect(await ledger.head(partition)).toEqual({ sequence: 0, hash: GENESIS });
+          expect(await all(ledger, partition)).toEqual([]);
+        }
+      });
+
+      it('refuses a partition that it does not have', async () => {
+        await expect(ledger.claim(harness.partitions)).rejects.toThrow(Fault);
+        await expect(ledger.head(harness.partitions)).rejects.toThrow(Fault);
+      });
+
+      it('is claimed at GENESIS without positions', async () => {
+        const owner = await ledger.claim(0);
+        expect(owner.claimedHead).toEqual({ sequence: 0, hash: GENESIS });
+        expect(owner.positions).toEqual(new Map());
+        expect(owner.recall([{ source: 'a', id: 'b' }])).toEqual([null]);
+      });
+    });
+
+    describe('a commit (1, 2, 3)', () => {
+      it('appends its entries in order, dense from 1, chained from GENESIS', async () => {
+        const owner = await ledger.claim(0);
+        const entries = entriesOf('a', 3);
+        const head = await owner.commit({ entries, positions: [] });
+        const stored = await all(ledger, 0);
+        expect(stored.map(({ entry }) => entry)).toEqual(entries);
+        expect(stored.map(({ text }) => text)).toEqual(entries.map(textOf));
+        expect(stored.map(({ sequence }) => sequence)).toEqual([1, 2, 3]);
+        expect(stored[0]?.previous).toBe(GENESIS);
+        expect(await verified(ledger, 0)).toEqual(head);
+        expect(await ledger.head(0)).toEqual(head);
+      });
+
+      it('keeps text as it is: astral characters, NUL, lone surrogates, U+2028', async () => {
+        const owner = await ledger.claim(0);
+        const entry = entryOfInput('odd', { content: '\u{1F6EC} \0 \ud800 \u2028 é' });
+        await owner.commit({ entries: [entry, entryOfMalformed('m', '\u0000{"')], positions: [] });
+        expect((await all(ledger, 0))[0]?.entry).toEqual(JSON.parse(JSON.stringify(entry)));
+        await verified(ledger, 0);
+      });
+
+      it('takes an entry of a megabyte', async () => {
+        const owner = await ledger.claim(0);
+        await owner.commit({ entries: [entryOfInput('big', { content: 'x'.repeat(1_000_000) })], positions: [] });
+        await verified(ledger, 0);
+      });
+
+      it('follows the one before it, and survives a reopening', async () => {
+        const first = await (await ledger.claim(0)).commit({ entries: entriesOf('a', 2), positions: [] });
+        await reopen();
+        const owner = await ledger.claim(0);
+        expect(owner.claimedHead).toEqual(first);
+        const second = await owner.commit({ entries: entriesOf('b', 2), positions: [] });
+        expect(second.sequence).toBe(4);
+        expect(await verified(ledger, 0)).toEqual(second);
+        expect((await all(ledger, 0))[2]?.previous).toBe(first.hash);
+      });
+
+      it('of several at once: in the order they were called, each with its own head', async () => {
+        const owner = await ledger.claim(0);
+        const heads = await Promise.all(
+          Array.from({ length: 40 }, (_, nth) =>
+            owner.commit({ entries: entriesOf(`c${nth}`, nth % 3), positions: [{ stream: 's', offset: nth }] }),
+          ),
+        );
+        const sequences = heads.map(({ sequence }) => sequence);
+        expect(sequences).toEqual(Array.from({ length: 40 }, (_, nth) => sum(nth)));
+        const stored = await all(ledger, 0);
+        for (const { sequence, hash } of heads.slice(1)) expect(stored[sequence - 1]?.hash).toBe(hash);
+        expect((await ledger.claim(0)).positions).toEqual(new Map([['s', 39]]));
+      });
+
+      it('may be empty', async () => {
+        const owner = await ledger.claim(0);
+        const head = await owner.commit({ entries: entriesOf('a', 1), positions: [] });
+        expect(await owner.commit({ entries: [], positions: [] })).toEqual(head);
+      });
+    });
+
+    describe('input positions', () => {
+      const positions = [
+        { stream: 'inputs/0', offset: 41 },
+        { stream: 'http', offset: 7 },
+      ];
+
+      it('are committed with the entries and found by the next owner', async () => {
+        await (await ledger.claim(0)).commit({ entries: entriesOf('a', 1), positions });
+        await reopen();
+        expect((await ledger.claim(0)).positions).toEqual(
+          new Map([
+            ['inputs/0', 41],
+            ['http', 7],
+          ]),
+        );
+      });
+
+      it('may come without entries: duplicates', async () => {
+        const owner = await ledger.claim(0);
+        const head = await owner.commit({ entries: entriesOf('a', 1), positions });
+        expect(await owner.commit({ entries: [], positions: [{ stream: 'http', offset: 8 }] })).toEqual(head);
+        await reopen();
+        expect((await ledger.claim(0)).positions.get('http')).toBe(8);
+      });
+
+      it('may be missing where entries are: timers', async () => {
+        const owner = await ledger.claim(0);
+        await owner.commit({ entries: entriesOf('a', 1), positions });
+        await owner.commit({ entries: [entryOfTimer('m-1')], positions: [] });
+        const next = await ledger.claim(0);
+        expect(next.claimedHead.sequence).toBe(2);
+        expect(next.positions.get('inputs/0')).toBe(41);
+      });
+    });
+
+    describe('owners (4)', () => {
+      it('fences the older one, with nothing of it applied', async () => {
+        const older = await ledger.claim(0);
+        const head = await older.commit({ entries: entriesOf('a', 1), positions: [] });
+        const newer = await ledger.claim(0);
+        expect(newer.claimedHead).toEqual(head);
+        const late = older.commit({ entries: entriesOf('late', 1), positions: [{ stream: 's', offset: 9 }] });
+        await expect(late).rejects.toMatchObject({ code: 'LEDGER_FENCED' });
+        await newer.commit({ entries: entriesOf('b', 1), positions: [] });
+        await expect(older.commit({ entries: [], positions: [] })).rejects.toMatchObject({ code: 'LEDGER_FENCED' });
+        expect(idsOf(await all(ledger, 0))).toEqual(['a-1', 'b-1']);
+        expect((await ledger.claim(0)).positions).toEqual(new Map());
+      });
+
+      it('settles the commits under way before the next claim is answered', async () => {
+        const older = await ledger.claim(0);
+        const outcomes = Promise.allSettled(
+          Array.from({ length: 10 }, (_, nth) => older.commit({ entries: entriesOf(`o${nth}`, 1), positions: [] })),
+        );
+        const newer = await ledger.claim(0);
+        const applied = (await outcomes).filter(({ status }) => status === 'fulfilled');
+        expect(newer.claimedHead.sequence).toBe(applied.length);
+        expect(await ledger.head(0)).toEqual(newer.claimedHead);
+      });
+
+      it('lets go of a partition after what is under way, and commits no more', async () => {
+        const owner = await ledger.claim(0);
+        const last = owner.commit({ entries: entriesOf('a', 1), positions: [] });
+        await owner.release();
+        expect((await last).sequence).toBe(1);
+        await expect(owner.commit({ entries: entriesOf('b', 1), positions: [] })).rejects.toThrow(Fault);
+        expect((await ledger.claim(0)).claimedHead.sequence).toBe(1);
+      });
+    });
+
+    describe('recalling identities', () => {
+      const digestOf = ({ cause }: { cause: { kind: string; digest?: string } }) => cause.digest ?? null;
+      const entry = entryOfInput('once', { content: 'as it was first' });
+
+      it('gives the digest of what was consumed, in the order asked', async () => {
+        const owner = await ledger.claim(0);
+        const bad = entryOfMalformed('torn', '{');
+        await owner.commit({ entries: [entry, entryOfTimer('m'), bad], positions: [] });
+        const asked = [{ source: 'queue', id: 'torn' }, { source: 'agent://one', id: 'new' }, identity('once')];
+        expect(owner.recall(asked)).toEqual([digestOf(bad), null, digestOf(entry)]);
+        expect(owner.recall([])).toEqual([]);
+      });
+
+      it('holds after a reopening', async () => {
+        await (await ledger.claim(0)).commit({ entries: [entry], positions: [] });
+        await reopen();
+        expect((await ledger.claim(0)).recall([identity('once')])).toEqual([digestOf(entry)]);
+      });
+
+      it('keeps the first digest where other content came under the same identity', async () => {
+        const owner = await ledger.claim(0);
+        const other = entryOfInput('once', { content: 'something else' });
+        await owner.commit({ entries: [entry], positions: [] });
+        await owner.commit({ entries: [other], positions: [] });
+        expect(owner.recall([identity('once')])).toEqual([digestOf(entry)]);
+        await reopen();
+        expect((await ledger.claim(0)).recall([identity('once')])).toEqual([digestOf(entry)]);
+      });
+
+      it('does not confuse where a source ends and an id begins', async () => {
+        const owner = await ledger.claim(0);
+        await owner.commit({ entries: [entryOfInput('bc', { source: 'a' })], positions: [] });
+        expect(owner.recall([{ source: 'ab', id: 'c' }])).toEqual([null]);
+      });
+
+      it('tells the next owner what the last one consumed', async () => {
+        const older = await ledger.claim(0);
+        await older.commit({ entries: entriesOf('a', 500), positions: [] });
+        const newer = await ledger.claim(0);
+        const asked = entriesOf('a', 500).map((_, index) => identity(`a-${index + 1}`));
+        expect(newer.recall(asked)).toEqual(entriesOf('a', 500).map(digestOf));
+      });
+    });
+
+    describe('readers (6)', () => {
+      it('begin where they are told', async () => {
+        const owner = await ledger.claim(0);
+        await owner.commit({ entries: entriesOf('a', 5), positions: [] });
+        expect(idsOf(await all(ledger, 0, 4))).toEqual(['a-4', 'a-5']);
+        expect(await all(ledger, 0, 6)).toEqual([]);
+      });
+
+      it('end at the head as it was when they began', async () => {
+        const owner = await ledger.claim(0);
+        await owner.commit({ entries: entriesOf('a', 450), positions: [] });
+        const seen: StoredEntry[] = [];
+        for await (const stored of ledger.read(0, 1)) {
+          if (seen.length === 10) await owner.commit({ entries: entriesOf('b', 5), positions: [] });
+          seen.push(stored);
+        }
+        expect(seen).toHaveLength(450);
+        expect(await all(ledger, 0)).toHaveLength(455);
+      });
+
+      it('see whole commits only, while one is being made', async () => {
+        const owner = await ledger.claim(0);
+        const counts: number[] = [];
+        const writing = Promise.all(
+          Array.from({ length: 20 }, (_, nth) => owner.commit({ entries: entriesOf(`w${nth}`, 50), positions: [] })),
+        );
+        for (let round = 0; round < 20; round += 1) counts.push((await ledger.head(0)).sequence);
+        await writing;
+        expect(counts.filter((count) => count % 50 !== 0)).toEqual([]);
+      });
+    });
+
+    describe('an unknown outcome (5)', () => {
+      it.for(['applied', 'lost'] as const)('is learnt from the tail: %s', async (outcome, context) => {
+        if (harness.failNextCommit === undefined) return context.skip();
+        const owner = await ledger.claim(0);
+        const before = await owner.commit({ entries: entriesOf('a', 2), positions: [{ stream: 's', offset: 1 }] });
+        await harness.failNextCommit(outcome);
+        const doubtful = owner.commit({ entries: entriesOf('b', 2), positions: [{ stream: 's', offset: 2 }] });
+        await expect(doubtful).rejects.toMatchObject({ code: 'LEDGER_OUTCOME_UNKNOWN' });
+        await expectDead(owner);
+        const next = await ledger.claim(0);
+        const isApplied = outcome === 'applied';
+        expect(next.claimedHead.sequence).toBe(isApplied ? 4 : before.sequence);
+        expect(next.positions.get('s')).toBe(isApplied ? 2 : 1);
+        expect(next.recall([identity('b-1')])[0] !== null).toBe(isApplied);
+        const head = await next.commit({ entries: entriesOf('c', 1), positions: [] });
+        expect(await verified(ledger, 0)).toEqual(head);
+      });
+
+      it('applies nothing that waited behind it', async (context) => {
+        if (harness.failNextCommit === undefined) return context.skip();
+        const owner = await ledger.claim(0);
+        await harness.failNextCommit('lost');
+        const commits = Array.from({ length: 5 }, (_, nth) =>
+          owner.commit({ entries: entriesOf(`q${nth}`, 1), positions: [] }),
+        );
+        const settled = await Promise.allSettled(commits);
+        expect(settled.map(({ status }) => status)).toEqual(Array.from({ length: 5 }, () => 'rejected'));
+        expect((await ledger.claim(0)).claimedHead).toEqual({ sequence: 0, hash: GENESIS });
+      });
+    });
+
+    describe('partitions', () => {
+      it('have sequences, chains and owners of their own', async () => {
+        const heads: Head[] = [];
+        for (let partition = 0; partition < harness.partitions; partition += 1) {
+          const owner = await ledger.claim(partition);
+          expect(owner.partition).toBe(partition);
+          heads.push(await owner.commit({ entries: entriesOf(`p${partition}`, partition + 2), positions: [] }));
+        }
+        for (const [partition, head] of heads.entries()) {
+          expect(head.sequence).toBe(partition + 2);
+          expect(await verified(ledger, partition)).toEqual(head);
+          const stored = await all(ledger, partition);
+          expect(stored.every((each) => each.partition === partition)).toBe(true);
+          expect(idsOf(stored)[0]).toBe(`p${partition}-1`);
+        }
+      });
+
+      it('keep the order of one VM', async () => {
+        const owner = await ledger.claim(0);
+        const ids = Array.from({ length: 30 }, (_, nth) => `v${nth}`);
+        await Promise.all(
+          ids.map((id, nth) =>
+            owner.commit({ entries: [entryOfInput(id), entryOfInput(`x${id}`, { vm: vmOf(nth + 2) })], positions: [] }),
+          ),
+        );
+        const stored = await all(ledger, 0);
+        expect(idsOf(stored.filter(({ entry }) => entry.vm === VM))).toEqual(ids);
+      });
+    });
+  });
+}
+
+async function all(ledger: Ledger, partition: number, from = 1): Promise<StoredEntry[]> {
+  return Array.fromAsync(ledger.read(partition, from));
+}
+
+function verified(ledger: Ledger, partition: number): Promise<Head> {
+  return verify(ledger.read(partition, 1), { sequence: 0, hash: GENESIS });
+}
+
+async function expectDead(owner: Owner): Promise<void> {
+  await expect(owner.commit({ entries: entriesOf('dead', 1), positions: [] })).rejects.toThrow(Fault);
+}
+
+function idsOf(stored: readonly StoredEntry[]): string[] {
+  return stored.map(({ entry }) => (entry.cause.kind === 'timer' ? entry.cause.timer : entry.cause.id));
+}
+
+function identity(id: string) {
+  return { source: 'agent://one', id };
+}
+
+/** 0 % 3 + 1 % 3 + … + n % 3: the sequences after commits of so many entries. */
+function sum(n: number): number {
+  return Array.from({ length: n + 1 }, (_, nth) => nth % 3).reduce((a, b) => a + b, 0);
+}

@@ -1,0 +1,46 @@
+import { spawnSync } from 'node:child_process';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+/** A small file system in memory, mounted for one test: the way to a really full or read-only disk. Needs root. */
+export class MountedFolder implements Disposable {
+  readonly folder: string;
+
+  constructor(size: string) {
+    this.folder = mkdtempSync(join(tmpdir(), 'landfall-mount-'));
+    run('mount', '-t', 'tmpfs', '-o', `size=${size}`, 'tmpfs', this.folder);
+  }
+
+  remount(options: string): void {
+    run('mount', '-o', `remount,${options}`, this.folder);
+  }
+
+  [Symbol.dispose](): void {
+    run('umount', this.folder);
+    rmSync(this.folder, { recursive: true });
+  }
+
+  static isPossible(): boolean {
+    if (process.getuid?.() !== 0) return false;
+    try {
+      using _folder = new MountedFolder('64k');
+      return true;
+    } catch {
+      return false;
+    }
+  }
+}
+
+/** A folder that this user cannot write, where the user is not root. */
+export function lockedFolder(parent: string): string {
+  const folder = join(parent, 'locked');
+  mkdirSync(folder);
+  chmodSync(folder, 0o555);
+  return folder;
+}
+
+function run(command: string, ...options: string[]): void {
+  const { status, stderr } = spawnSync(command, options, { encoding: 'utf8' });
+  if (status !== 0) throw new Error(`${command}: ${stderr}`);
+}

@@ -1,0 +1,157 @@
+import fc from 'fast-check';
+import { DatabaseSync } from 'node:sqlite';
+import { describe, expect, it } from 'vitest';
+import { ChainFault } from '../../log/chain.ts';
+import { link } from '../../log/chain.ts';
+import { trustedHead, verifyRows } from '../../log/sqlite/snapshots.ts';
+import { entriesOf } from '../support/entries.ts';
+import { Scratch } from './sqlite-harness.ts';
+
+/** A ledger of ten entries that was not closed in order: it has no snapshot. */
+async function tenEntries(scratch: Scratch): Promise<void> {
+  const ledger = await scratch.open();
+  await (await ledger.claim(0)).commit({ entries: entriesOf('a', 10), positions: [] });
+  await ledger.close();
+  alter(scratch, 'DELETE FROM snapshots');
+}
+
+function alter(scratch: Scratch, sql: string): void {
+  const db = new DatabaseSync(scratch.file);
+  db.exec(sql);
+  db.close();
+}
+
+const RENUMBER = (from: number, to: number) => `UPDATE entries SET sequence = ${to} WHERE sequence = ${from};`;
+
+describe('an altered ledger is refused, the first bad entry named', () => {
+  it.each([
+    ['a text', `UPDATE entries SET body = replace(body, 'a-4', 'b-4') WHERE sequence = 4`, 4, 'altered'],
+    ['a text that is no JSON any more', `UPDATE entries SET body = '{' WHERE sequence = 4`, 4, 'altered'],
+    [
+      'a text with another version',
+      `UPDATE entries SET body = replace(body, '"v":1', '"v":9') WHERE sequence = 4`,
+      4,
+      'altered',
+    ],
+    ['something behind a NUL', `UPDATE entries SET body = body || char(0) || 'x' WHERE sequence = 4`, 4, 'altered'],
+    ['a hash', `UPDATE entries SET hash = zeroblob(32) WHERE sequence = 4`, 4, 'altered'],
+    ['a previous hash', `UPDATE entries SET previous = zeroblob(32) WHERE sequence = 4`, 4, 'altered'],
+    ['the last entry', `UPDATE entries SET body = replace(body, 'a-10', 'a-11') WHERE sequence = 10`, 10, 'altered'],
+    ['a column that is searched by', `UPDATE entries SET vm = NULL WHERE sequence = 4`, 4, 'altered'],
+    ['the key of an index', `UPDATE entries SET vm_key = 1 WHERE sequence = 4`, 4, 'altered'],
+    ['one in the middle dropped', 'DELETE FROM entries WHERE sequence = 4', 4, 'missing'],
+    ['the first dropped', 'DELETE FROM entries WHERE sequence = 1', 1, 'missing'],
+    ['one dropped and the rest moved up', `DELETE FROM entries WHERE sequence = 4; ${RENUMBER(5, 4)}`, 4, 'reordered'],
+    ['two exchanged', `${RENUMBER(4, 99)} ${RENUMBER(5, 4)} ${RENUMBER(99, 5)}`, 4, 'reordered'],
+  ])('%s', async (_, sql, sequence, reason) => {
+    using scratch = new Scratch();
+    await tenEntries(scratch);
+    alter(scratch, sql);
+    const fault = { code: 'LEDGER_ALTERED', position: { partition: 0, sequence }, reason };
+    await expect(scratch.open()).rejects.toMatchObject(fault);
+    const ledger = await scratch.open({ verifyOnOpen: false });
+    await expect(ledger.verify()).rejects.toMatchObject(fault);
+    await expect(ledger.verify()).rejects.toBeInstanceOf(ChainFault);
+    await ledger.close();
+    await expect(scratch.open()).rejects.toMatchObject(fault);
+  });
+
+  it('an entry that was rewritten with its own hash: by the one after it', async () => {
+    using scratch = new Scratch();
+    await tenEntries(scratch);
+    const db = new DatabaseSync(scratch.file);
+    const { body, previous } =
+      db.prepare('SELECT body, hex(previous) AS previous FROM entries WHERE sequence = 4').get() ?? {};
+    const text = String(body).replace('a-4', 'b-4');
+    const hash = link(String(previous).toLowerCase(), text);
+    db.prepare('UPDATE entries SET body = ?, hash = ? WHERE sequence = 4').run(text, Buffer.from(hash, 'hex'));
+    db.close();
+    await expect(scratch.open()).rejects.toMatchObject({ position: { sequence: 5 }, reason: 'reordered' });
+  });
+
+  it('a tail that was cut off after a close in order: by the snapshot beyond it', async () => {
+    using scratch = new Scratch();
+    const ledger = await scratch.open();
+    await (await ledger.claim(0)).commit({ entries: entriesOf('a', 10), positions: [] });
+    await ledger.close();
+    alter(scratch, 'DELETE FROM entries WHERE sequence > 8');
+    await expect(scratch.open()).rejects.toMatchObject({ position: { sequence: 9 }, reason: 'missing' });
+  });
+
+  it('any other byte in the text of an entry', async () => {
+    using scratch = new Scratch();
+    await tenEntries(scratch);
+    const db = new DatabaseSync(scratch.file);
+    const set = db.prepare('UPDATE entries SET body = CAST(? AS TEXT) WHERE sequence = 4');
+    const original = Buffer.from(String(db.prepare('SELECT body FROM entries WHERE sequence = 4').get()?.['body']));
+    const isFound = (at: number, byte: number) => {
+      const bytes = Buffer.from(original);
+      bytes[at] = byte;
+      db.exec('BEGIN');
+      set.run(bytes);
+      try {
+        verifyRows(db, trustedHead(db, 'test'));
+        return original[at] === byte;
+      } catch (error) {
+        return error instanceof ChainFault && error.position.sequence === 4;
+      } finally {
+        db.exec('ROLLBACK');
+      }
+    };
+    for (let at = 0; at < original.length; at += 1) expect(isFound(at, (original[at] ?? 0) ^ 1)).toBe(true);
+    const place = fc.nat(original.length - 1);
+    fc.assert(fc.property(place, fc.nat(255), isFound), { numRuns: 500 });
+    db.close();
+  });
+});
+
+describe('a snapshot', () => {
+  const verifiedFrom = (scratch: Scratch, machineVersion: string) => {
+    const db = new DatabaseSync(scratch.file, { readOnly: true });
+    const { sequence } = trustedHead(db, machineVersion);
+    db.close();
+    return sequence;
+  };
+
+  async function twoSnapshots(scratch: Scratch): Promise<void> {
+    for (const prefix of ['a', 'b']) {
+      const ledger = await scratch.open();
+      await (await ledger.claim(0)).commit({ entries: entriesOf(prefix, 10), positions: [] });
+      await ledger.close();
+    }
+  }
+
+  it('is taken at a close, and spares the next start what is before it', async () => {
+    using scratch = new Scratch();
+    await twoSnapshots(scratch);
+    expect(verifiedFrom(scratch, 'test')).toBe(20);
+    alter(scratch, `UPDATE entries SET body = 'x' WHERE sequence = 3`);
+    const ledger = await scratch.open();
+    await expect(ledger.verify()).rejects.toMatchObject({ position: { sequence: 3 } });
+    await ledger.close();
+  });
+
+  it('whose hash is not its entry’s is discarded for the one before', async () => {
+    using scratch = new Scratch();
+    await twoSnapshots(scratch);
+    alter(scratch, 'UPDATE snapshots SET hash = zeroblob(32) WHERE sequence = 20');
+    expect(verifiedFrom(scratch, 'test')).toBe(10);
+  });
+
+  it('of another version of the machine is discarded', async () => {
+    using scratch = new Scratch();
+    await twoSnapshots(scratch);
+    expect(verifiedFrom(scratch, 'other')).toBe(0);
+  });
+
+  it('is taken every 10,000 entries', async () => {
+    using scratch = new Scratch();
+    const ledger = await scratch.open();
+    const owner = await ledger.claim(0);
+    await Promise.all(
+      Array.from({ length: 21 }, (_, nth) => owner.commit({ entries: entriesOf(`n${nth}`, 500), positions: [] })),
+    );
+    expect(verifiedFrom(scratch, 'test')).toBeGreaterThanOrEqual(10_000);
+    await ledger.close();
+  });
+});

@@ -1,0 +1,162 @@
+import { existsSync, mkdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { describe, expect, it } from 'vitest';
+import { openWriter } from '../../log/sqlite/connection.ts';
+import { migrations } from '../../log/sqlite/schema.ts';
+import { entriesOf, vmOf } from '../support/entries.ts';
+import { lockedFolder, MountedFolder } from './mounted-folder.ts';
+import { Scratch } from './sqlite-harness.ts';
+
+const canMount = MountedFolder.isPossible();
+const isRoot = process.getuid?.() === 0;
+
+async function written(scratch: Scratch, count: number): Promise<void> {
+  const ledger = await scratch.open();
+  const owner = await ledger.claim(0);
+  await owner.commit({ entries: entriesOf('a', count), positions: [] });
+  await ledger.close();
+}
+
+function sql(file: string, text: string): void {
+  const db = new DatabaseSync(file);
+  db.exec(text);
+  db.close();
+}
+
+describe.each(['write', 'read'] as const)('opening to %s refuses', (mode) => {
+  it('a folder', async () => {
+    using scratch = new Scratch();
+    await expect(scratch.open({ mode, file: scratch.folder })).rejects.toMatchObject({ code: 'LEDGER_NOT_A_LEDGER' });
+  });
+
+  it('a file that is not SQLite, and leaves it alone', async () => {
+    using scratch = new Scratch();
+    writeFileSync(scratch.file, 'a text of some length '.repeat(100));
+    const before = readFileSync(scratch.file);
+    await expect(scratch.open({ mode })).rejects.toMatchObject({ code: 'LEDGER_NOT_A_LEDGER' });
+    expect(readFileSync(scratch.file)).toEqual(before);
+    expect(existsSync(`${scratch.file}.lock`)).toBe(false);
+  });
+
+  it("another application's SQLite file, and leaves it alone", async () => {
+    using scratch = new Scratch();
+    sql(scratch.file, 'CREATE TABLE notes (text TEXT)');
+    const before = readFileSync(scratch.file);
+    await expect(scratch.open({ mode })).rejects.toMatchObject({ code: 'LEDGER_NOT_A_LEDGER' });
+    expect(readFileSync(scratch.file)).toEqual(before);
+  });
+
+  it('a ledger of a newer Landfall', async () => {
+    using scratch = new Scratch();
+    await written(scratch, 1);
+    sql(scratch.file, `PRAGMA user_version = ${migrations.length + 1}`);
+    await expect(scratch.open({ mode })).rejects.toMatchObject({ code: 'LEDGER_NEWER' });
+  });
+
+  it('a file that was cut off', async () => {
+    using scratch = new Scratch();
+    await written(scratch, 200);
+    for (const share of [0.9, 0.5, 0.1]) {
+      truncateSync(scratch.file, Math.floor(statSync(scratch.file).size * share));
+      const opening = scratch.open({ mode, verifyOnOpen: true });
+      await expect(opening).rejects.toMatchObject({ code: expect.stringMatching(/^LEDGER_(DAMAGED|ALTERED)$/) });
+    }
+  });
+
+  it('a path in a folder that does not exist', async () => {
+    using scratch = new Scratch();
+    const file = join(scratch.folder, 'none', 'ledger.db');
+    await expect(scratch.open({ mode, file })).rejects.toMatchObject({ code: 'LEDGER_MISSING' });
+  });
+});
+
+describe('opening', () => {
+  it('to read refuses a file that does not exist, and creates none', async () => {
+    using scratch = new Scratch();
+    await expect(scratch.open({ mode: 'read' })).rejects.toMatchObject({ code: 'LEDGER_MISSING' });
+    expect(existsSync(scratch.file)).toBe(false);
+  });
+
+  it('to read gives no right to write', async () => {
+    using scratch = new Scratch();
+    await written(scratch, 1);
+    const ledger = await scratch.open({ mode: 'read' });
+    await expect(ledger.claim(0)).rejects.toMatchObject({ code: 'LEDGER_READ_ONLY' });
+    expect(() => ledger.readConnection().exec('DELETE FROM entries')).toThrow(/readonly/);
+    await ledger.close();
+  });
+
+  it('takes an empty file for a new ledger', async () => {
+    using scratch = new Scratch();
+    writeFileSync(scratch.file, '');
+    await written(scratch, 2);
+    expect(readFileSync(scratch.file).subarray(68, 72).toString()).toBe('Land');
+  });
+
+  it.skipIf(!canMount)('on a read-only disk: not to write, but to read (as root)', async () => {
+    using mounted = new MountedFolder('4m');
+    using scratch = new Scratch();
+    const file = join(mounted.folder, 'ledger.db');
+    const ledger = await scratch.open({ file });
+    await (await ledger.claim(0)).commit({ entries: entriesOf('a', 3), positions: [] });
+    await ledger.close();
+    mounted.remount('ro');
+    await expect(scratch.open({ file })).rejects.toMatchObject({ code: 'LEDGER_READ_ONLY' });
+    const reader = await scratch.open({ file, mode: 'read' });
+    expect((await reader.verify()).sequence).toBe(3);
+    await reader.close();
+    mounted.remount('rw');
+  });
+
+  it.skipIf(isRoot)('in a folder that is not writable: not to write (not as root)', async () => {
+    using scratch = new Scratch();
+    const file = join(lockedFolder(scratch.folder), 'ledger.db');
+    await expect(scratch.open({ file })).rejects.toMatchObject({ code: 'LEDGER_READ_ONLY' });
+  });
+
+  it('brings an older file up to date, and tells a reader that this is needed', async () => {
+    using scratch = new Scratch();
+    const [first] = migrations;
+    if (first === undefined) throw new Error('no migration');
+    openWriter(scratch.file, [(db) => db.exec('CREATE TABLE ancient (x) STRICT'.replace('(x)', '(x TEXT)'))]).close();
+    const steps = [() => {}, first, (db: DatabaseSync) => db.exec('DROP TABLE ancient')];
+    const db = openWriter(scratch.file, steps);
+    expect(db.prepare('PRAGMA user_version').get()).toEqual({ user_version: 3 });
+    expect(db.prepare("SELECT count(*) AS n FROM sqlite_schema WHERE name = 'ancient'").get()).toEqual({ n: 0 });
+    db.close();
+  });
+
+  it('undoes a migration that fails half-way', async () => {
+    using scratch = new Scratch();
+    openWriter(scratch.file).close();
+    const failing = (db: DatabaseSync) => db.exec('CREATE TABLE half (x TEXT); SELECT nonsense');
+    expect(() => openWriter(scratch.file, [...migrations, failing])).toThrow(/nonsense/);
+    const db = openWriter(scratch.file);
+    expect(db.prepare("SELECT count(*) AS n FROM sqlite_schema WHERE name = 'half'").get()).toEqual({ n: 0 });
+    db.close();
+  });
+});
+
+it.skipIf(!canMount)('a full disk fails the commit, keeps all before it, and can be overcome', async () => {
+  using mounted = new MountedFolder('2m');
+  using scratch = new Scratch();
+  mkdirSync(join(mounted.folder, 'db'));
+  const ledger = await scratch.open({ file: join(mounted.folder, 'db', 'ledger.db') });
+  const owner = await ledger.claim(0);
+  let acknowledged = 0;
+  const fill = async () => {
+    for (let round = 0; round < 1000; round += 1) {
+      acknowledged = (await owner.commit({ entries: entriesOf(`f${round}`, 20), positions: [] })).sequence;
+    }
+  };
+  await expect(fill()).rejects.toMatchObject({ code: 'LEDGER_FULL' });
+  await expect(owner.commit({ entries: [], positions: [] })).rejects.toMatchObject({ code: 'LEDGER_FULL' });
+  expect((await ledger.verify()).sequence).toBe(acknowledged);
+  mounted.remount('size=16m');
+  const next = await ledger.claim(0);
+  expect(next.claimedHead.sequence).toBe(acknowledged);
+  await next.commit({ entries: [...entriesOf('after', 2)].map((entry) => ({ ...entry, vm: vmOf(9) })), positions: [] });
+  expect((await ledger.verify()).sequence).toBe(acknowledged + 2);
+  await ledger.close();
+});

@@ -1,0 +1,74 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { describe, expect, it } from 'vitest';
+import { Scratch } from './sqlite-harness.ts';
+
+const PROGRAM = join(import.meta.dirname, 'writing-process.ts');
+
+/** Starts another process that writes, and resolves once it has printed so many lines. */
+async function writingProcess(file: string, linesMin: number): Promise<{ child: ChildProcess; lines: string[] }> {
+  const child = spawn(process.execPath, [PROGRAM, file], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const lines: string[] = [];
+  const reading = createInterface({ input: child.stdout });
+  await new Promise<void>((resolve, reject) => {
+    child.once('exit', () => reject(new Error('ended early')));
+    reading.on('line', (line) => {
+      lines.push(line);
+      if (lines.length >= linesMin) resolve();
+    });
+  });
+  return { child, lines };
+}
+
+async function kill(child: ChildProcess): Promise<void> {
+  const closed = once(child, 'close');
+  child.kill('SIGKILL');
+  await closed;
+}
+
+describe('another process that writes', () => {
+  it('is named to a second writer, welcomes readers, and leaves the right to write when it is killed', async () => {
+    using scratch = new Scratch();
+    const { child } = await writingProcess(scratch.file, 1);
+    try {
+      await expect(scratch.open()).rejects.toMatchObject({
+        code: 'LEDGER_BUSY',
+        message: expect.stringContaining(`process ${child.pid} writes`),
+      });
+      const reader = await scratch.open({ mode: 'read', verifyOnOpen: true });
+      await reader.close();
+    } finally {
+      await kill(child);
+    }
+    const ledger = await scratch.open();
+    await ledger.close();
+  });
+
+  it.each([40, 400, 1200])('loses nothing that it acknowledged: killed after %i commits', async (commits) => {
+    using scratch = new Scratch();
+    const { child, lines } = await writingProcess(scratch.file, commits);
+    await kill(child);
+    const acknowledged = Number(lines.at(-1));
+    const ledger = await scratch.open();
+    const head = await ledger.verify();
+    expect(head.sequence).toBeGreaterThanOrEqual(acknowledged);
+    expect(head.sequence % 5).toBe(0);
+    const owner = await ledger.claim(0);
+    expect(owner.recall([{ source: 'agent://one', id: 'r0-0-1' }])[0]).not.toBeNull();
+    expect(ledger.findDamage()).toEqual([]);
+    await ledger.close();
+  });
+});
+
+it('a second ledger on the same file in this process is refused too', async () => {
+  using scratch = new Scratch();
+  const first = await scratch.open();
+  await expect(scratch.open()).rejects.toMatchObject({
+    code: 'LEDGER_BUSY',
+    message: expect.stringContaining('this process already'),
+  });
+  await first.close();
+  await (await scratch.open()).close();
+});

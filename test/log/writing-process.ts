@@ -1,0 +1,17 @@
+import { SqliteLedger } from '../../log/sqlite/ledger.ts';
+import { entriesOf } from '../support/entries.ts';
+
+/** Commits to the ledger named by its argument as fast as it can, and prints each acknowledged sequence, until it is killed. */
+const ledger = await SqliteLedger.open({ file: process.argv[2] ?? '', mode: 'write', machineVersion: 'test' });
+const owner = await ledger.claim(0);
+console.log('open');
+for (let round = 0; ; round += 1) {
+  const commits = Array.from({ length: 8 }, async (_, nth) => {
+    const { sequence } = await owner.commit({
+      entries: entriesOf(`r${round}-${nth}`, 5),
+      positions: [{ stream: 's', offset: round }],
+    });
+    console.log(String(sequence));
+  });
+  await Promise.all(commits);
+}

@@ -1,0 +1,279 @@
+import { describe, expect, it } from 'vitest';
+import { LAST_ASK_MS } from '../../policies/answers.ts';
+import { backtest } from '../../policies/backtest.ts';
+import { Replay } from '../../policies/replay.ts';
+import type { Witnessed } from '../../policies/truth.ts';
+import { Script } from './ledger.ts';
+import { agentError, callerTimeout, D, S } from './world.ts';
+
+/** The caller timed out, and the guest arrived 2 s later. */
+function timedOut(migration = 'm-timeout'): Script {
+  const script = new Script(migration).says(S, 'moving').says(D, 'newShell').returns(callerTimeout);
+  script.at(50).says(S, 'moving').says(D, 'shell');
+  return script.at(2000).event(D, 'Resumed', 'Migrated').at(2100).says(D, 'arrived').says(S, 'absent');
+}
+
+/** libvirt refused, and nothing had started. */
+function refused(migration = 'm-refused'): Script {
+  const script = new Script(migration)
+    .says(S, 'running')
+    .says(D, 'absent')
+    .returns(agentError)
+    .at(40)
+    .says(S, 'running')
+    .says(D, 'absent');
+  // The destination's answer counts only if it was asked after the source's had arrived.
+  return script.at(60).says(D, 'absent');
+}
+
+/** Both ends stay alive until the deadline. */
+function contested(migration = 'm-contested'): Script {
+  const script = new Script(migration)
+    .says(S, 'moving')
+    .says(D, 'newShell')
+    .returns(agentError)
+    .at(40)
+    .says(S, 'running')
+    .says(D, 'arrived');
+  while (script.state.attempt.verdicts.length === 0) {
+    script.tick();
+    if (script.state.attempt.verdicts.length === 0) script.says(S, 'running').says(D, 'arrived');
+  }
+  return script;
+}
+
+const entriesOf = (...scripts: Script[]) => scripts.flatMap(({ entries }) => entries);
+const tallyOf = (tallies: readonly { id: string }[], id: string) => tallies.find((tally) => tally.id === id);
+
+describe('a backtest', () => {
+  it('holds every policy against the proven verdict where nobody witnessed more, and says so', async () => {
+    const { attempts } = await backtest(entriesOf(timedOut(), refused()));
+    expect(attempts.map(({ migration, vm, truth }) => ({ migration, vm, truth }))).toEqual([
+      { migration: 'm-timeout', vm: 'vm-of-m-timeout', truth: { host: D, power: 'running', basis: 'verdict' } },
+      { migration: 'm-refused', vm: 'vm-of-m-refused', truth: { host: S, power: 'running', basis: 'verdict' } },
+    ]);
+  });
+
+  it('prints what each rule would have cost', async () => {
+    const { attempts } = await backtest(entriesOf(timedOut()));
+    expect(attempts[0]?.decisions).toEqual({
+      nova: { host: S, action: 'leave', at: 50, right: false, cost: 'lock-on-wrong-host' },
+      cloudstack: {
+        host: S,
+        action: 'destroy on destination',
+        at: 0,
+        hits: 'incoming',
+        right: false,
+        cost: 'migration-killed',
+      },
+      'zstack-before': { host: S, action: 'roll back', at: 0, right: false, cost: 'two-writers-possible' },
+      'zstack-first': { host: S, action: 'roll back', at: 50, right: false, cost: 'two-writers-possible' },
+      'zstack-described': { host: S, action: 'roll back', at: 50, right: false, cost: 'two-writers-possible' },
+      ganeti: { host: null, action: 'manual', at: 50, right: null, cost: 'manual' },
+      opennebula: {
+        host: S,
+        action: 'destroy on destination',
+        at: 0,
+        hits: 'incoming',
+        right: false,
+        cost: 'migration-killed',
+      },
+      kubevirt: { host: S, action: 'leave', at: 50, right: false, cost: 'lock-on-wrong-host' },
+      landfall: { host: D, action: 'complete', at: 2100, right: true, cost: 'none' },
+    });
+  });
+
+  it('counts over the attempts whose truth is known', async () => {
+    const { policies, attempts } = await backtest(entriesOf(timedOut(), refused(), contested()));
+    expect(attempts).toHaveLength(3);
+    expect(tallyOf(policies, 'landfall')).toMatchObject({ right: 2, wrong: 0, undecided: 0, costs: { none: 2 } });
+    expect(tallyOf(policies, 'nova')).toMatchObject({
+      right: 1,
+      wrong: 1,
+      undecided: 0,
+      costs: { none: 1, 'lock-on-wrong-host': 1 },
+    });
+    expect(tallyOf(policies, 'ganeti')).toMatchObject({
+      right: 1,
+      wrong: 0,
+      undecided: 1,
+      costs: { none: 1, manual: 1 },
+    });
+  });
+
+  it('has no truth of a contested attempt unless somebody witnessed it', async () => {
+    const alone = await backtest(entriesOf(contested()));
+    expect(alone.attempts[0]?.truth).toBeNull();
+    expect(alone.attempts[0]?.decisions['nova']).toEqual({ host: S, action: 'leave', at: 40, right: null, cost: null });
+    const witnessed: Witnessed = new Map([['m-contested', { host: D, power: 'running' }]]);
+    const { attempts, policies } = await backtest(entriesOf(contested()), witnessed);
+    expect(attempts[0]?.truth).toEqual({ host: D, power: 'running', basis: 'witnessed' });
+    expect(attempts[0]?.decisions['landfall']).toMatchObject({
+      host: null,
+      action: 'manual',
+      right: null,
+      cost: 'manual',
+    });
+    expect(attempts[0]?.decisions['zstack-described']).toMatchObject({
+      host: S,
+      at: LAST_ASK_MS,
+      cost: 'two-writers-possible',
+    });
+    expect(attempts[0]?.decisions['cloudstack']).toMatchObject({ hits: 'executing', cost: 'guest-killed' });
+    expect(tallyOf(policies, 'landfall')).toMatchObject({ right: 0, wrong: 0, undecided: 1 });
+  });
+
+  it('lets a witness overrule the verdict', async () => {
+    const { attempts } = await backtest(entriesOf(refused()), new Map([['m-refused', { host: D, power: 'paused' }]]));
+    expect(attempts[0]?.decisions['landfall']).toMatchObject({ right: false, cost: 'lock-on-wrong-host' });
+  });
+
+  it('takes an operator’s word for the truth, not for Landfall’s own decision', async () => {
+    const { attempts } = await backtest(entriesOf(contested().resolved(D)));
+    expect(attempts[0]?.truth).toMatchObject({ host: D, basis: 'verdict' });
+    expect(attempts[0]?.decisions['landfall']).toMatchObject({ host: null, action: 'manual', right: null });
+  });
+
+  it('takes only the policies it is asked for', async () => {
+    const { policies: chosen } = await import('../../policies/registry.ts');
+    const nova = chosen.filter(({ id }) => id === 'nova');
+    const { policies, attempts } = await backtest(entriesOf(refused()), undefined, nova);
+    expect(policies.map(({ id }) => id)).toEqual(['nova']);
+    expect(Object.keys(attempts[0]?.decisions ?? {})).toEqual(['nova']);
+  });
+
+  it('reads a stream as well', async () => {
+    async function* stream() {
+      yield* entriesOf(refused());
+    }
+    expect(await backtest(stream())).toEqual(await backtest(entriesOf(refused())));
+  });
+});
+
+describe('what is compared', () => {
+  it('is not a call that succeeded: those are counted apart, for the rules that ask then', async () => {
+    const script = new Script('m-ok')
+      .says(S, 'moving')
+      .says(D, 'newShell')
+      .returns(null)
+      .at(50)
+      .says(D, 'arrived')
+      .says(S, 'absent');
+    const { policies, attempts, onSuccess } = await backtest(entriesOf(script));
+    expect(attempts).toEqual([]);
+    expect(tallyOf(policies, 'cloudstack')).toMatchObject({ right: 0, wrong: 0, undecided: 0 });
+    expect(onSuccess).toMatchObject([
+      { id: 'cloudstack', right: 1 },
+      { id: 'landfall', right: 1 },
+    ]);
+  });
+
+  it('is not a migration to the same host, nor one that still runs', async () => {
+    const same = new Script('m-same', { destination: S }).returns(agentError);
+    const running = new Script('m-running').says(S, 'moving');
+    expect((await backtest(entriesOf(same, running))).attempts).toEqual([]);
+  });
+
+  it('is not an attempt whose beginning the reader never saw', async () => {
+    expect((await backtest(refused().entries.slice(3))).attempts).toEqual([]);
+  });
+
+  it('is an open attempt whose call has returned, with what is known so far', async () => {
+    const open = new Script('m-open').returns(agentError).at(40).says(S, 'running');
+    const { attempts } = await backtest(entriesOf(open));
+    expect(attempts[0]?.truth).toBeNull();
+    expect(attempts[0]?.decisions['landfall']).toMatchObject({ host: null, action: 'wait' });
+    expect(attempts[0]?.decisions['nova']).toMatchObject({ host: S, action: 'leave', at: 40 });
+    expect(attempts[0]?.decisions['zstack-first']).toMatchObject({ host: S, action: 'roll back', at: 0 });
+  });
+});
+
+describe('the answers', () => {
+  const worldOf = (script: Script) => {
+    const replay = new Replay();
+    for (const { entry } of script.entries) replay.take(entry);
+    return replay.rest()[0]?.world;
+  };
+
+  it('to questions from before the return do not count', () => {
+    const script = new Script('m-1').returns(agentError);
+    script.at(10).says(S, 'moving', 1).at(20).says(S, 'running');
+    expect(worldOf(script)?.ask(S, 0)).toMatchObject({ words: 'running (booted)', job: 'none', at: 20 });
+  });
+
+  it('are the first at or after the time of asking, else the last there was', () => {
+    const script = new Script('m-1').returns(agentError).at(40).says(S, 'moving').says(D, 'shell');
+    script.at(2000).event(D, 'Resumed', 'Migrated').at(2100).says(D, 'arrived');
+    const world = worldOf(script);
+    expect(world?.ask(D, 0)).toMatchObject({ presence: 'incoming', at: 40 });
+    expect(world?.ask(D, 40)).toMatchObject({ presence: 'incoming', at: 40 });
+    expect(world?.ask(D, 41)).toMatchObject({ presence: 'executing', at: 2100 });
+    expect(world?.ask(D, 60_000)).toMatchObject({ presence: 'executing', at: 60_000 });
+    expect(world?.ask('host-c', 7)).toMatchObject({ presence: 'unknown', at: 7 });
+  });
+
+  it('that did not come in time are unknown to everybody, once for each question', () => {
+    const script = new Script('m-1')
+      .says(S, 'moving')
+      .says(D, 'newShell')
+      .returns(agentError)
+      .at(40)
+      .says(S, 'running')
+      .tick();
+    const silentAt = script.entries.at(-1)?.entry.time;
+    script.tick().says(D, 'arrived');
+    const world = worldOf(script);
+    expect(silentAt).toBe(1_002_000 + 5000);
+    expect(world?.ask(D, 0)).toMatchObject({ presence: 'unknown', words: 'no answer in time', at: 5000 });
+    expect(world?.ask(D, 5001)).toMatchObject({ presence: 'executing' });
+  });
+
+  it('that were refused do not count', () => {
+    const script = new Script('m-1').returns(agentError).at(40).says(S, 'running');
+    const last = script.entries.at(-1);
+    const refusal = { code: 'X', message: '', remedy: '' };
+    const replay = new Replay();
+    for (const { entry } of script.entries) replay.take(entry === last?.entry ? { ...entry, refusal } : entry);
+    expect(replay.rest()[0]?.world.ask(S, 0)).toMatchObject({ words: 'the ledger has no answer' });
+  });
+});
+
+describe('memory', () => {
+  it('holds open attempts only', () => {
+    const replay = new Replay();
+    for (let number = 0; number < 50; number += 1) {
+      for (const { entry } of refused(`m-${number}`).entries) replay.take(entry);
+      expect(replay.openCount).toBe(0);
+    }
+  });
+
+  it('keeps no answer later than any policy asks', () => {
+    const script = contested();
+    const replay = new Replay();
+    for (let round = 0; round < 20; round += 1) script.tick();
+    script.says(S, 'absent');
+    for (const { entry } of script.entries) replay.take(entry);
+    const world = replay.rest()[0]?.world;
+    expect(world?.ask(S, LAST_ASK_MS)).toMatchObject({ presence: 'executing', at: LAST_ASK_MS });
+  });
+});
+
+describe('a settled verdict that is replaced', () => {
+  it('changes the truth and Landfall’s decision, and no other', async () => {
+    const script = refused();
+    const before = await backtest(entriesOf(script));
+    expect(script.state.attempt.settledAt).not.toBeNull();
+    script.at(90_000).event(D, 'Started', 'Migrated').says(S, 'absent').says(D, 'arrived');
+    expect(script.state.attempt.verdicts).toHaveLength(2);
+    const { attempts, policies } = await backtest(entriesOf(script));
+    expect(attempts).toHaveLength(1);
+    expect(attempts[0]?.truth).toMatchObject({ host: D });
+    expect(attempts[0]?.decisions['landfall']).toMatchObject({ host: D, right: true, at: 90_000 });
+    expect(attempts[0]?.decisions['nova']).toMatchObject({
+      ...before.attempts[0]?.decisions['nova'],
+      right: false,
+      cost: 'lock-on-wrong-host',
+    });
+    expect(tallyOf(policies, 'nova')).toMatchObject({ right: 0, wrong: 1 });
+  });
+});

@@ -1,0 +1,75 @@
+import type { Answer } from '../../events/attempt.ts';
+import type { CallError } from '../../events/inputs.ts';
+import { type Role, read } from '../../machines/presence.ts';
+import type { Told, View } from '../../policies/view.ts';
+
+/** A world made by hand: what each host says from which time after the return on. */
+
+export const S = 'host-a';
+export const D = 'host-b';
+
+const SHELL_JOB = 'error: Operation not supported: migration statistics are available only on the source host';
+
+/** What a host can say, as real hosts put it: state, reason, job. */
+const sayings = {
+  running: ['running', 'booted', 'none'],
+  moving: ['running', 'booted', '5'],
+  arrived: ['running', 'migrated', 'none'],
+  paused: ['paused', 'user', 'none'],
+  switching: ['paused', 'migrating', '5'],
+  leftover: ['paused', 'migrating', 'none'],
+  shell: ['paused', 'migrating', SHELL_JOB],
+  newShell: ['paused', 'starting up', SHELL_JOB],
+  broken: ['paused', 'I/O error', 'none'],
+  postcopy: ['running', 'post-copy', 'none'],
+  off: ['shut off', 'migrated', 'none'],
+} as const;
+export type Saying = keyof typeof sayings | 'absent' | 'error';
+
+export function answerOf(saying: Saying): Pick<Answer, 'ok' | 'domain' | 'error'> {
+  if (saying === 'error') return { ok: false, domain: null, error: 'timed out after 3 s' };
+  if (saying === 'absent') return { ok: true, domain: null };
+  const [state, reason, job] = sayings[saying];
+  return { ok: true, domain: { name: 'vm1', state, reason, job } };
+}
+
+export const agentError: CallError = { kind: 'libvirt', message: 'operation aborted' };
+export const callerTimeout: CallError = { kind: 'caller-timeout', message: '' };
+
+/** By milliseconds after the return. */
+type Says = Readonly<Record<number, Saying>>;
+type World = {
+  source?: Says | Saying;
+  destination?: Says | Saying;
+  elsewhere?: Readonly<Record<string, Saying>>;
+} & Partial<Pick<View, 'callError' | 'origin' | 'recorded'>>;
+
+export function world({ source, destination, elsewhere = {}, ...rest }: World = {}): View {
+  const hosts: Readonly<Record<string, Says | Saying>> = {
+    [S]: source ?? 'error',
+    [D]: destination ?? 'error',
+    ...elsewhere,
+  };
+  return {
+    source: S,
+    destination: D,
+    others: Object.keys(elsewhere),
+    callError: agentError,
+    origin: 'running',
+    recorded: null,
+    ask: (host, afterMs) => told(hosts[host] ?? 'error', roleOf(host), afterMs),
+    ...rest,
+  };
+}
+
+function told(says: Says | Saying, role: Role, afterMs: number): Told {
+  const answer: Answer = { asked: 1, arrived: 2, ...answerOf(typeof says === 'string' ? says : latest(says, afterMs)) };
+  const { presence, job, words } = read(answer, { role, handedOver: false, ran: false, sourceBoot: null });
+  return { presence, job, words, at: afterMs };
+}
+
+function latest(says: Says, afterMs: number): Saying {
+  return Object.entries(says).findLast(([from]) => Number(from) <= afterMs)?.[1] ?? 'error';
+}
+
+const roleOf = (host: string): Role => (host === S ? 'source' : host === D ? 'destination' : 'other');

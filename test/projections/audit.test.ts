@@ -1,0 +1,161 @@
+import type { DatabaseSync } from 'node:sqlite';
+import { beforeEach, describe, expect, it } from 'vitest';
+import type { Entry } from '../../events/entries.ts';
+import { link } from '../../log/chain.ts';
+import { audit, type Audit } from '../../projections/audit.ts';
+import { parseHead } from '../../projections/audit-checks.ts';
+import { rebuild, scratch } from '../../projections/rebuild.ts';
+import type { MemoryLedger } from '../support/memory-ledger.ts';
+import { alter, longStory } from '../support/projection-story.ts';
+
+let ledger: MemoryLedger;
+let projections: DatabaseSync;
+beforeEach(async () => {
+  ({ ledger } = await longStory());
+  projections = scratch();
+  await rebuild(ledger, projections);
+});
+
+const kindsOf = ({ findings }: Audit) => [...new Set(findings.map(({ kind }) => kind))];
+const indexOfVerdict = () => ledger.stored.findIndex(({ entry }) => entry.verdict !== null);
+const lastHead = async () => ledger.head();
+
+/** The changed entry and all after it chained anew, as somebody would who wants it unseen. */
+function forge(index: number, change: (entry: Entry) => Entry): void {
+  alter(ledger, index, change);
+  ledger.stored.forEach((stored, at) => {
+    if (at < index) return;
+    const previous = ledger.stored[at - 1]?.hash ?? stored.previous;
+    ledger.stored[at] = { ...stored, previous, hash: link(previous, stored.text) };
+  });
+}
+
+function withVerdict(entry: Entry, change: object): Entry {
+  if (entry.attempt === null) return entry;
+  const { attempt } = entry.attempt;
+  const verdicts = attempt.verdicts.map((verdict) => ({ ...verdict, ...change }));
+  return { ...entry, attempt: { ...entry.attempt, attempt: { ...attempt, verdicts } } };
+}
+
+describe('an audit', () => {
+  it('finds nothing in a whole ledger, and names its head', async () => {
+    const head = await lastHead();
+    const found = await audit(ledger, 0, { head, projections });
+    expect(found).toEqual({
+      entries: ledger.stored.length,
+      head: { position: `0:${head.sequence}`, hash: head.hash },
+      findings: [],
+      verdicts: { checked: 2, differing: 0, otherTable: 0, byOperator: 0 },
+    });
+    expect(projections.isTransaction).toBe(false);
+  });
+
+  it('names an altered entry, once', async () => {
+    alter(ledger, 9, (entry) => ({ ...entry, time: entry.time + 1 }));
+    const { findings } = await audit(ledger, 0);
+    expect(findings).toEqual([
+      { position: '0:10', kind: 'altered', message: 'its text and its hash do not belong together' },
+    ]);
+  });
+
+  it('names a dropped entry, and one in another place', async () => {
+    const [taken] = ledger.stored.splice(20, 1);
+    expect((await audit(ledger, 0)).findings).toMatchObject([
+      { kind: 'missing', message: 'entries 21 to 21 are missing' },
+    ]);
+    if (taken !== undefined) ledger.stored.splice(30, 0, taken);
+    expect(kindsOf(await audit(ledger, 0))).toContain('reordered');
+  });
+
+  it('finds a cut tail by a head kept elsewhere, and by the projections', async () => {
+    const head = await lastHead();
+    ledger.stored.splice(-3);
+    expect((await audit(ledger, 0)).findings).toEqual([]);
+    expect(kindsOf(await audit(ledger, 0, { head }))).toEqual(['cut']);
+    expect(kindsOf(await audit(ledger, 0, { projections }))).toContain('cut');
+  });
+
+  it('finds a ledger that was written anew by a head kept elsewhere', async () => {
+    const head = await lastHead();
+    forge(3, (entry) => ({ ...entry, cause: { ...entry.cause, trace: 'forged' } as Entry['cause'] }));
+    expect((await audit(ledger, 0)).findings).toEqual([]);
+    expect(kindsOf(await audit(ledger, 0, { head }))).toEqual(['fork']);
+  });
+
+  it('finds a time that goes back', async () => {
+    forge(10, (entry) => ({ ...entry, time: entry.time - 5000 }));
+    expect(kindsOf(await audit(ledger, 0))).toEqual(['time']);
+  });
+
+  it('finds an input that was consumed twice', async () => {
+    const cause = ledger.entries[5]?.cause;
+    forge(40, (entry) => ({ ...entry, cause: cause ?? entry.cause }));
+    expect((await audit(ledger, 0)).findings).toMatchObject([{ position: '0:41', kind: 'identity' }]);
+  });
+
+  it('takes the parts of one input for one', async () => {
+    const cause = ledger.entries[39]?.cause;
+    forge(40, (entry) => ({ ...entry, cause: { ...(cause ?? entry.cause), part: 1 } as Entry['cause'] }));
+    expect((await audit(ledger, 0)).findings).toEqual([]);
+  });
+
+  it('finds a fencing token that does not rise', async () => {
+    const [first, second] = [indexOfVerdict(), ledger.stored.findLastIndex(({ entry }) => entry.verdict !== null)];
+    const { vm } = ledger.entries[first] ?? { vm: null };
+    forge(second, (entry) => ({ ...entry, vm }));
+    expect((await audit(ledger, 0)).findings).toMatchObject([{ position: `0:${second + 1}`, kind: 'token' }]);
+  });
+
+  it('decides each verdict again, whatever table it came from', async () => {
+    forge(indexOfVerdict(), (entry) => withVerdict(entry, { row: 'stayed', table: 99 }));
+    const found = await audit(ledger, 0);
+    expect(found.verdicts).toMatchObject({ checked: 2, differing: 1, otherTable: 1 });
+    expect(found.findings).toMatchObject([{ kind: 'verdict', message: expect.stringContaining('table 99') }]);
+  });
+
+  it('leaves an operator’s verdict to the operator, and misses one that is not there', async () => {
+    forge(indexOfVerdict(), (entry) => withVerdict(entry, { row: 'operator', outcome: 'rolled-back' }));
+    expect(await audit(ledger, 0)).toMatchObject({ findings: [], verdicts: { checked: 1, byOperator: 1 } });
+    forge(indexOfVerdict(), (entry) => ({ ...entry, verdict: 9 }));
+    expect(kindsOf(await audit(ledger, 0))).toEqual(['verdict']);
+  });
+
+  it('compares the projections with a rebuild', async () => {
+    projections.exec(`UPDATE vms SET host = 'h9' WHERE name = 'web'`);
+    const { findings } = await audit(ledger, 0, { projections });
+    expect(findings).toMatchObject([
+      { kind: 'projection', message: expect.stringContaining('differs in host from a rebuild') },
+    ]);
+  });
+
+  it('says where the projections lag behind, or are of another version', async () => {
+    const { ledger: longer } = await longStory();
+    ledger.stored.push(
+      ...longer.stored.slice(ledger.stored.length - 1).map((last) => ({ ...last, sequence: last.sequence + 1 })),
+    );
+    expect(
+      (await audit(ledger, 0, { projections })).findings.filter(({ kind }) => kind === 'projection'),
+    ).toMatchObject([{ message: expect.stringContaining('the projections stop here') }]);
+    projections.exec('UPDATE projection SET version = 0');
+    expect((await audit(ledger, 0, { projections })).findings.at(-1)?.message).toContain('landfall rebuild');
+  });
+
+  it('counts what is more than anybody reads', async () => {
+    for (let index = 0; index < 50; index += 1) alter(ledger, index, (entry) => ({ ...entry, time: entry.time + 1 }));
+    const { findings } = await audit(ledger, 0);
+    expect(findings).toHaveLength(21);
+    expect(findings.at(-1)?.message).toBe('and 30 more of this kind');
+  });
+});
+
+describe('a head', () => {
+  it('is read as an audit prints it', () => {
+    const hash = 'a'.repeat(64);
+    expect(parseHead(`12:${hash}`)).toEqual({ sequence: 12, hash });
+    expect(parseHead(`0:12:${hash.toUpperCase()}`)).toEqual({ sequence: 12, hash });
+  });
+
+  it.each(['', '12', `x:${'a'.repeat(64)}`, '12:abc'])('refuses %j', (text) => {
+    expect(() => parseHead(text)).toThrow('is no head');
+  });
+});

@@ -1,0 +1,145 @@
+import type { DatabaseSync } from 'node:sqlite';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { attemptState, countsByState, migrations, migrationView, openAttempts } from '../../projections/attempts.ts';
+import { directory } from '../../projections/directory.ts';
+import { follow, prepare } from '../../projections/follow.ts';
+import { scratch } from '../../projections/rebuild.ts';
+import { configuration, configurationHistory, deadLetters, hostRecords } from '../../projections/site.ts';
+import { vmRecord, vmStatus } from '../../projections/vms.ts';
+import { DB, longStory, type Story, WEB } from '../support/projection-story.ts';
+
+let story: Story;
+let db: DatabaseSync;
+beforeAll(async () => {
+  story = await longStory();
+  db = scratch();
+  const follower = follow(db);
+  story.ledger.stored.forEach(({ sequence, entry }) => {
+    follower.apply(sequence, entry);
+    if (sequence % 7 === 0) follower.flush();
+  });
+  follower.flush();
+});
+
+describe('status', () => {
+  it('has the fields that scripts rely on', () => {
+    const last = story.ledger.stored.at(-1);
+    expect(vmStatus(db, WEB)).toEqual([
+      {
+        vm: WEB,
+        name: 'web',
+        zone: 'z',
+        cluster: 'c',
+        host: 'h2',
+        lastHost: 'h1',
+        certainty: 'proven',
+        power: 'running',
+        locks: [
+          { volume: 'web-disk', owner: 'h2', mode: 'exclusive', desiredOwner: 'h2', agrees: true },
+          { volume: 'iso', owner: null, mode: null, desiredOwner: null, agrees: true },
+        ],
+        migration: null,
+        asOf: { position: `0:${last?.sequence}`, time: new Date(last?.entry.time ?? 0).toISOString() },
+      },
+    ]);
+  });
+
+  it('finds a VM by its name, and by its UUID in capitals', () => {
+    expect(vmStatus(db, 'db')).toEqual(vmStatus(db, DB.toUpperCase()));
+    expect(vmStatus(db, 'db')[0]).toMatchObject({ vm: DB, migration: 'm2', certainty: 'provisional' });
+    expect(vmStatus(db, 'nobody')).toEqual([]);
+  });
+
+  it('lists in pages', () => {
+    expect(vmStatus(db).map(({ vm }) => vm)).toEqual([WEB, DB]);
+    expect(vmStatus(db, undefined, { after: WEB, limit: 5 }).map(({ vm }) => vm)).toEqual([DB]);
+  });
+
+  it('is empty where nothing is known', () => {
+    expect(vmStatus(scratch())).toEqual([]);
+  });
+});
+
+describe('migrations', () => {
+  it('lists every attempt as it began, with what scripts rely on', () => {
+    expect(migrations(db)).toMatchObject([
+      {
+        migration: 'm1',
+        vm: WEB,
+        source: 'h1',
+        destination: 'h2',
+        state: 'Completed',
+        settled: true,
+        contested: false,
+      },
+      { migration: 'm2', vm: DB, state: 'RolledBack', settled: false, contested: true, settledAt: null },
+    ]);
+    expect(migrations(db, 'db').map(({ migration }) => migration)).toEqual(['m2']);
+    expect(migrations(db, undefined, { after: 'm1' }).map(({ migration }) => migration)).toEqual(['m2']);
+    expect(migrations(db, undefined, { limit: 1 }).map(({ migration }) => migration)).toEqual(['m1']);
+  });
+
+  it('gives times as text, and the verdict with its evidence', () => {
+    const web = migrationView(db, 'm1');
+    expect([web?.startedAt, web?.failedAt, web?.settledAt].every((time) => /^2026-01-01T.*Z$/.test(time ?? ''))).toBe(
+      true,
+    );
+    expect(web?.verdict).toEqual(web?.verdicts.at(-1));
+    expect(web?.verdict).toMatchObject({ outcome: 'completed', row: 'landed', certainty: 'proven', error: null });
+    expect(web?.verdict?.evidence.source.presence).toBe('handed-over');
+    expect(migrationView(db, 'db')).toBeNull();
+  });
+});
+
+describe('what a driver takes up again', () => {
+  it('is every unsettled attempt, with its timers', () => {
+    const open = [...openAttempts(db)];
+    expect(open.map(({ state }) => state.attempt.migration)).toEqual(['m2']);
+    expect(Object.keys(open[0]?.timers ?? {})).not.toEqual([]);
+    expect(attemptState(db, 'm2')).toEqual(story.ledger.attempt('m2'));
+  });
+
+  it('is what the ledger last recorded', () => {
+    const found = directory(db);
+    expect(found.record(WEB)).toEqual(story.ledger.record(WEB));
+    expect(found.record('none')).toBeNull();
+    expect(found.attempt('m1')).toEqual(story.ledger.attempt('m1'));
+    expect(found.attempt('none')).toBeNull();
+    expect([...found.hosts()]).toEqual([...story.ledger.hosts()]);
+    expect(found.configuration()).toEqual(story.ledger.configuration());
+    expect([...found.times()]).toEqual([...story.ledger.times()]);
+    expect([...found.openAttempts()]).toEqual([...story.ledger.openAttempts()]);
+  });
+});
+
+describe('the site', () => {
+  it('has its hosts, its configuration and who set it', () => {
+    expect(hostRecords(db).map(({ host, boot }) => [host, boot])).toEqual(
+      ['h1', 'h2', 'h3'].map((host) => [host, `boot-${host}`]),
+    );
+    expect(configuration(db).recheckTimeoutSeconds).toBe(120);
+    expect(configurationHistory(db)).toMatchObject([
+      { operator: 'ann', configuration: { recheckTimeoutSeconds: 120 } },
+    ]);
+    expect(configuration(scratch()).recheckTimeoutSeconds).toBe(300);
+    expect(vmRecord(db, WEB)?.name).toBe('web');
+    expect(countsByState(db)).toContainEqual({ at: 'RolledBack.contested', contested: true, count: 1 });
+  });
+
+  it('keeps what was refused, in pages', () => {
+    const letters = deadLetters(db);
+    expect(letters.map(({ code, kind }) => [code, kind])).toEqual([
+      ['ATTEMPT_OPEN', 'input'],
+      ['BAD_EVENT', 'malformed'],
+    ]);
+    expect(letters[1]).toMatchObject({ stream: 'queue', offset: 7, excerpt: '{"specversion' });
+    expect(deadLetters(db, { after: letters[0]?.position ?? '' })).toEqual(letters.slice(1));
+  });
+});
+
+it('prepares twice without harm', () => {
+  const again = scratch();
+  prepare(again);
+  prepare(again);
+  expect(migrations(again)).toEqual([]);
+});

@@ -1,0 +1,64 @@
+import type { Entry } from '../../events/entries.ts';
+import { sha256 } from '../../log/chain.ts';
+
+/** Builders of plain entries for tests that care about a ledger, not about what its entries say. */
+
+export const VM = '0b51c7a2-7d0e-4c55-9a2e-000000000001';
+
+/** A VM's UUID by number. */
+export function vmOf(number: number): string {
+  return `0b51c7a2-7d0e-4c55-9a2e-${String(number).padStart(12, '0')}`;
+}
+
+/** An entry of an input that nothing came of. */
+export function entryOfInput(id: string, changes: Partial<Entry> & { content?: string; source?: string } = {}): Entry {
+  const { content = id, source = 'agent://one', ...rest } = changes;
+  return {
+    v: 1,
+    time: 1_790_000_000_000,
+    clock: 'wall',
+    vm: VM,
+    cause: {
+      kind: 'input',
+      type: 'landfall.host.answered.v1',
+      source,
+      id,
+      digest: sha256(content),
+      data: { content },
+    },
+    attempt: null,
+    timers: {},
+    verdict: null,
+    record: null,
+    host: null,
+    configuration: null,
+    questions: [],
+    commands: [],
+    refusal: null,
+    ...rest,
+  };
+}
+
+/** An entry of a timer that fell due. */
+export function entryOfTimer(migration: string, changes: Partial<Entry> = {}): Entry {
+  const dueAt = 1_790_000_000_000;
+  return entryOfInput('unused', {
+    cause: { kind: 'timer', migration, timer: 'deadline', generation: 1, dueAt },
+    ...changes,
+  });
+}
+
+/** An entry of something that could not be read. */
+export function entryOfMalformed(id: string, text: string): Entry {
+  const cause = { kind: 'malformed', source: 'queue', id, digest: sha256(text), stream: 's', offset: 1 } as const;
+  return entryOfInput(id, {
+    vm: null,
+    cause: { ...cause, text, bytes: Buffer.byteLength(text) },
+    refusal: { code: 'BAD_EVENT', message: 'not JSON', remedy: 'Send JSON.' },
+  });
+}
+
+/** `count` entries of inputs, each of its own VM, the ids counted up from `prefix-1`. */
+export function entriesOf(prefix: string, count: number): Entry[] {
+  return Array.from({ length: count }, (_, index) => entryOfInput(`${prefix}-${index + 1}`, { vm: vmOf(index + 1) }));
+}

@@ -1,0 +1,331 @@
+import { expect } from 'vitest';
+import type { Attempt, AttemptState } from '../../events/attempt.ts';
+import type { Command, Question } from '../../events/commands.ts';
+import { type Configuration, defaultConfiguration } from '../../events/configuration.ts';
+import type { Timers } from '../../events/entries.ts';
+import type { CallError, Domain, InputData } from '../../events/inputs.ts';
+import type { Verdict } from '../../events/verdict.ts';
+import { questionId } from '../../machines/evidence.ts';
+import type { Stimulus } from '../../machines/fold.ts';
+import { openAttempt } from '../../machines/open.ts';
+import { path } from '../../machines/round.ts';
+import { begin, type Stepped, step } from '../../machines/step.ts';
+import { unknownVm } from '../../machines/vm.ts';
+
+/**
+ * Given / when / then for one attempt. A `Play` is a small world around machines/step.ts: hosts that answer what they were
+ * told to answer the moment they are asked, and a clock that fires the attempt's timers in the order they fall due.
+ */
+
+export const S = 'alpha';
+export const D = 'beta';
+export const T = 'gamma';
+export const U = 'delta';
+export const VM = '0b9e6c1e-5f5c-4d0e-8a53-3f6f2c1d9a10';
+export const MIGRATION = 'm1';
+export const START = 1_700_000_000_000;
+
+/** What a host answers, but for the question and its own name. */
+export type Words = Partial<Omit<InputData<'landfall.host.answered.v1'>, 'question' | 'host'>>;
+/** What a host answers from now on; `silent`: nothing. */
+export type Saying = 'silent' | Words;
+
+const OUT = '5';
+const INCOMING = 'Requested operation is not valid: migration statistics are available only on the source host';
+export const jobs = { out: OUT, incoming: INCOMING, none: 'none', unknown: 'error: Timed out during operation' } as const;
+
+const domain = (state: string, reason: string, job: string): Domain => ({ name: 'web-1', state, reason, job });
+export const absent: Words = { ok: true, domain: null };
+export const failed: Words = { ok: false, error: 'error: failed to connect to the hypervisor', domain: null };
+export const running = (job: string = jobs.none, reason = 'booted'): Words => ({ domain: domain('running', reason, job) });
+export const paused = (reason: string, job: string = jobs.none): Words => ({ domain: domain('paused', reason, job) });
+export const shutOff = (reason = 'shutdown'): Words => ({ domain: domain('shut off', reason, jobs.none) });
+export const crashed = (reason = 'unknown'): Words => ({ domain: domain('crashed', reason, jobs.none) });
+export const shell: Words = paused('migrating', jobs.incoming);
+
+export type Given = Partial<Attempt> & {
+  configuration?: Configuration;
+  /** Every known host of the cluster, learnt when the call returns. */
+  known?: string[];
+  says?: Readonly<Record<string, Saying>>;
+};
+
+export class Play {
+  state: AttemptState;
+  timers: Timers;
+  now = START;
+  readonly verdicts: Verdict[] = [];
+  readonly questions: Question[] = [];
+  /** Every command sent so far. */
+  readonly commands: Command[] = [];
+  /** Every state the attempt was in, each once per visit. */
+  readonly path: string[] = [];
+  readonly #sayings = new Map<string, Saying>();
+  readonly #known: string[];
+  readonly #configuration: Configuration;
+  #unanswered: Question[] = [];
+
+  constructor({ known = [], says = {}, configuration = defaultConfiguration, ...over }: Given = {}) {
+    this.#known = known;
+    this.#configuration = configuration;
+    for (const [host, saying] of Object.entries(says)) this.#sayings.set(host, saying);
+    const started = { migration: MIGRATION, source: S, destination: D, flags: [], origin: 'running' } as const;
+    const defaults = { leavePaused: false, storageCopied: false, effects: 'drive' } as const;
+    const host = (name: string) => ({ host: name, zone: 'z', cluster: 'c', boot: `${name}-boot-1`, stream: 'connected', agent: 'speaking' }) as const;
+    const site = { clock: 'simulated:spec', now: this.now, configuration, host };
+    const attempt = { ...openAttempt({ ...started, ...defaults }, unknownVm(VM), site), ...over };
+    const begun = begin(attempt, this.now);
+    this.state = begun.state;
+    this.timers = {};
+    this.#take(begun);
+    this.#answerOpen();
+  }
+
+  get attempt(): Attempt {
+    return this.state.attempt;
+  }
+
+  get at(): string {
+    return path(this.state.value);
+  }
+
+  get verdict(): Verdict | undefined {
+    return this.attempt.verdicts.at(-1);
+  }
+
+  #take(stepped: Stepped): void {
+    this.state = stepped.state;
+    this.timers = stepped.timers;
+    this.questions.push(...stepped.questions);
+    this.commands.push(...stepped.commands);
+    if (stepped.verdict !== null) this.verdicts.push(stepped.verdict);
+    if (this.path.at(-1) !== this.at) this.path.push(this.at);
+    this.#unanswered.push(...stepped.questions);
+  }
+
+  /** One stimulus, without anybody answering what it asks. */
+  stepOnly(stimulus: Stimulus): Stepped {
+    const stepped = step(this.state, this.timers, stimulus, { now: this.now, nextToken: this.verdicts.length + 1 });
+    this.#take(stepped);
+    return stepped;
+  }
+
+  apply(stimulus: Stimulus): void {
+    this.stepOnly(stimulus);
+    this.#answerOpen();
+  }
+
+  says(host: string, saying: Saying): void {
+    this.#sayings.set(host, saying);
+    this.#answerOpen();
+  }
+
+  /** Hosts that speak answer what they were asked, in the order they were asked. */
+  #answerOpen(): void {
+    for (;;) {
+      const next = this.#unanswered.find(({ host }) => (this.#sayings.get(host) ?? 'silent') !== 'silent');
+      if (next === undefined) return;
+      this.#unanswered = this.#unanswered.filter((question) => question !== next);
+      const saying = this.#sayings.get(next.host);
+      if (saying !== undefined && saying !== 'silent') this.stepOnly({ type: 'answered', data: this.answerTo(next, saying) });
+    }
+  }
+
+  answerTo(question: Pick<Question, 'question' | 'host'>, saying: Words): InputData<'landfall.host.answered.v1'> {
+    return { question: question.question, host: question.host, ok: true, domain: null, boot: `${question.host}-boot-1`, ...saying };
+  }
+
+  /** The open question of a host, newest first. */
+  openQuestion(host: string): Question | undefined {
+    return this.#unanswered.findLast((question) => question.host === host);
+  }
+
+  returns(error: CallError | null): void {
+    const data = { migration: MIGRATION, ok: error === null, ...(error === null ? {} : { error }) };
+    this.apply({ type: 'returned', data, knownHosts: this.#known, configuration: this.#configuration });
+  }
+
+  supersede(): void {
+    this.apply({ type: 'superseded', by: 'm2', knownHosts: this.#known, configuration: this.#configuration });
+  }
+
+  /** Lets time pass, firing what falls due in order. */
+  wait(seconds: number): void {
+    const end = this.now + seconds * 1000;
+    for (let fired = 0; fired < 100_000; fired += 1) {
+      const due = this.nextTimer();
+      if (due === undefined || due[1].dueAt > end) break;
+      this.fire(due[0]);
+    }
+    this.now = end;
+  }
+
+  nextTimer(): [string, Timers[string]] | undefined {
+    return Object.entries(this.timers).toSorted(([, a], [, b]) => a.dueAt - b.dueAt || a.generation - b.generation)[0];
+  }
+
+  /** Fires one timer at its own time. */
+  fire(id: string): void {
+    const { [id]: timer, ...rest } = this.timers;
+    if (timer === undefined) throw new Error(`no timer ${id}`);
+    this.timers = rest;
+    this.now = Math.max(this.now, timer.dueAt);
+    this.apply({ type: 'timer', id });
+  }
+
+  /** Acknowledges a command of this kind that is under way; of the volume, where one is named. */
+  acknowledge(kind: Command['kind'], ok = true, volume?: string): void {
+    const under = this.attempt.steps.find(
+      (candidate) =>
+        candidate.kind === kind &&
+        (candidate.status === 'sent' || candidate.status === 'refused') &&
+        (volume === undefined || candidate.volume === volume),
+    );
+    if (under === undefined) throw new Error(`no ${kind} is under way: ${JSON.stringify(this.attempt.steps)}`);
+    this.apply({ type: 'acknowledged', data: { command: under.command, ok, ...(ok ? {} : { error: 'refused' }) } });
+  }
+
+  acknowledgeAll(): void {
+    for (let rounds = 0; rounds < 100; rounds += 1) {
+      const under = this.attempt.steps.find((candidate) => candidate.status === 'sent' && candidate.kind !== 'ask-origin');
+      if (under === undefined) return;
+      this.apply({ type: 'acknowledged', data: { command: under.command, ok: true } });
+    }
+  }
+}
+
+export type Move = (play: Play) => void;
+
+export const says =
+  (host: string, saying: Saying): Move =>
+  (play) =>
+    play.says(host, saying);
+/** The call failed; `libvirt` is an error that libvirt itself returned. */
+export const fails =
+  (kind: CallError['kind'] = 'caller-timeout', message = 'migration failed', code?: string): Move =>
+  (play) =>
+    play.returns({ kind, message, ...(code === undefined ? {} : { code }) });
+export const succeeds: Move = (play) => play.returns(null);
+export const after =
+  (seconds: number): Move =>
+  (play) =>
+    play.wait(seconds);
+export const event =
+  (host: string, name: string, detail: string): Move =>
+  (play) =>
+    play.apply({ type: 'lifecycle', data: { host, event: name, detail } });
+export const stream =
+  (host: string, to: 'connected' | 'lost'): Move =>
+  (play) =>
+    play.apply({ type: 'stream', host, stream: to });
+export const acks =
+  (kind: Command['kind'], ok = true, volume?: string): Move =>
+  (play) =>
+    play.acknowledge(kind, ok, volume);
+export const acksAll: Move = (play) => play.acknowledgeAll();
+export const fenced =
+  (host = S): Move =>
+  (play) =>
+    play.apply({ type: 'fenced', host });
+export const expires =
+  (volume: string, host = S): Move =>
+  (play) =>
+    play.apply({ type: 'lease-expired', data: { volume, host } });
+export const supersedes: Move = (play) => play.supersede();
+export const resolves =
+  (host: string): Move =>
+  (play) =>
+    play.apply({
+      type: 'resolved',
+      data: { migration: MIGRATION, host, reason: 'checked by hand', attest: true, operator: 'ops' },
+    });
+/** An answer by its own words, to a question by its sequence, outside the order of asking. */
+export const answers =
+  (host: string, sequence: number, saying: Words, migration = MIGRATION): Move =>
+  (play) =>
+    play.apply({ type: 'answered', data: play.answerTo({ question: questionId(migration, sequence), host }, saying) });
+
+export type Expected = {
+  /** `RolledBack.contested`, or the top-level state alone. */
+  state?: string;
+  row?: string;
+  outcome?: Verdict['outcome'];
+  contested?: boolean;
+  host?: string;
+  certainty?: Verdict['certainty'];
+  final?: boolean;
+  error?: string | RegExp | null;
+  /** The commands sent since the last `when`, as `release-lock alpha vol-1`. */
+  commands?: readonly string[];
+  /** The alarms raised since the attempt began. */
+  alarms?: readonly string[];
+  /** The row by which the attempt waits, and the host the record names meanwhile. */
+  waiting?: { row: string; host: string } | null;
+  verdicts?: number;
+  offers?: readonly string[];
+};
+
+export const spoken = ({ kind, host, volume }: Command) => [kind, host, volume].filter((part) => part !== null).join(' ');
+
+class Spec {
+  readonly play: Play;
+  #before = { verdicts: 0, commands: 0, alarms: 0, state: '' };
+
+  constructor(given: Given) {
+    this.play = new Play(given);
+  }
+
+  when(...moves: Move[]): this {
+    const { play } = this;
+    this.#before = { verdicts: play.verdicts.length, commands: play.commands.length, alarms: play.attempt.alarms.length, state: play.at };
+    for (const move of moves) move(play);
+    return this;
+  }
+
+  /** Named so, because an object with a method `then` would be awaited. */
+  thenIs(expected: Expected): this {
+    expect(this.#actual(expected)).toEqual(Object.fromEntries(Object.entries(expected).filter(([key]) => key !== 'error')));
+    if (expected.error === null) expect(this.play.verdict?.error).toBeNull();
+    else if (expected.error !== undefined) expect(this.play.verdict?.error).toMatch(expected.error);
+    return this;
+  }
+
+  #actual(expected: Expected): Expected {
+    const { play } = this;
+    const { verdict } = play;
+    const all: Record<keyof Expected, unknown> = {
+      state: expected.state?.includes('.') === false ? play.at.split('.')[0] : play.at,
+      row: verdict?.row,
+      outcome: verdict?.outcome,
+      contested: verdict?.contested,
+      host: verdict?.host,
+      certainty: verdict?.certainty,
+      final: verdict?.final,
+      error: verdict?.error,
+      commands: play.commands.slice(this.#before.commands).map(spoken),
+      alarms: play.attempt.alarms.map(({ code }) => code),
+      waiting: play.attempt.waiting,
+      verdicts: play.verdicts.length,
+      offers: verdict?.offers,
+    };
+    const asked = Object.keys(expected).filter((key) => key !== 'error') as (keyof Expected)[];
+    return Object.fromEntries(asked.map((key) => [key, all[key]]));
+  }
+
+  /** No verdict, command or alarm came of it, and the attempt is where it was. */
+  thenNothingHappened(): this {
+    const { play } = this;
+    const now = { verdicts: play.verdicts.length, commands: play.commands.length, alarms: play.attempt.alarms.length, state: play.at };
+    expect(now).toEqual(this.#before);
+    return this;
+  }
+}
+
+export const given = (attempt: Given = {}): Spec => new Spec(attempt);
+
+export const volume = (name: string, over: Partial<Attempt['volumes'][number]> = {}): Attempt['volumes'][number] => ({
+  volume: name,
+  shareable: false,
+  lockedBy: 'landfall',
+  ...over,
+});

@@ -1,0 +1,84 @@
+import { defaultConfiguration } from '../../events/configuration.ts';
+import type { Entry } from '../../events/entries.ts';
+import type { HostRecord, VmRecord } from '../../events/records.ts';
+import { isOver } from '../../machines/vm.ts';
+import type { Directory } from '../../consumers/partition/directory.ts';
+import { link } from '../../log/chain.ts';
+import { type Batch, GENESIS, type Head, type Identity, type Ledger, type Owner, type StoredEntry } from '../../log/port.ts';
+
+/** A ledger in memory, for tests that are about what is decided and not about where it is kept. One partition. */
+export class MemoryLedger implements Ledger, Directory {
+  readonly partitions = 1;
+  readonly stored: StoredEntry[] = [];
+  readonly #identities = new Map<string, string>();
+  readonly #records = new Map<string, VmRecord>();
+  readonly #attempts = new Map<string, { state: NonNullable<Entry['attempt']>; timers: Entry['timers'] }>();
+  readonly #hosts = new Map<string, HostRecord>();
+  readonly #times = new Map<string, number>();
+  #configuration = defaultConfiguration;
+
+  async claim(): Promise<Owner> {
+    return {
+      partition: 0,
+      claimedHead: this.#head(),
+      positions: new Map(),
+      commit: async (batch: Batch) => {
+        for (const entry of batch.entries) this.#append(entry);
+        return this.#head();
+      },
+      recall: (identities: readonly Identity[]) => identities.map(({ source, id }) => this.#identities.get(`${source}\n${id}`) ?? null),
+      release: async () => {},
+    };
+  }
+
+  async head(): Promise<Head> {
+    return this.#head();
+  }
+
+  async *read(_partition: number, from: number): AsyncGenerator<StoredEntry> {
+    yield* this.stored.slice(from - 1);
+  }
+
+  async close(): Promise<void> {}
+
+  get entries(): Entry[] {
+    return this.stored.map(({ entry }) => entry);
+  }
+
+  record(vm: string): VmRecord | null {
+    return this.#records.get(vm) ?? null;
+  }
+  attempt(migration: string) {
+    return this.#attempts.get(migration) ?? null;
+  }
+  *openAttempts() {
+    for (const attempt of this.#attempts.values()) if (!isOver(attempt.state)) yield attempt;
+  }
+  hosts() {
+    return this.#hosts.values();
+  }
+  configuration() {
+    return this.#configuration;
+  }
+  times() {
+    return this.#times;
+  }
+
+  #head(): Head {
+    const last = this.stored.at(-1);
+    return { sequence: last?.sequence ?? 0, hash: last?.hash ?? GENESIS };
+  }
+
+  #append(entry: Entry): void {
+    const text = JSON.stringify(entry);
+    const { sequence, hash } = this.#head();
+    this.stored.push({ partition: 0, sequence: sequence + 1, previous: hash, hash: link(hash, text), text, entry: JSON.parse(text) as Entry });
+    const { cause, attempt, record, host } = entry;
+    if (cause.kind !== 'timer') this.#identities.set(`${cause.source}\n${cause.id}`, cause.digest);
+    if (attempt !== null) this.#attempts.set(attempt.attempt.migration, { state: attempt, timers: entry.timers });
+    if (record !== null) this.#records.set(record.vm, record);
+    if (host !== null) this.#hosts.set(host.host, host);
+    if (entry.configuration !== null) this.#configuration = entry.configuration;
+    this.#times.set(entry.clock, entry.time);
+  }
+}
