@@ -112,6 +112,8 @@ export const Attempt = z.strictObject({
   outgoingSeen: z.boolean(),
   handedOver: z.boolean(),
   shell: Shell,
+  /** `sequence` at which the destination was first heard to have the guest landed; null: not, or no longer. */
+  landedSequence: z.number().int().nullable(),
   /** When a round first found the source quiet and the destination without the guest; null: not so. */
   quietSince: Milliseconds.nullable(),
   quietRounds: z.boolean(),

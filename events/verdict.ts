@@ -34,7 +34,7 @@ export const Evidence = z.strictObject({
   quietRounds: z.boolean(),
   /** The destination was asked after the source's answer had arrived. */
   destinationAskedLast: z.boolean(),
-  /** The source was asked after the destination's answer had arrived. */
+  /** The source was asked after the destination had been found landed. */
   sourceAskedLast: z.boolean(),
   /** The source is fenced, or its leases expired as the lock manager itself reports: it cannot write any more. */
   sourceExcluded: z.boolean(),

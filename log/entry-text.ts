@@ -12,7 +12,7 @@ export function textOf(entry: Entry): string {
  * @throws SyntaxError where it is no JSON, Fault ENTRY_NEWER.
  */
 export function entryOf(text: string): Entry {
-  const entry = JSON.parse(text) as Entry;
+  const entry = JSON.parse(text) as Omit<Entry, 'v'> & { v: unknown };
   if (entry.v !== ENTRY_VERSION) {
     throw new Fault(
       'ENTRY_NEWER',
@@ -20,7 +20,7 @@ export function entryOf(text: string): Entry {
       'Use the version of Landfall that wrote it, or a newer one.',
     );
   }
-  return entry;
+  return entry as Entry;
 }
 
 /** The identity of the input that an entry consumed; null where a timer caused it. */

@@ -1,7 +1,7 @@
 import type { Answer, Asked, Attempt } from '../events/attempt.ts';
 import type { InputData } from '../events/inputs.ts';
 import type { Evidence, Testimony } from '../events/verdict.ts';
-import { GONE, RESIDENT } from './table.ts';
+import { GONE, LANDED, RESIDENT } from './table.ts';
 import { provesRan, type Reading, type Role, ranOf, read } from './presence.ts';
 
 /**
@@ -15,7 +15,7 @@ export const QUIET_ROUNDS_APART_MS = 35_000;
 const NEVER_ASKED: Asked = { asked: 0, dueAt: null, answer: null };
 
 export function askedOf(attempt: Attempt, host: string): Asked {
-  return attempt.asked[host] ?? NEVER_ASKED;
+  return (Object.hasOwn(attempt.asked, host) ? attempt.asked[host] : undefined) ?? NEVER_ASKED;
 }
 
 export function questionId(migration: string, sequence: number): string {
@@ -94,7 +94,12 @@ function learn(attempt: Attempt, host: string, answer: Answer): Attempt {
     const { shell } = attempt;
     const rebooted = shell.boot !== null && answer.boot !== undefined && shell.boot !== answer.boot;
     const ran = shell.ran || provesRan(reading.presence, attempt.origin);
-    return { ...attempt, shell: { ...shell, ran, unbroken: shell.unbroken && !rebooted, boot: shell.boot ?? answer.boot ?? null } };
+    const landed = isOneOf(LANDED, reading.presence);
+    return {
+      ...attempt,
+      landedSequence: landed ? (attempt.landedSequence ?? answer.arrived) : reading.presence === 'unknown' ? attempt.landedSequence : null,
+      shell: { ...shell, ran, unbroken: shell.unbroken && !rebooted, boot: shell.boot ?? answer.boot ?? null },
+    };
   }
   return attempt;
 }
@@ -182,7 +187,7 @@ export function evidenceOf(attempt: Attempt): Evidence {
     outgoingSeen: attempt.outgoingSeen,
     quietRounds: attempt.quietRounds,
     destinationAskedLast: isAskedAfter(destinationAnswer, sourceAnswer),
-    sourceAskedLast: isAskedAfter(sourceAnswer, destinationAnswer),
+    sourceAskedLast: sourceAnswer !== null && attempt.landedSequence !== null && sourceAnswer.asked > attempt.landedSequence,
     sourceExcluded: attempt.fenced || allLeasesExpired(attempt),
     others,
     othersAnswered: others.every((other) => other.presence !== 'unknown'),

@@ -169,7 +169,7 @@ function askAgain(state: AttemptState, next: Attempt, asks: string[], context: S
 
 function streamed(state: AttemptState, host: string, stream: 'connected' | 'lost', context: StepContext): MachineEvent | null {
   const { attempt } = state;
-  if (stream === 'connected') return host in attempt.asked ? askAgain(state, attempt, [host], context, false) : null;
+  if (stream === 'connected') return Object.hasOwn(attempt.asked, host) ? askAgain(state, attempt, [host], context, false) : null;
   const next = breakStream(attempt, host);
   const isOpen = attempt.verdicts.length === 0;
   return isOpen && next !== attempt && attempt.shell.unbroken ? toEvent('EVIDENCE', nothing(next), context) : null;

@@ -42,6 +42,7 @@ export function openAttempt(
       stopped: false,
       ran: false,
     },
+    landedSequence: null,
     quietSince: null,
     quietRounds: false,
     searching: false,

@@ -67,10 +67,7 @@ export function live(record: VmRecord, data: InputData<'landfall.host.lifecycle.
 /** The record while and after an attempt changes. `verdict` is the one this step made. */
 export function follow(record: VmRecord, state: AttemptState, verdict: Verdict | null, hosts: (host: string) => HostRecord | undefined): VmRecord {
   const { attempt } = state;
-  const open = isOver(state)
-    ? record.open.filter((migration) => migration !== attempt.migration)
-    : [...record.open.filter((migration) => migration !== attempt.migration), attempt.migration];
-  const opened = sameMembers(open, record.open) ? record : { ...record, open };
+  const opened = isOver(state) ? withoutOpen(record, attempt.migration) : withOpen(record, attempt.migration);
   const isNewest = record.lastMigration === attempt.migration;
   if (!isNewest) return verdict === null ? opened : { ...opened, token: verdict.token };
   if (verdict !== null) return conclude(opened, attempt, verdict, hosts);
@@ -84,7 +81,13 @@ export function isOver({ value }: Pick<AttemptState, 'value'>): boolean {
   return at === 'Completed.settled' || at === 'RolledBack.settled' || at === 'RolledBack.superseded';
 }
 
-const sameMembers = (a: readonly string[], b: readonly string[]) => a.length === b.length && a.every((member, index) => member === b[index]);
+function withOpen(record: VmRecord, migration: string): VmRecord {
+  return record.open.includes(migration) ? record : { ...record, open: [...record.open, migration] };
+}
+
+function withoutOpen(record: VmRecord, migration: string): VmRecord {
+  return record.open.includes(migration) ? { ...record, open: record.open.filter((other) => other !== migration) } : record;
+}
 
 /** Undecided: the record stays on the source unless the row that waits leans to the destination. */
 function lean(record: VmRecord, attempt: Attempt, hosts: (host: string) => HostRecord | undefined): VmRecord {

@@ -45,6 +45,7 @@ type Said = { lane?: Lane; host?: string | null; kind: string; text: string };
 class Teller {
   readonly items: TimelineItem[] = [];
   readonly #states = new Map<string, AttemptState>();
+  #told: { source: string; id: string } | null = null;
   /** The newest attempt: its ends are the lanes of the hosts. */
   #newest: Attempt | null = null;
   /** What each host last answered, and who was last asked, since anything else happened. */
@@ -72,8 +73,11 @@ class Teller {
 
   #caused(cause: Cause): Said[] {
     if (cause.kind === 'timer') return timerSaid(cause);
-    // The later parts of one input say nothing new.
-    if (cause.kind === 'malformed' || (cause.part ?? 0) > 0) return [];
+    if (cause.kind === 'malformed') return [];
+    // One input may touch several attempts of the VM; it is told once.
+    const isTold = cause.part !== undefined && cause.source === this.#told?.source && cause.id === this.#told.id;
+    this.#told = cause;
+    if (isTold) return [];
     const said = this.#heard(matterOf(cause));
     return said === null ? [] : [said];
   }

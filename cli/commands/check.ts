@@ -5,6 +5,7 @@ import { witnessedBy } from '../../consumers/recording/truth.ts';
 import { fileSource } from '../../consumers/ingest.ts';
 import { readLines } from '../../consumers/lines.ts';
 import { Fault } from '../../events/fault.ts';
+import type { SqliteLedger } from '../../log/sqlite/ledger.ts';
 import { backtest } from '../../policies/backtest.ts';
 import { policies, policyOf } from '../../policies/registry.ts';
 import type { Witnessed } from '../../policies/truth.ts';
@@ -30,7 +31,7 @@ export function addAudit(program: Command, io: Io): void {
     )
     .addOption(dbOption())
     .addOption(jsonOption())
-    .option('--head <position=hash>', 'a head that an earlier audit printed')
+    .option('--head <position:hash>', 'a head that an earlier audit printed')
     .option('--save-head <file>', 'append the head to a file kept elsewhere')
     .addHelpText('after', examples(['landfall audit', 'is everything as it was written?'], ['landfall audit --head "$(tail -1 /mnt/other/heads)"', 'and nothing cut off since?']))
     .action((options: AuditOptions) => auditCommand(options, io));
@@ -39,14 +40,25 @@ export function addAudit(program: Command, io: Io): void {
 async function auditCommand(options: AuditOptions, io: Io): Promise<void> {
   const kept = options.head === undefined ? {} : { head: parseHead(options.head) };
   const result = await reading(options.db, async ({ ledger, db }) => {
-    const damage = ledger.findDamage();
     const audited = await audit(ledger, 0, { projections: db, ...kept });
-    const found = damage.map((message) => ({ position: audited.head.position, kind: 'damaged' as const, message }));
+    const damaged = [...ledger.findDamage(), ...(audited.findings.length === 0 ? await columnDamage(ledger) : [])];
+    const found = damaged.map((message) => ({ position: audited.head.position, kind: 'damaged' as const, message }));
     return { ...audited, findings: [...audited.findings, ...found] };
   });
-  if (options.saveHead !== undefined) appendFileSync(options.saveHead, `${result.head.position}=${result.head.hash}\n`);
+  if (options.saveHead !== undefined) appendFileSync(options.saveHead, `${result.head.position}:${result.head.hash}\n`);
   io.out(options.json === true ? JSON.stringify(result) : auditText(result, io.style));
   if (result.findings.length > 0) throw new Found('the audit differs');
+}
+
+/** The columns beside an entry's text, by which it is found, must say what the text says. */
+async function columnDamage(ledger: SqliteLedger): Promise<string[]> {
+  try {
+    await ledger.verify();
+    return [];
+  } catch (error) {
+    if (error instanceof Fault) return [error.message];
+    throw error;
+  }
 }
 
 export function addRebuild(program: Command, io: Io): void {

@@ -1,8 +1,8 @@
-import { readdirSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
 import { witnessedBy } from '../../consumers/recording/truth.ts';
+import { Fault } from '../../events/fault.ts';
 import { backtest } from '../../policies/backtest.ts';
 import { migrations } from '../../projections/attempts.ts';
 import { vmStatus } from '../../projections/vms.ts';
@@ -14,13 +14,16 @@ import { ingestFiles } from './ingest.ts';
 
 /** Plays the shipped recordings into a ledger of their own, and compares what was decided with the truth. */
 
-const RECORDINGS = fileURLToPath(new URL('../../recordings/', import.meta.url));
+/** From source in a checkout, or one folder deeper in the built package. */
+const RECORDINGS = ['../../recordings', '../../../recordings'].map((place) => join(import.meta.dirname, place)).find((folder) => existsSync(folder));
 
 export function shippedRecordings(): string[] {
-  return readdirSync(RECORDINGS)
+  if (RECORDINGS === undefined) throw new Fault('NO_RECORDINGS', 'the shipped recordings are missing', 'Install the package anew.');
+  const folder = RECORDINGS;
+  return readdirSync(folder)
     .filter((name) => name.endsWith('.ndjson'))
     .sort()
-    .map((name) => join(RECORDINGS, name));
+    .map((name) => join(folder, name));
 }
 
 export function addDemo(program: Command, io: Io): void {

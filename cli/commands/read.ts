@@ -3,13 +3,13 @@ import { Fault } from '../../events/fault.ts';
 import { table } from '../../machines/table.ts';
 import { attemptState, migrations } from '../../projections/attempts.ts';
 import { deadLetters } from '../../projections/site.ts';
-import { timeline } from '../../projections/timeline.ts';
-import { vmStatus, vmsNamed } from '../../projections/vms.ts';
+import { timelineOf } from '../../projections/timeline.ts';
+import { vmRecord, vmStatus, vmsNamed } from '../../projections/vms.ts';
 import type { Io } from '../io.ts';
 import { reading, readingAt } from '../ledgers.ts';
 import { deadLettersTable } from '../render/dead-letters.ts';
-import { explainText } from '../render/explain.ts';
-import { historyText } from '../render/history.ts';
+import { explain } from '../render/explain.ts';
+import { history } from '../render/history.ts';
 import { migrationsTable } from '../render/migrations.ts';
 import { statusDetail, statusTable } from '../render/status.ts';
 import { atOption, dbOption, examples, jsonOption, type ReadOptions } from './options.ts';
@@ -74,7 +74,8 @@ export function addExplain(program: Command, io: Io): void {
         if (options.json === true) return io.out(JSON.stringify({ ...found, entries: entries.map(({ text: _text, ...stored }) => stored) }));
         const verdict = found.state.attempt.verdicts.at(-1);
         const row = table.find((candidate) => candidate.id === (verdict?.row ?? found.state.attempt.waiting?.row));
-        io.out(explainText({ state: found.state, entries, row }, io.style));
+        const name = vmRecord(db, found.state.attempt.vm)?.name ?? null;
+        io.out(explain({ state: found.state, entries, row, name }, io.style));
       }),
     );
 }
@@ -94,8 +95,9 @@ export function addHistory(program: Command, io: Io): void {
         const [id] = vmsNamed(db, vm);
         if (id === undefined) throw unknownVm(vm);
         const until = options.at ?? Number.POSITIVE_INFINITY;
-        const items = (await timeline(ledger.readVm(id))).filter((item) => item.time <= until);
-        io.out(options.json === true ? JSON.stringify(items) : historyText(items, io.style));
+        const items = (await timelineOf(ledger.readVm(id), id)).filter((item) => Date.parse(item.time) <= until);
+        const name = vmRecord(db, id)?.name ?? null;
+        io.out(options.json === true ? JSON.stringify(items) : history({ vm: id, name, items }, io.style));
       }),
     );
 }

@@ -1,7 +1,7 @@
 import type { TimelineItem } from '../../projections/timeline.ts';
 import { type Guest, guestIn, laneHosts, LockLane, strokes, symbols } from './lanes.ts';
 import type { Style, Tone } from './style.ts';
-import { clean, cut, message, pad, widthOf } from './text.ts';
+import { clean, cut, message, pad, widthOf, wrap } from './text.ts';
 import { clock, day, millisecondsOf, offset } from './time.ts';
 
 /** `landfall history`: one VM's timeline, a lane for each host and one for the lock, verdicts and calls drawn across. */
@@ -17,13 +17,14 @@ export function history({ vm, name, items }: History, style: Style): string {
   const title = `${style.paint('bold', clean(name ?? 'unnamed VM'))}  ${clean(vm)}`;
   if (items.length === 0) return `${title}\nNothing is recorded of it.`;
   const chart = new Chart(items, style);
-  return [title, '', ...items.flatMap((item) => chart.draw(item)), '', style.paint('dim', legend())].join('\n');
+  const legend = legendLines.map((line) => style.paint('dim', wrap(line, style.width)));
+  return [title, '', ...items.flatMap((item) => chart.draw(item)), '', ...legend].join('\n');
 }
 
-function legend(): string {
-  const { running, paused, shell, absent, silent } = symbols;
-  return `${running} running  ${paused} paused  ${shell} incoming shell, never ran  ${absent} not there  ${silent} no answer  ═ verdict · times are UTC, + counts from the start of the newest call`;
-}
+const legendLines = [
+  `${symbols.running} running  ${symbols.paused} paused  ${symbols.shell} incoming shell, never ran  ${symbols.absent} not there  ${symbols.silent} no answer  ═ verdict`,
+  'Times are UTC; + counts from the start of the newest call.',
+];
 
 /** Draws one item after the other and remembers how the lanes stand. */
 class Chart {
@@ -51,9 +52,21 @@ class Chart {
     const time = `${clock(item.time)}  ${pad(offset(millisecondsOf(item.time) - this.#zero), OFFSET_WIDTH, 'right')}  `;
     const lanes = this.#lanes(item);
     const room = this.#style.width === null ? null : Math.max(20, this.#style.width - widthOf(time) - this.#width * (this.#hosts.length + 1));
-    const text = room === null ? textOf(item) : cut(textOf(item), room);
-    const row = `${this.#style.paint('dim', time)}${this.#style.paint(laneTone(item), lanes)}${this.#style.paint(toneOf(item), text)}`;
-    return [...this.#head(item), row.trimEnd()];
+    const [first = '', ...rest] = wrap(textOf(item), room).split('\n');
+    const row = (left: string, middle: string, text: string) =>
+      `${this.#style.paint('dim', left)}${this.#style.paint(laneTone(item), middle)}${this.#style.paint(toneOf(item), text)}`.trimEnd();
+    const further = rest.map((text) => row(pad('', widthOf(time)), this.#standing(), text));
+    return [...this.#head(item), row(time, lanes, first), ...further];
+  }
+
+  /** Every lane as it goes on. */
+  #standing(): string {
+    const lanes = this.#hosts.map((host) => strokes[this.#guests.get(host) ?? 'unseen']);
+    return [...lanes, this.#held()].map((text) => pad(text, this.#width)).join('');
+  }
+
+  #held(): string {
+    return this.#lock.word === null || this.#lock.word === 'nobody' ? ' ' : '│';
   }
 
   /** The names of the lanes, again wherever the day or the clock changes. */
@@ -70,14 +83,13 @@ class Chart {
   #lanes(item: TimelineItem): string {
     const guest = item.host === null ? null : guestIn(item);
     if (guest !== null && item.host !== null) this.#guests.set(item.host, guest);
-    const said = this.#lock.take(item);
-    const standing = said ?? (this.#lock.word === null || this.#lock.word === 'nobody' ? ' ' : '│');
+    const holder = this.#lock.take(item) ?? this.#held();
     const cells = [
       ...this.#hosts.map((host) => {
         const now = this.#guests.get(host) ?? 'unseen';
         return host === item.host && guest !== null ? symbols[now] : strokes[now];
       }),
-      cut(clean(standing), this.#width - 2),
+      cut(clean(holder), this.#width - 2),
     ].map((text) => pad(text, this.#width));
     return item.kind === 'verdict' ? this.#across('═', cells) : this.#call(item, cells);
   }
@@ -119,7 +131,7 @@ function destinationsOf(items: readonly TimelineItem[]): Map<string, string> {
 function textOf({ lane, host, text, times, until }: TimelineItem): string {
   const who = host !== null && (lane === 'source' || lane === 'destination' || lane === 'other') ? `${host}: ` : '';
   const again = times > 1 ? `  ×${times}, until ${clock(until)}` : '';
-  return `${clean(who)}${who === '' ? '' : ' '}${message(text).replace(/, job: .*only on the source host/, ', incoming job')}${again}`;
+  return `${clean(who)}${who === '' ? '' : ' '}${message(text).replace(/, job: .*only on the source host/, ', incoming job').replace(/: (error: )+/, ': ')}${again}`;
 }
 
 function toneOf({ kind, text }: TimelineItem): Tone {

@@ -12,8 +12,9 @@ const RECORD_BYTES = KEY_BYTES + 4;
 const FORGOTTEN_ROWS_MAX = 64;
 
 /** The keys of the inputs that a batch consumes, as they are stored. */
-export function recordsOf(entries: readonly Entry[]): Buffer {
-  const records = Buffer.allocUnsafe(entries.length * RECORD_BYTES);
+export function recordsOf(entries: readonly Entry[]): Uint8Array {
+  // Memory of its own: a message carries along all the memory that its bytes are a part of.
+  const records = Buffer.allocUnsafeSlow(entries.length * RECORD_BYTES);
   let end = 0;
   for (const [index, entry] of entries.entries()) {
     const identity = identityOf(entry);
@@ -22,7 +23,7 @@ export function recordsOf(entries: readonly Entry[]): Buffer {
     records.writeUInt32LE(entries.length - 1 - index, end + KEY_BYTES);
     end += RECORD_BYTES;
   }
-  return records.subarray(0, end);
+  return end === records.length ? records : Uint8Array.prototype.slice.call(records, 0, end);
 }
 
 /** Adds a batch's keys to the index. `sequence` is that of its last entry. */

@@ -1,6 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { Fault } from '../../events/fault.ts';
-import { verify } from '../chain.ts';
+import { extend } from '../chain.ts';
 import { IdentityIndex, keyOf } from '../identity-index.ts';
 import type { Head, Identity, Ledger, Owner, StoredEntry } from '../port.ts';
 import { openReader } from './connection.ts';
@@ -125,8 +125,10 @@ export class SqliteLedger implements Ledger {
   }
 
   /** Verifies the whole chain, or what follows `start`, and each row's columns. @throws ChainFault */
-  verify(start: Head = EMPTY): Promise<Head> {
-    return verify(this.#reader.checkedFrom(start.sequence + 1), start);
+  async verify(start: Head = EMPTY): Promise<Head> {
+    let head = start;
+    for await (const stored of this.#reader.checkedFrom(start.sequence + 1)) head = extend(head, stored);
+    return head;
   }
 
   /** What SQLite finds wrong with the file's own structure, indexes included: empty where nothing is. Reads all of it. */

@@ -39,7 +39,7 @@ export class Reader {
     for await (const rows of this.#pages(first)) for (const row of rows) yield storedOf(row);
   }
 
-  /** The same, each row's other columns compared with its text. */
+  /** The same, each row's other columns compared with its text, from which its entry was parsed just now. */
   async *checkedFrom(first: number): AsyncGenerator<StoredEntry> {
     for await (const rows of this.#pages(first)) {
       for (const row of rows) {

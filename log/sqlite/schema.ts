@@ -3,7 +3,7 @@ import { Fault } from '../../events/fault.ts';
 import { notALedger } from './faults.ts';
 
 /** "Land" in ASCII: PRAGMA application_id of every ledger file, so that no other SQLite file is taken for one. */
-export const APPLICATION_ID = 0x4c616e64;
+const APPLICATION_ID = 0x4c616e64;
 
 /** Brings a file from the version that is its index to the next one. Never changed once released, only added to. */
 export type Migration = (db: DatabaseSync) => void;
@@ -50,7 +50,7 @@ function createVersion1(db: DatabaseSync): void {
  * Refuses a file that is not a ledger, or one of a newer Landfall.
  * @returns its schema version; 0 where it is empty.
  */
-export function identify(db: DatabaseSync, file: string, newest: number): number {
+function identify(db: DatabaseSync, file: string, newest: number): number {
   const applicationId = pragma(db, 'application_id');
   const version = pragma(db, 'user_version');
   if (applicationId === 0 && version === 0 && isEmpty(db)) return 0;

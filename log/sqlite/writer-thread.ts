@@ -1,10 +1,10 @@
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import { Fault } from '../../events/fault.ts';
+import type { Fault } from '../../events/fault.ts';
 import { outcomeUnknown, revivedFault } from './faults.ts';
 import type { CommitRequest, WriterAnswer, WriterOptions, WriterReply, WriterRequest } from './messages.ts';
 
-type Waiting = { resolve(answer: WriterAnswer): void; reject(fault: Fault): void };
+type Waiting = { readonly resolve: (answer: WriterAnswer) => void; readonly reject: (fault: Fault) => void };
 
 /** A request before it has a number. */
 type Unnumbered<R> = R extends WriterRequest ? Omit<R, 'id'> : never;

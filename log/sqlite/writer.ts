@@ -92,13 +92,15 @@ export class Writer {
     return { answers, forgottenThrough };
   }
 
-  /** Leaves one whole file behind, and a snapshot of its end. */
+  /** Leaves one tidy file behind, and a snapshot of its end. Where that fails, the next start has more to read: no more. */
   close(): void {
     try {
       if (this.#settings.mayTakeSnapshots && this.#head.sequence > this.#snapshotSequence) {
         takeSnapshot(this.#db, this.#head, this.#settings.machineVersion, this.#time);
       }
       this.#db.exec('PRAGMA wal_checkpoint(TRUNCATE)');
+    } catch {
+      // Every commit is in the file or its log already.
     } finally {
       this.#db.close();
     }

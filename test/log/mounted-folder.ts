@@ -17,7 +17,7 @@ export class MountedFolder implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    run('umount', this.folder);
+    run('umount', '--lazy', this.folder);
     rmSync(this.folder, { recursive: true });
   }
 

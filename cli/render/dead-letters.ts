@@ -1,0 +1,44 @@
+import type { DeadLetter } from '../../projections/site.ts';
+import type { Style } from './style.ts';
+import { type Cell, cell, table } from './table.ts';
+import { clean, message, plural, shortId, wrap } from './text.ts';
+import { wall } from './time.ts';
+
+/** `landfall dead-letters`: what was refused, where it came from and why; what to do about it once for each kind. */
+
+const columns = [
+  { header: 'POSITION', align: 'right' },
+  { header: 'TIME' },
+  { header: 'CODE' },
+  { header: 'VM' },
+  { header: 'FROM', flex: true },
+  { header: 'WHY', flex: true },
+  { header: 'ITS BEGINNING', flex: true },
+] as const;
+
+export function deadLettersTable(letters: readonly DeadLetter[], style: Style): string {
+  if (letters.length === 0) return 'No input was refused.';
+  const remedies = new Map(letters.map(({ code, remedy }) => [code, remedy]));
+  const hints = [...remedies].map(([code, remedy]) => `  ${style.paint('bad', clean(code))}  ${wrap(clean(remedy), style.width, '    ')}`);
+  const body = table(columns, letters.map(row), style);
+  return [body, '', `${plural(letters.length, 'input')} refused. What to do:`, ...hints].join('\n');
+}
+
+function row(letter: DeadLetter): Cell[] {
+  const { position, time, code, vm, excerpt } = letter;
+  return [
+    position,
+    cell(wall(time), 'dim'),
+    cell(code, 'bad'),
+    vm === null ? cell('–', 'dim') : shortId(vm),
+    fromText(letter),
+    message(letter.message),
+    excerpt === null ? cell('–', 'dim') : cell(excerpt, 'dim'),
+  ];
+}
+
+/** `file:events.ndjson:17`, else source and id. A stream's offset is the line of a file. */
+function fromText({ stream, offset, source, id }: DeadLetter): string {
+  if (stream !== null) return offset === null ? stream : `${stream.replace(/^file:/, '')}:${offset}`;
+  return source === null ? '–' : `${source} ${id ?? ''}`.trim();
+}

@@ -1,0 +1,81 @@
+import type { IngestReport } from '../../consumers/ingest.ts';
+import type { Attempt } from '../../events/attempt.ts';
+import type { Entry } from '../../events/entries.ts';
+import type { Verdict } from '../../events/verdict.ts';
+import { table as verdictTable } from '../../machines/table.ts';
+import { afterCall, overTexts } from './explain-verdict.ts';
+import type { Style, Tone } from './style.ts';
+import { clean, cut, message, pad, plural, shortId, widthOf } from './text.ts';
+
+/** `landfall ingest`: one line for each verdict as it falls, aligned with those before it; then what was taken. */
+
+/** `name`: the VM's, where it is known. */
+export type Fallen = { readonly attempt: Attempt; readonly verdict: Verdict; readonly name: string | null };
+
+/** The parts of a verdict's line, the last of them the reason. */
+export function verdictParts({ attempt, verdict, name }: Fallen): [tone: Tone, parts: readonly string[]] {
+  const { contested, outcome, host, row, certainty, supersedes, resolution } = verdict;
+  const [mark, tone]: [string, Tone] = contested ? ['✗', 'bad'] : certainty === 'proven' ? ['✔', 'good'] : ['≈', 'warn'];
+  const what = contested ? `contested, record on ${host}` : `${outcome === 'completed' ? 'completed on' : 'rolled back to'} ${host}`;
+  const by = resolution === null ? `row ${row}` : `operator ${resolution.operator}`;
+  const again = supersedes === null ? '' : `, replaces verdict ${supersedes}`;
+  const after = afterCall(attempt, verdict.decidedAt);
+  return [tone, [mark, attempt.migration, name ?? shortId(attempt.vm), what, `${by} (${certainty}${again})`, `${after} — ${reasonOf(verdict)}`].map(clean)];
+}
+
+/** Why, as short as it can be said. */
+function reasonOf({ row, error, contested, outcome, evidence, resolution }: Verdict): string {
+  if (resolution !== null) return resolution.reason;
+  if (contested) return message(error ?? 'not settled');
+  const over = outcome === 'rolled-back' && row === 'stayed' ? overTexts(evidence)[0] : undefined;
+  const why = verdictTable.find(({ id }) => id === row)?.why ?? '';
+  return over ?? why.split(/(?<=\.) /)[0]?.replace(/\.$/, '') ?? '';
+}
+
+/** Prints verdicts as they are committed. It remembers VMs' names, and how wide its columns have become. */
+export class VerdictPrinter {
+  readonly #style: Style;
+  readonly #print: (line: string) => void;
+  readonly #names = new Map<string, string | null>();
+  readonly #widths: number[] = [];
+
+  constructor(style: Style, print: (line: string) => void) {
+    this.#style = style;
+    this.#print = print;
+  }
+
+  committed(entries: readonly (Entry | { readonly entry: Entry })[]): void {
+    for (const each of entries) this.#take('entry' in each ? each.entry : each);
+  }
+
+  #take({ record, attempt: state, verdict: number }: Entry): void {
+    if (record !== null) this.#names.set(record.vm, record.name);
+    const verdict = state?.attempt.verdicts.find((candidate) => candidate.number === number);
+    if (state === null || verdict === undefined) return;
+    const name = this.#names.get(state.attempt.vm) ?? null;
+    this.#print(this.#line(verdictParts({ attempt: state.attempt, verdict, name })));
+  }
+
+  #line([tone, parts]: readonly [Tone, readonly string[]]): string {
+    const last = parts.length - 1;
+    const padded = parts.map((part, index) => {
+      const width = Math.max(this.#widths[index] ?? 0, widthOf(part));
+      this.#widths[index] = width;
+      return index === last ? part : pad(part, width);
+    });
+    const line = padded.join('  ');
+    const shown = this.#style.width === null ? line : cut(line, this.#style.width);
+    return `${this.#style.paint(tone, shown.slice(0, 1))}${shown.slice(1)}`;
+  }
+}
+
+export function ingestTotals({ lines, bad, consumed, duplicates, refused }: Omit<IngestReport, 'truths'>, style: Style): string {
+  const notes: [number, Tone, string][] = [
+    [consumed, 'good', 'taken in'],
+    [duplicates, 'dim', `known already`],
+    [refused, 'warn', 'refused, see landfall dead-letters'],
+    [bad, 'bad', 'unreadable, see landfall dead-letters'],
+  ];
+  const said = notes.filter(([count]) => count > 0).map(([count, tone, text]) => style.paint(tone, `${count} ${text}`));
+  return `${plural(lines, 'line')} read${said.length === 0 ? '' : `: ${said.join(', ')}`}`;
+}

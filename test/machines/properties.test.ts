@@ -1,0 +1,360 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { Attempt } from '../../events/attempt.ts';
+import type { Command } from '../../events/commands.ts';
+import { askedOf } from '../../machines/evidence.ts';
+import {
+  absent,
+  crashed,
+  D,
+  failed,
+  type Given,
+  jobs,
+  type Move,
+  paused,
+  Play,
+  running,
+  S,
+  shell,
+  shutOff,
+  T,
+  volume,
+  type Words,
+} from '../support/machine-spec.ts';
+
+/**
+ * What must hold whatever comes in and in whatever order. A failure prints its seed and the smallest counterexample;
+ * `fc.assert(property, { seed, path })` plays it again.
+ */
+
+const RUNS = { numRuns: 200 };
+
+const sayings: Readonly<Record<string, Words>> = {
+  absent,
+  failed,
+  crashed: crashed(),
+  off: shutOff(),
+  left: shutOff('migrated'),
+  running: running(),
+  moving: running(jobs.out),
+  asking: running(jobs.unknown),
+  user: paused('user'),
+  broken: paused('I/O error'),
+  shell,
+  migrating: paused('migrating'),
+  switching: paused('migrating', jobs.out),
+  postcopy: paused('post-copy', jobs.out),
+  torn: paused('post-copy failed'),
+  rebooted: { ...running(), boot: 'alpha-boot-2' },
+};
+const saying = fc.constantFrom(...Object.keys(sayings));
+const wordsOf = (name: string): Words => sayings[name] ?? failed;
+const host = fc.constantFrom(S, D);
+const lifecycle = fc.constantFrom('Started Migrated', 'Resumed Migrated', 'Stopped Migrated', 'Stopped Failed', 'Suspended Migrated', 'Crashed Panicked');
+
+/** A move by name, so that a counterexample can be read. */
+type Named = readonly [string, Move];
+const named = (text: string, move: Move): Named => [text, move];
+
+const anyMove: fc.Arbitrary<Named> = fc.oneof(
+  { weight: 6, arbitrary: fc.tuple(host, saying).map(([on, name]) => named(`${on} says ${name}`, (play) => play.says(on, wordsOf(name)))) },
+  { weight: 1, arbitrary: host.map((on) => named(`${on} is silent`, (play) => play.says(on, 'silent'))) },
+  { weight: 4, arbitrary: fc.constantFrom(1, 3, 7, 10, 36, 150, 310).map((seconds) => named(`${seconds} s pass`, (play) => play.wait(seconds))) },
+  {
+    weight: 4,
+    arbitrary: fc.tuple(host, lifecycle).map(([on, text]) => {
+      const [event = '', detail = ''] = text.split(' ');
+      return named(`${on}: ${text}`, (play) => play.apply({ type: 'lifecycle', data: { host: on, event, detail } }));
+    }),
+  },
+  { weight: 1, arbitrary: host.map((on) => named(`${on}: stream lost`, (play) => play.apply({ type: 'stream', host: on, stream: 'lost' }))) },
+  { weight: 1, arbitrary: host.map((on) => named(`${on}: stream back`, (play) => play.apply({ type: 'stream', host: on, stream: 'connected' }))) },
+  {
+    weight: 2,
+    arbitrary: fc.constant(
+      named('the shell came and went', (play) => {
+        play.apply({ type: 'lifecycle', data: { host: D, event: 'Started', detail: 'Migrated' } });
+        play.says(D, absent);
+        play.apply({ type: 'lifecycle', data: { host: D, event: 'Stopped', detail: 'Failed' } });
+      }),
+    ),
+  },
+  { weight: 3, arbitrary: fc.constant(named('everything is acknowledged', (play) => play.acknowledgeAll())) },
+  { weight: 1, arbitrary: fc.constant(named('source fenced', (play) => play.apply({ type: 'fenced', host: S }))) },
+  {
+    weight: 3,
+    arbitrary: fc.tuple(fc.nat(9), fc.boolean()).map(([index, ok]) =>
+      named(`acknowledges #${index} ${ok}`, (play) => {
+        const sent = play.attempt.steps.filter(({ status }) => status === 'sent' || status === 'refused');
+        const one = sent[index % Math.max(1, sent.length)];
+        if (one !== undefined) play.apply({ type: 'acknowledged', data: { command: one.command, ok } });
+      }),
+    ),
+  },
+);
+const returning: Named[] = [
+  named('fails (timeout)', (play) => play.returns({ kind: 'caller-timeout', message: 'killed' })),
+  named('fails (libvirt)', (play) => play.returns({ kind: 'libvirt', message: 'aborted' })),
+  named('succeeds', (play) => play.returns(null)),
+];
+/** Something before the call returns, its return, and something after it. */
+const story = fc
+  .tuple(
+    fc.tuple(saying, saying),
+    fc.array(anyMove, { maxLength: 6, size: 'max' }),
+    fc.constantFrom(...returning),
+    fc.array(anyMove, { maxLength: 25, size: 'max' }),
+  )
+  .map(([[source, destination], before, returned, later]) => [
+    named(`${S} says ${source}`, (play) => play.says(S, wordsOf(source))),
+    named(`${D} says ${destination}`, (play) => play.says(D, wordsOf(destination))),
+    ...before,
+    returned,
+    ...later,
+  ]);
+
+const given: Given = { says: { [T]: absent }, volumes: [volume('a'), volume('b'), volume('shared', { shareable: true })], known: [S, D, T] };
+
+/** Plays a story and calls `look` before and after each move. */
+function play(moves: readonly Named[], look: (play: Play, before: Attempt, text: string) => void): void {
+  const world = new Play(given);
+  for (const [text, move] of moves) {
+    const before = world.attempt;
+    move(world);
+    look(world, before, text);
+  }
+}
+const texts = (moves: readonly Named[]) => moves.map(([text]) => text).join('; ');
+const holds = (check: (moves: readonly Named[]) => void) =>
+  fc.assert(
+    fc.property(story, (moves) => {
+      try {
+        check(moves);
+      } catch (error) {
+        throw new Error(`${error instanceof Error ? error.message : String(error)}\nin: ${texts(moves)}`, { cause: error });
+      }
+    }),
+    RUNS,
+  );
+
+describe('one round of answers', () => {
+  const evidence = fc.record({ source: saying, destination: saying, again: saying, order: fc.array(fc.nat(5), { minLength: 8, maxLength: 8 }) });
+  const kinds = fc.constantFrom('libvirt', 'connection' as const);
+
+  /** Answers every open question, each host with its own words, in an order of choice and each of them perhaps twice. */
+  const verdictOf = (order: readonly number[], source: string, destination: string, kind: 'libvirt' | 'connection', twice: boolean) => {
+    const world = new Play({ known: [S, D, T] });
+    world.stepOnly({
+      type: 'returned',
+      data: { migration: 'm1', ok: false, error: { kind, message: 'x' } },
+      knownHosts: [S, D, T],
+      configuration: world.attempt.configuration,
+    });
+    const words = { [S]: wordsOf(source), [D]: wordsOf(destination), [T]: absent };
+    let answered = 2;
+    for (const pick of order) {
+      const open = world.questions.slice(answered).filter(({ host: of, question }) => question === `m1/q${askedOf(world.attempt, of).asked}` && askedOf(world.attempt, of).dueAt !== null);
+      const next = open[pick % Math.max(1, open.length)];
+      if (next === undefined) break;
+      const data = world.answerTo(next, words[next.host] ?? failed);
+      for (let time = 0; time < (twice ? 2 : 1); time += 1) world.stepOnly({ type: 'answered', data });
+      answered = 2;
+    }
+    const { verdict, attempt, at } = world;
+    return { at, row: verdict?.row, outcome: verdict?.outcome, contested: verdict?.contested, waiting: attempt.waiting, rounds: attempt.rounds > 0 };
+  };
+
+  it('comes to one verdict, in any order and however often they are delivered', () => {
+    fc.assert(
+      fc.property(evidence, kinds, ({ source, destination, order }, kind) => {
+        const first = verdictOf([0, 0, 0, 0, 0, 0, 0, 0], source, destination, kind, false);
+        expect(verdictOf(order, source, destination, kind, false)).toEqual(first);
+        expect(verdictOf(order, source, destination, kind, true)).toEqual(first);
+      }),
+      RUNS,
+    );
+  });
+});
+
+describe('whatever comes in', () => {
+  it('answers to questions from before the call returned make no verdict', () => {
+    holds((moves) => {
+      const returned = moves.findIndex(([text]) => text.startsWith('fails') || text === 'succeeds');
+      play(moves.slice(0, returned), ({ verdicts }) => expect(verdicts).toEqual([]));
+      const world = new Play(given);
+      for (const [, move] of moves.slice(0, returned)) move(world);
+      const early = world.questions.slice();
+      for (const on of [S, D]) world.says(on, 'silent');
+      world.returns({ kind: 'libvirt', message: 'x' });
+      for (const question of early) world.stepOnly({ type: 'answered', data: world.answerTo(question, question.host === S ? absent : running()) });
+      expect(world.verdicts).toEqual([]);
+    });
+  });
+
+  it('no verdict is made with an open question to either end', () => {
+    holds((moves) => {
+      const world = new Play(given);
+      const stepOnly = world.stepOnly.bind(world);
+      world.stepOnly = (stimulus) => {
+        const stepped = stepOnly(stimulus);
+        const isJudged = stepped.verdict !== null && stepped.verdict.row !== 'same-host' && stepped.verdict.row !== 'operator';
+        if (isJudged && stimulus.type !== 'fenced') {
+          for (const on of [S, D]) expect(stepped.questions.some((question) => question.host === on) || askedOf(stepped.state.attempt, on).dueAt === null).toBe(true);
+        }
+        return stepped;
+      };
+      for (const [, move] of moves) move(world);
+    });
+  });
+
+  it('every verdict stands on answers to questions from after the call, and one that replaces another keeps it', () => {
+    holds((moves) =>
+      play(moves, ({ attempt }) => {
+        for (const [index, verdict] of attempt.verdicts.entries()) {
+          expect(verdict.number).toBe(index + 1);
+          expect(verdict.supersedes).toBe(index === 0 ? null : index);
+          for (const said of [verdict.evidence.source, verdict.evidence.destination]) {
+            if (said.question === null) expect(said.presence).toBe('unknown');
+            else expect(Number(said.question.replace(/^.*q/, ''))).toBeGreaterThan(attempt.returnedSequence ?? Number.POSITIVE_INFINITY);
+          }
+        }
+      }),
+    );
+  });
+
+  it('a verdict that was made is never changed', () => {
+    holds((moves) => play(moves, ({ attempt }, before) => expect(attempt.verdicts.slice(0, before.verdicts.length)).toEqual(before.verdicts)));
+  });
+
+  it('there is no plain rollback while the source’s job is outgoing', () => {
+    holds((moves) =>
+      play(moves, ({ verdicts }) => {
+        for (const { outcome, contested, evidence } of verdicts) {
+          if (outcome === 'rolled-back' && !contested) expect(evidence.source.job).toBe('none');
+        }
+      }),
+    );
+  });
+
+  it('a source that was switching is resumed by the row stalled alone, and only behind its locks', () => {
+    holds((moves) =>
+      play(moves, (world) => {
+        const resumes = world.commands.filter(({ kind }) => kind === 'resume-guest');
+        for (const { command } of resumes) {
+          const number = Number(/\/v(\d+)\//.exec(command)?.[1]);
+          const verdict = world.verdicts[number - 1];
+          expect(verdict?.row).toBe('stalled');
+          expect(verdict?.evidence.ran).toBe('no');
+        }
+        for (const resume of world.attempt.steps.filter(({ kind, status }) => kind === 'resume-guest' && status === 'sent')) {
+          const acquires = world.attempt.steps.filter(({ kind }) => kind === 'acquire-lock');
+          expect(acquires.map(({ status }) => status)).toEqual(acquires.map(() => 'done'));
+          expect(resume.tries).toBeGreaterThan(0);
+        }
+      }),
+    );
+  });
+
+  it('no lock is acquired before its release was acknowledged, and shareable volumes are left alone', () => {
+    holds((moves) => {
+      const world = new Play(given);
+      const released = new Set<string>();
+      const keyOf = ({ command }: Pick<Command, 'command'>, volumeOf: string | null) => `${/\/v\d+\//.exec(command)?.[0]}${volumeOf}`;
+      const stepOnly = world.stepOnly.bind(world);
+      world.stepOnly = (stimulus) => {
+        if (stimulus.type === 'acknowledged' && stimulus.data.ok) {
+          const step = world.attempt.steps.find(({ command }) => command === stimulus.data.command);
+          if (step?.kind === 'release-lock') released.add(keyOf(step, step.volume));
+        }
+        const stepped = stepOnly(stimulus);
+        for (const command of stepped.commands) {
+          expect(command.volume).not.toBe('shared');
+          if (command.kind === 'acquire-lock') expect(released).toContain(keyOf(command, command.volume));
+        }
+        return stepped;
+      };
+      for (const [, move] of moves) move(world);
+    });
+  });
+
+  it('a contested verdict sends no command for a lock, a volume or a guest', () => {
+    holds((moves) =>
+      play(moves, ({ commands }) => {
+        const touching = commands.filter(({ contested, kind }) => contested && kind !== 'failed-to-migrate' && kind !== 'fail-call');
+        expect(touching).toEqual([]);
+      }),
+    );
+  });
+
+  it('a command keeps its id each time it is sent, and its tries count up', () => {
+    holds((moves) =>
+      play(moves, ({ commands }) => {
+        const tries = new Map<string, number>();
+        for (const command of commands) {
+          expect(command.try).toBe((tries.get(command.command) ?? 0) + 1);
+          tries.set(command.command, command.try);
+        }
+      }),
+    );
+  });
+
+  it('tokens rise with each verdict', () => {
+    holds((moves) =>
+      play(moves, ({ attempt }) => {
+        const tokens = attempt.verdicts.map(({ token }) => token);
+        expect(tokens).toEqual(tokens.toSorted((a, b) => a - b));
+        expect(new Set(tokens).size).toBe(tokens.length);
+      }),
+    );
+  });
+
+  it('the deadline is that of the call’s return and never shifts while nothing is decided', () => {
+    holds((moves) => {
+      let expected: number | null = null;
+      play(moves, ({ attempt, state, timers }) => {
+        if (attempt.verdicts.length > 0 || attempt.returnedAt === null) return;
+        expected ??= attempt.returnedAt + 300_000;
+        const value = JSON.stringify(state.value);
+        if (value.includes('watching')) {
+          expect(attempt.deadlineAt).toBe(expected);
+          expect(timers['xstate.after.deadline.migration.Rechecking.watching']?.dueAt).toBe(expected);
+        }
+      });
+    });
+  });
+
+  it('nothing stays undecided beyond the deadline and its last questions', () => {
+    holds((moves) => {
+      const world = new Play(given);
+      for (const [, move] of moves) move(world);
+      if (world.attempt.verdicts.length > 0) return;
+      world.wait(300 + 3 * 5);
+      expect(world.verdicts.length).toBeGreaterThan(0);
+    });
+  });
+
+  it('a question is never left without a timer where its answer is waited for', () => {
+    holds((moves) =>
+      play(moves, ({ at, attempt, timers }) => {
+        const isOpen = Object.values(attempt.asked).some(({ dueAt }) => dueAt !== null);
+        const waits = !/settled|superseded/.test(at);
+        if (isOpen && waits) expect(Object.keys(timers).some((id) => id.includes('.question.'))).toBe(true);
+      }),
+    );
+  });
+
+  it('the same moves give the same state, and a state that went through JSON steps alike', () => {
+    holds((moves) => {
+      const one = new Play(given);
+      const other = new Play(given);
+      for (const [, move] of moves) {
+        move(one);
+        other.state = JSON.parse(JSON.stringify(other.state)) as Play['state'];
+        move(other);
+      }
+      expect(other.state).toEqual(one.state);
+      expect(other.timers).toEqual(one.timers);
+      expect(other.commands).toEqual(one.commands);
+    });
+  });
+});
