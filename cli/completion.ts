@@ -6,7 +6,12 @@ export const SHELLS = ['bash', 'zsh', 'fish'] as const;
 export type Shell = (typeof SHELLS)[number];
 
 /** One place in the tree: `landfall config set`. */
-type Place = { readonly path: string; readonly children: readonly Command[]; readonly options: readonly Option[]; readonly values: readonly string[] };
+type Place = {
+  readonly path: string;
+  readonly children: readonly Command[];
+  readonly options: readonly Option[];
+  readonly values: readonly string[];
+};
 
 export function completion(program: Command, shell: Shell): string {
   const places = placesOf(program, program.name());
@@ -61,7 +66,9 @@ function bash(name: string, places: readonly Place[]): string {
     const flags = place.options.flatMap(flagsOf).join(' ');
     return `${quoted(place.path)}) words=${quoted(wordsOf(place).join(' '))}; flags=${quoted(flags)} ;;`;
   });
-  const values = valueCases(places, (choices) => (choices.length === 0 ? 'return' : `COMPREPLY=($(compgen -W ${quoted(choices.join(' '))} -- "$cur")); return`));
+  const values = valueCases(places, (choices) =>
+    choices.length === 0 ? 'return' : `COMPREPLY=($(compgen -W ${quoted(choices.join(' '))} -- "$cur")); return`,
+  );
   return `# bash completion for ${name}: source <(${name} completion bash)
 ${run}() {
   local cur=\${COMP_WORDS[COMP_CWORD]} prev=\${COMP_WORDS[COMP_CWORD-1]} at=${name} words= flags= i
@@ -87,18 +94,24 @@ complete -o default -F ${run} ${name}
 function zsh(name: string, places: readonly Place[]): string {
   const run = functionName(name);
   // _describe takes \`word:explanation\`: a colon in the word would end it.
-  const described = (word: string, about: string) => quoted(about === '' ? word.replaceAll(':', '\\:') : `${word.replaceAll(':', '\\:')}:${about}`);
+  const described = (word: string, about: string) =>
+    quoted(about === '' ? word.replaceAll(':', '\\:') : `${word.replaceAll(':', '\\:')}:${about}`);
   const cases = places.map((place) => {
-    const words = [...place.children.map((child) => described(child.name(), aboutOf(child))), ...place.values.map((value) => described(value, ''))];
+    const words = [
+      ...place.children.map((child) => described(child.name(), aboutOf(child))),
+      ...place.values.map((value) => described(value, '')),
+    ];
     const flags = place.options.flatMap((option) => flagsOf(option).map((flag) => described(flag, option.description)));
-    return `${quoted(place.path)}) commands=(${words.join(' ')}); flags=(${flags.join(' ')}) ;;`;
+    return `${quoted(place.path)}) subcommands=(${words.join(' ')}); flags=(${flags.join(' ')}) ;;`;
   });
-  const values = valueCases(places, (choices) => (choices.length === 0 ? '_files; return' : `compadd -- ${choices.map(quoted).join(' ')}; return`));
+  const values = valueCases(places, (choices) =>
+    choices.length === 0 ? '_files; return' : `compadd -- ${choices.map(quoted).join(' ')}; return`,
+  );
   return `#compdef ${name}
 # zsh completion for ${name}: source <(${name} completion zsh), or save it as _${name} in a folder of $fpath
 ${run}() {
   local at=${name} i
-  local -a commands flags
+  local -a subcommands flags
   for ((i = 2; i < CURRENT; i++)); do
     case "$at \${words[i]}" in
       ${known(places)}) at="$at \${words[i]}" ;;
@@ -112,8 +125,8 @@ ${indented(cases, '    ')}
   esac
   if [[ \${words[CURRENT]} == -* ]]; then
     _describe option flags
-  elif (( \${#commands} )); then
-    _describe command commands
+  elif (( \${#subcommands} )); then
+    _describe command subcommands
   else
     _files
   fi
@@ -150,8 +163,15 @@ ${lines.join('\n')}
 
 function fishOption(option: Option): string {
   const { long, short, description, argChoices } = option;
-  const flags = [...(long === undefined ? [] : [`-l ${long.replace(/^--/, '')}`]), ...(short === undefined ? [] : [`-s ${short.replace(/^-/, '')}`])];
-  const value = takesValue(option) ? (argChoices === undefined ? ' -r -F' : ` -x -a ${fishQuoted(argChoices.join(' '))}`) : '';
+  const flags = [
+    ...(long === undefined ? [] : [`-l ${long.replace(/^--/, '')}`]),
+    ...(short === undefined ? [] : [`-s ${short.replace(/^-/, '')}`]),
+  ];
+  const value = takesValue(option)
+    ? argChoices === undefined
+      ? ' -r -F'
+      : ` -x -a ${fishQuoted(argChoices.join(' '))}`
+    : '';
   return ` ${flags.join(' ')}${value} -d ${fishQuoted(description)}`;
 }
 

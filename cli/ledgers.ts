@@ -29,7 +29,11 @@ export async function reading<T>(file: string, work: (reading: Reading) => Promi
 }
 
 /** The same as of a moment in the past: the projections are folded anew up to it, in memory. */
-export async function readingAt<T>(file: string, atMs: number | undefined, work: (reading: Reading) => Promise<T> | T): Promise<T> {
+export async function readingAt<T>(
+  file: string,
+  atMs: number | undefined,
+  work: (reading: Reading) => Promise<T> | T,
+): Promise<T> {
   return reading(file, async (now) => {
     if (atMs === undefined) return work(now);
     const db = await asOf(now.ledger, 0, atMs);
@@ -42,9 +46,19 @@ export async function readingAt<T>(file: string, atMs: number | undefined, work:
 }
 
 /** Runs `work` as the one writer of a ledger. What it decided is committed before this returns. */
-export async function driving<T>(file: string, work: (driver: Driver, ledger: SqliteLedger) => Promise<T>, verifyOnOpen = true): Promise<T> {
+export async function driving<T>(
+  file: string,
+  work: (driver: Driver, ledger: SqliteLedger) => Promise<T>,
+  verifyOnOpen = true,
+): Promise<T> {
   mkdirSync(dirname(file), { recursive: true });
-  const ledger = await SqliteLedger.open({ file, mode: 'write', followers: FOLLOWERS, machineVersion: MACHINE_VERSION, verifyOnOpen });
+  const ledger = await SqliteLedger.open({
+    file,
+    mode: 'write',
+    followers: FOLLOWERS,
+    machineVersion: MACHINE_VERSION,
+    verifyOnOpen,
+  });
   try {
     const owner = await ledger.claim(0);
     const driver = new Driver(owner, directory(ledger.readConnection()));
@@ -72,6 +86,7 @@ export async function rebuilding(file: string): Promise<number> {
 /** A moment as the user types it: ISO 8601, or milliseconds since the epoch. */
 export function parseTime(text: string): number {
   const ms = /^\d{12,}$/.test(text) ? Number(text) : Date.parse(text);
-  if (Number.isNaN(ms)) throw new Fault('BAD_TIME', `--at: ${JSON.stringify(text)} is not a time`, 'Write it as 2026-11-23T02:14:00Z.');
+  if (Number.isNaN(ms))
+    throw new Fault('BAD_TIME', `--at: ${JSON.stringify(text)} is not a time`, 'Write it as 2026-11-23T02:14:00Z.');
   return ms;
 }

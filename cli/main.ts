@@ -17,7 +17,13 @@ async function main(io: Io): Promise<number> {
       return error.cause === EXIT_WRONG_USE ? EXIT_WRONG_USE : EXIT_FINDING;
     }
     const fault = error instanceof Fault ? error : systemFault(error);
-    io.err(fault === null ? (error instanceof Error ? (error.stack ?? error.message) : messageOf(error)) : faultText(fault, io.errStyle));
+    io.err(
+      fault === null
+        ? error instanceof Error
+          ? (error.stack ?? error.message)
+          : messageOf(error)
+        : faultText(fault, io.errStyle),
+    );
     return EXIT_WRONG_USE;
   }
 }

@@ -58,7 +58,12 @@ function addCompletion(program: Command, io: Io): void {
     .addHelpText('after', examples(['source <(landfall completion bash)', 'for this session of bash']))
     .action((name: string) => {
       const shell = SHELLS.find((known) => known === name);
-      if (shell === undefined) throw new Fault('BAD_OPTION', `there is no completion for ${JSON.stringify(name)}`, `It is there for: ${SHELLS.join(', ')}.`);
+      if (shell === undefined)
+        throw new Fault(
+          'BAD_OPTION',
+          `there is no completion for ${JSON.stringify(name)}`,
+          `It is there for: ${SHELLS.join(', ')}.`,
+        );
       io.out(completion(program, shell));
     });
 }

@@ -26,15 +26,16 @@ export class Driver {
   }
 
   /**
-   * Commits what was decided since the last flush. Batches become durable in the order they are flushed; several may be under way.
+   * Commits what was decided since the last flush; null where that was nothing. Batches become durable in the order they are flushed; several may be under way.
    * @throws Fault of the ledger. The driver is then of no more use: its memory is ahead of the ledger.
    */
-  async flush(): Promise<void> {
+  async flush(): Promise<Head | null> {
     const { batch, committed } = this.partition.drain();
-    if (batch.entries.length === 0 && batch.positions.length === 0) return;
+    if (batch.entries.length === 0 && batch.positions.length === 0) return null;
     const head = await this.#owner.commit(batch);
     committed();
     for (const listener of this.#listeners) listener(batch.entries, head);
+    return head;
   }
 
   /** Takes one input on a clock; a sink for `submit`. */

@@ -30,7 +30,14 @@ export type IngestOptions = {
   unanswered: (clock: string) => Promise<Question[]>;
 };
 
-export type IngestReport = { lines: number; bad: number; consumed: number; duplicates: number; refused: number; truths: Map<string, TruthLine> };
+export type IngestReport = {
+  lines: number;
+  bad: number;
+  consumed: number;
+  duplicates: number;
+  refused: number;
+  truths: Map<string, TruthLine>;
+};
 export type Source = { name: string; stream: () => AsyncIterable<Buffer | string>; twice: boolean };
 
 /** How many inputs share a commit, and how many commits may be under way, when events are read from a file. */
@@ -54,7 +61,7 @@ export class Ingest {
   readonly report: IngestReport = { lines: 0, bad: 0, consumed: 0, duplicates: 0, refused: 0, truths: new Map() };
   #player: Player | null = null;
   #lastT = 0;
-  #underWay: Promise<void>[] = [];
+  #underWay: Promise<unknown>[] = [];
 
   constructor(driver: Driver, options: IngestOptions) {
     this.#driver = driver;
@@ -84,7 +91,12 @@ export class Ingest {
     await this.#finish(kind);
   }
 
-  async #line(source: Source, line: Line, kind: 'recording' | 'events' | null, probes: ReadonlyMap<string, number> | null): Promise<'recording' | 'events' | null> {
+  async #line(
+    source: Source,
+    line: Line,
+    kind: 'recording' | 'events' | null,
+    probes: ReadonlyMap<string, number> | null,
+  ): Promise<'recording' | 'events' | null> {
     try {
       const value = parseLine(line);
       const isRecorded = typeof value === 'object' && value !== null && 'kind' in value && !('specversion' in value);
@@ -120,7 +132,11 @@ export class Ingest {
     const recorded = parse(RecordedLine, value, '');
     if (recorded.kind === 'scenario') return this.#open(recorded, probes);
     if (this.#player === null) {
-      throw new Fault('BAD_RECORDING', 'kind: the first line of a recording is its `scenario`', 'Is the beginning of the file missing?');
+      throw new Fault(
+        'BAD_RECORDING',
+        'kind: the first line of a recording is its `scenario`',
+        'Is the beginning of the file missing?',
+      );
     }
     checkTime(recorded.t, this.#lastT);
     this.#lastT = Math.max(this.#lastT, recorded.t);
@@ -130,7 +146,9 @@ export class Ingest {
   async #open(scenario: ScenarioLine, probes: ReadonlyMap<string, number> | null): Promise<void> {
     await this.#close();
     const clock = `recorded:${scenario.name}@${Math.round(scenario.t)}`;
-    const naming = this.#options.apart ? apart(scenario.name) : asRecorded(scenario.name, (id) => this.#driver.partition.isOnOtherClock(id, clock));
+    const naming = this.#options.apart
+      ? apart(scenario.name)
+      : asRecorded(scenario.name, (id) => this.#driver.partition.isOnOtherClock(id, clock));
     this.#player = new Player(this.#driver, new RecordedWorld(scenario, naming, probes));
     for (const question of await this.#options.unanswered(clock)) this.#player.world.ask(question);
     this.#lastT = scenario.t;
@@ -140,9 +158,12 @@ export class Ingest {
     const player = this.#player;
     if (player === null) return;
     await player.end();
-    for (const [migration] of player.world.migrations) if (player.world.truth !== null) this.report.truths.set(migration, player.world.truth);
+    for (const [migration] of player.world.migrations)
+      if (player.world.truth !== null) this.report.truths.set(migration, player.world.truth);
     if (player.world.unmappedEvents > 0) {
-      this.#options.onNotice?.(`${player.world.unmappedEvents} lifecycle event(s) of domains that no listing names were not used`);
+      this.#options.onNotice?.(
+        `${player.world.unmappedEvents} lifecycle event(s) of domains that no listing names were not used`,
+      );
     }
     this.#player = null;
   }
@@ -151,7 +172,12 @@ export class Ingest {
 
   async #event(value: unknown, line: Line, name: string): Promise<void> {
     const input = toInput(value, sha256);
-    const taken = this.#driver.partition.take(input, { stream: `file:${name}`, offset: line.number }, this.#options.now(), WALL);
+    const taken = this.#driver.partition.take(
+      input,
+      { stream: `file:${name}`, offset: line.number },
+      this.#options.now(),
+      WALL,
+    );
     if (taken.outcome === 'consumed') this.report.consumed += 1;
     if (taken.outcome === 'duplicate') this.report.duplicates += 1;
     if (taken.outcome === 'refused') this.#refused(taken.refusal, `${name}:${line.number}`);
@@ -186,19 +212,32 @@ export class Ingest {
 
 function parseLine(line: Line): unknown {
   if (line.oversized) {
-    throw new Fault('TOO_LARGE', `${line.bytes} bytes in one line: an input has 1 MiB at most`, 'Send references to large data, not the data.');
+    throw new Fault(
+      'TOO_LARGE',
+      `${line.bytes} bytes in one line: an input has 1 MiB at most`,
+      'Send references to large data, not the data.',
+    );
   }
   try {
     return JSON.parse(line.text);
   } catch (error) {
     const what = line.torn ? 'the file ends in the middle of this line: it was cut off' : messageOf(error);
-    throw new Fault(line.torn ? 'CUT_OFF' : 'BAD_JSON', what, line.torn ? 'Ingest the whole file again: what is in already is recognised.' : 'Each line is one JSON object.', error);
+    throw new Fault(
+      line.torn ? 'CUT_OFF' : 'BAD_JSON',
+      what,
+      line.torn ? 'Ingest the whole file again: what is in already is recognised.' : 'Each line is one JSON object.',
+      error,
+    );
   }
 }
 
 function checkTime(t: number, last: number): void {
   if (t > last + LEAP_FORWARD_MAX_MS || t < last - LEAP_BACK_MAX_MS) {
-    throw new Fault('BAD_TIME', `t: ${t} is ${t > last ? 'more than a day after' : 'more than a minute before'} the line before (${last})`, 'A recording is in the order of its times, in milliseconds since the epoch.');
+    throw new Fault(
+      'BAD_TIME',
+      `t: ${t} is ${t > last ? 'more than a day after' : 'more than a minute before'} the line before (${last})`,
+      'A recording is in the order of its times, in milliseconds since the epoch.',
+    );
   }
 }
 

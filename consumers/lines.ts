@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { INPUT_BYTES_MAX } from '../events/cloud-event.ts';
-import { MALFORMED_BYTES_KEPT } from '../events/entries.ts';
+import { MALFORMED_BYTES_KEPT } from '../events/entry-version.ts';
 
 /**
  * Lines of an ndjson stream, in constant memory: of a line beyond the limit only its first bytes are kept, with its length
@@ -19,7 +19,10 @@ export type Line = {
 
 const NEWLINE = 0x0a;
 
-export async function* readLines(stream: AsyncIterable<Buffer | string>, bytesMax = INPUT_BYTES_MAX): AsyncGenerator<Line> {
+export async function* readLines(
+  stream: AsyncIterable<Buffer | string>,
+  bytesMax = INPUT_BYTES_MAX,
+): AsyncGenerator<Line> {
   const line = new GrowingLine(bytesMax);
   for await (const chunk of stream) {
     const buffer = typeof chunk === 'string' ? Buffer.from(chunk) : chunk;
@@ -62,7 +65,8 @@ class GrowingLine {
 
   take(torn: boolean): Line {
     this.#number += 1;
-    const whole = this.#parts.length === 1 && this.#parts[0] !== undefined ? this.#parts[0] : Buffer.concat(this.#parts);
+    const whole =
+      this.#parts.length === 1 && this.#parts[0] !== undefined ? this.#parts[0] : Buffer.concat(this.#parts);
     const line: Line = {
       number: this.#number,
       text: whole.toString('utf8'),

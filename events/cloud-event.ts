@@ -57,7 +57,11 @@ export function toInput(value: unknown, hash: (text: string) => string): Input {
   }
   const vm = VmId.safeParse(event.subject);
   if (!vm.success) {
-    throw new Fault('BAD_SUBJECT', `subject: must be the VM's UUID, is ${JSON.stringify(event.subject ?? null)}`, 'Name the VM by its UUID.');
+    throw new Fault(
+      'BAD_SUBJECT',
+      `subject: must be the VM's UUID, is ${JSON.stringify(event.subject ?? null)}`,
+      'Name the VM by its UUID.',
+    );
   }
   const digest = hash(canonical([event.type, vm.data, event.data]));
   return { ...base, vm: vm.data, digest } as VmInput;
@@ -70,7 +74,12 @@ export function parse<S extends z.ZodType>(schema: S, value: unknown, prefix: st
   const issue = result.error.issues[0];
   const path = issue === undefined ? '' : issue.path.map(String).join('.');
   const field = path === '' ? prefix.replace(/\.$/, '') || 'event' : `${prefix}${path}`;
-  throw new Fault('BAD_EVENT', `${field}: ${issue?.message ?? 'invalid'}`, 'docs/schemas has the JSON Schema of every type of input.', result.error);
+  throw new Fault(
+    'BAD_EVENT',
+    `${field}: ${issue?.message ?? 'invalid'}`,
+    'docs/schemas has the JSON Schema of every type of input.',
+    result.error,
+  );
 }
 
 /** JSON with sorted keys: the same content gives the same text, whatever order a producer wrote it in. */

@@ -4,7 +4,10 @@ import { z } from 'zod';
  * The settings that take part in decisions. They are changed by an input, kept in the ledger, and fixed for an attempt when
  * its call returns. Times are in seconds, as an operator types them.
  */
-const seconds = z.number().positive().max(7 * 86_400);
+const seconds = z
+  .number()
+  .positive()
+  .max(7 * 86_400);
 
 const shape = {
   /** How often both hosts are asked again while nothing decides. */
@@ -18,7 +21,10 @@ const shape = {
   /** Error codes of the call after which a rollback asks the origin for the VM's state once more. */
   askOriginErrorCodes: z.array(z.string().min(1).max(255)).max(1000),
   /** How long the identity of a consumed input is remembered. */
-  dedupHorizonSeconds: z.number().positive().max(366 * 86_400),
+  dedupHorizonSeconds: z
+    .number()
+    .positive()
+    .max(366 * 86_400),
   /** How many identities are remembered at most; the horizon ends at whichever limit comes first. */
   dedupHorizonCount: z.number().int().min(1000).max(100_000_000),
 };

@@ -2,13 +2,9 @@ import { z } from 'zod';
 import { AttemptState } from './attempt.ts';
 import { Command, Question } from './commands.ts';
 import { Configuration } from './configuration.ts';
+import { ENTRY_VERSION } from './entry-version.ts';
 import { HostRecord, VmRecord } from './records.ts';
 import { MigrationId, Milliseconds } from './vocabulary.ts';
-
-/** The version of an entry's own shape. Older ones are lifted by `entryUpcasters` when they are read. */
-export const ENTRY_VERSION = 1;
-/** How much of a malformed input the ledger keeps; its digest covers all of it. */
-export const MALFORMED_BYTES_KEPT = 65_536;
 
 /** Why an entry was written: an input, or a timer of an attempt that fell due. */
 export const Cause = z.discriminatedUnion('kind', [

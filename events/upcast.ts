@@ -9,10 +9,15 @@ export type Upcasters = Readonly<Record<string, Upcaster>>;
 export const inputUpcasters: Upcasters = {};
 
 /** Follows the steps from `type` to its newest version. A cycle is impossible: each step must raise the version. */
-export function upcast(type: string, data: unknown, steps: Upcasters = inputUpcasters): { type: string; data: unknown } {
+export function upcast(
+  type: string,
+  data: unknown,
+  steps: Upcasters = inputUpcasters,
+): { type: string; data: unknown } {
   let current = { type, data };
   for (let step = steps[current.type]; step !== undefined; step = steps[current.type]) {
-    if (versionOf(step.type) <= versionOf(current.type)) throw new RangeError(`upcaster of ${current.type} does not raise its version`);
+    if (versionOf(step.type) <= versionOf(current.type))
+      throw new RangeError(`upcaster of ${current.type} does not raise its version`);
     current = { type: step.type, data: step.lift(current.data) };
   }
   return current;

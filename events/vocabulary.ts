@@ -70,5 +70,7 @@ export const State = z.enum(states);
 export type State = z.infer<typeof State>;
 
 /** Where a timer may fire: on the wall clock, on one recording's, or on a simulation's. */
-export const Clock = z.string().regex(/^(wall|recorded:.+|simulated:.+)$/, 'must be wall, recorded:NAME or simulated:NAME');
+export const Clock = z
+  .string()
+  .regex(/^(wall|recorded:.+|simulated:.+)$/, 'must be wall, recorded:NAME or simulated:NAME');
 export const WALL = 'wall';

@@ -1,4 +1,5 @@
-import { ENTRY_VERSION, type Entry } from '../events/entries.ts';
+import type { Entry } from '../events/entries.ts';
+import { ENTRY_VERSION } from '../events/entry-version.ts';
 import { Fault } from '../events/fault.ts';
 import type { Identity } from './port.ts';
 

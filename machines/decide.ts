@@ -25,7 +25,8 @@ const isLanded = (presence: string) => (LANDED as readonly string[]).includes(pr
 const conditions: Readonly<Record<ConditionName, (evidence: Evidence) => boolean>> = {
   'same-host': (e) => e.sameHost,
   'either-postcopy': (e) => e.source.presence === 'postcopy' || e.destination.presence === 'postcopy',
-  'either-postcopy-failed': (e) => e.source.presence === 'postcopy-failed' || e.destination.presence === 'postcopy-failed',
+  'either-postcopy-failed': (e) =>
+    e.source.presence === 'postcopy-failed' || e.destination.presence === 'postcopy-failed',
   'landed-on-thirds': (e) => thirdHosts(e).length > (e.othersAnswered ? 0 : 1),
   'one-third-landed': (e) => thirdHosts(e).length === 1,
   'handed-over-or-ran': (e) => e.source.presence === 'handed-over' || e.ran === 'yes',
@@ -34,7 +35,8 @@ const conditions: Readonly<Record<ConditionName, (evidence: Evidence) => boolean
   'jobs-over': (e) => e.source.job === 'none' && e.destination.job !== 'incoming',
   'split-brain': (e) => e.source.job === 'none' && e.destination.job === 'none' && e.sourceAskedLast,
   'runs-as-before': (e) =>
-    e.destination.presence === 'executing' || (e.destination.presence === 'suspended' && (e.origin === 'paused' || e.leavePaused)),
+    e.destination.presence === 'executing' ||
+    (e.destination.presence === 'suspended' && (e.origin === 'paused' || e.leavePaused)),
 };
 
 export function holds(condition: ConditionName, evidence: Evidence): boolean {
@@ -72,7 +74,13 @@ function conclude(row: Row, evidence: Evidence, phase: Phase, askDestinationAgai
   const column = effective(phase === 'now' ? row.now : row.deadline, phase, evidence);
   // While a row that asks for a later answer of the destination is only waiting for it, nothing below that row may settle.
   const outcome = askDestinationAgain && phase === 'now' ? 'wait' : outcomeOf(column);
-  return { row, outcome, certainty: certaintyOf(column, evidence), host: hostOf(column, evidence), askDestinationAgain };
+  return {
+    row,
+    outcome,
+    certainty: certaintyOf(column, evidence),
+    host: hostOf(column, evidence),
+    askDestinationAgain,
+  };
 }
 
 /** A column whose condition fails does its `otherwise`. */

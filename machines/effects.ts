@@ -62,7 +62,9 @@ type Make = (kind: StepKind, host: string | null, more?: { volume?: string; afte
 
 function maker(attempt: Attempt, verdict: Verdict): Make {
   return (kind, host, more = {}) => ({
-    command: [attempt.migration, `v${verdict.number}`, kind, ...(more.volume === undefined ? [] : [more.volume])].join('/'),
+    command: [attempt.migration, `v${verdict.number}`, kind, ...(more.volume === undefined ? [] : [more.volume])].join(
+      '/',
+    ),
     kind,
     host,
     volume: more.volume ?? null,
@@ -136,7 +138,10 @@ export function commandsSent(before: Attempt | null, after: Attempt): Command[] 
   if (verdict === undefined || before?.steps === after.steps) return [];
   const triesBefore = new Map((before?.steps ?? []).map((step) => [step.command, step.tries]));
   return after.steps
-    .filter((step) => step.kind !== 'ask-origin' && step.status === 'sent' && step.tries > (triesBefore.get(step.command) ?? 0))
+    .filter(
+      (step) =>
+        step.kind !== 'ask-origin' && step.status === 'sent' && step.tries > (triesBefore.get(step.command) ?? 0),
+    )
     .map((step) => toCommand(after, verdict, step));
 }
 

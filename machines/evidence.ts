@@ -53,7 +53,11 @@ export function hear(attempt: Attempt, data: InputData<'landfall.host.answered.v
   if (data.strayProcess !== undefined) answer.strayProcess = data.strayProcess;
   if (data.boot !== undefined) answer.boot = data.boot;
   const dueAt = question === before.asked ? null : before.dueAt;
-  const heard = { ...attempt, sequence, asked: { ...attempt.asked, [data.host]: { asked: before.asked, dueAt, answer } } };
+  const heard = {
+    ...attempt,
+    sequence,
+    asked: { ...attempt.asked, [data.host]: { asked: before.asked, dueAt, answer } },
+  };
   return learn(heard, data.host, answer);
 }
 
@@ -97,7 +101,11 @@ function learn(attempt: Attempt, host: string, answer: Answer): Attempt {
     const landed = isOneOf(LANDED, reading.presence);
     return {
       ...attempt,
-      landedSequence: landed ? (attempt.landedSequence ?? answer.arrived) : reading.presence === 'unknown' ? attempt.landedSequence : null,
+      landedSequence: landed
+        ? (attempt.landedSequence ?? answer.arrived)
+        : reading.presence === 'unknown'
+          ? attempt.landedSequence
+          : null,
       shell: { ...shell, ran, unbroken: shell.unbroken && !rebooted, boot: shell.boot ?? answer.boot ?? null },
     };
   }
@@ -187,7 +195,8 @@ export function evidenceOf(attempt: Attempt): Evidence {
     outgoingSeen: attempt.outgoingSeen,
     quietRounds: attempt.quietRounds,
     destinationAskedLast: isAskedAfter(destinationAnswer, sourceAnswer),
-    sourceAskedLast: sourceAnswer !== null && attempt.landedSequence !== null && sourceAnswer.asked > attempt.landedSequence,
+    sourceAskedLast:
+      sourceAnswer !== null && attempt.landedSequence !== null && sourceAnswer.asked > attempt.landedSequence,
     sourceExcluded: attempt.fenced || allLeasesExpired(attempt),
     others,
     othersAnswered: others.every((other) => other.presence !== 'unknown'),

@@ -63,7 +63,11 @@ function toEvent(type: EventType, judged: Judged, { now }: StepContext): Machine
 }
 
 /** The call came back: from here on answers count, and the settings of the site are fixed for this attempt. */
-function close(attempt: Attempt, stimulus: { configuration: Attempt['configuration']; knownHosts: readonly string[] }, now: number): Attempt {
+function close(
+  attempt: Attempt,
+  stimulus: { configuration: Attempt['configuration']; knownHosts: readonly string[] },
+  now: number,
+): Attempt {
   return {
     ...attempt,
     returnedAt: now,
@@ -74,7 +78,11 @@ function close(attempt: Attempt, stimulus: { configuration: Attempt['configurati
   };
 }
 
-function returned(state: AttemptState, stimulus: Extract<Stimulus, { type: 'returned' }>, context: StepContext): MachineEvent | null {
+function returned(
+  state: AttemptState,
+  stimulus: Extract<Stimulus, { type: 'returned' }>,
+  context: StepContext,
+): MachineEvent | null {
   if (path(state.value) !== 'Migrating.inFlight') return null;
   const next = { ...close(state.attempt, stimulus, context.now), callError: stimulus.data.error ?? null };
   const sameHost = next.source === next.destination;
@@ -82,7 +90,11 @@ function returned(state: AttemptState, stimulus: Extract<Stimulus, { type: 'retu
   return toEvent('RETURNED', judged, context);
 }
 
-function answered(state: AttemptState, data: InputData<'landfall.host.answered.v1'>, context: StepContext): MachineEvent | null {
+function answered(
+  state: AttemptState,
+  data: InputData<'landfall.host.answered.v1'>,
+  context: StepContext,
+): MachineEvent | null {
   const heard = hear(state.attempt, data);
   if (heard === state.attempt) return null;
   const reading = readHost(heard, data.host, askedOf(heard, data.host).answer);
@@ -130,7 +142,11 @@ export function powerOf({ presence }: Pick<Reading, 'presence'>): Power {
 }
 
 /** An event settles nothing: it adds what it proves, and makes both hosts be asked again at once. */
-function lifecycle(state: AttemptState, data: InputData<'landfall.host.lifecycle.v1'>, context: StepContext): MachineEvent | null {
+function lifecycle(
+  state: AttemptState,
+  data: InputData<'landfall.host.lifecycle.v1'>,
+  context: StepContext,
+): MachineEvent | null {
   const { attempt } = state;
   if (data.host !== attempt.source && data.host !== attempt.destination) return null;
   const next = witness(attempt, data);
@@ -141,12 +157,19 @@ function lifecycle(state: AttemptState, data: InputData<'landfall.host.lifecycle
 export function contradicts(attempt: Attempt, data: InputData<'landfall.host.lifecycle.v1'>): boolean {
   const verdict = attempt.verdicts.at(-1);
   if (verdict === undefined) return false;
-  if (data.host === verdict.host) return data.event === 'Stopped' && data.detail === 'Migrated' && verdict.outcome === 'rolled-back';
+  if (data.host === verdict.host)
+    return data.event === 'Stopped' && data.detail === 'Migrated' && verdict.outcome === 'rolled-back';
   return data.event === 'Resumed' || (data.event === 'Started' && data.detail === 'Migrated');
 }
 
 /** Asks again where answers are waited for; a standing verdict is only asked about when it is doubted. */
-function askAgain(state: AttemptState, next: Attempt, asks: string[], context: StepContext, doubted: boolean): MachineEvent | null {
+function askAgain(
+  state: AttemptState,
+  next: Attempt,
+  asks: string[],
+  context: StepContext,
+  doubted: boolean,
+): MachineEvent | null {
   const learnt = next !== state.attempt;
   switch (path(state.value)) {
     case 'Migrating.inFlight':
@@ -167,27 +190,45 @@ function askAgain(state: AttemptState, next: Attempt, asks: string[], context: S
   }
 }
 
-function streamed(state: AttemptState, host: string, stream: 'connected' | 'lost', context: StepContext): MachineEvent | null {
+function streamed(
+  state: AttemptState,
+  host: string,
+  stream: 'connected' | 'lost',
+  context: StepContext,
+): MachineEvent | null {
   const { attempt } = state;
-  if (stream === 'connected') return Object.hasOwn(attempt.asked, host) ? askAgain(state, attempt, [host], context, false) : null;
+  if (stream === 'connected')
+    return Object.hasOwn(attempt.asked, host) ? askAgain(state, attempt, [host], context, false) : null;
   const next = breakStream(attempt, host);
   const isOpen = attempt.verdicts.length === 0;
   return isOpen && next !== attempt && attempt.shell.unbroken ? toEvent('EVIDENCE', nothing(next), context) : null;
 }
 
-function acknowledged(attempt: Attempt, data: InputData<'landfall.command.acknowledged.v1'>, context: StepContext): MachineEvent | null {
+function acknowledged(
+  attempt: Attempt,
+  data: InputData<'landfall.command.acknowledged.v1'>,
+  context: StepContext,
+): MachineEvent | null {
   const step = attempt.steps.find((candidate) => candidate.command === data.command);
   if (step === undefined || (step.status !== 'sent' && step.status !== 'refused')) return null;
   return toEvent('PROGRESS', nothing(acknowledge(attempt, data.command, data.ok, data.error)), context);
 }
 
-function resolved(attempt: Attempt, data: InputData<'landfall.migration.resolved.v1'>, context: StepContext): MachineEvent {
+function resolved(
+  attempt: Attempt,
+  data: InputData<'landfall.migration.resolved.v1'>,
+  context: StepContext,
+): MachineEvent {
   const verdict = toResolution(attempt, data, evidenceOf(attempt), context.now, context.nextToken);
   const result = verdict.outcome === 'completed' ? 'completed' : 'rolled-back';
   return toEvent('RESOLVED', { next: attempt, result, verdict, asks: [] }, context);
 }
 
-function leaseExpired(state: AttemptState, data: InputData<'landfall.volume.lease-expired.v1'>, context: StepContext): MachineEvent | null {
+function leaseExpired(
+  state: AttemptState,
+  data: InputData<'landfall.volume.lease-expired.v1'>,
+  context: StepContext,
+): MachineEvent | null {
   const { attempt } = state;
   const ofSource = data.host === attempt.source && attempt.volumes.some((volume) => volume.volume === data.volume);
   if (!ofSource || attempt.expiredLeases.includes(data.volume)) return null;
@@ -196,11 +237,18 @@ function leaseExpired(state: AttemptState, data: InputData<'landfall.volume.leas
 }
 
 /** Another migration of the VM was reported: this attempt is asked about once more, and then decided as at its deadline. */
-function superseded(attempt: Attempt, stimulus: Extract<Stimulus, { type: 'superseded' }>, context: StepContext): MachineEvent {
+function superseded(
+  attempt: Attempt,
+  stimulus: Extract<Stimulus, { type: 'superseded' }>,
+  context: StepContext,
+): MachineEvent {
   const marked = alarm({ ...attempt, supersededBy: stimulus.by }, 'superseded', context.now);
   const next =
     attempt.returnedAt === null
-      ? { ...close(marked, stimulus, context.now), callError: { kind: 'caller-lost' as const, message: 'the call never returned' } }
+      ? {
+          ...close(marked, stimulus, context.now),
+          callError: { kind: 'caller-lost' as const, message: 'the call never returned' },
+        }
       : marked;
   return toEvent('SUPERSEDED', nothing(next), context);
 }
@@ -210,7 +258,12 @@ function timer(state: AttemptState, id: string, context: StepContext): MachineEv
   const { attempt } = state;
   const kind = id.split('.')[2];
   const type = id as EventType;
-  if (kind === 'question') return toEvent(type, judgeRound(state, pursue(giveUpOrigin(runOut(attempt, context.now), context.now), context.now), context), context);
+  if (kind === 'question')
+    return toEvent(
+      type,
+      judgeRound(state, pursue(giveUpOrigin(runOut(attempt, context.now), context.now), context.now), context),
+      context,
+    );
   return toEvent(type, nothing(kind === 'retry' ? resend(attempt, context.now) : attempt), context);
 }
 

@@ -15,7 +15,13 @@ import { ask, asksOf } from './evidence.ts';
 export type Result = 'wait' | 'again' | 'completed' | 'provisional' | 'rolled-back' | 'contested' | 'reopen' | 'stands';
 
 /** The folded context, what the round came to, and the verdict where it made one. */
-export type Payload = { next: Attempt; now: number; result: Result | null; verdict: Verdict | null; asks: readonly string[] };
+export type Payload = {
+  next: Attempt;
+  now: number;
+  result: Result | null;
+  verdict: Verdict | null;
+  asks: readonly string[];
+};
 export const eventTypes = ['RETURNED', 'EVIDENCE', 'PROGRESS', 'SUPERSEDED', 'RESOLVED', 'DOUBTED'] as const;
 export type EventType = (typeof eventTypes)[number];
 export type MachineEvent = { type: EventType } & Payload;
@@ -28,7 +34,8 @@ function until(dueAt: number | null, now: number): number {
 
 function nextQuestionDue(attempt: Attempt): number | null {
   let due: number | null = null;
-  for (const { dueAt } of Object.values(attempt.asked)) if (dueAt !== null && (due === null || dueAt < due)) due = dueAt;
+  for (const { dueAt } of Object.values(attempt.asked))
+    if (dueAt !== null && (due === null || dueAt < due)) due = dueAt;
   return due;
 }
 
@@ -59,15 +66,24 @@ const definition = setup({
     stopPolling: assign({ pollAt: null, deadlineAt: null }),
     reopen: assign(({ context, event }) => ({ deadlineAt: event.now + timeoutMs(context) })),
     decide: assign(({ context, event }) =>
-      event.verdict === null ? {} : { verdicts: [...context.verdicts, event.verdict], judgedSequence: context.sequence },
+      event.verdict === null
+        ? {}
+        : { verdicts: [...context.verdicts, event.verdict], judgedSequence: context.sequence },
     ),
     plan: assign(({ context, event }) => {
       const verdict = context.verdicts.at(-1);
-      return verdict === undefined ? {} : pursue({ ...context, steps: plan(context, verdict), settledAt: null }, event.now);
+      return verdict === undefined
+        ? {}
+        : pursue({ ...context, steps: plan(context, verdict), settledAt: null }, event.now);
     }),
     pursue: assign(({ context, event }) => pursue(context, event.now)),
     drop: assign(({ context }) => drop(context)),
-    close: assign(({ context, event }) => ({ settledAt: context.settledAt ?? event.now, pollAt: null, deadlineAt: null, retryAt: null })),
+    close: assign(({ context, event }) => ({
+      settledAt: context.settledAt ?? event.now,
+      pollAt: null,
+      deadlineAt: null,
+      retryAt: null,
+    })),
   },
   guards: {
     completes: ({ event }) => event.result === 'completed',
@@ -95,9 +111,17 @@ const definition = setup({
 const verdictTransitions = [
   { guard: 'completes', target: '#Completed.settling', actions: ['take', 'decide', 'stopPolling', 'plan'] },
   { guard: 'completesSuperseded', target: '#Completed.settled', actions: ['take', 'decide', 'drop', 'close'] },
-  { guard: 'completesProvisionally', target: '#Completed.provisional', actions: ['take', 'decide', 'stopPolling', 'watch'] },
+  {
+    guard: 'completesProvisionally',
+    target: '#Completed.provisional',
+    actions: ['take', 'decide', 'stopPolling', 'watch'],
+  },
   { guard: 'rollsBack', target: '#RolledBack.settling', actions: ['take', 'decide', 'stopPolling', 'plan'] },
-  { guard: 'contestsSuperseded', target: '#RolledBack.superseded', actions: ['take', 'decide', 'plan', 'drop', 'close'] },
+  {
+    guard: 'contestsSuperseded',
+    target: '#RolledBack.superseded',
+    actions: ['take', 'decide', 'plan', 'drop', 'close'],
+  },
   { guard: 'contests', target: '#RolledBack.contested', actions: ['take', 'decide', 'stopPolling', 'plan', 'watch'] },
 ] as const;
 
@@ -204,7 +228,9 @@ export const migration = definition.createMachine({
             DOUBTED: taken('reexamining', 'askAll'),
             SUPERSEDED: { target: 'settled', actions: ['take', 'close'] },
           },
-          after: { question: [{ guard: 'stands', target: 'settled', actions: ['take', 'close'] }, ...standing('reexamining')] },
+          after: {
+            question: [{ guard: 'stands', target: 'settled', actions: ['take', 'close'] }, ...standing('reexamining')],
+          },
         },
       },
     },
@@ -231,7 +257,11 @@ export const migration = definition.createMachine({
             RESOLVED: verdictTransitions,
             SUPERSEDED: { target: 'superseded', actions: ['take', 'drop', 'close'] },
           },
-          after: { question: judging('contested'), retry: taken('contested'), poll: taken('contested', 'watch', 'askAll') },
+          after: {
+            question: judging('contested'),
+            retry: taken('contested'),
+            poll: taken('contested', 'watch', 'askAll'),
+          },
         },
         /** Contested when another migration of the VM took over: that one's verdict tells where the guest is. */
         superseded: {},
@@ -242,7 +272,9 @@ export const migration = definition.createMachine({
             DOUBTED: taken('reexamining', 'askAll'),
             SUPERSEDED: { target: 'settled', actions: ['take', 'close'] },
           },
-          after: { question: [{ guard: 'stands', target: 'settled', actions: ['take', 'close'] }, ...standing('reexamining')] },
+          after: {
+            question: [{ guard: 'stands', target: 'settled', actions: ['take', 'close'] }, ...standing('reexamining')],
+          },
         },
       },
     },

@@ -103,7 +103,8 @@ export function read(answer: Answer | null, context: Context): Reading {
   const condition = conditionOf(domain.state, domain.reason);
   if (condition === 'off') return gone(answer, context, 'off', words);
   const job = jobOf(domain.job);
-  if (context.role === 'source' && isFromAnotherBoot(answer, context)) return { ...nothingKnown(`${words}, from another boot`), job };
+  if (context.role === 'source' && isFromAnotherBoot(answer, context))
+    return { ...nothingKnown(`${words}, from another boot`), job };
   const reading: Reading = { presence: present(condition, job, context), job, words };
   if (condition === 'starting' && job !== 'incoming') reading.notice = 'starting-up';
   return reading;

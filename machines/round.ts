@@ -10,7 +10,13 @@ export type Judged = { next: Attempt; result: Result | null; verdict: Verdict | 
 export type StepContext = { now: number; nextToken: number };
 
 /** Rows that, while they still wait, contradict a verdict that already stands. */
-const CONTRADICTING_ROWS: ReadonlySet<string> = new Set(['both-alive', 'torn', 'postcopy', 'half-arrived', 'contradiction']);
+const CONTRADICTING_ROWS: ReadonlySet<string> = new Set([
+  'both-alive',
+  'torn',
+  'postcopy',
+  'half-arrived',
+  'contradiction',
+]);
 
 export function path(value: StateValue): string {
   if (typeof value === 'string') return value;
@@ -31,7 +37,9 @@ export function judgeRound(state: AttemptState, next: Attempt, context: StepCont
       return isRoundClosed(next) ? judgeOpen(next, context, true) : nothing(next);
     case 'RolledBack.contested':
     case 'Completed.provisional':
-      return isRoundClosed(next) || next.fenced || next.expiredLeases.length > 0 ? judgeWatched(next, context) : nothing(next);
+      return isRoundClosed(next) || next.fenced || next.expiredLeases.length > 0
+        ? judgeWatched(next, context)
+        : nothing(next);
     case 'Completed.settling':
     case 'Completed.reexamining':
     case 'RolledBack.settling':
@@ -68,10 +76,12 @@ function judgeWatched(attempt: Attempt, context: StepContext): Judged {
   const now = judge(evidence, 'now');
   const more = isRoundClosed(attempt) ? asksMore(attempt, now) : null;
   if (more !== null) return more;
-  if (now.decision.outcome === 'completed' || now.decision.outcome === 'rolled-back') return conclude(attempt, now, context);
+  if (now.decision.outcome === 'completed' || now.decision.outcome === 'rolled-back')
+    return conclude(attempt, now, context);
   if (standing?.contested === true) return nothing(alarmed(attempt, now, context.now));
   const proof = evidence.sourceExcluded ? judge(evidence, 'deadline') : now;
-  if (proof.decision.outcome === 'completed' && proof.decision.certainty === 'proven') return conclude(attempt, proof, context);
+  if (proof.decision.outcome === 'completed' && proof.decision.certainty === 'proven')
+    return conclude(attempt, proof, context);
   return CONTRADICTING_ROWS.has(now.decision.row.id) ? reopen(attempt, now, context) : nothing(attempt);
 }
 
@@ -82,7 +92,8 @@ function judgeStanding(attempt: Attempt, context: StepContext): Judged {
   const more = asksMore(attempt, now);
   if (more !== null) return more;
   const { outcome, host, row } = now.decision;
-  if (outcome === 'wait') return CONTRADICTING_ROWS.has(row.id) ? reopen(attempt, now, context) : { ...nothing(attempt), result: 'stands' };
+  if (outcome === 'wait')
+    return CONTRADICTING_ROWS.has(row.id) ? reopen(attempt, now, context) : { ...nothing(attempt), result: 'stands' };
   if (outcome === standing?.outcome && host === standing.host) return { ...nothing(attempt), result: 'stands' };
   return conclude(alarm(attempt, 'verdict-contradicted', context.now), now, context);
 }

@@ -1,5 +1,5 @@
 import { type AnyActorScope, createActor, initialTransition, type SnapshotFrom } from 'xstate';
-import type { Attempt, AttemptState, StateValue } from '../events/attempt.ts';
+import type { Attempt, AttemptState } from '../events/attempt.ts';
 import type { Command, Question } from '../events/commands.ts';
 import type { Timers } from '../events/entries.ts';
 import type { Verdict } from '../events/verdict.ts';
@@ -56,7 +56,7 @@ function inertScope(): AnyActorScope {
 export function begin(attempt: Attempt, now: number): Stepped {
   const asking = ask(attempt, [attempt.source, attempt.destination], now);
   const [snapshot, actions] = initialTransition(migration, asking);
-  const state: AttemptState = { value: snapshot.value as StateValue, attempt: asking, generation: 0 };
+  const state: AttemptState = { value: snapshot.value, attempt: asking, generation: 0 };
   const armed = arm(state, {}, actions, now);
   return { ...armed, questions: questionsAsked(null, asking, now), commands: [], verdict: null, unchanged: false };
 }
@@ -66,7 +66,7 @@ export function step(before: AttemptState, timers: Timers, stimulus: Stimulus, c
   const snapshot = event === null ? null : run(before, event);
   if (snapshot === null) return { state: before, timers, questions: [], commands: [], verdict: null, unchanged: true };
   const attempt = snapshot.context;
-  const state: AttemptState = { value: snapshot.value as StateValue, attempt, generation: before.generation };
+  const state: AttemptState = { value: snapshot.value, attempt, generation: before.generation };
   return {
     ...arm(state, timers, collected, context.now),
     questions: questionsAsked(before.attempt, attempt, context.now),
@@ -78,20 +78,34 @@ export function step(before: AttemptState, timers: Timers, stimulus: Stimulus, c
 
 /** The machine's transition; null where the state does not take the event. */
 function run(before: AttemptState, event: MachineEvent): Snapshot | null {
-  const snapshot: Snapshot = migration.resolveState({ value: before.value as Snapshot['value'], context: before.attempt });
+  const snapshot: Snapshot = migration.resolveState({
+    value: before.value,
+    context: before.attempt,
+  });
   collected = [];
   const after = migration.transition(snapshot, event, scope) as Snapshot;
   return after === snapshot ? null : after;
 }
 
 /** Reads the deadlines that the machine's `after` set and cancelled. One that is set again to the same time is the same timer. */
-function arm(state: AttemptState, timers: Timers, actions: readonly ExecutableAction[], now: number): { state: AttemptState; timers: Timers } {
+function arm(
+  state: AttemptState,
+  timers: Timers,
+  actions: readonly ExecutableAction[],
+  now: number,
+): { state: AttemptState; timers: Timers } {
   const next: Timers = { ...timers };
   let { generation } = state;
   for (const action of actions) {
     const params = action.params as { id?: string; sendId?: string; delay?: number } | undefined;
     if (action.type === 'xstate.cancel' && params?.sendId !== undefined) delete next[params.sendId];
-    if (action.type !== 'xstate.raise' || params?.id === undefined || params.delay === undefined || !Number.isFinite(params.delay)) continue;
+    if (
+      action.type !== 'xstate.raise' ||
+      params?.id === undefined ||
+      params.delay === undefined ||
+      !Number.isFinite(params.delay)
+    )
+      continue;
     const dueAt = now + params.delay;
     const same = timers[params.id];
     if (same?.dueAt === dueAt) {

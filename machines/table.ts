@@ -41,7 +41,13 @@ export type AlarmCode =
 /** What a column of a row does. Without its `if` it does its `otherwise`: by default `wait` now, `contested` at the deadline. */
 export type Column =
   | { readonly do: 'wait' }
-  | { readonly do: 'complete'; readonly certainty?: 'provisional'; readonly on?: 'third-host'; readonly if?: ConditionName; readonly otherwise?: 'contested' }
+  | {
+      readonly do: 'complete';
+      readonly certainty?: 'provisional';
+      readonly on?: 'third-host';
+      readonly if?: ConditionName;
+      readonly otherwise?: 'contested';
+    }
   | { readonly do: 'rollback'; readonly if?: ConditionName }
   | { readonly do: 'contested' };
 
@@ -232,7 +238,8 @@ export const table: readonly Row[] = [
     destination: GONE,
     now: wait,
     deadline: contested,
-    contestedError: 'the destination may have run and advanced the disk before it ended; the source must never be resumed',
+    contestedError:
+      'the destination may have run and advanced the disk before it ended; the source must never be resumed',
     why: 'Nothing proves that the destination never ran: resuming the source could corrupt its disk.',
   },
   {

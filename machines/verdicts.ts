@@ -18,7 +18,12 @@ export function judge(evidence: Evidence, phase: Phase): Judgement {
 }
 
 /** A judgement that was not `wait`, as the ledger keeps it. `token` is the VM's next fencing token. */
-export function toVerdict(attempt: Attempt, { decision, evidence, phase }: Judgement, now: number, token: number): Verdict {
+export function toVerdict(
+  attempt: Attempt,
+  { decision, evidence, phase }: Judgement,
+  now: number,
+  token: number,
+): Verdict {
   const contested = decision.outcome === 'contested';
   return {
     number: attempt.verdicts.length + 1,
@@ -44,7 +49,8 @@ function errorOf(attempt: Attempt, decision: Decision): string | null {
   if (decision.outcome === 'contested') return `${CONTESTED_ERROR}: ${decision.row.contestedError ?? decision.row.why}`;
   if (decision.row.id === 'same-host') return `source and destination are the same host (${attempt.source})`;
   const { callError } = attempt;
-  if (callError === null) return `the call reported success, but the guest is on ${attempt.source} (row ${decision.row.id})`;
+  if (callError === null)
+    return `the call reported success, but the guest is on ${attempt.source} (row ${decision.row.id})`;
   return callError.message === '' ? `the call failed: ${callError.kind}` : callError.message;
 }
 
@@ -101,7 +107,8 @@ export function alarm(attempt: Attempt, code: AlarmCode | OtherAlarm, now: numbe
 /** The alarms a judgement calls for: some at once, the others with the verdict. */
 export function alarmed(attempt: Attempt, { decision, evidence }: Judgement, now: number): Attempt {
   const { row, outcome } = decision;
-  const atOnce = row.alarmAtOnceIf === 'matched' || (row.alarmAtOnceIf !== undefined && holds(row.alarmAtOnceIf, evidence));
+  const atOnce =
+    row.alarmAtOnceIf === 'matched' || (row.alarmAtOnceIf !== undefined && holds(row.alarmAtOnceIf, evidence));
   const due = row.alarm !== undefined && !decision.askDestinationAgain && (atOnce || outcome !== 'wait');
   let next = due && row.alarm !== undefined ? alarm(attempt, row.alarm, now) : attempt;
   const guestAt = outcome === 'completed' ? evidence.destination : evidence.source;

@@ -1,4 +1,4 @@
-import { ENTRY_VERSION } from '../events/entries.ts';
+import { ENTRY_VERSION } from '../events/entry-version.ts';
 import { TABLE_VERSION } from './table.ts';
 
 /** Names the code that made a snapshot: one made by another version is discarded. */

@@ -33,7 +33,11 @@ function placed(record: VmRecord, host: string, at: HostRecord | undefined): VmR
 }
 
 /** A declaration names what inventories know. Where an attempt is open, the guest's place is the attempt's to say. */
-export function declare(record: VmRecord, data: InputData<'landfall.vm.declared.v1'>, at: HostRecord | undefined): VmRecord {
+export function declare(
+  record: VmRecord,
+  data: InputData<'landfall.vm.declared.v1'>,
+  at: HostRecord | undefined,
+): VmRecord {
   const named = { ...record, name: data.name, volumes: data.volumes };
   if (record.open.length > 0 || data.host === null) return named;
   const here = placed(named, data.host, at);
@@ -54,7 +58,11 @@ const powerEvents: Readonly<Record<string, Power>> = {
 };
 
 /** A lifecycle event outside any doubt: the guest's power, and a boot on another host where it was not running. */
-export function live(record: VmRecord, data: InputData<'landfall.host.lifecycle.v1'>, at: HostRecord | undefined): VmRecord {
+export function live(
+  record: VmRecord,
+  data: InputData<'landfall.host.lifecycle.v1'>,
+  at: HostRecord | undefined,
+): VmRecord {
   const power = data.event === 'Suspended' && data.detail === 'I/O error' ? 'broken' : powerEvents[data.event];
   if (power === undefined) return record;
   if (data.host === record.host) return { ...record, power };
@@ -65,7 +73,12 @@ export function live(record: VmRecord, data: InputData<'landfall.host.lifecycle.
 }
 
 /** The record while and after an attempt changes. `verdict` is the one this step made. */
-export function follow(record: VmRecord, state: AttemptState, verdict: Verdict | null, hosts: (host: string) => HostRecord | undefined): VmRecord {
+export function follow(
+  record: VmRecord,
+  state: AttemptState,
+  verdict: Verdict | null,
+  hosts: (host: string) => HostRecord | undefined,
+): VmRecord {
   const { attempt } = state;
   const opened = isOver(state) ? withoutOpen(record, attempt.migration) : withOpen(record, attempt.migration);
   const isNewest = record.lastMigration === attempt.migration;
@@ -86,7 +99,9 @@ function withOpen(record: VmRecord, migration: string): VmRecord {
 }
 
 function withoutOpen(record: VmRecord, migration: string): VmRecord {
-  return record.open.includes(migration) ? { ...record, open: record.open.filter((other) => other !== migration) } : record;
+  return record.open.includes(migration)
+    ? { ...record, open: record.open.filter((other) => other !== migration) }
+    : record;
 }
 
 /** Undecided: the record stays on the source unless the row that waits leans to the destination. */
@@ -103,8 +118,17 @@ function reopened(record: VmRecord, state: AttemptState, attempt: Attempt): VmRe
   return power === null || power === 'unknown' || record.power === power ? record : { ...record, power };
 }
 
-function conclude(record: VmRecord, attempt: Attempt, verdict: Verdict, hosts: (host: string) => HostRecord | undefined): VmRecord {
-  const here = { ...placed(record, verdict.host, hosts(verdict.host)), certainty: verdict.certainty, token: verdict.token };
+function conclude(
+  record: VmRecord,
+  attempt: Attempt,
+  verdict: Verdict,
+  hosts: (host: string) => HostRecord | undefined,
+): VmRecord {
+  const here = {
+    ...placed(record, verdict.host, hosts(verdict.host)),
+    certainty: verdict.certainty,
+    token: verdict.token,
+  };
   const power = powerAfter(verdict);
   // Locks are frozen while a verdict is contested, and wait for proof while it is provisional.
   const owner = verdict.contested || verdict.certainty === 'provisional' ? record.owner : verdict.host;

@@ -16,7 +16,10 @@ export type DeadLetter = {
 export function deadLettersOf(entries: readonly Entry[]): DeadLetter[] {
   return entries.flatMap(({ cause, refusal }) => {
     if (refusal === null || cause.kind === 'timer') return [];
-    const text = cause.kind === 'malformed' ? cause.text : JSON.stringify({ type: cause.type, source: cause.source, id: cause.id, data: cause.data });
+    const text =
+      cause.kind === 'malformed'
+        ? cause.text
+        : JSON.stringify({ type: cause.type, source: cause.source, id: cause.id, data: cause.data });
     return [{ ...refusal, stream: cause.stream ?? null, offset: cause.offset ?? null, digest: cause.digest, text }];
   });
 }

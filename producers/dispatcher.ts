@@ -32,7 +32,10 @@ export class Dispatcher {
  * The questions on one clock that nobody has answered, in the order they were asked: they are put again after a restart. One
  * that ran out is still among them, since a late answer counts where nothing newer is known.
  */
-export async function unanswered(entries: AsyncIterable<{ readonly entry: Entry }>, clock: string): Promise<Question[]> {
+export async function unanswered(
+  entries: AsyncIterable<{ readonly entry: Entry }>,
+  clock: string,
+): Promise<Question[]> {
   const open = new Map<string, Question>();
   for await (const { entry } of entries) {
     if (entry.clock !== clock) continue;
@@ -46,5 +49,7 @@ export async function unanswered(entries: AsyncIterable<{ readonly entry: Entry 
 function questionAnswered({ cause }: Entry): string | null {
   if (cause.kind !== 'input' || cause.type !== 'landfall.host.answered.v1') return null;
   const { data } = cause;
-  return typeof data === 'object' && data !== null && 'question' in data && typeof data.question === 'string' ? data.question : null;
+  return typeof data === 'object' && data !== null && 'question' in data && typeof data.question === 'string'
+    ? data.question
+    : null;
 }

@@ -33,7 +33,13 @@ export function addAudit(program: Command, io: Io): void {
     .addOption(jsonOption())
     .option('--head <position:hash>', 'a head that an earlier audit printed')
     .option('--save-head <file>', 'append the head to a file kept elsewhere')
-    .addHelpText('after', examples(['landfall audit', 'is everything as it was written?'], ['landfall audit --head "$(tail -1 /mnt/other/heads)"', 'and nothing cut off since?']))
+    .addHelpText(
+      'after',
+      examples(
+        ['landfall audit', 'is everything as it was written?'],
+        ['landfall audit --head "$(tail -1 /mnt/other/heads)"', 'and nothing cut off since?'],
+      ),
+    )
     .action((options: AuditOptions) => auditCommand(options, io));
 }
 
@@ -65,7 +71,9 @@ export function addRebuild(program: Command, io: Io): void {
   program
     .command('rebuild')
     .summary('projections anew from the ledger')
-    .description('Drops the projections and folds them anew from the ledger alone. It steps no machine and sends nothing.')
+    .description(
+      'Drops the projections and folds them anew from the ledger alone. It steps no machine and sends nothing.',
+    )
     .addOption(dbOption())
     .action(async (options: { db: string }) => {
       const entries = await rebuilding(options.db);
@@ -87,14 +95,25 @@ export function addBacktest(program: Command, io: Io): void {
     .option('--truth <file...>', 'the recordings that were ingested: their closing lines say where guests ended')
     .addOption(dbOption())
     .addOption(jsonOption())
-    .addHelpText('after', examples(['landfall backtest', 'all rules, as a table'], ['landfall backtest --policy nova zstack-before', 'two of them']))
+    .addHelpText(
+      'after',
+      examples(
+        ['landfall backtest', 'all rules, as a table'],
+        ['landfall backtest --policy nova zstack-before', 'two of them'],
+      ),
+    )
     .action((options: BacktestOptions) => backtestCommand(options, io));
 }
 
 async function backtestCommand(options: BacktestOptions, io: Io): Promise<void> {
   const chosen = options.policy?.map((id) => {
     const policy = policyOf(id);
-    if (policy === undefined) throw new Fault('UNKNOWN_POLICY', `there is no policy ${JSON.stringify(id)}`, `The policies are: ${policies.map((known) => known.id).join(', ')}.`);
+    if (policy === undefined)
+      throw new Fault(
+        'UNKNOWN_POLICY',
+        `there is no policy ${JSON.stringify(id)}`,
+        `The policies are: ${policies.map((known) => known.id).join(', ')}.`,
+      );
     return policy;
   });
   const witnessed = await truthsIn(options.truth ?? []);
@@ -115,7 +134,8 @@ async function truthsIn(files: string[]): Promise<Witnessed> {
       const witnessed = line?.kind === 'truth' ? witnessedBy(line) : null;
       const last = migrations.at(-1);
       // How it ended is the truth of the last migration only.
-      if (witnessed !== null && last !== undefined) for (const id of [last, `${scenario}/${last}`]) truths.set(id, witnessed);
+      if (witnessed !== null && last !== undefined)
+        for (const id of [last, `${scenario}/${last}`]) truths.set(id, witnessed);
     }
   }
   return truths;

@@ -15,10 +15,13 @@ import { ingestFiles } from './ingest.ts';
 /** Plays the shipped recordings into a ledger of their own, and compares what was decided with the truth. */
 
 /** From source in a checkout, or one folder deeper in the built package. */
-const RECORDINGS = ['../../recordings', '../../../recordings'].map((place) => join(import.meta.dirname, place)).find((folder) => existsSync(folder));
+const RECORDINGS = ['../../recordings', '../../../recordings']
+  .map((place) => join(import.meta.dirname, place))
+  .find((folder) => existsSync(folder));
 
 export function shippedRecordings(): string[] {
-  if (RECORDINGS === undefined) throw new Fault('NO_RECORDINGS', 'the shipped recordings are missing', 'Install the package anew.');
+  if (RECORDINGS === undefined)
+    throw new Fault('NO_RECORDINGS', 'the shipped recordings are missing', 'Install the package anew.');
   const folder = RECORDINGS;
   return readdirSync(folder)
     .filter((name) => name.endsWith('.ndjson'))
@@ -30,7 +33,9 @@ export function addDemo(program: Command, io: Io): void {
   program
     .command('demo')
     .summary('plays the shipped recordings of real migrations')
-    .description('Plays the shipped recordings of real migrations into a demo ledger, made anew each time, and compares the verdicts with the truth.')
+    .description(
+      'Plays the shipped recordings of real migrations into a demo ledger, made anew each time, and compares the verdicts with the truth.',
+    )
     .action(() => demo(io));
 }
 
@@ -40,10 +45,12 @@ async function demo(io: Io): Promise<void> {
   io.out(io.style.paint('bold', `${files.length} recorded migrations of two real libvirt hosts, judged as they play`));
   io.out('');
   const report = await ingestFiles(files, { db: DEMO_FILE, apart: true, verify: true }, io);
-  const witnessed = new Map([...report.truths].flatMap(([migration, truth]) => {
-    const seen = witnessedBy(truth);
-    return seen === null ? [] : [[migration, seen] as const];
-  }));
+  const witnessed = new Map(
+    [...report.truths].flatMap(([migration, truth]) => {
+      const seen = witnessedBy(truth);
+      return seen === null ? [] : [[migration, seen] as const];
+    }),
+  );
   await reading(DEMO_FILE, async ({ db, ledger }) => {
     io.out(`\n${statusTable(vmStatus(db), io.style)}`);
     io.out(`\n${backtestText(await backtest(ledger.read(0, 1), witnessed), io.style)}`);

@@ -13,7 +13,15 @@ import { faultText } from '../render/errors.ts';
 import { ingestTotals, VerdictPrinter } from '../render/ingest-summary.ts';
 import { dbOption, examples, jsonOption } from './options.ts';
 
-export type IngestOptions = { db: string; json?: true; skipBad?: true; apart?: true; failOn?: string[]; deadLetters?: string; verify: boolean };
+export type IngestOptions = {
+  db: string;
+  json?: true;
+  skipBad?: true;
+  apart?: true;
+  failOn?: string[];
+  deadLetters?: string;
+  verify: boolean;
+};
 
 export function addIngest(program: Command, io: Io): void {
   program
@@ -45,11 +53,13 @@ export function addIngest(program: Command, io: Io): void {
 
 async function ingestCommand(files: string[], options: IngestOptions, io: Io): Promise<void> {
   const wrong = options.failOn?.find((what) => what !== 'contested');
-  if (wrong !== undefined) throw new Fault('BAD_OPTION', `--fail-on: ${JSON.stringify(wrong)} is not known`, 'It takes: contested.');
+  if (wrong !== undefined)
+    throw new Fault('BAD_OPTION', `--fail-on: ${JSON.stringify(wrong)} is not known`, 'It takes: contested.');
   const report = await ingestFiles(files, options, io);
   if (options.json === true) io.out(JSON.stringify({ ...report, truths: undefined }));
   else io.err(ingestTotals(report, io.errStyle));
-  if (report.refused > 0 && options.skipBad !== true) throw new Found(`${report.refused} input(s) were refused`, { cause: 2 });
+  if (report.refused > 0 && options.skipBad !== true)
+    throw new Found(`${report.refused} input(s) were refused`, { cause: 2 });
   if (options.failOn !== undefined) await failOnContested(options.db);
 }
 

@@ -5,7 +5,8 @@ import { DEFAULT_FILE, parseTime } from '../ledgers.ts';
 
 export const dbOption = () => new Option('--db <file>', 'the ledger').env('LANDFALL_DB').default(DEFAULT_FILE);
 export const jsonOption = () => new Option('--json', 'JSON for scripts');
-export const atOption = () => new Option('--at <time>', 'as of then: ISO 8601, or milliseconds since the epoch').argParser(parseTime);
+export const atOption = () =>
+  new Option('--at <time>', 'as of then: ISO 8601, or milliseconds since the epoch').argParser(parseTime);
 
 export type ReadOptions = { db: string; json?: true; at?: number };
 

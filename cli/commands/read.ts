@@ -20,12 +20,20 @@ export function addStatus(program: Command, io: Io): void {
   program
     .command('status')
     .summary('where VMs are, who holds their locks, how sure that is')
-    .description('Host, lock owners, certainty and open attempt of every VM, or of one, now or as of a moment in the past.')
+    .description(
+      'Host, lock owners, certainty and open attempt of every VM, or of one, now or as of a moment in the past.',
+    )
     .argument('[vm]', 'a VM by its UUID or name')
     .addOption(atOption())
     .addOption(dbOption())
     .addOption(jsonOption())
-    .addHelpText('after', examples(['landfall status', 'all VMs'], ['landfall status vm1 --at 2026-11-23T02:14:00Z', 'where vm1 was at 02:14']))
+    .addHelpText(
+      'after',
+      examples(
+        ['landfall status', 'all VMs'],
+        ['landfall status vm1 --at 2026-11-23T02:14:00Z', 'where vm1 was at 02:14'],
+      ),
+    )
     .action((vm: string | undefined, options: ReadOptions) =>
       readingAt(options.db, options.at, ({ db }) => {
         const found = vmStatus(db, vm);
@@ -46,7 +54,10 @@ export function addMigrations(program: Command, io: Io): void {
     .addOption(atOption())
     .addOption(dbOption())
     .addOption(jsonOption())
-    .addHelpText('after', examples(['landfall migrations --json | jq ".[] | select(.contested)"', 'what waits for a person']))
+    .addHelpText(
+      'after',
+      examples(['landfall migrations --json | jq ".[] | select(.contested)"', 'what waits for a person']),
+    )
     .action((vm: string | undefined, options: ReadOptions) =>
       readingAt(options.db, options.at, ({ db }) => {
         const items = vm === undefined ? migrations(db) : vmsNamed(db, vm).flatMap((id) => migrations(db, id));
@@ -61,7 +72,9 @@ export function addExplain(program: Command, io: Io): void {
   program
     .command('explain')
     .summary('what was asked, what was answered, which row, what it did')
-    .description('One attempt in words: what was asked, what each host answered, which row of the table decided and why, and what followed.')
+    .description(
+      'One attempt in words: what was asked, what each host answered, which row of the table decided and why, and what followed.',
+    )
     .argument('<attempt>', 'as landfall migrations lists it')
     .addOption(dbOption())
     .addOption(jsonOption())
@@ -69,9 +82,15 @@ export function addExplain(program: Command, io: Io): void {
     .action((attempt: string, options: ReadOptions) =>
       reading(options.db, async ({ db, ledger }) => {
         const found = attemptState(db, attempt);
-        if (found === null) throw new Fault('UNKNOWN_ATTEMPT', `there is no attempt ${JSON.stringify(attempt)}`, 'landfall migrations lists them.');
+        if (found === null)
+          throw new Fault(
+            'UNKNOWN_ATTEMPT',
+            `there is no attempt ${JSON.stringify(attempt)}`,
+            'landfall migrations lists them.',
+          );
         const entries = await Array.fromAsync(ledger.readMigration(attempt));
-        if (options.json === true) return io.out(JSON.stringify({ ...found, entries: entries.map(({ text: _text, ...stored }) => stored) }));
+        if (options.json === true)
+          return io.out(JSON.stringify({ ...found, entries: entries.map(({ text: _text, ...stored }) => stored) }));
         const verdict = found.state.attempt.verdicts.at(-1);
         const row = table.find((candidate) => candidate.id === (verdict?.row ?? found.state.attempt.waiting?.row));
         const name = vmRecord(db, found.state.attempt.vm)?.name ?? null;
@@ -118,5 +137,9 @@ export function addDeadLetters(program: Command, io: Io): void {
 }
 
 function unknownVm(vm: string): Fault {
-  return new Fault('UNKNOWN_VM', `the ledger knows no VM ${JSON.stringify(vm)}`, 'landfall status lists those it knows.');
+  return new Fault(
+    'UNKNOWN_VM',
+    `the ledger knows no VM ${JSON.stringify(vm)}`,
+    'landfall status lists those it knows.',
+  );
 }

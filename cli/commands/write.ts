@@ -31,7 +31,13 @@ export function addResolve(program: Command, io: Io): void {
     .option('--operator <name>', 'who decides', process.env['USER'] ?? 'operator')
     .addOption(dbOption())
     .addOption(jsonOption())
-    .addHelpText('after', examples(['landfall resolve m-1 --host host-a --reason "console checked, host-b is off" --attest', 'the guest is on host-a']))
+    .addHelpText(
+      'after',
+      examples([
+        'landfall resolve m-1 --host host-a --reason "console checked, host-b is off" --attest',
+        'the guest is on host-a',
+      ]),
+    )
     .action((attempt: string, options: ResolveOptions) => resolve(attempt, options, io));
 }
 
@@ -39,19 +45,27 @@ type ResolveOptions = { host: string; reason: string; attest?: true; operator: s
 
 async function resolve(migration: string, options: ResolveOptions, io: Io): Promise<void> {
   const found = await reading(options.db, ({ db }) => attemptState(db, migration));
-  if (found === null) throw new Fault('UNKNOWN_ATTEMPT', `there is no attempt ${migration}`, 'landfall migrations lists them.');
+  if (found === null)
+    throw new Fault('UNKNOWN_ATTEMPT', `there is no attempt ${migration}`, 'landfall migrations lists them.');
   const { vm, clock } = found.state.attempt;
   const { host, reason, operator } = options;
   const data = { migration, host, reason, attest: options.attest === true, operator };
   const type = 'landfall.migration.resolved.v1';
-  await driving(options.db, (driver) => submit(driver, { type, vm, data, id: randomUUID(), source: SOURCE }, { now: io.now(), clock }));
+  await driving(options.db, (driver) =>
+    submit(driver, { type, vm, data, id: randomUUID(), source: SOURCE }, { now: io.now(), clock }),
+  );
   const view = await reading(options.db, ({ db }) => migrationView(db, migration));
   if (options.json === true) io.out(JSON.stringify(view));
   else io.out(migrationsTable(view === null ? [] : [view], io.style));
 }
 
 export function addConfig(program: Command, io: Io): void {
-  const config = program.command('config').summary('recheck interval and timeout, and the rest').description('The settings that take part in decisions. A change is an entry of the ledger; attempts whose call has returned keep theirs.');
+  const config = program
+    .command('config')
+    .summary('recheck interval and timeout, and the rest')
+    .description(
+      'The settings that take part in decisions. A change is an entry of the ledger; attempts whose call has returned keep theirs.',
+    );
   config
     .command('get')
     .description('the settings in force')
@@ -66,7 +80,13 @@ export function addConfig(program: Command, io: Io): void {
     .option('--operator <name>', 'who decides', process.env['USER'] ?? 'operator')
     .addOption(dbOption())
     .addOption(jsonOption())
-    .addHelpText('after', examples(['landfall config set recheckIntervalSeconds=5 recheckTimeoutSeconds=120', 'ask more often, give up earlier'], ['landfall config set askOriginErrorCodes=SYS.1006,HOST.1000', 'error codes that re-ask the origin']))
+    .addHelpText(
+      'after',
+      examples(
+        ['landfall config set recheckIntervalSeconds=5 recheckTimeoutSeconds=120', 'ask more often, give up earlier'],
+        ['landfall config set askOriginErrorCodes=SYS.1006,HOST.1000', 'error codes that re-ask the origin'],
+      ),
+    )
     .action((pairs: string[], options: { db: string; json?: true; operator: string }) => setConfig(pairs, options, io));
 }
 
@@ -76,29 +96,42 @@ async function getConfig(key: string | undefined, options: { db: string; json?: 
   io.out(options.json === true ? JSON.stringify(chosen) : configurationTable(chosen, io.style));
 }
 
-async function setConfig(pairs: string[], options: { db: string; json?: true; operator: string }, io: Io): Promise<void> {
+async function setConfig(
+  pairs: string[],
+  options: { db: string; json?: true; operator: string },
+  io: Io,
+): Promise<void> {
   const change = Object.fromEntries(pairs.map(parsePair));
   const type = 'landfall.configuration.set.v1';
   const data = { change, operator: options.operator };
-  await driving(options.db, (driver) => submit(driver, { type, vm: null, data, id: randomUUID(), source: SOURCE }, { now: io.now(), clock: WALL }));
+  await driving(options.db, (driver) =>
+    submit(driver, { type, vm: null, data, id: randomUUID(), source: SOURCE }, { now: io.now(), clock: WALL }),
+  );
   await getConfig(undefined, options, io);
 }
 
 function parsePair(pair: string): [string, unknown] {
   const at = pair.indexOf('=');
-  if (at < 1) throw new Fault('BAD_OPTION', `${JSON.stringify(pair)} is not key=value`, 'For example recheckIntervalSeconds=5.');
+  if (at < 1)
+    throw new Fault('BAD_OPTION', `${JSON.stringify(pair)} is not key=value`, 'For example recheckIntervalSeconds=5.');
   const key = knownKey(pair.slice(0, at));
   const text = pair.slice(at + 1);
-  if (Array.isArray(defaultConfiguration[key])) return [key, text === '' ? [] : text.split(',').map((part) => part.trim())];
+  if (Array.isArray(defaultConfiguration[key]))
+    return [key, text === '' ? [] : text.split(',').map((part) => part.trim())];
   const value = Number(text);
-  if (text.trim() === '' || Number.isNaN(value)) throw new Fault('BAD_CONFIGURATION', `${key}: ${JSON.stringify(text)} is not a number`, 'Times are in seconds.');
+  if (text.trim() === '' || Number.isNaN(value))
+    throw new Fault('BAD_CONFIGURATION', `${key}: ${JSON.stringify(text)} is not a number`, 'Times are in seconds.');
   return [key, value];
 }
 
 function knownKey(key: string): keyof typeof defaultConfiguration {
   const known = Object.keys(ConfigurationFields.shape).find((candidate) => candidate === key);
   if (known === undefined) {
-    throw new Fault('BAD_CONFIGURATION', `there is no setting ${JSON.stringify(key)}`, `The settings are: ${Object.keys(ConfigurationFields.shape).join(', ')}.`);
+    throw new Fault(
+      'BAD_CONFIGURATION',
+      `there is no setting ${JSON.stringify(key)}`,
+      `The settings are: ${Object.keys(ConfigurationFields.shape).join(', ')}.`,
+    );
   }
   return known as keyof typeof defaultConfiguration;
 }

@@ -6,7 +6,9 @@ import { message, plural } from './text.ts';
 /** `landfall audit`: what was checked, what differs and where, and the head to keep elsewhere. */
 
 /** An audit, with findings that the command itself may add. */
-export type AuditReport = Pick<Audit, 'entries' | 'head' | 'verdicts'> & { readonly findings: readonly (Omit<Finding, 'kind'> & { readonly kind: string })[] };
+export type AuditReport = Pick<Audit, 'entries' | 'head' | 'verdicts'> & {
+  readonly findings: readonly (Omit<Finding, 'kind'> & { readonly kind: string })[];
+};
 
 const kindTexts: Readonly<Record<string, string>> = {
   altered: 'entry altered',
@@ -34,7 +36,11 @@ export function auditText({ entries, head, verdicts, findings }: AuditReport, st
   return lines.join('\n');
 }
 
-const columns = [{ header: 'POSITION', align: 'right' }, { header: 'FINDING' }, { header: 'WHAT', flex: true }] as const;
+const columns = [
+  { header: 'POSITION', align: 'right' },
+  { header: 'FINDING' },
+  { header: 'WHAT', flex: true },
+] as const;
 
 function row({ position, kind, message: text }: AuditReport['findings'][number]): Cell[] {
   return [position, cell(kindTexts[kind] ?? kind, 'bad'), message(text)];
@@ -51,5 +57,8 @@ function verdictsText({ checked, differing, otherTable, byOperator }: Audit['ver
 
 /** The head alone finds a tail that is cut off later, so it has to leave this machine. */
 function headLines({ position, hash }: Audit['head'], style: Style): string[] {
-  return [`head  ${position}:${hash}`, style.paint('dim', 'Keep the head elsewhere: landfall audit --head HEAD finds a tail cut off since.')];
+  return [
+    `head  ${position}:${hash}`,
+    style.paint('dim', 'Keep the head elsewhere: landfall audit --head HEAD finds a tail cut off since.'),
+  ];
 }

@@ -15,15 +15,21 @@ type Decision = Attempt['decisions'][string];
 const GRAVE: ReadonlySet<Cost> = new Set<Cost>(['migration-killed', 'guest-killed', 'two-writers-possible']);
 
 export function backtestText({ policies, onSuccess, attempts }: Backtest, style: Style): string {
-  if (attempts.length === 0 && onSuccess.every((tally) => counted(tally) === 0)) return 'No call that failed has returned yet: there is nothing to compare.';
+  if (attempts.length === 0 && onSuccess.every((tally) => counted(tally) === 0))
+    return 'No call that failed has returned yet: there is nothing to compare.';
   const ranked = policies.toSorted((a, b) => b.right - a.right || a.wrong - b.wrong);
   const paragraphs = [
     attempts.length === 0 ? [] : [heading(attempts, style), ranking(ranked, style)],
     attempts.length === 0 ? [] : [matrix(attempts, ranked, style), style.paint('dim', marks)],
-    onSuccess.some((tally) => counted(tally) > 0) ? [style.paint('bold', 'Calls that reported success'), ranking(onSuccess, style)] : [],
+    onSuccess.some((tally) => counted(tally) > 0)
+      ? [style.paint('bold', 'Calls that reported success'), ranking(onSuccess, style)]
+      : [],
     costLegend([...policies, ...onSuccess], style),
   ];
-  return paragraphs.filter((lines) => lines.length > 0).map((lines) => lines.join('\n')).join('\n\n');
+  return paragraphs
+    .filter((lines) => lines.length > 0)
+    .map((lines) => lines.join('\n'))
+    .join('\n\n');
 }
 
 const marks = '✓ right  ✗ wrong  ! wrong at the price of a guest or its data  – names no host  · truth not known';
@@ -34,7 +40,11 @@ function heading(attempts: readonly Attempt[], style: Style): string {
   const basis = (wanted: string | null) => attempts.filter(({ truth }) => (truth?.basis ?? null) === wanted).length;
   const [own, open] = [basis('verdict'), basis(null)];
   const notes = [
-    ...(own > 0 ? [`for ${own} of them the truth is Landfall’s own proven verdict, against which it is right by definition (--truth FILE gives another)`] : []),
+    ...(own > 0
+      ? [
+          `for ${own} of them the truth is Landfall’s own proven verdict, against which it is right by definition (--truth FILE gives another)`,
+        ]
+      : []),
     ...(open > 0 ? [`${open} without a known truth are not counted`] : []),
   ];
   return `${style.paint('bold', plural(attempts.length, 'failed call'))}${notes.length === 0 ? '' : wrap(`; ${notes.join('; ')}`, style.width)}`;
@@ -65,12 +75,19 @@ function ranking(tallies: readonly Tally[], style: Style): string {
 function costText({ costs: counts }: Tally): Cell {
   const found = costs.filter((cost) => cost !== 'none' && counts[cost] > 0).toReversed();
   if (found.length === 0) return cell('nothing', 'dim');
-  return cell(found.map((cost) => `${counts[cost]}× ${cost}`).join(', '), found.some((cost) => GRAVE.has(cost)) ? 'bad' : 'warn');
+  return cell(
+    found.map((cost) => `${counts[cost]}× ${cost}`).join(', '),
+    found.some((cost) => GRAVE.has(cost)) ? 'bad' : 'warn',
+  );
 }
 
 /** Policies by their number in the ranking, so that nine of them fit beside a name. */
 function matrix(attempts: readonly Attempt[], policies: readonly Tally[], style: Style): string {
-  const columns = [{ header: 'ATTEMPT', flex: true }, { header: 'TRULY ON' }, ...policies.map((_, index) => ({ header: String(index + 1) }))] as const;
+  const columns = [
+    { header: 'ATTEMPT', flex: true },
+    { header: 'TRULY ON' },
+    ...policies.map((_, index) => ({ header: String(index + 1) })),
+  ] as const;
   const rows = attempts.map(({ migration, truth, decisions }): Cell[] => [
     migration,
     truth === null ? cell('not known', 'dim') : `${truth.host}, ${truth.power}`,
@@ -82,7 +99,13 @@ function matrix(attempts: readonly Attempt[], policies: readonly Tally[], style:
 function mark(decision: Decision | undefined): Cell {
   if (decision === undefined || decision.cost === null) return cell('·', 'dim');
   const grave = GRAVE.has(decision.cost);
-  const [text, tone]: [string, Tone] = grave ? ['!', 'bad'] : decision.right === null ? ['–', 'warn'] : decision.right ? ['✓', 'good'] : ['✗', 'bad'];
+  const [text, tone]: [string, Tone] = grave
+    ? ['!', 'bad']
+    : decision.right === null
+      ? ['–', 'warn']
+      : decision.right
+        ? ['✓', 'good']
+        : ['✗', 'bad'];
   return cell(text, tone);
 }
 
@@ -90,5 +113,7 @@ function mark(decision: Decision | undefined): Cell {
 function costLegend(tallies: readonly Tally[], style: Style): string[] {
   const found = costs.filter((cost) => cost !== 'none' && tallies.some((tally) => tally.costs[cost] > 0)).toReversed();
   const width = Math.max(0, ...found.map((cost) => cost.length));
-  return found.map((cost) => style.paint('dim', `${cost.padEnd(width)}  ${wrap(costTexts[cost], style.width, ' '.repeat(width + 2))}`));
+  return found.map((cost) =>
+    style.paint('dim', `${cost.padEnd(width)}  ${wrap(costTexts[cost], style.width, ' '.repeat(width + 2))}`),
+  );
 }

@@ -17,17 +17,33 @@ const meanings: Readonly<Record<keyof Configuration, string>> = {
   dedupHorizonCount: 'how many consumed inputs are remembered at most',
 };
 
-const columns = [{ header: 'SETTING' }, { header: 'VALUE', align: 'right' }, { header: '' }, { header: 'DEFAULT', align: 'right' }, { header: 'WHAT IT IS', flex: true }] as const;
+const columns = [
+  { header: 'SETTING' },
+  { header: 'VALUE', align: 'right' },
+  { header: '' },
+  { header: 'DEFAULT', align: 'right' },
+  { header: 'WHAT IT IS', flex: true },
+] as const;
 
 export function configurationTable(settings: Settings, style: Style): string {
   const keys = (Object.keys(meanings) as (keyof Configuration)[]).filter((key) => settings[key] !== undefined);
-  return table(columns, keys.map((key) => row(key, settings[key])), style);
+  return table(
+    columns,
+    keys.map((key) => row(key, settings[key])),
+    style,
+  );
 }
 
 function row(key: keyof Configuration, value: Settings[keyof Configuration]): Cell[] {
   const [now, usual] = [valueText(value), valueText(defaultConfiguration[key])];
   const inWords = key.endsWith('Seconds') && typeof value === 'number' && value >= 60 ? duration(value * 1000) : '';
-  return [key, now === usual ? now : cell(now, 'accent'), cell(inWords, 'dim'), cell(usual, 'dim'), cell(meanings[key], 'dim')];
+  return [
+    key,
+    now === usual ? now : cell(now, 'accent'),
+    cell(inWords, 'dim'),
+    cell(usual, 'dim'),
+    cell(meanings[key], 'dim'),
+  ];
 }
 
 /** As `config set` takes it. */

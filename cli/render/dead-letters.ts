@@ -19,7 +19,9 @@ const columns = [
 export function deadLettersTable(letters: readonly DeadLetter[], style: Style): string {
   if (letters.length === 0) return 'No input was refused.';
   const remedies = new Map(letters.map(({ code, remedy }) => [code, remedy]));
-  const hints = [...remedies].map(([code, remedy]) => `  ${style.paint('bad', clean(code))}  ${wrap(clean(remedy), style.width, '    ')}`);
+  const hints = [...remedies].map(
+    ([code, remedy]) => `  ${style.paint('bad', clean(code))}  ${wrap(clean(remedy), style.width, '    ')}`,
+  );
   const body = table(columns, letters.map(row), style);
   return [body, '', `${plural(letters.length, 'input')} refused. What to do:`, ...hints].join('\n');
 }

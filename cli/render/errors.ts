@@ -6,5 +6,7 @@ import { clean, wrap } from './text.ts';
 
 export function faultText({ code, message, remedy }: Pick<Fault, 'code' | 'message' | 'remedy'>, style: Style): string {
   const head = `${style.paint('bad', `error ${clean(code)}:`)} ${wrap(clean(message), style.width, '  ')}`;
-  return remedy === '' ? head : `${head}\n  ${style.paint('accent', 'hint:')} ${wrap(clean(remedy), style.width, '        ')}`;
+  return remedy === ''
+    ? head
+    : `${head}\n  ${style.paint('accent', 'hint:')} ${wrap(clean(remedy), style.width, '        ')}`;
 }

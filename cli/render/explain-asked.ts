@@ -25,8 +25,13 @@ export function askedSection(attempt: Attempt, entries: readonly EntryOf[], styl
   const counting = heard.filter((one) => !early.includes(one));
   const decisive = decidedBy(attempt);
   const runs = runsOf(counting, ({ question }) => decisive.has(question));
-  const rows = runs.map((run) => row(run, returnedAt, lastOf(run, counting) ? decisive : new Map()));
-  const lines = rows.length === 0 ? ['Nobody was asked after the call returned.'] : [table(columns, rows, style, '  ').replace(/^ {2}/, '')];
+  const rows = runs.map((run) =>
+    row(run, returnedAt, attempt.settledAt === null, lastOf(run, counting) ? decisive : new Map()),
+  );
+  const lines =
+    rows.length === 0
+      ? ['Nobody was asked after the call returned.']
+      : [table(columns, rows, style, '  ').replace(/^ {2}/, '')];
   return early.length === 0 ? lines : [...lines, style.paint('dim', earlyText(early, true))];
 }
 
@@ -48,7 +53,12 @@ function decidedBy({ verdicts }: Attempt): ReadonlyMap<string, string> {
       if (question !== null) numbers.set(question, [...(numbers.get(question) ?? []), number]);
     }
   }
-  return new Map([...numbers].map(([question, list]) => [question, `${list.length === 1 ? 'verdict' : 'verdicts'} ${listed(list.map(String))}`]));
+  return new Map(
+    [...numbers].map(([question, list]) => [
+      question,
+      `${list.length === 1 ? 'verdict' : 'verdicts'} ${listed(list.map(String))}`,
+    ]),
+  );
 }
 
 /** Of a question that ran out and was answered after all, the later outcome is the one that a verdict stands on. */
@@ -56,18 +66,24 @@ function lastOf({ last }: Run, heard: readonly Heard[]): boolean {
   return heard.findLast(({ question }) => question === last.question) === last;
 }
 
-function row({ first, last, count }: Run, since: number, decisive: ReadonlyMap<string, string>): Cell[] {
+/** Of a run: when the first was asked, and when the last was answered. */
+function row(
+  { first, last, count }: Run,
+  since: number,
+  isOpen: boolean,
+  decisive: ReadonlyMap<string, string>,
+): Cell[] {
   const verdict = decisive.get(last.question);
-  const span = (a: string, b: string) => (a === b ? a : `${a} … ${b}`);
   return [
-    span(shortQuestion(first), shortQuestion(last)),
+    count === 1 ? shortQuestion(first) : `${shortQuestion(first)}…${shortQuestion(last)} ×${count}`,
     first.host,
-    span(offset(first.askedAt - since), offset(last.askedAt - since)),
-    first.at === null || last.at === null ? cell('never', 'dim') : span(offset(first.at - since), offset(last.at - since)),
+    offset(first.askedAt - since),
+    last.at === null ? cell(isOpen ? 'not yet' : 'never', 'dim') : offset(last.at - since),
     last.words,
-    count === 1 ? last.reading : `${last.reading}  ×${count}`,
+    last.reading,
     verdict === undefined ? '' : cell(`◀ ${verdict}`, 'accent'),
   ];
 }
 
-const shortQuestion = ({ question, sequence }: Heard) => (question.endsWith(`/q${sequence}`) ? `q${sequence}` : clean(question));
+const shortQuestion = ({ question, sequence }: Heard) =>
+  question.endsWith(`/q${sequence}`) ? `q${sequence}` : clean(question);

@@ -15,12 +15,22 @@ export function factsOf(attempt: Attempt, entries: readonly EntryOf[]): Fact[] {
   const { source, destination } = attempt;
   const since = (test: (attempt: Attempt) => boolean) => firstSeen(entries, attempt, test);
   return [
-    ['outgoing job', attempt.outgoingSeen ? `seen on ${source}${since((then) => then.outgoingSeen)}` : `never seen on ${source}`],
-    ['hand-over', attempt.handedOver ? `${source} said the guest left${since((then) => then.handedOver)}` : `${source} never said that the guest left`],
+    [
+      'outgoing job',
+      attempt.outgoingSeen ? `seen on ${source}${since((then) => then.outgoingSeen)}` : `never seen on ${source}`,
+    ],
+    [
+      'hand-over',
+      attempt.handedOver
+        ? `${source} said the guest left${since((then) => then.handedOver)}`
+        : `${source} never said that the guest left`,
+    ],
     [`${destination} ran it`, `${ranTexts[evidence.ran]}: ${whyRan(attempt, entries, evidence.ran)}`],
     ...quiet(attempt),
     ...excluded(attempt),
-    ...evidence.others.map((other): Fact => [other.host, `${readingText(other.presence, other.job)} (${other.words})`]),
+    ...evidence.others
+      .filter(({ question }) => question !== null)
+      .map((other): Fact => [other.host, `${readingText(other.presence, other.job)} (${other.words})`]),
   ].map(([label = '', text = '']) => [clean(label), clean(text)] as const);
 }
 
@@ -46,7 +56,9 @@ function whyRan(attempt: Attempt, entries: readonly EntryOf[], ran: 'yes' | 'no'
     return `its event stream never broke and showed no Resumed, and ${shell.stopped ? 'the shell’s Stopped came' : 'the shell is still there'}`;
   }
   if (shell.resumed) return 'a Resumed came without the Started that belongs to this attempt';
-  return shell.unbroken ? `nothing on ${destination} proves that it ran, nor that it never did` : 'its event stream was not heard without a break, so silence proves nothing';
+  return shell.unbroken
+    ? `nothing on ${destination} proves that it ran, nor that it never did`
+    : 'its event stream was not heard without a break, so silence proves nothing';
 }
 
 /** Only where it decides: while nothing is decided yet, or where it was the proof. */
@@ -54,10 +66,18 @@ function quiet({ quietSince, quietRounds, returnedAt, verdicts }: Attempt): Fact
   if (quietSince === null || (verdicts.length > 0 && !quietRounds)) return [];
   const from = `nothing moves${returnedAt === null ? '' : ` since ${offset(quietSince - returnedAt)}`}`;
   const apart = duration(QUIET_ROUNDS_APART_MS);
-  return [['quiet rounds', `${from}; ${quietRounds ? `two rounds ${apart} apart say so` : `two rounds ${apart} apart would be proof`}`]];
+  return [
+    [
+      'quiet rounds',
+      `${from}; ${quietRounds ? `two rounds ${apart} apart say so` : `two rounds ${apart} apart would be proof`}`,
+    ],
+  ];
 }
 
 function excluded({ fenced, expiredLeases, source }: Attempt): Fact[] {
-  const reasons = [...(fenced ? [`${source} is fenced`] : []), ...(expiredLeases.length > 0 ? [`its leases expired on ${listed(expiredLeases)}`] : [])];
+  const reasons = [
+    ...(fenced ? [`${source} is fenced`] : []),
+    ...(expiredLeases.length > 0 ? [`its leases expired on ${listed(expiredLeases)}`] : []),
+  ];
   return reasons.length === 0 ? [] : [['source excluded', listed(reasons)]];
 }

@@ -24,9 +24,17 @@ export function stepLines(attempt: Attempt, style: Style): string[] {
   const notes = lockNotes(attempt);
   if (steps.length === 0) return [nothingText(attempt), ...notes];
   const rows = steps.map((step) => row(step, attempt));
-  const columns = [{ header: 'STEP' }, { header: 'HOST' }, { header: 'VOLUME', flex: true }, { header: 'STATUS', flex: true }, { header: 'WHAT IT DOES', flex: true }] as const;
+  const columns = [
+    { header: 'STEP' },
+    { header: 'HOST' },
+    { header: 'VOLUME', flex: true },
+    { header: 'STATUS', flex: true },
+    { header: 'WHAT IT DOES', flex: true },
+  ] as const;
   const observed = steps.every(({ status }) => status === 'observed');
-  const head = observed ? ['Nothing was sent: this attempt is a recording, or is only observed. These steps would have been taken.'] : [];
+  const head = observed
+    ? ['Nothing was sent: this attempt is a recording, or is only observed. These steps would have been taken.']
+    : [];
   return [...head, table(columns, rows, style, '  ').replace(/^ {2}/, ''), ...notes];
 }
 
@@ -41,7 +49,13 @@ function nothingText({ verdicts }: Attempt): string {
 
 function row(step: Step, attempt: Attempt): Cell[] {
   const [text, tone] = statusOf(step, attempt);
-  return [step.kind, step.host ?? cell('–', 'dim'), step.volume ?? cell('–', 'dim'), cell(text, tone), cell(stepTexts[step.kind], 'dim')];
+  return [
+    step.kind,
+    step.host ?? cell('–', 'dim'),
+    step.volume ?? cell('–', 'dim'),
+    cell(text, tone),
+    cell(stepTexts[step.kind], 'dim'),
+  ];
 }
 
 function statusOf(step: Step, { steps, retryAt }: Attempt): [string, Tone] {
@@ -49,7 +63,9 @@ function statusOf(step: Step, { steps, retryAt }: Attempt): [string, Tone] {
   const again = retryAt === null ? '' : `, again at ${clock(retryAt)}`;
   switch (step.status) {
     case 'waiting': {
-      const before = steps.filter(({ command, status }) => step.after.includes(command) && status !== 'done').map(({ kind }) => kind);
+      const before = steps
+        .filter(({ command, status }) => step.after.includes(command) && status !== 'done')
+        .map(({ kind }) => kind);
       return [`waits for ${listed([...new Set(before)]) || 'its turn'}`, 'warn'];
     }
     case 'sent':
@@ -69,6 +85,10 @@ function lockNotes({ volumes, verdicts }: Attempt): string[] {
   const standing = verdicts.at(-1);
   if (standing === undefined) return [];
   if (standing.contested) return ['Locks are left as they were observed.'];
-  const own = volumes.filter(({ shareable, lockedBy }) => !shareable && lockedBy === 'hypervisor').map(({ volume }) => clean(volume));
-  return own.length === 0 ? [] : [`The hypervisor’s lock manager moves the lease of ${listed(own)} itself; Landfall only watches it.`];
+  const own = volumes
+    .filter(({ shareable, lockedBy }) => !shareable && lockedBy === 'hypervisor')
+    .map(({ volume }) => clean(volume));
+  return own.length === 0
+    ? []
+    : [`The hypervisor’s lock manager moves the lease of ${listed(own)} itself; Landfall only watches it.`];
 }

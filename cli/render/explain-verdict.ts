@@ -21,7 +21,9 @@ export function afterCall({ returnedAt, callError, startedAt }: Attempt, at: num
 export function verdictLines(attempt: Attempt, verdict: Verdict, row: Row | undefined): string[] {
   const error = verdict.error === null ? [] : [`Error given to the caller: ${message(verdict.error)}`];
   if (verdict.resolution !== null) return [...resolutionLines(attempt, verdict), ...error];
-  const when = verdict.final ? lateText(attempt) : 'as soon as the answers matched it, without waiting for the deadline';
+  const when = verdict.final
+    ? lateText(attempt)
+    : 'as soon as the answers matched it, without waiting for the deadline';
   const head = `Row ${verdict.row} of table version ${verdict.table} decided ${afterCall(attempt, verdict.decidedAt)}: ${when}.`;
   if (row === undefined) return [head, `Today’s table (version ${TABLE_VERSION}) has no row of that name.`, ...error];
   const version = verdict.table === TABLE_VERSION ? '' : ` (as today’s version ${TABLE_VERSION} words it)`;
@@ -30,26 +32,33 @@ export function verdictLines(attempt: Attempt, verdict: Verdict, row: Row | unde
 
 function lateText({ supersededBy, rounds }: Attempt): string {
   if (supersededBy !== null) return `it could wait no longer, ${clean(supersededBy)} took the VM over`;
-  return `at the deadline, after ${rounds} rounds that decided nothing`;
+  return `at the deadline, in the last of ${rounds} rounds`;
 }
 
 function resolutionLines(attempt: Attempt, { resolution, decidedAt }: Verdict): string[] {
   if (resolution === null) return [];
-  const attested = resolution.attest ? 'attesting that the other side was checked' : 'without attesting that the other side was checked';
-  return [`${clean(resolution.operator)} settled it ${afterCall(attempt, decidedAt)}, ${attested}.`, `Reason: ${clean(resolution.reason)}`];
+  const attested = resolution.attest
+    ? 'attesting that the other side was checked'
+    : 'without attesting that the other side was checked';
+  return [
+    `${clean(resolution.operator)} settled it ${afterCall(attempt, decidedAt)}, ${attested}.`,
+    `Reason: ${clean(resolution.reason)}`,
+  ];
 }
 
 /** What of the row matched, in the evidence's own terms. */
-export function reasonsOf(row: Row, { evidence, final }: Verdict): string[] {
+function reasonsOf(row: Row, { evidence, final }: Verdict): string[] {
   const conditions = [...(row.when ?? []), ...conditionOf(final ? row.deadline : row.now)];
   return [
     saidText(evidence.source, 'source'),
     saidText(evidence.destination, 'destination'),
-    ...evidence.others.filter(({ presence }) => presence !== 'absent' && presence !== 'off').map((other) => saidText(other, 'third host')),
+    ...evidence.others.filter(({ question }) => question !== null).map((other) => saidText(other, 'third host')),
     ...(row.sourceJob === undefined ? [] : [`${evidence.source.host} has ${jobTexts[row.sourceJob]}`]),
     ...(row.ran === undefined ? [] : [`whether ${evidence.destination.host}’s CPUs ran: ${ranTexts[row.ran]}`]),
     ...conditions.map((condition) => conditionText(condition, evidence)),
-    ...(row.settlesOnGone === true ? [`${evidence.destination.host} was asked after the answer of ${evidence.source.host} had arrived`] : []),
+    ...(row.settlesOnGone === true
+      ? [`${evidence.destination.host} was asked after the answer of ${evidence.source.host} had arrived`]
+      : []),
   ].map(clean);
 }
 
@@ -80,7 +89,10 @@ export function overTexts({ libvirtError, outgoingSeen, quietRounds }: Evidence)
 export function supersededLines(attempt: Attempt): string[] {
   return attempt.verdicts.slice(0, -1).map((verdict) => {
     const next = attempt.verdicts.find(({ supersedes }) => supersedes === verdict.number);
-    const replaced = next === undefined ? '' : `; replaced by verdict ${next.number}, ${duration(next.decidedAt - verdict.decidedAt)} later`;
+    const replaced =
+      next === undefined
+        ? ''
+        : `; replaced by verdict ${next.number}, ${duration(next.decidedAt - verdict.decidedAt)} later`;
     const given = verdict.resolution === null ? `row ${verdict.row}` : `operator ${clean(verdict.resolution.operator)}`;
     return `Verdict ${verdict.number}: ${outcomeText(verdict)} (${given}${verdict.final ? ', at the deadline' : ''}), ${afterCall(attempt, verdict.decidedAt)}${replaced}.`;
   });
@@ -90,8 +102,16 @@ export function supersededLines(attempt: Attempt): string[] {
 export function waitingLines(row: Row | undefined, id: string): string[] {
   if (row === undefined) return [`It waits by row ${id}.`];
   const { deadline } = row;
-  const then = deadline.do === 'complete' ? 'it counts as completed' : deadline.do === 'rollback' ? 'it is rolled back' : 'it becomes contested';
-  const unless = deadline.do !== 'wait' && deadline.do !== 'contested' && deadline.if !== undefined ? `, provided that ${conditionTexts[deadline.if]}` : '';
+  const then =
+    deadline.do === 'complete'
+      ? 'it counts as completed'
+      : deadline.do === 'rollback'
+        ? 'it is rolled back'
+        : 'it becomes contested';
+  const unless =
+    deadline.do !== 'wait' && deadline.do !== 'contested' && deadline.if !== undefined
+      ? `, provided that ${conditionTexts[deadline.if]}`
+      : '';
   const certainty = deadline.do === 'complete' && deadline.certainty !== undefined ? `, ${deadline.certainty}` : '';
   return [`It waits by row ${id}: ${row.why}`, `If nothing changes until the deadline, ${then}${certainty}${unless}.`];
 }

@@ -34,7 +34,8 @@ export function heardOf(entries: readonly EntryOf[], { migration }: Attempt): He
     if (answered !== null && asked !== undefined) heard.push(take(entry, answered, asked));
     for (const { question, host, askedAt } of entry.questions) {
       const sequence = sequenceOf(question, migration);
-      if (sequence !== null) open.set(question, { question, sequence, host, askedAt, at: null, words: '–', reading: '' });
+      if (sequence !== null)
+        open.set(question, { question, sequence, host, askedAt, at: null, words: '–', reading: '' });
     }
   }
   const closed = new Set(heard.map(({ question }) => question));
@@ -50,9 +51,15 @@ function answerIn({ cause }: Entry): Answered | null {
 /** What an answer was read as is what the attempt kept of it; one that it did not keep came after a newer one. */
 function take({ attempt: state, time }: Entry, answered: Answered, asked: Heard): Heard {
   const { domain, ok, error } = answered;
-  const said = domain === null ? (ok ? 'not in the complete listing' : message(error ?? 'no answer')) : `${domain.state} (${domain.reason})`;
+  const said =
+    domain === null
+      ? ok
+        ? 'not in the complete listing'
+        : message(error ?? 'no answer')
+      : `${domain.state} (${domain.reason})`;
   const kept = state?.attempt.asked[asked.host]?.answer ?? null;
-  if (state === null || kept?.asked !== asked.sequence) return { ...asked, at: time, words: said, reading: 'not used: a newer answer was there' };
+  if (state === null || kept?.asked !== asked.sequence)
+    return { ...asked, at: time, words: said, reading: 'not used: a newer answer was there' };
   const { presence, job, words } = readHost(state.attempt, asked.host, kept);
   return { ...asked, at: time, words: message(words), reading: readingText(presence, job) };
 }
@@ -81,4 +88,5 @@ export function runsOf(heard: readonly Heard[], isDecisive: (heard: Heard) => bo
   return runs;
 }
 
-const saysTheSame = (a: Heard, b: Heard) => a.words === b.words && a.reading === b.reading && (a.at === null) === (b.at === null);
+const saysTheSame = (a: Heard, b: Heard) =>
+  a.words === b.words && a.reading === b.reading && (a.at === null) === (b.at === null);

@@ -1,7 +1,8 @@
 import type { TimelineItem } from '../../projections/timeline.ts';
+import { destinationsOf, drawSpan, textOf, toneOf } from './history-row.ts';
 import { type Guest, guestIn, laneHosts, LockLane, strokes, symbols } from './lanes.ts';
 import type { Style, Tone } from './style.ts';
-import { clean, cut, message, pad, widthOf, wrap } from './text.ts';
+import { clean, cut, pad, widthOf, wrap } from './text.ts';
 import { clock, day, millisecondsOf, offset } from './time.ts';
 
 /** `landfall history`: one VM's timeline, a lane for each host and one for the lock, verdicts and calls drawn across. */
@@ -9,7 +10,7 @@ import { clock, day, millisecondsOf, offset } from './time.ts';
 export type History = { readonly vm: string; readonly name?: string | null; readonly items: readonly TimelineItem[] };
 
 const WALL_WIDTH = 12;
-const OFFSET_WIDTH = 10;
+const OFFSET_WIDTH = 12;
 const LANE_WIDTH_MIN = 8;
 const LANE_WIDTH_MAX = 16;
 
@@ -51,7 +52,10 @@ class Chart {
     if (item.kind === 'call-started') this.#zero = millisecondsOf(item.time);
     const time = `${clock(item.time)}  ${pad(offset(millisecondsOf(item.time) - this.#zero), OFFSET_WIDTH, 'right')}  `;
     const lanes = this.#lanes(item);
-    const room = this.#style.width === null ? null : Math.max(20, this.#style.width - widthOf(time) - this.#width * (this.#hosts.length + 1));
+    const room =
+      this.#style.width === null
+        ? null
+        : Math.max(20, this.#style.width - widthOf(time) - this.#width * (this.#hosts.length + 1));
     const [first = '', ...rest] = wrap(textOf(item), room).split('\n');
     const row = (left: string, middle: string, text: string) =>
       `${this.#style.paint('dim', left)}${this.#style.paint(laneTone(item), middle)}${this.#style.paint(toneOf(item), text)}`.trimEnd();
@@ -77,7 +81,18 @@ class Chart {
     this.#heading = heading;
     const names = [...this.#hosts.map((host) => cut(clean(host), this.#width - 2)), 'lock'];
     const left = pad('', WALL_WIDTH + OFFSET_WIDTH + 4);
-    return [...blank, this.#style.paint('dim', heading), this.#style.paint('dim', left + names.map((lane) => pad(lane, this.#width)).join('').trimEnd())];
+    return [
+      ...blank,
+      this.#style.paint('dim', heading),
+      this.#style.paint(
+        'dim',
+        left +
+          names
+            .map((lane) => pad(lane, this.#width))
+            .join('')
+            .trimEnd(),
+      ),
+    ];
   }
 
   #lanes(item: TimelineItem): string {
@@ -99,57 +114,19 @@ class Chart {
     return `${stroke.repeat(this.#width * cells.length - 2)}  `;
   }
 
-  /** From the source's lane to the destination's: `├───▶` when the call begins, `╳╌╌╌` when it returned with an error. */
+  /** From the source's lane to the destination's: `├───▶` when the call begins, `┣━━━┫` when it succeeded, `╳╌╌╌` when it did not. */
   #call({ kind, host, migration, text }: TimelineItem, cells: readonly string[]): string {
     if (kind !== 'call-started' && kind !== 'call-returned') return cells.join('');
     const from = this.#hosts.indexOf(host ?? '');
     const to = this.#hosts.indexOf(this.#destinations.get(migration ?? '') ?? '');
     if (from < 0 || to < 0 || from === to) return cells.join('');
-    const ends = kind === 'call-started' ? (['├', '─', '▶'] as const) : text.startsWith('the call succeeded') ? (['┝', '━', '┥'] as const) : (['╳', '╌', '╌'] as const);
+    const ends =
+      kind === 'call-started'
+        ? (['├', '─', from < to ? '▶' : '◀'] as const)
+        : text.startsWith('the call succeeded')
+          ? (['┣', '━', '┫'] as const)
+          : (['╳', '╌', '╌'] as const);
     return drawSpan(cells.join(''), from * this.#width, to * this.#width, ends);
-  }
-}
-
-function drawSpan(line: string, from: number, to: number, [start, stroke, end]: readonly [string, string, string]): string {
-  const characters = [...line];
-  const [low, high] = [Math.min(from, to), Math.max(from, to)];
-  for (let at = low; at <= high; at += 1) characters[at] = stroke;
-  characters[from] = start;
-  characters[to] = end;
-  return characters.join('');
-}
-
-/** Where each migration was going, as its items tell. */
-function destinationsOf(items: readonly TimelineItem[]): Map<string, string> {
-  const found = new Map<string, string>();
-  for (const { migration, lane, host } of items) {
-    if (migration !== null && host !== null && lane === 'destination' && !found.has(migration)) found.set(migration, host);
-  }
-  return found;
-}
-
-function textOf({ lane, host, text, times, until }: TimelineItem): string {
-  const who = host !== null && (lane === 'source' || lane === 'destination' || lane === 'other') ? `${host}: ` : '';
-  const again = times > 1 ? `  ×${times}, until ${clock(until)}` : '';
-  return `${clean(who)}${who === '' ? '' : ' '}${message(text).replace(/, job: .*only on the source host/, ', incoming job').replace(/: (error: )+/, ': ')}${again}`;
-}
-
-function toneOf({ kind, text }: TimelineItem): Tone {
-  switch (kind) {
-    case 'verdict':
-      return text.includes('contested') ? 'bad' : 'good';
-    case 'alarm':
-    case 'refusal':
-      return 'bad';
-    case 'call-started':
-    case 'call-returned':
-    case 'resolution':
-    case 'deadline':
-      return 'bold';
-    case 'question':
-      return 'dim';
-    default:
-      return text.includes('refused') || text.startsWith('no answer') ? 'warn' : 'plain';
   }
 }
 

@@ -9,18 +9,45 @@ import { clean, cut, message, pad, plural, shortId, widthOf } from './text.ts';
 
 /** `landfall ingest`: one line for each verdict as it falls, aligned with those before it; then what was taken. */
 
+/** What the first lines leave room for, so that they stand under each other: mark, attempt, VM, outcome, row. */
+const WIDTHS_MIN = [1, 26, 4, 21, 22];
+/** One long name does not push all that follow to the right. */
+const WIDTH_MAX = 32;
+
 /** `name`: the VM's, where it is known. */
-export type Fallen = { readonly attempt: Attempt; readonly verdict: Verdict; readonly name: string | null };
+type Fallen = { readonly attempt: Attempt; readonly verdict: Verdict; readonly name: string | null };
 
 /** The parts of a verdict's line, the last of them the reason. */
-export function verdictParts({ attempt, verdict, name }: Fallen): [tone: Tone, parts: readonly string[]] {
+function verdictParts({ attempt, verdict, name }: Fallen): [tone: Tone, parts: readonly string[]] {
   const { contested, outcome, host, row, certainty, supersedes, resolution } = verdict;
-  const [mark, tone]: [string, Tone] = contested ? ['✗', 'bad'] : certainty === 'proven' ? ['✔', 'good'] : ['≈', 'warn'];
-  const what = contested ? `contested, record on ${host}` : `${outcome === 'completed' ? 'completed on' : 'rolled back to'} ${host}`;
+  const [mark, tone]: [string, Tone] = contested
+    ? ['✗', 'bad']
+    : certainty === 'proven'
+      ? ['✔', 'good']
+      : ['≈', 'warn'];
+  const what = contested
+    ? `contested, record on ${host}`
+    : `${outcome === 'completed' ? 'completed on' : 'rolled back to'} ${host}`;
   const by = resolution === null ? `row ${row}` : `operator ${resolution.operator}`;
   const again = supersedes === null ? '' : `, replaces verdict ${supersedes}`;
   const after = afterCall(attempt, verdict.decidedAt);
-  return [tone, [mark, attempt.migration, name ?? shortId(attempt.vm), what, `${by} (${certainty}${again})`, `${after} — ${reasonOf(verdict)}`].map(clean)];
+  return [
+    tone,
+    [
+      mark,
+      attempt.migration,
+      nameOf(attempt, name),
+      what,
+      `${by} (${certainty}${again})`,
+      `${after} — ${reasonOf(verdict)}`,
+    ].map(clean),
+  ];
+}
+
+/** A recording that is kept apart names its VMs after itself, as it does its attempts: once a line is enough. */
+function nameOf({ migration, vm }: Attempt, name: string | null): string {
+  const recording = migration.slice(0, Math.max(0, migration.lastIndexOf('/')));
+  return name === null ? shortId(vm) : name.replace(` (${recording})`, '');
 }
 
 /** Why, as short as it can be said. */
@@ -37,7 +64,7 @@ export class VerdictPrinter {
   readonly #style: Style;
   readonly #print: (line: string) => void;
   readonly #names = new Map<string, string | null>();
-  readonly #widths: number[] = [];
+  readonly #widths = [...WIDTHS_MIN];
 
   constructor(style: Style, print: (line: string) => void) {
     this.#style = style;
@@ -59,7 +86,7 @@ export class VerdictPrinter {
   #line([tone, parts]: readonly [Tone, readonly string[]]): string {
     const last = parts.length - 1;
     const padded = parts.map((part, index) => {
-      const width = Math.max(this.#widths[index] ?? 0, widthOf(part));
+      const width = Math.max(this.#widths[index] ?? 0, Math.min(WIDTH_MAX, widthOf(part)));
       this.#widths[index] = width;
       return index === last ? part : pad(part, width);
     });
@@ -69,7 +96,10 @@ export class VerdictPrinter {
   }
 }
 
-export function ingestTotals({ lines, bad, consumed, duplicates, refused }: Omit<IngestReport, 'truths'>, style: Style): string {
+export function ingestTotals(
+  { lines, bad, consumed, duplicates, refused }: Omit<IngestReport, 'truths'>,
+  style: Style,
+): string {
   const notes: [number, Tone, string][] = [
     [consumed, 'good', 'taken in'],
     [duplicates, 'dim', `known already`],

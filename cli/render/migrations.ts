@@ -9,10 +9,22 @@ import { certaintyTones } from './words.ts';
 
 export type MigrationItem = Pick<
   MigrationView,
-  'migration' | 'vm' | 'source' | 'destination' | 'state' | 'settled' | 'contested' | 'startedAt' | 'failedAt' | 'settledAt'
-> & { readonly verdict: Pick<NonNullable<MigrationView['verdict']>, 'row' | 'certainty' | 'error' | 'decidedAt' | 'host'> | null } & Partial<
-    Pick<MigrationView, 'waiting' | 'error'>
-  >;
+  | 'migration'
+  | 'vm'
+  | 'source'
+  | 'destination'
+  | 'state'
+  | 'settled'
+  | 'contested'
+  | 'startedAt'
+  | 'failedAt'
+  | 'settledAt'
+> & {
+  readonly verdict: Pick<
+    NonNullable<MigrationView['verdict']>,
+    'row' | 'certainty' | 'error' | 'decidedAt' | 'host'
+  > | null;
+} & Partial<Pick<MigrationView, 'waiting' | 'error'>>;
 
 /** Names of VMs by UUID, where they are known. */
 export type Names = ReadonlyMap<string, string | null>;
@@ -31,7 +43,11 @@ const columns = [
 
 export function migrationsTable(items: readonly MigrationItem[], style: Style, names: Names = NO_NAMES): string {
   if (items.length === 0) return 'No migration attempt is recorded yet.';
-  const body = table(columns, items.map((item) => row(item, names)), style);
+  const body = table(
+    columns,
+    items.map((item) => row(item, names)),
+    style,
+  );
   return `${body}\n\n${style.paint('dim', summary(items))}`;
 }
 
@@ -49,10 +65,11 @@ function row(item: MigrationItem, names: Names): Cell[] {
   ];
 }
 
-const waitingText = ({ waiting }: MigrationItem) => (waiting === null || waiting === undefined ? '–' : `waits by ${waiting}`);
+const waitingText = ({ waiting }: MigrationItem) =>
+  waiting === null || waiting === undefined ? '–' : `waits by ${waiting}`;
 
 /** The state, and in brackets what keeps it from being the end of the matter. */
-export function stateText({ state, settled, contested, verdict }: MigrationItem): string {
+function stateText({ state, settled, contested, verdict }: MigrationItem): string {
   if (contested) return settled ? `${state} (contested, superseded)` : `${state} (contested)`;
   if (settled || verdict === null) return state;
   return `${state} (${verdict.certainty === 'provisional' ? 'provisional' : state === 'Rechecking' ? 'reopened' : 'settling'})`;

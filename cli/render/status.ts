@@ -26,7 +26,11 @@ export function statusTable(vms: readonly VmStatus[], style: Style): string {
   if (vms.length === 0) return 'No VM is recorded yet: declare VMs or feed migrations in (landfall ingest FILE).';
   const placed = vms.some((vm) => placeOf(vm) !== NOWHERE);
   const shown = (_: unknown, index: number) => placed || index !== PLACE;
-  const body = table(columns.filter(shown), vms.map((vm) => row(vm).filter(shown)), style);
+  const body = table(
+    columns.filter(shown),
+    vms.map((vm) => row(vm).filter(shown)),
+    style,
+  );
   return `${body}\n\n${style.paint('dim', summary(vms))}`;
 }
 
@@ -43,11 +47,17 @@ function row(vm: VmStatus): Cell[] {
   ];
 }
 
-const placeOf = ({ zone, cluster }: VmStatus) => (zone === null && cluster === null ? NOWHERE : `${zone ?? '–'}/${cluster ?? '–'}`);
+const placeOf = ({ zone, cluster }: VmStatus) =>
+  zone === null && cluster === null ? NOWHERE : `${zone ?? '–'}/${cluster ?? '–'}`;
+
+/** A shareable volume has no owner to agree with: it is left alone. */
+const isShared = ({ desiredOwner, agrees }: LockStatus) => desiredOwner === null && agrees;
 
 /** One owner for all volumes is one word; otherwise how many disagree is what matters. */
-function lockCell(locks: readonly LockStatus[]): Cell {
-  if (locks.length === 0) return cell('no volumes', 'dim');
+function lockCell(all: readonly LockStatus[]): Cell {
+  if (all.length === 0) return cell('no volumes', 'dim');
+  const locks = all.filter((lock) => !isShared(lock));
+  if (locks.length === 0) return cell('shared', 'dim');
   const owners = new Set(locks.map(({ owner }) => owner ?? 'none'));
   const disagreeing = locks.filter(({ agrees }) => !agrees).length;
   const who = owners.size === 1 ? [...owners].join('') : `${owners.size} owners`;
@@ -86,7 +96,10 @@ export function statusDetail(vm: VmStatus, style: Style): string {
     ['as of', 'plain', asOf(vm).replace(' · as of ', '')],
   ];
   const title = `${style.paint('bold', clean(vm.name ?? 'unnamed VM'))}  ${vm.vm}`;
-  const lines = facts.map(([label, tone, text]) => `  ${style.paint('dim', label.padEnd(10))} ${style.paint(tone, wrap(clean(text), style.width, ' '.repeat(13)))}`);
+  const lines = facts.map(
+    ([label, tone, text]) =>
+      `  ${style.paint('dim', label.padEnd(10))} ${style.paint(tone, wrap(clean(text), style.width, ' '.repeat(13)))}`,
+  );
   return [title, ...lines, '', volumeTable(vm, style), ...openHint(vm, style)].join('\n');
 }
 
@@ -94,11 +107,20 @@ function volumeTable({ locks }: VmStatus, style: Style): string {
   if (locks.length === 0) return `  ${style.paint('dim', 'no volumes recorded')}`;
   const rows = locks.map((lock): Cell[] => [
     lock.volume,
-    lock.desiredOwner ?? cell('–', 'dim'),
+    lock.desiredOwner ?? cell(isShared(lock) ? 'anybody' : 'not known', 'dim'),
     observed(lock),
-    lock.agrees ? cell('✓ agrees', 'good') : cell('✗ differs', 'bad'),
+    isShared(lock)
+      ? cell('shared, left alone', 'dim')
+      : lock.agrees
+        ? cell('✓ agrees', 'good')
+        : cell('✗ differs', 'bad'),
   ]);
-  return table([{ header: 'VOLUME', flex: true }, { header: 'SHOULD HOLD IT' }, { header: 'SEEN HOLDING IT' }, { header: '' }], rows, style, '  ');
+  return table(
+    [{ header: 'VOLUME', flex: true }, { header: 'SHOULD HOLD IT' }, { header: 'SEEN HOLDING IT' }, { header: '' }],
+    rows,
+    style,
+    '  ',
+  );
 }
 
 function observed({ owner, mode }: LockStatus): Cell {

@@ -20,7 +20,12 @@ const textOf = (content: Cell) => clean(typeof content === 'string' ? content : 
 const toneOf = (content: Cell): Tone => (typeof content === 'string' ? 'plain' : content.tone);
 
 /** @param indent before every line; it counts towards the width. */
-export function table(columns: readonly Column[], rows: readonly (readonly Cell[])[], style: Style, indent = ''): string {
+export function table(
+  columns: readonly Column[],
+  rows: readonly (readonly Cell[])[],
+  style: Style,
+  indent = '',
+): string {
   const headers = columns.map(({ header }) => header);
   const hasHeader = headers.some((header) => header !== '');
   const widths = fit(columns, naturalWidths(headers, rows), style.width === null ? null : style.width - indent.length);
@@ -32,7 +37,8 @@ export function table(columns: readonly Column[], rows: readonly (readonly Cell[
 function naturalWidths(headers: readonly string[], rows: readonly (readonly Cell[])[]): number[] {
   const widths = headers.map(widthOf);
   for (const row of rows) {
-    for (const [index, content] of row.entries()) widths[index] = Math.max(widths[index] ?? 0, widthOf(textOf(content)));
+    for (const [index, content] of row.entries())
+      widths[index] = Math.max(widths[index] ?? 0, widthOf(textOf(content)));
   }
   return widths;
 }

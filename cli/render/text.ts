@@ -3,7 +3,8 @@ import { stripVTControlCharacters } from 'node:util';
 /** Text as a terminal shows it: how wide it is, how it is cut and filled, and what of it must not reach a terminal. */
 
 const graphemes = new Intl.Segmenter('en', { granularity: 'grapheme' });
-const WIDE = /\p{Emoji_Presentation}|[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]|[\u{20000}-\u{3fffd}]/u;
+const WIDE =
+  /\p{Emoji_Presentation}|[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]|[\u{20000}-\u{3fffd}]/u;
 // oxlint-disable-next-line no-control-regex -- control characters are what it looks for
 const CONTROL = /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]+/g;
 // oxlint-disable-next-line no-control-regex -- as above
@@ -11,9 +12,10 @@ const ASCII = /^[\u0020-\u007e]*$/;
 
 const widthOfOne = (grapheme: string) => (WIDE.test(grapheme) ? 2 : /^\p{M}|^\u200b/u.test(grapheme) ? 0 : 1);
 
-/** Columns that a text without escapes takes. */
-export function widthOf(text: string): number {
-  if (ASCII.test(text)) return text.length;
+/** Columns that a text takes, its colours aside. */
+export function widthOf(painted: string): number {
+  if (ASCII.test(painted)) return painted.length;
+  const text = stripVTControlCharacters(painted);
   let width = 0;
   for (const { segment } of graphemes.segment(text)) width += widthOfOne(segment);
   return width;

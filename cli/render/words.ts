@@ -3,7 +3,11 @@ import type { Tone } from './style.ts';
 
 /** The vocabulary in an operator's words, and how alarming each word is. */
 
-export const certaintyTones: Readonly<Record<Certainty, Tone>> = { proven: 'good', provisional: 'warn', unknown: 'bad' };
+export const certaintyTones: Readonly<Record<Certainty, Tone>> = {
+  proven: 'good',
+  provisional: 'warn',
+  unknown: 'bad',
+};
 
 export const certaintyTexts: Readonly<Record<Certainty, string>> = {
   proven: 'proven: what is known allows no other host',

@@ -1,6 +1,7 @@
 import type { AttemptState } from '../../events/attempt.ts';
 import type { Configuration } from '../../events/configuration.ts';
-import { type Cause, MALFORMED_BYTES_KEPT } from '../../events/entries.ts';
+import type { Cause } from '../../events/entries.ts';
+import { MALFORMED_BYTES_KEPT } from '../../events/entry-version.ts';
 import type { Fault } from '../../events/fault.ts';
 import type { Input } from '../../events/inputs.ts';
 import type { Batch, Identity, InputPosition } from '../../log/port.ts';
@@ -89,7 +90,10 @@ export class Partition {
 
   #next(clock: string): HeapTimer | undefined {
     const { open, timetable } = this.#space;
-    return timetable.next(clock, (timer) => open.get(timer.migration)?.timers[timer.timer]?.generation === timer.generation);
+    return timetable.next(
+      clock,
+      (timer) => open.get(timer.migration)?.timers[timer.timer]?.generation === timer.generation,
+    );
   }
 
   #fireOne(due: HeapTimer, moment: Moment): void {
@@ -119,7 +123,10 @@ export class Partition {
   takeMalformed(malformed: Malformed, now: number, clock: string): Taken {
     const { stream, offset, digest, fault } = malformed;
     this.#advance(malformed);
-    return this.#bury({ source: stream, id: `malformed:${offset}:${digest.slice(0, 16)}` }, malformed, fault, { now, clock });
+    return this.#bury({ source: stream, id: `malformed:${offset}:${digest.slice(0, 16)}` }, malformed, fault, {
+      now,
+      clock,
+    });
   }
 
   #advance({ stream, offset }: At): void {
@@ -127,17 +134,37 @@ export class Partition {
   }
 
   #conflict(input: Input, at: At | null, moment: Moment): Taken {
-    const text = JSON.stringify({ source: input.source, id: input.id, type: input.type, subject: input.vm, data: input.data });
+    const text = JSON.stringify({
+      source: input.source,
+      id: input.id,
+      type: input.type,
+      subject: input.vm,
+      data: input.data,
+    });
     const identity = { source: input.source, id: `conflict:${input.id}:${input.digest.slice(0, 16)}` };
     const place = at ?? { stream: input.source, offset: 0 };
-    return this.#bury(identity, { ...place, text, bytes: text.length, digest: input.digest }, refusals.identityConflict(input), moment);
+    return this.#bury(
+      identity,
+      { ...place, text, bytes: text.length, digest: input.digest },
+      refusals.identityConflict(input),
+      moment,
+    );
   }
 
   #bury(identity: Identity, letter: Omit<Malformed, 'fault'>, fault: Fault, moment: Moment): Taken {
     if (this.#known(identity) !== null) return DUPLICATE;
     const { stream, offset, digest, bytes } = letter;
     const text = letter.text.slice(0, MALFORMED_BYTES_KEPT);
-    const cause: Cause = { kind: 'malformed', source: identity.source, id: identity.id, digest, stream, offset, text, bytes };
+    const cause: Cause = {
+      kind: 'malformed',
+      source: identity.source,
+      id: identity.id,
+      digest,
+      stream,
+      offset,
+      text,
+      bytes,
+    };
     this.#space.refuse(null, fault, cause, moment);
     this.#remember(identity, digest);
     return { outcome: 'refused', refusal: { code: fault.code, message: fault.message, remedy: fault.remedy } };
@@ -165,6 +192,6 @@ export class Partition {
 
 function causeOf(input: Input, at: At | null): Cause {
   const { type, source, id, digest, data, time, trace } = input;
-  const cause = { kind: 'input' as const, type, source, id, digest, ...(at ?? {}), data };
+  const cause = { kind: 'input' as const, type, source, id, digest, ...at, data };
   return { ...cause, ...(time === undefined ? {} : { time }), ...(trace === undefined ? {} : { trace }) };
 }

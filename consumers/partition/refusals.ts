@@ -14,16 +14,33 @@ export const refusals = {
       'Give every event an id of its own; a redelivery must repeat the event unchanged.',
     ),
   attemptOpen: (migration: string) =>
-    new Fault('ATTEMPT_OPEN', `attempt ${migration} of this VM is still open`, `landfall explain ${migration} says what it waits for.`),
+    new Fault(
+      'ATTEMPT_OPEN',
+      `attempt ${migration} of this VM is still open`,
+      `landfall explain ${migration} says what it waits for.`,
+    ),
   attemptExists: (migration: string) =>
     new Fault('ATTEMPT_EXISTS', `attempt ${migration} exists already`, 'Give every migration call an id of its own.'),
   unknownAttempt: (migration: string) =>
-    new Fault('UNKNOWN_ATTEMPT', `no open attempt ${migration} of this VM is known`, 'Report its start (landfall.migration.started.v1) first, with the same VM.'),
+    new Fault(
+      'UNKNOWN_ATTEMPT',
+      `no open attempt ${migration} of this VM is known`,
+      'Report its start (landfall.migration.started.v1) first, with the same VM.',
+    ),
   unknownQuestion: (question: string) =>
-    new Fault('UNKNOWN_ATTEMPT', `question ${question} belongs to no known attempt of this VM`, 'Answer with the id of a question that was asked.'),
+    new Fault(
+      'UNKNOWN_ATTEMPT',
+      `question ${question} belongs to no known attempt of this VM`,
+      'Answer with the id of a question that was asked.',
+    ),
   badConfiguration: (error: z.ZodError) => {
     const issue = error.issues[0];
-    return new Fault('BAD_CONFIGURATION', `${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'invalid'}`, 'landfall config get shows the settings in force.', error);
+    return new Fault(
+      'BAD_CONFIGURATION',
+      `${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'invalid'}`,
+      'landfall config get shows the settings in force.',
+      error,
+    );
   },
   /** An operator may settle a contested or provisional attempt, on a host that could have the guest, with an attestation. */
   ofResolution: (
@@ -33,12 +50,26 @@ export const refusals = {
   ): Fault | null => {
     const at = path(value);
     if (at !== 'RolledBack.contested' && at !== 'Completed.provisional') {
-      return new Fault('NOT_CONTESTED', `attempt ${data.migration} is ${at}: there is nothing to resolve`, 'Only a contested or provisional attempt takes a resolution.');
+      return new Fault(
+        'NOT_CONTESTED',
+        `attempt ${data.migration} is ${at}: there is nothing to resolve`,
+        'Only a contested or provisional attempt takes a resolution.',
+      );
     }
     if (!data.attest) {
-      return new Fault('NOT_ATTESTED', 'the resolution does not attest that the other side was checked', 'Check that no other host runs the guest, then resolve with --attest.');
+      return new Fault(
+        'NOT_ATTESTED',
+        'the resolution does not attest that the other side was checked',
+        'Check that no other host runs the guest, then resolve with --attest.',
+      );
     }
     const possible = data.host === attempt.source || data.host === attempt.destination || hosts.has(data.host);
-    return possible ? null : new Fault('UNKNOWN_HOST', `host ${JSON.stringify(data.host)} is not known`, 'Name the source, the destination or a registered host.');
+    return possible
+      ? null
+      : new Fault(
+          'UNKNOWN_HOST',
+          `host ${JSON.stringify(data.host)} is not known`,
+          'Name the source, the destination or a registered host.',
+        );
   },
 };

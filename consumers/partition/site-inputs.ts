@@ -56,8 +56,10 @@ function merge(before: HostRecord | undefined, data: InputData<'landfall.host.fa
 /** Every open attempt that has this host at one of its ends. */
 function eachOn(space: Workspace, host: string, stimuli: readonly Stimulus[], cause: Cause, moment: Moment): void {
   let part = 1;
-  for (const [migration, { state }] of [...space.open]) {
+  // Only these are touched, whatever a step adds or removes meanwhile.
+  for (const [migration, { state }] of Array.from(space.open)) {
     if (state.attempt.source !== host && state.attempt.destination !== host) continue;
-    for (const stimulus of stimuli) if (space.step(migration, stimulus, partOf(cause, part), moment, 'quiet')) part += 1;
+    for (const stimulus of stimuli)
+      if (space.step(migration, stimulus, partOf(cause, part), moment, 'quiet')) part += 1;
   }
 }

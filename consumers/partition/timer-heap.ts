@@ -1,5 +1,10 @@
 /** Open deadlines in the order they fall due. One heap serves all attempts of a clock; stale ones are dropped when they surface. */
-export type HeapTimer = { readonly dueAt: number; readonly migration: string; readonly timer: string; readonly generation: number };
+export type HeapTimer = {
+  readonly dueAt: number;
+  readonly migration: string;
+  readonly timer: string;
+  readonly generation: number;
+};
 
 export class TimerHeap {
   readonly #items: HeapTimer[] = [];

@@ -59,9 +59,15 @@ function request({ space, record, cause, moment }: Taking): void {
 }
 
 function start({ space, record, cause, moment }: Taking, data: InputData<'landfall.migration.started.v1'>): void {
-  if (space.find(data.migration) !== null) return space.refuse(record.vm, refusals.attemptExists(data.migration), cause, moment);
+  if (space.find(data.migration) !== null)
+    return space.refuse(record.vm, refusals.attemptExists(data.migration), cause, moment);
   const now = space.time(moment);
-  const site = { now, clock: moment.clock, configuration: space.configuration, host: (host: string) => space.hosts.get(host) };
+  const site = {
+    now,
+    clock: moment.clock,
+    configuration: space.configuration,
+    host: (host: string) => space.hosts.get(host),
+  };
   const attempt = openAttempt(data, record, site);
   const earlier = record.open;
   space.keep(begin(attempt, now), {}, { ...record, lastMigration: data.migration }, cause, moment);
@@ -74,14 +80,20 @@ function start({ space, record, cause, moment }: Taking, data: InputData<'landfa
 }
 
 function returned({ space, record, cause, moment }: Taking, data: InputData<'landfall.migration.returned.v1'>): void {
-  if (!record.open.includes(data.migration)) return space.refuse(record.vm, refusals.unknownAttempt(data.migration), cause, moment);
-  const knownHosts = [...space.hosts.values()].filter((host) => host.cluster === record.cluster).map((host) => host.host);
+  if (!record.open.includes(data.migration))
+    return space.refuse(record.vm, refusals.unknownAttempt(data.migration), cause, moment);
+  const knownHosts = [...space.hosts.values()]
+    .filter((host) => host.cluster === record.cluster)
+    .map((host) => host.host);
   space.step(data.migration, { type: 'returned', data, knownHosts, configuration: space.configuration }, cause, moment);
 }
 
 function resolve({ space, record, cause, moment }: Taking, data: InputData<'landfall.migration.resolved.v1'>): void {
   const found = record.open.includes(data.migration) ? space.open.get(data.migration) : undefined;
-  const fault = found === undefined ? refusals.unknownAttempt(data.migration) : refusals.ofResolution(found.state, data, space.hosts);
+  const fault =
+    found === undefined
+      ? refusals.unknownAttempt(data.migration)
+      : refusals.ofResolution(found.state, data, space.hosts);
   if (fault !== null) return space.refuse(record.vm, fault, cause, moment);
   space.step(data.migration, { type: 'resolved', data }, cause, moment);
 }
@@ -99,7 +111,8 @@ function lifecycle({ space, record, cause, moment }: Taking, data: InputData<'la
   const outOfDoubt = newest === null || newest.state.attempt.verdicts.at(-1)?.contested === false;
   const lived = outOfDoubt ? live(record, data, space.host(data.host)) : record;
   space.setRecord(lived);
-  if (newest !== null) return void space.step(newest.state.attempt.migration, { type: 'lifecycle', data }, cause, moment);
+  if (newest !== null)
+    return void space.step(newest.state.attempt.migration, { type: 'lifecycle', data }, cause, moment);
   space.write(record.vm, cause, moment, lived === record ? {} : { record: lived });
 }
 
@@ -117,8 +130,12 @@ function concerned(space: Workspace, record: VmRecord, data: InputData<'landfall
   return settled;
 }
 
-function acknowledge({ space, record, cause, moment }: Taking, data: InputData<'landfall.command.acknowledged.v1'>): void {
-  const isIts = (migration: string) => space.open.get(migration)?.state.attempt.steps.some((step) => step.command === data.command) === true;
+function acknowledge(
+  { space, record, cause, moment }: Taking,
+  data: InputData<'landfall.command.acknowledged.v1'>,
+): void {
+  const isIts = (migration: string) =>
+    space.open.get(migration)?.state.attempt.steps.some((step) => step.command === data.command) === true;
   const migration = record.open.find(isIts);
   if (migration === undefined) space.write(record.vm, cause, moment, {});
   else space.step(migration, { type: 'acknowledged', data }, cause, moment);

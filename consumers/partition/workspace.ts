@@ -1,6 +1,7 @@
 import { type Configuration } from '../../events/configuration.ts';
 import type { AttemptState } from '../../events/attempt.ts';
-import { type Cause, ENTRY_VERSION, type Entry, type Timers } from '../../events/entries.ts';
+import type { Cause, Entry, Timers } from '../../events/entries.ts';
+import { ENTRY_VERSION } from '../../events/entry-version.ts';
 import type { Fault } from '../../events/fault.ts';
 import type { HostRecord, VmRecord } from '../../events/records.ts';
 import type { Stimulus } from '../../machines/fold.ts';
@@ -17,7 +18,12 @@ import { Timetable } from './timetable.ts';
 export type Live = { state: AttemptState; timers: Timers };
 /** When something is taken in, and on which clock. */
 export type Moment = { now: number; clock: string };
-type Outcome = Partial<Pick<Entry, 'attempt' | 'timers' | 'verdict' | 'record' | 'host' | 'configuration' | 'questions' | 'commands' | 'refusal'>>;
+type Outcome = Partial<
+  Pick<
+    Entry,
+    'attempt' | 'timers' | 'verdict' | 'record' | 'host' | 'configuration' | 'questions' | 'commands' | 'refusal'
+  >
+>;
 
 /** How many records of VMs without an open attempt are kept at hand. */
 const QUIET_RECORDS = 10_000;

@@ -11,8 +11,16 @@ const CONNECTION_WORDS =
 /** Why the recorded call failed: killed by its limit, died, lost its connection, or was told so by libvirt itself. */
 export function callErrorOf(line: ApiLine): CallError {
   const message = line.error ?? '';
-  if (line.rc === 'client-timeout') return { kind: 'caller-timeout', message: message === '' ? 'the caller was killed by its own time limit' : message };
+  if (line.rc === 'client-timeout')
+    return {
+      kind: 'caller-timeout',
+      message: message === '' ? 'the caller was killed by its own time limit' : message,
+    };
   const killed = typeof line.rc !== 'number' || line.rc < 0;
-  if (killed) return { kind: 'caller-lost', message: message === '' ? `the caller died (${String(line.rc ?? 'no result')})` : message };
+  if (killed)
+    return {
+      kind: 'caller-lost',
+      message: message === '' ? `the caller died (${String(line.rc ?? 'no result')})` : message,
+    };
   return { kind: CONNECTION_WORDS.test(message) ? 'connection' : 'libvirt', message };
 }

@@ -26,5 +26,7 @@ export function apart(scenario: string): Naming {
 /** A UUID of version 8 (RFC 9562: vendor's own) from a text. */
 function uuidFrom(text: string): string {
   const hex = sha256(text);
-  return [hex.slice(0, 8), hex.slice(8, 12), `8${hex.slice(13, 16)}`, `8${hex.slice(17, 20)}`, hex.slice(20, 32)].join('-');
+  return [hex.slice(0, 8), hex.slice(8, 12), `8${hex.slice(13, 16)}`, `8${hex.slice(17, 20)}`, hex.slice(20, 32)].join(
+    '-',
+  );
 }

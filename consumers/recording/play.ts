@@ -39,7 +39,8 @@ export class Player {
     for (const state of this.#driver.partition.openAttempts()) {
       if (state.attempt.clock !== this.world.clock) continue;
       const at = path(state.value);
-      const waitsForOthers = at === 'Migrating.inFlight' || at === 'RolledBack.contested' || at === 'Completed.provisional';
+      const waitsForOthers =
+        at === 'Migrating.inFlight' || at === 'RolledBack.contested' || at === 'Completed.provisional';
       if (!waitsForOthers) return true;
     }
     return false;

@@ -44,9 +44,23 @@ const Api = z.looseObject({
 });
 /** What was done to the hosts, and how it ended: no agent can see either, so no verdict may. */
 const Lab = z.looseObject({ kind: z.literal('lab'), t });
-const Truth = z.looseObject({ kind: z.literal('truth'), t, qemu_alive: z.unknown().optional(), domstate: z.unknown().optional() });
+const Truth = z.looseObject({
+  kind: z.literal('truth'),
+  t,
+  qemu_alive: z.unknown().optional(),
+  domstate: z.unknown().optional(),
+});
 
-export const RecordedLine = z.discriminatedUnion('kind', [Scenario, VirshEvent, StreamLost, Probe, Lock, Api, Lab, Truth]);
+export const RecordedLine = z.discriminatedUnion('kind', [
+  Scenario,
+  VirshEvent,
+  StreamLost,
+  Probe,
+  Lock,
+  Api,
+  Lab,
+  Truth,
+]);
 export type RecordedLine = z.infer<typeof RecordedLine>;
 export type ScenarioLine = z.infer<typeof Scenario>;
 export type ProbeLine = z.infer<typeof Probe>;

@@ -6,7 +6,10 @@ export function witnessedBy(truth: TruthLine): { host: string; power: Power } | 
   const alive = isRecord(truth.qemu_alive) ? truth.qemu_alive : {};
   const states = isRecord(truth.domstate) ? truth.domstate : {};
   const hosts = Object.keys(alive).filter((host) => alive[host] === true);
-  const stateOf = (host: string) => String(states[host] ?? '');
+  const stateOf = (host: string) => {
+    const state = states[host];
+    return typeof state === 'string' ? state : '';
+  };
   const running = hosts.filter((host) => stateOf(host).startsWith('running'));
   // A copy that is paused in the middle of a migration is what is left behind, not the guest.
   const kept = hosts.filter((host) => stateOf(host) !== 'paused (migrating)');

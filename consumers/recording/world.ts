@@ -17,7 +17,13 @@ import type { ApiLine, ProbeLine, RecordedLine, ScenarioLine, TruthLine } from '
 export const AFTERWARDS_ANSWER_MS = 50;
 
 /** How identities are named in the ledger. By default as recorded; `apart` gives every recording VMs and attempts of its own. */
-export type Naming = { vm: (vm: string) => string; migration: (id: string) => string; volume: (name: string) => string; name: (name: string) => string; cluster: string | undefined };
+export type Naming = {
+  vm: (vm: string) => string;
+  migration: (id: string) => string;
+  volume: (name: string) => string;
+  name: (name: string) => string;
+  cluster: string | undefined;
+};
 
 /** An input with the line that caused it and the time at which it enters, on the recording's clock. */
 export type Arrival = { input: Input; line: number; t: number };
@@ -32,7 +38,10 @@ export class RecordedWorld {
   readonly #declared = new Map<string, string>();
   readonly #hosts = new Map<string, HostState>();
   readonly #names = new Names();
-  readonly #locksWaiting = new Map<string, { holders: InputData<'landfall.volume.holders.v1'>['holders']; line: number }>();
+  readonly #locksWaiting = new Map<
+    string,
+    { holders: InputData<'landfall.volume.holders.v1'>['holders']; line: number }
+  >();
   readonly #lastProbeLines: ReadonlyMap<string, number> | null;
   #afterwards: { question: Question; t: number }[] = [];
   #migrations = new Map<string, string>();
@@ -83,7 +92,8 @@ export class RecordedWorld {
 
   #endHost(host: HostState, t: number): void {
     host.ended = true;
-    for (const question of host.pending) this.#afterwards.push({ question, t: Math.max(t, question.askedAt + AFTERWARDS_ANSWER_MS) });
+    for (const question of host.pending)
+      this.#afterwards.push({ question, t: Math.max(t, question.askedAt + AFTERWARDS_ANSWER_MS) });
     host.pending = [];
     this.#afterwards.sort((a, b) => a.t - b.t);
   }
@@ -133,7 +143,14 @@ export class RecordedWorld {
     return events
       .filter((event) => this.#vms.has(event.vm))
       .map((event) =>
-        this.#vm('landfall.host.lifecycle.v1', event.vm, { host, event: event.event, detail: event.detail }, `${event.line}/event`, number, t),
+        this.#vm(
+          'landfall.host.lifecycle.v1',
+          event.vm,
+          { host, event: event.event, detail: event.detail },
+          `${event.line}/event`,
+          number,
+          t,
+        ),
       );
   }
 
@@ -144,14 +161,23 @@ export class RecordedWorld {
     const listed = answer.ok ? this.#listed(line, answer, number) : [];
     const answered = host.pending.filter((question) => question.askedAt <= line.asked);
     host.pending = host.pending.filter((question) => question.askedAt > line.asked);
-    const answers = answered.map((question) => this.#answer(question, answer, `${number}/${question.question}`, number, line.t));
+    const answers = answered.map((question) =>
+      this.#answer(question, answer, `${number}/${question.question}`, number, line.t),
+    );
     if (this.#lastProbeLines?.get(line.host) === number) this.#endHost(host, line.t);
     return [...listed, ...answers];
   }
 
   #listed(line: ProbeLine, answer: Answering, number: number): Arrival[] {
-    const declared = Object.entries(answer.domains).flatMap(([vm, domain]) => this.#declare(line.host, vm.toLowerCase(), domain, number, line.t));
-    const events = this.#lifecycle(line.host, this.#names.listing(line.host, line.asked, answer.domains), number, line.t);
+    const declared = Object.entries(answer.domains).flatMap(([vm, domain]) =>
+      this.#declare(line.host, vm.toLowerCase(), domain, number, line.t),
+    );
+    const events = this.#lifecycle(
+      line.host,
+      this.#names.listing(line.host, line.asked, answer.domains),
+      number,
+      line.t,
+    );
     return [...declared, ...events];
   }
 
@@ -161,43 +187,76 @@ export class RecordedWorld {
     this.#declared.set(vm, domain.name);
     const answer = { asked: 0, arrived: 0, ok: true, domain };
     const power = powerOf(read(answer, { role: 'other', handedOver: false, ran: false, sourceBoot: null }));
-    const volume = { volume: this.#naming.volume(volumeOf(domain.name)), shareable: false, lockedBy: 'hypervisor' as const };
+    const volume = {
+      volume: this.#naming.volume(volumeOf(domain.name)),
+      shareable: false,
+      lockedBy: 'hypervisor' as const,
+    };
     const data = { name: this.#naming.name(domain.name), host, power, volumes: [volume] };
     const waiting = this.#locksWaiting.get(volumeOf(domain.name));
     return [
       this.#vm('landfall.vm.declared.v1', vm, data, `${number}/declared/${vm}`, number, t),
-      ...(waiting === undefined ? [] : [this.#holders(vm, volumeOf(domain.name), waiting.holders, `${waiting.line}/lock`, number, t)]),
+      ...(waiting === undefined
+        ? []
+        : [this.#holders(vm, volumeOf(domain.name), waiting.holders, `${waiting.line}/lock`, number, t)]),
     ];
   }
 
   /** vmN.img is the disk of vmN. A lease that is seen before its VM waits until the VM has been listed. */
-  #lock(volume: string, holders: InputData<'landfall.volume.holders.v1'>['holders'], number: number, t: number): Arrival[] {
+  #lock(
+    volume: string,
+    holders: InputData<'landfall.volume.holders.v1'>['holders'],
+    number: number,
+    t: number,
+  ): Arrival[] {
     const owner = [...this.#declared].find(([, name]) => volumeOf(name) === volume);
     if (owner !== undefined) return [this.#holders(owner[0], volume, holders, `${number}/lock`, number, t)];
     this.#locksWaiting.set(volume, { holders, line: number });
     return [];
   }
 
-  #holders(vm: string, volume: string, holders: InputData<'landfall.volume.holders.v1'>['holders'], id: string, number: number, t: number): Arrival {
+  #holders(
+    vm: string,
+    volume: string,
+    holders: InputData<'landfall.volume.holders.v1'>['holders'],
+    id: string,
+    number: number,
+    t: number,
+  ): Arrival {
     return this.#vm('landfall.volume.holders.v1', vm, { volume: this.#naming.volume(volume), holders }, id, number, t);
   }
 
   #api(line: ApiLine, number: number): Arrival[] {
     const vm = line.vm ?? (this.#vms.size === 1 ? [...this.#vms][0] : undefined);
-    if (vm === undefined) throw new Fault('BAD_RECORDING', 'vm: missing, and the recording has several', 'Name the VM of the call.');
-    const make = <T extends VmInputType>(type: T, data: InputData<T>) => [this.#vm(type, vm, data, `${number}/api`, number, line.t)];
+    if (vm === undefined)
+      throw new Fault('BAD_RECORDING', 'vm: missing, and the recording has several', 'Name the VM of the call.');
+    const make = <T extends VmInputType>(type: T, data: InputData<T>) => [
+      this.#vm(type, vm, data, `${number}/api`, number, line.t),
+    ];
     if (line.action !== 'migrate') {
-      const error = line.error == null || line.error === '' ? {} : { error: line.error };
-      return make('landfall.operator.acted.v1', { action: line.action, ok: line.rc === 0 || line.ok === true, ...error });
+      const error = line.error ? { error: line.error } : {};
+      return make('landfall.operator.acted.v1', {
+        action: line.action,
+        ok: line.rc === 0 || line.ok === true,
+        ...error,
+      });
     }
-    if (line.migrationId === undefined) throw new Fault('BAD_RECORDING', 'migrationId: missing', 'A migration call names its id.');
+    if (line.migrationId === undefined)
+      throw new Fault('BAD_RECORDING', 'migrationId: missing', 'A migration call names its id.');
     const migration = this.#naming.migration(line.migrationId);
     if (line.phase === 'end') {
       const ok = line.ok ?? line.rc === 0;
-      return make('landfall.migration.returned.v1', ok ? { migration, ok } : { migration, ok, error: callErrorOf(line) });
+      return make(
+        'landfall.migration.returned.v1',
+        ok ? { migration, ok } : { migration, ok, error: callErrorOf(line) },
+      );
     }
     if (line.source === undefined || line.destination === undefined) {
-      throw new Fault('BAD_RECORDING', `${line.source === undefined ? 'source' : 'destination'}: missing`, 'A migration call names both its hosts.');
+      throw new Fault(
+        'BAD_RECORDING',
+        `${line.source === undefined ? 'source' : 'destination'}: missing`,
+        'A migration call names both its hosts.',
+      );
     }
     this.#migrations.set(migration, this.#naming.vm(vm));
     const flags = line.flags ?? [];
@@ -251,7 +310,12 @@ const volumeOf = (name: string) => `${name}.img`;
 
 function answeringOf(line: ProbeLine, last: Answering | null): Answering {
   if (line.same === true) {
-    if (last === null) throw new Fault('BAD_RECORDING', 'same: there is no answer of this host before', 'The first probe of a host says what it answered.');
+    if (last === null)
+      throw new Fault(
+        'BAD_RECORDING',
+        'same: there is no answer of this host before',
+        'The first probe of a host says what it answered.',
+      );
     return last;
   }
   const answer: Answering = { ok: line.ok ?? false, domains: line.domains ?? {} };

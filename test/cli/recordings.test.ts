@@ -12,8 +12,8 @@ type Migration = { state: string; contested: boolean; settled: boolean; verdict:
 const expected = JSON.parse(readFileSync(join(ROOT, 'recordings/expected.json'), 'utf8')) as Record<string, Expected>;
 
 describe.concurrent('a shipped recording is judged as it really ended', () => {
-  it.for(Object.entries(expected))('%s', async ([name, want]) => {
-    const db = join(scratchFolder(), 'ledger.db');
+  it.for(Object.entries(expected))('%s', async ([name, want], { onTestFinished }) => {
+    const db = join(scratchFolder(onTestFinished), 'ledger.db');
     const ran = await landfall(['ingest', recording(name), '--db', db]);
     expect(ran.stderr).not.toContain('error');
     expect(ran.code).toBe(0);

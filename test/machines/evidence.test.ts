@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { defaultConfiguration } from '../../events/configuration.ts';
 import { evidenceOf, questionId, sequenceOf } from '../../machines/evidence.ts';
-import { absent, after, D, event, expires, failed, fails, fenced, given, jobs, paused, running, S, says, shell, shutOff, stream, volume } from '../support/machine-spec.ts';
+import { live, unknownVm } from '../../machines/vm.ts';
+import { absent, after, answers, D, event, expires, failed, fails, fenced, given, jobs, paused, running, S, says, shell, shutOff, stream, VM, volume } from '../support/machine-spec.ts';
 
 /** How answers and events become evidence: what counts, what is remembered, and what is only waited for. */
 
@@ -145,6 +146,24 @@ describe('a round', () => {
     const { play } = given({ says: { [S]: running(), [D]: absent } }).when(fails('libvirt'));
     expect(play.questions.slice(2).map(({ host }) => host)).toEqual([S, D, D]);
     expect(evidenceOf(play.attempt).destinationAskedLast).toBe(true);
+  });
+});
+
+describe('names that JavaScript objects have by themselves', () => {
+  it.each(['__proto__', 'constructor', 'toString'])('the host %s was never asked', (host) => {
+    given({ says: { [S]: running(jobs.out), [D]: shell } })
+      .when(fails())
+      .when(answers(host, 3, absent), answers(host, 4, running()), stream(host, 'connected'), stream(host, 'lost'))
+      .thenNothingHappened();
+  });
+
+  it.each(['__proto__', 'constructor', 'toString'])('the host %s can be a destination like any other', (host) => {
+    given({ destination: host, says: { [S]: absent } }).when(says(host, running()), fails()).thenIs({ row: 'landed', host });
+  });
+
+  it.each(['__proto__', 'constructor', 'toString'])('the event %s changes no power', (name) => {
+    const record = { ...unknownVm(VM), host: S, power: 'running' as const };
+    expect(live(record, { host: S, event: name, detail: '' }, undefined)).toEqual(record);
   });
 });
 

@@ -54,7 +54,7 @@ const lifecycle = fc.constantFrom('Started Migrated', 'Resumed Migrated', 'Stopp
 
 /** A move by name, so that a counterexample can be read. */
 type Named = readonly [string, Move];
-const named = (text: string, move: Move): Named => [text, move];
+const named = (text: string, move: Move): Named => Object.assign([text, move] as const, { [fc.toStringMethod]: () => text });
 
 const anyMove: fc.Arbitrary<Named> = fc.oneof(
   { weight: 6, arbitrary: fc.tuple(host, saying).map(([on, name]) => named(`${on} says ${name}`, (play) => play.says(on, wordsOf(name)))) },

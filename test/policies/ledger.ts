@@ -1,6 +1,7 @@
 import type { AttemptState } from '../../events/attempt.ts';
 import { defaultConfiguration } from '../../events/configuration.ts';
-import { type Cause, ENTRY_VERSION, type Entry, type Timers } from '../../events/entries.ts';
+import type { Cause, Entry, Timers } from '../../events/entries.ts';
+import { ENTRY_VERSION } from '../../events/entry-version.ts';
 import type { CallError } from '../../events/inputs.ts';
 import { askedOf, questionId } from '../../machines/evidence.ts';
 import type { Stimulus } from '../../machines/fold.ts';

@@ -257,6 +257,18 @@ describe('another migration is reported', () => {
       .thenIs({ state: 'RolledBack.superseded', contested: true, row: 'moving', alarms: ['superseded'], commands: [] });
   });
 
+  it('45: an attempt whose call has not returned is decided though its hosts are silent', () => {
+    given({ volumes: vol })
+      .when(supersedes, after(60))
+      .thenIs({ state: 'RolledBack.superseded', row: 'silence', contested: true, commands: [] });
+  });
+
+  it('45: answers to questions from before it was superseded make no verdict while its call was running', () => {
+    given({ says: landed.says, volumes: vol })
+      .when(event(D, 'Started', 'Migrated'), says(S, 'silent'), event(D, 'Resumed', 'Migrated'), supersedes, says(S, absent))
+      .thenIs({ state: 'Completed.settling', row: 'landed' });
+  });
+
   it('45: a contested one is handed over', () => {
     given({ says: { [S]: failed, [D]: failed } })
       .when(fails(), after(300), supersedes)

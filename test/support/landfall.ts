@@ -46,10 +46,10 @@ export async function landfallJson<T>(args: readonly string[]): Promise<T> {
   return JSON.parse(ran.stdout) as T;
 }
 
-/** A folder that goes away with the test. */
-export function scratchFolder(): string {
+/** A folder that goes away with the test. Concurrent tests hand in their own context's `onTestFinished`. */
+export function scratchFolder(onFinished: (work: () => void) => void = onTestFinished): string {
   const folder = mkdtempSync(join(tmpdir(), 'landfall-'));
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  onFinished(() => rmSync(folder, { recursive: true, force: true }));
   return folder;
 }
 

@@ -74,11 +74,15 @@ export class MemoryLedger implements Ledger, Directory {
     const { sequence, hash } = this.#head();
     this.stored.push({ partition: 0, sequence: sequence + 1, previous: hash, hash: link(hash, text), text, entry: JSON.parse(text) as Entry });
     const { cause, attempt, record, host } = entry;
-    if (cause.kind !== 'timer') this.#identities.set(`${cause.source}\n${cause.id}`, cause.digest);
+    if (cause.kind !== 'timer') this.#rememberFirst(`${cause.source}\n${cause.id}`, cause.digest);
     if (attempt !== null) this.#attempts.set(attempt.attempt.migration, { state: attempt, timers: entry.timers });
     if (record !== null) this.#records.set(record.vm, record);
     if (host !== null) this.#hosts.set(host.host, host);
     if (entry.configuration !== null) this.#configuration = entry.configuration;
     this.#times.set(entry.clock, entry.time);
+  }
+
+  #rememberFirst(key: string, digest: string): void {
+    if (!this.#identities.has(key)) this.#identities.set(key, digest);
   }
 }

@@ -1,0 +1,54 @@
+import type { TimelineItem } from '../../projections/timeline.ts';
+import type { Tone } from './style.ts';
+import { clean, message } from './text.ts';
+import { clock } from './time.ts';
+
+/** What one row of a history says, and the line that a call draws through it. */
+
+export function drawSpan(
+  line: string,
+  from: number,
+  to: number,
+  [start, stroke, end]: readonly [string, string, string],
+): string {
+  const [low, high] = [Math.min(from, to), Math.max(from, to)];
+  const between = stroke.repeat(high - low - 1);
+  return line.slice(0, low) + (from < to ? start + between + end : end + between + start) + line.slice(high + 1);
+}
+
+/** Where each migration was going, as its items tell. */
+export function destinationsOf(items: readonly TimelineItem[]): Map<string, string> {
+  const found = new Map<string, string>();
+  for (const { migration, lane, host } of items) {
+    if (migration !== null && host !== null && lane === 'destination' && !found.has(migration))
+      found.set(migration, host);
+  }
+  return found;
+}
+
+export function textOf({ lane, host, text, times, until }: TimelineItem): string {
+  const who = host !== null && (lane === 'source' || lane === 'destination' || lane === 'other') ? `${host}: ` : '';
+  const again = times > 1 ? `  ×${times}, until ${clock(until)}` : '';
+  return `${clean(who)}${who === '' ? '' : ' '}${message(text)
+    .replace(/, job: .*only on the source host/, ', incoming job')
+    .replace(/([:.] )(error: )+/g, '$1')}${again}`;
+}
+
+export function toneOf({ kind, text }: TimelineItem): Tone {
+  switch (kind) {
+    case 'verdict':
+      return text.includes('contested') ? 'bad' : 'good';
+    case 'alarm':
+    case 'refusal':
+      return 'bad';
+    case 'call-started':
+    case 'call-returned':
+    case 'resolution':
+    case 'deadline':
+      return 'bold';
+    case 'question':
+      return 'dim';
+    default:
+      return text.includes('refused') || text.startsWith('no answer') ? 'warn' : 'plain';
+  }
+}

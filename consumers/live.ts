@@ -1,0 +1,183 @@
+import { Fault } from '../events/fault.ts';
+import type { Input } from '../events/inputs.ts';
+import { WALL } from '../events/vocabulary.ts';
+import type { Driver } from './driver.ts';
+import type { Taken } from './partition/partition.ts';
+
+/**
+ * Runs a driver day and night: inputs as they come, deadlines as they fall due, one commit for all that waits (group commit).
+ * An input is acknowledged only when it is durable (invariant 10).
+ *
+ * Inputs go before deadlines: what was there when a deadline fell due is taken first, so that after a downtime or in a burst
+ * no answer is overtaken by the end of its question.
+ */
+
+/** Time and its alarm, injected: the wall clock in production, a simulated one in tests. */
+export interface Time {
+  now(): number;
+  /** Calls back once, `ms` from now at the earliest. Returns what cancels it. */
+  after(ms: number, callback: () => void): () => void;
+}
+
+export const wallTime: Time = {
+  now: () => Date.now(),
+  after: (ms, callback) => {
+    const timer = setTimeout(callback, Math.min(ms, TIMEOUT_MAX_MS));
+    return () => clearTimeout(timer);
+  },
+};
+
+/** What became of a submitted input, once that is durable. `sequence` is its first entry's; null for a duplicate, which has none. */
+export type Receipt = { taken: Taken; sequence: number | null };
+export type LiveObserver = {
+  /** A commit became durable: how many entries, and how long it took in milliseconds. */
+  committed?: (entries: number, ms: number) => void;
+  /** Timers fired: how long after its time the latest was. */
+  fired?: (count: number, latenessMsMax: number) => void;
+};
+
+/** setTimeout takes no more than this; the loop then looks again. */
+const TIMEOUT_MAX_MS = 2_000_000_000;
+const INPUTS_PER_COMMIT = 1024;
+const TIMERS_PER_COMMIT = 1024;
+/** While these are being written the next batch is worked out. */
+const COMMITS_UNDER_WAY = 2;
+
+type Waiting = { inputs: readonly Input[]; resolve: (receipts: Receipt[]) => void; reject: (error: unknown) => void };
+type Answer = { waiting: Waiting; receipts: { taken: Taken; index: number | null }[] };
+
+export class Live {
+  readonly #driver: Driver;
+  readonly #time: Time;
+  readonly #observer: LiveObserver;
+  #queue: Waiting[] = [];
+  #underWay = 0;
+  #scheduled = false;
+  #cancelAlarm: (() => void) | null = null;
+  #fault: Fault | null = null;
+  #idle: (() => void)[] = [];
+  #stopping = false;
+
+  constructor(driver: Driver, time: Time, observer: LiveObserver = {}) {
+    this.#driver = driver;
+    this.#time = time;
+    this.#observer = observer;
+    this.#wake();
+  }
+
+  /** What ended it; null while it runs. After that the partition must be claimed anew. */
+  get fault(): Fault | null {
+    return this.#fault;
+  }
+
+  get queued(): number {
+    return this.#queue.length;
+  }
+
+  /** Takes inputs together, in order. Resolves when all of them are durable. @throws Fault where they are not. */
+  submit(inputs: readonly Input[]): Promise<Receipt[]> {
+    if (this.#fault !== null) return Promise.reject(this.#fault);
+    if (this.#stopping)
+      return Promise.reject(new Fault('STOPPING', 'the service is stopping', 'Send it again when it is back.'));
+    return new Promise((resolve, reject) => {
+      this.#queue.push({ inputs, resolve, reject });
+      this.#wake();
+    });
+  }
+
+  /** Takes nothing more, and returns when everything taken is durable. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    this.#cancelAlarm?.();
+    if (this.#queue.length > 0 || this.#underWay > 0) await new Promise<void>((resolve) => this.#idle.push(resolve));
+    if (this.#fault === null) await this.#driver.release();
+  }
+
+  /** One turn of the loop soon: after the callbacks that are at hand, so that what arrives together is committed together. */
+  #wake(): void {
+    if (this.#scheduled || this.#fault !== null) return;
+    this.#scheduled = true;
+    setImmediate(() => {
+      this.#scheduled = false;
+      this.#turn();
+    });
+  }
+
+  #turn(): void {
+    if (this.#fault !== null || this.#underWay >= COMMITS_UNDER_WAY) return;
+    const answers = this.#takeQueued();
+    // Deadlines come when the queue is empty; under a load that never lets it run empty they would never come, so they share the turn.
+    this.#fireDue();
+    if (answers.length > 0 || this.#driver.partition.pendingCount > 0) void this.#commit(answers);
+    this.#setAlarm();
+    if (this.#queue.length > 0) this.#wake();
+    else if (this.#underWay === 0) for (const resolve of this.#idle.splice(0)) resolve();
+  }
+
+  #takeQueued(): Answer[] {
+    const answers: Answer[] = [];
+    const now = this.#time.now();
+    let taken = 0;
+    for (let waiting = this.#queue[0]; waiting !== undefined && taken < INPUTS_PER_COMMIT; waiting = this.#queue[0]) {
+      this.#queue.shift();
+      answers.push({ waiting, receipts: waiting.inputs.map((input) => this.#takeOne(input, now)) });
+      taken += waiting.inputs.length;
+    }
+    return answers;
+  }
+
+  #takeOne(input: Input, now: number): { taken: Taken; index: number | null } {
+    const index = this.#driver.partition.pendingCount;
+    const taken = this.#driver.partition.take(input, null, now, WALL);
+    return { taken, index: taken.outcome === 'duplicate' ? null : index };
+  }
+
+  #fireDue(): void {
+    const { partition } = this.#driver;
+    const now = this.#time.now();
+    const dueAt = this.#queue.length > 0 ? null : partition.nextDueAt(WALL);
+    if (dueAt === null || dueAt > now) return;
+    const count = partition.fire(now, WALL, TIMERS_PER_COMMIT);
+    this.#observer.fired?.(count, now - dueAt);
+  }
+
+  async #commit(answers: readonly Answer[]): Promise<void> {
+    const entries = this.#driver.partition.pendingCount;
+    const began = performance.now();
+    this.#underWay += 1;
+    try {
+      const head = await this.#driver.flush();
+      this.#observer.committed?.(entries, performance.now() - began);
+      const first = head === null ? 0 : head.sequence - entries + 1;
+      for (const { waiting, receipts } of answers) {
+        waiting.resolve(
+          receipts.map(({ taken, index }) => ({ taken, sequence: index === null ? null : first + index })),
+        );
+      }
+    } catch (error) {
+      this.#die(error, answers);
+    } finally {
+      this.#underWay -= 1;
+      this.#wake();
+    }
+  }
+
+  /** The ledger refused: its memory is ahead of what is durable, so nothing more is taken. */
+  #die(error: unknown, answers: readonly Answer[]): void {
+    this.#fault ??=
+      error instanceof Fault
+        ? error
+        : new Fault('LEDGER_FAILED', 'the ledger could not be written', 'See the log.', error);
+    this.#cancelAlarm?.();
+    for (const { waiting } of answers) waiting.reject(this.#fault);
+    for (const waiting of this.#queue.splice(0)) waiting.reject(this.#fault);
+    for (const resolve of this.#idle.splice(0)) resolve();
+  }
+
+  #setAlarm(): void {
+    this.#cancelAlarm?.();
+    this.#cancelAlarm = null;
+    const dueAt = this.#stopping ? null : this.#driver.partition.nextDueAt(WALL);
+    if (dueAt !== null) this.#cancelAlarm = this.#time.after(Math.max(0, dueAt - this.#time.now()), () => this.#wake());
+  }
+}

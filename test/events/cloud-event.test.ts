@@ -1,0 +1,279 @@
+import { createHash } from 'node:crypto';
+import fc from 'fast-check';
+import { describe, expect, it, test } from 'vitest';
+import { canonical, toInput } from '../../events/cloud-event.ts';
+import { Configuration, ConfigurationChange, defaultConfiguration } from '../../events/configuration.ts';
+import { Fault } from '../../events/fault.ts';
+import { type InputType, inputSchemas, siteInputs, vmInputs } from '../../events/inputs.ts';
+import { inputUpcasters, type Upcasters, upcast } from '../../events/upcast.ts';
+import { Clock } from '../../events/vocabulary.ts';
+
+const VM = '0b9e6c1e-5f5c-4d0e-8a53-3f6f2c1d9a10';
+const sha256 = (text: string) => createHash('sha256').update(text).digest('hex');
+
+/** One valid example of each type's data. */
+const examples: Readonly<Record<InputType, object>> = {
+  'landfall.vm.declared.v1': { name: 'web-1', host: 'alpha', power: 'running', volumes: [{ volume: 'vol-1' }] },
+  'landfall.vm.requested.v1': { action: 'migrate', host: 'beta' },
+  'landfall.migration.started.v1': { migration: 'm1', source: 'alpha', destination: 'beta' },
+  'landfall.migration.returned.v1': { migration: 'm1', ok: false, error: { kind: 'libvirt', code: '38', message: 'broken pipe' } },
+  'landfall.migration.resolved.v1': { migration: 'm1', host: 'beta', reason: 'seen there', attest: true, operator: 'ops' },
+  'landfall.operator.acted.v1': { action: 'destroy the shell', ok: true },
+  'landfall.host.answered.v1': { question: 'm1/q1', host: 'alpha', ok: true, domain: { name: 'web-1', state: 'running', reason: 'booted', job: 'none' } },
+  'landfall.host.lifecycle.v1': { host: 'beta', event: 'Resumed', detail: 'Migrated' },
+  'landfall.volume.holders.v1': { volume: 'vol-1', holders: [{ host: 'alpha', mode: 'exclusive' }] },
+  'landfall.volume.lease-expired.v1': { volume: 'vol-1', host: 'alpha' },
+  'landfall.command.acknowledged.v1': { command: 'm1/v1/post-migrate', ok: true },
+  'landfall.host.facts.v1': { host: 'alpha', zone: 'z1', cluster: 'c1', boot: 'b1', stream: 'connected', agent: 'speaking' },
+  'landfall.host.fenced.v1': { host: 'alpha', by: 'ipmi' },
+  'landfall.configuration.set.v1': { change: { recheckIntervalSeconds: 5 }, operator: 'ops' },
+};
+const types = Object.keys(inputSchemas) as InputType[];
+const isSite = (type: InputType) => Object.hasOwn(siteInputs, type);
+
+const eventOf = (type: InputType, over: object = {}) => ({
+  specversion: '1.0',
+  id: 'e1',
+  source: 'agent/alpha',
+  type,
+  ...(isSite(type) ? {} : { subject: VM }),
+  data: examples[type],
+  ...over,
+});
+const withData = (type: InputType, over: object) => eventOf(type, { data: { ...examples[type], ...over } });
+
+function faultOf(value: unknown): Fault {
+  try {
+    toInput(value, sha256);
+  } catch (error) {
+    if (error instanceof Fault) return error;
+    throw error;
+  }
+  throw new Error('it was accepted');
+}
+
+describe('an input', () => {
+  test.each(types)('of type %s is accepted', (type) => {
+    const input = toInput(eventOf(type), sha256);
+    expect(input).toMatchObject({ type, source: 'agent/alpha', id: 'e1', vm: isSite(type) ? null : VM });
+    expect(input.digest).toMatch(/^[0-9a-f]{64}$/);
+  });
+
+  test.each(types)('of type %s may not carry a field that the type does not have', (type) => {
+    const fault = faultOf(withData(type, { surprise: 1 }));
+    expect(fault.code).toBe('BAD_EVENT');
+    expect(fault.message).toMatch(/^data: .*"surprise"/);
+  });
+
+  test.each(types)('of type %s needs its data', (type) => {
+    const { data: _data, ...bare } = eventOf(type);
+    expect(faultOf(bare)).toMatchObject({ code: 'BAD_EVENT', message: expect.stringMatching(/^data: /) });
+    expect(faultOf({ ...bare, data: null })).toMatchObject({ code: 'BAD_EVENT', message: expect.stringMatching(/^data: /) });
+  });
+
+  it('may carry extension attributes, which are ignored', () => {
+    const extended = toInput(eventOf('landfall.host.fenced.v1', { traceparent: '00-a-b-01', partitionkey: 'x' }), sha256);
+    expect(extended).toMatchObject({ trace: '00-a-b-01' });
+    expect(extended).not.toHaveProperty('partitionkey');
+    expect(extended.digest).toBe(toInput(eventOf('landfall.host.fenced.v1'), sha256).digest);
+  });
+
+  it('has what its producer left out', () => {
+    expect(toInput(eventOf('landfall.migration.started.v1'), sha256).data).toEqual({
+      migration: 'm1',
+      source: 'alpha',
+      destination: 'beta',
+      flags: [],
+      leavePaused: false,
+      storageCopied: false,
+      effects: 'drive',
+    });
+    expect(toInput(eventOf('landfall.vm.declared.v1'), sha256).data).toMatchObject({
+      volumes: [{ volume: 'vol-1', shareable: false, lockedBy: 'landfall' }],
+    });
+  });
+
+  it('about a VM names it by its UUID, in lower case from here on', () => {
+    expect(toInput(eventOf('landfall.vm.requested.v1', { subject: VM.toUpperCase() }), sha256).vm).toBe(VM);
+  });
+
+  test.each([undefined, 'web-1', '', VM.slice(1), `${VM} `])('about a VM is refused with the subject %j', (subject) => {
+    const fault = faultOf(eventOf('landfall.vm.requested.v1', { subject }));
+    expect(fault.code).toBe(typeof subject === 'string' || subject === undefined ? 'BAD_SUBJECT' : 'BAD_EVENT');
+    expect(fault.message).toMatch(/^subject: /);
+  });
+
+  test.each(['landfall.host.facts.v2', 'landfall.host.fact.v1', 'com.example.thing', '__proto__', 'constructor', 'toString'])(
+    'of the unknown type %j is refused',
+    (type) => {
+      const fault = faultOf({ specversion: '1.0', id: '1', source: 's', type, subject: VM, data: {} });
+      expect(fault).toMatchObject({ code: 'UNKNOWN_TYPE', message: expect.stringContaining(JSON.stringify(type)) });
+      expect(fault.remedy).not.toBe('');
+    },
+  );
+});
+
+describe('a refusal names the field', () => {
+  test.each<[string, unknown]>([
+    ['event', null],
+    ['event', 'text'],
+    ['event', []],
+    ['specversion', eventOf('landfall.host.fenced.v1', { specversion: '0.3' })],
+    ['id', eventOf('landfall.host.fenced.v1', { id: '' })],
+    ['id', eventOf('landfall.host.fenced.v1', { id: 7 })],
+    ['source', eventOf('landfall.host.fenced.v1', { source: undefined })],
+    ['type', eventOf('landfall.host.fenced.v1', { type: '' })],
+    ['time', eventOf('landfall.host.fenced.v1', { time: 'yesterday' })],
+    ['datacontenttype', eventOf('landfall.host.fenced.v1', { datacontenttype: 'text/xml' })],
+    ['subject', eventOf('landfall.vm.requested.v1', { subject: 5 })],
+    ['data.host', withData('landfall.host.fenced.v1', { host: '' })],
+    ['data.action', withData('landfall.vm.requested.v1', { action: 'explode' })],
+    ['data.error', withData('landfall.migration.returned.v1', { ok: true })],
+    ['data.error', withData('landfall.migration.returned.v1', { error: undefined })],
+    ['data.error.kind', withData('landfall.migration.returned.v1', { error: { kind: 'bad', message: '' } })],
+    ['data.domain', withData('landfall.host.answered.v1', { domain: undefined })],
+    ['data.domain.state', withData('landfall.host.answered.v1', { domain: { name: 'x', reason: '', job: 'none' } })],
+    ['data.volumes.1.volume', withData('landfall.vm.declared.v1', { volumes: [{ volume: 'a' }, { volume: '' }] })],
+    ['data.attest', withData('landfall.migration.resolved.v1', { attest: 'yes' })],
+    ['data.reason', withData('landfall.migration.resolved.v1', { reason: '' })],
+    ['data.change.recheckIntervalSeconds', withData('landfall.configuration.set.v1', { change: { recheckIntervalSeconds: 0 } })],
+    ['data.holders.0.mode', withData('landfall.volume.holders.v1', { holders: [{ host: 'a', mode: 'both' }] })],
+    ['data.effects', withData('landfall.migration.started.v1', { effects: 'none' })],
+    ['data.stream', withData('landfall.host.facts.v1', { stream: 'maybe' })],
+  ])('%s', (field, value) => {
+    const fault = faultOf(value);
+    expect(fault.message.slice(0, fault.message.indexOf(': '))).toBe(field);
+    expect(fault.remedy).not.toBe('');
+  });
+
+  it('whatever is sent, nothing but a refusal comes of it', () => {
+    fc.assert(
+      fc.property(fc.anything(), fc.constantFrom(...types), (data, type) => {
+        for (const value of [data, eventOf(type, { data })]) {
+          try {
+            toInput(value, sha256);
+          } catch (error) {
+            expect(error).toBeInstanceOf(Fault);
+          }
+        }
+      }),
+      { numRuns: 300 },
+    );
+  });
+});
+
+describe('settings', () => {
+  test.each([0, -1, Number.NaN, Number.POSITIVE_INFINITY, '10', null])('47: an interval of %j is refused', (recheckIntervalSeconds) => {
+    expect(ConfigurationChange.safeParse({ recheckIntervalSeconds }).success).toBe(false);
+  });
+
+  it('47: an interval beyond the timeout is refused, one as long as it is not', () => {
+    expect(Configuration.safeParse({ ...defaultConfiguration, recheckIntervalSeconds: 301 }).error?.issues[0]?.path).toEqual(['recheckIntervalSeconds']);
+    expect(Configuration.safeParse({ ...defaultConfiguration, recheckIntervalSeconds: 300 }).success).toBe(true);
+    expect(Configuration.safeParse({ ...defaultConfiguration, recheckTimeoutSeconds: 9 }).success).toBe(false);
+  });
+
+  it('are valid as they come, and every field is needed', () => {
+    expect(Configuration.parse(defaultConfiguration)).toEqual(defaultConfiguration);
+    for (const field of Object.keys(defaultConfiguration)) {
+      expect(Configuration.safeParse({ ...defaultConfiguration, [field]: undefined }).success).toBe(false);
+    }
+  });
+});
+
+test.each([
+  ['wall', true],
+  ['recorded:abort', true],
+  ['simulated:7', true],
+  ['recorded:', false],
+  ['Wall', false],
+  ['wall:x', false],
+  ['', false],
+])('the clock %j is valid: %s', (clock, valid) => {
+  expect(Clock.safeParse(clock).success).toBe(valid);
+});
+
+describe('older versions', () => {
+  const steps: Upcasters = {
+    'thing.happened.v1': { type: 'thing.happened.v2', lift: (data) => ({ ...(data as object), second: true }) },
+    'thing.happened.v2': { type: 'thing.happened.v3', lift: (data) => ({ ...(data as object), third: true }) },
+  };
+
+  it('are lifted step by step', () => {
+    expect(upcast('thing.happened.v1', { first: true }, steps)).toEqual({
+      type: 'thing.happened.v3',
+      data: { first: true, second: true, third: true },
+    });
+    expect(upcast('thing.happened.v2', {}, steps)).toEqual({ type: 'thing.happened.v3', data: { third: true } });
+  });
+
+  it('of a type without a step stay as they are', () => {
+    const data = { first: true };
+    expect(upcast('thing.happened.v3', data, steps)).toEqual({ type: 'thing.happened.v3', data });
+    expect(upcast('other.v1', data, steps).data).toBe(data);
+  });
+
+  it('may be renamed on the way up', () => {
+    const renamed: Upcasters = { 'old.name.v1': { type: 'new.name.v2', lift: (data) => data } };
+    expect(upcast('old.name.v1', 1, renamed)).toEqual({ type: 'new.name.v2', data: 1 });
+  });
+
+  test.each(['thing.happened.v1', 'thing.happened.v0', 'thing.happened'])('may not be lifted to %s: that would never end', (type) => {
+    expect(() => upcast('thing.happened.v1', {}, { 'thing.happened.v1': { type, lift: (data) => data } })).toThrow(RangeError);
+  });
+
+  test.each(['__proto__', 'constructor', 'toString', 'hasOwnProperty'])('do not include %s', (type) => {
+    expect(upcast(type, 1, inputUpcasters)).toEqual({ type, data: 1 });
+  });
+
+  it('of an input: every step leads to a type that exists', () => {
+    for (const from of Object.keys(inputUpcasters)) expect(types).toContain(upcast(from, {}, inputUpcasters).type);
+    expect(Object.keys(vmInputs).filter((type) => Object.hasOwn(siteInputs, type))).toEqual([]);
+  });
+});
+
+describe('the digest', () => {
+  const digestOf = (value: object) => toInput(value, sha256).digest;
+
+  /** The same content with the keys of every object in reverse order. */
+  const reversed = (value: unknown): unknown => {
+    if (Array.isArray(value)) return value.map(reversed);
+    if (typeof value !== 'object' || value === null) return value;
+    return Object.fromEntries(
+      Object.entries(value)
+        .toReversed()
+        .map(([key, member]) => [key, reversed(member)]),
+    );
+  };
+
+  test.each(types)('of %s does not depend on the order of keys', (type) => {
+    expect(digestOf(reversed(eventOf(type)) as object)).toBe(digestOf(eventOf(type)));
+  });
+
+  it('does not depend on where and when the event came from', () => {
+    const type = 'landfall.host.lifecycle.v1';
+    expect(digestOf(eventOf(type, { id: 'e2', source: 'other', time: '2026-01-01T00:00:00Z' }))).toBe(digestOf(eventOf(type)));
+  });
+
+  it('depends on the type, the VM and every part of the data', () => {
+    const digests = [
+      eventOf('landfall.host.lifecycle.v1'),
+      withData('landfall.host.lifecycle.v1', { detail: 'Unpaused' }),
+      eventOf('landfall.host.lifecycle.v1', { subject: VM.replace('0', '1') }),
+      eventOf('landfall.volume.lease-expired.v1'),
+      eventOf('landfall.host.fenced.v1'),
+    ].map(digestOf);
+    expect(new Set(digests).size).toBe(digests.length);
+  });
+
+  it('is that of JSON with sorted keys', () => {
+    expect(canonical({ b: [1, { d: null, c: 'x' }], a: true, u: undefined })).toBe('{"a":true,"b":[1,{"c":"x","d":null}]}');
+    fc.assert(
+      fc.property(fc.jsonValue(), (value) => {
+        expect(canonical(reversed(value))).toBe(canonical(value));
+        expect(canonical(JSON.parse(canonical(value)))).toBe(canonical(value));
+      }),
+      { numRuns: 300 },
+    );
+  });
+});

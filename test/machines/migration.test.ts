@@ -1,0 +1,115 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it, test } from 'vitest';
+import { states } from '../../events/vocabulary.ts';
+import { migration } from '../../machines/migration.ts';
+import { sequences, traceOf } from '../support/machine-sequences.ts';
+
+const FILE = join(import.meta.dirname, 'migration-traces.txt');
+const names = Object.keys(sequences);
+const traces = new Map(names.map((name) => [name, traceOf(name)]));
+if (process.env['UPDATE_LISTING'] === '1') {
+  const head = '# What each sequence of test/support/machine-sequences.ts does, a line for each move. UPDATE_LISTING=1 rewrites it.\n';
+  writeFileSync(FILE, head + [...traces].map(([name, lines]) => `\n${name}\n${lines.map((line) => `  ${line}\n`).join('')}`).join(''));
+}
+
+/** The reviewed traces, by the name of their sequence. */
+const reviewed = new Map(
+  readFileSync(FILE, 'utf8')
+    .split('\n\n')
+    .slice(1)
+    .map((block) => block.trimEnd().split('\n'))
+    .map(([name = '', ...lines]) => [name, lines.map((line) => line.trim())] as const),
+);
+
+type Node = typeof migration.root;
+type Transition = NonNullable<Node['always']>[number];
+const nodesOf = (node: Node): Node[] => [node, ...Object.values(node.states as Record<string, Node>).flatMap(nodesOf)];
+const nodes = nodesOf(migration.root);
+
+/** Every transition of the machine, each with a name that says where it starts, on what, under which guard, and where it leads. */
+const transitions = nodes.flatMap((node) => {
+  const own = [...[...node.transitions.values()].flat(), ...(node.always ?? [])] as Transition[];
+  return own.map((transition) => {
+    const { guard, target } = transition;
+    const on = transition.eventType.replace(/^xstate\.after\.(\w+)\..*/, 'after $1') || 'always';
+    const when = guard === undefined ? '' : ` [${typeof guard === 'object' ? guard.type : String(guard)}]`;
+    return { name: `${node.id}: ${on}${when} → ${target?.map(({ id }) => id).join(' ') ?? 'nowhere'}`, transition, node };
+  });
+});
+
+/** The transitions that a sequence takes. */
+function takenBy(name: string): Set<Transition> {
+  const taken = new Set<Transition>();
+  const restores = transitions.map(({ transition }) => {
+    const { guard } = transition;
+    return { transition, guard };
+  });
+  for (const node of nodes) {
+    const { next } = node;
+    Object.assign(node, {
+      next: (...given: Parameters<Node['next']>) => {
+        const found = next.apply(node, given);
+        for (const transition of found ?? []) taken.add(transition as Transition);
+        return found;
+      },
+    });
+  }
+  traceOf(name);
+  for (const node of nodes) Reflect.deleteProperty(node, 'next');
+  for (const { transition, guard } of restores) Object.assign(transition, { guard });
+  return taken;
+}
+
+/** What a sequence does where the machine lacks a transition. */
+function traceWithout(transition: Transition, name: string): string[] {
+  const { guard } = transition;
+  try {
+    Object.assign(transition, { guard: () => false });
+    return traceOf(name);
+  } finally {
+    Object.assign(transition, { guard });
+  }
+}
+
+const taken = new Map(names.map((name) => [name, takenBy(name)]));
+const takers = (transition: Transition) => names.filter((name) => transition.eventType === '' || taken.get(name)?.has(transition));
+
+describe('the machine', () => {
+  it('has exactly the five top-level states', () => {
+    expect(Object.keys(migration.root.states)).toEqual([...states]);
+  });
+
+  it('leaves a superseded attempt alone', () => {
+    expect(nodes.find(({ id }) => id === 'migration.RolledBack.superseded')?.transitions.size).toBe(0);
+  });
+
+  it('names every state it can lead to', () => {
+    const targets = new Set(transitions.flatMap(({ transition }) => transition.target ?? []).map(({ id }) => id));
+    const leaves = nodes.filter((node) => node.type === 'atomic').map(({ id }) => id);
+    expect(leaves.filter((id) => !targets.has(id) && id !== 'migration.Migrating.inFlight')).toEqual([]);
+  });
+});
+
+describe('a sequence does what was reviewed', () => {
+  test.each(names)('%s', (name) => {
+    expect(traces.get(name)).toEqual(reviewed.get(name));
+  });
+
+  it('and no other was reviewed', () => {
+    expect([...reviewed.keys()]).toEqual(names);
+  });
+});
+
+describe('every transition is needed: without it, some sequence goes another way', () => {
+  const unneeded = transitions
+    .filter(({ transition }) => {
+      const users = takers(transition);
+      return !users.some((name) => traceWithout(transition, name).join('\n') !== traces.get(name)?.join('\n'));
+    })
+    .map(({ name, transition }) => `${name}${takers(transition).length === 0 ? ' (never taken)' : ''}`);
+
+  it('none can be deleted', () => {
+    expect(unneeded, `${unneeded.length} of ${transitions.length}`).toEqual([]);
+  });
+});
