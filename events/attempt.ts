@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { Configuration } from './configuration.ts';
+import { AttemptConfiguration } from './configuration.ts';
 import { CallError, Domain } from './inputs.ts';
 import { Host, MigrationId, Milliseconds, Power, Volume } from './vocabulary.ts';
 import { Verdict } from './verdict.ts';
@@ -100,7 +100,7 @@ export const Attempt = z.strictObject({
   /** Null: the call succeeded, or still runs. */
   callError: CallError.nullable(),
   /** Fixed when the call returns. */
-  configuration: Configuration,
+  configuration: AttemptConfiguration,
   /** Counts questions asked and answers heard, in one sequence. */
   sequence: z.number().int(),
   /** `sequence` when the call returned: a question with a lower one was asked too early to count. */

@@ -43,6 +43,33 @@ export const Configuration = ConfigurationFields.superRefine((value, context) =>
 });
 export type Configuration = z.infer<typeof Configuration>;
 
+/** The settings that are fixed for an attempt when its call returns. */
+export const AttemptConfiguration = ConfigurationFields.pick({
+  recheckIntervalSeconds: true,
+  recheckTimeoutSeconds: true,
+  questionLimitSeconds: true,
+  commandRetrySeconds: true,
+  askOriginErrorCodes: true,
+});
+export type AttemptConfiguration = z.infer<typeof AttemptConfiguration>;
+
+export function forAttempt(configuration: Configuration): AttemptConfiguration {
+  const {
+    recheckIntervalSeconds,
+    recheckTimeoutSeconds,
+    questionLimitSeconds,
+    commandRetrySeconds,
+    askOriginErrorCodes,
+  } = configuration;
+  return {
+    recheckIntervalSeconds,
+    recheckTimeoutSeconds,
+    questionLimitSeconds,
+    commandRetrySeconds,
+    askOriginErrorCodes,
+  };
+}
+
 /** A change of some fields. Whether the whole stays consistent is checked against the configuration it is merged into. */
 export const ConfigurationChange = ConfigurationFields.partial();
 export type ConfigurationChange = z.infer<typeof ConfigurationChange>;

@@ -68,6 +68,7 @@ export const Entry = z.strictObject({
   timers: Timers,
   /** The number of the verdict this entry made, in `attempt.verdicts`. */
   verdict: z.number().int().positive().nullable(),
+  /** The VM's record after this entry; null where it is as before. */
   record: VmRecord.nullable(),
   host: HostRecord.nullable(),
   configuration: Configuration.nullable(),

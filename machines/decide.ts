@@ -1,6 +1,6 @@
 import type { Certainty } from '../events/vocabulary.ts';
 import type { Evidence } from '../events/verdict.ts';
-import { type Column, type ConditionName, LANDED, type Row, table } from './table.ts';
+import { type Column, type ConditionName, GONE, LANDED, type Row, table } from './table.ts';
 
 /**
  * The only place where evidence becomes a decision. Pure: the same evidence and phase give the same decision, in the live
@@ -22,6 +22,8 @@ export type Decision = {
 
 const isLanded = (presence: string) => (LANDED as readonly string[]).includes(presence);
 
+const remains = (presence: string) => presence !== 'unknown' && !(GONE as readonly string[]).includes(presence);
+
 const conditions: Readonly<Record<ConditionName, (evidence: Evidence) => boolean>> = {
   'same-host': (e) => e.sameHost,
   'either-postcopy': (e) => e.source.presence === 'postcopy' || e.destination.presence === 'postcopy',
@@ -34,6 +36,7 @@ const conditions: Readonly<Record<ConditionName, (evidence: Evidence) => boolean
   'no-copy-can-differ': (e) => e.othersAnswered && (e.ran === 'no' || !e.storageCopied),
   'jobs-over': (e) => e.source.job === 'none' && e.destination.job !== 'incoming',
   'split-brain': (e) => e.source.job === 'none' && e.destination.job === 'none' && e.sourceAskedLast,
+  'both-remain': (e) => remains(e.source.presence) && remains(e.destination.presence),
   'runs-as-before': (e) =>
     e.destination.presence === 'executing' ||
     (e.destination.presence === 'suspended' && (e.origin === 'paused' || e.leavePaused)),

@@ -1,5 +1,5 @@
 import type { Attempt } from '../events/attempt.ts';
-import type { Configuration } from '../events/configuration.ts';
+import type { AttemptConfiguration } from '../events/configuration.ts';
 import type { InputData } from '../events/inputs.ts';
 import type { HostRecord, VmRecord } from '../events/records.ts';
 
@@ -7,7 +7,12 @@ import type { HostRecord, VmRecord } from '../events/records.ts';
 export function openAttempt(
   data: InputData<'landfall.migration.started.v1'>,
   record: VmRecord,
-  site: { clock: string; now: number; configuration: Configuration; host: (host: string) => HostRecord | undefined },
+  site: {
+    clock: string;
+    now: number;
+    configuration: AttemptConfiguration;
+    host: (host: string) => HostRecord | undefined;
+  },
 ): Attempt {
   const destination = site.host(data.destination);
   return {

@@ -124,6 +124,8 @@ function present(condition: Exclude<Condition, 'off'>, job: Job, context: Contex
   if (condition === 'postcopy' || condition === 'postcopy-failed') return condition;
   if (condition === 'unmapped') return 'unknown';
   if (!onSource && job === 'incoming') return context.ran ? 'postcopy' : 'incoming';
+  // A shell on a source that handed over belongs to the next migration, on its way back: the guest of this one has left.
+  if (onSource && job === 'incoming' && context.handedOver) return 'handed-over';
   if (onSource && condition === 'paused-moving') return 'switching';
   // A paused guest counts as resident or landed only where no incoming job is known; a refused job query proves nothing.
   const incomingPossible = job === 'incoming' || (!onSource && job === 'unknown');

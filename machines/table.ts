@@ -25,6 +25,7 @@ export const conditionTexts = {
   'no-copy-can-differ': 'every known host answered, and the destination never ran or no storage was copied',
   'jobs-over': 'the source’s job is none and the destination has no incoming job',
   'split-brain': 'both jobs are none and the source was asked after the destination landed',
+  'both-remain': 'both hosts still hold a part of the guest',
   'runs-as-before': 'the destination executes, or is suspended as the guest was before or was asked to be left',
 } as const;
 export type ConditionName = keyof typeof conditionTexts;
@@ -36,6 +37,7 @@ export type AlarmCode =
   | 'split-brain'
   | 'contradiction'
   | 'guest-lost'
+  | 'guest-torn'
   | 'guest-stopped';
 
 /** What a column of a row does. Without its `if` it does its `otherwise`: by default `wait` now, `contested` at the deadline. */
@@ -78,6 +80,8 @@ export type Row = {
   readonly alarmAtOnceIf?: ConditionName | 'matched';
   /** What an operator may do; Landfall offers it and never does it unasked. */
   readonly offers?: readonly string[];
+  /** Offered only where this holds. */
+  readonly offersIf?: ConditionName;
   readonly why: string;
 };
 
@@ -102,8 +106,9 @@ export const table: readonly Row[] = [
     now: wait,
     deadline: contested,
     contestedError: 'post-copy failed and the guest’s memory is torn between two hosts; resume neither',
-    alarm: 'guest-lost',
-    offers: ['recover the post-copy migration, only if both QEMU processes remain'],
+    alarm: 'guest-torn',
+    offers: ['recover the post-copy migration'],
+    offersIf: 'both-remain',
     why: 'Each host holds pages that the other lacks. Resuming either runs a guest with holes in its memory.',
   },
   {

@@ -2,7 +2,7 @@ import type { Alarm, Attempt } from '../events/attempt.ts';
 import type { InputData } from '../events/inputs.ts';
 import type { Evidence, Verdict } from '../events/verdict.ts';
 import { type Decision, decide, holds, type Phase } from './decide.ts';
-import { type AlarmCode, TABLE_VERSION } from './table.ts';
+import { type AlarmCode, type Row, TABLE_VERSION } from './table.ts';
 
 /** Writes down what was decided, and why: invariant 7, every verdict is a row with its table version and evidence. */
 
@@ -37,11 +37,15 @@ export function toVerdict(
     decidedAt: now,
     final: phase === 'deadline',
     supersedes: attempt.verdicts.length === 0 ? null : attempt.verdicts.length,
-    offers: contested ? [...(decision.row.offers ?? [])] : [],
+    offers: contested ? offersOf(decision.row, evidence) : [],
     token,
     evidence,
     resolution: null,
   };
+}
+
+function offersOf({ offers, offersIf }: Row, evidence: Evidence): string[] {
+  return offersIf === undefined || holds(offersIf, evidence) ? [...(offers ?? [])] : [];
 }
 
 function errorOf(attempt: Attempt, decision: Decision): string | null {
@@ -88,7 +92,8 @@ const alarmTexts: Readonly<Record<AlarmCode | OtherAlarm, string>> = {
   'both-hosts-wrote': 'the guest ran on the destination and is back on the source: both may have written to the disk',
   'split-brain': 'the guest is alive on two hosts and no job will end that',
   contradiction: 'the answers contradict each other',
-  'guest-lost': 'the guest’s memory is torn or was lost in transit',
+  'guest-lost': 'the guest was lost in transit',
+  'guest-torn': 'post-copy failed: the guest’s memory is torn between two hosts',
   'guest-stopped': 'the guest is stopped; nothing starts it again',
   'started-anew': 'a host is starting the guest outside this migration',
   'stray-process': 'a QEMU process carries the guest’s UUID though libvirt does not list it',

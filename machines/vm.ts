@@ -3,6 +3,7 @@ import type { InputData } from '../events/inputs.ts';
 import type { HostRecord, VmRecord } from '../events/records.ts';
 import type { Verdict } from '../events/verdict.ts';
 import type { Power } from '../events/vocabulary.ts';
+import { holds } from './decide.ts';
 import { powerOf } from './fold.ts';
 import { path } from './round.ts';
 
@@ -137,7 +138,8 @@ function conclude(
 }
 
 function powerAfter({ row, host, contested, evidence }: Verdict): Power {
-  if (row === 'torn' || row === 'half-arrived') return 'lost';
+  if (row === 'half-arrived') return 'lost';
+  if (row === 'torn') return holds('both-remain', evidence) ? 'broken' : 'lost';
   const testimony = [evidence.source, evidence.destination, ...evidence.others].find((said) => said.host === host);
   const power = testimony === undefined ? 'unknown' : powerOf(testimony);
   return contested && power === 'stopped' ? 'unknown' : power;

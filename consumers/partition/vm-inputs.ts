@@ -1,3 +1,4 @@
+import { forAttempt } from '../../events/configuration.ts';
 import type { Cause } from '../../events/entries.ts';
 import { unreachable } from '../../events/fault.ts';
 import type { InputData, VmInput } from '../../events/inputs.ts';
@@ -48,7 +49,7 @@ export function takeVm(space: Workspace, input: VmInput, cause: Cause, moment: M
 
 function keepRecord({ space, cause, moment }: Taking, record: VmRecord): void {
   space.setRecord(record);
-  space.write(record.vm, cause, moment, { record });
+  space.write(record.vm, cause, moment, {});
 }
 
 /** One attempt at a time: a second migration, a start, a stop or an HA restart is refused while one is open. */
@@ -65,7 +66,7 @@ function start({ space, record, cause, moment }: Taking, data: InputData<'landfa
   const site = {
     now,
     clock: moment.clock,
-    configuration: space.configuration,
+    configuration: forAttempt(space.configuration),
     host: (host: string) => space.hosts.get(host),
   };
   const attempt = openAttempt(data, record, site);
@@ -85,7 +86,12 @@ function returned({ space, record, cause, moment }: Taking, data: InputData<'lan
   const knownHosts = [...space.hosts.values()]
     .filter((host) => host.cluster === record.cluster)
     .map((host) => host.host);
-  space.step(data.migration, { type: 'returned', data, knownHosts, configuration: space.configuration }, cause, moment);
+  space.step(
+    data.migration,
+    { type: 'returned', data, knownHosts, configuration: forAttempt(space.configuration) },
+    cause,
+    moment,
+  );
 }
 
 function resolve({ space, record, cause, moment }: Taking, data: InputData<'landfall.migration.resolved.v1'>): void {
@@ -113,7 +119,7 @@ function lifecycle({ space, record, cause, moment }: Taking, data: InputData<'la
   space.setRecord(lived);
   if (newest !== null)
     return void space.step(newest.state.attempt.migration, { type: 'lifecycle', data }, cause, moment);
-  space.write(record.vm, cause, moment, lived === record ? {} : { record: lived });
+  space.write(record.vm, cause, moment, {});
 }
 
 /** The newest attempt, if it is open, or if this event contradicts the verdict it settled with: then it is taken up again. */

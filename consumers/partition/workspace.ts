@@ -1,4 +1,4 @@
-import { type Configuration } from '../../events/configuration.ts';
+import { type Configuration, forAttempt } from '../../events/configuration.ts';
 import type { AttemptState } from '../../events/attempt.ts';
 import type { Cause, Entry, Timers } from '../../events/entries.ts';
 import { ENTRY_VERSION } from '../../events/entry-version.ts';
@@ -19,10 +19,7 @@ export type Live = { state: AttemptState; timers: Timers };
 /** When something is taken in, and on which clock. */
 export type Moment = { now: number; clock: string };
 type Outcome = Partial<
-  Pick<
-    Entry,
-    'attempt' | 'timers' | 'verdict' | 'record' | 'host' | 'configuration' | 'questions' | 'commands' | 'refusal'
-  >
+  Pick<Entry, 'attempt' | 'timers' | 'verdict' | 'host' | 'configuration' | 'questions' | 'commands' | 'refusal'>
 >;
 
 /** How many records of VMs without an open attempt are kept at hand. */
@@ -37,6 +34,8 @@ export class Workspace {
   hasOutgoing = false;
   readonly #directory: Directory;
   readonly #records = new Map<string, VmRecord>();
+  /** VMs whose record changed since their last entry. */
+  readonly #changed = new Set<string>();
   /** The batch in which a VM's record, or a settled attempt, was last decided: until it is durable the directory does not know it. */
   readonly #touched = new Map<string, number>();
   readonly #settled = new Map<string, { live: Live; epoch: number }>();
@@ -91,8 +90,11 @@ export class Workspace {
     return record;
   }
 
+  /** The record is written with the VM's next entry. */
   setRecord(record: VmRecord): void {
+    if (this.#records.get(record.vm) === record) return;
     this.#records.set(record.vm, record);
+    this.#changed.add(record.vm);
   }
 
   host(host: string | null): HostRecord | undefined {
@@ -113,7 +115,7 @@ export class Workspace {
     const record = this.record(live.state.attempt.vm);
     const stepped = step(live.state, live.timers, stimulus, { now: this.time(moment), nextToken: record.token + 1 });
     if (stepped.unchanged && quiet === 'quiet') return false;
-    if (stepped.unchanged) this.write(record.vm, cause, moment, { record });
+    if (stepped.unchanged) this.write(record.vm, cause, moment, {});
     else this.keep(stepped, live.timers, record, cause, moment);
     return true;
   }
@@ -130,7 +132,6 @@ export class Workspace {
       attempt: state,
       timers,
       verdict: verdict?.number ?? null,
-      record: next,
       questions: stepped.questions,
       commands: stepped.commands,
     });
@@ -158,12 +159,21 @@ export class Workspace {
   }
 
   supersession(by: string): Stimulus {
-    return { type: 'superseded', by, configuration: this.configuration, knownHosts: [...this.hosts.keys()] };
+    return {
+      type: 'superseded',
+      by,
+      configuration: forAttempt(this.configuration),
+      knownHosts: [...this.hosts.keys()],
+    };
   }
 
   refuse(vm: string | null, fault: Fault, cause: Cause, moment: Moment): void {
     const { code, message, remedy } = fault;
     this.write(vm, cause, moment, { refusal: { code, message, remedy } });
+  }
+
+  #changedRecord(vm: string | null): VmRecord | null {
+    return vm !== null && this.#changed.delete(vm) ? this.record(vm) : null;
   }
 
   write(vm: string | null, cause: Cause, moment: Moment, outcome: Outcome): void {
@@ -178,7 +188,7 @@ export class Workspace {
       attempt: outcome.attempt ?? null,
       timers: outcome.timers ?? {},
       verdict: outcome.verdict ?? null,
-      record: outcome.record ?? null,
+      record: this.#changedRecord(vm),
       host: outcome.host ?? null,
       configuration: outcome.configuration ?? null,
       questions: outcome.questions ?? [],

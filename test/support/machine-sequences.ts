@@ -54,7 +54,55 @@ const libvirt = fails('libvirt', 'x', '38');
 /** Asked, and answered by the destination alone: the source’s question runs out. */
 const sourceRunsOut = [quiet, says(D, running()), after(5)];
 
-export const sequences: Readonly<Record<string, readonly [Given, ...Move[]]>> = {
+type Sequence = readonly [Given, ...Move[]];
+
+const V = 'epsilon';
+const gone = [says(S, absent), says(D, absent)];
+const landedPaused: Given = { says: { [S]: absent, [D]: paused('user') }, origin: 'paused', volumes: vol };
+
+/** Ways into a state that waits for a third host which stays silent, while both ends have answered that the guest is gone. */
+const searching: Readonly<Record<string, Sequence>> = {
+  'a verification': [{}, ...gone, succeeds],
+  'a first round': [{}, ...gone, fails()],
+  'a recheck': [moving, fails(), ...gone, after(10)],
+  'a last round': [moving, fails(), after(299), ...gone, after(1)],
+  'a provisional completion': [{ ...landedPaused, says: { ...landedPaused.says, [S]: failed } }, fails(), after(300), ...gone, event(D, 'Stopped', 'Failed')],
+  'a contested rollback': [silent, fails(), after(300), ...gone, doubtS],
+  'a settling completion': [landedPaused, fails(), ...gone, doubtS],
+  'a settled completion': [landedPaused, fails(), acksAll, ...gone, doubtS],
+  'a settling rollback': [stayed, fails(), ...gone, event(D, 'Started', 'Migrated')],
+  'a settled rollback': [stayed, fails(), acksAll, ...gone, event(D, 'Started', 'Migrated')],
+};
+
+/** What happens meanwhile, so that the third host’s silence is what closes the round. */
+const meanwhile: Readonly<Record<string, readonly Move[]>> = {
+  'nothing happens': [],
+  'it lands': [says(D, running()), doubtS, doubtD],
+  'it is back': [says(S, running()), doubtS, doubtD, stream(D, 'connected')],
+  'it is back, and the destination was asked too early': [says(S, running()), doubtS, doubtD],
+  'it is on both': [says(S, running()), says(D, running()), doubtS, doubtD],
+  'another question opens': [after(2), quiet, doubtS, doubtD],
+  'another question opens, and is answered in time': [after(2), quiet, doubtS, doubtD, after(4), says(S, running()), says(D, running())],
+};
+
+/** Every way in with every thing that may happen; with two more third hosts that run the guest, it is contested. */
+function searches(): Record<string, Sequence> {
+  const found: [string, Sequence][] = [];
+  for (const [state, [given, ...moves]] of Object.entries(searching)) {
+    for (const [what, more] of Object.entries(meanwhile)) {
+      found.push([`${state} waits for a third host: ${what}`, [{ ...given, known: [V], outgoingSeen: true }, ...moves, ...more, after(5)]]);
+    }
+    const known = [T, U, V];
+    const running2 = { [T]: running(), [U]: running() };
+    found.push([`${state} waits for a third host: two others have it`, [{ ...given, known, says: { ...given.says, ...running2 } }, ...moves, after(5)]]);
+    found.push([`${state} finds two third hosts`, [{ ...given, known: [T, U], says: { ...given.says, ...running2 } }, ...moves]]);
+    found.push([`${state} finds a third host`, [{ ...given, known: [T], says: { ...given.says, [T]: running() } }, ...moves]]);
+  }
+  return Object.fromEntries(found);
+}
+
+export const sequences: Readonly<Record<string, Sequence>> = {
+  ...searches(),
   'landed after a failure': [landed, fails(), acksAll],
   'landed after a success': [landed, succeeds, acksAll],
   'landed once it is asked again': [moving, fails(), ...arrived, event(D, 'Resumed', 'Migrated'), acksAll],
@@ -74,6 +122,7 @@ export const sequences: Readonly<Record<string, readonly [Given, ...Move[]]>> = 
   'a first round is superseded': [both, quiet, fails(), supersedes, says(S, running()), says(D, running())],
   'a recheck is superseded': [moving, fails(), after(15), supersedes],
   'a last round is superseded': [both, fails(), after(299), quiet, after(2), supersedes, after(6)],
+  'questions of a superseded attempt run out one by one': [moving, fails(), quiet, stream(S, 'connected'), after(2), stream(D, 'connected'), supersedes, after(4), after(2)],
   'a superseded attempt completes provisionally': [half, fails(), supersedes],
   'a superseded attempt completes provisionally as its question runs out': [both, fails(), quiet, supersedes, says(D, running()), after(6)],
   'a verification that waits': [both, succeeds, after(11)],
