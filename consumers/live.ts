@@ -34,6 +34,8 @@ export type LiveObserver = {
   committed?: (entries: number, ms: number) => void;
   /** Timers fired: how long after its time the latest was. */
   fired?: (count: number, latenessMsMax: number) => void;
+  /** It ended: called once, after everybody who waited was told. */
+  died?: (fault: Fault) => void;
 };
 
 /** setTimeout takes no more than this; the loop then looks again. */
@@ -43,7 +45,13 @@ const TIMERS_PER_COMMIT = 1024;
 /** While these are being written the next batch is worked out. */
 const COMMITS_UNDER_WAY = 2;
 
-type Waiting = { inputs: readonly Input[]; resolve: (receipts: Receipt[]) => void; reject: (error: unknown) => void };
+type Waiting = {
+  inputs: readonly Input[];
+  clock: string;
+  arrivedAt: number;
+  resolve: (receipts: Receipt[]) => void;
+  reject: (error: unknown) => void;
+};
 type Answer = { waiting: Waiting; receipts: { taken: Taken; index: number | null }[] };
 
 export class Live {
@@ -52,6 +60,8 @@ export class Live {
   readonly #observer: LiveObserver;
   #queue: Waiting[] = [];
   #underWay = 0;
+  /** Ends with the newest commit: a duplicate of an input that is still being written waits for it. */
+  #newestCommit: Promise<unknown> = Promise.resolve();
   #scheduled = false;
   #cancelAlarm: (() => void) | null = null;
   #fault: Fault | null = null;
@@ -105,39 +115,55 @@ export class Live {
 
   #turn(): void {
     if (this.#fault !== null || this.#underWay >= COMMITS_UNDER_WAY) return;
-    const answers = this.#takeQueued();
-    // Deadlines come when the queue is empty; under a load that never lets it run empty they would never come, so they share the turn.
-    this.#fireDue();
+    const answers: Answer[] = [];
+    try {
+      this.#takeQueued(answers);
+      this.#fireDue();
+    } catch (error) {
+      // Half a decision is in memory: it must not be committed, and who waits for it is told.
+      return this.#die(error, answers);
+    }
     if (answers.length > 0 || this.#driver.partition.pendingCount > 0) void this.#commit(answers);
     this.#setAlarm();
     if (this.#queue.length > 0) this.#wake();
     else if (this.#underWay === 0) for (const resolve of this.#idle.splice(0)) resolve();
   }
 
-  #takeQueued(): Answer[] {
-    const answers: Answer[] = [];
+  #takeQueued(answers: Answer[]): void {
     const now = this.#time.now();
     let taken = 0;
-    for (let waiting = this.#queue[0]; waiting !== undefined && taken < INPUTS_PER_COMMIT; waiting = this.#queue[0]) {
-      this.#queue.shift();
-      answers.push({ waiting, receipts: waiting.inputs.map((input) => this.#takeOne(input, now)) });
+    let index = 0;
+    for (
+      let waiting = this.#queue[0];
+      waiting !== undefined && taken < INPUTS_PER_COMMIT;
+      waiting = this.#queue[index]
+    ) {
+      index += 1;
+      const answer: Answer = { waiting, receipts: [] };
+      answers.push(answer);
+      for (const input of waiting.inputs) answer.receipts.push(this.#takeOne(input, now, waiting.clock));
       taken += waiting.inputs.length;
     }
-    return answers;
+    this.#queue = this.#queue.slice(index);
   }
 
-  #takeOne(input: Input, now: number): { taken: Taken; index: number | null } {
+  #takeOne(input: Input, now: number, clock: string): { taken: Taken; index: number | null } {
     const index = this.#driver.partition.pendingCount;
-    const taken = this.#driver.partition.take(input, null, now, WALL);
+    const taken = this.#driver.partition.take(input, null, clock === WALL ? now : 0, clock);
     return { taken, index: taken.outcome === 'duplicate' ? null : index };
   }
 
+  /**
+   * Fires what fell due before the oldest input that still waits had arrived: the inputs that were there then are taken, and
+   * a load that never lets the queue run empty holds no deadline back.
+   */
   #fireDue(): void {
     const { partition } = this.#driver;
     const now = this.#time.now();
-    const dueAt = this.#queue.length > 0 ? null : partition.nextDueAt(WALL);
-    if (dueAt === null || dueAt > now) return;
-    const count = partition.fire(now, WALL, TIMERS_PER_COMMIT);
+    const dueAt = partition.nextDueAt(WALL);
+    const until = Math.min(now, this.#queue[0]?.arrivedAt ?? now);
+    if (dueAt === null || dueAt > until) return;
+    const count = partition.fire(until, WALL, TIMERS_PER_COMMIT);
     this.#observer.fired?.(count, now - dueAt);
   }
 
@@ -146,8 +172,15 @@ export class Live {
     const began = performance.now();
     this.#underWay += 1;
     try {
-      const head = await this.#driver.flush();
-      this.#observer.committed?.(entries, performance.now() - began);
+      const earlier = this.#newestCommit;
+      const flushed = this.#driver.flush();
+      this.#newestCommit = flushed.catch(() => {});
+      const head = await flushed;
+      // Nothing was written, so all are duplicates: of inputs that may still be on their way to the disk (invariant 10).
+      if (head === null) {
+        await earlier;
+        if (this.#fault !== null) throw this.#fault;
+      } else this.#observer.committed?.(entries, performance.now() - began);
       const first = head === null ? 0 : head.sequence - entries + 1;
       for (const { waiting, receipts } of answers) {
         waiting.resolve(
@@ -172,6 +205,7 @@ export class Live {
     for (const { waiting } of answers) waiting.reject(this.#fault);
     for (const waiting of this.#queue.splice(0)) waiting.reject(this.#fault);
     for (const resolve of this.#idle.splice(0)) resolve();
+    if (first) this.#observer.died?.(this.#fault);
   }
 
   #setAlarm(): void {

@@ -1,10 +1,11 @@
 import type { DatabaseSync } from 'node:sqlite';
 import type { Alarm, AttemptState } from '../events/attempt.ts';
+import type { Timers } from '../events/entries.ts';
 import type { Verdict } from '../events/verdict.ts';
 import { State } from '../events/vocabulary.ts';
 import { path } from '../machines/round.ts';
 import { isOver } from '../machines/vm.ts';
-import { iso, isoOrNull, json, limitOf, map, openOf, type OpenAttempt, type Page } from './read-rows.ts';
+import { iso, isoOrNull, json, limitOf, map, openOf, type OpenAttempt, type Page, text } from './read-rows.ts';
 import { vmsNamed } from './vms.ts';
 
 export type VerdictView = Omit<Verdict, 'decidedAt'> & { decidedAt: string };
@@ -56,7 +57,22 @@ export function attemptState(db: DatabaseSync, migration: string): OpenAttempt |
   return row === undefined ? null : openOf(row);
 }
 
-/** Every attempt that is not settled, as a driver takes them up again, in the order in which they began. */
+export type Deadlines = { migration: string; clock: string; ends: string[]; timers: Timers };
+
+/** The timers of every attempt that is not settled, in the order in which they began: a driver sets them again. */
+export function deadlines(db: DatabaseSync, partition?: number): Generator<Deadlines> {
+  const sql = `SELECT migration, timers, body ->> '$.attempt.clock' AS clock, body ->> '$.attempt.source' AS source,
+      body ->> '$.attempt.destination' AS destination
+    FROM attempts WHERE settled = 0 AND (?1 IS NULL OR partition = ?1) ORDER BY partition, first`;
+  return map(db, sql, [partition ?? null], (row) => ({
+    migration: text(row, 'migration'),
+    clock: text(row, 'clock'),
+    ends: [text(row, 'source'), text(row, 'destination')],
+    timers: json(row, 'timers'),
+  }));
+}
+
+/** Every attempt that is not settled, in the order in which they began. */
 export function openAttempts(db: DatabaseSync, partition?: number): Generator<OpenAttempt> {
   const sql =
     'SELECT body, timers FROM attempts WHERE settled = 0 AND (?1 IS NULL OR partition = ?1) ORDER BY partition, first';

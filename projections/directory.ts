@@ -1,7 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 import type { Configuration } from '../events/configuration.ts';
 import type { HostRecord, VmRecord } from '../events/records.ts';
-import { openAttempts } from './attempts.ts';
+import { type Deadlines, deadlines } from './attempts.ts';
 import { json, type OpenAttempt, openOf } from './read-rows.ts';
 import { clockTimes, configuration, hostRecords } from './site.ts';
 
@@ -9,7 +9,7 @@ import { clockTimes, configuration, hostRecords } from './site.ts';
 export type PartitionDirectory = {
   record(vm: string): VmRecord | null;
   attempt(migration: string): OpenAttempt | null;
-  openAttempts(): Iterable<OpenAttempt>;
+  deadlines(): Iterable<Deadlines>;
   hosts(): Iterable<HostRecord>;
   configuration(): Configuration;
   times(): Iterable<readonly [clock: string, time: number]>;
@@ -27,7 +27,7 @@ export function directory(db: DatabaseSync, partition = 0): PartitionDirectory {
       const row = attempt.get(migration, partition);
       return row === undefined ? null : openOf(row);
     },
-    openAttempts: () => openAttempts(db, partition),
+    deadlines: () => deadlines(db, partition),
     hosts: () => hostRecords(db, partition),
     configuration: () => configuration(db, partition),
     times: () => clockTimes(db, partition),

@@ -3,6 +3,9 @@ import type { Configuration } from '../../events/configuration.ts';
 import type { Timers } from '../../events/entries.ts';
 import type { HostRecord, VmRecord } from '../../events/records.ts';
 
+/** An open attempt's timers, the clock they fire on, and the hosts at its ends. */
+export type Deadlines = { migration: string; clock: string; ends: readonly string[]; timers: Timers };
+
 /**
  * What a partition looks up of its own past: the read model of the committed ledger, as of the head that was claimed. Settled
  * attempts and quiet VMs are read here when they matter again, and cost no memory before.
@@ -10,7 +13,8 @@ import type { HostRecord, VmRecord } from '../../events/records.ts';
 export interface Directory {
   record(vm: string): VmRecord | null;
   attempt(migration: string): { state: AttemptState; timers: Timers } | null;
-  openAttempts(): Iterable<{ state: AttemptState; timers: Timers }>;
+  /** Every attempt that is not settled, as far as its deadlines go. */
+  deadlines(): Iterable<Deadlines>;
   hosts(): Iterable<HostRecord>;
   configuration(): Configuration;
   /** The last entry's time on each clock, in milliseconds. */

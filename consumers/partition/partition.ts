@@ -46,7 +46,7 @@ export class Partition {
   }
 
   get openCount(): number {
-    return this.#space.open.size;
+    return this.#space.attempts.openCount;
   }
 
   get pendingCount(): number {
@@ -63,12 +63,15 @@ export class Partition {
   }
 
   *openAttempts(): Generator<AttemptState> {
-    for (const { state } of this.#space.open.values()) yield state;
+    for (const migration of this.#space.attempts.openIds()) {
+      const live = this.#space.attempts.open(migration);
+      if (live !== null) yield live.state;
+    }
   }
 
   /** Whether an attempt of this id is known from another clock: another recording, or the live service. */
   isOnOtherClock(migration: string, clock: string): boolean {
-    const found = this.#space.find(migration);
+    const found = this.#space.attempts.find(migration);
     return found !== null && found.state.attempt.clock !== clock;
   }
 
@@ -82,26 +85,18 @@ export class Partition {
     let fired = 0;
     for (let due = this.#next(clock); due !== undefined && due.dueAt <= now && fired < limit; due = this.#next(clock)) {
       this.#space.timetable.drop(clock);
-      this.#fireOne(due, { now, clock });
+      this.#space.step(due.migration, { type: 'timer', id: due.timer }, { kind: 'timer', ...due }, { now, clock });
       fired += 1;
     }
     return fired;
   }
 
   #next(clock: string): HeapTimer | undefined {
-    const { open, timetable } = this.#space;
+    const { attempts, timetable } = this.#space;
     return timetable.next(
       clock,
-      (timer) => open.get(timer.migration)?.timers[timer.timer]?.generation === timer.generation,
+      ({ migration, timer, generation }) => attempts.open(migration)?.timers[timer]?.generation === generation,
     );
-  }
-
-  #fireOne(due: HeapTimer, moment: Moment): void {
-    const live = this.#space.open.get(due.migration);
-    if (live === undefined) return;
-    const { [due.timer]: _met, ...timers } = live.timers;
-    this.#space.open.set(due.migration, { ...live, timers });
-    this.#space.step(due.migration, { type: 'timer', id: due.timer }, { kind: 'timer', ...due }, moment);
   }
 
   /** Takes one input. A redelivered one changes nothing; one whose identity was used for other content is refused. */

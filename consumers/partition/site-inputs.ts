@@ -37,7 +37,8 @@ function hostFacts(space: Workspace, data: InputData<'landfall.host.facts.v1'>, 
   space.write(null, cause, moment, { host });
   const rebooted = before !== undefined && before.boot !== null && before.boot !== host.boot;
   const stimuli: Stimulus[] = [];
-  if (rebooted || data.stream === 'lost') stimuli.push({ type: 'stream', host: host.host, stream: 'lost' });
+  // What a silent agent or a rebooted host did not deliver is as lost as with the stream itself.
+  if (rebooted || host.stream === 'lost') stimuli.push({ type: 'stream', host: host.host, stream: 'lost' });
   if (data.stream === 'connected') stimuli.push({ type: 'stream', host: host.host, stream: 'connected' });
   eachOn(space, host.host, stimuli, cause, moment);
 }
@@ -48,7 +49,7 @@ function merge(before: HostRecord | undefined, data: InputData<'landfall.host.fa
     zone: data.zone ?? before?.zone ?? null,
     cluster: data.cluster ?? before?.cluster ?? null,
     boot: data.boot ?? before?.boot ?? null,
-    stream: data.stream ?? before?.stream ?? 'lost',
+    stream: data.stream ?? (data.agent === 'silent' ? 'lost' : before?.stream) ?? 'lost',
     agent: data.agent ?? before?.agent ?? 'speaking',
   };
 }
@@ -56,9 +57,7 @@ function merge(before: HostRecord | undefined, data: InputData<'landfall.host.fa
 /** Every open attempt that has this host at one of its ends. */
 function eachOn(space: Workspace, host: string, stimuli: readonly Stimulus[], cause: Cause, moment: Moment): void {
   let part = 1;
-  // Only these are touched, whatever a step adds or removes meanwhile.
-  for (const [migration, { state }] of Array.from(space.open)) {
-    if (state.attempt.source !== host && state.attempt.destination !== host) continue;
+  for (const migration of space.attempts.openOn(host)) {
     for (const stimulus of stimuli)
       if (space.step(migration, stimulus, partOf(cause, part), moment, 'quiet')) part += 1;
   }

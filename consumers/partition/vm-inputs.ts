@@ -10,7 +10,8 @@ import { path } from '../../machines/round.ts';
 import { begin } from '../../machines/step.ts';
 import { declare, holding, live } from '../../machines/vm.ts';
 import { refusals } from './refusals.ts';
-import { type Live, type Moment, partOf, type Workspace } from './workspace.ts';
+import type { Live } from './attempts.ts';
+import { type Moment, partOf, type Workspace } from './workspace.ts';
 
 /** What an input about one VM does: to its record, to its open attempts, or nothing but be remembered. */
 
@@ -60,7 +61,7 @@ function request({ space, record, cause, moment }: Taking): void {
 }
 
 function start({ space, record, cause, moment }: Taking, data: InputData<'landfall.migration.started.v1'>): void {
-  if (space.find(data.migration) !== null)
+  if (space.attempts.find(data.migration) !== null)
     return space.refuse(record.vm, refusals.attemptExists(data.migration), cause, moment);
   const now = space.time(moment);
   const site = {
@@ -74,8 +75,8 @@ function start({ space, record, cause, moment }: Taking, data: InputData<'landfa
   space.keep(begin(attempt, now), {}, { ...record, lastMigration: data.migration }, cause, moment);
   // The report is a fact: what was open before is asked about at once and decided as at its deadline.
   earlier.forEach((migration, index) => {
-    const found = space.open.get(migration);
-    const undecided = found !== undefined && !path(found.state.value).endsWith('.settling');
+    const found = space.attempts.open(migration);
+    const undecided = found !== null && !path(found.state.value).endsWith('.settling');
     if (undecided) space.step(migration, space.supersession(data.migration), partOf(cause, index + 1), moment);
   });
 }
@@ -95,11 +96,9 @@ function returned({ space, record, cause, moment }: Taking, data: InputData<'lan
 }
 
 function resolve({ space, record, cause, moment }: Taking, data: InputData<'landfall.migration.resolved.v1'>): void {
-  const found = record.open.includes(data.migration) ? space.open.get(data.migration) : undefined;
+  const found = record.open.includes(data.migration) ? space.attempts.open(data.migration) : null;
   const fault =
-    found === undefined
-      ? refusals.unknownAttempt(data.migration)
-      : refusals.ofResolution(found.state, data, space.hosts);
+    found === null ? refusals.unknownAttempt(data.migration) : refusals.ofResolution(found.state, data, space.hosts);
   if (fault !== null) return space.refuse(record.vm, fault, cause, moment);
   space.step(data.migration, { type: 'resolved', data }, cause, moment);
 }
@@ -107,7 +106,7 @@ function resolve({ space, record, cause, moment }: Taking, data: InputData<'land
 function answer({ space, record, cause, moment }: Taking, data: InputData<'landfall.host.answered.v1'>): void {
   const migration = record.open.find((candidate) => sequenceOf(data.question, candidate) !== null);
   if (migration !== undefined) return void space.step(migration, { type: 'answered', data }, cause, moment);
-  const settled = space.find(data.question.replace(/\/q\d+$/, ''));
+  const settled = space.attempts.find(data.question.replace(/\/q\d+$/, ''));
   if (settled?.state.attempt.vm === record.vm) space.write(record.vm, cause, moment, {});
   else space.refuse(record.vm, refusals.unknownQuestion(data.question), cause, moment);
 }
@@ -126,13 +125,13 @@ function lifecycle({ space, record, cause, moment }: Taking, data: InputData<'la
 function concerned(space: Workspace, record: VmRecord, data: InputData<'landfall.host.lifecycle.v1'>): Live | null {
   const migration = record.lastMigration;
   if (migration === null) return null;
-  const open = space.open.get(migration);
-  if (open !== undefined) return open;
+  const open = space.attempts.open(migration);
+  if (open !== null) return open;
   // Most events of a settled VM are its daily life: only these can contradict, and only for them the attempt is read again.
   if (data.event !== 'Resumed' && data.detail !== 'Migrated') return null;
-  const settled = space.find(migration);
+  const settled = space.attempts.find(migration);
   if (settled === null || !contradicts(settled.state.attempt, data)) return null;
-  space.open.set(migration, settled);
+  space.attempts.index(migration, [settled.state.attempt.source, settled.state.attempt.destination]);
   return settled;
 }
 
@@ -141,7 +140,7 @@ function acknowledge(
   data: InputData<'landfall.command.acknowledged.v1'>,
 ): void {
   const isIts = (migration: string) =>
-    space.open.get(migration)?.state.attempt.steps.some((step) => step.command === data.command) === true;
+    space.attempts.open(migration)?.state.attempt.steps.some((step) => step.command === data.command) === true;
   const migration = record.open.find(isIts);
   if (migration === undefined) space.write(record.vm, cause, moment, {});
   else space.step(migration, { type: 'acknowledged', data }, cause, moment);

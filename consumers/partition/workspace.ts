@@ -1,5 +1,4 @@
 import { type Configuration, forAttempt } from '../../events/configuration.ts';
-import type { AttemptState } from '../../events/attempt.ts';
 import type { Cause, Entry, Timers } from '../../events/entries.ts';
 import { ENTRY_VERSION } from '../../events/entry-version.ts';
 import type { Fault } from '../../events/fault.ts';
@@ -7,6 +6,7 @@ import type { HostRecord, VmRecord } from '../../events/records.ts';
 import type { Stimulus } from '../../machines/fold.ts';
 import { type Stepped, step } from '../../machines/step.ts';
 import { follow, isOver, unknownVm } from '../../machines/vm.ts';
+import { Attempts } from './attempts.ts';
 import type { Directory } from './directory.ts';
 import { Timetable } from './timetable.ts';
 
@@ -15,20 +15,19 @@ import { Timetable } from './timetable.ts';
  * batch. Invariant 8: an entry's time never goes back on its clock.
  */
 
-export type Live = { state: AttemptState; timers: Timers };
 /** When something is taken in, and on which clock. */
 export type Moment = { now: number; clock: string };
 type Outcome = Partial<
   Pick<Entry, 'attempt' | 'timers' | 'verdict' | 'host' | 'configuration' | 'questions' | 'commands' | 'refusal'>
 >;
 
-/** How many records of VMs without an open attempt are kept at hand. */
-const QUIET_RECORDS = 10_000;
+/** How many records of VMs are kept at hand. */
+const RECORDS_MAX = 10_000;
 
 export class Workspace {
   readonly hosts = new Map<string, HostRecord>();
   readonly timetable = new Timetable();
-  readonly open = new Map<string, Live>();
+  readonly attempts: Attempts;
   configuration: Configuration;
   /** Whether something decided since the last batch waits for an answer or a receiver. */
   hasOutgoing = false;
@@ -36,9 +35,8 @@ export class Workspace {
   readonly #records = new Map<string, VmRecord>();
   /** VMs whose record changed since their last entry. */
   readonly #changed = new Set<string>();
-  /** The batch in which a VM's record, or a settled attempt, was last decided: until it is durable the directory does not know it. */
+  /** The batch in which a VM's record was last decided: until it is durable the directory does not know it. */
   readonly #touched = new Map<string, number>();
-  readonly #settled = new Map<string, { live: Live; epoch: number }>();
   readonly #times = new Map<string, number>();
   #entries: Entry[] = [];
   #epoch = 0;
@@ -48,9 +46,10 @@ export class Workspace {
     this.configuration = directory.configuration();
     for (const host of directory.hosts()) this.hosts.set(host.host, host);
     for (const [clock, time] of directory.times()) this.#times.set(clock, time);
-    for (const { state, timers } of directory.openAttempts()) {
-      this.open.set(state.attempt.migration, { state, timers });
-      this.timetable.set(state.attempt, {}, timers);
+    this.attempts = new Attempts(directory);
+    for (const { migration, clock, ends, timers } of directory.deadlines()) {
+      this.attempts.index(migration, ends);
+      this.timetable.set({ migration, clock }, {}, timers);
     }
   }
 
@@ -68,20 +67,14 @@ export class Workspace {
     return { entries, committed: () => this.#forget(entries, epoch) };
   }
 
-  /** What is durable and quiet is read from the directory when it matters again. */
+  /** What is durable is read from the directory when it matters again and is no longer at hand. */
   #forget(entries: readonly Entry[], epoch: number): void {
     for (const { vm, attempt } of entries) {
-      const migration = attempt?.attempt.migration;
-      if (migration !== undefined && this.#settled.get(migration)?.epoch === epoch) this.#settled.delete(migration);
+      if (attempt !== null) this.attempts.committed(attempt.attempt.migration, epoch);
       if (vm === null || this.#touched.get(vm) !== epoch) continue;
       this.#touched.delete(vm);
-      if (this.#records.size > QUIET_RECORDS && this.#records.get(vm)?.open.length === 0) this.#records.delete(vm);
+      if (this.#records.size > RECORDS_MAX) this.#records.delete(vm);
     }
-  }
-
-  /** An attempt in any state, open or settled. */
-  find(migration: string): Live | null {
-    return this.open.get(migration) ?? this.#settled.get(migration)?.live ?? this.#directory.attempt(migration);
   }
 
   record(vm: string): VmRecord {
@@ -110,8 +103,8 @@ export class Workspace {
 
   /** Steps an attempt and writes the entry. `quiet` writes none where nothing changed; the result says whether one was written. */
   step(migration: string, stimulus: Stimulus, cause: Cause, moment: Moment, quiet?: 'quiet'): boolean {
-    const live = this.open.get(migration);
-    if (live === undefined) return false;
+    const live = this.attempts.open(migration);
+    if (live === null) return false;
     const record = this.record(live.state.attempt.vm);
     const stepped = step(live.state, live.timers, stimulus, { now: this.time(moment), nextToken: record.token + 1 });
     if (stepped.unchanged && quiet === 'quiet') return false;
@@ -123,11 +116,10 @@ export class Workspace {
   keep(stepped: Stepped, timersBefore: Timers, record: VmRecord, cause: Cause, moment: Moment): void {
     const { state, timers, verdict } = stepped;
     const { attempt } = state;
-    const over = isOver(state);
     const next = follow(record, state, verdict, (host) => this.hosts.get(host));
     this.setRecord(next);
-    this.#place(state, timers, over);
-    this.timetable.set(attempt, timersBefore, over ? {} : timers);
+    this.attempts.set({ state, timers }, this.#epoch);
+    this.timetable.set(attempt, timersBefore, isOver(state) ? {} : timers);
     this.write(next.vm, cause, moment, {
       attempt: state,
       timers,
@@ -136,17 +128,6 @@ export class Workspace {
       commands: stepped.commands,
     });
     if (verdict !== null && !verdict.contested) this.#endEarlier(next, attempt.migration, cause, moment);
-  }
-
-  #place(state: AttemptState, timers: Timers, over: boolean): void {
-    const { migration } = state.attempt;
-    if (over) {
-      this.open.delete(migration);
-      this.#settled.set(migration, { live: { state, timers }, epoch: this.#epoch });
-    } else {
-      this.open.set(migration, { state, timers });
-      this.#settled.delete(migration);
-    }
   }
 
   /** A newer attempt has its verdict: what an older one still had to settle is dropped, its tokens are spent. */

@@ -10,7 +10,14 @@ import { VmId } from '../../events/vocabulary.ts';
 /** docs/schemas: JSON Schema (2020-12) of all that enters Landfall, leaves it, or is kept. Pure. */
 
 /** What is not an input, by the name of its file. */
-const shapes = { entry: Entry, question: Question, command: Command, listing: Listing, configuration: Configuration, 'attempt-state': AttemptState };
+const shapes = {
+  entry: Entry,
+  question: Question,
+  command: Command,
+  listing: Listing,
+  configuration: Configuration,
+  'attempt-state': AttemptState,
+};
 
 /** One type of input as it is sent: the envelope, its type, the VM it is about, and its data. */
 function cloudEventOf(type: InputType): z.ZodType {

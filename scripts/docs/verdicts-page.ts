@@ -1,13 +1,26 @@
 import { defaultConfiguration } from '../../events/configuration.ts';
 import type { Presence } from '../../events/vocabulary.ts';
 import { QUIET_ROUNDS_APART_MS } from '../../machines/evidence.ts';
-import { type AlarmCode, type Column, conditionTexts, GONE, LANDED, RESIDENT, type Row, TABLE_VERSION, table } from '../../machines/table.ts';
+import {
+  type AlarmCode,
+  type Column,
+  conditionTexts,
+  GONE,
+  LANDED,
+  RESIDENT,
+  type Row,
+  TABLE_VERSION,
+  table,
+} from '../../machines/table.ts';
 import { CONTESTED_ERROR } from '../../machines/verdicts.ts';
 
 /** docs/verdicts.md, from the verdict table that the program decides by. Pure: the same table gives the same page. */
 
 const presenceTexts: Readonly<Record<Presence, readonly [seen: string, meaning: string]>> = {
-  absent: ['a complete listing of the host that lacks the guest’s UUID', 'The guest is not here. Only a whole listing says so; one failed look-up does not.'],
+  absent: [
+    'a complete listing of the host that lacks the guest’s UUID',
+    'The guest is not here. Only a whole listing says so; one failed look-up does not.',
+  ],
   off: ['`shut off` for any reason; `crashed` other than panicked', 'The host knows the guest, and does not run it.'],
   'handed-over': [
     'source only: absent or off, after it once showed `shut off (migrated)` or sent `Stopped Migrated`',
@@ -18,13 +31,22 @@ const presenceTexts: Readonly<Record<Presence, readonly [seen: string, meaning: 
     '`paused` by a user, a save, a dump, a snapshot, a watchdog or a shutdown; `in shutdown`, `pmsuspended`, `idle`; no incoming job',
     'The whole guest is here and stands still on purpose.',
   ],
-  broken: ['`paused (I/O error)`, `paused (crashed)`, `crashed (panicked)`; no incoming job', 'The whole guest is here and a fault stopped it.'],
-  incoming: ['destination only: any `paused` with an incoming job, where its CPUs are not known to have run', 'An empty shell that waits for the guest’s memory.'],
+  broken: [
+    '`paused (I/O error)`, `paused (crashed)`, `crashed (panicked)`; no incoming job',
+    'The whole guest is here and a fault stopped it.',
+  ],
+  incoming: [
+    'destination only: any `paused` with an incoming job, where its CPUs are not known to have run',
+    'An empty shell that waits for the guest’s memory.',
+  ],
   switching: [
     'source only: `paused (migrating)`, `paused (unknown)`, `paused (api error)`',
     'The source stopped the guest to hand it over. The destination may already hold the newer state.',
   ],
-  postcopy: ['`post-copy`, paused or running; a destination that ran and still has an incoming job', 'The guest’s memory is spread over both hosts.'],
+  postcopy: [
+    '`post-copy`, paused or running; a destination that ran and still has an incoming job',
+    'The guest’s memory is spread over both hosts.',
+  ],
   'postcopy-failed': ['`post-copy failed`, paused or running', 'The guest’s memory is torn between both hosts.'],
   unknown: [
     'no connection, no answer in time, an error, words that are not in this list, another boot of the source, a stray QEMU process',
@@ -38,7 +60,8 @@ const alarmTexts: Readonly<Record<AlarmCode, string>> = {
   'both-hosts-wrote': 'both hosts ran the guest, one after the other',
   'split-brain': 'two hosts run the guest',
   contradiction: 'the answers fit no row',
-  'guest-lost': 'the guest’s memory is lost',
+  'guest-lost': 'the guest was lost in transit',
+  'guest-torn': 'the guest’s memory is torn between two hosts',
   'guest-stopped': 'the guest is stopped, and nothing starts it',
 };
 
@@ -86,15 +109,25 @@ function columnText(column: Column, otherwise: string): string {
 
 function alsoTexts(row: Row): string[] {
   const { alarm, alarmAtOnceIf } = row;
-  const when = alarmAtOnceIf === 'matched' ? ', raised at once' : alarmAtOnceIf === undefined ? '' : `, raised at once if ${conditionTexts[alarmAtOnceIf]}`;
+  const when =
+    alarmAtOnceIf === 'matched'
+      ? ', raised at once'
+      : alarmAtOnceIf === undefined
+        ? ''
+        : `, raised at once if ${conditionTexts[alarmAtOnceIf]}`;
   return [
     ...(alarm === undefined ? [] : [`Alarm \`${alarm}\`${when}: ${alarmTexts[alarm]}.`]),
     ...(row.asksEveryone === true ? ['Every known host is asked as well.'] : []),
     ...(row.leansToDestination === true ? ['While it waits, the record names the destination, provisionally.'] : []),
     ...(row.noLocks === true ? ['No lock command follows.'] : []),
     ...(row.noEffects === true ? ['Contested, it fails the call and sends nothing else.'] : []),
-    ...(row.contestedError === undefined ? [] : [`Contested, the error reads “${CONTESTED_ERROR}: ${row.contestedError}”.`]),
-    ...(row.offers ?? []).map((offer) => `Offered to an operator: ${offer}.`),
+    ...(row.contestedError === undefined
+      ? []
+      : [`Contested, the error reads “${CONTESTED_ERROR}: ${row.contestedError}”.`]),
+    ...(row.offers ?? []).map(
+      (offer) =>
+        `Offered to an operator${row.offersIf === undefined ? '' : ` if ${conditionTexts[row.offersIf]}`}: ${offer}.`,
+    ),
   ];
 }
 
@@ -120,7 +153,8 @@ function rowsTable(): string {
 const rowSection = (row: Row) => [`### ${row.id}`, '', [row.why, ...alsoTexts(row)].join('\n')].join('\n');
 
 export function verdictsPage(): string {
-  const { recheckIntervalSeconds, recheckTimeoutSeconds, questionLimitSeconds, commandRetrySeconds } = defaultConfiguration;
+  const { recheckIntervalSeconds, recheckTimeoutSeconds, questionLimitSeconds, commandRetrySeconds } =
+    defaultConfiguration;
   const setTexts = sets.map(([name, members]) => `**${name}** is ${members.join(', ')}`).join('; ');
   return `<!-- Generated by \`npm run docs\` from machines/table.ts. Edit that, not this. -->
 # Verdicts

@@ -2,11 +2,33 @@ import { describe, expect, it } from 'vitest';
 import { defaultConfiguration } from '../../events/configuration.ts';
 import { evidenceOf, questionId, sequenceOf } from '../../machines/evidence.ts';
 import { live, unknownVm } from '../../machines/vm.ts';
-import { absent, after, answers, D, event, expires, failed, fails, fenced, given, jobs, paused, running, S, says, shell, shutOff, stream, VM, volume } from '../support/machine-spec.ts';
+import {
+  absent,
+  after,
+  answers,
+  D,
+  event,
+  expires,
+  failed,
+  fails,
+  fenced,
+  given,
+  jobs,
+  paused,
+  running,
+  S,
+  says,
+  shell,
+  shutOff,
+  stream,
+  VM,
+  volume,
+} from '../support/machine-spec.ts';
 
 /** How answers and events become evidence: what counts, what is remembered, and what is only waited for. */
 
-const ranAfter = (...moves: Parameters<ReturnType<typeof given>['when']>) => evidenceOf(given().when(...moves).play.attempt).ran;
+const ranAfter = (...moves: Parameters<ReturnType<typeof given>['when']>) =>
+  evidenceOf(given().when(...moves).play.attempt).ran;
 const started = event(D, 'Started', 'Migrated');
 const resumed = event(D, 'Resumed', 'Migrated');
 const stopped = event(D, 'Stopped', 'Failed');
@@ -112,13 +134,19 @@ describe('quiet rounds', () => {
   });
 
   it('are not undone by silence', () => {
-    given(quiet).when(fails('connection'), says(D, failed), after(30), says(D, absent), after(10)).thenIs({ row: 'stayed' });
+    given(quiet)
+      .when(fails('connection'), says(D, failed), after(30), says(D, absent), after(10))
+      .thenIs({ row: 'stayed' });
   });
 });
 
 describe('a round', () => {
   it('is not judged while a question is open, though the source was fenced', () => {
-    const spec = given({ says: { [S]: paused('migrating', jobs.out), [D]: absent } }).when(fails(), after(300), fenced());
+    const spec = given({ says: { [S]: paused('migrating', jobs.out), [D]: absent } }).when(
+      fails(),
+      after(300),
+      fenced(),
+    );
     spec.thenIs({ state: 'RolledBack.contested', row: 'ran-and-died' });
     // The destination is asked twice and answers only the first time: what it said is older than the question it still owes.
     spec.when(says(S, 'silent'), says(D, running()), event(D, 'Resumed', 'Migrated')).thenIs({ verdicts: 1 });
@@ -126,7 +154,11 @@ describe('a round', () => {
   });
 
   it('closes by itself once its questions ran out', () => {
-    given({ says: { [S]: absent } }).when(fails(), after(4.999)).thenIs({ state: 'ApiFailed' }).when(after(0.001)).thenIs({ state: 'Rechecking.watching' });
+    given({ says: { [S]: absent } })
+      .when(fails(), after(4.999))
+      .thenIs({ state: 'ApiFailed' })
+      .when(after(0.001))
+      .thenIs({ state: 'Rechecking.watching' });
   });
 
   it('is not stretched by events: the oldest open question keeps its limit', () => {
@@ -158,7 +190,9 @@ describe('names that JavaScript objects have by themselves', () => {
   });
 
   it.each(['__proto__', 'constructor', 'toString'])('the host %s can be a destination like any other', (host) => {
-    given({ destination: host, says: { [S]: absent } }).when(says(host, running()), fails()).thenIs({ row: 'landed', host });
+    given({ destination: host, says: { [S]: absent } })
+      .when(says(host, running()), fails())
+      .thenIs({ row: 'landed', host });
   });
 
   it.each(['__proto__', 'constructor', 'toString'])('the event %s changes no power', (name) => {

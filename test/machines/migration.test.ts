@@ -9,8 +9,12 @@ const FILE = join(import.meta.dirname, 'migration-traces.txt');
 const names = Object.keys(sequences);
 const traces = new Map(names.map((name) => [name, traceOf(name)]));
 if (process.env['UPDATE_LISTING'] === '1') {
-  const head = '# What each sequence of test/support/machine-sequences.ts does, a line for each move. UPDATE_LISTING=1 rewrites it.\n';
-  writeFileSync(FILE, head + [...traces].map(([name, lines]) => `\n${name}\n${lines.map((line) => `  ${line}\n`).join('')}`).join(''));
+  const head =
+    '# What each sequence of test/support/machine-sequences.ts does, a line for each move. UPDATE_LISTING=1 rewrites it.\n';
+  writeFileSync(
+    FILE,
+    head + [...traces].map(([name, lines]) => `\n${name}\n${lines.map((line) => `  ${line}\n`).join('')}`).join(''),
+  );
 }
 
 /** The reviewed traces, by the name of their sequence. */
@@ -34,30 +38,29 @@ const transitions = nodes.flatMap((node) => {
     const { guard, target } = transition;
     const on = transition.eventType.replace(/^xstate\.after\.(\w+)\..*/, 'after $1') || 'always';
     const when = guard === undefined ? '' : ` [${typeof guard === 'object' ? guard.type : String(guard)}]`;
-    return { name: `${node.id}: ${on}${when} → ${target?.map(({ id }) => id).join(' ') ?? 'nowhere'}`, transition, node };
+    return {
+      name: `${node.id}: ${on}${when} → ${target?.map(({ id }) => id).join(' ') ?? 'nowhere'}`,
+      transition,
+      node,
+    };
   });
 });
 
-/** The transitions that a sequence takes. */
+type Next = (...given: unknown[]) => Transition[] | undefined;
+
+/** The transitions that a sequence takes. `next` is where a state of XState chooses among its own. */
 function takenBy(name: string): Set<Transition> {
   const taken = new Set<Transition>();
-  const restores = transitions.map(({ transition }) => {
-    const { guard } = transition;
-    return { transition, guard };
-  });
   for (const node of nodes) {
-    const { next } = node;
-    Object.assign(node, {
-      next: (...given: Parameters<Node['next']>) => {
-        const found = next.apply(node, given);
-        for (const transition of found ?? []) taken.add(transition as Transition);
-        return found;
-      },
+    const next = Reflect.get(node, 'next') as Next;
+    Reflect.set(node, 'next', (...given: unknown[]) => {
+      const found = next.apply(node, given);
+      for (const transition of found ?? []) taken.add(transition);
+      return found;
     });
   }
   traceOf(name);
   for (const node of nodes) Reflect.deleteProperty(node, 'next');
-  for (const { transition, guard } of restores) Object.assign(transition, { guard });
   return taken;
 }
 
@@ -73,7 +76,9 @@ function traceWithout(transition: Transition, name: string): string[] {
 }
 
 const taken = new Map(names.map((name) => [name, takenBy(name)]));
-const takers = (transition: Transition) => names.filter((name) => transition.eventType === '' || taken.get(name)?.has(transition));
+const isAlways = ({ eventType }: Transition) => String(eventType) === '';
+const takers = (transition: Transition) =>
+  names.filter((name) => isAlways(transition) || taken.get(name)?.has(transition));
 
 describe('the machine', () => {
   it('has exactly the five top-level states', () => {
@@ -106,14 +111,32 @@ describe('a sequence does what was reviewed', () => {
  * A rule that matches a transition which a sequence does take, or none at all, is wrong.
  */
 const unreachable: readonly (readonly [RegExp, string])[] = [
-  [/: RETURNED \[(?!rollsBack|failed)/, 'only an attempt on a single host is decided as its call returns, and that rolls back'],
+  [
+    /: RETURNED \[(?!rollsBack|failed)/,
+    'only an attempt on a single host is decided as its call returns, and that rolls back',
+  ],
   [/^(?!.*finalRound).*\[completes(?:Provisionally|Superseded)\]/, 'only the right column completes provisionally'],
-  [/^(?!.*finalRound).*\[contestsSuperseded\]/, 'a superseded attempt goes to its last round at once, and is left alone afterwards'],
+  [
+    /^(?!.*finalRound).*\[contestsSuperseded\]/,
+    'a superseded attempt goes to its last round at once, and is left alone afterwards',
+  ],
   [/: RESOLVED \[contests/, 'an operator settles'],
-  [/(?:provisional|contested): (?:EVIDENCE|after question) \[contests\]/, 'what is watched already is not contested anew'],
-  [/(?:settling|reexamining|provisional|contested|finalRound): after question \[rollsBack\]/, 'these ask both ends together, so the destination is always asked once more'],
-  [/Completed\.(?:settling|reexamining): after question \[completes\]/, 'another host is adopted only when every known host has answered'],
-  [/RolledBack\.(?:settling|reexamining): .*\[rollsBack\]/, 'a second rollback of the same attempt is the verdict that stands'],
+  [
+    /(?:provisional|contested): (?:EVIDENCE|after question) \[contests\]/,
+    'what is watched already is not contested anew',
+  ],
+  [
+    /(?:settling|reexamining|provisional|contested|finalRound): after question \[rollsBack\]/,
+    'these ask both ends together, so the destination is always asked once more',
+  ],
+  [
+    /Completed\.(?:settling|reexamining): after question \[completes\]/,
+    'another host is adopted only when every known host has answered',
+  ],
+  [
+    /RolledBack\.(?:settling|reexamining): .*\[rollsBack\]/,
+    'a second rollback of the same attempt is the verdict that stands',
+  ],
 ];
 
 describe('every transition is needed', () => {
@@ -122,8 +145,16 @@ describe('every transition is needed', () => {
   it('without it, some sequence goes another way', () => {
     const unneeded = transitions
       .filter(({ name }) => !isUnreachable(name))
-      .filter(({ transition }) => !takers(transition).some((name) => traceWithout(transition, name).join('\n') !== traces.get(name)?.join('\n')))
-      .map(({ name, transition }) => `${name}${takers(transition).length === 0 ? ' (never taken)' : ' (taken, but to no effect)'}`);
+      .filter(
+        ({ transition }) =>
+          !takers(transition).some(
+            (name) => traceWithout(transition, name).join('\n') !== traces.get(name)?.join('\n'),
+          ),
+      )
+      .map(
+        ({ name, transition }) =>
+          `${name}${takers(transition).length === 0 ? ' (never taken)' : ' (taken, but to no effect)'}`,
+      );
     expect(unneeded, `${unneeded.length} of ${transitions.length}`).toEqual([]);
   });
 

@@ -4,7 +4,12 @@ import type { Job, Presence } from '../../events/vocabulary.ts';
 import { jobOf, provesRan, type Role, ranOf, read } from '../../machines/presence.ts';
 
 const REFUSED = 'error: Requested operation is not valid: migration statistics are available only on the source host';
-const words: Record<Job, string> = { outgoing: '5', incoming: REFUSED, none: 'none', unknown: 'error: Timed out during operation' };
+const words: Record<Job, string> = {
+  outgoing: '5',
+  incoming: REFUSED,
+  none: 'none',
+  unknown: 'error: Timed out during operation',
+};
 
 const answer = (state: string, reason: string, job: Job = 'none', over: Partial<Answer> = {}): Answer => ({
   asked: 3,
@@ -14,10 +19,23 @@ const answer = (state: string, reason: string, job: Job = 'none', over: Partial<
   boot: 'boot-1',
   ...over,
 });
-const listing = (over: Partial<Answer> = {}): Answer => ({ asked: 3, arrived: 4, ok: true, domain: null, boot: 'boot-1', ...over });
+const listing = (over: Partial<Answer> = {}): Answer => ({
+  asked: 3,
+  arrived: 4,
+  ok: true,
+  domain: null,
+  boot: 'boot-1',
+  ...over,
+});
 
 type Context = Parameters<typeof read>[1];
-const as = (role: Role, over: Partial<Context> = {}): Context => ({ role, handedOver: false, ran: false, sourceBoot: 'boot-1', ...over });
+const as = (role: Role, over: Partial<Context> = {}): Context => ({
+  role,
+  handedOver: false,
+  ran: false,
+  sourceBoot: 'boot-1',
+  ...over,
+});
 const seen = (given: Answer, context: Context): Presence => read(given, context).presence;
 
 describe('the job', () => {
@@ -121,27 +139,43 @@ describe('a job beside the state', () => {
     expect(seen(answer(state, reason, 'incoming'), as('destination', { ran: true }))).toBe('postcopy');
   });
 
-  test.each(['user', 'I/O error'])('paused (%s) with a job nobody could tell is unknown on the destination', (reason) => {
-    expect(seen(answer('paused', reason, 'unknown'), as('destination'))).toBe('unknown');
-  });
+  test.each(['user', 'I/O error'])(
+    'paused (%s) with a job nobody could tell is unknown on the destination',
+    (reason) => {
+      expect(seen(answer('paused', reason, 'unknown'), as('destination'))).toBe('unknown');
+    },
+  );
 
-  test.each(['outgoing', 'none', 'unknown'] as const)('a source that is paused (user) with job %s is suspended', (job) => {
-    expect(seen(answer('paused', 'user', job), as('source'))).toBe('suspended');
-  });
+  test.each(['outgoing', 'none', 'unknown'] as const)(
+    'a source that is paused (user) with job %s is suspended',
+    (job) => {
+      expect(seen(answer('paused', 'user', job), as('source'))).toBe('suspended');
+    },
+  );
 
-  test.each(['outgoing', 'none', 'unknown'] as const)('a source that is paused (migrating) with job %s is switching', (job) => {
-    expect(seen(answer('paused', 'migrating', job), as('source'))).toBe('switching');
-  });
+  test.each(['outgoing', 'none', 'unknown'] as const)(
+    'a source that is paused (migrating) with job %s is switching',
+    (job) => {
+      expect(seen(answer('paused', 'migrating', job), as('source'))).toBe('switching');
+    },
+  );
 
-  test.each(['outgoing', 'incoming', 'none', 'unknown'] as const)('running executes whatever the job, here %s', (job) => {
-    for (const role of ['source', 'destination', 'other'] as const) expect(seen(answer('running', 'migrated', job), as(role))).toBe('executing');
-  });
+  test.each(['outgoing', 'incoming', 'none', 'unknown'] as const)(
+    'running executes whatever the job, here %s',
+    (job) => {
+      for (const role of ['source', 'destination', 'other'] as const)
+        expect(seen(answer('running', 'migrated', job), as(role))).toBe('executing');
+    },
+  );
 
-  test.each(['outgoing', 'incoming', 'none', 'unknown'] as const)('post-copy is post-copy whatever the job, here %s', (job) => {
-    expect(seen(answer('paused', 'post-copy', job), as('source'))).toBe('postcopy');
-    expect(seen(answer('running', 'post-copy', job), as('destination'))).toBe('postcopy');
-    expect(seen(answer('paused', 'post-copy failed', job), as('source'))).toBe('postcopy-failed');
-  });
+  test.each(['outgoing', 'incoming', 'none', 'unknown'] as const)(
+    'post-copy is post-copy whatever the job, here %s',
+    (job) => {
+      expect(seen(answer('paused', 'post-copy', job), as('source'))).toBe('postcopy');
+      expect(seen(answer('running', 'post-copy', job), as('destination'))).toBe('postcopy');
+      expect(seen(answer('paused', 'post-copy failed', job), as('source'))).toBe('postcopy-failed');
+    },
+  );
 
   it('is reported beside the presence', () => {
     expect(read(answer('running', 'booted', 'outgoing'), as('source')).job).toBe('outgoing');
@@ -159,10 +193,13 @@ describe('absence', () => {
     for (const role of ['source', 'destination', 'other'] as const) expect(seen(listing(), as(role))).toBe('absent');
   });
 
-  test.each(['error: failed to get domain', 'Connection refused', 'timeout', ''])('is not proven by a failure: %j', (error) => {
-    const reading = read(listing({ ok: false, error }), as('source'));
-    expect(reading).toEqual({ presence: 'unknown', job: 'unknown', words: error });
-  });
+  test.each(['error: failed to get domain', 'Connection refused', 'timeout', ''])(
+    'is not proven by a failure: %j',
+    (error) => {
+      const reading = read(listing({ ok: false, error }), as('source'));
+      expect(reading).toEqual({ presence: 'unknown', job: 'unknown', words: error });
+    },
+  );
 
   it('is not proven by a failure that names nothing, by silence, or by not asking', () => {
     expect(seen(listing({ ok: false }), as('destination'))).toBe('unknown');
@@ -175,14 +212,24 @@ describe('absence', () => {
   });
 
   it('is doubted where a QEMU process carries the UUID', () => {
-    for (const given of [listing({ strayProcess: true }), answer('shut off', 'failed', 'none', { strayProcess: true })]) {
-      expect(read(given, as('source', { handedOver: true }))).toMatchObject({ presence: 'unknown', notice: 'stray-process' });
+    for (const given of [
+      listing({ strayProcess: true }),
+      answer('shut off', 'failed', 'none', { strayProcess: true }),
+    ]) {
+      expect(read(given, as('source', { handedOver: true }))).toMatchObject({
+        presence: 'unknown',
+        notice: 'stray-process',
+      });
       expect(read(given, as('destination'))).toMatchObject({ presence: 'unknown', notice: 'stray-process' });
     }
   });
 
   it('is as told where the agent sees no such process', () => {
-    expect(read(listing({ strayProcess: false }), as('source'))).toEqual({ presence: 'absent', job: 'none', words: 'not in the complete listing' });
+    expect(read(listing({ strayProcess: false }), as('source'))).toEqual({
+      presence: 'absent',
+      job: 'none',
+      words: 'not in the complete listing',
+    });
   });
 
   it('ignores the process of a guest that is listed as running', () => {
@@ -241,7 +288,10 @@ describe('a guest that is starting up', () => {
 
   it('is noticed where nothing is coming in: somebody boots it anew', () => {
     for (const role of ['source', 'destination', 'other'] as const) {
-      expect(read(answer('paused', 'starting up'), as(role))).toMatchObject({ presence: 'unknown', notice: 'starting-up' });
+      expect(read(answer('paused', 'starting up'), as(role))).toMatchObject({
+        presence: 'unknown',
+        notice: 'starting-up',
+      });
     }
   });
 

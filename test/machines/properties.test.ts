@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { assert, describe, it } from 'vitest';
 import type { Attempt } from '../../events/attempt.ts';
 import type { Command } from '../../events/commands.ts';
 import { askedOf } from '../../machines/evidence.ts';
@@ -50,16 +50,34 @@ const sayings: Readonly<Record<string, Words>> = {
 const saying = fc.constantFrom(...Object.keys(sayings));
 const wordsOf = (name: string): Words => sayings[name] ?? failed;
 const host = fc.constantFrom(S, D);
-const lifecycle = fc.constantFrom('Started Migrated', 'Resumed Migrated', 'Stopped Migrated', 'Stopped Failed', 'Suspended Migrated', 'Crashed Panicked');
+const lifecycle = fc.constantFrom(
+  'Started Migrated',
+  'Resumed Migrated',
+  'Stopped Migrated',
+  'Stopped Failed',
+  'Suspended Migrated',
+  'Crashed Panicked',
+);
 
 /** A move by name, so that a counterexample can be read. */
 type Named = readonly [string, Move];
-const named = (text: string, move: Move): Named => Object.assign([text, move] as const, { [fc.toStringMethod]: () => text });
+const named = (text: string, move: Move): Named =>
+  Object.assign([text, move] as const, { [fc.toStringMethod]: () => text });
 
 const anyMove: fc.Arbitrary<Named> = fc.oneof(
-  { weight: 6, arbitrary: fc.tuple(host, saying).map(([on, name]) => named(`${on} says ${name}`, (play) => play.says(on, wordsOf(name)))) },
+  {
+    weight: 6,
+    arbitrary: fc
+      .tuple(host, saying)
+      .map(([on, name]) => named(`${on} says ${name}`, (play) => play.says(on, wordsOf(name)))),
+  },
   { weight: 1, arbitrary: host.map((on) => named(`${on} is silent`, (play) => play.says(on, 'silent'))) },
-  { weight: 4, arbitrary: fc.constantFrom(1, 3, 7, 10, 36, 150, 310).map((seconds) => named(`${seconds} s pass`, (play) => play.wait(seconds))) },
+  {
+    weight: 4,
+    arbitrary: fc
+      .constantFrom(1, 3, 7, 10, 36, 150, 310)
+      .map((seconds) => named(`${seconds} s pass`, (play) => play.wait(seconds))),
+  },
   {
     weight: 4,
     arbitrary: fc.tuple(host, lifecycle).map(([on, text]) => {
@@ -67,8 +85,18 @@ const anyMove: fc.Arbitrary<Named> = fc.oneof(
       return named(`${on}: ${text}`, (play) => play.apply({ type: 'lifecycle', data: { host: on, event, detail } }));
     }),
   },
-  { weight: 1, arbitrary: host.map((on) => named(`${on}: stream lost`, (play) => play.apply({ type: 'stream', host: on, stream: 'lost' }))) },
-  { weight: 1, arbitrary: host.map((on) => named(`${on}: stream back`, (play) => play.apply({ type: 'stream', host: on, stream: 'connected' }))) },
+  {
+    weight: 1,
+    arbitrary: host.map((on) =>
+      named(`${on}: stream lost`, (play) => play.apply({ type: 'stream', host: on, stream: 'lost' })),
+    ),
+  },
+  {
+    weight: 1,
+    arbitrary: host.map((on) =>
+      named(`${on}: stream back`, (play) => play.apply({ type: 'stream', host: on, stream: 'connected' })),
+    ),
+  },
   {
     weight: 2,
     arbitrary: fc.constant(
@@ -113,7 +141,11 @@ const story = fc
     ...later,
   ]);
 
-const given: Given = { says: { [T]: absent }, volumes: [volume('a'), volume('b'), volume('shared', { shareable: true })], known: [S, D, T] };
+const given: Given = {
+  says: { [T]: absent },
+  volumes: [volume('a'), volume('b'), volume('shared', { shareable: true })],
+  known: [S, D, T],
+};
 
 /** Plays a story and calls `look` before and after each move. */
 function play(moves: readonly Named[], look: (play: Play, before: Attempt, text: string) => void): void {
@@ -131,18 +163,31 @@ const holds = (check: (moves: readonly Named[]) => void) =>
       try {
         check(moves);
       } catch (error) {
-        throw new Error(`${error instanceof Error ? error.message : String(error)}\nin: ${texts(moves)}`, { cause: error });
+        throw new Error(`${error instanceof Error ? error.message : String(error)}\nin: ${texts(moves)}`, {
+          cause: error,
+        });
       }
     }),
     RUNS,
   );
 
 describe('one round of answers', () => {
-  const evidence = fc.record({ source: saying, destination: saying, again: saying, order: fc.array(fc.nat(5), { minLength: 8, maxLength: 8 }) });
+  const evidence = fc.record({
+    source: saying,
+    destination: saying,
+    again: saying,
+    order: fc.array(fc.nat(5), { minLength: 8, maxLength: 8 }),
+  });
   const kinds = fc.constantFrom('libvirt', 'connection' as const);
 
   /** Answers every open question, each host with its own words, in an order of choice and each of them perhaps twice. */
-  const verdictOf = (order: readonly number[], source: string, destination: string, kind: 'libvirt' | 'connection', twice: boolean) => {
+  const verdictOf = (
+    order: readonly number[],
+    source: string,
+    destination: string,
+    kind: 'libvirt' | 'connection',
+    twice: boolean,
+  ) => {
     const world = new Play({ known: [S, D, T] });
     world.stepOnly({
       type: 'returned',
@@ -150,10 +195,15 @@ describe('one round of answers', () => {
       knownHosts: [S, D, T],
       configuration: world.attempt.configuration,
     });
-    const words = { [S]: wordsOf(source), [D]: wordsOf(destination), [T]: absent };
+    const words: Readonly<Record<string, Words>> = { [S]: wordsOf(source), [D]: wordsOf(destination), [T]: absent };
     let answered = 2;
     for (const pick of order) {
-      const open = world.questions.slice(answered).filter(({ host: of, question }) => question === `m1/q${askedOf(world.attempt, of).asked}` && askedOf(world.attempt, of).dueAt !== null);
+      const open = world.questions
+        .slice(answered)
+        .filter(
+          ({ host: of, question }) =>
+            question === `m1/q${askedOf(world.attempt, of).asked}` && askedOf(world.attempt, of).dueAt !== null,
+        );
       const next = open[pick % Math.max(1, open.length)];
       if (next === undefined) break;
       const data = world.answerTo(next, words[next.host] ?? failed);
@@ -161,15 +211,22 @@ describe('one round of answers', () => {
       answered = 2;
     }
     const { verdict, attempt, at } = world;
-    return { at, row: verdict?.row, outcome: verdict?.outcome, contested: verdict?.contested, waiting: attempt.waiting, rounds: attempt.rounds > 0 };
+    return {
+      at,
+      row: verdict?.row,
+      outcome: verdict?.outcome,
+      contested: verdict?.contested,
+      waiting: attempt.waiting,
+      rounds: attempt.rounds > 0,
+    };
   };
 
   it('comes to one verdict, in any order and however often they are delivered', () => {
     fc.assert(
       fc.property(evidence, kinds, ({ source, destination, order }, kind) => {
         const first = verdictOf([0, 0, 0, 0, 0, 0, 0, 0], source, destination, kind, false);
-        expect(verdictOf(order, source, destination, kind, false)).toEqual(first);
-        expect(verdictOf(order, source, destination, kind, true)).toEqual(first);
+        assert.deepEqual(verdictOf(order, source, destination, kind, false), first);
+        assert.deepEqual(verdictOf(order, source, destination, kind, true), first);
       }),
       RUNS,
     );
@@ -180,14 +237,15 @@ describe('whatever comes in', () => {
   it('answers to questions from before the call returned make no verdict', () => {
     holds((moves) => {
       const returned = moves.findIndex(([text]) => text.startsWith('fails') || text === 'succeeds');
-      play(moves.slice(0, returned), ({ verdicts }) => expect(verdicts).toEqual([]));
+      play(moves.slice(0, returned), ({ verdicts }) => assert.deepEqual(verdicts, []));
       const world = new Play(given);
       for (const [, move] of moves.slice(0, returned)) move(world);
       const early = world.questions.slice();
       for (const on of [S, D]) world.says(on, 'silent');
       world.returns({ kind: 'libvirt', message: 'x' });
-      for (const question of early) world.stepOnly({ type: 'answered', data: world.answerTo(question, question.host === S ? absent : running()) });
-      expect(world.verdicts).toEqual([]);
+      for (const question of early)
+        world.stepOnly({ type: 'answered', data: world.answerTo(question, question.host === S ? absent : running()) });
+      assert.deepEqual(world.verdicts, []);
     });
   });
 
@@ -197,9 +255,14 @@ describe('whatever comes in', () => {
       const stepOnly = world.stepOnly.bind(world);
       world.stepOnly = (stimulus) => {
         const stepped = stepOnly(stimulus);
-        const isJudged = stepped.verdict !== null && stepped.verdict.row !== 'same-host' && stepped.verdict.row !== 'operator';
+        const isJudged =
+          stepped.verdict !== null && stepped.verdict.row !== 'same-host' && stepped.verdict.row !== 'operator';
         if (isJudged && stimulus.type !== 'fenced') {
-          for (const on of [S, D]) expect(stepped.questions.some((question) => question.host === on) || askedOf(stepped.state.attempt, on).dueAt === null).toBe(true);
+          for (const on of [S, D])
+            assert.isTrue(
+              stepped.questions.some((question) => question.host === on) ||
+                askedOf(stepped.state.attempt, on).dueAt === null,
+            );
         }
         return stepped;
       };
@@ -211,11 +274,15 @@ describe('whatever comes in', () => {
     holds((moves) =>
       play(moves, ({ attempt }) => {
         for (const [index, verdict] of attempt.verdicts.entries()) {
-          expect(verdict.number).toBe(index + 1);
-          expect(verdict.supersedes).toBe(index === 0 ? null : index);
+          assert.deepEqual(verdict.number, index + 1);
+          assert.deepEqual(verdict.supersedes, index === 0 ? null : index);
           for (const said of [verdict.evidence.source, verdict.evidence.destination]) {
-            if (said.question === null) expect(said.presence).toBe('unknown');
-            else expect(Number(said.question.replace(/^.*q/, ''))).toBeGreaterThan(attempt.returnedSequence ?? Number.POSITIVE_INFINITY);
+            if (said.question === null) assert.deepEqual(said.presence, 'unknown');
+            else
+              assert.isAbove(
+                Number(said.question.replace(/^.*q/, '')),
+                attempt.returnedSequence ?? Number.POSITIVE_INFINITY,
+              );
           }
         }
       }),
@@ -223,14 +290,18 @@ describe('whatever comes in', () => {
   });
 
   it('a verdict that was made is never changed', () => {
-    holds((moves) => play(moves, ({ attempt }, before) => expect(attempt.verdicts.slice(0, before.verdicts.length)).toEqual(before.verdicts)));
+    holds((moves) =>
+      play(moves, ({ attempt }, before) =>
+        assert.deepEqual(attempt.verdicts.slice(0, before.verdicts.length), before.verdicts),
+      ),
+    );
   });
 
   it('there is no plain rollback while the source’s job is outgoing', () => {
     holds((moves) =>
       play(moves, ({ verdicts }) => {
         for (const { outcome, contested, evidence } of verdicts) {
-          if (outcome === 'rolled-back' && !contested) expect(evidence.source.job).toBe('none');
+          if (outcome === 'rolled-back' && !contested) assert.deepEqual(evidence.source.job, 'none');
         }
       }),
     );
@@ -243,13 +314,18 @@ describe('whatever comes in', () => {
         for (const { command } of resumes) {
           const number = Number(/\/v(\d+)\//.exec(command)?.[1]);
           const verdict = world.verdicts[number - 1];
-          expect(verdict?.row).toBe('stalled');
-          expect(verdict?.evidence.ran).toBe('no');
+          assert.deepEqual(verdict?.row, 'stalled');
+          assert.deepEqual(verdict?.evidence.ran, 'no');
         }
-        for (const resume of world.attempt.steps.filter(({ kind, status }) => kind === 'resume-guest' && status === 'sent')) {
+        for (const resume of world.attempt.steps.filter(
+          ({ kind, status }) => kind === 'resume-guest' && status === 'sent',
+        )) {
           const acquires = world.attempt.steps.filter(({ kind }) => kind === 'acquire-lock');
-          expect(acquires.map(({ status }) => status)).toEqual(acquires.map(() => 'done'));
-          expect(resume.tries).toBeGreaterThan(0);
+          assert.deepEqual(
+            acquires.map(({ status }) => status),
+            acquires.map(() => 'done'),
+          );
+          assert.isAbove(resume.tries, 0);
         }
       }),
     );
@@ -259,7 +335,8 @@ describe('whatever comes in', () => {
     holds((moves) => {
       const world = new Play(given);
       const released = new Set<string>();
-      const keyOf = ({ command }: Pick<Command, 'command'>, volumeOf: string | null) => `${/\/v\d+\//.exec(command)?.[0]}${volumeOf}`;
+      const keyOf = ({ command }: Pick<Command, 'command'>, volumeOf: string | null) =>
+        `${/\/v\d+\//.exec(command)?.[0]}${volumeOf}`;
       const stepOnly = world.stepOnly.bind(world);
       world.stepOnly = (stimulus) => {
         if (stimulus.type === 'acknowledged' && stimulus.data.ok) {
@@ -268,8 +345,8 @@ describe('whatever comes in', () => {
         }
         const stepped = stepOnly(stimulus);
         for (const command of stepped.commands) {
-          expect(command.volume).not.toBe('shared');
-          if (command.kind === 'acquire-lock') expect(released).toContain(keyOf(command, command.volume));
+          assert.notDeepEqual(command.volume, 'shared');
+          if (command.kind === 'acquire-lock') assert.isTrue(released.has(keyOf(command, command.volume)));
         }
         return stepped;
       };
@@ -280,8 +357,10 @@ describe('whatever comes in', () => {
   it('a contested verdict sends no command for a lock, a volume or a guest', () => {
     holds((moves) =>
       play(moves, ({ commands }) => {
-        const touching = commands.filter(({ contested, kind }) => contested && kind !== 'failed-to-migrate' && kind !== 'fail-call');
-        expect(touching).toEqual([]);
+        const touching = commands.filter(
+          ({ contested, kind }) => contested && kind !== 'failed-to-migrate' && kind !== 'fail-call',
+        );
+        assert.deepEqual(touching, []);
       }),
     );
   });
@@ -291,7 +370,7 @@ describe('whatever comes in', () => {
       play(moves, ({ commands }) => {
         const tries = new Map<string, number>();
         for (const command of commands) {
-          expect(command.try).toBe((tries.get(command.command) ?? 0) + 1);
+          assert.deepEqual(command.try, (tries.get(command.command) ?? 0) + 1);
           tries.set(command.command, command.try);
         }
       }),
@@ -302,8 +381,11 @@ describe('whatever comes in', () => {
     holds((moves) =>
       play(moves, ({ attempt }) => {
         const tokens = attempt.verdicts.map(({ token }) => token);
-        expect(tokens).toEqual(tokens.toSorted((a, b) => a - b));
-        expect(new Set(tokens).size).toBe(tokens.length);
+        assert.deepEqual(
+          tokens,
+          tokens.toSorted((a, b) => a - b),
+        );
+        assert.deepEqual(new Set(tokens).size, tokens.length);
       }),
     );
   });
@@ -316,8 +398,8 @@ describe('whatever comes in', () => {
         expected ??= attempt.returnedAt + 300_000;
         const value = JSON.stringify(state.value);
         if (value.includes('watching')) {
-          expect(attempt.deadlineAt).toBe(expected);
-          expect(timers['xstate.after.deadline.migration.Rechecking.watching']?.dueAt).toBe(expected);
+          assert.deepEqual(attempt.deadlineAt, expected);
+          assert.deepEqual(timers['xstate.after.deadline.migration.Rechecking.watching']?.dueAt, expected);
         }
       });
     });
@@ -329,7 +411,7 @@ describe('whatever comes in', () => {
       for (const [, move] of moves) move(world);
       if (world.attempt.verdicts.length > 0) return;
       world.wait(300 + 3 * 5);
-      expect(world.verdicts.length).toBeGreaterThan(0);
+      assert.isAbove(world.verdicts.length, 0);
     });
   });
 
@@ -338,7 +420,7 @@ describe('whatever comes in', () => {
       play(moves, ({ at, attempt, timers }) => {
         const isOpen = Object.values(attempt.asked).some(({ dueAt }) => dueAt !== null);
         const waits = !/settled|superseded/.test(at);
-        if (isOpen && waits) expect(Object.keys(timers).some((id) => id.includes('.question.'))).toBe(true);
+        if (isOpen && waits) assert.isTrue(Object.keys(timers).some((id) => id.includes('.question.')));
       }),
     );
   });
@@ -352,9 +434,9 @@ describe('whatever comes in', () => {
         other.state = JSON.parse(JSON.stringify(other.state)) as Play['state'];
         move(other);
       }
-      expect(other.state).toEqual(one.state);
-      expect(other.timers).toEqual(one.timers);
-      expect(other.commands).toEqual(one.commands);
+      assert.deepEqual(other.state, one.state);
+      assert.deepEqual(other.timers, one.timers);
+      assert.deepEqual(other.commands, one.commands);
     });
   });
 });

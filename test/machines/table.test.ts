@@ -28,7 +28,12 @@ const calm: Facts = {
   storageCopied: false,
   sourceExcluded: false,
 };
-const evidence = (source: Presence, destination: Presence, facts: Partial<Facts> = {}, over: Partial<Evidence> = {}): Evidence => ({
+const evidence = (
+  source: Presence,
+  destination: Presence,
+  facts: Partial<Facts> = {},
+  over: Partial<Evidence> = {},
+): Evidence => ({
   ...evidenceFrom(source, destination, { ...calm, ...facts }),
   ...over,
 });
@@ -65,7 +70,10 @@ describe('the table', () => {
   it('comes to what was reviewed, for every combination', () => {
     const lines = listing();
     if (process.env['UPDATE_LISTING'] === '1') writeFileSync(FILE, `${HEAD}${lines.join('\n')}\n`);
-    const reviewed = readFileSync(FILE, 'utf8').trimEnd().split('\n').filter((line) => !line.startsWith('#'));
+    const reviewed = readFileSync(FILE, 'utf8')
+      .trimEnd()
+      .split('\n')
+      .filter((line) => !line.startsWith('#'));
     const gone = reviewed.filter((line) => !lines.includes(line)).map((line) => `- ${line}`);
     const come = lines.filter((line) => !reviewed.includes(line)).map((line) => `+ ${line}`);
     const hint = 'UPDATE_LISTING=1 rewrites the listing once every moved line is meant';
@@ -85,7 +93,11 @@ describe('the table', () => {
   });
 
   it('has a way to reach every row', () => {
-    const reached = new Set(presences.flatMap((source) => presences.flatMap((destination) => branchesOf(source, destination).map(({ result }) => result.split(' ')[0]))));
+    const reached = new Set(
+      presences.flatMap((source) =>
+        presences.flatMap((destination) => branchesOf(source, destination).map(({ result }) => result.split(' ')[0])),
+      ),
+    );
     expect(table.map(({ id }) => id).filter((id) => id !== 'same-host' && !reached.has(id))).toEqual([]);
   });
 
@@ -94,7 +106,10 @@ describe('the table', () => {
       for (const destination of presences) {
         const given = evidence(source, destination, {}, { sameHost: true });
         for (const phase of ['now', 'deadline'] as const) {
-          expect(decide(given, phase)).toMatchObject({ outcome: 'rolled-back', row: { id: 'same-host', noLocks: true } });
+          expect(decide(given, phase)).toMatchObject({
+            outcome: 'rolled-back',
+            row: { id: 'same-host', noLocks: true },
+          });
         }
       }
     }
@@ -112,20 +127,26 @@ describe('the table', () => {
 describe('conditions', () => {
   const quiet = { libvirtError: false, outgoingSeen: false, quietRounds: false };
 
-  test.each(['libvirtError', 'outgoingSeen', 'quietRounds'] as const)('%s alone proves that the call is over', (proof) => {
-    expect(rowOf(evidence('executing', 'absent', {}, { ...quiet, [proof]: true }))).toBe('stayed');
-    expect(rowOf(evidence('executing', 'absent', {}, quiet))).toBe('moving');
-  });
+  test.each(['libvirtError', 'outgoingSeen', 'quietRounds'] as const)(
+    '%s alone proves that the call is over',
+    (proof) => {
+      expect(rowOf(evidence('executing', 'absent', {}, { ...quiet, [proof]: true }))).toBe('stayed');
+      expect(rowOf(evidence('executing', 'absent', {}, quiet))).toBe('moving');
+    },
+  );
 
-  test.each(['stayed', 'stalled', 'ran-and-resumed'] as const)('%s never settles while the source has an outgoing job', (row) => {
-    const source = row === 'stalled' ? 'switching' : 'executing';
-    const ran = row === 'ran-and-resumed' ? 'yes' : 'no';
-    expect(rowOf(evidence(source, 'absent', { ran, proven: true }))).toBe(row);
-    for (const sourceJob of ['outgoing', 'incoming', 'unknown'] as const) {
-      const decision = decide(evidence(source, 'absent', { ran, proven: true, sourceJob }), 'deadline');
-      expect(decision.outcome).toBe('contested');
-    }
-  });
+  test.each(['stayed', 'stalled', 'ran-and-resumed'] as const)(
+    '%s never settles while the source has an outgoing job',
+    (row) => {
+      const source = row === 'stalled' ? 'switching' : 'executing';
+      const ran = row === 'ran-and-resumed' ? 'yes' : 'no';
+      expect(rowOf(evidence(source, 'absent', { ran, proven: true }))).toBe(row);
+      for (const sourceJob of ['outgoing', 'incoming', 'unknown'] as const) {
+        const decision = decide(evidence(source, 'absent', { ran, proven: true, sourceJob }), 'deadline');
+        expect(decision.outcome).toBe('contested');
+      }
+    },
+  );
 
   it('jobs-over needs both jobs known to be over', () => {
     expect(holds('jobs-over', evidence('switching', 'executing'))).toBe(true);
@@ -137,8 +158,12 @@ describe('conditions', () => {
   it('split-brain needs both jobs none, and the source asked after the destination', () => {
     expect(holds('split-brain', evidence('executing', 'executing', { sourceAskedLast: true }))).toBe(true);
     expect(holds('split-brain', evidence('executing', 'executing'))).toBe(false);
-    expect(holds('split-brain', evidence('executing', 'executing', { sourceAskedLast: true, destinationJob: 'unknown' }))).toBe(false);
-    expect(holds('split-brain', evidence('executing', 'executing', { sourceAskedLast: true, sourceJob: 'outgoing' }))).toBe(false);
+    expect(
+      holds('split-brain', evidence('executing', 'executing', { sourceAskedLast: true, destinationJob: 'unknown' })),
+    ).toBe(false);
+    expect(
+      holds('split-brain', evidence('executing', 'executing', { sourceAskedLast: true, sourceJob: 'outgoing' })),
+    ).toBe(false);
   });
 });
 
@@ -152,21 +177,36 @@ describe('a row that settles on the destination being gone', () => {
   it('counts only if the destination was asked after the source had answered', () => {
     const given = evidence('executing', 'absent', { proven: true, destinationAskedLast: false });
     expect(decide(given, 'now')).toMatchObject({ outcome: 'wait', askDestinationAgain: true });
-    expect(decide({ ...given, destinationAskedLast: true }, 'now')).toMatchObject({ outcome: 'rolled-back', askDestinationAgain: false });
+    expect(decide({ ...given, destinationAskedLast: true }, 'now')).toMatchObject({
+      outcome: 'rolled-back',
+      askDestinationAgain: false,
+    });
   });
 });
 
 describe('what the record says', () => {
   it('names the destination after a completion, the third host after an adoption, else the source', () => {
     expect(decide(evidence('absent', 'executing'), 'now')).toMatchObject({ host: 'D', certainty: 'proven' });
-    expect(decide(evidence('absent', 'absent', { thirds: 1 }), 'now')).toMatchObject({ host: 'T', certainty: 'proven', row: { id: 'elsewhere' } });
-    expect(decide(evidence('executing', 'executing'), 'deadline')).toMatchObject({ host: 'S', certainty: 'provisional' });
+    expect(decide(evidence('absent', 'absent', { thirds: 1 }), 'now')).toMatchObject({
+      host: 'T',
+      certainty: 'proven',
+      row: { id: 'elsewhere' },
+    });
+    expect(decide(evidence('executing', 'executing'), 'deadline')).toMatchObject({
+      host: 'S',
+      certainty: 'provisional',
+    });
     expect(decide(evidence('unknown', 'unknown'), 'deadline')).toMatchObject({ host: 'S', certainty: 'unknown' });
   });
 
   it('is provisional after a completion without proof about the source, and proven once that is excluded', () => {
-    expect(decide(evidence('unknown', 'executing'), 'deadline')).toMatchObject({ outcome: 'completed', certainty: 'provisional' });
-    expect(decide(evidence('unknown', 'executing', { sourceExcluded: true }), 'deadline')).toMatchObject({ certainty: 'proven' });
+    expect(decide(evidence('unknown', 'executing'), 'deadline')).toMatchObject({
+      outcome: 'completed',
+      certainty: 'provisional',
+    });
+    expect(decide(evidence('unknown', 'executing', { sourceExcluded: true }), 'deadline')).toMatchObject({
+      certainty: 'proven',
+    });
   });
 
   it('does not say proven of a destination that never answered', () => {

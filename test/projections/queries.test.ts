@@ -108,7 +108,7 @@ describe('what a driver takes up again', () => {
     expect([...found.hosts()]).toEqual([...story.ledger.hosts()]);
     expect(found.configuration()).toEqual(story.ledger.configuration());
     expect([...found.times()]).toEqual([...story.ledger.times()]);
-    expect([...found.openAttempts()]).toEqual([...story.ledger.openAttempts()]);
+    expect([...found.deadlines()]).toEqual([...story.ledger.deadlines()]);
   });
 });
 

@@ -36,11 +36,19 @@ describe('locks', () => {
   it('24: refused before anything started: rolled back, and the destination’s lock is not touched', () => {
     given(stayed)
       .when(fails('libvirt', 'unsupported configuration'), acksAll)
-      .thenIs({ state: 'RolledBack.settled', row: 'stayed', commands: ['failed-to-migrate', 'fail-call'], error: /^unsupported configuration$/ });
+      .thenIs({
+        state: 'RolledBack.settled',
+        row: 'stayed',
+        commands: ['failed-to-migrate', 'fail-call'],
+        error: /^unsupported configuration$/,
+      });
   });
 
   it('24: is not presumed where the destination’s events could not be seen', () => {
-    const { play } = given({ ...stayed, shell: { unbroken: false, boot: null, started: false, resumed: false, stopped: false, ran: false } })
+    const { play } = given({
+      ...stayed,
+      shell: { unbroken: false, boot: null, started: false, resumed: false, stopped: false, ran: false },
+    })
       .when(fails('libvirt'), acksAll)
       .thenIs({ state: 'RolledBack.settled', row: 'stayed' });
     expect(play.commands.map(spoken)).toContain(`release-lock ${D} vol-1`);
@@ -49,7 +57,12 @@ describe('locks', () => {
   it('36: a release that fails after a completion: the host moved, the lock is pending, and it is tried again', () => {
     given(landed)
       .when(fails(), acks('post-migrate'), acks('after-migrate'), acks('release-lock', false))
-      .thenIs({ state: 'Completed.settling', host: D, outcome: 'completed', commands: ['post-migrate', `release-lock ${S} vol-1`, 'after-migrate'] })
+      .thenIs({
+        state: 'Completed.settling',
+        host: D,
+        outcome: 'completed',
+        commands: ['post-migrate', `release-lock ${S} vol-1`, 'after-migrate'],
+      })
       .when(after(5))
       .thenIs({ state: 'Completed.settling', commands: [`release-lock ${S} vol-1`] })
       .when(acks('release-lock'))
@@ -59,8 +72,15 @@ describe('locks', () => {
   });
 
   it('36: the waits between tries double, up to 64 times the first', () => {
-    const { play } = given(landed).when(fails(), acks('post-migrate'), acks('after-migrate'), after(5 + 10 + 20 + 40 + 80 + 160 + 320));
-    expect(play.commands.filter(({ kind }) => kind === 'release-lock').map((command) => command.try)).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
+    const { play } = given(landed).when(
+      fails(),
+      acks('post-migrate'),
+      acks('after-migrate'),
+      after(5 + 10 + 20 + 40 + 80 + 160 + 320),
+    );
+    expect(play.commands.filter(({ kind }) => kind === 'release-lock').map((command) => command.try)).toEqual([
+      1, 2, 3, 4, 5, 6, 7, 8,
+    ]);
     play.wait(319);
     expect(play.commands.filter(({ kind }) => kind === 'release-lock')).toHaveLength(8);
     play.wait(1);
@@ -87,11 +107,19 @@ describe('locks', () => {
       .when(after(19))
       .thenNothingHappened()
       .when(after(1), expires('vol-1'))
-      .thenIs({ state: 'Completed.settling', certainty: 'proven', host: D, commands: ['post-migrate', `release-lock ${S} vol-1`] });
+      .thenIs({
+        state: 'Completed.settling',
+        certainty: 'proven',
+        host: D,
+        commands: ['post-migrate', `release-lock ${S} vol-1`],
+      });
   });
 
   it('40: every exclusive lease must have expired', () => {
-    given({ says: { [S]: failed, [D]: running() }, volumes: [...vol, volume('vol-2'), volume('shared', { shareable: true })] })
+    given({
+      says: { [S]: failed, [D]: running() },
+      volumes: [...vol, volume('vol-2'), volume('shared', { shareable: true })],
+    })
       .when(fails(), after(300), expires('vol-1'))
       .thenIs({ state: 'Completed.provisional', commands: [] })
       .when(expires('vol-2', D))
@@ -111,7 +139,13 @@ describe('locks', () => {
       .when(fails(), acks('post-migrate'), acks('after-migrate'), acks('release-lock', true, 'b'))
       .thenIs({
         state: 'Completed.settling',
-        commands: ['post-migrate', `release-lock ${S} a`, `release-lock ${S} b`, 'after-migrate', `acquire-lock ${D} b`],
+        commands: [
+          'post-migrate',
+          `release-lock ${S} a`,
+          `release-lock ${S} b`,
+          'after-migrate',
+          `acquire-lock ${D} b`,
+        ],
       })
       .when(acks('acquire-lock', true, 'b'), acks('release-lock', false, 'a'))
       .thenIs({ state: 'Completed.settling', commands: [] })
@@ -157,7 +191,10 @@ describe('hooks', () => {
 
   it('the source’s leftover is destroyed only where it is paused on the same boot', () => {
     const { play } = given({ says: { [S]: paused('migrating'), [D]: running() } }).when(fails());
-    expect(play.commands.find(({ kind }) => kind === 'destroy-leftover')).toMatchObject({ host: S, onlyIf: ['paused', 'same-boot'] });
+    expect(play.commands.find(({ kind }) => kind === 'destroy-leftover')).toMatchObject({
+      host: S,
+      onlyIf: ['paused', 'same-boot'],
+    });
   });
 
   it('a leftover that is gone by itself counts as destroyed', () => {
@@ -177,14 +214,23 @@ describe('hooks', () => {
 
   it('for a configured error code the origin is asked once more, and what it says is kept', () => {
     const configuration = { ...defaultConfiguration, askOriginErrorCodes: ['VIR_ERR_38'] };
-    const { play } = given({ ...stayed, configuration }).when(fails('libvirt', 'broken pipe', 'VIR_ERR_38'), says(S, paused('user')), acksAll);
+    const { play } = given({ ...stayed, configuration }).when(
+      fails('libvirt', 'broken pipe', 'VIR_ERR_38'),
+      says(S, paused('user')),
+      acksAll,
+    );
     expect(play.attempt.originPower).toBe('paused');
     expect(play.at).toBe('RolledBack.settled');
   });
 
   it('an origin that does not answer when asked once more holds nothing up', () => {
     const configuration = { ...defaultConfiguration, askOriginErrorCodes: ['VIR_ERR_38'] };
-    const { play } = given({ ...stayed, configuration }).when(fails('libvirt', 'broken pipe', 'VIR_ERR_38'), says(S, 'silent'), acksAll, after(5));
+    const { play } = given({ ...stayed, configuration }).when(
+      fails('libvirt', 'broken pipe', 'VIR_ERR_38'),
+      says(S, 'silent'),
+      acksAll,
+      after(5),
+    );
     expect(play.attempt.originPower).toBe('unknown');
     expect(play.at).toBe('RolledBack.settled');
   });
@@ -196,14 +242,23 @@ describe('hooks', () => {
   });
 
   it('an attempt that only observes sends nothing and is settled', () => {
-    given({ ...landed, effects: 'observe' }).when(fails()).thenIs({ state: 'Completed.settled', row: 'landed', commands: [] });
-    given({ ...stayed, effects: 'observe' }).when(fails('libvirt')).thenIs({ state: 'RolledBack.settled', row: 'stayed', commands: [] });
+    given({ ...landed, effects: 'observe' })
+      .when(fails())
+      .thenIs({ state: 'Completed.settled', row: 'landed', commands: [] });
+    given({ ...stayed, effects: 'observe' })
+      .when(fails('libvirt'))
+      .thenIs({ state: 'RolledBack.settled', row: 'stayed', commands: [] });
   });
 
   it('source and destination on one host: rolled back at once, without a lock command', () => {
     given({ destination: S, volumes: vol })
       .when(fails('libvirt'), acksAll)
-      .thenIs({ state: 'RolledBack.settled', row: 'same-host', commands: ['failed-to-migrate', 'fail-call'], error: /same host \(alpha\)/ });
+      .thenIs({
+        state: 'RolledBack.settled',
+        row: 'same-host',
+        commands: ['failed-to-migrate', 'fail-call'],
+        error: /same host \(alpha\)/,
+      });
   });
 });
 
@@ -227,7 +282,13 @@ describe('an operator', () => {
   it('48: or on the source', () => {
     given(contested)
       .when(fails(), after(300), acksAll, resolves(S))
-      .thenIs({ state: 'RolledBack.settling', row: 'operator', host: S, contested: false, error: /rolled back by ops: checked by hand/ });
+      .thenIs({
+        state: 'RolledBack.settling',
+        row: 'operator',
+        host: S,
+        contested: false,
+        error: /rolled back by ops: checked by hand/,
+      });
   });
 
   it('48: or on a third host', () => {
@@ -236,7 +297,9 @@ describe('an operator', () => {
 
   it('48: and a provisional one either way', () => {
     const provisional = { says: { [S]: failed, [D]: running() } };
-    given(provisional).when(fails(), after(300), resolves(D)).thenIs({ state: 'Completed.settling', row: 'operator', certainty: 'proven' });
+    given(provisional)
+      .when(fails(), after(300), resolves(D))
+      .thenIs({ state: 'Completed.settling', row: 'operator', certainty: 'proven' });
     given(provisional).when(fails(), after(300), resolves(S)).thenIs({ state: 'RolledBack.settling', row: 'operator' });
   });
 
@@ -248,7 +311,9 @@ describe('an operator', () => {
 
 describe('another migration is reported', () => {
   it('45: the open attempt settles first where the answers allow', () => {
-    given(landed).when(supersedes).thenIs({ state: 'Completed.settling', row: 'landed', alarms: ['superseded'] });
+    given(landed)
+      .when(supersedes)
+      .thenIs({ state: 'Completed.settling', row: 'landed', alarms: ['superseded'] });
   });
 
   it('45: where they do not, it is contested, superseded, and sends nothing', () => {
@@ -265,7 +330,13 @@ describe('another migration is reported', () => {
 
   it('45: answers to questions from before it was superseded make no verdict while its call was running', () => {
     given({ says: landed.says, volumes: vol })
-      .when(event(D, 'Started', 'Migrated'), says(S, 'silent'), event(D, 'Resumed', 'Migrated'), supersedes, says(S, absent))
+      .when(
+        event(D, 'Started', 'Migrated'),
+        says(S, 'silent'),
+        event(D, 'Resumed', 'Migrated'),
+        supersedes,
+        says(S, absent),
+      )
       .thenIs({ state: 'Completed.settling', row: 'landed' });
   });
 
@@ -284,7 +355,12 @@ describe('another migration is reported', () => {
 
 describe('doubt', () => {
   it('raised while effects settle is not lost when they have settled', () => {
-    const spec = given({ ...stayed, outgoingSeen: true }).when(fails(), acks('failed-to-migrate'), acks('fail-call'), acks('release-lock'));
+    const spec = given({ ...stayed, outgoingSeen: true }).when(
+      fails(),
+      acks('failed-to-migrate'),
+      acks('fail-call'),
+      acks('release-lock'),
+    );
     spec
       .when(says(S, 'silent'), says(D, 'silent'), event(D, 'Resumed', 'Migrated'), acks('acquire-lock'))
       .when(says(S, absent), says(D, running()))
@@ -292,7 +368,12 @@ describe('doubt', () => {
   });
 
   it('after settling waits for its answers for a full limit, whatever was left unanswered before', () => {
-    const spec = given({ ...stayed, outgoingSeen: true }).when(fails(), acks('failed-to-migrate'), acks('fail-call'), acks('release-lock'));
+    const spec = given({ ...stayed, outgoingSeen: true }).when(
+      fails(),
+      acks('failed-to-migrate'),
+      acks('fail-call'),
+      acks('release-lock'),
+    );
     spec.when(says(S, 'silent'), says(D, 'silent'), event(D, 'Resumed', 'Migrated'), acks('acquire-lock'), after(3600));
     spec
       .when(event(D, 'Resumed', 'Migrated'), after(1), says(S, absent), says(D, running()))
@@ -302,7 +383,7 @@ describe('doubt', () => {
   it('about a completion: the source runs again', () => {
     given(landed)
       .when(fails(), acksAll, says(S, running()), event(S, 'Resumed', 'Unpaused'))
-      .thenIs({ state: 'Rechecking.watching', alarms: ['verdict-contradicted'] });
+      .thenIs({ state: 'Rechecking.watching', alarms: ['verdict-contradicted', 'split-brain'] });
   });
 
   it('about a fenced source is not raised by what it said before', () => {

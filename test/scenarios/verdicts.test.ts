@@ -29,8 +29,20 @@ import {
 /** The acceptance scenarios by their numbers: what the evidence comes to. S is alpha, D beta; third hosts gamma and delta. */
 
 const vol = [volume('vol-1')];
-const COMPLETED = { state: 'Completed.settling', outcome: 'completed', contested: false, certainty: 'proven', host: D } as const;
-const ROLLED_BACK = { state: 'RolledBack.settling', outcome: 'rolled-back', contested: false, certainty: 'proven', host: S } as const;
+const COMPLETED = {
+  state: 'Completed.settling',
+  outcome: 'completed',
+  contested: false,
+  certainty: 'proven',
+  host: D,
+} as const;
+const ROLLED_BACK = {
+  state: 'RolledBack.settling',
+  outcome: 'rolled-back',
+  contested: false,
+  certainty: 'proven',
+  host: S,
+} as const;
 const CONTESTED = { state: 'RolledBack.contested', outcome: 'rolled-back', contested: true, host: S } as const;
 const EXPLICIT = /^API failed while VM may still be migrating: /;
 const toDeadline: Move = after(300);
@@ -55,7 +67,10 @@ describe('the guest is on one side', () => {
       .when(says(S, running()), says(D, absent), fails('libvirt', 'operation aborted'))
       .thenIs({ ...ROLLED_BACK, row: 'stayed', error: /^operation aborted$/, commands: ['failed-to-migrate'] })
       .when(acksAll)
-      .thenIs({ state: 'RolledBack.settled', commands: [`release-lock ${D} vol-1`, 'fail-call', `acquire-lock ${S} vol-1`] });
+      .thenIs({
+        state: 'RolledBack.settled',
+        commands: [`release-lock ${D} vol-1`, 'fail-call', `acquire-lock ${S} vol-1`],
+      });
   });
 
   it('2: or the source had shown its outgoing job, and no longer does', () => {
@@ -130,7 +145,14 @@ describe('the guest is on its way', () => {
       .when(fails(), after(299))
       .thenIs({ state: 'Rechecking.watching', waiting: { row: 'moving', host: S }, commands: [] })
       .when(after(1))
-      .thenIs({ ...CONTESTED, row: 'moving', final: true, certainty: 'provisional', error: EXPLICIT, commands: ['failed-to-migrate'] });
+      .thenIs({
+        ...CONTESTED,
+        row: 'moving',
+        final: true,
+        certainty: 'provisional',
+        error: EXPLICIT,
+        commands: ['failed-to-migrate'],
+      });
   });
 
   it('4: source crashed, destination a shell: its memory is incomplete; never complete, never resumed', () => {
@@ -138,7 +160,13 @@ describe('the guest is on its way', () => {
       .when(says(S, crashed()), fails())
       .thenIs({ state: 'Rechecking.watching', waiting: { row: 'half-arrived', host: S } })
       .when(toDeadline, acksAll)
-      .thenIs({ ...CONTESTED, row: 'half-arrived', alarms: ['guest-lost'], commands: ['failed-to-migrate', 'fail-call'], error: EXPLICIT });
+      .thenIs({
+        ...CONTESTED,
+        row: 'half-arrived',
+        alarms: ['guest-lost'],
+        commands: ['failed-to-migrate', 'fail-call'],
+        error: EXPLICIT,
+      });
   });
 
   it('7: source paused (migrating), destination running: complete once the source’s job is over', () => {
@@ -148,7 +176,10 @@ describe('the guest is on its way', () => {
       .when(says(S, paused('migrating')), after(10))
       .thenIs({ ...COMPLETED, row: 'switched', commands: ['post-migrate', `destroy-leftover ${S}`] })
       .when(acksAll)
-      .thenIs({ state: 'Completed.settled', commands: ['after-migrate', `release-lock ${S} vol-1`, `acquire-lock ${D} vol-1`] });
+      .thenIs({
+        state: 'Completed.settled',
+        commands: ['after-migrate', `release-lock ${S} vol-1`, `acquire-lock ${D} vol-1`],
+      });
   });
 
   it('7: or at the deadline', () => {
@@ -209,10 +240,18 @@ describe('the guest is on its way', () => {
       .thenIs({
         ...CONTESTED,
         row: 'torn',
-        alarms: ['guest-lost'],
-        offers: ['recover the post-copy migration, only if both QEMU processes remain'],
+        alarms: ['guest-torn'],
+        offers: ['recover the post-copy migration'],
         commands: ['failed-to-migrate', 'fail-call'],
       });
+  });
+});
+
+describe('a post-copy of which one side is left', () => {
+  it('44: is lost; there is nothing to recover', () => {
+    given({ says: { [S]: paused('post-copy failed'), [D]: absent } })
+      .when(fails(), toDeadline)
+      .thenIs({ ...CONTESTED, row: 'torn', offers: [] });
   });
 });
 
@@ -269,7 +308,12 @@ describe('a side is silent', () => {
       .when(toDeadline)
       .thenIs({ state: 'Completed.provisional', row: 'silent-source', certainty: 'provisional', host: D, commands: [] })
       .when(fenced())
-      .thenIs({ ...COMPLETED, row: 'silent-source', verdicts: 2, commands: ['post-migrate', `release-lock ${S} vol-1`] });
+      .thenIs({
+        ...COMPLETED,
+        row: 'silent-source',
+        verdicts: 2,
+        commands: ['post-migrate', `release-lock ${S} vol-1`],
+      });
   });
 
   it('13: the source answering gone is proof as well', () => {
@@ -281,7 +325,13 @@ describe('a side is silent', () => {
   it('13: a source that handed over, and a destination that does not answer: provisional', () => {
     given({ volumes: vol })
       .when(event(S, 'Stopped', 'Migrated'), says(S, absent), fails(), toDeadline)
-      .thenIs({ state: 'Completed.provisional', row: 'handed-over-silent', certainty: 'provisional', host: D, commands: [] });
+      .thenIs({
+        state: 'Completed.provisional',
+        row: 'handed-over-silent',
+        certainty: 'provisional',
+        host: D,
+        commands: [],
+      });
   });
 
   it('14: source running, destination unreachable: contested; its locks are not released', () => {
@@ -289,7 +339,12 @@ describe('a side is silent', () => {
       .when(says(S, running()), says(D, failed), fails())
       .thenIs({ state: 'Rechecking.watching', waiting: { row: 'silent-destination', host: S } })
       .when(toDeadline, acksAll)
-      .thenIs({ ...CONTESTED, row: 'silent-destination', commands: ['failed-to-migrate', 'fail-call'], error: EXPLICIT });
+      .thenIs({
+        ...CONTESTED,
+        row: 'silent-destination',
+        commands: ['failed-to-migrate', 'fail-call'],
+        error: EXPLICIT,
+      });
   });
 
   it('15: both unreachable: nothing is known, the owner stays', () => {
@@ -405,7 +460,8 @@ describe('answers that are no evidence', () => {
 });
 
 describe('late evidence', () => {
-  const rolledBack = () => given({ says: { [S]: running(), [D]: absent }, volumes: vol }).when(fails('libvirt'), acksAll);
+  const rolledBack = () =>
+    given({ says: { [S]: running(), [D]: absent }, volumes: vol }).when(fails('libvirt'), acksAll);
 
   it('27: the guest arrives after the rollback: reopened, alarmed, and a new verdict beside the old one', () => {
     rolledBack()
@@ -423,7 +479,9 @@ describe('late evidence', () => {
   });
 
   it('27: an event that the answers do not bear out leaves the verdict as it is', () => {
-    rolledBack().when(event(D, 'Resumed', 'Migrated')).thenIs({ state: 'RolledBack.settled', verdicts: 1, commands: [], alarms: [] });
+    rolledBack()
+      .when(event(D, 'Resumed', 'Migrated'))
+      .thenIs({ state: 'RolledBack.settled', verdicts: 1, commands: [], alarms: [] });
   });
 
   it('27: a success that is reported after the rollback is asked about', () => {
@@ -449,13 +507,19 @@ describe('late evidence', () => {
 
 describe('settings', () => {
   it('47: where the interval equals the timeout there is still a final round', () => {
-    given({ configuration: { ...defaultConfiguration, recheckIntervalSeconds: 300 }, says: { [S]: running(jobs.out), [D]: shell } })
+    given({
+      configuration: { ...defaultConfiguration, recheckIntervalSeconds: 300 },
+      says: { [S]: running(jobs.out), [D]: shell },
+    })
       .when(fails(), says(S, absent), says(D, running()), after(300))
       .thenIs({ ...COMPLETED, row: 'landed' });
   });
 
   it('the timeout is that of the call’s return', () => {
-    given({ configuration: { ...defaultConfiguration, recheckTimeoutSeconds: 20 }, says: { [S]: running(jobs.out), [D]: shell } })
+    given({
+      configuration: { ...defaultConfiguration, recheckTimeoutSeconds: 20 },
+      says: { [S]: running(jobs.out), [D]: shell },
+    })
       .when(fails(), after(19))
       .thenIs({ state: 'Rechecking.watching' })
       .when(after(1))

@@ -24,10 +24,10 @@ export type Facts = {
   storageCopied: boolean;
   sourceExcluded: boolean;
 };
-export type FactName = keyof Facts;
+type FactName = keyof Facts;
 
 const both = [true, false] as const;
-export const values: { readonly [F in FactName]: readonly Facts[F][] } = {
+const values: { readonly [F in FactName]: readonly Facts[F][] } = {
   destinationAskedLast: both,
   thirds: [0, 1, 2],
   othersAnswered: both,
@@ -69,7 +69,12 @@ class Unread extends Error {
 type Testimony = Evidence['source'];
 
 /** Evidence that throws at the first fact it was not given. */
-export function evidenceFrom(source: Presence, destination: Presence, facts: Partial<Facts>, sameHost = false): Evidence {
+export function evidenceFrom(
+  source: Presence,
+  destination: Presence,
+  facts: Partial<Facts>,
+  sameHost = false,
+): Evidence {
   const need = <F extends FactName>(fact: F): Facts[F] => {
     const value = facts[fact];
     if (value === undefined) throw new Unread(fact);
@@ -135,11 +140,12 @@ function outcomeText({ outcome, host, certainty }: Decision): string {
 }
 
 /** Row, both columns, and what else the row does at once. */
-export function resultOf(evidence: Evidence): string {
+function resultOf(evidence: Evidence): string {
   const now = decide(evidence, 'now');
   const late = decide(evidence, 'deadline');
   const { row } = now;
-  const atOnce = row.alarmAtOnceIf === 'matched' || (row.alarmAtOnceIf !== undefined && holds(row.alarmAtOnceIf, evidence));
+  const atOnce =
+    row.alarmAtOnceIf === 'matched' || (row.alarmAtOnceIf !== undefined && holds(row.alarmAtOnceIf, evidence));
   const alarm = row.alarm !== undefined && atOnce && !now.askDestinationAgain ? `, alarm ${row.alarm}` : '';
   const columns = now.askDestinationAgain ? 'ask D again' : `${outcomeText(now)}${alarm} / ${outcomeText(late)}`;
   return now.askDestinationAgain ? `(${row.id}) → ${columns}` : `${row.id} → ${columns}`;
@@ -151,7 +157,12 @@ type Branch = { conditions: string; result: string };
 const factOrder = Object.keys(values) as FactName[];
 
 /** The facts that can be read for two presences, whatever the others are. */
-function factsRead(source: Presence, destination: Presence, given: Partial<Facts> = {}, found = new Set<FactName>()): Set<FactName> {
+function factsRead(
+  source: Presence,
+  destination: Presence,
+  given: Partial<Facts> = {},
+  found = new Set<FactName>(),
+): Set<FactName> {
   const missing = firstUnread(source, destination, given);
   if (missing === null) return found;
   found.add(missing);

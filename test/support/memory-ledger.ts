@@ -54,6 +54,12 @@ export class MemoryLedger implements Ledger, Directory {
   *openAttempts() {
     for (const attempt of this.#attempts.values()) if (!isOver(attempt.state)) yield attempt;
   }
+  *deadlines() {
+    for (const { state, timers } of this.openAttempts()) {
+      const { migration, clock, source, destination } = state.attempt;
+      yield { migration, clock, ends: [source, destination], timers };
+    }
+  }
   hosts() {
     return this.#hosts.values();
   }

@@ -1,0 +1,93 @@
+import type { AttemptState } from '../../events/attempt.ts';
+import type { Timers } from '../../events/entries.ts';
+import { isOver } from '../../machines/vm.ts';
+import type { Directory } from './directory.ts';
+
+export type Live = { state: AttemptState; timers: Timers };
+/** `epoch`: the batch that decided it; null once that is durable, and the directory knows it too. */
+type Held = { live: Live; epoch: number | null };
+
+/** How many attempts are kept at hand. The others cost a place in the index and their deadlines, and are read when they matter. */
+const HELD_MAX = 8192;
+
+/**
+ * The attempts of a partition. Which are open is known of all of them; their states are held while they are not durable, and
+ * otherwise as long as there is room.
+ */
+export class Attempts {
+  readonly #directory: Directory;
+  readonly #held = new Map<string, Held>();
+  /** The open ones, by the hosts at their ends. */
+  readonly #byHost = new Map<string, Set<string>>();
+  readonly #open = new Set<string>();
+
+  constructor(directory: Directory) {
+    this.#directory = directory;
+  }
+
+  get openCount(): number {
+    return this.#open.size;
+  }
+
+  /** Takes note of an open attempt that the directory holds. */
+  index(migration: string, ends: readonly string[]): void {
+    this.#open.add(migration);
+    for (const host of ends) this.#of(host).add(migration);
+  }
+
+  /** An attempt in any state. */
+  find(migration: string): Live | null {
+    const held = this.#held.get(migration)?.live ?? this.#directory.attempt(migration);
+    if (held !== null && !this.#held.has(migration)) this.#hold(migration, { live: held, epoch: null });
+    return held;
+  }
+
+  /** An attempt that is not settled. */
+  open(migration: string): Live | null {
+    return this.#open.has(migration) ? this.find(migration) : null;
+  }
+
+  openIds(): Iterable<string> {
+    return this.#open;
+  }
+
+  /** The open attempts that have the host at one of their ends, as of now. */
+  openOn(host: string): string[] {
+    return [...(this.#byHost.get(host) ?? [])];
+  }
+
+  /** Keeps a new state, decided in this batch. */
+  set(live: Live, epoch: number): void {
+    const { migration, source, destination } = live.state.attempt;
+    this.#hold(migration, { live, epoch });
+    if (!isOver(live.state)) return this.index(migration, [source, destination]);
+    this.#open.delete(migration);
+    for (const host of [source, destination]) this.#of(host).delete(migration);
+  }
+
+  /** The batch is durable: what it decided may be forgotten, unless a later one decided it anew. */
+  committed(migration: string, epoch: number): void {
+    const held = this.#held.get(migration);
+    if (held?.epoch === epoch) held.epoch = null;
+    if (this.#held.size > HELD_MAX) this.#makeRoom();
+  }
+
+  #makeRoom(): void {
+    for (const [migration, { epoch }] of this.#held) {
+      if (this.#held.size <= HELD_MAX) return;
+      if (epoch === null) this.#held.delete(migration);
+    }
+  }
+
+  /** The newest comes last. */
+  #hold(migration: string, held: Held): void {
+    this.#held.delete(migration);
+    this.#held.set(migration, held);
+  }
+
+  #of(host: string): Set<string> {
+    const migrations = this.#byHost.get(host) ?? new Set();
+    this.#byHost.set(host, migrations);
+    return migrations;
+  }
+}

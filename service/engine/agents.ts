@@ -1,0 +1,70 @@
+import { randomUUID } from 'node:crypto';
+import { toInput } from '../../events/cloud-event.ts';
+import type { Input } from '../../events/inputs.ts';
+import type { HostRecord } from '../../events/records.ts';
+import { sha256 } from '../../log/chain.ts';
+
+/**
+ * Which agents are heard: one is, while it asks for work. One that stops asking for longer than the limit is reported to the
+ * ledger as silent, and as speaking again when it comes back. Only known hosts are: asking for work registers nobody.
+ */
+export class Agents {
+  readonly #limitMs: number;
+  readonly #now: () => number;
+  readonly #heard = new Map<string, number>();
+  readonly #asking = new Map<string, number>();
+  readonly #reported = new Map<string, HostRecord['agent']>();
+  #since: number;
+
+  constructor(limitMs: number, now: () => number) {
+    this.#limitMs = limitMs;
+    this.#now = now;
+    this.#since = now();
+  }
+
+  /** It asks, and waits for an answer. Returns what says that it waits no longer. */
+  asks(host: string): () => void {
+    this.#asking.set(host, (this.#asking.get(host) ?? 0) + 1);
+    return () => {
+      const left = (this.#asking.get(host) ?? 1) - 1;
+      if (left === 0) this.#asking.delete(host);
+      else this.#asking.set(host, left);
+      this.#heard.set(host, this.#now());
+    };
+  }
+
+  isSilent(host: string): boolean {
+    if (this.#asking.has(host)) return false;
+    return this.#now() - (this.#heard.get(host) ?? this.#since) > this.#limitMs;
+  }
+
+  /** What the ledger is to be told: agents that fell silent or speak again since it was told last. */
+  changes(hosts: readonly HostRecord[]): Input[] {
+    const inputs: Input[] = [];
+    for (const { host, agent } of hosts) {
+      const now = this.isSilent(host) ? 'silent' : 'speaking';
+      // An agent that was never heard here is not reported as speaking, whatever is recorded.
+      const wasHeard = this.#heard.has(host) || this.#asking.has(host);
+      if (now === agent || now === this.#reported.get(host) || (now === 'speaking' && !wasHeard)) continue;
+      this.#reported.set(host, now);
+      inputs.push(factsInput(host, now));
+    }
+    return inputs;
+  }
+
+  /** What was reported may not have become durable: it is looked at anew. */
+  forgetReports(): void {
+    this.#reported.clear();
+  }
+
+  /** Known hosts whose agents are silent, as it stands now. */
+  silent(hosts: readonly HostRecord[]): number {
+    return hosts.filter(({ host }) => this.isSilent(host)).length;
+  }
+}
+
+function factsInput(host: string, agent: HostRecord['agent']): Input {
+  const type = 'landfall.host.facts.v1';
+  const id = `agent-${agent}/${randomUUID()}`;
+  return toInput({ specversion: '1.0', id, source: 'landfall:service', type, data: { host, agent } }, sha256);
+}

@@ -1,0 +1,217 @@
+import type { Attempt, AttemptState } from '../../events/attempt.ts';
+import type { Command, Question } from '../../events/commands.ts';
+import type { Entry } from '../../events/entries.ts';
+import { WALL } from '../../events/vocabulary.ts';
+import { toCommand } from '../../machines/effects.ts';
+import { questionId } from '../../machines/evidence.ts';
+import { isOver } from '../../machines/vm.ts';
+
+/**
+ * What hosts' agents and the orchestrator still have to answer or to do. It holds nothing of its own: every item follows from
+ * an open attempt as the ledger has it, so a restart hands out the same again, and nothing is sent that is not durable.
+ *
+ * Each item has a number that rises when it is asked or sent anew. Who reads on from a number gets each item once; who lost
+ * a reply reads on from the number before it, and who has no number gets all that is outstanding: at least once.
+ */
+
+export type WorkItem = { kind: 'question'; question: Question } | { kind: 'command'; command: Command };
+/** The orchestrator, which no host's name is. */
+export const ORCHESTRATOR = Symbol('orchestrator');
+export type Recipient = string | typeof ORCHESTRATOR;
+
+type Numbered = { number: number; item: WorkItem };
+type Shelf = { items: Map<string, Numbered>; waiters: Set<() => void> };
+
+export class Outbox {
+  readonly #shelves = new Map<Recipient, Shelf>();
+  /** What is outstanding of each attempt: where it lies, by its id. */
+  readonly #placed = new Map<string, Map<string, Recipient>>();
+  #number = 0;
+  #closed = false;
+  #questions = 0;
+  #commands = 0;
+
+  get counts(): { questions: number; commands: number } {
+    return { questions: this.#questions, commands: this.#commands };
+  }
+
+  get isClosed(): boolean {
+    return this.#closed;
+  }
+
+  /** The last number that was given. */
+  get number(): number {
+    return this.#number;
+  }
+
+  /** Takes up what open attempts have outstanding, after a start or a new claim. What lies here already keeps its number. */
+  restore(attempts: Iterable<AttemptState>): void {
+    const open = new Set<string>();
+    for (const state of attempts) {
+      open.add(state.attempt.migration);
+      this.#place(state, []);
+    }
+    for (const migration of this.#placed.keys()) if (!open.has(migration)) this.#keepOnly(migration, new Map());
+  }
+
+  /** A batch became durable. */
+  committed(entries: readonly Entry[]): void {
+    for (const { attempt, questions } of entries) if (attempt !== null) this.#place(attempt, questions);
+  }
+
+  /** Outstanding items with a higher number, in its order. */
+  after(recipient: Recipient, number: number, limit: number): Numbered[] {
+    const found: Numbered[] = [];
+    for (const numbered of this.#shelves.get(recipient)?.items.values() ?? []) {
+      if (numbered.number <= number) continue;
+      found.push(numbered);
+      if (found.length === limit) break;
+    }
+    return found;
+  }
+
+  /** The receiver of a command that is outstanding. */
+  commandFor(migration: string, command: string): Recipient | undefined {
+    return this.#placed.get(migration)?.get(command);
+  }
+
+  /** Calls back once, when something new lies there for the recipient or all is closed. Returns what cancels it. */
+  wait(recipient: Recipient, callback: () => void): () => void {
+    if (this.#closed) {
+      queueMicrotask(callback);
+      return () => {};
+    }
+    const { waiters } = this.#shelf(recipient);
+    waiters.add(callback);
+    return () => {
+      waiters.delete(callback);
+      this.#tidy(recipient);
+    };
+  }
+
+  waiting(recipient: Recipient): number {
+    return this.#shelves.get(recipient)?.waiters.size ?? 0;
+  }
+
+  /** Ends every wait: the service stops. */
+  close(): void {
+    this.#closed = true;
+    for (const recipient of [...this.#shelves.keys()]) this.#wake(recipient);
+  }
+
+  #place(state: AttemptState, asked: readonly Question[]): void {
+    const { migration } = state.attempt;
+    const items = outstanding(state, asked);
+    this.#keepOnly(migration, items);
+    if (items.size === 0) return;
+    const placed = this.#placed.get(migration) ?? new Map<string, Recipient>();
+    this.#placed.set(migration, placed);
+    const woken = new Set<Recipient>();
+    for (const [id, item] of items) {
+      const recipient = recipientOf(item);
+      placed.set(id, recipient);
+      if (this.#put(recipient, id, item)) woken.add(recipient);
+    }
+    for (const recipient of woken) this.#wake(recipient);
+  }
+
+  /** @returns whether it is new to the recipient. */
+  #put(recipient: Recipient, id: string, item: WorkItem): boolean {
+    const { items } = this.#shelf(recipient);
+    const before = items.get(id);
+    if (before !== undefined && triesOf(before.item) === triesOf(item)) return false;
+    if (before === undefined) this.#count(item, 1);
+    this.#number += 1;
+    // Put behind the others, so that the order of the map is that of the numbers.
+    items.delete(id);
+    items.set(id, { number: this.#number, item });
+    return true;
+  }
+
+  #keepOnly(migration: string, items: ReadonlyMap<string, WorkItem>): void {
+    const placed = this.#placed.get(migration);
+    if (placed === undefined) return;
+    for (const [id, recipient] of placed) {
+      if (items.has(id)) continue;
+      placed.delete(id);
+      const shelf = this.#shelves.get(recipient);
+      const gone = shelf?.items.get(id);
+      if (gone !== undefined) this.#count(gone.item, -1);
+      shelf?.items.delete(id);
+      this.#tidy(recipient);
+    }
+    if (placed.size === 0) this.#placed.delete(migration);
+  }
+
+  #count({ kind }: WorkItem, change: 1 | -1): void {
+    if (kind === 'question') this.#questions += change;
+    else this.#commands += change;
+  }
+
+  #wake(recipient: Recipient): void {
+    const shelf = this.#shelves.get(recipient);
+    if (shelf === undefined) return;
+    const waiters = [...shelf.waiters];
+    shelf.waiters.clear();
+    for (const waiter of waiters) waiter();
+  }
+
+  #shelf(recipient: Recipient): Shelf {
+    const shelf = this.#shelves.get(recipient) ?? { items: new Map(), waiters: new Set() };
+    this.#shelves.set(recipient, shelf);
+    return shelf;
+  }
+
+  #tidy(recipient: Recipient): void {
+    const shelf = this.#shelves.get(recipient);
+    if (shelf?.items.size === 0 && shelf.waiters.size === 0) this.#shelves.delete(recipient);
+  }
+}
+
+const triesOf = (item: WorkItem): number => (item.kind === 'command' ? item.command.try : 0);
+
+function recipientOf(item: WorkItem): Recipient {
+  return item.kind === 'question' ? item.question.host : (item.command.host ?? ORCHESTRATOR);
+}
+
+/** What an attempt waits for from outside, by id. A recording's attempt is answered by its recording. */
+function outstanding(state: AttemptState, newest: readonly Question[]): Map<string, WorkItem> {
+  const { attempt } = state;
+  const items = new Map<string, WorkItem>();
+  if (attempt.clock !== WALL || isOver(state)) return items;
+  for (const [host, { asked, answer, dueAt }] of Object.entries(attempt.asked)) {
+    // One that ran out is outstanding still: its answer counts where nothing newer is known.
+    const isAnswered = answer !== null && answer.asked >= asked && answer.timedOut !== true;
+    if (asked > 0 && !isAnswered) {
+      const question = questionOf(attempt, host, asked, dueAt, newest);
+      items.set(question.question, { kind: 'question', question });
+    }
+  }
+  for (const command of commandsOf(attempt)) items.set(command.command, { kind: 'command', command });
+  return items;
+}
+
+function commandsOf(attempt: Attempt): Command[] {
+  const verdict = attempt.verdicts.at(-1);
+  if (verdict === undefined) return [];
+  // The origin is asked by a question, not by a command.
+  const sent = attempt.steps.filter((step) => step.status === 'sent' && step.kind !== 'ask-origin');
+  return sent.map((step) => toCommand(attempt, verdict, step));
+}
+
+/** The question as it was asked; after a restart its times follow from its limit. */
+function questionOf(
+  attempt: Attempt,
+  host: string,
+  asked: number,
+  dueAt: number | null,
+  newest: readonly Question[],
+): Question {
+  const { migration, vm, configuration } = attempt;
+  const id = questionId(migration, asked);
+  const same = newest.find(({ question }) => question === id);
+  if (same !== undefined) return same;
+  const limitMs = configuration.questionLimitSeconds * 1000;
+  const due = dueAt ?? (attempt.returnedAt ?? attempt.startedAt) + limitMs;
+  return { question: id, migration, vm, host, askedAt: Math.max(0, due - limitMs), dueAt: due };
+}

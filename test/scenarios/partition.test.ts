@@ -1,0 +1,377 @@
+import { createHash } from 'node:crypto';
+import { describe, expect, it } from 'vitest';
+import { Driver } from '../../consumers/driver.ts';
+import { toInput } from '../../events/cloud-event.ts';
+import type { Entry } from '../../events/entries.ts';
+import type { InputData, InputType } from '../../events/inputs.ts';
+import type { Head } from '../../log/port.ts';
+import { absent, D, jobs, running, S, START, shell, T, VM, type Words } from '../support/machine-spec.ts';
+import { MemoryLedger } from '../support/memory-ledger.ts';
+
+/** The acceptance scenarios by their numbers: what a partition owes to redelivery, crashes and rebuilding. */
+
+const CLOCK = 'wall';
+const sha256 = (text: string) => createHash('sha256').update(text).digest('hex');
+type Said = Readonly<Record<string, Words>>;
+
+/** One partition on a ledger of its own: events in, time by hand, and hosts that answer what they are asked. */
+class World {
+  readonly ledger = new MemoryLedger();
+  now = START;
+  #driver: Driver | null = null;
+  #ids = 0;
+  says: Said = {};
+
+  async driver(): Promise<Driver> {
+    this.#driver ??= new Driver(await this.ledger.claim(), this.ledger);
+    return this.#driver;
+  }
+
+  /** The process dies: what was not committed is gone. */
+  crash(): void {
+    this.#driver = null;
+  }
+
+  event<K extends InputType>(type: K, data: Partial<InputData<K>>, id = `e${(this.#ids += 1)}`) {
+    const site = type.startsWith('landfall.host.fa') || type.startsWith('landfall.configuration');
+    return toInput({ specversion: '1.0', id, source: 'spec', type, ...(site ? {} : { subject: VM }), data }, sha256);
+  }
+
+  async send<K extends InputType>(type: K, data: Partial<InputData<K>>, id?: string) {
+    const driver = await this.driver();
+    const taken = driver.partition.take(this.event(type, data, id), null, this.now, CLOCK);
+    await driver.flush();
+    await this.answer();
+    return taken;
+  }
+
+  /** Every question in the ledger that nobody has answered is answered by its host, where that speaks. */
+  async answer(): Promise<void> {
+    const driver = await this.driver();
+    for (let more = true; more; ) {
+      more = false;
+      for (const { question, host } of this.ledger.entries.flatMap((entry) => entry.questions)) {
+        const words = this.says[host];
+        if (words === undefined || this.#answered.has(question)) continue;
+        this.#answered.add(question);
+        more = true;
+        driver.partition.take(
+          this.event('landfall.host.answered.v1', { question, host, ok: true, domain: null, ...words }),
+          null,
+          this.now,
+          CLOCK,
+        );
+        await driver.flush();
+      }
+    }
+  }
+  readonly #answered = new Set<string>();
+
+  async wait(seconds: number): Promise<void> {
+    const end = this.now + seconds * 1000;
+    for (;;) {
+      const { partition } = await this.driver();
+      const due = partition.nextDueAt(CLOCK);
+      if (due === null || due > end) break;
+      this.now = Math.max(this.now, due);
+      partition.fire(this.now, CLOCK, 1);
+      await (await this.driver()).flush();
+      await this.answer();
+    }
+    this.now = end;
+  }
+
+  async migrates(says: Said): Promise<void> {
+    for (const host of [S, D])
+      await this.send('landfall.host.facts.v1', { host, zone: 'z', cluster: 'c', stream: 'connected' });
+    await this.send('landfall.vm.declared.v1', {
+      name: 'web-1',
+      host: S,
+      power: 'running',
+      volumes: [{ volume: 'v', shareable: false, lockedBy: 'landfall' }],
+    });
+    this.says = says;
+    await this.send('landfall.migration.started.v1', { migration: 'm1', source: S, destination: D });
+  }
+
+  fails = () =>
+    this.send('landfall.migration.returned.v1', {
+      migration: 'm1',
+      ok: false,
+      error: { kind: 'caller-timeout', message: 'killed' },
+    });
+
+  get attempt() {
+    const found = this.ledger.attempt('m1');
+    if (found === null) throw new Error('no attempt');
+    return found.state;
+  }
+  get commands() {
+    return this.ledger.entries.flatMap((entry) => entry.commands);
+  }
+  verdicts = () => this.ledger.entries.filter((entry) => entry.verdict !== null);
+}
+
+const moving: Said = { [S]: running(jobs.out), [D]: shell };
+const landed: Said = { [S]: absent, [D]: running() };
+const refusalOf = (taken: { outcome: string; refusal?: { code: string } }) => taken.refusal?.code;
+
+describe('once', () => {
+  it('30: a redelivered input changes nothing', async () => {
+    const world = new World();
+    await world.migrates(landed);
+    const data = { migration: 'm1', ok: false, error: { kind: 'libvirt', message: 'x' } } as const;
+    await world.send('landfall.migration.returned.v1', data, 'r1');
+    const before = world.ledger.entries.length;
+    expect(await world.send('landfall.migration.returned.v1', data, 'r1')).toMatchObject({ outcome: 'duplicate' });
+    world.crash();
+    expect(await world.send('landfall.migration.returned.v1', data, 'r1')).toMatchObject({ outcome: 'duplicate' });
+    expect(world.ledger.entries).toHaveLength(before);
+    expect(world.verdicts()).toHaveLength(1);
+  });
+
+  it('30: the same identity with other content is refused, and does nothing', async () => {
+    const world = new World();
+    await world.migrates(moving);
+    await world.send('landfall.host.lifecycle.v1', { host: D, event: 'Started', detail: 'Migrated' }, 'x');
+    const before = JSON.stringify(world.attempt);
+    const taken = await world.send(
+      'landfall.host.lifecycle.v1',
+      { host: D, event: 'Resumed', detail: 'Migrated' },
+      'x',
+    );
+    expect(refusalOf(taken)).toBe('IDENTITY_CONFLICT');
+    expect(JSON.stringify(world.attempt)).toBe(before);
+  });
+});
+
+describe('a crash', () => {
+  it('33: at poll 17: the original deadline holds', async () => {
+    const world = new World();
+    await world.migrates(moving);
+    await world.fails();
+    const deadline = world.now + 300_000;
+    await world.wait(175);
+    world.crash();
+    expect((await world.driver()).partition.openCount).toBe(1);
+    await world.wait(124);
+    expect(world.verdicts()).toHaveLength(0);
+    await world.wait(1);
+    expect(world.verdicts().map(({ time }) => time)).toEqual([deadline]);
+    expect(world.attempt.attempt.verdicts[0]).toMatchObject({ row: 'moving', contested: true, decidedAt: deadline });
+  });
+
+  it('33: beyond the deadline: what fell due meanwhile fires once, and the last round is still asked', async () => {
+    const world = new World();
+    await world.migrates(moving);
+    await world.fails();
+    await world.wait(100);
+    world.crash();
+    world.says = landed;
+    world.now += 3_600_000;
+    await world.wait(0);
+    expect(world.attempt.attempt.verdicts[0]).toMatchObject({ row: 'landed', outcome: 'completed' });
+    expect(world.verdicts()).toHaveLength(1);
+  });
+
+  it('34: after a decision that was not committed: it is decided again, once', async () => {
+    const world = new World();
+    await world.migrates(landed);
+    const driver = await world.driver();
+    driver.partition.take(
+      world.event('landfall.migration.returned.v1', { migration: 'm1', ok: true }, 'r1'),
+      null,
+      world.now,
+      CLOCK,
+    );
+    world.crash();
+    expect(world.attempt.value).toEqual({ Migrating: 'inFlight' });
+    await world.send('landfall.migration.returned.v1', { migration: 'm1', ok: true }, 'r1');
+    expect(world.verdicts()).toHaveLength(1);
+    expect(world.commands.map(({ command }) => command)).toEqual(['m1/v1/post-migrate', 'm1/v1/release-lock/v']);
+  });
+
+  it('34: after a decision, before its commands: they are sent again under the same ids', async () => {
+    const world = new World();
+    await world.migrates(landed);
+    await world.fails();
+    world.crash();
+    await world.wait(5);
+    const ids = world.commands.map((command) => `${command.command}#${command.try}`);
+    expect(ids).toEqual([
+      'm1/v1/post-migrate#1',
+      'm1/v1/release-lock/v#1',
+      'm1/v1/post-migrate#2',
+      'm1/v1/release-lock/v#2',
+    ]);
+    expect(new Set(world.commands.map(({ token }) => token)).size).toBe(1);
+  });
+
+  it('34: between release and acquire: nothing is acquired until the release is acknowledged', async () => {
+    const world = new World();
+    await world.migrates(landed);
+    await world.fails();
+    world.crash();
+    await world.wait(30);
+    expect(world.commands.map(({ kind }) => kind)).not.toContain('acquire-lock');
+    await world.send('landfall.command.acknowledged.v1', { command: 'm1/v1/release-lock/v', ok: true });
+    expect(world.commands.at(-1)).toMatchObject({ kind: 'acquire-lock', host: D, mode: 'exclusive' });
+  });
+});
+
+describe('one attempt at a time', () => {
+  it.each(['migrate', 'start', 'stop', 'ha-restart'] as const)(
+    '45: %s is refused while an attempt is open, naming it',
+    async (action) => {
+      const world = new World();
+      await world.migrates(moving);
+      for (const move of [() => world.fails(), () => world.wait(400)]) {
+        const taken = await world.send('landfall.vm.requested.v1', { action });
+        expect(taken).toMatchObject({
+          outcome: 'refused',
+          refusal: { code: 'ATTEMPT_OPEN', message: expect.stringContaining('m1') },
+        });
+        await move();
+      }
+      expect(world.attempt.value).toEqual({ RolledBack: 'contested' });
+      expect(refusalOf(await world.send('landfall.vm.requested.v1', { action }))).toBe('ATTEMPT_OPEN');
+    },
+  );
+
+  it('45: a migration that was reported is a fact: the open one settles first, or is superseded', async () => {
+    for (const [says, value] of [
+      [landed, { Completed: 'settling' }],
+      [moving, { RolledBack: 'superseded' }],
+    ] as const) {
+      const world = new World();
+      await world.migrates(says);
+      await world.fails();
+      if (says === landed) world.says = {};
+      await world.send('landfall.migration.started.v1', { migration: 'm2', source: D, destination: S });
+      expect(world.attempt.value).toEqual(value);
+      expect(world.ledger.record(VM)?.lastMigration).toBe('m2');
+    }
+  });
+
+  it('45: an attempt whose hosts are silent when it is superseded does not stay open for ever', async () => {
+    const world = new World();
+    await world.migrates({});
+    await world.send('landfall.migration.started.v1', { migration: 'm2', source: S, destination: D });
+    await world.wait(60);
+    expect(world.ledger.record(VM)?.open).toEqual(['m2']);
+  });
+});
+
+describe('an operator', () => {
+  const contested = async () => {
+    const world = new World();
+    await world.migrates(moving);
+    await world.fails();
+    await world.wait(301);
+    return world;
+  };
+  const by = { migration: 'm1', host: D, reason: 'seen there', operator: 'ops' };
+
+  it('48: without an attestation is refused, and both are in the ledger', async () => {
+    const world = await contested();
+    expect(refusalOf(await world.send('landfall.migration.resolved.v1', { ...by, attest: false }))).toBe(
+      'NOT_ATTESTED',
+    );
+    expect(world.attempt.value).toEqual({ RolledBack: 'contested' });
+    expect(world.ledger.entries.at(-1)).toMatchObject({
+      vm: VM,
+      refusal: { code: 'NOT_ATTESTED' },
+      cause: { data: { operator: 'ops', attest: false } },
+    });
+  });
+
+  it('48: with one settles it', async () => {
+    const world = await contested();
+    await world.send('landfall.migration.resolved.v1', { ...by, attest: true });
+    expect(world.attempt.attempt.verdicts.at(-1)).toMatchObject({
+      row: 'operator',
+      host: D,
+      supersedes: 1,
+      resolution: { operator: 'ops', attest: true },
+    });
+  });
+
+  it('48: on a host that nobody knows, or of an attempt that is not contested, is refused', async () => {
+    const world = await contested();
+    expect(refusalOf(await world.send('landfall.migration.resolved.v1', { ...by, host: T, attest: true }))).toBe(
+      'UNKNOWN_HOST',
+    );
+    await world.send('landfall.migration.resolved.v1', { ...by, attest: true });
+    expect(refusalOf(await world.send('landfall.migration.resolved.v1', { ...by, attest: true }))).toBe(
+      'NOT_CONTESTED',
+    );
+  });
+});
+
+describe('settings', () => {
+  it('47: a change that does not fit the rest is refused, and the settings stay', async () => {
+    const world = new World();
+    const taken = await world.send('landfall.configuration.set.v1', {
+      change: { recheckIntervalSeconds: 301 },
+      operator: 'ops',
+    });
+    expect(refusalOf(taken)).toBe('BAD_CONFIGURATION');
+    expect((await world.driver()).partition.configuration.recheckIntervalSeconds).toBe(10);
+  });
+
+  it('47: those of an attempt are fixed when its call returns', async () => {
+    const world = new World();
+    await world.migrates(moving);
+    await world.send('landfall.configuration.set.v1', { change: { recheckTimeoutSeconds: 60 }, operator: 'ops' });
+    await world.fails();
+    await world.send('landfall.configuration.set.v1', { change: { recheckTimeoutSeconds: 900 }, operator: 'ops' });
+    await world.wait(60);
+    expect(world.verdicts()).toHaveLength(1);
+  });
+});
+
+describe('rebuilding', () => {
+  it('49: a new owner finds the same state and sends nothing by itself', async () => {
+    const world = new World();
+    await world.migrates(landed);
+    await world.fails();
+    const open = [...(await world.driver()).partition.openAttempts()];
+    world.crash();
+    const { partition } = await world.driver();
+    expect([...partition.openAttempts()]).toEqual(open);
+    expect(partition.pendingCount).toBe(0);
+    expect(partition.drain().batch.entries).toEqual([]);
+  });
+
+  it('49: the same inputs at the same times write the same ledger, byte for byte', async () => {
+    const texts = await Promise.all(
+      [0, 1].map(async () => {
+        const world = new World();
+        await world.migrates(moving);
+        await world.fails();
+        await world.wait(50);
+        world.says = landed;
+        await world.wait(60);
+        return world.ledger.stored.map(({ hash }) => hash);
+      }),
+    );
+    expect(texts[0]).toEqual(texts[1]);
+    expect(texts[0]?.length).toBeGreaterThan(20);
+  });
+
+  it('34: nothing is told to anybody before it is committed', async () => {
+    const world = new World();
+    const told: Entry[] = [];
+    const heads: Head[] = [];
+    const driver = await world.driver();
+    driver.onCommitted((entries, head) => {
+      expect(world.ledger.entries.slice(-entries.length)).toEqual(JSON.parse(JSON.stringify(entries)));
+      told.push(...entries);
+      heads.push(head);
+    });
+    await world.migrates(landed);
+    await world.fails();
+    expect(told).toHaveLength(world.ledger.entries.length);
+    expect(heads.at(-1)?.sequence).toBe(told.length);
+  });
+});

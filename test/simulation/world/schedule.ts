@@ -1,0 +1,66 @@
+type Task = { readonly at: number; readonly order: number; readonly run: () => void | Promise<void> };
+
+/** Virtual time: what is planned runs in the order of its time, and of its planning where times are equal. */
+export class Schedule {
+  now = 0;
+  #order = 0;
+  readonly #heap: Task[] = [];
+
+  at(time: number, run: Task['run']): void {
+    this.#order += 1;
+    this.#push({ at: Math.max(time, this.now), order: this.#order, run });
+  }
+
+  after(ms: number, run: Task['run']): void {
+    this.at(this.now + Math.max(0, Math.round(ms)), run);
+  }
+
+  /** Runs all that is planned until then, or until `isDone` says so. */
+  async runUntil(end: number, isDone: () => boolean): Promise<void> {
+    for (let next = this.#heap[0]; next !== undefined && next.at <= end && !isDone(); next = this.#heap[0]) {
+      this.#pop();
+      this.now = next.at;
+      const running = next.run();
+      if (running !== undefined) await running;
+    }
+  }
+
+  #push(task: Task): void {
+    const heap = this.#heap;
+    heap.push(task);
+    for (let child = heap.length - 1; child > 0; ) {
+      const parent = (child - 1) >> 1;
+      if (!this.#swapIfBefore(child, parent)) return;
+      child = parent;
+    }
+  }
+
+  #pop(): void {
+    const heap = this.#heap;
+    const last = heap.pop();
+    if (last === undefined || heap.length === 0) return;
+    heap[0] = last;
+    for (let parent = 0; ; ) {
+      const left = parent * 2 + 1;
+      const right = left + 1;
+      const child = this.#isBefore(right, left) ? right : left;
+      if (!this.#swapIfBefore(child, parent)) return;
+      parent = child;
+    }
+  }
+
+  #isBefore(one: number, other: number): boolean {
+    const [a, b] = [this.#heap[one], this.#heap[other]];
+    if (a === undefined || b === undefined) return false;
+    return a.at < b.at || (a.at === b.at && a.order < b.order);
+  }
+
+  #swapIfBefore(one: number, other: number): boolean {
+    if (!this.#isBefore(one, other)) return false;
+    const [a, b] = [this.#heap[one], this.#heap[other]];
+    if (a === undefined || b === undefined) return false;
+    this.#heap[one] = b;
+    this.#heap[other] = a;
+    return true;
+  }
+}
