@@ -1,13 +1,16 @@
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { dirname, extname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { Driver } from '../consumers/driver.ts';
 import { Fault } from '../events/fault.ts';
+import { ChainFault, link } from '../log/chain.ts';
+import type { StoredEntry } from '../log/port.ts';
 import { SqliteLedger } from '../log/sqlite/ledger.ts';
 import { MACHINE_VERSION } from '../machines/version.ts';
 import { asOf } from '../projections/as-of.ts';
 import { rebuild } from '../projections/rebuild.ts';
 import { directory } from '../projections/directory.ts';
+import { missingTables, PROJECTION_VERSION, projectionVersion } from '../projections/schema.ts';
 
 /** Opens the embedded ledger for a command: to read it with its projections, or to drive it. */
 
@@ -20,12 +23,34 @@ export type Reading = { ledger: SqliteLedger; db: DatabaseSync };
 
 /** Runs `work` on a ledger opened for reading, and closes it whatever happens. */
 export async function reading<T>(file: string, work: (reading: Reading) => Promise<T> | T): Promise<T> {
+  return readingLedger(file, (now) => {
+    requireProjections(now.db);
+    return work(now);
+  });
+}
+
+/** The same for those that find fault with the projections themselves. */
+export async function readingLedger<T>(file: string, work: (reading: Reading) => Promise<T> | T): Promise<T> {
+  requireFile(file);
   const ledger = await SqliteLedger.open({ file, mode: 'read', machineVersion: MACHINE_VERSION });
   try {
     return await work({ ledger, db: ledger.readConnection() });
   } finally {
     await ledger.close();
   }
+}
+
+function requireFile(file: string): void {
+  if (existsSync(file)) return;
+  throw new Fault('LEDGER_MISSING', `there is no ledger ${file}`, 'Check --db and LANDFALL_DB. landfall ingest makes a ledger; landfall demo makes one to look at.');
+}
+
+function requireProjections(db: DatabaseSync): void {
+  const version = projectionVersion(db);
+  const missing = missingTables(db);
+  if (version === PROJECTION_VERSION && missing.length === 0) return;
+  const what = version === null || missing.length > 0 ? 'are missing or not whole' : `were written by another version (${version}, this is ${PROJECTION_VERSION})`;
+  throw new Fault('PROJECTIONS_MISSING', `the projections ${what}`, 'landfall rebuild makes them anew from the ledger.');
 }
 
 /** The same as of a moment in the past: the projections are folded anew up to it, in memory. */
@@ -36,6 +61,8 @@ export async function readingAt<T>(
 ): Promise<T> {
   return reading(file, async (now) => {
     if (atMs === undefined) return work(now);
+    // The past is folded from the entries themselves: what was altered is not to be told as what was.
+    await now.ledger.verify();
     const db = await asOf(now.ledger, 0, atMs);
     try {
       return await work({ ledger: now.ledger, db });
@@ -43,6 +70,14 @@ export async function readingAt<T>(
       db.close();
     }
   });
+}
+
+/** Entries as they were written: an altered one is refused instead of told. */
+export async function* whole(entries: AsyncIterable<StoredEntry>): AsyncGenerator<StoredEntry> {
+  for await (const stored of entries) {
+    if (link(stored.previous, stored.text) !== stored.hash) throw new ChainFault(stored, 'altered', 'its text and its hash do not belong together');
+    yield stored;
+  }
 }
 
 /** Runs `work` as the one writer of a ledger. What it decided is committed before this returns. */
@@ -72,21 +107,40 @@ export async function driving<T>(
 
 /** Makes the projections of a ledger anew. @returns how many entries were folded in. */
 export async function rebuilding(file: string): Promise<number> {
+  requireFile(file);
   // Opened as the one writer, so that nobody folds entries in meanwhile.
   const ledger = await SqliteLedger.open({ file, mode: 'write', machineVersion: MACHINE_VERSION });
-  const db = new DatabaseSync(file);
   try {
-    return await rebuild(ledger, db);
+    // What was altered must not spread into the projections, which would then agree with it.
+    await ledger.verify();
+    const db = new DatabaseSync(file);
+    try {
+      return await rebuild(ledger, db);
+    } finally {
+      db.close();
+    }
   } finally {
-    db.close();
     await ledger.close();
   }
 }
 
-/** A moment as the user types it: ISO 8601, or milliseconds since the epoch. */
+const ISO = /^(\d{4}-\d{2}-(\d{2}))(?:[T ](\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?)(Z|[+-]\d{2}:\d{2})?)?$/i;
+/** The last moment that a Date can name. */
+const MS_MAX = 8.64e15;
+
+/** A moment as the user types or copies it: ISO 8601, in UTC where it names no zone, or milliseconds since the epoch. */
 export function parseTime(text: string): number {
-  const ms = /^\d{12,}$/.test(text) ? Number(text) : Date.parse(text);
-  if (Number.isNaN(ms))
-    throw new Fault('BAD_TIME', `--at: ${JSON.stringify(text)} is not a time`, 'Write it as 2026-11-23T02:14:00Z.');
+  const ms = /^\d{12,16}$/.test(text) ? Number(text) : parseIso(text.trim());
+  if (Number.isNaN(ms) || ms > MS_MAX) {
+    throw new Fault('BAD_TIME', `--at: ${JSON.stringify(text)} is not a time`, 'Write it as 2026-11-23T02:14:00Z, or in milliseconds since the epoch.');
+  }
   return ms;
+}
+
+function parseIso(text: string): number {
+  const [, date, day, time = '00:00', zone = 'Z'] = ISO.exec(text) ?? [];
+  if (date === undefined) return Number.NaN;
+  // Date takes 30 February for 2 March.
+  const isDay = new Date(`${date}T00:00Z`).getUTCDate() === Number(day);
+  return isDay ? Date.parse(`${date}T${time}${zone}`) : Number.NaN;
 }

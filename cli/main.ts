@@ -1,7 +1,7 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeSync } from 'node:fs';
 import { CommanderError } from 'commander';
-import { Fault, messageOf } from '../events/fault.ts';
 import { EXIT_FINDING, EXIT_WRONG_USE, Found, type Io, processIo } from './io.ts';
+import { faultOf } from './faults.ts';
 import { buildProgram } from './program.ts';
 import { faultText } from './render/errors.ts';
 
@@ -16,22 +16,10 @@ async function main(io: Io): Promise<number> {
       io.err(error.message);
       return error.cause === EXIT_WRONG_USE ? EXIT_WRONG_USE : EXIT_FINDING;
     }
-    const fault = error instanceof Fault ? error : systemFault(error);
-    io.err(
-      fault === null
-        ? error instanceof Error
-          ? (error.stack ?? error.message)
-          : messageOf(error)
-        : faultText(fault, io.errStyle),
-    );
+    io.err(faultText(faultOf(error), io.errStyle));
+    if (io.env['LANDFALL_DEBUG'] !== undefined && error instanceof Error) io.err(error.stack ?? '');
     return EXIT_WRONG_USE;
   }
-}
-
-/** What the operating system refused: a file that is not there or may not be read. */
-function systemFault(error: unknown): Fault | null {
-  if (!(error instanceof Error) || !('code' in error) || !('syscall' in error)) return null;
-  return new Fault(String(error.code), error.message, 'Check the path and its permissions.', error);
 }
 
 /** From source in a checkout, or one folder deeper in the built package. */
@@ -47,10 +35,23 @@ function version(): string {
   return 'unknown';
 }
 
-// A reader that has seen enough (head, less) closes the pipe: that is not an error.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit(0);
-  throw error;
-});
+// A reader that has seen enough (head, less) closes the pipe. What is under way is finished all the same: an ingest is not
+// given up because nobody looks any more.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+  });
+}
+
+// Every commit is whole, so there is nothing to tidy up; what is worth saying is that nothing is lost.
+for (const [signal, code] of [
+  ['SIGINT', 130],
+  ['SIGTERM', 143],
+] as const) {
+  process.once(signal, () => {
+    writeSync(2, 'interrupted: what was committed is kept; the same command again goes on from there\n');
+    process.exit(code);
+  });
+}
 
 process.exitCode = await main(processIo());

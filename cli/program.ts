@@ -25,6 +25,7 @@ export function buildProgram(io: Io, version: string): Command {
       ) + '\nExit codes: 0 done, 1 a finding (audit differs, contested under --fail-on), 2 wrong use or bad input.\n',
     )
     .configureOutput({ writeOut: (text) => io.out(text.trimEnd()), writeErr: (text) => io.err(text.trimEnd()) })
+    .showHelpAfterError('  hint: --help shows what there is')
     .exitOverride();
   addIngest(program, io);
   addStatus(program, io);

@@ -1,19 +1,25 @@
 import { createReadStream } from 'node:fs';
-import { parse, toInput } from '../events/cloud-event.ts';
+import { toInput } from '../events/cloud-event.ts';
 import type { Question } from '../events/commands.ts';
-import { Fault, messageOf } from '../events/fault.ts';
+import { Fault } from '../events/fault.ts';
+import type { Input } from '../events/inputs.ts';
 import { WALL } from '../events/vocabulary.ts';
 import { sha256 } from '../log/chain.ts';
 import type { Driver } from './driver.ts';
+import { CUT_OFF, parseLine } from './line-json.ts';
 import { type Line, readLines } from './lines.ts';
-import { apart, asRecorded } from './recording/naming.ts';
-import { Player } from './recording/play.ts';
-import { RecordedLine, type ScenarioLine, type TruthLine } from './recording/schema.ts';
-import { RecordedWorld } from './recording/world.ts';
+import { OddTimes } from './odd-times.ts';
+import type { Taken } from './partition/partition.ts';
+import { findLastProbes, isBlank, type LastProbes } from './recording/last-probes.ts';
+import type { TruthLine } from './recording/schema.ts';
+import { Stage } from './recording/stage.ts';
 
 /**
  * Ingests recorded streams and CloudEvents, one JSON object a line, of any size in constant memory. Which of the two a stream
  * is, its first line says: a recording begins with its `scenario`.
+ *
+ * A last line without its end that is no JSON yet is not a bad line but half of one: it is told and never taken, so that the
+ * whole file, ingested later, ends in the very ledger that it would have made at once.
  */
 
 export type IngestOptions = {
@@ -33,19 +39,21 @@ export type IngestOptions = {
 export type IngestReport = {
   lines: number;
   bad: number;
+  /** Files that ended in the middle of a line. */
+  cutOff: number;
   consumed: number;
   duplicates: number;
   refused: number;
   truths: Map<string, TruthLine>;
 };
 export type Source = { name: string; stream: () => AsyncIterable<Buffer | string>; twice: boolean };
+type Kind = 'recording' | 'events';
+/** What is known of the stream that is being read. */
+type Reading = { readonly source: Source; readonly probes: LastProbes | null; kind: Kind | null; times: OddTimes };
 
 /** How many inputs share a commit, and how many commits may be under way, when events are read from a file. */
 const INPUTS_PER_COMMIT = 256;
 const COMMITS_UNDER_WAY = 4;
-/** A recording whose clock leaps further than this between two lines has a bad time, not a long pause. */
-const LEAP_FORWARD_MAX_MS = 24 * 3_600_000;
-const LEAP_BACK_MAX_MS = 60_000;
 
 export function fileSource(name: string): Source {
   return { name, twice: true, stream: () => createReadStream(name) };
@@ -58,203 +66,142 @@ export function stdinSource(): Source {
 export class Ingest {
   readonly #driver: Driver;
   readonly #options: IngestOptions;
-  readonly report: IngestReport = { lines: 0, bad: 0, consumed: 0, duplicates: 0, refused: 0, truths: new Map() };
-  #player: Player | null = null;
-  #lastT = 0;
+  readonly #stage: Stage;
+  readonly report: IngestReport = {
+    lines: 0,
+    bad: 0,
+    cutOff: 0,
+    consumed: 0,
+    duplicates: 0,
+    refused: 0,
+    truths: new Map(),
+  };
   #underWay: Promise<unknown>[] = [];
+  #name = '';
 
   constructor(driver: Driver, options: IngestOptions) {
     this.#driver = driver;
     this.#options = options;
+    this.#stage = new Stage(driver, {
+      apart: options.apart,
+      unanswered: options.unanswered,
+      onTaken: (taken, line) => this.#count(taken, line),
+      onTruth: (migration, truth) => this.report.truths.set(migration, truth),
+      onNotice: (text) => this.#notice(text),
+    });
   }
 
   /** Puts a committed question to the host of the recording that is playing. */
   ask(question: Question): void {
-    this.#player?.world.ask(question);
+    this.#stage.ask(question);
   }
 
-  /** @throws Fault BAD_LINE and the like for the first bad line, unless they are skipped; what came before it is committed. */
+  /** @throws Fault naming file and line of the first bad line, unless they are skipped; what came before it is committed. */
   async run(source: Source): Promise<void> {
-    const lastProbeLines = source.twice ? await findLastProbes(source.stream()) : null;
-    let kind: 'recording' | 'events' | null = null;
+    const probes = source.twice ? await findLastProbes(source.stream()) : null;
+    const reading: Reading = { source, probes, kind: null, times: new OddTimes() };
+    const before = this.report.cutOff;
+    this.#name = source.name;
     try {
-      for await (const line of readLines(source.stream())) {
-        this.report.lines += 1;
-        if (line.text.trim() === '' && !line.oversized) continue;
-        kind = await this.#line(source, line, kind, lastProbeLines);
-        if (this.report.lines % 1000 === 0) this.#options.onProgress?.({ name: source.name, lines: this.report.lines });
-      }
+      for await (const line of readLines(source.stream())) await this.#line(reading, line);
     } catch (error) {
       await this.#settle();
       throw error;
     }
-    await this.#finish(kind);
+    reading.times.tell((text) => this.#notice(text));
+    await this.#finish(reading.kind, this.report.cutOff > before);
   }
 
-  async #line(
-    source: Source,
-    line: Line,
-    kind: 'recording' | 'events' | null,
-    probes: ReadonlyMap<string, number> | null,
-  ): Promise<'recording' | 'events' | null> {
+  async #line(reading: Reading, line: Line): Promise<void> {
+    this.report.lines += 1;
+    if (this.report.lines % 1000 === 0) this.#options.onProgress?.({ name: this.#name, lines: this.report.lines });
+    if (isBlank(line)) return;
+    this.#stage.count(line);
     try {
       const value = parseLine(line);
-      const isRecorded = typeof value === 'object' && value !== null && 'kind' in value && !('specversion' in value);
-      const expected = kind ?? (isRecorded ? 'recording' : 'events');
-      if (expected === 'recording') await this.#recorded(value, line, probes);
-      else await this.#event(value, line, source.name);
-      return expected;
+      reading.kind ??= isRecorded(value) ? 'recording' : 'events';
+      if (reading.kind === 'recording') await this.#stage.take(value, reading.probes);
+      else await this.#event(toInput(value, sha256), line, reading.times);
     } catch (error) {
-      const fault = asFault(error, `${source.name}:${line.number}`);
-      if (isLedgerFault(fault)) throw error;
-      await this.#bad(fault, line, source.name);
-      return kind;
+      if (!(error instanceof Fault) || error.code.startsWith('LEDGER_')) throw error;
+      this.#bad(error, line);
     }
   }
 
-  async #bad(fault: Fault, line: Line, name: string): Promise<void> {
-    if (!this.#options.skipBad) throw fault;
+  #bad(fault: Fault, line: Line): void {
+    const placed = this.#placed(fault, line.number);
+    if (!this.#options.skipBad) throw placed;
+    this.#options.onBadLine?.(placed);
+    if (fault.code === CUT_OFF) {
+      this.report.cutOff += 1;
+      return;
+    }
     this.report.bad += 1;
-    this.#options.onBadLine?.(fault);
-    const clock = this.#player?.world.clock ?? WALL;
-    const now = this.#player === null ? this.#options.now() : this.#lastT;
-    const digest = line.digest ?? sha256(line.text);
+    const { clock, now } = this.#stage.moment ?? { clock: WALL, now: this.#options.now() };
+    const { number: offset, text, bytes } = line;
+    const digest = line.digest ?? sha256(text);
     this.#driver.partition.takeMalformed(
-      { stream: `file:${name}`, offset: line.number, text: line.text, bytes: line.bytes, digest, fault },
+      { stream: `file:${this.#name}`, offset, text, bytes, digest, fault },
       now,
       clock,
     );
   }
 
-  // ---- recordings
-
-  async #recorded(value: unknown, line: Line, probes: ReadonlyMap<string, number> | null): Promise<void> {
-    const recorded = parse(RecordedLine, value, '');
-    if (recorded.kind === 'scenario') return this.#open(recorded, probes);
-    if (this.#player === null) {
-      throw new Fault(
-        'BAD_RECORDING',
-        'kind: the first line of a recording is its `scenario`',
-        'Is the beginning of the file missing?',
-      );
-    }
-    checkTime(recorded.t, this.#lastT);
-    this.#lastT = Math.max(this.#lastT, recorded.t);
-    await this.#player.line(recorded, line.number);
-  }
-
-  async #open(scenario: ScenarioLine, probes: ReadonlyMap<string, number> | null): Promise<void> {
-    await this.#close();
-    const clock = `recorded:${scenario.name}@${Math.round(scenario.t)}`;
-    const naming = this.#options.apart
-      ? apart(scenario.name)
-      : asRecorded(scenario.name, (id) => this.#driver.partition.isOnOtherClock(id, clock));
-    this.#player = new Player(this.#driver, new RecordedWorld(scenario, naming, probes));
-    for (const question of await this.#options.unanswered(clock)) this.#player.world.ask(question);
-    this.#lastT = scenario.t;
-  }
-
-  async #close(): Promise<void> {
-    const player = this.#player;
-    if (player === null) return;
-    await player.end();
-    for (const [migration] of player.world.migrations)
-      if (player.world.truth !== null) this.report.truths.set(migration, player.world.truth);
-    if (player.world.unmappedEvents > 0) {
-      this.#options.onNotice?.(
-        `${player.world.unmappedEvents} lifecycle event(s) of domains that no listing names were not used`,
-      );
-    }
-    this.#player = null;
-  }
-
-  // ---- CloudEvents
-
-  async #event(value: unknown, line: Line, name: string): Promise<void> {
-    const input = toInput(value, sha256);
-    const taken = this.#driver.partition.take(
-      input,
-      { stream: `file:${name}`, offset: line.number },
-      this.#options.now(),
-      WALL,
-    );
-    if (taken.outcome === 'consumed') this.report.consumed += 1;
-    if (taken.outcome === 'duplicate') this.report.duplicates += 1;
-    if (taken.outcome === 'refused') this.#refused(taken.refusal, `${name}:${line.number}`);
+  async #event(input: Input, line: Line, times: OddTimes): Promise<void> {
+    const now = this.#options.now();
+    times.see(input.time, `${this.#name}:${line.number}`, now);
+    const at = { stream: `file:${this.#name}`, offset: line.number };
+    this.#count(this.#driver.partition.take(input, at, now, WALL), line.number);
     if (this.#driver.partition.pendingCount >= INPUTS_PER_COMMIT) await this.#commit();
   }
 
-  #refused({ code, message, remedy }: { code: string; message: string; remedy: string }, place: string): void {
-    this.report.refused += 1;
-    this.#options.onBadLine?.(new Fault(code, `${place}: ${message}`, remedy));
+  #count(taken: Taken, line: number): void {
+    switch (taken.outcome) {
+      case 'consumed':
+        this.report.consumed += 1;
+        return;
+      case 'duplicate':
+        this.report.duplicates += 1;
+        return;
+      case 'refused': {
+        const { code, message, remedy } = taken.refusal;
+        this.report.refused += 1;
+        this.#options.onBadLine?.(this.#placed(new Fault(code, message, remedy), line));
+      }
+    }
+  }
+
+  /** The fault with the place it happened in. */
+  #placed({ code, message, remedy }: Fault, line: number): Fault {
+    return new Fault(code, `${this.#name}:${line}: ${message}`, remedy);
+  }
+
+  #notice(text: string): void {
+    this.#options.onNotice?.(`${this.#name}: ${text}`);
   }
 
   /** Commits without waiting, so that the next batch is worked out meanwhile; at most a few are under way. */
   async #commit(): Promise<void> {
-    this.#underWay.push(this.#driver.flush());
+    const commit = this.#driver.flush();
+    // It is looked at later; until then its failure must not end the process.
+    commit.catch(() => {});
+    this.#underWay.push(commit);
     if (this.#underWay.length >= COMMITS_UNDER_WAY) await this.#underWay.shift();
   }
 
   /** Everything taken so far becomes durable. */
   async #settle(): Promise<void> {
-    await this.#driver.flush();
-    await Promise.all(this.#underWay);
+    await Promise.all([...this.#underWay, this.#driver.flush()]);
     this.#underWay = [];
   }
 
-  async #finish(kind: 'recording' | 'events' | null): Promise<void> {
-    if (kind === 'recording') return this.#close();
+  async #finish(kind: Kind | null, isCutOff: boolean): Promise<void> {
+    if (kind === 'recording') return isCutOff ? this.#stage.suspend() : this.#stage.close();
     // What fell due while nobody ran comes after the inputs that were there: answers are not overtaken by their deadlines.
     this.#driver.partition.fire(this.#options.now(), WALL);
     await this.#settle();
   }
 }
 
-function parseLine(line: Line): unknown {
-  if (line.oversized) {
-    throw new Fault(
-      'TOO_LARGE',
-      `${line.bytes} bytes in one line: an input has 1 MiB at most`,
-      'Send references to large data, not the data.',
-    );
-  }
-  try {
-    return JSON.parse(line.text);
-  } catch (error) {
-    const what = line.torn ? 'the file ends in the middle of this line: it was cut off' : messageOf(error);
-    throw new Fault(
-      line.torn ? 'CUT_OFF' : 'BAD_JSON',
-      what,
-      line.torn ? 'Ingest the whole file again: what is in already is recognised.' : 'Each line is one JSON object.',
-      error,
-    );
-  }
-}
-
-function checkTime(t: number, last: number): void {
-  if (t > last + LEAP_FORWARD_MAX_MS || t < last - LEAP_BACK_MAX_MS) {
-    throw new Fault(
-      'BAD_TIME',
-      `t: ${t} is ${t > last ? 'more than a day after' : 'more than a minute before'} the line before (${last})`,
-      'A recording is in the order of its times, in milliseconds since the epoch.',
-    );
-  }
-}
-
-/** The fault with the place it happened in. */
-function asFault(error: unknown, place: string): Fault {
-  if (error instanceof Fault) return new Fault(error.code, `${place}: ${error.message}`, error.remedy, error);
-  throw error;
-}
-
-const isLedgerFault = (fault: Fault) => fault.code.startsWith('LEDGER_');
-
-/** The line of each host's last probe, by a first reading. A line that does not parse is the second reading's to report. */
-async function findLastProbes(stream: AsyncIterable<Buffer | string>): Promise<Map<string, number>> {
-  const last = new Map<string, number>();
-  for await (const line of readLines(stream)) {
-    const host = /"kind":\s*"probe"/.test(line.text) ? /"host":\s*"([^"]*)"/.exec(line.text)?.[1] : undefined;
-    if (host !== undefined) last.set(host, line.number);
-  }
-  return last;
-}
+const isRecorded = (value: unknown) =>
+  typeof value === 'object' && value !== null && 'kind' in value && !('specversion' in value);

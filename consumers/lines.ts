@@ -18,6 +18,8 @@ export type Line = {
 };
 
 const NEWLINE = 0x0a;
+/** Some editors begin a file with it. */
+const BYTE_ORDER_MARK = '\ufeff';
 
 export async function* readLines(
   stream: AsyncIterable<Buffer | string>,
@@ -69,7 +71,7 @@ class GrowingLine {
       this.#parts.length === 1 && this.#parts[0] !== undefined ? this.#parts[0] : Buffer.concat(this.#parts);
     const line: Line = {
       number: this.#number,
-      text: whole.toString('utf8'),
+      text: this.#number === 1 ? withoutMark(whole.toString('utf8')) : whole.toString('utf8'),
       bytes: this.bytes,
       oversized: this.#hash !== null,
       torn,
@@ -80,4 +82,8 @@ class GrowingLine {
     this.bytes = 0;
     return line;
   }
+}
+
+function withoutMark(text: string): string {
+  return text.startsWith(BYTE_ORDER_MARK) ? text.slice(BYTE_ORDER_MARK.length) : text;
 }

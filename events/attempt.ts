@@ -121,6 +121,8 @@ export const Attempt = z.strictObject({
   searching: z.boolean(),
   /** The row that the last closed round waits by, and the host the record names meanwhile; null before the first, and once decided. */
   waiting: z.strictObject({ row: z.string(), host: Host }).nullable(),
+  /** `sequence` when a round was last counted; null: none was. */
+  countedSequence: z.number().int().nullable(),
   /** Rounds closed since the call returned. */
   rounds: z.number().int(),
   pollAt: Milliseconds.nullable(),

@@ -4,14 +4,18 @@ import { type Input, inputSchemas, isInputType, isVmInputType, type SiteInput, t
 import { upcast } from './upcast.ts';
 import { VmId } from './vocabulary.ts';
 
+/** Digests are taken of UTF-8, where two texts with different lone surrogates are the same. */
+const isWellFormed = (text: string) => text.isWellFormed();
+const NOT_WELL_FORMED = 'is no well-formed Unicode';
+
 /**
  * The envelope: CloudEvents 1.0 in JSON (github.com/cloudevents/spec, v1.0.2). `source` + `id` name the event once and for
  * all; unknown extension attributes are allowed and ignored.
  */
 export const CloudEvent = z.looseObject({
   specversion: z.literal('1.0'),
-  id: z.string().min(1).max(512),
-  source: z.string().min(1).max(1024),
+  id: z.string().min(1).max(512).refine(isWellFormed, NOT_WELL_FORMED),
+  source: z.string().min(1).max(1024).refine(isWellFormed, NOT_WELL_FORMED),
   type: z.string().min(1).max(255),
   subject: z.string().max(255).optional(),
   /** When it happened, by its producer's clock: testimony for people, never compared. */
@@ -76,10 +80,16 @@ export function parse<S extends z.ZodType>(schema: S, value: unknown, prefix: st
   const field = path === '' ? prefix.replace(/\.$/, '') || 'event' : `${prefix}${path}`;
   throw new Fault(
     'BAD_EVENT',
-    `${field}: ${issue?.message ?? 'invalid'}`,
-    'docs/schemas has the JSON Schema of every type of input.',
+    `${field}: ${issue === undefined ? 'invalid' : words(issue)}`,
+    'docs/inputs.md has an example of every type of input, docs/schemas its JSON Schema.',
     result.error,
   );
+}
+
+/** zod's words without their preamble; what is not there is called missing. */
+function words({ message }: z.core.$ZodIssue): string {
+  const text = message.replace(/^Invalid input: /, '');
+  return text.endsWith(', received undefined') ? `missing, ${text.replace(', received undefined', '')}` : text;
 }
 
 /** JSON with sorted keys: the same content gives the same text, whatever order a producer wrote it in. */

@@ -15,12 +15,16 @@ export function upcast(
   steps: Upcasters = inputUpcasters,
 ): { type: string; data: unknown } {
   let current = { type, data };
-  for (let step = steps[current.type]; step !== undefined; step = steps[current.type]) {
+  for (let step = stepFor(steps, current.type); step !== undefined; step = stepFor(steps, current.type)) {
     if (versionOf(step.type) <= versionOf(current.type))
       throw new RangeError(`upcaster of ${current.type} does not raise its version`);
     current = { type: step.type, data: step.lift(current.data) };
   }
   return current;
+}
+
+function stepFor(steps: Upcasters, type: string): Upcaster | undefined {
+  return Object.hasOwn(steps, type) ? steps[type] : undefined;
 }
 
 function versionOf(type: string): number {

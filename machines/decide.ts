@@ -34,8 +34,9 @@ const conditions: Readonly<Record<ConditionName, (evidence: Evidence) => boolean
   'handed-over-or-ran': (e) => e.source.presence === 'handed-over' || e.ran === 'yes',
   'proven-over': (e) => e.libvirtError || e.outgoingSeen || e.quietRounds,
   'no-copy-can-differ': (e) => e.othersAnswered && (e.ran === 'no' || !e.storageCopied),
-  'jobs-over': (e) => e.source.job === 'none' && e.destination.job !== 'incoming',
+  'jobs-over': (e) => e.source.job === 'none' && (e.destination.job === 'none' || e.destination.job === 'outgoing'),
   'split-brain': (e) => e.source.job === 'none' && e.destination.job === 'none' && e.sourceAskedLast,
+  'source-excluded': (e) => e.sourceExcluded,
   'both-remain': (e) => remains(e.source.presence) && remains(e.destination.presence),
   'runs-as-before': (e) =>
     e.destination.presence === 'executing' ||
@@ -107,7 +108,7 @@ function outcomeOf(column: Column): Decision['outcome'] {
 }
 
 function certaintyOf(column: Column, evidence: Evidence): Certainty {
-  if (column.do === 'complete') return evidence.sourceExcluded ? 'proven' : (column.certainty ?? 'proven');
+  if (column.do === 'complete') return isProven(column, evidence) ? 'proven' : 'provisional';
   if (column.do === 'rollback') return 'proven';
   return isLanded(evidence.source.presence) ? 'provisional' : 'unknown';
 }
@@ -116,4 +117,8 @@ function certaintyOf(column: Column, evidence: Evidence): Certainty {
 function hostOf(column: Column, evidence: Evidence): string {
   if (column.do !== 'complete') return evidence.source.host;
   return (column.on === 'third-host' ? thirdHosts(evidence)[0] : undefined) ?? evidence.destination.host;
+}
+
+function isProven(column: Extract<Column, { do: 'complete' }>, evidence: Evidence): boolean {
+  return column.certainty === undefined || (column.provenIf !== undefined && holds(column.provenIf, evidence));
 }

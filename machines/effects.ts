@@ -41,11 +41,11 @@ function planRollback(attempt: Attempt, verdict: Verdict): Step[] {
   return [...failed, ...origin, ...locks, ...resume, fail];
 }
 
-/** libvirt refused before anything began: no job, no shell. The destination's lock was never touched. */
+/** libvirt refused before anything began: no job, and no shell that its unbroken event stream would have told of. */
 function wasRefusedBeforeStart(attempt: Attempt, verdict: Verdict): boolean {
   const { shell } = attempt;
   const touched = attempt.outgoingSeen || shell.started || shell.resumed || shell.stopped || shell.ran;
-  return verdict.evidence.libvirtError && !touched;
+  return verdict.evidence.libvirtError && shell.unbroken && !touched;
 }
 
 /** Each exclusive volume on its own: released at one end, then acquired at the other. */

@@ -29,14 +29,18 @@ export function sequenceOf(question: string, migration: string): number | null {
   return /^[1-9]\d{0,14}$/.test(text) ? Number(text) : null;
 }
 
-/** Puts one question to each of `hosts`. The limit of a question that is still open is kept, so that events cannot stretch it. */
-export function ask(attempt: Attempt, hosts: readonly string[], now: number): Attempt {
+/**
+ * Puts one question to each of `hosts`. The limit of a question that is still open is kept, so that events cannot stretch it;
+ * `fresh` gives every question its whole limit.
+ */
+export function ask(attempt: Attempt, hosts: readonly string[], now: number, fresh?: 'fresh'): Attempt {
   let { sequence } = attempt;
   const asked = { ...attempt.asked };
   for (const host of new Set(hosts)) {
     sequence += 1;
     const before = askedOf(attempt, host);
-    const dueAt = before.dueAt ?? now + attempt.configuration.questionLimitSeconds * 1000;
+    const kept = fresh === undefined && before.dueAt !== null && before.dueAt > now ? before.dueAt : null;
+    const dueAt = kept ?? now + attempt.configuration.questionLimitSeconds * 1000;
     asked[host] = { asked: sequence, dueAt, answer: before.answer };
   }
   return { ...attempt, sequence, asked };
@@ -106,7 +110,13 @@ function learn(attempt: Attempt, host: string, answer: Answer): Attempt {
         : reading.presence === 'unknown'
           ? attempt.landedSequence
           : null,
-      shell: { ...shell, ran, unbroken: shell.unbroken && !rebooted, boot: shell.boot ?? answer.boot ?? null },
+      shell: {
+        ...shell,
+        ran,
+        started: shell.started || reading.presence === 'incoming',
+        unbroken: shell.unbroken && !rebooted,
+        boot: shell.boot ?? answer.boot ?? null,
+      },
     };
   }
   return attempt;
@@ -131,12 +141,13 @@ export function witness(attempt: Attempt, data: InputData<'landfall.host.lifecyc
   const { shell } = attempt;
   switch (data.event) {
     case 'Started':
-      return data.detail === 'Migrated' ? { ...attempt, shell: { ...shell, started: true } } : attempt;
+      return data.detail === 'Migrated' ? { ...attempt, shell: { ...shell, started: true, stopped: false } } : attempt;
     case 'Resumed':
       return { ...attempt, shell: { ...shell, resumed: true, ran: shell.ran || shell.started } };
     case 'Stopped':
     case 'Crashed':
-      return { ...attempt, shell: { ...shell, stopped: true } };
+      // Of the shell: what ended before it began was something else.
+      return { ...attempt, shell: { ...shell, stopped: shell.started } };
     default:
       return attempt;
   }
@@ -165,15 +176,23 @@ export function isRoundClosed(attempt: Attempt, since = attempt.returnedSequence
   });
 }
 
-/** Remembers when the rounds began to agree that the guest stayed and nothing moves (row `stayed`). */
+/**
+ * Remembers when the rounds began to agree that the guest stayed and nothing moves (row `stayed`). A round counts once: only
+ * answers of both ends that are newer than the last count's make another one.
+ */
 export function countRound(attempt: Attempt, now: number): Attempt {
   const { source, destination } = evidenceOf(attempt);
+  const newest = Math.min(askedOf(attempt, attempt.source).asked, askedOf(attempt, attempt.destination).asked);
+  const again = newest <= (attempt.countedSequence ?? 0);
   const quiet = isOneOf(RESIDENT, source.presence) && source.job === 'none' && isOneOf(GONE, destination.presence);
   const silent = source.presence === 'unknown' || destination.presence === 'unknown' || source.job === 'unknown';
-  const rounds = attempt.rounds + 1;
-  if (!quiet) return { ...attempt, rounds, ...(silent ? {} : { quietSince: null, quietRounds: false }) };
+  const rounds = again ? attempt.rounds : attempt.rounds + 1;
+  const countedSequence = again ? attempt.countedSequence : attempt.sequence;
+  if (!quiet)
+    return { ...attempt, rounds, countedSequence, ...(silent ? {} : { quietSince: null, quietRounds: false }) };
   const quietSince = attempt.quietSince ?? now;
-  return { ...attempt, rounds, quietSince, quietRounds: now - quietSince >= QUIET_ROUNDS_APART_MS };
+  const quietRounds = attempt.quietRounds || (!again && now - quietSince >= QUIET_ROUNDS_APART_MS);
+  return { ...attempt, rounds, countedSequence, quietSince, quietRounds };
 }
 
 const isOneOf = (set: readonly string[], presence: string) => set.includes(presence);

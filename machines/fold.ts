@@ -83,11 +83,23 @@ function returned(
   stimulus: Extract<Stimulus, { type: 'returned' }>,
   context: StepContext,
 ): MachineEvent | null {
-  if (path(state.value) !== 'Migrating.inFlight') return null;
+  if (path(state.value) !== 'Migrating.inFlight') return returnedLate(state, stimulus.data, context);
   const next = { ...close(state.attempt, stimulus, context.now), callError: stimulus.data.error ?? null };
   const sameHost = next.source === next.destination;
   const judged = sameHost ? conclude(next, judge(evidenceOf(next), 'now'), context) : nothing(next);
   return toEvent('RETURNED', judged, context);
+}
+
+/** The call reports success after all: what was made of its failure is asked about again. */
+function returnedLate(
+  state: AttemptState,
+  data: InputData<'landfall.migration.returned.v1'>,
+  context: StepContext,
+): MachineEvent | null {
+  const { attempt } = state;
+  if (!data.ok) return null;
+  const doubted = attempt.verdicts.at(-1)?.outcome === 'rolled-back';
+  return askAgain(state, attempt, [attempt.source, attempt.destination], context, doubted);
 }
 
 function answered(
@@ -178,6 +190,7 @@ function askAgain(
     case 'Rechecking.watching':
       return toEvent('EVIDENCE', { ...nothing(next), result: 'again', asks }, context);
     case 'Rechecking.finalRound':
+      if (mayAskStill(next, context)) return toEvent('EVIDENCE', { ...nothing(next), result: 'again', asks }, context);
       return learnt ? toEvent('EVIDENCE', nothing(next), context) : null;
     case 'Completed.provisional':
     case 'RolledBack.contested':
@@ -188,6 +201,11 @@ function askAgain(
       if (doubted) return toEvent('DOUBTED', nothing(next), context);
       return null;
   }
+}
+
+/** Events may add to the last round for as long as one question takes; after that it ends, however many come. */
+function mayAskStill({ deadlineAt, configuration }: Attempt, { now }: StepContext): boolean {
+  return deadlineAt !== null && now < deadlineAt + configuration.questionLimitSeconds * 1000;
 }
 
 function streamed(

@@ -2,7 +2,7 @@ import { assign, setup } from 'xstate';
 import type { Attempt } from '../events/attempt.ts';
 import type { Verdict } from '../events/verdict.ts';
 import { advance, drop, isSettled, plan } from './effects.ts';
-import { ask, asksOf } from './evidence.ts';
+import { ask, askedOf, asksOf } from './evidence.ts';
 
 /**
  * The state machine of one migration attempt. What an input means was folded and judged before it gets here (step.ts, once);
@@ -52,17 +52,32 @@ export function pursue(attempt: Attempt, now: number): Attempt {
   return asksOrigin ? ask(advanced, [attempt.source], now) : advanced;
 }
 
+/** Whom to ask when another migration has begun: who was not asked since the call returned, or all, where all have answered. */
+function unasked(attempt: Attempt): string[] {
+  const hosts = asksOf(attempt);
+  const early = hosts.filter((host) => askedOf(attempt, host).asked <= (attempt.returnedSequence ?? 0));
+  const owing = hosts.some((host) => askedOf(attempt, host).dueAt !== null);
+  return early.length > 0 || owing ? early : hosts;
+}
+
+/** A question that was asked since the newest verdict is open: the verdict is doubted, and not settled before it is answered. */
+function isDoubted(attempt: Attempt): boolean {
+  return Object.values(attempt.asked).some(
+    ({ asked, dueAt }) => dueAt !== null && asked > (attempt.judgedSequence ?? 0),
+  );
+}
+
 const definition = setup({
   types: { context: {} as Attempt, events: {} as MachineEvent, input: {} as Attempt },
   actions: {
     take: assign(({ event }) => event.next),
     askMore: assign(({ context, event }) => ask(context, event.asks, event.now)),
     askAll: assign(({ context, event }) => ask(context, asksOf(context), nowOf(context, event))),
-    askUnlessAsking: assign(({ context, event }) =>
-      Object.values(context.asked).some(({ dueAt }) => dueAt !== null) ? {} : ask(context, asksOf(context), event.now),
-    ),
+    askUnasked: assign(({ context, event }) => ask(context, unasked(context), event.now)),
+    askAllFresh: assign(({ context, event }) => ask(context, asksOf(context), event.now, 'fresh')),
     poll: assign(({ context, event }) => ({ pollAt: event.now + intervalMs(context) })),
     watch: assign(({ context, event }) => ({ pollAt: event.now + Math.max(intervalMs(context), timeoutMs(context)) })),
+    stopPoll: assign({ pollAt: null }),
     stopPolling: assign({ pollAt: null, deadlineAt: null }),
     reopen: assign(({ context, event }) => ({ deadlineAt: event.now + timeoutMs(context) })),
     decide: assign(({ context, event }) =>
@@ -97,7 +112,7 @@ const definition = setup({
     stands: ({ event }) => event.result === 'stands',
     reopens: ({ event }) => event.result === 'reopen',
     failed: ({ event }) => event.next.callError !== null,
-    allSettled: ({ context }) => isSettled(context),
+    allSettled: ({ context }) => isSettled(context) && !isDoubted(context),
   },
   delays: {
     question: ({ context, event }) => until(nextQuestionDue(context), nowOf(context, event)),
@@ -107,46 +122,70 @@ const definition = setup({
   },
 });
 
-/** Where a verdict leads, from whichever state it was made in. */
-const verdictTransitions = [
-  { guard: 'completes', target: '#Completed.settling', actions: ['take', 'decide', 'stopPolling', 'plan'] },
+const settle = ['take', 'decide', 'stopPolling', 'plan'] as const;
+/** What settles an attempt, from whichever state it is decided in. */
+const settlements = [
+  { guard: 'completes', target: '#Completed.settling', actions: settle },
+  { guard: 'rollsBack', target: '#RolledBack.settling', actions: settle },
+] as const;
+/** Two hosts besides its ends may have the guest: then it is contested at once. */
+const contest = {
+  guard: 'contests',
+  target: '#RolledBack.contested',
+  actions: ['take', 'decide', 'stopPolling', 'plan', 'watch'],
+} as const;
+const verdicts = [...settlements, contest] as const;
+/** The right column may also leave it provisional; a superseded attempt is not watched any further. */
+const lastVerdicts = [
+  ...settlements,
   { guard: 'completesSuperseded', target: '#Completed.settled', actions: ['take', 'decide', 'drop', 'close'] },
   {
     guard: 'completesProvisionally',
     target: '#Completed.provisional',
     actions: ['take', 'decide', 'stopPolling', 'watch'],
   },
-  { guard: 'rollsBack', target: '#RolledBack.settling', actions: ['take', 'decide', 'stopPolling', 'plan'] },
   {
     guard: 'contestsSuperseded',
     target: '#RolledBack.superseded',
     actions: ['take', 'decide', 'plan', 'drop', 'close'],
   },
-  { guard: 'contests', target: '#RolledBack.contested', actions: ['take', 'decide', 'stopPolling', 'plan', 'watch'] },
+  contest,
 ] as const;
 
 /** A state that waits for answers: a verdict leads away, an incomplete round asks on, anything else is taken in and waited out. */
-const judging = <Stay extends string>(stay: Stay) =>
+const waiting = <Stay extends string>(stay: Stay) =>
   [
-    ...verdictTransitions,
     { guard: 'mustAskMore', target: stay, reenter: true, actions: ['take', 'askMore'] },
     { target: stay, reenter: true, actions: ['take'] },
   ] as const;
 
 /** The first round after the call: once it is closed and decides nothing, the rechecking begins. */
-const judgingFirst = <Stay extends string>(stay: Stay) =>
-  [{ guard: 'waits', target: '#Rechecking.watching', actions: ['take', 'poll'] }, ...judging(stay)] as const;
-
-/** A verdict stands; evidence that contradicts it replaces it, or opens the attempt again. */
-const standing = <Stay extends string>(stay: Stay) =>
+const firstRound = <Stay extends string>(stay: Stay) =>
   [
-    { guard: 'reopens', target: '#Rechecking.watching', actions: ['take', 'drop', 'reopen', 'poll', 'askAll'] },
-    ...judging(stay),
+    ...verdicts,
+    { guard: 'waits', target: '#Rechecking.watching', actions: ['take', 'poll'] },
+    ...waiting(stay),
   ] as const;
+const laterRound = <Stay extends string>(stay: Stay) => [...verdicts, ...waiting(stay)] as const;
+const finalRound = [...lastVerdicts, ...waiting('finalRound')] as const;
+
+const reopening = {
+  guard: 'reopens',
+  target: '#Rechecking.watching',
+  actions: ['take', 'drop', 'reopen', 'poll', 'askAll'],
+} as const;
+/** A verdict stands; evidence that contradicts it replaces it, or opens the attempt again. */
+const standing = <Stay extends string>(stay: Stay) => [reopening, ...verdicts, ...waiting(stay)] as const;
+const reexamining = [
+  { guard: 'stands', target: 'settled', actions: ['take', 'close'] },
+  ...standing('reexamining'),
+] as const;
+const provisional = [reopening, ...settlements, ...waiting('provisional')] as const;
+const contested = [...settlements, ...waiting('contested')] as const;
 
 /** Answers asked for before the other migration began are the better ones: nobody is asked again while one is still owed. */
-const supersede = { target: '#Rechecking.finalRound', actions: ['take', 'stopPolling', 'askUnlessAsking'] } as const;
-const lastRound = { target: '#Rechecking.finalRound', actions: ['take', 'stopPolling', 'askAll'] } as const;
+const supersede = { target: '#Rechecking.finalRound', actions: ['take', 'stopPoll', 'askUnasked'] } as const;
+const lastRound = { target: '#Rechecking.finalRound', actions: ['take', 'stopPoll', 'askAllFresh'] } as const;
 const taken = <Stay extends string>(stay: Stay, ...actions: ('pursue' | 'askAll' | 'watch')[]) =>
   ({ target: stay, reenter: true, actions: ['take', ...actions] }) as const;
 
@@ -163,7 +202,7 @@ export const migration = definition.createMachine({
           on: {
             EVIDENCE: [{ guard: 'mustAskMore', ...taken('inFlight'), actions: ['take', 'askMore'] }, taken('inFlight')],
             RETURNED: [
-              ...verdictTransitions,
+              { guard: 'rollsBack', target: '#RolledBack.settling', actions: settle },
               { guard: 'failed', target: '#ApiFailed', actions: ['take', 'askAll'] },
               { target: 'verifying', actions: ['take', 'askAll'] },
             ],
@@ -171,14 +210,14 @@ export const migration = definition.createMachine({
           after: { question: taken('inFlight') },
         },
         /** The call reported success: the same questions verify it. */
-        verifying: { on: { EVIDENCE: judgingFirst('verifying') }, after: { question: judgingFirst('verifying') } },
+        verifying: { on: { EVIDENCE: firstRound('verifying') }, after: { question: firstRound('verifying') } },
       },
     },
     /** The call failed, and its first round is being asked. */
     ApiFailed: {
       id: 'ApiFailed',
-      on: { EVIDENCE: judgingFirst('ApiFailed'), SUPERSEDED: supersede },
-      after: { question: judgingFirst('ApiFailed') },
+      on: { EVIDENCE: firstRound('ApiFailed'), SUPERSEDED: supersede },
+      after: { question: firstRound('ApiFailed') },
     },
     Rechecking: {
       id: 'Rechecking',
@@ -186,15 +225,15 @@ export const migration = definition.createMachine({
       initial: 'watching',
       states: {
         watching: {
-          on: { EVIDENCE: judging('watching') },
+          on: { EVIDENCE: laterRound('watching') },
           after: {
             deadline: lastRound,
-            question: judging('watching'),
+            question: laterRound('watching'),
             poll: { target: 'watching', reenter: true, actions: ['take', 'poll', 'askAll'] },
           },
         },
         /** The deadline has passed: one last round, then the right column of the table. */
-        finalRound: { on: { EVIDENCE: judging('finalRound') }, after: { question: judging('finalRound') } },
+        finalRound: { on: { EVIDENCE: finalRound }, after: { question: finalRound } },
       },
     },
     Completed: {
@@ -215,21 +254,21 @@ export const migration = definition.createMachine({
         provisional: {
           on: {
             DOUBTED: taken('provisional', 'askAll'),
-            EVIDENCE: standing('provisional'),
-            RESOLVED: verdictTransitions,
+            EVIDENCE: provisional,
+            RESOLVED: settlements,
             SUPERSEDED: { target: 'settled', actions: ['take', 'drop', 'close'] },
           },
-          after: { question: standing('provisional'), poll: taken('provisional', 'watch', 'askAll') },
+          after: { question: provisional, poll: taken('provisional', 'watch', 'askAll') },
         },
         settled: { on: { DOUBTED: { target: 'reexamining', actions: ['take', 'askAll'] } } },
         reexamining: {
           on: {
-            EVIDENCE: [{ guard: 'stands', target: 'settled', actions: ['take', 'close'] }, ...standing('reexamining')],
+            EVIDENCE: reexamining,
             DOUBTED: taken('reexamining', 'askAll'),
             SUPERSEDED: { target: 'settled', actions: ['take', 'close'] },
           },
           after: {
-            question: [{ guard: 'stands', target: 'settled', actions: ['take', 'close'] }, ...standing('reexamining')],
+            question: reexamining,
           },
         },
       },
@@ -253,12 +292,12 @@ export const migration = definition.createMachine({
           on: {
             PROGRESS: taken('contested', 'pursue'),
             DOUBTED: taken('contested', 'askAll'),
-            EVIDENCE: judging('contested'),
-            RESOLVED: verdictTransitions,
+            EVIDENCE: contested,
+            RESOLVED: settlements,
             SUPERSEDED: { target: 'superseded', actions: ['take', 'drop', 'close'] },
           },
           after: {
-            question: judging('contested'),
+            question: contested,
             retry: taken('contested'),
             poll: taken('contested', 'watch', 'askAll'),
           },
@@ -268,12 +307,12 @@ export const migration = definition.createMachine({
         settled: { on: { DOUBTED: { target: 'reexamining', actions: ['take', 'askAll'] } } },
         reexamining: {
           on: {
-            EVIDENCE: [{ guard: 'stands', target: 'settled', actions: ['take', 'close'] }, ...standing('reexamining')],
+            EVIDENCE: reexamining,
             DOUBTED: taken('reexamining', 'askAll'),
             SUPERSEDED: { target: 'settled', actions: ['take', 'close'] },
           },
           after: {
-            question: [{ guard: 'stands', target: 'settled', actions: ['take', 'close'] }, ...standing('reexamining')],
+            question: reexamining,
           },
         },
       },

@@ -52,6 +52,7 @@ export function openAttempt(
     quietRounds: false,
     searching: false,
     waiting: null,
+    countedSequence: null,
     rounds: 0,
     pollAt: null,
     deadlineAt: null,

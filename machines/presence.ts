@@ -106,7 +106,7 @@ export function read(answer: Answer | null, context: Context): Reading {
   if (context.role === 'source' && isFromAnotherBoot(answer, context))
     return { ...nothingKnown(`${words}, from another boot`), job };
   const reading: Reading = { presence: present(condition, job, context), job, words };
-  if (condition === 'starting' && job !== 'incoming') reading.notice = 'starting-up';
+  if (condition === 'starting' && job !== 'incoming' && job !== 'unknown') reading.notice = 'starting-up';
   return reading;
 }
 

@@ -72,17 +72,18 @@ function asksMore(attempt: Attempt, { decision }: Judgement): Judged | null {
 /** Contested, or completed provisionally: late evidence settles it. */
 function judgeWatched(attempt: Attempt, context: StepContext): Judged {
   const evidence = evidenceOf(attempt);
-  const standing = attempt.verdicts.at(-1);
+  const closed = isRoundClosed(attempt);
   const now = judge(evidence, 'now');
-  const more = isRoundClosed(attempt) ? asksMore(attempt, now) : null;
+  const more = closed ? asksMore(attempt, now) : null;
   if (more !== null) return more;
-  if (now.decision.outcome === 'completed' || now.decision.outcome === 'rolled-back')
-    return conclude(attempt, now, context);
-  if (standing?.contested === true) return nothing(alarmed(attempt, now, context.now));
+  const decided = now.decision.outcome === 'completed' || now.decision.outcome === 'rolled-back';
+  if (closed && decided) return conclude(attempt, now, context);
+  if (attempt.verdicts.at(-1)?.contested === true)
+    return nothing(closed ? alarmed(attempt, now, context.now) : attempt);
   const proof = evidence.sourceExcluded ? judge(evidence, 'deadline') : now;
-  if (proof.decision.outcome === 'completed' && proof.decision.certainty === 'proven')
-    return conclude(attempt, proof, context);
-  return CONTRADICTING_ROWS.has(now.decision.row.id) ? reopen(attempt, now, context) : nothing(attempt);
+  const { outcome, certainty, row } = proof.decision;
+  if (outcome === 'completed' && certainty === 'proven') return conclude(attempt, proof, context);
+  return closed && CONTRADICTING_ROWS.has(row.id) ? reopen(attempt, now, context) : nothing(attempt);
 }
 
 /** A verdict stands, and was doubted: fresh answers confirm it, replace it, or open the attempt again. */

@@ -121,7 +121,6 @@ function arm(
 /** The questions that `after` asks and `before` had not. */
 function questionsAsked(before: Attempt | null, after: Attempt, now: number): Question[] {
   if (before?.asked === after.asked) return [];
-  const dueAt = now + after.configuration.questionLimitSeconds * 1000;
   return Object.entries(after.asked)
     .filter(([host, state]) => state.asked > (before === null ? 0 : askedOf(before, host).asked))
     .map(([host, state]) => ({
@@ -130,6 +129,6 @@ function questionsAsked(before: Attempt | null, after: Attempt, now: number): Qu
       vm: after.vm,
       host,
       askedAt: now,
-      dueAt,
+      dueAt: state.dueAt ?? now,
     }));
 }

@@ -23,8 +23,9 @@ export const conditionTexts = {
   'proven-over':
     'libvirt itself returned an error, or the source had shown this attempt’s outgoing job and no longer does, or two rounds at least 35 s apart say so',
   'no-copy-can-differ': 'every known host answered, and the destination never ran or no storage was copied',
-  'jobs-over': 'the source’s job is none and the destination has no incoming job',
+  'jobs-over': 'the source’s job is none, and the destination’s is known not to be incoming',
   'split-brain': 'both jobs are none and the source was asked after the destination landed',
+  'source-excluded': 'the source is fenced, or its leases expired as the lock manager reports',
   'both-remain': 'both hosts still hold a part of the guest',
   'runs-as-before': 'the destination executes, or is suspended as the guest was before or was asked to be left',
 } as const;
@@ -46,6 +47,7 @@ export type Column =
   | {
       readonly do: 'complete';
       readonly certainty?: 'provisional';
+      readonly provenIf?: ConditionName;
       readonly on?: 'third-host';
       readonly if?: ConditionName;
       readonly otherwise?: 'contested';
@@ -147,6 +149,7 @@ export const table: readonly Row[] = [
     now: complete,
     deadline: complete,
     settlesOnGone: true,
+    asksEveryone: true,
     alarm: 'guest-stopped',
     why: 'The guest arrived and ended there. The disk moved on with it, so the record does too; the guest is stopped.',
   },
@@ -282,7 +285,7 @@ export const table: readonly Row[] = [
     destination: LANDED,
     when: ['runs-as-before'],
     now: wait,
-    deadline: { do: 'complete', certainty: 'provisional' },
+    deadline: { do: 'complete', certainty: 'provisional', provenIf: 'source-excluded' },
     leansToDestination: true,
     why: 'The destination has the guest as it should be, but the source does not answer: hooks and locks wait for proof about it.',
   },

@@ -58,13 +58,18 @@ const powerEvents: Readonly<Record<string, Power>> = {
   Crashed: 'broken',
 };
 
+function powerOfEvent({ event, detail }: InputData<'landfall.host.lifecycle.v1'>): Power | undefined {
+  if (event === 'Suspended' && detail === 'I/O error') return 'broken';
+  return Object.hasOwn(powerEvents, event) ? powerEvents[event] : undefined;
+}
+
 /** A lifecycle event outside any doubt: the guest's power, and a boot on another host where it was not running. */
 export function live(
   record: VmRecord,
   data: InputData<'landfall.host.lifecycle.v1'>,
   at: HostRecord | undefined,
 ): VmRecord {
-  const power = data.event === 'Suspended' && data.detail === 'I/O error' ? 'broken' : powerEvents[data.event];
+  const power = powerOfEvent(data);
   if (power === undefined) return record;
   if (data.host === record.host) return { ...record, power };
   const bootsElsewhere = data.event === 'Started' && data.detail !== 'Migrated';

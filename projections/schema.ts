@@ -64,7 +64,7 @@ export function makeTables(db: DatabaseSync): void {
     'CREATE TABLE IF NOT EXISTS projection (one INTEGER PRIMARY KEY CHECK (one = 1), version INTEGER NOT NULL) STRICT',
   );
   const version = storedVersion(db);
-  if (version === PROJECTION_VERSION) return;
+  if (version === PROJECTION_VERSION && missingTables(db).length === 0) return;
   for (const { name } of tables) db.exec(`DROP TABLE IF EXISTS ${name}`);
   for (const { name, key, columns } of tables) {
     db.exec(`CREATE TABLE ${name} (${columns}, PRIMARY KEY (${key.join(', ')})) STRICT`);
@@ -87,6 +87,13 @@ export function clear(db: DatabaseSync, partition?: number): void {
 export function projectionVersion(db: DatabaseSync): number | null {
   const exists = db.prepare(`SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'projection'`).get();
   return exists === undefined ? null : storedVersion(db);
+}
+
+/** Those of the tables that somebody dropped. */
+export function missingTables(db: DatabaseSync): string[] {
+  const rows = db.prepare(`SELECT name FROM sqlite_schema WHERE type = 'table'`).all();
+  const present = new Set(rows.map((row) => String(row['name'])));
+  return tables.map(({ name }) => name).filter((name) => !present.has(name));
 }
 
 function storedVersion(db: DatabaseSync): number | null {

@@ -12,7 +12,7 @@ import type { Witnessed } from '../../policies/truth.ts';
 import { audit } from '../../projections/audit.ts';
 import { parseHead } from '../../projections/audit-checks.ts';
 import { Found, type Io } from '../io.ts';
-import { reading, rebuilding } from '../ledgers.ts';
+import { reading, readingLedger, rebuilding } from '../ledgers.ts';
 import { auditText } from '../render/audit.ts';
 import { backtestText } from '../render/backtest.ts';
 import { dbOption, examples, jsonOption } from './options.ts';
@@ -45,7 +45,9 @@ export function addAudit(program: Command, io: Io): void {
 
 async function auditCommand(options: AuditOptions, io: Io): Promise<void> {
   const kept = options.head === undefined ? {} : { head: parseHead(options.head) };
-  const result = await reading(options.db, async ({ ledger, db }) => {
+  // Before the long work: a place that cannot be written to is told at once.
+  if (options.saveHead !== undefined) appendFileSync(options.saveHead, '');
+  const result = await readingLedger(options.db, async ({ ledger, db }) => {
     const audited = await audit(ledger, 0, { projections: db, ...kept });
     const damaged = [...ledger.findDamage(), ...(audited.findings.length === 0 ? await columnDamage(ledger) : [])];
     const found = damaged.map((message) => ({ position: audited.head.position, kind: 'damaged' as const, message }));
@@ -128,7 +130,7 @@ async function truthsIn(files: string[]): Promise<Witnessed> {
     let scenario = '';
     const migrations: string[] = [];
     for await (const { text } of readLines(fileSource(file).stream())) {
-      const line = RecordedLine.safeParse(JSON.parse(text)).data;
+      const line = recordedIn(text);
       if (line?.kind === 'scenario') scenario = line.name;
       if (line?.kind === 'api' && line.migrationId !== undefined) migrations.push(line.migrationId);
       const witnessed = line?.kind === 'truth' ? witnessedBy(line) : null;
@@ -139,4 +141,13 @@ async function truthsIn(files: string[]): Promise<Witnessed> {
     }
   }
   return truths;
+}
+
+/** Other lines, and bad ones, are the ingest's to report. */
+function recordedIn(text: string): RecordedLine | undefined {
+  try {
+    return RecordedLine.safeParse(JSON.parse(text)).data;
+  } catch {
+    return undefined;
+  }
 }

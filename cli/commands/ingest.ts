@@ -1,4 +1,4 @@
-import { appendFileSync } from 'node:fs';
+import { appendFileSync, statSync } from 'node:fs';
 import type { Command } from 'commander';
 import { fileSource, Ingest, type IngestReport, type Source, stdinSource } from '../../consumers/ingest.ts';
 import { peekTime } from '../../consumers/recording/peek.ts';
@@ -7,11 +7,13 @@ import { Fault } from '../../events/fault.ts';
 import { deadLettersOf } from '../../producers/dead-letters.ts';
 import { Dispatcher, unanswered } from '../../producers/dispatcher.ts';
 import { countsByState } from '../../projections/attempts.ts';
-import { Found, type Io } from '../io.ts';
+import { EXIT_WRONG_USE, Found, type Io } from '../io.ts';
 import { driving, reading } from '../ledgers.ts';
 import { faultText } from '../render/errors.ts';
 import { ingestTotals, VerdictPrinter } from '../render/ingest-summary.ts';
 import { dbOption, examples, jsonOption } from './options.ts';
+
+const BAD_LINES_TOLD = 20;
 
 export type IngestOptions = {
   db: string;
@@ -55,11 +57,19 @@ async function ingestCommand(files: string[], options: IngestOptions, io: Io): P
   const wrong = options.failOn?.find((what) => what !== 'contested');
   if (wrong !== undefined)
     throw new Fault('BAD_OPTION', `--fail-on: ${JSON.stringify(wrong)} is not known`, 'It takes: contested.');
+  if (files.filter((file) => file === '-').length > 1)
+    throw new Fault('BAD_OPTION', 'stdin is named twice', 'It can be read once: name - once.');
+  for (const file of files) {
+    if (statSync(file, { throwIfNoEntry: false })?.isDirectory())
+      throw new Fault('EISDIR', `${file} is a folder`, 'Name the files in it.');
+  }
+  // Before anything is taken in: a place that cannot be written to is told at once.
+  if (options.deadLetters !== undefined) appendFileSync(options.deadLetters, '');
   const report = await ingestFiles(files, options, io);
   if (options.json === true) io.out(JSON.stringify({ ...report, truths: undefined }));
   else io.err(ingestTotals(report, io.errStyle));
   if (report.refused > 0 && options.skipBad !== true)
-    throw new Found(`${report.refused} input(s) were refused`, { cause: 2 });
+    throw new Found(`${report.refused} input(s) were refused`, { cause: EXIT_WRONG_USE });
   if (options.failOn !== undefined) await failOnContested(options.db);
 }
 
@@ -70,11 +80,12 @@ export async function ingestFiles(files: string[], options: IngestOptions, io: I
   const work = async (...[driver, ledger]: Parameters<Parameters<typeof driving>[1]>) => {
     const verdicts = new VerdictPrinter(io.style, print);
     driver.onCommitted((entries) => verdicts.committed(entries));
+    const bad = new BadLines(io);
     const ingest = new Ingest(driver, {
       skipBad: options.skipBad === true,
       apart: options.apart === true,
       now: io.now,
-      onBadLine: (fault) => io.err(faultText(fault, io.errStyle)),
+      onBadLine: (fault) => bad.tell(fault),
       onNotice: (text) => io.err(text),
       onProgress: progress(io),
       unanswered: (clock) => unanswered(ledger.read(0, 1), clock),
@@ -85,6 +96,7 @@ export async function ingestFiles(files: string[], options: IngestOptions, io: I
     const { deadLetters } = options;
     if (deadLetters !== undefined) driver.onCommitted((entries) => appendLetters(deadLetters, entries));
     for (const source of sources) await ingest.run(source);
+    bad.conclude();
     return ingest.report;
   };
   return driving(options.db, work, options.verify);
@@ -94,6 +106,26 @@ export async function ingestFiles(files: string[], options: IngestOptions, io: I
 async function inOrder(sources: Source[]): Promise<Source[]> {
   const timed = await Promise.all(sources.map(async (source) => ({ source, t: await peekTime(source) })));
   return timed.sort((a, b) => a.t - b.t).map(({ source }) => source);
+}
+
+/** The first of them tell enough; the others are counted, and told by the dead letters. */
+class BadLines {
+  readonly #io: Io;
+  #told = 0;
+
+  constructor(io: Io) {
+    this.#io = io;
+  }
+
+  tell(fault: Fault): void {
+    this.#told += 1;
+    if (this.#told <= BAD_LINES_TOLD) this.#io.err(faultText(fault, this.#io.errStyle));
+  }
+
+  conclude(): void {
+    const untold = this.#told - BAD_LINES_TOLD;
+    if (untold > 0) this.#io.err(`and ${untold} more: landfall dead-letters lists them all`);
+  }
 }
 
 /** Only for whom it may concern: a terminal, and an ingest that takes its time. */

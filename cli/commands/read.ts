@@ -1,3 +1,4 @@
+import type { DatabaseSync } from 'node:sqlite';
 import type { Command } from 'commander';
 import { Fault } from '../../events/fault.ts';
 import { table } from '../../machines/table.ts';
@@ -6,7 +7,7 @@ import { deadLetters } from '../../projections/site.ts';
 import { timelineOf } from '../../projections/timeline.ts';
 import { vmRecord, vmStatus, vmsNamed } from '../../projections/vms.ts';
 import type { Io } from '../io.ts';
-import { reading, readingAt } from '../ledgers.ts';
+import { reading, readingAt, whole } from '../ledgers.ts';
 import { deadLettersTable } from '../render/dead-letters.ts';
 import { explain } from '../render/explain.ts';
 import { history } from '../render/history.ts';
@@ -60,7 +61,8 @@ export function addMigrations(program: Command, io: Io): void {
     )
     .action((vm: string | undefined, options: ReadOptions) =>
       readingAt(options.db, options.at, ({ db }) => {
-        const items = vm === undefined ? migrations(db) : vmsNamed(db, vm).flatMap((id) => migrations(db, id));
+        if (vm !== undefined && vmsNamed(db, vm).length === 0) throw unknownVm(vm);
+        const items = migrations(db, vm);
         if (options.json === true) return io.out(JSON.stringify(items));
         const names = new Map(vmStatus(db).map((status) => [status.vm, status.name]));
         io.out(migrationsTable(items, io.style, names));
@@ -88,7 +90,7 @@ export function addExplain(program: Command, io: Io): void {
             `there is no attempt ${JSON.stringify(attempt)}`,
             'landfall migrations lists them.',
           );
-        const entries = await Array.fromAsync(ledger.readMigration(attempt));
+        const entries = await Array.fromAsync(whole(ledger.readMigration(attempt)));
         if (options.json === true)
           return io.out(JSON.stringify({ ...found, entries: entries.map(({ text: _text, ...stored }) => stored) }));
         const verdict = found.state.attempt.verdicts.at(-1);
@@ -111,10 +113,9 @@ export function addHistory(program: Command, io: Io): void {
     .addHelpText('after', examples(['landfall history vm1', 'everything about vm1, oldest first']))
     .action((vm: string, options: ReadOptions) =>
       reading(options.db, async ({ db, ledger }) => {
-        const [id] = vmsNamed(db, vm);
-        if (id === undefined) throw unknownVm(vm);
+        const id = theVm(db, vm);
         const until = options.at ?? Number.POSITIVE_INFINITY;
-        const items = (await timelineOf(ledger.readVm(id), id)).filter((item) => Date.parse(item.time) <= until);
+        const items = (await timelineOf(whole(ledger.readVm(id)), id)).filter((item) => Date.parse(item.time) <= until);
         const name = vmRecord(db, id)?.name ?? null;
         io.out(options.json === true ? JSON.stringify(items) : history({ vm: id, name, items }, io.style));
       }),
@@ -134,6 +135,14 @@ export function addDeadLetters(program: Command, io: Io): void {
         io.out(options.json === true ? JSON.stringify(letters) : deadLettersTable(letters, io.style));
       }),
     );
+}
+
+/** The one VM that is meant: a timeline of two would be none. */
+function theVm(db: DatabaseSync, vm: string): string {
+  const [id, ...others] = vmsNamed(db, vm);
+  if (id === undefined) throw unknownVm(vm);
+  if (others.length === 0) return id;
+  throw new Fault('AMBIGUOUS_VM', `${others.length + 1} VMs are called ${JSON.stringify(vm)}: ${[id, ...others].join(', ')}`, 'Name the one you mean by its UUID.');
 }
 
 function unknownVm(vm: string): Fault {

@@ -15,6 +15,7 @@ import { dbOption, examples, jsonOption } from './options.ts';
 /** Commands that change what is decided: an operator's resolution, and the configuration. */
 
 const SOURCE = 'landfall:cli';
+const DECIMAL = /^-?\d+(\.\d+)?$/;
 
 export function addResolve(program: Command, io: Io): void {
   program
@@ -44,6 +45,7 @@ export function addResolve(program: Command, io: Io): void {
 type ResolveOptions = { host: string; reason: string; attest?: true; operator: string; db: string; json?: true };
 
 async function resolve(migration: string, options: ResolveOptions, io: Io): Promise<void> {
+  for (const name of ['host', 'reason', 'operator'] as const) if (options[name] === '') throw emptyOption(name);
   const found = await reading(options.db, ({ db }) => attemptState(db, migration));
   if (found === null)
     throw new Fault('UNKNOWN_ATTEMPT', `there is no attempt ${migration}`, 'landfall migrations lists them.');
@@ -58,6 +60,8 @@ async function resolve(migration: string, options: ResolveOptions, io: Io): Prom
   if (options.json === true) io.out(JSON.stringify(view));
   else io.out(migrationsTable(view === null ? [] : [view], io.style));
 }
+
+const emptyOption = (name: string) => new Fault('BAD_OPTION', `--${name} is empty`, `Say something with --${name}.`);
 
 export function addConfig(program: Command, io: Io): void {
   const config = program
@@ -101,13 +105,23 @@ async function setConfig(
   options: { db: string; json?: true; operator: string },
   io: Io,
 ): Promise<void> {
-  const change = Object.fromEntries(pairs.map(parsePair));
+  const change = changeOf(pairs);
+  if (options.operator === '') throw emptyOption('operator');
   const type = 'landfall.configuration.set.v1';
   const data = { change, operator: options.operator };
   await driving(options.db, (driver) =>
     submit(driver, { type, vm: null, data, id: randomUUID(), source: SOURCE }, { now: io.now(), clock: WALL }),
   );
   await getConfig(undefined, options, io);
+}
+
+function changeOf(pairs: string[]): Record<string, unknown> {
+  const change: Record<string, unknown> = {};
+  for (const [key, value] of pairs.map(parsePair)) {
+    if (Object.hasOwn(change, key)) throw new Fault('BAD_OPTION', `${key} is given twice`, 'Give every setting once.');
+    change[key] = value;
+  }
+  return change;
 }
 
 function parsePair(pair: string): [string, unknown] {
@@ -118,10 +132,15 @@ function parsePair(pair: string): [string, unknown] {
   const text = pair.slice(at + 1);
   if (Array.isArray(defaultConfiguration[key]))
     return [key, text === '' ? [] : text.split(',').map((part) => part.trim())];
-  const value = Number(text);
-  if (text.trim() === '' || Number.isNaN(value))
+  if (!DECIMAL.test(text))
     throw new Fault('BAD_CONFIGURATION', `${key}: ${JSON.stringify(text)} is not a number`, 'Times are in seconds.');
-  return [key, value];
+  return [key, inRange(key, Number(text))];
+}
+
+function inRange(key: keyof typeof defaultConfiguration, value: number): number {
+  const issue = ConfigurationFields.shape[key].safeParse(value).error?.issues[0];
+  if (issue === undefined) return value;
+  throw new Fault('BAD_CONFIGURATION', `${key}: ${issue.message.replace(/^.*?: /, '')}, not ${value}`, 'landfall config get shows the settings in force.');
 }
 
 function knownKey(key: string): keyof typeof defaultConfiguration {

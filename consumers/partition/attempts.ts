@@ -35,6 +35,11 @@ export class Attempts {
     for (const host of ends) this.#of(host).add(migration);
   }
 
+  /** A settled attempt is taken up again. */
+  reopen({ state }: Live): void {
+    this.index(state.attempt.migration, [state.attempt.source, state.attempt.destination]);
+  }
+
   /** An attempt in any state. */
   find(migration: string): Live | null {
     const held = this.#held.get(migration)?.live ?? this.#directory.attempt(migration);

@@ -8,7 +8,7 @@ import { contradicts, type Stimulus } from '../../machines/fold.ts';
 import { openAttempt } from '../../machines/open.ts';
 import { path } from '../../machines/round.ts';
 import { begin } from '../../machines/step.ts';
-import { declare, holding, live } from '../../machines/vm.ts';
+import { declare, holding, isOver, live } from '../../machines/vm.ts';
 import { refusals } from './refusals.ts';
 import type { Live } from './attempts.ts';
 import { type Moment, partOf, type Workspace } from './workspace.ts';
@@ -82,8 +82,13 @@ function start({ space, record, cause, moment }: Taking, data: InputData<'landfa
 }
 
 function returned({ space, record, cause, moment }: Taking, data: InputData<'landfall.migration.returned.v1'>): void {
-  if (!record.open.includes(data.migration))
+  const found = space.attempts.find(data.migration);
+  const settled = found !== null && isOver(found.state);
+  const late = settled && data.ok && found.state.attempt.verdicts.at(-1)?.outcome === 'rolled-back';
+  if (found?.state.attempt.vm !== record.vm || (settled && !late)) {
     return space.refuse(record.vm, refusals.unknownAttempt(data.migration), cause, moment);
+  }
+  if (late) space.attempts.reopen(found);
   const knownHosts = [...space.hosts.values()]
     .filter((host) => host.cluster === record.cluster)
     .map((host) => host.host);
@@ -131,7 +136,7 @@ function concerned(space: Workspace, record: VmRecord, data: InputData<'landfall
   if (data.event !== 'Resumed' && data.detail !== 'Migrated') return null;
   const settled = space.attempts.find(migration);
   if (settled === null || !contradicts(settled.state.attempt, data)) return null;
-  space.attempts.index(migration, [settled.state.attempt.source, settled.state.attempt.destination]);
+  space.attempts.reopen(settled);
   return settled;
 }
 

@@ -1,5 +1,6 @@
 import { path } from '../../machines/round.ts';
 import type { Driver } from '../driver.ts';
+import type { Taken } from '../partition/partition.ts';
 import type { RecordedLine } from './schema.ts';
 import type { Arrival, RecordedWorld } from './world.ts';
 
@@ -14,11 +15,14 @@ const ENTRIES_PER_COMMIT = 256;
 export class Player {
   readonly world: RecordedWorld;
   readonly #driver: Driver;
+  readonly #onTaken: (taken: Taken, line: number) => void;
   #now = 0;
 
-  constructor(driver: Driver, world: RecordedWorld) {
+  /** @param onTaken told of every input of the recording, with the line it came from. */
+  constructor(driver: Driver, world: RecordedWorld, onTaken: (taken: Taken, line: number) => void) {
     this.#driver = driver;
     this.world = world;
+    this.#onTaken = onTaken;
   }
 
   async line(line: RecordedLine, number: number): Promise<void> {
@@ -68,7 +72,8 @@ export class Player {
 
   async #take(arrivals: Arrival[]): Promise<void> {
     for (const { input, line } of arrivals) {
-      this.#driver.partition.take(input, { stream: this.world.source, offset: line }, this.#now, this.world.clock);
+      const at = { stream: this.world.source, offset: line };
+      this.#onTaken(this.#driver.partition.take(input, at, this.#now, this.world.clock), line);
       await this.#flushIfNeeded();
     }
   }

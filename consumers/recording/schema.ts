@@ -4,13 +4,15 @@ import { Holder, VmId } from '../../events/vocabulary.ts';
 
 /** The lines of a recorded stream: what agents of real hosts saw, on the recorder's clock. docs/recordings.md explains each. */
 
-const t = z.number().nonnegative();
+/** The last moment that a Date can name. */
+const MS_MAX = 8.64e15;
+const t = z.number().nonnegative().max(MS_MAX);
 const host = z.string().min(1).max(255);
 
 const Scenario = z.looseObject({
   kind: z.literal('scenario'),
   t,
-  name: z.string().min(1).max(200),
+  name: z.string().min(1).max(200).refine((name) => name.isWellFormed(), 'is no well-formed Unicode'),
   vm: VmId.optional(),
   vms: z.array(VmId).optional(),
 });
@@ -20,7 +22,7 @@ const Probe = z.looseObject({
   kind: z.literal('probe'),
   t,
   host,
-  asked: z.number().nonnegative(),
+  asked: t,
   same: z.literal(true).optional(),
   ok: z.boolean().optional(),
   domains: z.record(z.string(), Domain).optional(),
@@ -50,6 +52,8 @@ const Truth = z.looseObject({
   qemu_alive: z.unknown().optional(),
   domstate: z.unknown().optional(),
 });
+
+export const recordedKinds = ['scenario', 'virsh-event', 'stream-lost', 'probe', 'lock', 'api', 'lab', 'truth'] as const;
 
 export const RecordedLine = z.discriminatedUnion('kind', [
   Scenario,

@@ -35,7 +35,7 @@ export class Engine {
   readonly outbox = new Outbox();
   readonly #time: Time;
   readonly #observer: EngineObserver;
-  #state: State = { kind: 'down', fault: notReady('it is starting') };
+  #state: State = { kind: 'down', fault: notReady('starting') };
   /** When the ledger was last known to take commits. */
   #writableAt: number;
   #retryMs = RETRY_MS_MIN;
@@ -87,7 +87,7 @@ export class Engine {
   async submit(inputs: readonly Input[], clock?: string): Promise<Receipt[]> {
     const state = this.#state;
     if (state.kind === 'stopped') throw stopping();
-    if (state.kind === 'down') throw notReady(state.fault.message, state.fault);
+    if (state.kind === 'down') throw notReady(state.fault.code, state.fault);
     if (this.#waiting > 0 && this.#waiting + inputs.length > WAITING_MAX) throw overloaded();
     this.#waiting += inputs.length;
     try {
@@ -154,8 +154,7 @@ export class Engine {
 }
 
 function notReady(why: string, cause?: Fault): Fault {
-  const remedy = cause?.remedy ?? 'Try again in a moment.';
-  return new Fault('NOT_READY', `nothing can be taken just now: ${why}`, remedy, cause);
+  return new Fault('NOT_READY', `nothing can be taken just now (${why})`, 'Send it again when /readyz says so.', cause);
 }
 
 const stopping = () => new Fault('STOPPING', 'the service is stopping', 'Send it again when it is back.');

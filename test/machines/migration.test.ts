@@ -112,21 +112,7 @@ describe('a sequence does what was reviewed', () => {
  */
 const unreachable: readonly (readonly [RegExp, string])[] = [
   [
-    /: RETURNED \[(?!rollsBack|failed)/,
-    'only an attempt on a single host is decided as its call returns, and that rolls back',
-  ],
-  [/^(?!.*finalRound).*\[completes(?:Provisionally|Superseded)\]/, 'only the right column completes provisionally'],
-  [
-    /^(?!.*finalRound).*\[contestsSuperseded\]/,
-    'a superseded attempt goes to its last round at once, and is left alone afterwards',
-  ],
-  [/: RESOLVED \[contests/, 'an operator settles'],
-  [
-    /(?:provisional|contested): (?:EVIDENCE|after question) \[contests\]/,
-    'what is watched already is not contested anew',
-  ],
-  [
-    /(?:settling|reexamining|provisional|contested|finalRound): after question \[rollsBack\]/,
+    /(?:settling|reexamining|provisional|contested): after question \[rollsBack\]/,
     'these ask both ends together, so the destination is always asked once more',
   ],
   [

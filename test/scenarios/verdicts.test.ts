@@ -324,7 +324,7 @@ describe('a side is silent', () => {
 
   it('13: a source that handed over, and a destination that does not answer: provisional', () => {
     given({ volumes: vol })
-      .when(event(S, 'Stopped', 'Migrated'), says(S, absent), fails(), toDeadline)
+      .when(event(S, 'Stopped', 'Migrated'), says(S, absent), fails(), toDeadline, after(5))
       .thenIs({
         state: 'Completed.provisional',
         row: 'handed-over-silent',
@@ -355,7 +355,7 @@ describe('a side is silent', () => {
 
   it('gone from the source without a hand-over, destination silent: the call fails, nothing else', () => {
     given({ volumes: vol, says: { [S]: absent } })
-      .when(fails(), toDeadline, acksAll)
+      .when(fails(), toDeadline, after(5), acksAll)
       .thenIs({ ...CONTESTED, row: 'silent-destination-gone', commands: ['fail-call'] });
   });
 

@@ -447,9 +447,17 @@ export function traceOf(name: string): string[] {
     const timers = Object.entries(play.timers).map(
       ([id, { dueAt }]) => `${id.split('.')[2]}+${(dueAt - play.now) / 1000}`,
     );
+    const silent = Object.values(attempt.asked).filter(({ answer }) => answer?.timedOut === true).length;
     lines.push(
-      [visited, settled, questions && `asks ${questions}`, commands && `sends ${commands}`, timers.toSorted().join(' ')]
-        .filter((part) => part !== '')
+      [
+        visited,
+        settled,
+        silent > 0 && `${silent} silent`,
+        questions && `asks ${questions}`,
+        commands && `sends ${commands}`,
+        timers.toSorted().join(' '),
+      ]
+        .filter((part) => part !== '' && part !== false)
         .join(' | '),
     );
   }

@@ -1,0 +1,48 @@
+import { Fault, messageOf } from '../events/fault.ts';
+import type { Line } from './lines.ts';
+
+/** A line as JSON, or in words why it is none. */
+
+/** The file ends in the middle of its last line: the rest of it is still to come, or was lost. */
+export const CUT_OFF = 'CUT_OFF';
+
+/** @throws Fault TOO_LARGE, BAD_JSON, CUT_OFF. */
+export function parseLine(line: Line): unknown {
+  if (line.oversized) {
+    throw new Fault(
+      'TOO_LARGE',
+      `${line.bytes} bytes in one line: an input has 1 MiB at most`,
+      'Send references to large data, not the data.',
+    );
+  }
+  const value = parseText(line);
+  if (Array.isArray(value)) throw anArray();
+  return value;
+}
+
+function parseText({ text, torn }: Line): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    if (text.trimStart().startsWith('[')) throw anArray();
+    if (torn) throw cutOff(error);
+    // JSON.parse counts lines within this one, which is confusing beside the line's own number.
+    const what = messageOf(error).replace(/ \(line 1 column \d+\)$/, '');
+    throw new Fault('BAD_JSON', what, 'Each line is one whole JSON object; `jq -c . FILE` writes them so.', error);
+  }
+}
+
+const anArray = () =>
+  new Fault(
+    'BAD_JSON',
+    'a JSON array begins here, and each line is one JSON object',
+    "`jq -c '.[]' FILE | landfall ingest -` takes its members one by one.",
+  );
+
+const cutOff = (cause: unknown) =>
+  new Fault(
+    CUT_OFF,
+    'the file ends in the middle of this line: it was cut off, or is still being written',
+    'Ingest the whole file again: what is in already is recognised.',
+    cause,
+  );

@@ -1,0 +1,33 @@
+/**
+ * An event's `time` is its producer's word and decides nothing, so an odd one is no reason to refuse the event. It is told,
+ * once for a file, because it usually means a clock that is wrong.
+ */
+
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+const AHEAD_MAX_MS = HOUR_MS;
+const BEHIND_MAX_MS = 365 * DAY_MS;
+
+export class OddTimes {
+  #first: string | null = null;
+  #count = 0;
+
+  see(time: string | undefined, place: string, now: number): void {
+    if (time === undefined) return;
+    const ahead = Date.parse(time) - now;
+    if (ahead <= AHEAD_MAX_MS && ahead >= -BEHIND_MAX_MS) return;
+    this.#count += 1;
+    this.#first ??= `time ${time} (${place}) is ${inWords(Math.abs(ahead))} ${ahead > 0 ? 'ahead of' : 'behind'} this machine's clock`;
+  }
+
+  tell(say: (text: string) => void): void {
+    if (this.#first === null) return;
+    const others = this.#count === 1 ? '' : `, and ${this.#count - 1} more like it`;
+    say(`${this.#first}${others}. It is kept as the producer's word; nothing is decided by it.`);
+  }
+}
+
+function inWords(ms: number): string {
+  if (ms >= 2 * 365 * DAY_MS) return `${Math.round(ms / (365.25 * DAY_MS))} years`;
+  return ms >= 2 * DAY_MS ? `${Math.round(ms / DAY_MS)} days` : `${Math.round(ms / HOUR_MS)} hours`;
+}

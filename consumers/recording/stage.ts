@@ -1,0 +1,158 @@
+import { parse } from '../../events/cloud-event.ts';
+import type { Question } from '../../events/commands.ts';
+import { Fault } from '../../events/fault.ts';
+import type { Driver } from '../driver.ts';
+import type { Line } from '../lines.ts';
+import type { Taken } from '../partition/partition.ts';
+import type { LastProbes } from './last-probes.ts';
+import { apart, asRecorded } from './naming.ts';
+import { Player } from './play.ts';
+import { RecordedLine, recordedKinds, type ScenarioLine, type TruthLine } from './schema.ts';
+import { RecordedWorld } from './world.ts';
+
+/**
+ * Where recordings are played, one after the other: a `scenario` line opens one, and ends the one before it. Lines are counted
+ * within their recording, so that it is the same one wherever in a file it stands.
+ */
+
+export type StageOptions = {
+  /** Every recording gets VMs and attempts of its own. */
+  apart: boolean;
+  onTaken: (taken: Taken, lineInFile: number) => void;
+  onTruth: (migration: string, truth: TruthLine) => void;
+  onNotice: (text: string) => void;
+  /** The questions that an earlier run put on this clock and nobody answered: the recorded hosts answer them now. */
+  unanswered: (clock: string) => Promise<Question[]>;
+};
+
+type Playing = { player: Player; lastT: number; before: number };
+
+/** A recording whose clock leaps further than this between two lines has a bad time, not a long pause. */
+const LEAP_FORWARD_MAX_MS = 24 * 3_600_000;
+const LEAP_BACK_MAX_MS = 60_000;
+
+export class Stage {
+  readonly #driver: Driver;
+  readonly #options: StageOptions;
+  #playing: Playing | null = null;
+  /** The line in the file, and how many of the file's lines before it were not blank. */
+  #at = { line: 0, count: 0 };
+
+  constructor(driver: Driver, options: StageOptions) {
+    this.#driver = driver;
+    this.#options = options;
+  }
+
+  /** What the recording that plays calls its clock, and how late it is; null: none plays. */
+  get moment(): { clock: string; now: number } | null {
+    return this.#playing === null ? null : { clock: this.#playing.player.world.clock, now: this.#playing.lastT };
+  }
+
+  /** Puts a committed question to the host of the recording that is playing. */
+  ask(question: Question): void {
+    this.#playing?.player.world.ask(question);
+  }
+
+  /** Before each line that is not blank, be it good or bad. */
+  count(line: Line): void {
+    this.#at = { line: line.number, count: this.#at.count + 1 };
+  }
+
+  async take(value: unknown, probes: LastProbes | null): Promise<void> {
+    const recorded = recordedLine(value);
+    if (recorded.kind === 'scenario') return this.#open(recorded, probes);
+    if (this.#playing === null) {
+      throw new Fault(
+        'BAD_RECORDING',
+        'kind: the first line of a recording is its `scenario`',
+        'Is the beginning of the file missing?',
+      );
+    }
+    checkTime(recorded.t, this.#playing.lastT);
+    this.#playing.lastT = Math.max(this.#playing.lastT, recorded.t);
+    await this.#playing.player.line(recorded, this.#at.count - this.#playing.before);
+  }
+
+  /** The recording has ended: its clock runs on until what can be decided is. */
+  async close(): Promise<void> {
+    if (this.#playing === null) return;
+    const { player } = this.#playing;
+    await player.end();
+    const { truth, migrations, unmappedEvents } = player.world;
+    if (truth !== null) for (const [migration] of migrations) this.#options.onTruth(migration, truth);
+    if (unmappedEvents > 0) {
+      this.#options.onNotice(`${unmappedEvents} lifecycle event(s) of domains that no listing names were not used`);
+    }
+    this.#playing = null;
+  }
+
+  /** The recording is to go on elsewhere: its clock stands still, and what is open stays open. */
+  async suspend(): Promise<void> {
+    await this.#driver.flush();
+    this.#playing = null;
+  }
+
+  async #open(scenario: ScenarioLine, probes: LastProbes | null): Promise<void> {
+    const { line, count } = this.#at;
+    await this.close();
+    const player = new Player(this.#driver, this.#world(scenario, probes?.get(line) ?? null), (taken) =>
+      this.#options.onTaken(taken, this.#at.line),
+    );
+    this.#playing = { player, lastT: scenario.t, before: count - 1 };
+    for (const question of await this.#options.unanswered(player.world.clock)) player.world.ask(question);
+  }
+
+  #world(scenario: ScenarioLine, probes: ReadonlyMap<string, number> | null): RecordedWorld {
+    const recording = { name: scenario.name, t: Math.round(scenario.t) };
+    const clock = `recorded:${recording.name}@${recording.t}`;
+    const isTaken = (id: string) => this.#driver.partition.isOnOtherClock(id, clock);
+    const naming = (this.#options.apart ? apart : asRecorded)(recording, isTaken);
+    const migration = (id: string) => {
+      const named = naming.migration(id);
+      if (!this.#options.apart && named !== id) {
+        this.#options.onNotice(
+          `attempt ${id} of ${clock} is called ${named}: another recording has an attempt of that name. Where their VMs are not the same either, --apart keeps them apart.`,
+        );
+      }
+      return named;
+    };
+    return new RecordedWorld(scenario, { ...naming, migration: once(migration) }, probes);
+  }
+}
+
+/** The first answer is kept. */
+function once(name: (id: string) => string): (id: string) => string {
+  const known = new Map<string, string>();
+  return (id) => {
+    const named = known.get(id) ?? name(id);
+    known.set(id, named);
+    return named;
+  };
+}
+
+function recordedLine(value: unknown): RecordedLine {
+  const kind = typeof value === 'object' && value !== null && 'kind' in value ? value.kind : undefined;
+  if (!recordedKinds.some((known) => known === kind)) {
+    throw new Fault(
+      'UNKNOWN_TYPE',
+      `kind: ${JSON.stringify(kind) ?? 'missing'} is not a kind of recorded line`,
+      `The kinds are: ${recordedKinds.join(', ')}.`,
+    );
+  }
+  try {
+    return parse(RecordedLine, value, '');
+  } catch (error) {
+    if (!(error instanceof Fault)) throw error;
+    throw new Fault(error.code, error.message, 'recordings/README.md says what each kind of line has.', error);
+  }
+}
+
+function checkTime(t: number, last: number): void {
+  if (t > last + LEAP_FORWARD_MAX_MS || t < last - LEAP_BACK_MAX_MS) {
+    throw new Fault(
+      'BAD_TIME',
+      `t: ${t} is ${t > last ? 'more than a day after' : 'more than a minute before'} the line before (${last})`,
+      'A recording is in the order of its times, in milliseconds since the epoch.',
+    );
+  }
+}

@@ -1,0 +1,121 @@
+import type { TLSSocket } from 'node:tls';
+import type { FastifyRequest } from 'fastify';
+import { Fault } from '../../events/fault.ts';
+import type { Input } from '../../events/inputs.ts';
+import { ANYBODY, type Credentials, type Principal, type Role } from './credentials.ts';
+
+/** Says who asks, and refuses what they may not do. */
+
+/** What a route asks for: one of these roles, or nothing at all. */
+export type Needs = readonly Role[] | 'nothing';
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    needs?: Needs;
+  }
+  interface FastifyRequest {
+    principal: Principal;
+  }
+}
+
+/** `Host` names by which a browser on this machine may ask: any other is a page that was tricked into asking. */
+const LOOPBACK_NAMES = /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?$/i;
+
+export class Guard {
+  #credentials: Credentials | null;
+
+  constructor(credentials: Credentials | null) {
+    this.#credentials = credentials;
+  }
+
+  /** Another file of credentials from now on. */
+  replace(credentials: Credentials | null): void {
+    this.#credentials = credentials;
+  }
+
+  /** @throws Fault UNAUTHENTICATED, FORBIDDEN, FOREIGN_HOST. */
+  admit(request: FastifyRequest): Principal {
+    const needs = request.routeOptions.config.needs ?? 'nothing';
+    if (needs === 'nothing') return ANYBODY;
+    const principal = this.#principalOf(request);
+    if (principal.name === null || needs.some((role) => has(principal, role))) return principal;
+    throw new Fault('FORBIDDEN', `${principal.name} has not the right to do this`, `It needs ${needs.join(' or ')}.`);
+  }
+
+  #principalOf(request: FastifyRequest): Principal {
+    if (this.#credentials === null) {
+      if (LOOPBACK_NAMES.test(request.headers.host ?? '')) return ANYBODY;
+      throw new Fault('FOREIGN_HOST', 'without tokens only this machine may ask, by its own name', 'Ask 127.0.0.1.');
+    }
+    const principal = this.#byToken(request) ?? this.#byCertificate(request);
+    if (principal !== null) return principal;
+    throw new Fault(
+      'UNAUTHENTICATED',
+      'no valid token or client certificate came with the request',
+      'Send `Authorization: Bearer TOKEN`; `landfall token` makes one.',
+    );
+  }
+
+  #byToken({ headers }: FastifyRequest): Principal | null {
+    const token = /^Bearer ([\w.~+/-]{1,512}=*)$/i.exec(headers.authorization ?? '')?.[1];
+    return token === undefined ? null : (this.#credentials?.ofToken(token) ?? null);
+  }
+
+  #byCertificate({ raw }: FastifyRequest): Principal | null {
+    const socket = raw.socket as Partial<TLSSocket>;
+    if (socket.authorized !== true) return null;
+    const name: unknown = socket.getPeerCertificate?.().subject?.CN;
+    return typeof name === 'string' ? (this.#credentials?.ofCertificate(name) ?? null) : null;
+  }
+}
+
+/** Who operates may also look. */
+export function has(principal: Principal, role: Role): boolean {
+  return principal.roles.has(role) || (role === 'read' && principal.roles.has('operate'));
+}
+
+/** What an agent reports itself, of its own hosts. */
+const hostOf = (input: Input): string | null => {
+  switch (input.type) {
+    case 'landfall.host.answered.v1':
+    case 'landfall.host.lifecycle.v1':
+    case 'landfall.host.facts.v1':
+    case 'landfall.volume.lease-expired.v1':
+      return input.data.host;
+    default:
+      return null;
+  }
+};
+
+/** The host that a command was sent to; null: the orchestrator; undefined: no such command is known. */
+export type CommandHost = (input: Input) => string | null | undefined;
+
+/** @throws Fault FORBIDDEN where these may not report this. */
+export function requireMayReport(principal: Principal, input: Input, commandHost: CommandHost): void {
+  const { name } = principal;
+  if (name === null) return;
+  if (input.type === 'landfall.migration.resolved.v1' || input.type === 'landfall.configuration.set.v1') {
+    if (!principal.roles.has('operate')) throw forbidden(name, input.type, 'operate');
+    if (input.data.operator === name) return;
+    throw new Fault('FORBIDDEN', `data.operator: ${name} cannot speak for somebody else`, `Name ${name} as operator.`);
+  }
+  if (principal.roles.has('ingest')) return;
+  if (!principal.roles.has('agent')) throw forbidden(name, input.type, 'ingest or agent');
+  if (input.type === 'landfall.volume.holders.v1') return;
+  const host = input.type === 'landfall.command.acknowledged.v1' ? commandHost(input) : hostOf(input);
+  if (host === undefined || (host === null && input.type === 'landfall.command.acknowledged.v1')) {
+    throw new Fault('FORBIDDEN', `${name} was sent no such command`, 'Acknowledge a command by the id it came with.');
+  }
+  if (host === null) throw forbidden(name, input.type, 'ingest');
+  requireHost(principal, host);
+}
+
+/** @throws Fault FORBIDDEN where an agent speaks for a host that is not its own. */
+export function requireHost({ name, hosts }: Principal, host: string): void {
+  if (name === null || hosts.has(host)) return;
+  throw new Fault('FORBIDDEN', `${name} does not speak for ${host}`, `It speaks for ${[...hosts].join(', ') || 'no host'}.`);
+}
+
+function forbidden(name: string, type: string, role: string): Fault {
+  return new Fault('FORBIDDEN', `${name} may not report ${type}`, `It needs ${role}.`);
+}

@@ -1,0 +1,126 @@
+import rateLimit from '@fastify/rate-limit';
+import swagger from '@fastify/swagger';
+import Fastify, { type FastifyError, type FastifyServerOptions } from 'fastify';
+import { jsonSchemaTransform, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
+import type { Logger } from 'pino';
+import { INPUT_BYTES_MAX } from '../events/cloud-event.ts';
+import { Fault } from '../events/fault.ts';
+import { ANYBODY } from './access/credentials.ts';
+import type { Guard } from './access/guard.ts';
+import { addEvents, Body } from './http/events-routes.ts';
+import { addHealth } from './http/health-routes.ts';
+import { addLedger } from './http/ledger-route.ts';
+import { addConfiguration, addResolution } from './http/operator-routes.ts';
+import { addMigrationReads, addSiteReads, addVmReads } from './http/read-routes.ts';
+import { replyNotFound, replyToError } from './http/replies.ts';
+import type { App, Service } from './http/service.ts';
+import { addWork } from './http/work-routes.ts';
+
+/** Builds the HTTP server: limits first, then who asks, then the routes. */
+
+export type AppOptions = {
+  readonly logger: Logger;
+  readonly guard: Guard;
+  /** Requests that one address may make in a second. */
+  readonly requestsPerSecondMax: number;
+  readonly tls?: TlsOptions | undefined;
+};
+export type TlsOptions = { cert: string; key: string; ca?: string; requestCert: boolean; rejectUnauthorized: boolean };
+
+const PARAMETER_LENGTH_MAX = 2048;
+/** A request that takes longer to arrive is not waited for. */
+const REQUEST_MS_MAX = 30_000;
+/** A connection on which nothing moves for so long is closed: longer than any long poll. */
+const CONNECTION_IDLE_MS_MAX = 120_000;
+const PATHS_WITHOUT_LIMIT: readonly string[] = ['/healthz', '/readyz'];
+
+export async function buildApp(service: Service, options: AppOptions): Promise<App> {
+  const app = create(options);
+  app.setValidatorCompiler(validatorCompiler);
+  // Replies are made from typed views; tests hold them to their schemas.
+  app.setSerializerCompiler(() => (value) => JSON.stringify(value));
+  app.setErrorHandler<FastifyError>((error, request, reply) => replyToError(error, request, reply));
+  app.setNotFoundHandler(replyNotFound);
+  readBodies(app);
+  await limitRates(app, options.requestsPerSecondMax);
+  app.decorateRequest('principal', null as never);
+  app.addHook('onRequest', async (request) => {
+    request.principal = ANYBODY;
+    request.principal = options.guard.admit(request);
+  });
+  app.addHook('onSend', async (_request, reply) => {
+    void reply.header('x-content-type-options', 'nosniff');
+  });
+  await describe(app);
+  app.after(() => addRoutes(app, service));
+  await app.ready();
+  return app;
+}
+
+function create({ logger, tls }: AppOptions): App {
+  const common = {
+    loggerInstance: logger,
+    disableRequestLogging: true,
+    bodyLimit: INPUT_BYTES_MAX,
+    requestTimeout: REQUEST_MS_MAX,
+    connectionTimeout: CONNECTION_IDLE_MS_MAX,
+    forceCloseConnections: 'idle' as const,
+    routerOptions: { maxParamLength: PARAMETER_LENGTH_MAX },
+    frameworkErrors: replyToError as NonNullable<FastifyServerOptions['frameworkErrors']>,
+  };
+  // Over TLS the server is of another class, which differs in nothing that is used here.
+  const app = tls === undefined ? Fastify(common) : Fastify({ ...common, https: tls });
+  return (app as unknown as App).withTypeProvider<ZodTypeProvider>();
+}
+
+/** Bodies are JSON, and remember how long they were. */
+function readBodies(app: App): void {
+  const parseJson = app.getDefaultJsonParser('error', 'error');
+  app.removeAllContentTypeParsers();
+  const types = ['application/json', 'application/cloudevents+json', 'application/cloudevents-batch+json'];
+  app.addContentTypeParser(types, { parseAs: 'string' }, (request, text, done) => {
+    void parseJson(request, String(text), (error, value) => {
+      if (error !== null) return done(new Fault('BAD_JSON', 'the body is not JSON', 'Is it cut off?', error));
+      const isEvents = request.routeOptions.url === '/v1/events';
+      done(null, isEvents ? new Body(value, Buffer.byteLength(text)) : value);
+    });
+  });
+}
+
+async function limitRates(app: App, max: number): Promise<void> {
+  await app.register(rateLimit, {
+    max,
+    timeWindow: 1000,
+    allowList: (request) => PATHS_WITHOUT_LIMIT.includes(request.routeOptions.url ?? ''),
+    errorResponseBuilder: () => new Fault('RATE_LIMITED', 'too many requests at once', 'Wait a second, and send batches.'),
+  });
+}
+
+async function describe(app: App): Promise<void> {
+  await app.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: {
+        title: 'Landfall',
+        description: 'Knows where a VM landed after a live-migration call failed. docs/service.md says more.',
+        version: '1',
+      },
+      components: { securitySchemes: { token: { type: 'http', scheme: 'bearer' } } },
+      security: [{ token: [] }],
+    },
+    transform: jsonSchemaTransform,
+  });
+}
+
+function addRoutes(app: App, service: Service): void {
+  addEvents(app, service);
+  addVmReads(app, service);
+  addMigrationReads(app, service);
+  addSiteReads(app, service);
+  addLedger(app, service);
+  addResolution(app, service);
+  addConfiguration(app, service);
+  addWork(app, service);
+  addHealth(app, service);
+  app.get('/v1/openapi.json', { schema: { hide: true } }, async () => app.swagger());
+}

@@ -1,0 +1,168 @@
+import { z } from 'zod';
+import type { FastifyRequest } from 'fastify';
+import type { Receipt } from '../../consumers/live.ts';
+import { INPUT_BYTES_MAX, toInput } from '../../events/cloud-event.ts';
+import { Fault } from '../../events/fault.ts';
+import type { Input } from '../../events/inputs.ts';
+import { sha256 } from '../../log/chain.ts';
+import { formatPosition } from '../../log/port.ts';
+import { attemptState } from '../../projections/attempts.ts';
+import { requireMayReport } from '../access/guard.ts';
+import { ORCHESTRATOR } from '../engine/outbox.ts';
+import { BadBatch, type BadMember } from './bad-batch.ts';
+import { refusalOfEarlier } from './earlier.ts';
+import { statusOf } from './replies.ts';
+import type { App, Service } from './service.ts';
+import { EventShape, Outcome, Problem, problems } from './shapes.ts';
+
+/** `POST /v1/events`: inputs come in, and are acknowledged once they are durable. */
+
+export const EVENTS_BYTES_MAX = 8 * INPUT_BYTES_MAX;
+const BATCH_MAX = 1000;
+
+/** A parsed JSON body, and how long its text was. */
+export class Body {
+  readonly value: unknown;
+  readonly bytes: number;
+
+  constructor(value: unknown, bytes: number) {
+    this.value = value;
+    this.bytes = bytes;
+  }
+}
+
+type OutcomeItem = z.infer<typeof Outcome>;
+
+const BatchProblem = Problem.extend({
+  errors: z
+    .array(z.object({ index: z.number(), id: z.string().nullable(), code: z.string(), message: z.string() }))
+    .optional()
+    .describe('which members of a batch are bad'),
+  items: z.array(Outcome).optional().describe('what became of each member where some were refused'),
+});
+
+export function addEvents(app: App, service: Service): void {
+  const schema = {
+    summary: 'Takes one CloudEvent, or a batch; answers once it is durable',
+    description:
+      'A batch with a malformed member is not taken at all. Members that are well-formed but refused are in the ledger with the reason, beside the others.',
+    tags: ['events'],
+    consumes: ['application/json', 'application/cloudevents+json', 'application/cloudevents-batch+json'],
+    body: z.union([EventShape, z.array(EventShape).max(BATCH_MAX)]),
+    response: {
+      202: z.union([Outcome, z.object({ items: z.array(Outcome), next: z.null() })]),
+      ...problems(401, 403, 413, 415, 503),
+      400: BatchProblem,
+      409: BatchProblem,
+      422: BatchProblem,
+    },
+  };
+  app.post(
+    '/v1/events',
+    {
+      schema,
+      bodyLimit: EVENTS_BYTES_MAX,
+      config: { needs: ['ingest', 'agent', 'operate'] },
+      // The body is validated here, so that an error names the event's own field, and the member of a batch.
+      validatorCompiler: () => (value: unknown) => ({ value }),
+    },
+    async (request, reply) => {
+      const began = performance.now();
+      const { inputs, isBatch } = read(request as FastifyRequest);
+      for (const input of inputs) requireMayReport(request.principal, input, hostOfCommand(service));
+      const receipts = await service.engine.submit(inputs);
+      const items = inputs.map((input, index) => outcomeOf(service, input, receipts[index]));
+      for (const item of items) service.metrics.taken(wordOf(item), performance.now() - began);
+      const refused = items.filter((item) => item.refusal !== null);
+      const [item] = items;
+      if (!isBatch && item !== undefined) {
+        if (item.refusal !== null) return reply.status(statusOfRefusal(item)).send({ ...item.refusal, items: [item] });
+        return reply.status(202).send(item);
+      }
+      if (refused.length === 0) return reply.status(202).send({ items, next: null });
+      return reply.status(Math.min(...refused.map(statusOfRefusal))).send(batchRefused(items, refused.length));
+    },
+  );
+}
+
+function read(request: FastifyRequest): { inputs: Input[]; isBatch: boolean } {
+  const { value, bytes } = bodyOf(request);
+  const isBatch = Array.isArray(value);
+  const isBatchType = request.headers['content-type']?.includes('cloudevents-batch') === true;
+  if (isBatchType && !isBatch) throw new Fault('BAD_BATCH', 'event: a batch is an array of events', 'Send [ … ].');
+  if (!isBatch) {
+    if (bytes > INPUT_BYTES_MAX) throw tooLarge('the event');
+    return { inputs: [toInput(value, sha256)], isBatch };
+  }
+  if (value.length > BATCH_MAX) throw new Fault('TOO_LARGE', `a batch has at most ${BATCH_MAX} events`, 'Send several.');
+  if (bytes > INPUT_BYTES_MAX) value.forEach(requireSmall);
+  return { inputs: readMembers(value), isBatch };
+}
+
+function bodyOf(request: FastifyRequest): Body {
+  if (request.body instanceof Body) return request.body;
+  throw new Fault('BAD_JSON', 'event: the body is empty', 'Send a CloudEvent as JSON.');
+}
+
+/** Every member is looked at, so that one reply names all that are bad. */
+function readMembers(values: readonly unknown[]): Input[] {
+  const errors: BadMember[] = [];
+  const inputs = values.flatMap((value, index) => {
+    try {
+      return [toInput(value, sha256)];
+    } catch (error) {
+      if (!(error instanceof Fault)) throw error;
+      errors.push({ index, id: idOf(value), code: error.code, message: error.message });
+      return [];
+    }
+  });
+  if (errors.length > 0) throw new BadBatch(errors, values.length);
+  return inputs;
+}
+
+function requireSmall(value: unknown, index: number): void {
+  if (Buffer.byteLength(JSON.stringify(value)) > INPUT_BYTES_MAX) throw tooLarge(`[${index}]`);
+}
+
+function tooLarge(what: string): Fault {
+  return new Fault('TOO_LARGE', `${what} is larger than ${INPUT_BYTES_MAX} bytes`, 'Shorten it.');
+}
+
+function idOf(value: unknown): string | null {
+  if (typeof value !== 'object' || value === null || !('id' in value)) return null;
+  return typeof value.id === 'string' ? value.id.slice(0, 512) : null;
+}
+
+/** Whom a command was sent to, looked up among what is outstanding and then in what is recorded of its attempt. */
+function hostOfCommand({ engine }: Service) {
+  return (input: Input): string | null | undefined => {
+    if (input.type !== 'landfall.command.acknowledged.v1') return undefined;
+    const { command } = input.data;
+    const migration = /^(.+)\/v\d+\/[a-z-]+(\/|$)/.exec(command)?.[1];
+    if (migration === undefined) return undefined;
+    const recipient = engine.outbox.commandFor(migration, command);
+    if (recipient !== undefined) return recipient === ORCHESTRATOR ? null : recipient;
+    const steps = attemptState(engine.db, migration)?.state.attempt.steps ?? [];
+    return steps.find((step) => step.command === command)?.host;
+  };
+}
+
+function outcomeOf({ engine }: Service, input: Input, receipt: Receipt | undefined): OutcomeItem {
+  const { source, id } = input;
+  const sequence = receipt?.sequence ?? null;
+  const position = sequence === null ? null : formatPosition({ partition: 0, sequence });
+  const duplicate = receipt?.taken.outcome === 'duplicate';
+  const refused = receipt?.taken.outcome === 'refused' ? receipt.taken.refusal : null;
+  const refusal = duplicate ? refusalOfEarlier(engine.db, input) : refused;
+  return { source, id, position, duplicate, refusal };
+}
+
+const wordOf = ({ duplicate, refusal }: OutcomeItem) =>
+  duplicate ? 'duplicate' : refusal === null ? 'consumed' : 'refused';
+const statusOfRefusal = ({ refusal }: OutcomeItem): number => statusOf(refusal?.code ?? '') ?? 422;
+
+function batchRefused(items: OutcomeItem[], refused: number) {
+  const message = `${refused} of ${items.length} events were refused; the others were followed`;
+  return { code: 'REFUSED', message, remedy: '`refusal` of each item says why.', items };
+}
+

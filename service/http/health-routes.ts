@@ -1,0 +1,44 @@
+import { z } from 'zod';
+import { formatPosition } from '../../log/port.ts';
+import type { App, Service } from './service.ts';
+import { Problem } from './shapes.ts';
+
+/** What a supervisor and Prometheus ask. Alive says nothing of the ledger; ready says that inputs can be taken. */
+
+const Ready = z.object({ ready: z.literal(true), position: z.string() });
+
+export function addHealth(app: App, service: Service): void {
+  app.get(
+    '/healthz',
+    { schema: { summary: 'Alive', tags: ['health'], response: { 200: z.object({ alive: z.literal(true) }) } } },
+    async () => ({ alive: true as const }),
+  );
+  app.get(
+    '/readyz',
+    {
+      schema: {
+        summary: 'Ready: inputs can be taken. While it is not, reads go on, and say how old they may be',
+        tags: ['health'],
+        response: { 200: Ready, 503: Problem },
+      },
+    },
+    async () => {
+      const { engine } = service;
+      if (engine.fault !== null) throw engine.fault;
+      const { sequence } = await engine.ledger.head(0);
+      return { ready: true as const, position: formatPosition({ partition: 0, sequence }) };
+    },
+  );
+  app.get(
+    '/metrics',
+    {
+      config: { needs: ['read'] },
+      schema: { summary: 'Metrics for Prometheus', tags: ['health'], produces: ['text/plain'], response: { 200: z.string() } },
+    },
+    async (_request, reply) => {
+      const { registry } = service.metrics;
+      const text = await registry.metrics();
+      return reply.type(registry.contentType).serializer((body) => String(body)).send(text);
+    },
+  );
+}

@@ -1,0 +1,110 @@
+import { randomUUID } from 'node:crypto';
+import { z } from 'zod';
+import { toInput } from '../../events/cloud-event.ts';
+import { Configuration, ConfigurationChange } from '../../events/configuration.ts';
+import { Fault } from '../../events/fault.ts';
+import type { Input } from '../../events/inputs.ts';
+import { Host } from '../../events/vocabulary.ts';
+import { sha256 } from '../../log/chain.ts';
+import { attemptState, migrationView } from '../../projections/attempts.ts';
+import { configuration } from '../../projections/site.ts';
+import type { Principal } from '../access/credentials.ts';
+import { label } from './read-routes.ts';
+import type { App, Service } from './service.ts';
+import { LedgerQuery, MigrationParams, MigrationShape, problems } from './shapes.ts';
+
+/** What an operator decides: a contested attempt, and the settings. Both are inputs, and stand in the ledger with a name. */
+
+const SOURCE = 'landfall:http';
+const Operator = z.string().min(1).max(255).describe('who decides; where tokens are used, it is the token’s name');
+const Resolution = z.strictObject({
+  host: Host.describe('where the guest is'),
+  reason: z.string().min(1).max(4096),
+  attest: z.boolean().describe('the other side was checked, and does not run the guest'),
+  operator: Operator.optional(),
+});
+
+export function addResolution(app: App, service: Service): void {
+  app.post(
+    '/v1/migrations/:id/resolution',
+    {
+      config: { needs: ['operate'] },
+      schema: {
+        summary: 'An operator settles a contested or provisional attempt',
+        tags: ['operators'],
+        params: MigrationParams,
+        body: Resolution,
+        response: { 200: MigrationShape, ...problems(400, 401, 403, 404, 409, 413, 415, 422, 503) },
+      },
+    },
+    async ({ params: { id }, body, principal }) => {
+      const { engine } = service;
+      const found = attemptState(engine.db, id);
+      if (found === null) throw new Fault('NOT_FOUND', `there is no attempt ${JSON.stringify(id)}`, 'GET /v1/migrations lists them.');
+      const { vm, clock } = found.state.attempt;
+      const { host, reason, attest } = body;
+      const data = { migration: id, host, reason, attest, operator: operatorOf(principal, body.operator) };
+      await take(service, inputOf('landfall.migration.resolved.v1', data, vm), clock);
+      const view = migrationView(engine.db, id);
+      if (view === null) throw new Fault('NOT_FOUND', `there is no attempt ${JSON.stringify(id)}`, 'GET /v1/migrations lists them.');
+      return view;
+    },
+  );
+}
+
+export function addConfiguration(app: App, service: Service): void {
+  app.get(
+    '/v1/config',
+    {
+      config: { needs: ['read'] },
+      schema: {
+        summary: 'The settings that take part in decisions',
+        tags: ['operators'],
+        querystring: LedgerQuery,
+        response: { 200: Configuration, ...problems(400, 401, 403, 404) },
+      },
+    },
+    async ({ query: { ledger } }, reply) => configuration(label(reply, service, ledger).db),
+  );
+  app.put(
+    '/v1/config',
+    {
+      config: { needs: ['operate'] },
+      schema: {
+        summary: 'Changes settings while the service runs; those left out stay as they are',
+        tags: ['operators'],
+        querystring: z.strictObject({ operator: Operator.optional() }),
+        body: ConfigurationChange,
+        response: { 200: Configuration, ...problems(400, 401, 403, 413, 415, 422, 503) },
+      },
+    },
+    async ({ body, query, principal }) => {
+      await configure(service, body, operatorOf(principal, query.operator));
+      return configuration(service.engine.db);
+    },
+  );
+}
+
+/** Changes settings; the change is an entry of the ledger. @throws Fault BAD_CONFIGURATION. */
+export async function configure(service: Pick<Service, 'engine'>, change: ConfigurationChange, operator: string): Promise<void> {
+  await take(service, inputOf('landfall.configuration.set.v1', { change, operator }, null));
+}
+
+/** @throws Fault with the refusal's code. */
+async function take({ engine }: Pick<Service, 'engine'>, input: Input, clock?: string): Promise<void> {
+  const [receipt] = await engine.submit([input], clock);
+  if (receipt?.taken.outcome !== 'refused') return;
+  const { code, message, remedy } = receipt.taken.refusal;
+  throw new Fault(code, message, remedy);
+}
+
+function inputOf(type: string, data: unknown, vm: string | null): Input {
+  const event = { specversion: '1.0', id: randomUUID(), source: SOURCE, type, ...(vm === null ? {} : { subject: vm }), data };
+  return toInput(event, sha256);
+}
+
+function operatorOf({ name }: Principal, given: string | undefined): string {
+  if (name === null) return given ?? 'operator';
+  if (given === undefined || given === name) return name;
+  throw new Fault('FORBIDDEN', `operator: ${name} cannot speak for somebody else`, 'Leave it out: the token names you.');
+}

@@ -1,0 +1,101 @@
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
+import { Fault } from '../../events/fault.ts';
+import { BadBatch, type BadMember } from './bad-batch.ts';
+
+/** Every error as it leaves: a status, and `{code, message, remedy}`. The mapping of codes to statuses is here and nowhere else. */
+
+const statuses: Readonly<Record<string, number>> = {
+  BAD_EVENT: 400,
+  UNKNOWN_TYPE: 400,
+  BAD_SUBJECT: 400,
+  BAD_JSON: 400,
+  BAD_REQUEST: 400,
+  BAD_BATCH: 400,
+  BAD_TIME: 400,
+  UNAUTHENTICATED: 401,
+  FORBIDDEN: 403,
+  FOREIGN_HOST: 403,
+  NOT_FOUND: 404,
+  UNKNOWN_VM: 404,
+  NO_DEMO: 404,
+  IDENTITY_CONFLICT: 409,
+  ATTEMPT_OPEN: 409,
+  ATTEMPT_EXISTS: 409,
+  NOT_CONTESTED: 409,
+  AMBIGUOUS: 409,
+  TOO_LARGE: 413,
+  UNSUPPORTED_TYPE: 415,
+  UNKNOWN_ATTEMPT: 422,
+  NOT_ATTESTED: 422,
+  UNKNOWN_HOST: 422,
+  BAD_CONFIGURATION: 422,
+  TOO_COSTLY: 422,
+  RATE_LIMITED: 429,
+  OVERLOADED: 429,
+  NOT_READY: 503,
+  STOPPING: 503,
+};
+
+/** Faults of the ledger are the disk's or the file's: the service is not ready, and the same may be sent again. */
+export function statusOf(code: string): number | null {
+  return statuses[code] ?? (code.startsWith('LEDGER_') ? 503 : null);
+}
+
+export type ErrorBody = { code: string; message: string; remedy: string; errors?: readonly BadMember[] };
+
+/** What Fastify refuses by itself. Its own words are about its configuration; these are about the request. */
+function ofFramework(error: FastifyError): [status: number, body: ErrorBody] | null {
+  const say = (status: number, code: string, message: string, remedy: string): [number, ErrorBody] => [
+    status,
+    { code, message, remedy },
+  ];
+  if (error.validation !== undefined) {
+    const [issue] = error.validation;
+    const field = issue?.instancePath.replace(/^\//, '').replaceAll('/', '.') ?? '';
+    const where = [error.validationContext, field].filter((part) => part !== undefined && part !== '').join('.');
+    return say(400, 'BAD_REQUEST', `${where}: ${issue?.message ?? 'invalid'}`, 'docs/openapi.json describes every request.');
+  }
+  if (error.code === 'FST_ERR_CTP_BODY_TOO_LARGE') {
+    return say(413, 'TOO_LARGE', 'the body is too large', 'An event may have 1 MiB, a batch 8 MiB.');
+  }
+  if (error.code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') {
+    return say(415, 'UNSUPPORTED_TYPE', 'the body is of a type that is not taken here', 'Send application/json.');
+  }
+  const status = error.statusCode ?? 500;
+  return status < 500 ? say(status, 'BAD_REQUEST', 'the request cannot be read', 'Is it HTTP with a JSON body?') : null;
+}
+
+export function replyToError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const [status, body] = describe(error);
+  if (status >= 500) request.log.error({ err: error }, body.message);
+  else if (status === 401 || status === 403) request.log.warn({ code: body.code, url: request.url }, body.message);
+  // What is worth another attempt says when.
+  if (status === 503 || status === 429) void reply.header('retry-after', '1');
+  if (status === 401) void reply.header('www-authenticate', 'Bearer');
+  return reply.status(status).send(body);
+}
+
+function describe(error: unknown): [status: number, body: ErrorBody] {
+  if (error instanceof Fault) {
+    const status = statusOf(error.code);
+    if (status !== null) return [status, bodyOf(error)];
+  } else {
+    const framework = ofFramework(error as FastifyError);
+    if (framework !== null) return framework;
+  }
+  return [500, { code: 'INTERNAL', message: 'something went wrong here', remedy: 'The log of the service says what.' }];
+}
+
+/** Of a ledger's fault only what it means is told: paths are nobody's business outside. */
+function bodyOf(fault: Fault): ErrorBody {
+  const { code, message, remedy } = fault;
+  if (fault instanceof BadBatch) return { code, message, remedy, errors: fault.errors };
+  if (code.startsWith('LEDGER_')) {
+    return { code: 'NOT_READY', message: `the ledger cannot be written (${code})`, remedy: 'Send it again when /readyz says so: a repeat changes nothing.' };
+  }
+  return { code, message, remedy };
+}
+
+export function replyNotFound(_request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  return reply.status(404).send({ code: 'NOT_FOUND', message: 'there is nothing here', remedy: 'GET /v1/openapi.json lists all there is.' });
+}

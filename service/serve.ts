@@ -1,0 +1,211 @@
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import { dirname, extname, join } from 'node:path';
+import { pino, type Logger } from 'pino';
+import { type Time, wallTime } from '../consumers/live.ts';
+import { Fault, messageOf } from '../events/fault.ts';
+import { SqliteLedger } from '../log/sqlite/ledger.ts';
+import { MACHINE_VERSION } from '../machines/version.ts';
+import { path } from '../machines/round.ts';
+import { countsByState, openAttempts } from '../projections/attempts.ts';
+import { configuration, hostRecords } from '../projections/site.ts';
+import { Credentials } from './access/credentials.ts';
+import { Guard } from './access/guard.ts';
+import { buildApp, type TlsOptions } from './app.ts';
+import { Agents } from './engine/agents.ts';
+import { Engine } from './engine/engine.ts';
+import { configure } from './http/operator-routes.ts';
+import type { App, Reads, Service } from './http/service.ts';
+import { Metrics } from './metrics.ts';
+import { decisionsIn, type Settings } from './settings.ts';
+
+/** Puts the service together, and takes it apart again without losing anything. */
+
+export type Running = {
+  readonly url: string;
+  readonly app: App;
+  readonly engine: Engine;
+  /** Nothing was in the ledger when it was opened. */
+  readonly isEmpty: boolean;
+  /** From now on `?ledger=demo` reads this file. */
+  showDemo(file: string): Promise<void>;
+  /** Reads the file of credentials again. @throws Fault BAD_TOKENS; then those read before stay. */
+  reloadTokens(): void;
+  stop(): Promise<void>;
+};
+
+export type Surroundings = { readonly time?: Time; readonly logger?: Logger };
+
+const FOLLOWERS = [new URL(`../projections/follow${extname(import.meta.url)}`, import.meta.url).href];
+const AGENTS_EVERY_MS = 1000;
+
+/** Where the shipped recordings are played: beside the ledger. */
+export const demoFileOf = (db: string): string => join(dirname(db), 'demo.db');
+
+export async function startService(settings: Settings, around: Surroundings = {}): Promise<Running> {
+  const logger = around.logger ?? loggerFor(settings);
+  const guard = new Guard(credentialsFor(settings));
+  const tls = tlsFor(settings);
+  mkdirSync(dirname(settings.db), { recursive: true });
+  const ledger = await SqliteLedger.open({ file: settings.db, mode: 'write', followers: FOLLOWERS, machineVersion: MACHINE_VERSION });
+  const parts = assemble(settings, ledger, around.time ?? wallTime, logger);
+  try {
+    await parts.engine.start();
+    await applyDecisions(settings, parts.engine);
+    const { requestsPerSecondMax } = settings;
+    const app = await buildApp(parts.service, { logger, guard, tls, requestsPerSecondMax });
+    await app.listen({ host: settings.host, port: settings.port });
+    return running(settings, parts, app, guard, logger);
+  } catch (error) {
+    await parts.engine.stop();
+    throw listenFault(error, settings);
+  }
+}
+
+type Parts = ReturnType<typeof assemble>;
+
+function assemble(settings: Settings, ledger: SqliteLedger, time: Time, logger: Logger) {
+  const isEmpty = ledger.entryAt(1) === null;
+  const demo: { reads: Reads | null } = { reads: null };
+  const engine: Engine = new Engine(ledger, time, {
+    committed: (entries, ms) => metrics.committed(entries, ms),
+    fired: (count, latenessMsMax) => metrics.fired(count, latenessMsMax),
+    entries: (entries) => metrics.entries(entries),
+    claimed: () => {
+      metrics.recount();
+      agents.forgetReports();
+      logger.info({ ledger: settings.db }, 'the ledger takes commits');
+    },
+    died: (fault) => {
+      metrics.died(fault.code);
+      logger.error({ code: fault.code, remedy: fault.remedy }, fault.message);
+    },
+  });
+  const agents = new Agents(settings.agentSilentSeconds * 1000, () => time.now());
+  const metrics = metricsOf(engine, agents);
+  const service: Service = { engine, agents, metrics, demo: () => demo.reads };
+  return { engine, agents, service, demo, isEmpty, time };
+}
+
+function metricsOf(engine: Engine, agents: Agents): Metrics {
+  return new Metrics({
+    ready: () => engine.fault === null,
+    queued: () => engine.waiting,
+    outstanding: () => engine.outbox.counts,
+    silentAgents: () => agents.silent(hostRecords(engine.db)),
+    counts: () => countsByState(engine.db),
+    *open() {
+      for (const { state } of openAttempts(engine.db)) {
+        const { migration, verdicts } = state.attempt;
+        yield { migration, at: path(state.value), contested: verdicts.at(-1)?.contested === true };
+      }
+    },
+  });
+}
+
+function running(settings: Settings, parts: Parts, app: App, guard: Guard, logger: Logger): Running {
+  const { engine, demo, isEmpty } = parts;
+  const cancelAgents = watchAgents(parts);
+  return {
+    url: urlOf(settings, app.server.address()),
+    app,
+    engine,
+    isEmpty,
+    showDemo: async (file) => {
+      const ledger = await SqliteLedger.open({ file, mode: 'read', machineVersion: MACHINE_VERSION });
+      demo.reads = { ledger, db: ledger.readConnection() };
+    },
+    reloadTokens: () => {
+      guard.replace(credentialsFor(settings));
+      logger.info('the credentials were read again');
+    },
+    stop: async () => {
+      cancelAgents();
+      // Long polls end first, then the requests that are under way, then what they had committed.
+      engine.outbox.close();
+      const late = setTimeout(() => app.server.closeAllConnections(), settings.shutdownSeconds * 1000);
+      await app.close();
+      clearTimeout(late);
+      await engine.stop();
+      await demo.reads?.ledger.close();
+    },
+  };
+}
+
+/** Tells the ledger of agents that fall silent. What cannot be told just now is told at the next look. */
+function watchAgents({ engine, agents, time }: Parts): () => void {
+  let cancel = () => {};
+  const look = (): void => {
+    const inputs = engine.fault === null ? agents.changes(hostRecords(engine.db)) : [];
+    if (inputs.length > 0) engine.submit(inputs).catch(() => agents.forgetReports());
+    cancel = time.after(AGENTS_EVERY_MS, look);
+  };
+  cancel = time.after(AGENTS_EVERY_MS, look);
+  return () => cancel();
+}
+
+/** Settings that were given at the start and take part in decisions are applied like an operator's: by an entry. */
+async function applyDecisions(settings: Settings, engine: Engine): Promise<void> {
+  const wanted = decisionsIn(settings);
+  const inForce = configuration(engine.db);
+  const differs = Object.entries(wanted).some(([name, value]) => JSON.stringify(value) !== JSON.stringify(inForce[name as keyof typeof inForce]));
+  if (differs) await configure({ engine }, wanted, 'start-up settings');
+}
+
+function credentialsFor({ host, tokens, tlsClientCa }: Settings): Credentials | null {
+  const credentials = tokens === undefined ? null : Credentials.read(tokens);
+  const isGuarded = credentials?.hasTokens === true || (credentials?.hasCertificates === true && tlsClientCa !== undefined);
+  if (isGuarded || (isLoopback(host) && credentials === null)) return credentials;
+  throw new Fault(
+    'UNGUARDED',
+    tokens === undefined
+      ? `without tokens the service listens on this machine only, not on ${host}`
+      : `${tokens} lets nobody in${credentials?.hasCertificates === true ? ' without tlsClientCa' : ''}`,
+    'Give --tokens FILE with lines of `landfall token`, or TLS with --tls-client-ca and cn: lines.',
+  );
+}
+
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
+}
+
+function tlsFor({ tlsCert, tlsKey, tlsClientCa, tokens }: Settings): TlsOptions | undefined {
+  if (tlsCert === undefined || tlsKey === undefined) return undefined;
+  const pair = { cert: readPem(tlsCert, 'tlsCert'), key: readPem(tlsKey, 'tlsKey') };
+  if (tlsClientCa === undefined) return { ...pair, requestCert: false, rejectUnauthorized: false };
+  // Where tokens let people in as well, a client without a certificate may still show one.
+  const alsoTokens = tokens !== undefined && Credentials.read(tokens).hasTokens;
+  return { ...pair, ca: readPem(tlsClientCa, 'tlsClientCa'), requestCert: true, rejectUnauthorized: !alsoTokens };
+}
+
+function readPem(file: string, setting: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new Fault('BAD_SETTING', `${setting}: ${messageOf(error)}`, 'Check the path and its permissions.', error);
+  }
+}
+
+function loggerFor({ logLevel }: Settings): Logger {
+  const redact = ['authorization', '*.authorization', '*.headers.authorization', 'headers.authorization'];
+  return pino({ level: logLevel, redact: { paths: redact, censor: '***' } }, pino.destination({ dest: 2, sync: false }));
+}
+
+function urlOf({ host, tlsCert }: Settings, address: string | AddressInfo | null): string {
+  const port = typeof address === 'object' && address !== null ? address.port : 0;
+  const name = host.includes(':') ? `[${host}]` : host;
+  return `${tlsCert === undefined ? 'http' : 'https'}://${name}:${port}`;
+}
+
+function listenFault(error: unknown, { host, port }: Settings): unknown {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  if (code === 'EADDRINUSE') {
+    return new Fault('ADDRESS_TAKEN', `something listens on ${host}:${port} already`, 'Stop it, or choose another with --port.', error);
+  }
+  if (code === 'EADDRNOTAVAIL' || code === 'EACCES' || code === 'ENOTFOUND') {
+    return new Fault('ADDRESS_REFUSED', `${host}:${port}: ${messageOf(error)}`, 'Choose another with --host and --port.', error);
+  }
+  return error;
+}
+
+export const hasDemo = (db: string): boolean => existsSync(demoFileOf(db));

@@ -1,0 +1,123 @@
+import { readFileSync } from 'node:fs';
+import { z } from 'zod';
+import { ConfigurationChange, ConfigurationFields } from '../events/configuration.ts';
+import { Fault, messageOf } from '../events/fault.ts';
+
+/**
+ * How the service runs, in one schema. Each setting may come from a flag, the environment (LANDFALL_ and the name in capitals),
+ * a JSON file, or its default, in this order. Those that take part in decisions are applied to the ledger at the start.
+ */
+
+const own = {
+  db: z.string().min(1).default('.landfall/ledger.db').describe('the ledger'),
+  host: z.string().min(1).default('127.0.0.1').describe('the address to listen on'),
+  port: z.number().int().min(0).max(65_535).default(7070).describe('0: any that is free'),
+  tokens: z.string().min(1).optional().describe('who may do what: a file of `landfall token` lines'),
+  tlsCert: z.string().min(1).optional().describe('certificate chain, PEM'),
+  tlsKey: z.string().min(1).optional().describe('its key, PEM'),
+  tlsClientCa: z.string().min(1).optional().describe('who signs the certificates of clients, PEM'),
+  recordings: z.boolean().default(true).describe('play the shipped recordings where the ledger is empty'),
+  logLevel: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'silent']).default('info').describe('JSON to stderr'),
+  agentSilentSeconds: z.number().positive().max(86_400).default(30).describe('an agent that asks for no work for so long is silent'),
+  requestsPerSecondMax: z.number().int().min(1).max(1_000_000).default(2000).describe('from one address'),
+  shutdownSeconds: z.number().positive().max(3600).default(10).describe('how long requests may take to end'),
+};
+
+export const Settings = z.strictObject({ ...own, ...ConfigurationFields.partial().shape });
+export type Settings = z.infer<typeof Settings>;
+export type SettingName = keyof Settings;
+
+export const settingNames = Object.keys(Settings.shape) as SettingName[];
+
+type Text = string | boolean | number;
+type Given = { readonly name: string; readonly value: unknown; readonly source: string };
+export type Sources = {
+  readonly flags: Readonly<Record<string, Text | undefined>>;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly file?: string | undefined;
+};
+
+/** The variable of a setting. */
+export function variableOf(name: string): string {
+  return `LANDFALL_${name.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`;
+}
+
+/** @throws Fault BAD_SETTING naming source and setting. */
+export function readSettings({ flags, env, file }: Sources): Settings {
+  const given = new Map<string, Given>();
+  const all = [...(file === undefined ? [] : fromFile(file)), ...fromEnvironment(env), ...fromFlags(flags)];
+  for (const each of all) given.set(each.name, each);
+  const values = Object.fromEntries([...given.values()].map(({ name, value }) => [name, value]));
+  const result = Settings.safeParse(values);
+  if (!result.success) throw badSetting(result.error, given, file);
+  requireTogether(result.data);
+  return result.data;
+}
+
+/** The settings among these that take part in decisions. */
+export function decisionsIn(settings: Settings): ConfigurationChange {
+  const names = new Set(Object.keys(ConfigurationFields.shape));
+  return ConfigurationChange.parse(Object.fromEntries(Object.entries(settings).filter(([name, value]) => names.has(name) && value !== undefined)));
+}
+
+function fromFile(file: string): Given[] {
+  let value: unknown;
+  try {
+    value = JSON.parse(readFileSync(file, 'utf8'));
+  } catch (error) {
+    throw new Fault('BAD_SETTING', `${file}: ${messageOf(error)}`, 'It must be a JSON object with settings.', error);
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new Fault('BAD_SETTING', `${file}: is no JSON object`, `Settings are: ${settingNames.join(', ')}.`);
+  }
+  return Object.entries(value).map(([name, each]) => ({ name, value: each, source: file }));
+}
+
+function fromEnvironment(env: Sources['env']): Given[] {
+  return settingNames.flatMap((name) => {
+    const text = env[variableOf(name)];
+    return text === undefined || text === '' ? [] : [{ name, value: typed(name, text), source: `environment ${variableOf(name)}` }];
+  });
+}
+
+function fromFlags(flags: Sources['flags']): Given[] {
+  return Object.entries(flags).flatMap(([name, value]) => {
+    const flag = `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+    return value === undefined ? [] : [{ name, value: typeof value === 'string' ? typed(name, value) : value, source: flag }];
+  });
+}
+
+/** Text of a flag or variable as the type that its setting has. What does not fit is left for the schema to refuse. */
+function typed(name: string, text: string): unknown {
+  const schema = Object.hasOwn(Settings.shape, name) ? Settings.shape[name as SettingName] : undefined;
+  const type = schema === undefined ? 'string' : z.toJSONSchema(schema, { io: 'input' }).type;
+  switch (type) {
+    case 'number':
+    case 'integer':
+      return text.trim() === '' || Number.isNaN(Number(text)) ? text : Number(text);
+    case 'boolean':
+      return text === 'true' ? true : text === 'false' ? false : text;
+    case 'array':
+      return text === '' ? [] : text.split(',').map((part) => part.trim());
+    default:
+      return text;
+  }
+}
+
+function badSetting(error: z.ZodError, given: ReadonlyMap<string, Given>, file: string | undefined): Fault {
+  const issue = error.issues[0];
+  const unknown = issue?.code === 'unrecognized_keys' ? issue.keys[0] : undefined;
+  const name = unknown ?? String(issue?.path[0] ?? '');
+  const source = given.get(name)?.source ?? file ?? 'settings';
+  const what = unknown === undefined ? (issue?.message ?? 'invalid') : 'there is no such setting';
+  return new Fault('BAD_SETTING', `${source}: ${name}: ${what}`, `Settings are: ${settingNames.join(', ')}.`, error);
+}
+
+function requireTogether({ tlsCert, tlsKey, tlsClientCa }: Settings): void {
+  if ((tlsCert === undefined) !== (tlsKey === undefined)) {
+    throw new Fault('BAD_SETTING', 'tlsCert and tlsKey belong together', 'Give both, or neither.');
+  }
+  if (tlsClientCa !== undefined && tlsCert === undefined) {
+    throw new Fault('BAD_SETTING', 'tlsClientCa is of no use without tlsCert and tlsKey', 'Give all three.');
+  }
+}

@@ -1,0 +1,146 @@
+import type { Command } from '../../../events/commands.ts';
+import type { Entry } from '../../../events/entries.ts';
+import type { StoredEntry } from '../../../log/port.ts';
+import { sequenceOf } from '../../../machines/evidence.ts';
+import type { Service } from '../landfall/service.ts';
+import type { Sample } from '../world/agent.ts';
+import type { Witness } from '../world/agents.ts';
+import type { Hypervisor, Qemu } from '../world/hypervisor.ts';
+import type { LockManager } from '../world/lock-manager.ts';
+import type { Sim } from '../world/sim.ts';
+import type { Transfer } from '../world/transfer.ts';
+import { LedgerRules } from './ledger-rules.ts';
+import { since, untruths } from './truth.ts';
+
+export type Known = { world: Hypervisor; locks: LockManager; transfers: ReadonlyMap<string, Transfer> };
+
+/** Knows the true world, looks at every commit and at everything an agent does, and says what must not be. */
+export class Checker implements Witness {
+  readonly #sim: Sim;
+  readonly #rules: LedgerRules;
+  readonly #samples = new Map<string, Sample>();
+  /** The sample behind each question's answer, once that was consumed. */
+  readonly #heard = new Map<string, Sample>();
+  /** Since when the world may bear out what a verdict commands. */
+  readonly #verdictSince = new Map<string, number>();
+  readonly #sent = new Set<string>();
+  readonly #carriedOut = new Set<string>();
+  #known: Known | null = null;
+  #commits = 0;
+
+  constructor(sim: Sim) {
+    this.#sim = sim;
+    this.#rules = new LedgerRules((rule, text) => sim.violate(rule, text));
+  }
+
+  know(known: Known): void {
+    this.#known = known;
+  }
+
+  get #world(): Known {
+    if (this.#known === null) throw new Error('the checker knows no world yet');
+    return this.#known;
+  }
+
+  consumed(source: string, id: string): boolean {
+    return this.#rules.consumed(source, id);
+  }
+
+  committed(stored: readonly StoredEntry[], service: Service): void {
+    for (const { entry } of stored) {
+      this.#hear(entry);
+      this.#rules.take(entry);
+      this.#judge(entry);
+    }
+    this.#commits += 1;
+    if (this.#commits % 8 === 0) this.rebuilds(service);
+  }
+
+  /** Invariant 9: what the ledger alone gives is what the service has. */
+  rebuilds(service: Service): void {
+    const folded = [...service.ledger.openAttempts()].map(({ state }) => JSON.stringify(state)).toSorted();
+    if (service.live !== null && JSON.stringify(folded) !== JSON.stringify(service.live)) {
+      if (process.env['DBG']) { const l = service.live; for (let i=0;i<Math.max(l.length,folded.length);i++) if (l[i]!==folded[i]) { const a=l[i]??'',b=folded[i]??''; let k=0; while(k<a.length&&a[k]===b[k])k++; console.log('LIVE',a.slice(Math.max(0,k-80),k+150)); console.log('FOLD',b.slice(Math.max(0,k-80),k+150)); } }
+      this.#sim.violate('invariant 9', 'the running partition and the fold of its ledger differ');
+    }
+  }
+
+  /** Remembers which answer an attempt now goes by. */
+  #hear({ cause, attempt }: Entry): void {
+    if (cause.kind !== 'input' || cause.type !== 'landfall.host.answered.v1' || attempt === null) return;
+    const { question, host } = cause.data as { question: string; host: string };
+    const state = attempt.attempt;
+    const answer = state.asked[host]?.answer;
+    const taken = answer?.arrived === state.sequence || answer?.asked === sequenceOf(question, state.migration);
+    const sample = this.#samples.get(cause.id);
+    if (!taken || sample === undefined) return;
+    // The first answer to a question counts, unless the question had run out and this one came late.
+    if (!this.#heard.has(question)) this.#heard.set(question, sample);
+  }
+
+  #judge({ verdict: made, attempt: state }: Entry): void {
+    const attempt = state?.attempt;
+    const verdict = attempt?.verdicts.at(-1);
+    if (made === null || attempt === undefined || verdict === undefined) return;
+    const { world, transfers } = this.#world;
+    const sampleOf = (question: string) => this.#heard.get(question);
+    const grounds = { world, transfer: transfers.get(attempt.migration), sampleOf, now: this.#sim.now };
+    this.#verdictSince.set(`${attempt.migration}/v${verdict.number}`, since(verdict, grounds));
+    const text = `${attempt.migration}/v${verdict.number}`;
+    this.#sim.trace(() => `${text}: ${verdict.outcome}${verdict.contested ? ', contested' : ''} on ${verdict.host} by ${verdict.row}, ${verdict.certainty}`);
+    for (const [rule, words] of untruths(attempt.vm, verdict, grounds)) this.#sim.violate(rule, `${text} ${words}`);
+  }
+
+  /** Invariant 9: a command is sent again only while it is under way. */
+  sent(command: Command, service: Service): void {
+    const key = `${command.command} ${command.try}`;
+    const step = service.ledger.attempt(command.migration)?.state.attempt.steps.find((candidate) => candidate.command === command.command);
+    if (this.#sent.has(key) && step?.status !== 'sent') this.#sim.violate('invariant 9', `${command.command} was sent again though it is ${step?.status ?? 'no step any more'}`);
+    this.#sent.add(key);
+  }
+
+  sampled(input: string, sample: Sample): void {
+    this.#samples.set(input, sample);
+  }
+
+  acquiring(command: Command, host: string, holders: readonly string[]): void {
+    const others = holders.filter((holder) => holder !== host);
+    if (others.length > 0) this.#sim.violate('invariant 6', `${command.command}: ${host} is granted what ${others.join(', ')} holds`);
+    const homes = this.#world.world.homesSince(command.vm, this.#since(command));
+    if (!homes.has(host)) this.#sim.violate('lock to the wrong host', `${command.command}: ${host} is granted the lock of a guest on ${[...homes].join(', ')}`);
+  }
+
+  /** Invariant 5: the destination never ran, and the locks are held. */
+  resuming(command: Command, qemu: Qemu): void {
+    const { world, locks } = this.#world;
+    const homes = world.homesOf(command.vm);
+    const alone = homes.length === 1 && homes[0] === qemu.host;
+    if (!alone) this.#sim.violate('invariant 5', `${command.command}: ${qemu.host} is resumed, but the guest is at home on ${homes.join(', ')}`);
+    for (const { volume, shareable, lockedBy } of world.guest(command.vm).volumes) {
+      const held = shareable || lockedBy !== 'landfall' || (locks.holders(volume).length === 1 && locks.holders(volume)[0] === qemu.host);
+      if (!held) this.#sim.violate('invariant 5', `${command.command}: ${qemu.host} is resumed without ${volume}`);
+    }
+  }
+
+  destroying(command: Command, qemu: Qemu): void {
+    const homes = this.#world.world.homesOf(command.vm);
+    const only = homes.length === 1 && homes[0] === qemu.host;
+    if (only || qemu.running) this.#sim.violate('leftover', `${command.command}: the guest itself is destroyed on ${qemu.host}`);
+  }
+
+  carriedOut(command: Command): void {
+    const release = command.kind === 'release-lock';
+    const again = release && this.#carriedOut.has(command.command) && this.#laterHolder(command);
+    if (again) this.#sim.violate('invariant 10', `${command.command} was carried out twice, the second time against a later holder`);
+    this.#carriedOut.add(command.command);
+  }
+
+  #laterHolder(_command: Command): boolean {
+    return false;
+  }
+
+  #since(command: Command): number {
+    const verdict = command.command.slice(0, command.command.indexOf('/', command.migration.length + 1));
+    return this.#verdictSince.get(verdict) ?? 0;
+  }
+}

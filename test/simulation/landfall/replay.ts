@@ -1,0 +1,50 @@
+import { Partition } from '../../../consumers/partition/partition.ts';
+import { MemoryLedger } from '../../support/memory-ledger.ts';
+import type { Sim } from '../world/sim.ts';
+import type { Operation, Service } from './service.ts';
+
+/** The same inputs and deadlines in other batches, by one partition that was never killed, must give the same ledger. */
+export async function checkReplays(sim: Sim, service: Service): Promise<void> {
+  const all = service.operations.flat();
+  const random = sim.random('replay');
+  const single = all.map((operation) => [operation]);
+  const merged: Operation[][] = [];
+  for (let from = 0; from < all.length; ) {
+    const count = random.integer(1, 12);
+    merged.push(all.slice(from, from + count));
+    from += count;
+  }
+  for (const [name, batches] of [['split', single] as const, ['merged', merged] as const]) {
+    const ledger = await replay(batches, service.clock);
+    compare(sim, name, service.ledger, ledger);
+  }
+}
+
+function compare(sim: Sim, name: string, original: MemoryLedger, repeated: MemoryLedger): void {
+  const index = original.stored.findIndex(({ hash }, nth) => hash !== repeated.stored[nth]?.hash);
+  if (index < 0 && original.stored.length === repeated.stored.length) return;
+  const [was, is] = [original.stored[index]?.text, repeated.stored[index]?.text];
+  sim.violate('batches', `${name}: entry ${index + 1} differs: ${difference(was ?? '', is ?? '')}`);
+}
+
+function difference(one: string, other: string): string {
+  let at = 0;
+  while (at < one.length && one[at] === other[at]) at += 1;
+  return `…${one.slice(Math.max(0, at - 60), at + 80)}… and …${other.slice(Math.max(0, at - 60), at + 80)}…`;
+}
+
+async function replay(batches: readonly (readonly Operation[])[], clock: string): Promise<MemoryLedger> {
+  const ledger = new MemoryLedger();
+  const owner = await ledger.claim();
+  const partition = new Partition(ledger, (identities) => owner.recall(identities));
+  for (const batch of batches) {
+    for (const { now, input } of batch) {
+      if (input === null) partition.fire(now, clock);
+      else partition.take(input, null, now, clock);
+    }
+    const { batch: drained, committed } = partition.drain();
+    await owner.commit(drained);
+    committed();
+  }
+  return ledger;
+}

@@ -1,0 +1,130 @@
+import type { Command, Question } from '../../../events/commands.ts';
+import type { Domain } from '../../../events/inputs.ts';
+import type { Agents } from './agents.ts';
+import { bootIdOf, type Host, type Qemu } from './hypervisor.ts';
+
+/** What was really so when a host was sampled for an answer. */
+export type Sample = {
+  readonly at: number;
+  readonly host: string;
+  readonly vm: string;
+  readonly what: 'none' | 'shell' | 'guest' | 'failed';
+  job: Qemu['job'];
+};
+
+const INCOMING = 'Requested operation is not valid: migration statistics are available only on the source host';
+const NOT_RUNNING = 'Requested operation is not valid: domain is not running';
+const TIMED_OUT = 'Timed out during operation: cannot acquire state change lock';
+
+/** The agent beside one host: it answers questions from real listings, passes events on in order, and carries out commands. */
+export class Agent {
+  readonly host: Host;
+  readonly #agents: Agents;
+  #waiting: Question[] = [];
+  #answers = 0;
+  /** The boot on which it was first asked about a migration: what `same-boot` refers to. */
+  readonly #bootOf = new Map<string, number>();
+  readonly #done = new Set<string>();
+  readonly #tokens = new Map<string, number>();
+
+  constructor(agents: Agents, host: Host) {
+    this.#agents = agents;
+    this.host = host;
+  }
+
+  receive(question: Question): void {
+    if (!this.host.up) return;
+    if (!this.#bootOf.has(question.migration)) this.#bootOf.set(question.migration, this.host.boot);
+    this.#waiting.push(question);
+    if (this.#waiting.length === 1) this.#agents.sim.after(this.#agents.random.integer(0, 80), () => this.#list());
+  }
+
+  /** The power went: what it had in mind is lost. What it did is kept on disk. */
+  forget(): void {
+    this.#waiting = [];
+    this.#bootOf.clear();
+  }
+
+  /** One listing answers every question received before it began. State and job are asked one after the other. */
+  #list(): void {
+    const { sim, random } = this.#agents;
+    const questions = this.#waiting;
+    const { boot } = this.host;
+    this.#waiting = [];
+    const failed = sim.fault('listing-failed', 0.05);
+    sim.after(random.integer(0, 60), () => {
+      if (!this.host.up) return;
+      const states = questions.map((question) => this.#stateOf(question, failed));
+      const racesMs = sim.fault('listing-races', 0.1) ? random.integer(50, 2500) : random.integer(0, 20);
+      sim.after(racesMs, () => {
+        if (!this.host.up || this.host.boot !== boot) return;
+        states.forEach((state) => this.#answer(state));
+      });
+    });
+  }
+
+  #stateOf(question: Question, failed: boolean) {
+    const qemu = this.host.qemus.get(question.vm);
+    const bad = failed || !this.host.libvirtd;
+    const what: Sample['what'] = bad ? 'failed' : qemu === undefined ? 'none' : qemu.shell ? 'shell' : 'guest';
+    const words = qemu === undefined ? this.#offWords(question.vm) : { state: qemu.running ? 'running' : 'paused', reason: qemu.reason };
+    const sample: Sample = { at: this.#agents.sim.now, host: this.host.name, vm: question.vm, what, job: qemu?.job ?? 'none' };
+    return { question, bad, words, sample };
+  }
+
+  #offWords(vm: string): { state: string; reason: string } | null {
+    const reason = this.host.off.get(vm);
+    return reason === undefined ? null : { state: 'shut off', reason };
+  }
+
+  #answer({ question, bad, words, sample }: ReturnType<Agent['#stateOf']>): void {
+    sample.job = this.host.qemus.get(question.vm)?.job ?? 'none';
+    const name = this.#agents.hypervisor.guest(question.vm).name;
+    const boot = bootIdOf(this.host);
+    const domain: Domain | null = words === null ? null : { name, ...words, job: this.#jobWords(question.vm) };
+    const base = { question: question.question, host: this.host.name, boot };
+    const data = bad ? { ...base, ok: false, error: 'Connection refused', domain: null } : { ...base, ok: true, domain };
+    this.#answers += 1;
+    const id = `${question.question}/answer-${this.host.name}-${this.#answers}`;
+    this.#agents.answer(this.host, question.vm, id, data, sample);
+  }
+
+  #jobWords(vm: string): string {
+    const { sim } = this.#agents;
+    const qemu = this.host.qemus.get(vm);
+    if (qemu === undefined) return NOT_RUNNING;
+    if (!this.host.libvirtd || sim.now < this.host.jobsBlockedUntil || sim.fault('job-query-times-out', 0.03)) return TIMED_OUT;
+    if (qemu.job === 'outgoing') return '5';
+    return qemu.job === 'incoming' ? INCOMING : 'none';
+  }
+
+  /** Carries a command out, once by its id; a refused one may come again. */
+  execute(command: Command): void {
+    if (!this.host.up) return;
+    if (this.#done.has(command.command) && this.#agents.rules.deduplicates) return this.#agents.acknowledge(command, null);
+    const refusal = this.#refusal(command) ?? this.#agents.carryOut(command, this.host);
+    if (refusal === null) this.#done.add(command.command);
+    this.#agents.sim.trace(() => `agent ${this.host.name} ${command.command} (token ${command.token}): ${refusal ?? 'done'}`);
+    this.#agents.acknowledge(command, refusal);
+  }
+
+  #refusal(command: Command): string | null {
+    if (!this.host.libvirtd) return 'libvirtd does not answer';
+    const qemu = this.host.qemus.get(command.vm);
+    // What is to be destroyed and is not there needs no condition.
+    if (command.kind === 'destroy-leftover' && qemu === undefined) return null;
+    for (const condition of command.onlyIf) {
+      if (condition === 'no-opener' && qemu !== undefined) return 'a QEMU process has the volume open';
+      if (condition === 'paused' && qemu?.running === true) return 'the guest is not paused';
+      if (condition === 'same-boot' && this.#bootOf.get(command.migration) !== this.host.boot) return 'the host has booted since';
+    }
+    return command.volume === null ? null : this.#refusalOfToken(command, `${command.vm}/${command.volume}`);
+  }
+
+  #refusalOfToken({ token }: Command, key: string): string | null {
+    const highest = this.#tokens.get(key) ?? 0;
+    if (token < highest && this.#agents.rules.checksTokens) return `token ${token} is older than ${highest}`;
+    this.#tokens.set(key, Math.max(token, highest));
+    return null;
+  }
+}

@@ -1,0 +1,163 @@
+import type { Command, Question } from '../../../events/commands.ts';
+import type { InputData } from '../../../events/inputs.ts';
+import { Agent, type Sample } from './agent.ts';
+import { bootIdOf, type Host, type Hypervisor, type Qemu } from './hypervisor.ts';
+import type { LockManager } from './lock-manager.ts';
+import type { Outbox } from './outbox.ts';
+import type { Random } from './random.ts';
+import type { Sim } from './sim.ts';
+
+/** Safety rules on the agents' side, so that a test can switch one off and see the checker notice. */
+export type AgentRules = { readonly deduplicates: boolean; readonly checksTokens: boolean };
+
+/** Who looks on when an agent acts. */
+export interface Witness {
+  sampled(input: string, sample: Sample): void;
+  /** Before the lock manager grants. */
+  acquiring(command: Command, host: string, holders: readonly string[]): void;
+  resuming(command: Command, qemu: Qemu): void;
+  destroying(command: Command, qemu: Qemu): void;
+  carriedOut(command: Command): void;
+}
+
+/** All agents, and the network between them and Landfall, which loses, delays, repeats and reorders. */
+export class Agents {
+  readonly sim: Sim;
+  readonly random: Random;
+  readonly hypervisor: Hypervisor;
+  readonly rules: AgentRules;
+  readonly #locks: LockManager;
+  readonly #outbox: Outbox;
+  readonly #witness: Witness;
+  readonly #agents = new Map<string, Agent>();
+  readonly #streams = new Map<string, boolean>();
+  #acknowledged = 0;
+
+  constructor(sim: Sim, hypervisor: Hypervisor, locks: LockManager, outbox: Outbox, witness: Witness, rules: AgentRules) {
+    this.sim = sim;
+    this.random = sim.random('agents');
+    this.hypervisor = hypervisor;
+    this.rules = rules;
+    this.#locks = locks;
+    this.#outbox = outbox;
+    this.#witness = witness;
+    for (const host of hypervisor.hosts.values()) this.#agents.set(host.name, new Agent(this, host));
+    hypervisor.onEvent.push((host, vm, event, detail) => this.#event(host, vm, event, detail));
+    hypervisor.onHost.push((host, what) => this.#hostChanged(host, what));
+  }
+
+  #agent(host: string): Agent {
+    const agent = this.#agents.get(host);
+    if (agent === undefined) throw new RangeError(`no agent on ${host}`);
+    return agent;
+  }
+
+  ask(question: Question): void {
+    if (!this.#agents.has(question.host) || this.sim.fault('question-lost', 0.05)) return;
+    this.sim.after(this.random.integer(1, 40), () => this.#agent(question.host).receive(question));
+  }
+
+  answer(host: Host, vm: string, id: string, data: InputData<'landfall.host.answered.v1'>, sample: Sample): void {
+    this.#witness.sampled(id, sample);
+    this.sim.trace(() => `agent ${host.name} answers ${data.question}: ${sample.what}, ${JSON.stringify(data.domain?.state ?? null)} (${data.domain?.reason ?? ''}), job ${data.domain?.job.slice(0, 12) ?? '-'}`);
+    if (this.sim.fault('answer-lost', 0.05)) return;
+    const lateMs = this.sim.fault('answer-late', 0.08) ? this.random.integer(500, 25_000) : this.random.integer(1, 60);
+    const event = { source: `agent/${host.name}`, id, type: 'landfall.host.answered.v1', vm, data } as const;
+    this.#outbox.post(event, lateMs);
+    if (this.sim.fault('answer-repeated', 0.05)) this.#outbox.post(event, lateMs + this.random.integer(1, 20_000));
+  }
+
+  #event(host: string, vm: string, event: string, detail: string): void {
+    this.sim.trace(() => `event ${host} ${event} ${detail}${this.isStreaming(host) ? '' : ' (nobody hears it)'}`);
+    if (!this.isStreaming(host)) return;
+    this.#outbox.stream(host, { type: 'landfall.host.lifecycle.v1', vm, data: { host, event, detail } });
+  }
+
+  isStreaming(host: string): boolean {
+    return this.hypervisor.host(host).libvirtd && this.#streams.get(host) !== false;
+  }
+
+  #hostChanged(host: Host, what: 'libvirtd-down' | 'libvirtd-up' | 'host-down' | 'host-up'): void {
+    if (what === 'host-down') {
+      this.#agent(host.name).forget();
+      this.#outbox.cut(host.name);
+    } else if (what === 'libvirtd-down') this.#facts(host, 'lost');
+    else this.#reconnect(host);
+  }
+
+  #reconnect(host: Host): void {
+    this.#streams.set(host.name, true);
+    host.jobsBlockedUntil = this.sim.now + this.random.integer(0, 20_000);
+    this.#facts(host, 'connected');
+  }
+
+  /** The agent loses libvirt's events for a while, and knows it. */
+  cutStream(host: string, forMs: number): void {
+    if (!this.isStreaming(host)) return;
+    this.#streams.set(host, false);
+    this.#facts(this.hypervisor.host(host), 'lost');
+    this.sim.after(forMs, () => {
+      const now = this.hypervisor.host(host);
+      if (now.libvirtd && this.#streams.get(host) === false) this.#reconnect(now);
+    });
+  }
+
+  #facts(host: Host, stream: 'connected' | 'lost'): void {
+    const data = { host: host.name, zone: 'z', cluster: 'c', boot: bootIdOf(host), stream };
+    this.#outbox.stream(host.name, { type: 'landfall.host.facts.v1', vm: null, data });
+  }
+
+  /** Every host makes itself known. */
+  introduce(): void {
+    for (const host of this.hypervisor.hosts.values()) this.#facts(host, 'connected');
+  }
+
+  send(command: Command & { host: string }): void {
+    if (!this.#agents.has(command.host) || this.sim.fault('command-lost', 0.06)) return;
+    const delayMs = this.sim.fault('command-late', 0.08) ? this.random.integer(500, 30_000) : this.random.integer(1, 60);
+    this.sim.after(delayMs, () => this.#agent(command.host).execute(command));
+  }
+
+  acknowledge(command: Command, refusal: string | null): void {
+    if (refusal === null) this.#witness.carriedOut(command);
+    if (this.sim.fault('acknowledgement-lost', 0.06)) return;
+    this.#acknowledged += 1;
+    const data = { command: command.command, ok: refusal === null, ...(refusal === null ? {} : { error: refusal }) };
+    const source = command.host === null ? 'orchestrator' : `agent/${command.host}`;
+    const id = `ack-${this.#acknowledged}`;
+    this.#outbox.post({ source, id, type: 'landfall.command.acknowledged.v1', vm: command.vm, data }, this.random.integer(1, 60));
+  }
+
+  /** What a command does to the world; the reason where it does nothing. */
+  carryOut(command: Command, host: Host): string | null {
+    const qemu = host.qemus.get(command.vm);
+    switch (command.kind) {
+      case 'acquire-lock':
+        return this.#acquire(command, host);
+      case 'release-lock':
+        if (this.sim.fault('lock-refused', 0.12)) return 'the lock manager refused';
+        this.#locks.free(command.volume ?? '', host.name);
+        return null;
+      case 'destroy-leftover':
+        if (qemu === undefined) return null;
+        this.#witness.destroying(command, qemu);
+        this.hypervisor.end(qemu, 'destroyed', 'Stopped', 'Destroyed');
+        return null;
+      case 'resume-guest':
+        if (qemu === undefined) return 'the guest is not here';
+        this.#witness.resuming(command, qemu);
+        if (!qemu.running) this.hypervisor.run(qemu, 'unpaused', 'Unpaused');
+        return null;
+      default:
+        return `no agent does ${command.kind}`;
+    }
+  }
+
+  #acquire(command: Command, host: Host): string | null {
+    if (this.sim.fault('lock-refused', 0.12)) return 'the lock manager refused';
+    const volume = command.volume ?? '';
+    this.#witness.acquiring(command, host.name, this.#locks.holders(volume));
+    this.#locks.hold(volume, host.name);
+    return null;
+  }
+}

@@ -1,0 +1,161 @@
+import type { AttemptState } from '../../../events/attempt.ts';
+import type { Command } from '../../../events/commands.ts';
+import type { CallError, InputData } from '../../../events/inputs.ts';
+import { path } from '../../../machines/round.ts';
+import type { Agents } from './agents.ts';
+import type { Guest, Hypervisor } from './hypervisor.ts';
+import type { Outbox } from './outbox.ts';
+import type { Random } from './random.ts';
+import type { Sim } from './sim.ts';
+import { Transfer } from './transfer.ts';
+
+/** What the orchestrator sees of Landfall: whether something is open, and when a report is durable. */
+export interface View {
+  openOf(vm: string): readonly string[];
+  openAttempts(): Iterable<{ state: AttemptState }>;
+  whenDurable(letter: { source: string; id: string }, run: () => void): void;
+}
+
+const SOURCE = 'orchestrator';
+
+/** The platform: it declares VMs, calls migrations, reports what came of the calls, runs hooks, and has operators. */
+export class Orchestrator {
+  readonly transfers = new Map<string, Transfer>();
+  readonly #sim: Sim;
+  readonly #random: Random;
+  readonly #world: Hypervisor;
+  readonly #outbox: Outbox;
+  readonly #agents: Agents;
+  readonly #view: View;
+  #count = 0;
+
+  constructor(sim: Sim, world: Hypervisor, outbox: Outbox, agents: Agents, view: View) {
+    this.#sim = sim;
+    this.#random = sim.random('orchestrator');
+    this.#world = world;
+    this.#outbox = outbox;
+    this.#agents = agents;
+    this.#view = view;
+    world.onHost.push((host, what) => {
+      if (what !== 'libvirtd-down' && what !== 'host-down') return;
+      for (const transfer of this.transfers.values()) transfer.libvirtdDown(host);
+    });
+    world.onQemuGone.push((qemu) => {
+      for (const transfer of this.transfers.values()) transfer.qemuGone(qemu);
+    });
+  }
+
+  #post(type: Parameters<Outbox['post']>[0]['type'], vm: string, data: unknown, delayMs = this.#random.integer(1, 40)): { source: string; id: string } {
+    this.#count += 1;
+    const letter = { source: SOURCE, id: `o${this.#count}`, type, vm, data };
+    this.#outbox.post(letter, delayMs);
+    return letter;
+  }
+
+  declare(guest: Guest): void {
+    const host = this.#world.homesOf(guest.vm)[0] ?? null;
+    const running = host !== null && this.#world.qemu(host, guest.vm)?.running === true;
+    this.#post('landfall.vm.declared.v1', guest.vm, { name: guest.name, host, power: running ? 'running' : 'paused', volumes: guest.volumes });
+  }
+
+  get isMoving(): boolean {
+    return [...this.transfers.values()].some(({ phase }) => phase !== 'over');
+  }
+
+  /** Calls a migration, unless one is open: a second one happens all the same where somebody does not ask. */
+  migrate(guest: Guest): void {
+    const open = this.#view.openOf(guest.vm);
+    if (open.length > 0) {
+      this.#post('landfall.vm.requested.v1', guest.vm, { action: 'migrate' });
+      if (!this.#sim.fault('second-migration', 0.5)) return;
+    }
+    const source = this.#world.homesOf(guest.vm)[0];
+    if (source === undefined) return;
+    const destination = this.#destinationFrom(source);
+    const migration = `${guest.name}-m${this.#migrationsOf(guest) + 1}`;
+    const qemu = this.#world.qemu(source, guest.vm);
+    const leavePaused = this.#random.chance(0.05);
+    const origin = qemu === undefined ? 'stopped' : qemu.running ? 'running' : 'paused';
+    const mode = this.#random.chance(0.6) ? 'p2p' : 'managed';
+    const data: Partial<InputData<'landfall.migration.started.v1'>> = { migration, source, destination, flags: [mode], leavePaused };
+    const started = { ...data, storageCopied: this.#random.chance(0.15), ...(this.#random.chance(0.5) ? { origin } : {}) };
+    const transfer = new Transfer(this.#sim, this.#world, { migration, vm: guest.vm, source, destination, mode, leavePaused }, (error) => report(error));
+    const report = this.#reporter(guest, migration);
+    this.transfers.set(migration, transfer);
+    this.#sim.trace(() => `${migration} is called: ${source} to ${destination}, ${mode}`);
+    // The caller waits until its report is durable: `ran` and the hand-over are told from events since then.
+    this.#view.whenDurable(this.#post('landfall.migration.started.v1', guest.vm, started), () => {
+      transfer.start();
+      this.#killCaller(transfer, report);
+    });
+  }
+
+  #migrationsOf(guest: Guest): number {
+    return [...this.transfers.keys()].filter((migration) => migration.startsWith(`${guest.name}-m`)).length;
+  }
+
+  #destinationFrom(source: string): string {
+    const hosts = [...this.#world.hosts.keys()];
+    if (this.#random.chance(0.02)) return source;
+    return this.#random.pick(hosts.filter((host) => host !== source));
+  }
+
+  /** Reports once what the call returned. */
+  #reporter(guest: Guest, migration: string): (error: CallError | null) => void {
+    let reported = false;
+    return (error) => {
+      if (reported) return;
+      reported = true;
+      this.#sim.trace(() => `${migration} returns: ${error === null ? 'success' : `${error.kind}, ${error.message}`}`);
+      const delayMs = error?.kind === 'caller-lost' ? this.#random.integer(1000, 30_000) : this.#random.integer(1, 60);
+      this.#post('landfall.migration.returned.v1', guest.vm, { migration, ok: error === null, ...(error === null ? {} : { error }) }, delayMs);
+    };
+  }
+
+  #killCaller(transfer: Transfer, report: (error: CallError | null) => void): void {
+    const killed = this.#sim.fault('caller-killed', 0.35);
+    const broken = this.#sim.fault('connection-broken', 0.08);
+    if (!killed && !broken) return;
+    this.#sim.after(this.#random.integer(50, this.#random.chance(0.6) ? 4000 : 30_000), () => {
+      if (transfer.phase === 'over') return;
+      const kind = broken ? 'connection' : this.#random.chance(0.7) ? 'caller-timeout' : 'caller-lost';
+      report({ kind, message: 'the caller is gone' });
+      transfer.callerGone();
+    });
+  }
+
+  /** Somebody moves a guest on by hand, and tells nobody. */
+  moveOn(guest: Guest): void {
+    const source = this.#world.homesOf(guest.vm)[0];
+    if (source === undefined) return;
+    const migration = `by-hand-${this.transfers.size}`;
+    const destination = this.#random.pick([...this.#world.hosts.keys()].filter((host) => host !== source));
+    const transfer = new Transfer(this.#sim, this.#world, { migration, vm: guest.vm, source, destination, mode: 'p2p', leavePaused: false }, () => {});
+    this.transfers.set(migration, transfer);
+    transfer.start();
+  }
+
+  /** A command to the orchestrator: a hook, or the call's failure. */
+  send(command: Command): void {
+    if (this.#sim.fault('command-lost', 0.06)) return;
+    this.#sim.after(this.#random.integer(1, 60), () => {
+      this.#agents.acknowledge(command, this.#sim.fault('hook-fails', 0.08) ? 'the hook failed' : null);
+    });
+  }
+
+  /** An operator looks at what is contested, and settles it where the truth can be found out. */
+  operate(): void {
+    for (const { state } of this.#view.openAttempts()) {
+      const at = path(state.value);
+      if (at !== 'RolledBack.contested' && at !== 'Completed.provisional') continue;
+      const { migration, vm } = state.attempt;
+      const homes = this.#world.homesOf(vm);
+      const moving = [...this.transfers.values()].some(({ plan, phase }) => plan.vm === vm && phase !== 'over');
+      const others = [...this.#world.hosts.values()].filter((host) => !homes.includes(host.name) && host.qemus.has(vm));
+      const clear = homes.length === 1 && !moving && others.length === 0;
+      const attest = clear && this.#random.chance(0.8);
+      const host = clear ? homes[0] : state.attempt.source;
+      this.#post('landfall.migration.resolved.v1', vm, { migration, host, reason: 'looked', attest, operator: 'ops' });
+    }
+  }
+}

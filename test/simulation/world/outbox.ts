@@ -1,0 +1,48 @@
+import type { InputType, Matter } from '../../../events/inputs.ts';
+import type { Sim } from './sim.ts';
+
+/** An event on its way to Landfall. */
+export type Letter = { source: string; id: string; type: InputType; vm: string | null; data: unknown };
+type Streamed = Pick<Matter, 'type'> & { vm: string | null; data: unknown };
+
+/**
+ * The way of inputs to Landfall. What is posted may overtake; what a host streams (lifecycle events, facts about itself) comes
+ * in order, as one connection delivers it, and what is not yet out when the power goes is lost.
+ */
+export class Outbox {
+  readonly #sim: Sim;
+  readonly #deliver: (letter: Letter) => void;
+  readonly #lastAt = new Map<string, number>();
+  readonly #epochs = new Map<string, number>();
+  #count = 0;
+
+  constructor(sim: Sim, deliver: (letter: Letter) => void) {
+    this.#sim = sim;
+    this.#deliver = deliver;
+  }
+
+  post(letter: Letter, delayMs: number): void {
+    this.#sim.after(delayMs, () => this.#deliver(letter));
+  }
+
+  stream(host: string, streamed: Streamed): void {
+    const random = this.#sim.random('outbox');
+    this.#count += 1;
+    const letter: Letter = { source: `agent/${host}`, id: `event-${this.#count}`, ...streamed };
+    const lateMs = this.#sim.fault('event-late', 0.06) ? random.integer(500, 30_000) : random.integer(1, 40);
+    const at = Math.max(this.#sim.now + lateMs, this.#lastAt.get(host) ?? 0);
+    this.#lastAt.set(host, at);
+    const epoch = this.#epochs.get(host) ?? 0;
+    const send = () => {
+      if (epoch === (this.#epochs.get(host) ?? 0)) this.#deliver(letter);
+    };
+    this.#sim.schedule.at(at, send);
+    if (this.#sim.fault('event-repeated', 0.05)) this.#sim.schedule.at(at + random.integer(1, 20_000), send);
+  }
+
+  /** The host's power went: what it had not sent is lost. */
+  cut(host: string): void {
+    this.#epochs.set(host, (this.#epochs.get(host) ?? 0) + 1);
+    this.#lastAt.delete(host);
+  }
+}
