@@ -10,7 +10,7 @@ import { MACHINE_VERSION } from '../machines/version.ts';
 import { asOf } from '../projections/as-of.ts';
 import { rebuild } from '../projections/rebuild.ts';
 import { directory } from '../projections/directory.ts';
-import { missingTables, PROJECTION_VERSION, projectionVersion } from '../projections/schema.ts';
+import { brokenTables, PROJECTION_VERSION, projectionVersion } from '../projections/schema.ts';
 
 /** Opens the embedded ledger for a command: to read it with its projections, or to drive it. */
 
@@ -47,9 +47,9 @@ function requireFile(file: string): void {
 
 function requireProjections(db: DatabaseSync): void {
   const version = projectionVersion(db);
-  const missing = missingTables(db);
-  if (version === PROJECTION_VERSION && missing.length === 0) return;
-  const what = version === null || missing.length > 0 ? 'are missing or not whole' : `were written by another version (${version}, this is ${PROJECTION_VERSION})`;
+  const broken = brokenTables(db);
+  if (version === PROJECTION_VERSION && broken.length === 0) return;
+  const what = version === null || broken.length > 0 ? 'are missing or not whole' : `were written by another version (${version}, this is ${PROJECTION_VERSION})`;
   throw new Fault('PROJECTIONS_MISSING', `the projections ${what}`, 'landfall rebuild makes them anew from the ledger.');
 }
 

@@ -1,39 +1,8 @@
-import { readFileSync, writeSync } from 'node:fs';
-import { CommanderError } from 'commander';
-import { EXIT_FINDING, EXIT_WRONG_USE, Found, type Io, processIo } from './io.ts';
-import { faultOf } from './faults.ts';
-import { buildProgram } from './program.ts';
-import { faultText } from './render/errors.ts';
+import { writeSync } from 'node:fs';
+import { processIo } from './io.ts';
+import { run } from './run.ts';
 
-/** Runs the command line. Exit codes: 0 done, 1 a finding, 2 wrong use or bad input. */
-async function main(io: Io): Promise<number> {
-  try {
-    await buildProgram(io, version()).parseAsync();
-    return 0;
-  } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_WRONG_USE;
-    if (error instanceof Found) {
-      io.err(error.message);
-      return error.cause === EXIT_WRONG_USE ? EXIT_WRONG_USE : EXIT_FINDING;
-    }
-    io.err(faultText(faultOf(error), io.errStyle));
-    if (io.env['LANDFALL_DEBUG'] !== undefined && error instanceof Error) io.err(error.stack ?? '');
-    return EXIT_WRONG_USE;
-  }
-}
-
-/** From source in a checkout, or one folder deeper in the built package. */
-function version(): string {
-  for (const place of ['../package.json', '../../package.json']) {
-    try {
-      const parsed: unknown = JSON.parse(readFileSync(new URL(place, import.meta.url), 'utf8'));
-      if (typeof parsed === 'object' && parsed !== null && 'version' in parsed) return String(parsed.version);
-    } catch {
-      // The other place has it.
-    }
-  }
-  return 'unknown';
-}
+/** The command line as a process of its own. */
 
 // A reader that has seen enough (head, less) closes the pipe. What is under way is finished all the same: an ingest is not
 // given up because nobody looks any more.
@@ -54,4 +23,4 @@ for (const [signal, code] of [
   });
 }
 
-process.exitCode = await main(processIo());
+process.exitCode = await run(processIo(), process.argv.slice(2));

@@ -3,6 +3,7 @@ import { addAudit, addBacktest, addRebuild } from './commands/check.ts';
 import { addDemo } from './commands/demo.ts';
 import { addIngest } from './commands/ingest.ts';
 import { addDeadLetters, addExplain, addHistory, addMigrations, addStatus } from './commands/read.ts';
+import { addServe, addToken } from './commands/serve.ts';
 import { addConfig, addResolve } from './commands/write.ts';
 import { completion, SHELLS } from './completion.ts';
 import type { Io } from './io.ts';
@@ -27,6 +28,8 @@ export function buildProgram(io: Io, version: string): Command {
     .configureOutput({ writeOut: (text) => io.out(text.trimEnd()), writeErr: (text) => io.err(text.trimEnd()) })
     .showHelpAfterError('  hint: --help shows what there is')
     .exitOverride();
+  addServe(program, io);
+  addToken(program, io);
   addIngest(program, io);
   addStatus(program, io);
   addMigrations(program, io);

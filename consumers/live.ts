@@ -84,13 +84,16 @@ export class Live {
     return this.#queue.length;
   }
 
-  /** Takes inputs together, in order. Resolves when all of them are durable. @throws Fault where they are not. */
-  submit(inputs: readonly Input[]): Promise<Receipt[]> {
+  /**
+   * Takes inputs together, in order. Resolves when all of them are durable. An operator's word on an attempt of a recording
+   * belongs to the recording's clock. @throws Fault where they are not durable.
+   */
+  submit(inputs: readonly Input[], clock = WALL): Promise<Receipt[]> {
     if (this.#fault !== null) return Promise.reject(this.#fault);
     if (this.#stopping)
       return Promise.reject(new Fault('STOPPING', 'the service is stopping', 'Send it again when it is back.'));
     return new Promise((resolve, reject) => {
-      this.#queue.push({ inputs, resolve, reject });
+      this.#queue.push({ inputs, clock, arrivedAt: this.#time.now(), resolve, reject });
       this.#wake();
     });
   }
@@ -197,6 +200,7 @@ export class Live {
 
   /** The ledger refused: its memory is ahead of what is durable, so nothing more is taken. */
   #die(error: unknown, answers: readonly Answer[]): void {
+    const first = this.#fault === null;
     this.#fault ??=
       error instanceof Fault
         ? error

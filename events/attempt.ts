@@ -90,6 +90,8 @@ export const Attempt = z.strictObject({
   leavePaused: z.boolean(),
   storageCopied: z.boolean(),
   volumes: z.array(Volume),
+  /** Other hosts that may hold a lock of the VM from before: what earlier attempts left unsettled, and whoever was seen holding one. */
+  formerOwners: z.array(Host),
   /** The boot of the source when the migration began; null: not known. */
   sourceBoot: z.string().nullable(),
   /** Known hosts of the VM's cluster besides source and destination, fixed when the call returned. */
@@ -136,6 +138,8 @@ export const Attempt = z.strictObject({
   fenced: z.boolean(),
   expiredLeases: z.array(z.string()),
   supersededBy: MigrationId.nullable(),
+  /** Where the guest was found after its verdict, moved on by a migration that nobody reported; null: nowhere else. */
+  movedTo: Host.nullable(),
   settledAt: Milliseconds.nullable(),
 });
 export type Attempt = z.infer<typeof Attempt>;

@@ -40,8 +40,6 @@ export const Evidence = z.strictObject({
   sourceExcluded: z.boolean(),
   /** The known hosts besides source and destination, and what each said. */
   others: z.array(Testimony),
-  /** Every one of `others` has answered. */
-  othersAnswered: z.boolean(),
 });
 export type Evidence = z.infer<typeof Evidence>;
 

@@ -22,18 +22,22 @@ export type Decision = {
 
 const isLanded = (presence: string) => (LANDED as readonly string[]).includes(presence);
 
-const remains = (presence: string) => presence !== 'unknown' && !(GONE as readonly string[]).includes(presence);
+const isGone = (presence: string) => (GONE as readonly string[]).includes(presence);
+const remains = (presence: string) => presence !== 'unknown' && !isGone(presence);
 
 const conditions: Readonly<Record<ConditionName, (evidence: Evidence) => boolean>> = {
   'same-host': (e) => e.sameHost,
   'either-postcopy': (e) => e.source.presence === 'postcopy' || e.destination.presence === 'postcopy',
   'either-postcopy-failed': (e) =>
     e.source.presence === 'postcopy-failed' || e.destination.presence === 'postcopy-failed',
-  'landed-on-thirds': (e) => thirdHosts(e).length > (e.othersAnswered ? 0 : 1),
+  'landed-on-thirds': (e) => thirdHosts(e).length > (e.others.every((other) => other.presence !== 'unknown') ? 0 : 1),
   'one-third-landed': (e) => thirdHosts(e).length === 1,
   'handed-over-or-ran': (e) => e.source.presence === 'handed-over' || e.ran === 'yes',
   'proven-over': (e) => e.libvirtError || e.outgoingSeen || e.quietRounds,
-  'no-copy-can-differ': (e) => e.othersAnswered && (e.ran === 'no' || !e.storageCopied),
+  'others-gone': (e) => e.others.every((other) => isGone(other.presence)),
+  'others-silent': (e) => e.others.every((other) => isGone(other.presence) || other.presence === 'unknown'),
+  'no-copy-can-differ': (e) =>
+    e.others.every((other) => isGone(other.presence)) && (e.ran === 'no' || !e.storageCopied),
   'jobs-over': (e) => e.source.job === 'none' && (e.destination.job === 'none' || e.destination.job === 'outgoing'),
   'split-brain': (e) => e.source.job === 'none' && e.destination.job === 'none' && e.sourceAskedLast,
   'source-excluded': (e) => e.sourceExcluded,

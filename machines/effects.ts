@@ -48,13 +48,17 @@ function wasRefusedBeforeStart(attempt: Attempt, verdict: Verdict): boolean {
   return verdict.evidence.libvirtError && shell.unbroken && !touched;
 }
 
-/** Each exclusive volume on its own: released at one end, then acquired at the other. */
+/**
+ * Each exclusive volume on its own: released wherever it may be held, then acquired where it belongs. A host that never held
+ * it releases nothing.
+ */
 function lockSteps(attempt: Attempt, make: Make, from: string, to: string, after: Step[]): Step[] {
+  const holders = [from, ...attempt.formerOwners].filter((host) => host !== to);
   return attempt.volumes
     .filter((volume) => !volume.shareable && volume.lockedBy === 'landfall')
     .flatMap(({ volume }) => {
-      const release = make('release-lock', from, { volume, after });
-      return [release, make('acquire-lock', to, { volume, after: [release] })];
+      const releases = holders.map((host) => make('release-lock', host, { volume, after }));
+      return [...releases, make('acquire-lock', to, { volume, after: releases })];
     });
 }
 

@@ -128,7 +128,7 @@ function isOtherBoot(attempt: Attempt, answer: Answer): boolean {
 
 function originFrom(reading: Reading): Attempt['origin'] {
   if (reading.presence === 'executing') return 'running';
-  if (reading.presence === 'suspended') return 'paused';
+  if (reading.presence === 'suspended' || reading.presence === 'broken') return 'paused';
   return reading.presence === 'off' ? 'stopped' : 'unknown';
 }
 
@@ -218,7 +218,6 @@ export function evidenceOf(attempt: Attempt): Evidence {
       sourceAnswer !== null && attempt.landedSequence !== null && sourceAnswer.asked > attempt.landedSequence,
     sourceExcluded: attempt.fenced || allLeasesExpired(attempt),
     others,
-    othersAnswered: others.every((other) => other.presence !== 'unknown'),
   };
 }
 

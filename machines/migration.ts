@@ -180,6 +180,8 @@ const reexamining = [
   { guard: 'stands', target: 'settled', actions: ['take', 'close'] },
   ...standing('reexamining'),
 ] as const;
+/** A settled verdict is asked about, again and again until it is clear or the time of an attempt has passed. */
+const doubt = { target: 'reexamining', actions: ['take', 'reopen', 'poll', 'askAll'] } as const;
 const provisional = [reopening, ...settlements, ...waiting('provisional')] as const;
 const contested = [...settlements, ...waiting('contested')] as const;
 
@@ -260,7 +262,7 @@ export const migration = definition.createMachine({
           },
           after: { question: provisional, poll: taken('provisional', 'watch', 'askAll') },
         },
-        settled: { on: { DOUBTED: { target: 'reexamining', actions: ['take', 'askAll'] } } },
+        settled: { on: { DOUBTED: doubt } },
         reexamining: {
           on: {
             EVIDENCE: reexamining,
@@ -269,6 +271,8 @@ export const migration = definition.createMachine({
           },
           after: {
             question: reexamining,
+            poll: { target: 'reexamining', reenter: true, actions: ['take', 'poll', 'askAll'] },
+            deadline: { target: 'settled', actions: ['take', 'close'] },
           },
         },
       },
@@ -304,7 +308,7 @@ export const migration = definition.createMachine({
         },
         /** Contested when another migration of the VM took over: that one's verdict tells where the guest is. */
         superseded: {},
-        settled: { on: { DOUBTED: { target: 'reexamining', actions: ['take', 'askAll'] } } },
+        settled: { on: { DOUBTED: doubt } },
         reexamining: {
           on: {
             EVIDENCE: reexamining,
@@ -313,6 +317,8 @@ export const migration = definition.createMachine({
           },
           after: {
             question: reexamining,
+            poll: { target: 'reexamining', reenter: true, actions: ['take', 'poll', 'askAll'] },
+            deadline: { target: 'settled', actions: ['take', 'close'] },
           },
         },
       },

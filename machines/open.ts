@@ -13,6 +13,7 @@ export function openAttempt(
     configuration: AttemptConfiguration;
     host: (host: string) => HostRecord | undefined;
   },
+  earlier: readonly Attempt[] = [],
 ): Attempt {
   const destination = site.host(data.destination);
   return {
@@ -27,6 +28,7 @@ export function openAttempt(
     leavePaused: data.leavePaused,
     storageCopied: data.storageCopied,
     volumes: record.volumes,
+    formerOwners: formerOwners(data, record, earlier),
     sourceBoot: site.host(data.source)?.boot ?? null,
     knownHosts: [],
     startedAt: site.now,
@@ -64,10 +66,26 @@ export function openAttempt(
     fenced: false,
     expiredLeases: [],
     supersededBy: null,
+    movedTo: null,
     settledAt: null,
   };
 }
 
 function originOf({ power }: VmRecord): Attempt['origin'] {
+  // A guest that an I/O error stopped is paused for whoever moves it.
+  if (power === 'broken') return 'paused';
   return power === 'running' || power === 'paused' || power === 'stopped' ? power : 'unknown';
+}
+
+function formerOwners(
+  { source, destination }: InputData<'landfall.migration.started.v1'>,
+  { owner, holders }: VmRecord,
+  earlier: readonly Attempt[] = [],
+): string[] {
+  const seen = Object.values(holders).flatMap((list) =>
+    list.filter(({ mode }) => mode === 'exclusive').map(({ host }) => host),
+  );
+  const left = earlier.flatMap((attempt) => [attempt.source, attempt.destination, ...attempt.formerOwners]);
+  const hosts = new Set([...(owner === null ? [] : [owner]), ...seen, ...left]);
+  return [...hosts].filter((host) => host !== source && host !== destination);
 }

@@ -1,7 +1,8 @@
 import type { Attempt, AttemptState, StateValue } from '../events/attempt.ts';
-import type { Verdict } from '../events/verdict.ts';
+import type { Evidence, Verdict } from '../events/verdict.ts';
 import { countRound, evidenceOf, isRoundClosed } from './evidence.ts';
 import type { Result } from './migration.ts';
+import { GONE } from './table.ts';
 import { alarm, alarmed, type Judgement, judge, toVerdict } from './verdicts.ts';
 
 /** Judges a round of answers in the light of the state the attempt is in. The verdict itself comes from `decide` alone. */
@@ -93,11 +94,34 @@ function judgeStanding(attempt: Attempt, context: StepContext): Judged {
   const more = asksMore(attempt, now);
   if (more !== null) return more;
   const { outcome, host, row } = now.decision;
-  if (outcome === 'wait')
-    return CONTRADICTING_ROWS.has(row.id) ? reopen(attempt, now, context) : { ...nothing(attempt), result: 'stands' };
+  if (standing !== undefined && isBackAtSource(standing, now.evidence)) return moveOn(attempt, context);
+  if (outcome === 'wait' && CONTRADICTING_ROWS.has(row.id)) return reopen(attempt, now, context);
+  // What an unknown answer or a running job leaves open is asked again, until the machine's own deadline.
+  if (outcome === 'wait') return isUnclear(now.evidence) ? nothing(attempt) : { ...nothing(attempt), result: 'stands' };
   if (outcome === standing?.outcome && host === standing.host) return { ...nothing(attempt), result: 'stands' };
   return conclude(alarm(attempt, 'verdict-contradicted', context.now), now, context);
 }
+
+function isUnclear({ source, destination }: Evidence): boolean {
+  return [source, destination].some(({ presence, job }) => presence === 'unknown' || job !== 'none');
+}
+
+/** A source that was proven empty cannot have resumed: a guest that runs there again, and no longer here, came back later. */
+function isBackAtSource(standing: Verdict, { source, destination }: Evidence): boolean {
+  const wasGone = isOneOf(GONE, standing.evidence.source.presence);
+  return (
+    standing.outcome === 'completed' &&
+    wasGone &&
+    source.presence === 'executing' &&
+    isOneOf(GONE, destination.presence)
+  );
+}
+
+function moveOn(attempt: Attempt, { now }: StepContext): Judged {
+  return { ...nothing({ ...alarm(attempt, 'moved-unreported', now), movedTo: attempt.source }), result: 'stands' };
+}
+
+const isOneOf = (set: readonly string[], presence: string) => set.includes(presence);
 
 function reopen(attempt: Attempt, judgement: Judgement, { now }: StepContext): Judged {
   return { ...nothing(alarmed(alarm(attempt, 'verdict-contradicted', now), judgement, now)), result: 'reopen' };

@@ -22,7 +22,10 @@ export const conditionTexts = {
   'handed-over-or-ran': 'the source handed over, or the destination’s CPUs ran',
   'proven-over':
     'libvirt itself returned an error, or the source had shown this attempt’s outgoing job and no longer does, or two rounds at least 35 s apart say so',
-  'no-copy-can-differ': 'every known host answered, and the destination never ran or no storage was copied',
+  'others-gone': 'every other known host answered, and none has the guest',
+  'others-silent': 'no other known host that answered has the guest',
+  'no-copy-can-differ':
+    'every other known host answered and none has the guest, and the destination never ran or no storage was copied',
   'jobs-over': 'the source’s job is none, and the destination’s is known not to be incoming',
   'split-brain': 'both jobs are none and the source was asked after the destination landed',
   'source-excluded': 'the source is fenced, or its leases expired as the lock manager reports',
@@ -146,12 +149,13 @@ export const table: readonly Row[] = [
     source: GONE,
     destination: GONE,
     when: ['handed-over-or-ran'],
-    now: complete,
-    deadline: complete,
+    now: { do: 'complete', if: 'others-gone' },
+    deadline: { do: 'complete', if: 'others-silent', certainty: 'provisional', provenIf: 'others-gone' },
     settlesOnGone: true,
     asksEveryone: true,
+    contestedError: 'the guest ended on the destination, and another host has it',
     alarm: 'guest-stopped',
-    why: 'The guest arrived and ended there. The disk moved on with it, so the record does too; the guest is stopped.',
+    why: 'The guest arrived and ended there. The disk moved on with it, so the record does too; the guest is stopped. Other known hosts are heard first: one of them may have started it since.',
   },
   {
     id: 'half-arrived',

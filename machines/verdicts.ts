@@ -98,9 +98,10 @@ const alarmTexts: Readonly<Record<AlarmCode | OtherAlarm, string>> = {
   'started-anew': 'a host is starting the guest outside this migration',
   'stray-process': 'a QEMU process carries the guest’s UUID though libvirt does not list it',
   'verdict-contradicted': 'later evidence contradicts the verdict',
+  'moved-unreported': 'the guest moved on in a migration that nobody reported',
   superseded: 'another migration of the VM was reported before this one settled',
 };
-export type OtherAlarm = 'started-anew' | 'stray-process' | 'verdict-contradicted' | 'superseded';
+export type OtherAlarm = 'started-anew' | 'stray-process' | 'verdict-contradicted' | 'moved-unreported' | 'superseded';
 
 /** Raises an alarm once per attempt. */
 export function alarm(attempt: Attempt, code: AlarmCode | OtherAlarm, now: number): Attempt {

@@ -59,7 +59,8 @@ const powerEvents: Readonly<Record<string, Power>> = {
 };
 
 function powerOfEvent({ event, detail }: InputData<'landfall.host.lifecycle.v1'>): Power | undefined {
-  if (event === 'Suspended' && detail === 'I/O error') return 'broken';
+  // The event says `I/O Error`, the state's reason `I/O error`.
+  if (event === 'Suspended' && detail.toLowerCase() === 'i/o error') return 'broken';
   return Object.hasOwn(powerEvents, event) ? powerEvents[event] : undefined;
 }
 
@@ -71,7 +72,10 @@ export function live(
 ): VmRecord {
   const power = powerOfEvent(data);
   if (power === undefined) return record;
-  if (data.host === record.host) return { ...record, power };
+  // It left in a migration that nobody reported: where to, only an answer can tell.
+  const left = data.event === 'Stopped' && data.detail === 'Migrated';
+  if (data.host === record.host)
+    return left ? { ...record, power: 'unknown', certainty: 'unknown' } : { ...record, power };
   const bootsElsewhere = data.event === 'Started' && data.detail !== 'Migrated';
   const wasDown = record.host === null || record.power === 'stopped' || record.power === 'unknown';
   if (!bootsElsewhere || !wasDown) return record;
@@ -91,6 +95,7 @@ export function follow(
   if (!isNewest) return verdict === null ? opened : { ...opened, token: verdict.token };
   if (verdict !== null) return conclude(opened, attempt, verdict, hosts);
   if (attempt.verdicts.length === 0) return lean(opened, attempt, hosts);
+  if (attempt.movedTo !== null && attempt.movedTo !== opened.host) return moved(opened, attempt.movedTo, hosts);
   return reopened(opened, state, attempt);
 }
 
@@ -115,6 +120,17 @@ function lean(record: VmRecord, attempt: Attempt, hosts: (host: string) => HostR
   const host = attempt.waiting?.host ?? attempt.source;
   if (record.host === host && record.certainty === 'provisional') return record;
   return { ...placed(record, host, hosts(host)), certainty: 'provisional' };
+}
+
+/** The guest went on to another host after its verdict, in a migration that nobody reported. */
+function moved(record: VmRecord, host: string, hosts: (host: string) => HostRecord | undefined): VmRecord {
+  return {
+    ...placed(record, host, hosts(host)),
+    lastHost: record.host,
+    certainty: 'proven',
+    power: 'running',
+    owner: host,
+  };
 }
 
 /** A verdict that is doubted and rechecked is no longer proof of anything. */

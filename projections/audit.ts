@@ -6,7 +6,7 @@ import * as checks from './audit-checks.ts';
 import { difference } from './difference.ts';
 import { type Follower, follow } from './follow.ts';
 import { type Progress, scratch, takeTurn } from './rebuild.ts';
-import { followed, missingTables, PROJECTION_VERSION, projectionVersion } from './schema.ts';
+import { followed, brokenTables, PROJECTION_VERSION, projectionVersion } from './schema.ts';
 
 /**
  * The audit: one pass over a partition. It trusts nothing but the ledger's texts: the chain, what was decided, and the
@@ -135,11 +135,11 @@ class Auditor {
         message: `${written}; landfall rebuild makes them anew`,
       });
     }
-    const missing = missingTables(projections);
-    if (missing.length > 0) {
+    const broken = brokenTables(projections);
+    if (broken.length > 0) {
       return this.#find(this.#head.sequence, {
         kind: 'projection',
-        message: `there is no table ${missing.join(', ')}; landfall rebuild makes them anew`,
+        message: `not there, or laid out otherwise: ${broken.join(', ')}; landfall rebuild makes them anew`,
       });
     }
     if (this.#followed > this.#head.sequence) {
@@ -173,6 +173,6 @@ class Auditor {
 }
 
 function followedBy(projections: DatabaseSync, partition: number): number {
-  const readable = projectionVersion(projections) === PROJECTION_VERSION && missingTables(projections).length === 0;
+  const readable = projectionVersion(projections) === PROJECTION_VERSION && brokenTables(projections).length === 0;
   return readable ? followed(projections, partition) : 0;
 }

@@ -1,6 +1,7 @@
 import type { DatabaseSync, SQLInputValue, SQLOutputValue } from 'node:sqlite';
 import type { AttemptState } from '../events/attempt.ts';
 import type { Timers } from '../events/entries.ts';
+import { Fault, messageOf } from '../events/fault.ts';
 import { formatPosition } from '../log/port.ts';
 
 /** Helpers of the typed reads. The JSON in a row was written by this module's own writer from a validated entry. */
@@ -17,7 +18,21 @@ export const textOrNull = (row: Row, column: string): string | null =>
 export const numberOf = (row: Row, column: string): number => Number(row[column]);
 export const numberOrNull = (row: Row, column: string): number | null =>
   row[column] === null ? null : Number(row[column]);
-export const json = <T>(row: Row, column: string): T => JSON.parse(text(row, column)) as T;
+
+export function json<T>(row: Row, column: string): T {
+  try {
+    return JSON.parse(text(row, column)) as T;
+  } catch (error) {
+    throw new Fault(
+      'PROJECTIONS_DAMAGED',
+      `a row of the projections cannot be read: ${messageOf(error)}`,
+      'landfall audit says what differs; landfall rebuild makes the projections anew.',
+      error,
+    );
+  }
+}
+
+
 export const iso = (ms: number): string => new Date(ms).toISOString();
 export const isoOrNull = (ms: number | null): string | null => (ms === null ? null : iso(ms));
 export const limitOf = ({ limit }: Page): number => limit ?? -1;

@@ -52,27 +52,24 @@ export const tables: readonly Table[] = [
 ];
 
 const indexes = [
-  'CREATE INDEX IF NOT EXISTS vms_by_name ON vms (name)',
-  'CREATE INDEX IF NOT EXISTS attempts_by_vm ON attempts (vm)',
-  'CREATE INDEX IF NOT EXISTS attempts_by_first ON attempts (partition, first)',
-  'CREATE INDEX IF NOT EXISTS attempts_unsettled ON attempts (partition, first) WHERE settled = 0',
+  'CREATE INDEX vms_by_name ON vms (name)',
+  'CREATE INDEX attempts_by_vm ON attempts (vm)',
+  'CREATE INDEX attempts_by_first ON attempts (partition, first)',
+  'CREATE INDEX attempts_unsettled ON attempts (partition, first) WHERE settled = 0',
 ];
+const versionTable =
+  'CREATE TABLE projection (one INTEGER PRIMARY KEY CHECK (one = 1), version INTEGER NOT NULL) STRICT';
+
+const sqlOf = ({ name, key, columns }: Table) =>
+  `CREATE TABLE ${name} (${columns}, PRIMARY KEY (${key.join(', ')})) STRICT`;
+const layout = [versionTable, ...tables.map(sqlOf), ...indexes];
 
 /** Makes the tables. Those of another version are dropped: the fold begins anew, at the ledger's first entry. */
 export function makeTables(db: DatabaseSync): void {
-  db.exec(
-    'CREATE TABLE IF NOT EXISTS projection (one INTEGER PRIMARY KEY CHECK (one = 1), version INTEGER NOT NULL) STRICT',
-  );
-  const version = storedVersion(db);
-  if (version === PROJECTION_VERSION && missingTables(db).length === 0) return;
-  for (const { name } of tables) db.exec(`DROP TABLE IF EXISTS ${name}`);
-  for (const { name, key, columns } of tables) {
-    db.exec(`CREATE TABLE ${name} (${columns}, PRIMARY KEY (${key.join(', ')})) STRICT`);
-  }
-  for (const index of indexes) db.exec(index);
-  db.prepare(
-    'INSERT INTO projection (one, version) VALUES (1, ?) ON CONFLICT DO UPDATE SET version = excluded.version',
-  ).run(PROJECTION_VERSION);
+  if (projectionVersion(db) === PROJECTION_VERSION && brokenTables(db).length === 0) return;
+  for (const name of ['projection', ...tables.map((table) => table.name)]) db.exec(`DROP TABLE IF EXISTS ${name}`);
+  for (const sql of layout) db.exec(sql);
+  db.prepare('INSERT INTO projection (one, version) VALUES (1, ?)').run(PROJECTION_VERSION);
 }
 
 /** Empties the tables, of one partition or of all. */
@@ -89,11 +86,10 @@ export function projectionVersion(db: DatabaseSync): number | null {
   return exists === undefined ? null : storedVersion(db);
 }
 
-/** Those of the tables that somebody dropped. */
-export function missingTables(db: DatabaseSync): string[] {
-  const rows = db.prepare(`SELECT name FROM sqlite_schema WHERE type = 'table'`).all();
-  const present = new Set(rows.map((row) => String(row['name'])));
-  return tables.map(({ name }) => name).filter((name) => !present.has(name));
+/** Those of the tables and indexes that somebody dropped, or laid out otherwise. */
+export function brokenTables(db: DatabaseSync): string[] {
+  const present = new Set(db.prepare('SELECT sql FROM sqlite_schema').all().map((row) => String(row['sql'])));
+  return layout.filter((sql) => !present.has(sql)).map((sql) => sql.split(' ')[2] ?? '');
 }
 
 function storedVersion(db: DatabaseSync): number | null {

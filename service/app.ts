@@ -1,6 +1,6 @@
 import rateLimit from '@fastify/rate-limit';
 import swagger from '@fastify/swagger';
-import Fastify, { type FastifyError, type FastifyServerOptions } from 'fastify';
+import Fastify, { type FastifyError, type FastifyServerOptions, LogController } from 'fastify';
 import { jsonSchemaTransform, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { Logger } from 'pino';
 import { INPUT_BYTES_MAX } from '../events/cloud-event.ts';
@@ -60,7 +60,7 @@ export async function buildApp(service: Service, options: AppOptions): Promise<A
 function create({ logger, tls }: AppOptions): App {
   const common = {
     loggerInstance: logger,
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: INPUT_BYTES_MAX,
     requestTimeout: REQUEST_MS_MAX,
     connectionTimeout: CONNECTION_IDLE_MS_MAX,

@@ -62,7 +62,7 @@ async function auditCommand(options: AuditOptions, io: Io): Promise<void> {
 async function columnDamage(ledger: SqliteLedger): Promise<string[]> {
   try {
     await ledger.verify();
-    return [];
+    return ledger.findBookkeepingDamage();
   } catch (error) {
     if (error instanceof Fault) return [error.message];
     throw error;

@@ -65,7 +65,18 @@ export class Attempts {
   set(live: Live, epoch: number): void {
     const { migration, source, destination } = live.state.attempt;
     this.#hold(migration, { live, epoch });
-    if (!isOver(live.state)) return this.index(migration, [source, destination]);
+    if (isOver(live.state)) this.#close(live);
+    else this.index(migration, [source, destination]);
+  }
+
+  /** An attempt that was taken up in vain is over still. */
+  rest(migration: string): void {
+    const live = this.find(migration);
+    if (live !== null && isOver(live.state)) this.#close(live);
+  }
+
+  #close({ state }: Live): void {
+    const { migration, source, destination } = state.attempt;
     this.#open.delete(migration);
     for (const host of [source, destination]) this.#of(host).delete(migration);
   }

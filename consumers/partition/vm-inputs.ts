@@ -70,8 +70,9 @@ function start({ space, record, cause, moment }: Taking, data: InputData<'landfa
     configuration: forAttempt(space.configuration),
     host: (host: string) => space.hosts.get(host),
   };
-  const attempt = openAttempt(data, record, site);
   const earlier = record.open;
+  const before = earlier.flatMap((migration) => space.attempts.open(migration)?.state.attempt ?? []);
+  const attempt = openAttempt(data, record, site, before);
   space.keep(begin(attempt, now), {}, { ...record, lastMigration: data.migration }, cause, moment);
   // The report is a fact: what was open before is asked about at once and decided as at its deadline.
   earlier.forEach((migration, index) => {
@@ -92,8 +93,9 @@ function returned({ space, record, cause, moment }: Taking, data: InputData<'lan
   const knownHosts = [...space.hosts.values()]
     .filter((host) => host.cluster === record.cluster)
     .map((host) => host.host);
-  space.step(
-    data.migration,
+  stepOrRest(
+    space,
+    found,
     { type: 'returned', data, knownHosts, configuration: forAttempt(space.configuration) },
     cause,
     moment,
@@ -121,9 +123,14 @@ function lifecycle({ space, record, cause, moment }: Taking, data: InputData<'la
   const outOfDoubt = newest === null || newest.state.attempt.verdicts.at(-1)?.contested === false;
   const lived = outOfDoubt ? live(record, data, space.host(data.host)) : record;
   space.setRecord(lived);
-  if (newest !== null)
-    return void space.step(newest.state.attempt.migration, { type: 'lifecycle', data }, cause, moment);
+  if (newest !== null) return stepOrRest(space, newest, { type: 'lifecycle', data }, cause, moment);
   space.write(record.vm, cause, moment, {});
+}
+
+/** A settled attempt that was taken up for nothing is put back. */
+function stepOrRest(space: Workspace, { state }: Live, stimulus: Stimulus, cause: Cause, moment: Moment): void {
+  space.step(state.attempt.migration, stimulus, cause, moment);
+  space.attempts.rest(state.attempt.migration);
 }
 
 /** The newest attempt, if it is open, or if this event contradicts the verdict it settled with: then it is taken up again. */

@@ -3,6 +3,7 @@ import { Fault } from '../../events/fault.ts';
 import { extend } from '../chain.ts';
 import { IdentityIndex, keyOf } from '../identity-index.ts';
 import type { Head, Identity, Ledger, Owner, StoredEntry } from '../port.ts';
+import { bookkeepingDamage } from './bookkeeping.ts';
 import { openReader } from './connection.ts';
 import { sqliteFault } from './faults.ts';
 import { type Horizon, loadIdentities, remember } from './identity-rows.ts';
@@ -135,6 +136,11 @@ export class SqliteLedger implements Ledger {
   findDamage(): string[] {
     const rows = this.#db.prepare('PRAGMA integrity_check(10)').all();
     return rows.map((row) => String(row['integrity_check'])).filter((line) => line !== 'ok');
+  }
+
+  /** What of the tables beside the entries does not follow from them. To be asked where the entries are whole. */
+  findBookkeepingDamage(): string[] {
+    return [...bookkeepingDamage(this.#db)];
   }
 
   /** A read-only connection for tables that followers keep. It is closed with the ledger. */

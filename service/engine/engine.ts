@@ -1,11 +1,13 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { Driver } from '../../consumers/driver.ts';
 import { Live, type LiveObserver, type Receipt, type Time } from '../../consumers/live.ts';
+import type { AttemptState } from '../../events/attempt.ts';
 import type { Configuration } from '../../events/configuration.ts';
 import type { Entry } from '../../events/entries.ts';
 import { Fault } from '../../events/fault.ts';
 import type { Input } from '../../events/inputs.ts';
 import type { SqliteLedger } from '../../log/sqlite/ledger.ts';
+import { openAttempts } from '../../projections/attempts.ts';
 import { directory } from '../../projections/directory.ts';
 import { Outbox } from './outbox.ts';
 
@@ -71,18 +73,6 @@ export class Engine {
     return this.#waiting;
   }
 
-  get openCount(): number {
-    return this.#state.kind === 'ready' ? this.#state.driver.partition.openCount : 0;
-  }
-
-  get configuration(): Configuration | null {
-    return this.#state.kind === 'ready' ? this.#state.driver.partition.configuration : null;
-  }
-
-  now(): number {
-    return this.#time.now();
-  }
-
   /** Takes inputs; resolves once they are durable. @throws Fault NOT_READY, OVERLOADED, STOPPING, LEDGER_… */
   async submit(inputs: readonly Input[], clock?: string): Promise<Receipt[]> {
     const state = this.#state;
@@ -113,7 +103,7 @@ export class Engine {
     const owner = await this.ledger.claim(0);
     if (this.#state.kind === 'stopped') return;
     const driver = new Driver(owner, directory(this.db));
-    this.outbox.restore(driver.partition.openAttempts());
+    this.outbox.restore(statesOf(openAttempts(this.db)));
     driver.onCommitted((entries) => this.#committed(entries, driver.partition.configuration));
     await this.#keepHorizon(driver.partition.configuration);
     this.#observer.claimed?.();
@@ -151,6 +141,10 @@ export class Engine {
     });
     this.#retryMs = Math.min(this.#retryMs * 2, RETRY_MS_MAX);
   }
+}
+
+function* statesOf(open: Iterable<{ state: AttemptState }>): Generator<AttemptState> {
+  for (const { state } of open) yield state;
 }
 
 function notReady(why: string, cause?: Fault): Fault {

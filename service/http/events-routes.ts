@@ -80,7 +80,8 @@ export function addEvents(app: App, service: Service): void {
         return reply.status(202).send(item);
       }
       if (refused.length === 0) return reply.status(202).send({ items, next: null });
-      return reply.status(Math.min(...refused.map(statusOfRefusal))).send(batchRefused(items, refused.length));
+      const isConflict = refused.some((each) => statusOfRefusal(each) === 409);
+      return reply.status(isConflict ? 409 : 422).send(batchRefused(items, refused.length));
     },
   );
 }
@@ -159,7 +160,7 @@ function outcomeOf({ engine }: Service, input: Input, receipt: Receipt | undefin
 
 const wordOf = ({ duplicate, refusal }: OutcomeItem) =>
   duplicate ? 'duplicate' : refusal === null ? 'consumed' : 'refused';
-const statusOfRefusal = ({ refusal }: OutcomeItem): number => statusOf(refusal?.code ?? '') ?? 422;
+const statusOfRefusal = ({ refusal }: OutcomeItem): 409 | 422 => (statusOf(refusal?.code ?? '') === 409 ? 409 : 422);
 
 function batchRefused(items: OutcomeItem[], refused: number) {
   const message = `${refused} of ${items.length} events were refused; the others were followed`;

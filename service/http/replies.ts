@@ -53,7 +53,7 @@ function ofFramework(error: FastifyError): [status: number, body: ErrorBody] | n
     const [issue] = error.validation;
     const field = issue?.instancePath.replace(/^\//, '').replaceAll('/', '.') ?? '';
     const where = [error.validationContext, field].filter((part) => part !== undefined && part !== '').join('.');
-    return say(400, 'BAD_REQUEST', `${where}: ${issue?.message ?? 'invalid'}`, 'docs/openapi.json describes every request.');
+    return say(400, 'BAD_REQUEST', `${where}: ${wordsOf(issue?.message)}`, 'docs/openapi.json describes every request.');
   }
   if (error.code === 'FST_ERR_CTP_BODY_TOO_LARGE') {
     return say(413, 'TOO_LARGE', 'the body is too large', 'An event may have 1 MiB, a batch 8 MiB.');
@@ -63,6 +63,10 @@ function ofFramework(error: FastifyError): [status: number, body: ErrorBody] | n
   }
   const status = error.statusCode ?? 500;
   return status < 500 ? say(status, 'BAD_REQUEST', 'the request cannot be read', 'Is it HTTP with a JSON body?') : null;
+}
+
+function wordsOf(message = 'invalid'): string {
+  return /received undefined$/.test(message) ? 'is missing' : message;
 }
 
 export function replyToError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {

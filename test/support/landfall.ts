@@ -12,7 +12,10 @@ const BIN = join(ROOT, 'bin/landfall.js');
 
 export type Ran = { code: number | null; signal: NodeJS.Signals | null; stdout: string; stderr: string };
 
-export function start(args: readonly string[], options: { cwd?: string; env?: Record<string, string> } = {}): ChildProcess {
+export function start(
+  args: readonly string[],
+  options: { cwd?: string; env?: Record<string, string> } = {},
+): ChildProcess {
   return spawn(process.execPath, [BIN, ...args], {
     cwd: options.cwd ?? ROOT,
     env: { ...process.env, NO_COLOR: '1', ...options.env },
@@ -20,13 +23,14 @@ export function start(args: readonly string[], options: { cwd?: string; env?: Re
   });
 }
 
-export function finished(child: ChildProcess, stdin = ''): Promise<Ran> {
+/** @param stdin all that it reads; null: the test writes to it itself. */
+export function finished(child: ChildProcess, stdin: string | null = ''): Promise<Ran> {
   const out: Buffer[] = [];
   const err: Buffer[] = [];
   child.stdout?.on('data', (chunk: Buffer) => out.push(chunk));
   child.stderr?.on('data', (chunk: Buffer) => err.push(chunk));
   child.stdin?.on('error', () => {});
-  child.stdin?.end(stdin);
+  if (stdin !== null) child.stdin?.end(stdin);
   return new Promise((resolve, reject) => {
     child.on('error', reject);
     child.on('close', (code, signal) =>
@@ -35,7 +39,10 @@ export function finished(child: ChildProcess, stdin = ''): Promise<Ran> {
   });
 }
 
-export function landfall(args: readonly string[], options: { cwd?: string; env?: Record<string, string>; stdin?: string } = {}): Promise<Ran> {
+export function landfall(
+  args: readonly string[],
+  options: { cwd?: string; env?: Record<string, string>; stdin?: string } = {},
+): Promise<Ran> {
   return finished(start(args, options), options.stdin);
 }
 

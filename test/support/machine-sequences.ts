@@ -35,6 +35,7 @@ import {
 const vol = [volume('v')];
 const landed: Given = { says: { [S]: absent, [D]: running() }, volumes: vol };
 const stayed: Given = { says: { [S]: running(), [D]: absent }, volumes: vol, outgoingSeen: true };
+const switched: Given = { says: { [S]: paused('migrating'), [D]: running() }, volumes: vol };
 const moving: Given = { says: { [S]: running(jobs.out), [D]: shell }, volumes: vol };
 const silent: Given = { says: { [S]: failed, [D]: failed }, volumes: vol };
 const half: Given = { says: { [S]: failed, [D]: running() }, volumes: vol };
@@ -337,6 +338,16 @@ export const sequences: Readonly<Record<string, Sequence>> = {
     after(6),
   ],
   'a settled completion is contradicted': [landed, fails(), acksAll, says(S, running()), doubtS, after(301)],
+  'a settled completion is doubted in silence for as long as an attempt may take': [
+    landed,
+    fails(),
+    acksAll,
+    quiet,
+    doubtS,
+    after(320),
+  ],
+  'a completion whose source had stopped came back while it settles': [switched, fails(), ...left, doubtS, acksAll],
+  'a settled completion whose source had stopped came back': [switched, fails(), acksAll, ...left, doubtS, acksAll],
   'a settled completion came back': [landed, fails(), acksAll, ...left, doubtS, acksAll],
   'a settled completion is on two third hosts': [
     { ...landed, known: [T, U] },
@@ -394,6 +405,14 @@ export const sequences: Readonly<Record<string, Sequence>> = {
     after(1),
     doubtD,
     after(6),
+  ],
+  'a settled rollback is doubted in silence for as long as an attempt may take': [
+    stayed,
+    fails(),
+    acksAll,
+    quiet,
+    doubtD,
+    after(320),
   ],
   'a settled rollback is contradicted': [stayed, fails(), acksAll, says(D, running()), doubtD, after(301)],
   'a settled rollback arrives': [stayed, fails(), acksAll, ...arrived, doubtD, acksAll],

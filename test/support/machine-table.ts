@@ -125,10 +125,8 @@ export function evidenceFrom(
       return need('sourceExcluded');
     },
     get others() {
-      return ['T', 'U'].slice(0, need('thirds')).map(third);
-    },
-    get othersAnswered() {
-      return need('othersAnswered');
+      const landed = ['T', 'U'].slice(0, need('thirds')).map(third);
+      return need('othersAnswered') ? landed : [...landed, { ...third('V'), presence: 'unknown' as const }];
     },
   };
 }

@@ -4,7 +4,15 @@ import type { HostRecord, VmRecord } from '../../events/records.ts';
 import { isOver } from '../../machines/vm.ts';
 import type { Directory } from '../../consumers/partition/directory.ts';
 import { link } from '../../log/chain.ts';
-import { type Batch, GENESIS, type Head, type Identity, type Ledger, type Owner, type StoredEntry } from '../../log/port.ts';
+import {
+  type Batch,
+  GENESIS,
+  type Head,
+  type Identity,
+  type Ledger,
+  type Owner,
+  type StoredEntry,
+} from '../../log/port.ts';
 
 /** A ledger in memory, for tests that are about what is decided and not about where it is kept. One partition. */
 export class MemoryLedger implements Ledger, Directory {
@@ -26,7 +34,8 @@ export class MemoryLedger implements Ledger, Directory {
         for (const entry of batch.entries) this.#append(entry);
         return this.#head();
       },
-      recall: (identities: readonly Identity[]) => identities.map(({ source, id }) => this.#identities.get(`${source}\n${id}`) ?? null),
+      recall: (identities: readonly Identity[]) =>
+        identities.map(({ source, id }) => this.#identities.get(`${source}\n${id}`) ?? null),
       release: async () => {},
     };
   }
@@ -78,7 +87,14 @@ export class MemoryLedger implements Ledger, Directory {
   #append(entry: Entry): void {
     const text = JSON.stringify(entry);
     const { sequence, hash } = this.#head();
-    this.stored.push({ partition: 0, sequence: sequence + 1, previous: hash, hash: link(hash, text), text, entry: JSON.parse(text) as Entry });
+    this.stored.push({
+      partition: 0,
+      sequence: sequence + 1,
+      previous: hash,
+      hash: link(hash, text),
+      text,
+      entry: JSON.parse(text) as Entry,
+    });
     const { cause, attempt, record, host } = entry;
     if (cause.kind !== 'timer') this.#rememberFirst(`${cause.source}\n${cause.id}`, cause.digest);
     if (attempt !== null) this.#attempts.set(attempt.attempt.migration, { state: attempt, timers: entry.timers });

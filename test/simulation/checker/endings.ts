@@ -17,6 +17,8 @@ export function isAtRest({ value, attempt }: AttemptState): boolean {
 }
 
 export function describe({ value, attempt }: AttemptState): string {
-  const steps = attempt.steps.filter((step) => step.status !== 'done').map((step) => `${step.command} ${step.status}${step.error === null ? '' : ` (${step.error})`}`);
+  const steps = attempt.steps
+    .filter((step) => step.status !== 'done')
+    .map((step) => `${step.command} ${step.status}${step.error === null ? '' : ` (${step.error})`}`);
   return `${attempt.migration} is still ${path(value)}${steps.length > 0 ? `: ${steps.join(', ')}` : ''}`;
 }

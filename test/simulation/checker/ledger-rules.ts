@@ -3,6 +3,7 @@ import type { Entry } from '../../../events/entries.ts';
 import type { Verdict } from '../../../events/verdict.ts';
 import { decide } from '../../../machines/decide.ts';
 import { table } from '../../../machines/table.ts';
+import { path } from '../../../machines/round.ts';
 import { OPERATOR_ROW } from '../../../machines/verdicts.ts';
 
 /** What must hold of the ledger alone, entry by entry: it is told every committed entry, in order. */
@@ -31,8 +32,10 @@ export class LedgerRules {
     if (attempt === undefined) return;
     const before = this.#attempts.get(attempt.migration);
     this.#attempts.set(attempt.migration, attempt);
-    if (attempt.returnedAt !== null && !this.#closedAt.has(attempt.migration)) this.#closedAt.set(attempt.migration, this.#count);
+    if (attempt.returnedAt !== null && !this.#closedAt.has(attempt.migration))
+      this.#closedAt.set(attempt.migration, this.#count);
     this.#deadlines(before, attempt);
+    if (entry.cause.kind === 'input') this.#limits(before, attempt, entry);
     this.#verdicts(entry, before, attempt);
     this.#locks(entry, attempt);
   }
@@ -40,7 +43,8 @@ export class LedgerRules {
   /** Invariant 10. */
   #once({ cause }: Entry): void {
     if (cause.kind === 'timer') return;
-    if (cause.kind === 'input' && cause.type === 'landfall.command.acknowledged.v1') this.#hearAcknowledgement(cause.data);
+    if (cause.kind === 'input' && cause.type === 'landfall.command.acknowledged.v1')
+      this.#hearAcknowledgement(cause.data);
     if (cause.kind === 'input' && cause.part !== undefined) return;
     const identity = `${cause.source} ${cause.id}`;
     if (this.#identities.has(identity)) this.#violate('invariant 10', `${identity} was consumed twice`);
@@ -62,20 +66,34 @@ export class LedgerRules {
     if (was !== null && after.deadlineAt !== null && was !== after.deadlineAt) {
       this.#violate('invariant 8', `${after.migration}: the deadline moved from ${was} to ${after.deadlineAt}`);
     }
+  }
+
+  /** What comes in does not stretch the limit of a question that is open; the last round gives everybody the whole of it. */
+  #limits(before: Attempt | undefined, after: Attempt, { time, attempt }: Entry): void {
+    if (attempt !== null && path(attempt.value) === 'Rechecking.finalRound') return;
     for (const [host, asked] of Object.entries(after.asked)) {
       const open = before?.asked[host]?.dueAt ?? null;
-      const stretched = open !== null && asked.dueAt !== null && asked.dueAt > open && before?.asked[host]?.answer === asked.answer;
-      if (stretched) this.#violate('invariant 8', `${after.migration}: the limit of a question to ${host} was stretched`);
+      const stretched =
+        open !== null &&
+        open > time &&
+        asked.dueAt !== null &&
+        asked.dueAt > open &&
+        before?.asked[host]?.answer === asked.answer;
+      if (stretched)
+        this.#violate('invariant 8', `${after.migration}: the limit of a question to ${host} was stretched`);
     }
   }
 
   #verdicts({ verdict }: Entry, before: Attempt | undefined, after: Attempt): void {
-    const kept = (before?.verdicts ?? []).every((one, index) => JSON.stringify(one) === JSON.stringify(after.verdicts[index]));
+    const kept = (before?.verdicts ?? []).every(
+      (one, index) => JSON.stringify(one) === JSON.stringify(after.verdicts[index]),
+    );
     if (!kept) this.#violate('invariant 7', `${after.migration}: a verdict was overwritten`);
     const made = after.verdicts.at(-1);
     if (verdict === null || made === undefined) return;
     const token = this.#tokens.get(after.vm) ?? 0;
-    if (made.token <= token) this.#violate('invariant 6', `${after.migration}: token ${made.token} does not rise above ${token}`);
+    if (made.token <= token)
+      this.#violate('invariant 6', `${after.migration}: token ${made.token} does not rise above ${token}`);
     this.#tokens.set(after.vm, made.token);
     if (made.row === OPERATOR_ROW) return;
     this.#isRow(after, made);
@@ -84,9 +102,11 @@ export class LedgerRules {
 
   /** Invariant 7: the recorded row is what the table makes of the recorded evidence. */
   #isRow({ migration }: Attempt, verdict: Verdict): void {
-    if (!table.some((row) => row.id === verdict.row)) this.#violate('invariant 7', `${migration}: there is no row ${verdict.row}`);
+    if (!table.some((row) => row.id === verdict.row))
+      this.#violate('invariant 7', `${migration}: there is no row ${verdict.row}`);
     const again = decide(verdict.evidence, verdict.final ? 'deadline' : 'now');
-    if (again.row.id !== verdict.row) this.#violate('invariant 7', `${migration}: row ${verdict.row}, but its evidence gives ${again.row.id}`);
+    if (again.row.id !== verdict.row)
+      this.#violate('invariant 7', `${migration}: row ${verdict.row}, but its evidence gives ${again.row.id}`);
   }
 
   /** Invariant 1. */
@@ -95,7 +115,11 @@ export class LedgerRules {
     const { source, destination, others } = verdict.evidence;
     for (const { question, host } of [source, destination, ...others]) {
       const early = question !== null && (this.#askedAt.get(question) ?? 0) < closedAt;
-      if (early) this.#violate('invariant 1', `${migration}: row ${verdict.row} stands on ${question} to ${host}, asked before the call returned`);
+      if (early)
+        this.#violate(
+          'invariant 1',
+          `${migration}: row ${verdict.row} stands on ${question} to ${host}, asked before the call returned`,
+        );
     }
   }
 
@@ -105,11 +129,14 @@ export class LedgerRules {
     for (const { command, volume, token, kind } of commands) {
       if (volume === null) continue;
       const known = attempt.volumes.find((candidate) => candidate.volume === volume);
-      if (known === undefined || known.shareable || known.lockedBy !== 'landfall') this.#violate('invariant 6', `${command}: this lock is not Landfall’s`);
+      if (known === undefined || known.shareable || known.lockedBy !== 'landfall')
+        this.#violate('invariant 6', `${command}: this lock is not Landfall’s`);
       if (token !== verdict?.token) this.#violate('invariant 6', `${command}: token ${token} is not its verdict’s`);
-      if (verdict?.contested === true || verdict?.certainty === 'provisional') this.#violate('frozen', `${command}: locks are frozen while ${attempt.migration} is in doubt`);
+      if (verdict?.contested === true || verdict?.certainty === 'provisional')
+        this.#violate('frozen', `${command}: locks are frozen while ${attempt.migration} is in doubt`);
       const release = command.replace('/acquire-lock/', '/release-lock/');
-      if (kind === 'acquire-lock' && !this.#acknowledged.has(release)) this.#violate('invariant 6', `${command} was sent before ${release} was acknowledged`);
+      if (kind === 'acquire-lock' && !this.#acknowledged.has(release))
+        this.#violate('invariant 6', `${command} was sent before ${release} was acknowledged`);
     }
   }
 }

@@ -26,7 +26,9 @@ const isIn = (set: readonly string[], presence: string) => set.includes(presence
 /** When the earliest answer was sampled that the verdict stands on. */
 export function since(verdict: Verdict, { sampleOf, now }: Pick<Grounds, 'sampleOf' | 'now'>): number {
   const { source, destination, others } = verdict.evidence;
-  const times = [source, destination, ...others].map(({ question }) => (question === null ? undefined : sampleOf(question)?.at));
+  const times = [source, destination, ...others].map(({ question }) =>
+    question === null ? undefined : sampleOf(question)?.at,
+  );
   return Math.min(now, ...times.filter((time) => time !== undefined));
 }
 
@@ -43,7 +45,8 @@ function testimonies({ evidence, row }: Verdict, { sampleOf }: Grounds): [string
     const what = sample?.what ?? 'failed';
     const words = `row ${row}: ${said.host} counts as ${said.presence}, but was sampled as ${what}`;
     if (isIn(GONE, said.presence) && what !== 'none') return [['invariant 2', words]];
-    if (isIn(LANDED, said.presence) && what !== 'guest') return [[what === 'shell' ? 'invariant 3' : 'invariant 2', words]];
+    if (isIn(LANDED, said.presence) && what !== 'guest')
+      return [[what === 'shell' ? 'invariant 3' : 'invariant 2', words]];
     return [];
   });
 }
@@ -53,16 +56,26 @@ function outgoing(verdict: Verdict, { sampleOf }: Grounds): [string, string][] {
   const { question, host } = verdict.evidence.source;
   const job = question === null ? 'none' : (sampleOf(question)?.job ?? 'none');
   const plain = verdict.outcome === 'rolled-back' && !verdict.contested;
-  return plain && job === 'outgoing' ? [['invariant 4', `row ${verdict.row}: rolled back while ${host} still had an outgoing job`]] : [];
+  return plain && job === 'outgoing'
+    ? [['invariant 4', `row ${verdict.row}: rolled back while ${host} still had an outgoing job`]]
+    : [];
 }
 
 function proof(vm: string, verdict: Verdict, grounds: Grounds): [string, string][] {
   if (verdict.certainty !== 'proven' || verdict.contested) return [];
   const homes = grounds.world.homesSince(vm, since(verdict, grounds));
+  // A guest that was found on no host is stopped, and where it last ran makes no difference to a shared disk.
+  const stopped =
+    (verdict.row === 'nowhere' || verdict.row === 'crashed-after') &&
+    verdict.evidence.others.every(({ presence }) => presence !== 'unknown');
   const found: [string, string][] = [];
   const words = `row ${verdict.row}: ${verdict.outcome} on ${verdict.host} is called proven, but`;
-  if (!homes.has(verdict.host)) found.push(['truth', `${words} the guest was at home on ${[...homes].join(', ')}`]);
+  if (!homes.has(verdict.host) && !stopped)
+    found.push(['truth', `${words} the guest was at home on ${[...homes].join(', ')}`]);
   const phase = grounds.transfer?.phase ?? 'over';
-  if (verdict.outcome === 'rolled-back' && phase !== 'over') found.push(['truth', `${words} its migration is ${phase}`]);
+  // A call that waits in the queue for a guest that is no more will find nothing to move.
+  const vain = phase === 'queued' && grounds.world.qemu(verdict.evidence.source.host, vm) === undefined;
+  if (verdict.outcome === 'rolled-back' && phase !== 'over' && !vain)
+    found.push(['truth', `${words} its migration is ${phase}`]);
   return found;
 }

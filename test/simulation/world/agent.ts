@@ -12,6 +12,8 @@ export type Sample = {
   job: Qemu['job'];
 };
 
+type Sampling = { question: Question; bad: boolean; words: { state: string; reason: string } | null; sample: Sample };
+
 const INCOMING = 'Requested operation is not valid: migration statistics are available only on the source host';
 const NOT_RUNNING = 'Requested operation is not valid: domain is not running';
 const TIMED_OUT = 'Timed out during operation: cannot acquire state change lock';
@@ -63,7 +65,7 @@ export class Agent {
     });
   }
 
-  #stateOf(question: Question, failed: boolean) {
+  #stateOf(question: Question, failed: boolean): Sampling {
     const qemu = this.host.qemus.get(question.vm);
     const bad = failed || !this.host.libvirtd;
     const what: Sample['what'] = bad ? 'failed' : qemu === undefined ? 'none' : qemu.shell ? 'shell' : 'guest';
@@ -77,7 +79,7 @@ export class Agent {
     return reason === undefined ? null : { state: 'shut off', reason };
   }
 
-  #answer({ question, bad, words, sample }: ReturnType<Agent['#stateOf']>): void {
+  #answer({ question, bad, words, sample }: Sampling): void {
     sample.job = this.host.qemus.get(question.vm)?.job ?? 'none';
     const name = this.#agents.hypervisor.guest(question.vm).name;
     const boot = bootIdOf(this.host);
@@ -103,7 +105,10 @@ export class Agent {
     if (!this.host.up) return;
     if (this.#done.has(command.command) && this.#agents.rules.deduplicates) return this.#agents.acknowledge(command, null);
     const refusal = this.#refusal(command) ?? this.#agents.carryOut(command, this.host);
-    if (refusal === null) this.#done.add(command.command);
+    if (refusal === null) {
+      this.#agents.carriedOut(command, this.#done.has(command.command));
+      this.#done.add(command.command);
+    }
     this.#agents.sim.trace(() => `agent ${this.host.name} ${command.command} (token ${command.token}): ${refusal ?? 'done'}`);
     this.#agents.acknowledge(command, refusal);
   }
@@ -111,14 +116,17 @@ export class Agent {
   #refusal(command: Command): string | null {
     if (!this.host.libvirtd) return 'libvirtd does not answer';
     const qemu = this.host.qemus.get(command.vm);
-    // What is to be destroyed and is not there needs no condition.
+    // What is to be destroyed or released and is not there needs no condition.
     if (command.kind === 'destroy-leftover' && qemu === undefined) return null;
+    const stale = command.volume === null ? null : this.#refusalOfToken(command, `${command.vm}/${command.volume}`);
+    if (stale !== null) return stale;
+    if (command.kind === 'release-lock' && !this.#agents.holds(command.volume, this.host.name)) return null;
     for (const condition of command.onlyIf) {
       if (condition === 'no-opener' && qemu !== undefined) return 'a QEMU process has the volume open';
       if (condition === 'paused' && qemu?.running === true) return 'the guest is not paused';
       if (condition === 'same-boot' && this.#bootOf.get(command.migration) !== this.host.boot) return 'the host has booted since';
     }
-    return command.volume === null ? null : this.#refusalOfToken(command, `${command.vm}/${command.volume}`);
+    return null;
   }
 
   #refusalOfToken({ token }: Command, key: string): string | null {

@@ -17,7 +17,7 @@ export interface Witness {
   acquiring(command: Command, host: string, holders: readonly string[]): void;
   resuming(command: Command, qemu: Qemu): void;
   destroying(command: Command, qemu: Qemu): void;
-  carriedOut(command: Command): void;
+  carriedOut(command: Command, repeated: boolean): void;
 }
 
 /** All agents, and the network between them and Landfall, which loses, delays, repeats and reorders. */
@@ -107,9 +107,12 @@ export class Agents {
     this.#outbox.stream(host.name, { type: 'landfall.host.facts.v1', vm: null, data });
   }
 
-  /** Every host makes itself known. */
+  /** Every host is registered before anything happens: one that is not cannot be asked. */
   introduce(): void {
-    for (const host of this.hypervisor.hosts.values()) this.#facts(host, 'connected');
+    for (const host of this.hypervisor.hosts.values()) {
+      const data = { host: host.name, zone: 'z', cluster: 'c', boot: bootIdOf(host), stream: 'connected' };
+      this.#outbox.post({ source: 'site', id: `register-${host.name}`, type: 'landfall.host.facts.v1', vm: null, data }, 1);
+    }
   }
 
   send(command: Command & { host: string }): void {
@@ -119,13 +122,16 @@ export class Agents {
   }
 
   acknowledge(command: Command, refusal: string | null): void {
-    if (refusal === null) this.#witness.carriedOut(command);
     if (this.sim.fault('acknowledgement-lost', 0.06)) return;
     this.#acknowledged += 1;
     const data = { command: command.command, ok: refusal === null, ...(refusal === null ? {} : { error: refusal }) };
     const source = command.host === null ? 'orchestrator' : `agent/${command.host}`;
     const id = `ack-${this.#acknowledged}`;
     this.#outbox.post({ source, id, type: 'landfall.command.acknowledged.v1', vm: command.vm, data }, this.random.integer(1, 60));
+  }
+
+  carriedOut(command: Command, repeated: boolean): void {
+    this.#witness.carriedOut(command, repeated);
   }
 
   /** What a command does to the world; the reason where it does nothing. */
@@ -150,6 +156,19 @@ export class Agents {
         return null;
       default:
         return `no agent does ${command.kind}`;
+    }
+  }
+
+  holds(volume: string | null, host: string): boolean {
+    return volume !== null && this.#locks.holders(volume).includes(host);
+  }
+
+  /** An administrator moves a guest's locks along with it. */
+  moveLocks(vm: string, host: string): void {
+    for (const { volume, shareable } of this.hypervisor.guest(vm).volumes) {
+      if (shareable) continue;
+      for (const holder of this.#locks.holders(volume)) this.#locks.free(volume, holder);
+      this.#locks.hold(volume, host);
     }
   }
 

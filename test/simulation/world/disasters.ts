@@ -131,6 +131,10 @@ export class Disasters {
       const up = hosts.filter((host) => host.libvirtd);
       if (up.length === 0) continue;
       const host = this.#random.pick(up);
+      const open = this.#orchestrator.isOpen(vm);
+      // Whoever asks is refused while an attempt is open; whoever does not ask may do it before Landfall has decided.
+      if (open === 'decided') continue;
+      if (open === null) this.#agents.moveLocks(vm, host.name);
       host.off.delete(vm);
       const qemu = this.#world.spawn(host.name, vm, 'booted');
       Object.assign(qemu, { running: true, ran: true });

@@ -79,7 +79,7 @@ export class Orchestrator {
     const mode = this.#random.chance(0.6) ? 'p2p' : 'managed';
     const data: Partial<InputData<'landfall.migration.started.v1'>> = { migration, source, destination, flags: [mode], leavePaused };
     const started = { ...data, storageCopied: this.#random.chance(0.15), ...(this.#random.chance(0.5) ? { origin } : {}) };
-    const transfer = new Transfer(this.#sim, this.#world, { migration, vm: guest.vm, source, destination, mode, leavePaused }, (error) => report(error));
+    const transfer = new Transfer(this.#sim, this.#world, { migration, vm: guest.vm, source, destination, mode, leavePaused, byHand: false }, (error) => report(error));
     const report = this.#reporter(guest, migration);
     this.transfers.set(migration, transfer);
     this.#sim.trace(() => `${migration} is called: ${source} to ${destination}, ${mode}`);
@@ -124,13 +124,24 @@ export class Orchestrator {
     });
   }
 
-  /** Somebody moves a guest on by hand, and tells nobody. */
+  /** Whether an attempt of the VM is open, and has its verdict. */
+  isOpen(vm: string): 'decided' | 'undecided' | null {
+    const open = [...this.#view.openAttempts()].filter(({ state }) => state.attempt.vm === vm);
+    if (open.length === 0) return null;
+    return open.some(({ state }) => state.attempt.verdicts.length > 0) ? 'decided' : 'undecided';
+  }
+
+  /** Somebody moves a guest on by hand, and tells nobody. Once Landfall has decided, its refusal is heeded. */
   moveOn(guest: Guest): void {
+    const open = this.isOpen(guest.vm);
+    if (open === 'decided' || [...this.transfers.values()].some(({ plan, phase }) => plan.vm === guest.vm && phase !== 'over')) return;
     const source = this.#world.homesOf(guest.vm)[0];
     if (source === undefined) return;
     const migration = `by-hand-${this.transfers.size}`;
     const destination = this.#random.pick([...this.#world.hosts.keys()].filter((host) => host !== source));
-    const transfer = new Transfer(this.#sim, this.#world, { migration, vm: guest.vm, source, destination, mode: 'p2p', leavePaused: false }, () => {});
+    const transfer = new Transfer(this.#sim, this.#world, { migration, vm: guest.vm, source, destination, mode: 'p2p', leavePaused: false, byHand: true }, (error) => {
+      if (error === null && open === null && this.isOpen(guest.vm) === null) this.#agents.moveLocks(guest.vm, destination);
+    });
     this.transfers.set(migration, transfer);
     transfer.start();
   }

@@ -15,6 +15,8 @@ export type TransferPlan = {
   /** `managed`: it dies with its caller. */
   readonly mode: 'p2p' | 'managed';
   readonly leavePaused: boolean;
+  /** Nobody reports it. It switches over at once, so that it either moved the guest or did not. */
+  readonly byHand: boolean;
 };
 
 /** What the call returns: null where it succeeded. */
@@ -92,10 +94,22 @@ export class Transfer {
       shell.reason = 'migrating';
       this.#world.emit(shell, 'Started', 'Migrated');
     });
+    if (this.plan.byHand) return this.#later(this.#random.integer(200, 3000), () => this.#moveAtOnce(source, shell));
     const durationMs = this.#random.chance(0.7) ? this.#random.integer(200, 5000) : this.#random.integer(5000, 45_000);
     if (this.#sim.fault('perform-fails', 0.12)) return this.#later(durationMs * this.#random.next() + 25, () => this.#cancel());
     const postCopy = this.#sim.fault('post-copy', 0.1) && source.running;
     this.#later(durationMs + 30, () => (postCopy ? this.#goPostCopy(source, shell) : this.#switchOver(source, shell)));
+  }
+
+  #moveAtOnce(source: Qemu, shell: Qemu): void {
+    const { running } = source;
+    this.landed = true;
+    Object.assign(shell, { shell: false, job: 'none' });
+    this.#world.setHomes(this.plan.vm, this.plan.destination);
+    if (running) this.#world.run(shell, 'migrated', 'Migrated');
+    else this.#world.pause(shell, 'user', 'Paused');
+    this.#enter('finished');
+    this.#confirm(source);
   }
 
   #switchOver(source: Qemu, shell: Qemu): void {

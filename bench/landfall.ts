@@ -1,0 +1,68 @@
+import { join } from 'node:path';
+import { Driver } from '../consumers/driver.ts';
+import type { AttemptState } from '../events/attempt.ts';
+import { toInput } from '../events/cloud-event.ts';
+import { defaultConfiguration } from '../events/configuration.ts';
+import type { Entry } from '../events/entries.ts';
+import type { Input } from '../events/inputs.ts';
+import type { VmRecord } from '../events/records.ts';
+import { sha256 } from '../log/chain.ts';
+import { type Batch, GENESIS, type Owner } from '../log/port.ts';
+import { SqliteLedger } from '../log/sqlite/ledger.ts';
+import { MACHINE_VERSION } from '../machines/version.ts';
+import { directory } from '../projections/directory.ts';
+
+/** Landfall as it runs in production, put together for a benchmark; and the same without a disk. */
+
+export const FOLLOWER = new URL('../projections/follow.ts', import.meta.url).href;
+
+export type Running = { readonly ledger: SqliteLedger; readonly driver: Driver; readonly file: string };
+
+export async function open(folder: string, name: string): Promise<Running> {
+  const file = join(folder, `${name}.db`);
+  const ledger = await SqliteLedger.open({ file, mode: 'write', followers: [FOLLOWER], machineVersion: MACHINE_VERSION });
+  const driver = new Driver(await ledger.claim(0), directory(ledger.readConnection()));
+  return { ledger, driver, file };
+}
+
+/** The whole way in: text, JSON, validation, digest. */
+export function inputOf(text: string): Input {
+  return toInput(JSON.parse(text), sha256);
+}
+
+/** Takes one input; a benchmark that is refused anything measures something else. */
+export function take(driver: Driver, text: string, now: number, clock: string): void {
+  const { outcome } = driver.partition.take(inputOf(text), null, now, clock);
+  if (outcome !== 'consumed') throw new Error(`an input of the workload was ${outcome}: ${text}`);
+}
+
+/** A driver whose commits are durable at once and nowhere. `keep` is given every batch. */
+export function driverInMemory(keep: (entries: readonly Entry[]) => void = () => {}): Driver {
+  const records = new Map<string, VmRecord>();
+  const attempts = new Map<string, Pick<Entry, 'timers'> & { state: AttemptState }>();
+  let sequence = 0;
+  const owner: Owner = {
+    partition: 0,
+    claimedHead: { sequence: 0, hash: GENESIS },
+    positions: new Map(),
+    commit: ({ entries }: Batch) => {
+      for (const { record, attempt, timers } of entries) {
+        if (record !== null) records.set(record.vm, record);
+        if (attempt !== null) attempts.set(attempt.attempt.migration, { state: attempt, timers });
+      }
+      keep(entries);
+      sequence += entries.length;
+      return Promise.resolve({ sequence, hash: GENESIS });
+    },
+    recall: (identities) => identities.map(() => null),
+    release: () => Promise.resolve(),
+  };
+  return new Driver(owner, {
+    record: (vm) => records.get(vm) ?? null,
+    attempt: (migration) => attempts.get(migration) ?? null,
+    deadlines: () => [],
+    hosts: () => [],
+    configuration: () => defaultConfiguration,
+    times: () => [],
+  });
+}

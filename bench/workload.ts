@@ -1,0 +1,110 @@
+import type { InputData, VmInputType } from '../events/inputs.ts';
+
+/**
+ * The workload: a migration call that failed. The attempt is created, the call returns an error, both hosts answer and
+ * nothing is decided, a durable timer asks them again, their answers decide, and what follows is acknowledged until the
+ * attempt is settled. Every id is its own; UUIDs are random, as they are in production.
+ */
+
+export type Attempt = { readonly vm: string; readonly migration: string; readonly source: string; readonly destination: string };
+
+const HOSTS = 64;
+/** Of the configuration that the workload runs under: the poll that is its durable timer. */
+export const POLL_SECONDS = 10;
+
+let made = 0;
+
+export function newAttempt(): Attempt {
+  made += 1;
+  const source = made % HOSTS;
+  return {
+    vm: crypto.randomUUID(),
+    migration: crypto.randomUUID(),
+    source: `host-${source}.example`,
+    destination: `host-${(source + 1) % HOSTS}.example`,
+  };
+}
+
+/** The attempt's inputs as the texts of their CloudEvents, in order; the durable timer falls due after `beforeTimer`. */
+export type Course = { readonly beforeTimer: readonly string[]; readonly afterTimer: readonly string[] };
+
+const moving = { name: 'web-01', state: 'running', reason: 'booted', job: '5' };
+const shell = { name: 'web-01', state: 'paused', reason: 'migrating', job: 'error: migration statistics are available only on the source host' };
+const landed = { name: 'web-01', state: 'running', reason: 'migrated', job: 'none' };
+
+export const TRANSITIONS_PER_ATTEMPT = 9;
+
+export function course(attempt: Attempt): Course {
+  return {
+    beforeTimer: [started(attempt), failed(attempt), ...stillMoving(attempt, 3)],
+    afterTimer: [...landedAnswers(attempt, 7), ...acknowledgements(attempt)],
+  };
+}
+
+/** The shortest way to a verdict: the first round decides. */
+export function quickCourse(attempt: Attempt): readonly string[] {
+  return [started(attempt), failed(attempt), ...landedAnswers(attempt, 3), ...acknowledgements(attempt)];
+}
+
+export function started({ vm, migration, source, destination }: Attempt): string {
+  return event('landfall.migration.started.v1', vm, source, { migration, source, destination, origin: 'running' });
+}
+
+export function failed({ vm, migration, source }: Attempt): string {
+  return event('landfall.migration.returned.v1', vm, source, {
+    migration,
+    ok: false,
+    error: { kind: 'caller-timeout', message: 'virsh migrate was killed after 120 s' },
+  });
+}
+
+/** Both answer that the guest is still on its way. `sequence` is that of the question to the source. */
+export function stillMoving(attempt: Attempt, sequence: number): string[] {
+  return [
+    answered(attempt, attempt.source, sequence, moving),
+    answered(attempt, attempt.destination, sequence + 1, shell),
+  ];
+}
+
+function landedAnswers(attempt: Attempt, sequence: number): string[] {
+  return [
+    answered(attempt, attempt.source, sequence, null),
+    answered(attempt, attempt.destination, sequence + 1, landed),
+  ];
+}
+
+function acknowledgements({ vm, migration, source }: Attempt): string[] {
+  return ['post-migrate', 'after-migrate'].map((kind) =>
+    event('landfall.command.acknowledged.v1', vm, source, { command: `${migration}/v1/${kind}`, ok: true }),
+  );
+}
+
+function answered({ vm, migration }: Attempt, host: string, sequence: number, domain: object | null): string {
+  return event('landfall.host.answered.v1', vm, host, {
+    question: `${migration}/q${sequence}`,
+    host,
+    ok: true,
+    domain: domain as InputData<'landfall.host.answered.v1'>['domain'],
+    boot: '0d9f1a52-5b1e-4e1f-9a53-6d1c5a0a4f11',
+  });
+}
+
+let events = 0;
+
+/** What a producer fills in by default may be left out of the data. */
+type Given<T extends VmInputType> = Partial<InputData<T>>;
+
+function event<T extends VmInputType>(type: T, vm: string, host: string, data: Given<T>): string {
+  events += 1;
+  return JSON.stringify({
+    specversion: '1.0',
+    id: `${process.pid.toString(36)}-${events.toString(36).padStart(8, '0')}`,
+    source: `agent://${host}`,
+    type,
+    subject: vm,
+    time: '2026-11-23T02:14:00.123Z',
+    datacontenttype: 'application/json',
+    traceparent: '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01',
+    data,
+  });
+}

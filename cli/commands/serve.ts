@@ -1,0 +1,145 @@
+import type { Command } from 'commander';
+import { migrations } from '../../projections/attempts.ts';
+import { newToken } from '../../service/access/credentials.ts';
+import { demoFileOf, hasDemo, type Running, startService } from '../../service/serve.ts';
+import { readSettings, type Settings } from '../../service/settings.ts';
+import type { Io } from '../io.ts';
+import { reading } from '../ledgers.ts';
+import { faultText } from '../render/errors.ts';
+import { Fault } from '../../events/fault.ts';
+import { shippedRecordings } from './demo.ts';
+import { ingestFiles } from './ingest.ts';
+import { examples } from './options.ts';
+
+/** The service in the foreground, until it is told to stop. */
+
+type Flags = Record<string, string | boolean | string[] | undefined> & { config?: string; set?: string[] };
+
+export function addServe(program: Command, io: Io): void {
+  program
+    .command('serve')
+    .summary('the service: HTTP, live deadlines, work for agents')
+    .description(
+      'Runs the arbiter beside an orchestrator: events in over HTTP, questions and commands out. Every setting may also come ' +
+        'from the environment (LANDFALL_PORT=…) or a JSON file; flags come first, then the environment, then the file.',
+    )
+    .option('--config <file>', 'settings as a JSON object (LANDFALL_CONFIG)')
+    .option('--db <file>', 'the ledger')
+    .option('--host <address>', 'where to listen')
+    .option('--port <number>', 'where to listen; 0 takes any that is free')
+    .option('--tokens <file>', 'who may do what: lines of landfall token')
+    .option('--tls-cert <file>', 'certificate chain, PEM')
+    .option('--tls-key <file>', 'its key, PEM')
+    .option('--tls-client-ca <file>', 'who signs the certificates of clients, PEM')
+    .option('--no-recordings', 'do not play the shipped recordings where the ledger is empty')
+    .option('--log-level <level>', 'fatal, error, warn, info, debug or silent')
+    .option('--set <setting=value...>', 'any other setting, for example recheckIntervalSeconds=5')
+    .addHelpText(
+      'after',
+      examples(
+        ['landfall serve', 'on this machine only, open to its users'],
+        ['landfall serve --host 0.0.0.0 --tokens tokens.txt', 'for others, by token'],
+      ),
+    )
+    .action((flags: Flags) => serve(flags, io));
+}
+
+async function serve({ config, set, ...flags }: Flags, io: Io): Promise<void> {
+  // commander gives `recordings: true` where --no-recordings is absent: that is the default, and no flag.
+  const given = { ...flags, recordings: flags['recordings'] === false ? false : undefined, ...pairs(set ?? []) };
+  const file = config ?? io.env['LANDFALL_CONFIG'];
+  const settings = readSettings({ flags: given as Record<string, string | boolean | undefined>, env: io.env, file });
+  const stopped = stopSignal();
+  const running = await startService(settings);
+  process.on('SIGHUP', () => reload(running, io));
+  io.out(`${io.style.paint('bold', 'Landfall')} listens on ${running.url}, ledger ${settings.db}`);
+  const guarding = showDemo(settings, running, io).catch((error: unknown) => {
+    if (!(error instanceof Fault)) throw error;
+    io.err(faultText(error, io.errStyle));
+  });
+  await Promise.race([stopped, guarding.then(() => stopped)]);
+  io.err('stopping: what was taken is being finished');
+  await guarding;
+  await running.stop();
+}
+
+/** Resolves with the first signal to stop; a second one ends the process at once, as ever. */
+function stopSignal(): Promise<void> {
+  return new Promise((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+      // Other commands end at once: every commit is whole. This one has requests to finish.
+      process.removeAllListeners(signal);
+      process.once(signal, () => resolve());
+    }
+  });
+}
+
+function reload(running: Running, io: Io): void {
+  try {
+    running.reloadTokens();
+  } catch (error) {
+    if (!(error instanceof Fault)) throw error;
+    io.err(faultText(error, io.errStyle));
+  }
+}
+
+/** On an empty ledger the shipped recordings are played into one of their own, so that there is something to look at. */
+async function showDemo(settings: Settings, running: Running, io: Io): Promise<void> {
+  const file = demoFileOf(settings.db);
+  if (running.isEmpty && settings.recordings) {
+    io.out(`\n${io.style.paint('bold', 'Recorded migrations of two real libvirt hosts, judged as they play')} (${file})\n`);
+    await ingestFiles(shippedRecordings(), { db: file, apart: true, verify: true }, quiet(io));
+    await running.showDemo(file);
+    const first = await reading(file, ({ db }) => migrations(db)[0]?.migration);
+    io.out(whereToLook(running.url, first ?? 'ATTEMPT', settings.db, io));
+  } else if (hasDemo(settings.db)) await running.showDemo(file);
+}
+
+/** The verdicts are printed as they fall; where the demo was played before, there are none to fall. */
+function quiet(io: Io): Io {
+  return { ...io, err: () => {} };
+}
+
+function whereToLook(url: string, migration: string, db: string, { style }: Io): string {
+  const demo = demoFileOf(db);
+  const lines = [
+    [`curl -s '${url}/v1/migrations?ledger=demo'`, 'these verdicts over HTTP'],
+    [`npx landfall explain ${migration} --db ${demo}`, 'what was asked, what was answered, which row decided'],
+    [`npx landfall status --server ${url}`, 'the live ledger: empty until the first event'],
+    [`curl -s ${url}/v1/openapi.json`, 'everything it answers; docs/service.md says more'],
+  ] as const;
+  const width = Math.max(...lines.map(([command]) => command.length));
+  const rows = lines.map(([command, what]) => `  ${command.padEnd(width)}  ${what}`);
+  return `\n${style.paint('bold', 'Next')}\n${rows.join('\n')}\n  Ctrl-C stops it; nothing that was acknowledged is lost.`;
+}
+
+function pairs(set: readonly string[]): Record<string, string> {
+  return Object.fromEntries(
+    set.map((pair) => {
+      const at = pair.indexOf('=');
+      if (at < 1) throw new Fault('BAD_SETTING', `--set: ${JSON.stringify(pair)} is not setting=value`, 'For example recheckIntervalSeconds=5.');
+      return [pair.slice(0, at), pair.slice(at + 1)];
+    }),
+  );
+}
+
+export function addToken(program: Command, io: Io): void {
+  program
+    .command('token')
+    .summary('a new token, and the line that lets it in')
+    .description('Prints a new token to give away, and the line with its hash for the file of `serve --tokens`. The token is kept nowhere.')
+    .argument('<name>', 'whose it is; operators stand in the ledger with it')
+    .requiredOption('--role <role>', 'read, ingest, operate, agent:HOST[,HOST…]; several joined by +')
+    .addHelpText(
+      'after',
+      examples(
+        ['landfall token alice --role operate', 'somebody who may resolve and configure'],
+        ['landfall token agent-a --role agent:host-a', 'the agent of one host'],
+      ),
+    )
+    .action((name: string, { role }: { role: string }) => {
+      const { token, line } = newToken(name, role);
+      io.out(`token  ${token}`);
+      io.out(`line   ${line}`);
+    });
+}

@@ -1,0 +1,99 @@
+import { fork } from 'node:child_process';
+import { parseArgs } from 'node:util';
+import { faultKinds } from '../test/simulation/world/faults.ts';
+import { simulate } from '../test/simulation/simulate.ts';
+import { shrink } from '../test/simulation/shrink.ts';
+import type { Report } from '../test/simulation/simulate-worker.ts';
+
+/**
+ * Runs simulated worlds from seeds, on several processes: npm run simulate -- --seeds 10000 [--from 1].
+ * A failing seed is shrunk and printed with how to play it again.
+ */
+const { values } = parseArgs({
+  options: {
+    seeds: { type: 'string', default: '1000' },
+    from: { type: 'string', default: '1' },
+    seed: { type: 'string' },
+    'world-size': { type: 'string', default: '3' },
+    without: { type: 'string', default: '' },
+    processes: { type: 'string', default: '2' },
+    trace: { type: 'boolean', default: false },
+    json: { type: 'boolean', default: false },
+  },
+});
+
+const PRINTED_MAX = 10;
+const vmsMax = number('world-size');
+const without = values.without.split(',').filter((name) => name !== '');
+const unknown = without.find((name) => !faultKinds.some((kind) => kind === name));
+if (unknown !== undefined) stop(`--without ${unknown}: there is no such fault. There are: ${faultKinds.join(', ')}`);
+const faults = new Set(faultKinds.filter((kind) => !without.includes(kind)));
+
+function stop(text: string): never {
+  console.error(text);
+  process.exit(2);
+}
+
+function number(name: 'seeds' | 'from' | 'world-size' | 'processes'): number {
+  const value = Number(values[name]);
+  return Number.isSafeInteger(value) && value > 0 ? value : stop(`--${name} must be a positive whole number`);
+}
+
+async function one(seed: number): Promise<void> {
+  const run = await simulate({ seed, faults, vmsMax, tracing: true, replays: true });
+  if (values.trace) console.log(run.lines.join('\n'));
+  for (const { rule, message } of run.violations) console.log(`seed ${seed}: ${rule}: ${message}`);
+  console.log(`seed ${seed}: ${run.entries} entries, head ${run.head.slice(0, 16)}, ${run.violations.length} violations`);
+  process.exitCode = run.violations.length > 0 ? 1 : 0;
+}
+
+async function many(): Promise<void> {
+  const [seeds, from, processes] = [number('seeds'), number('from'), number('processes')];
+  const begun = performance.now();
+  const reports = await Promise.all(Array.from({ length: processes }, (_, nth) => worker(from + nth, from + seeds, processes)));
+  const failures = reports.flatMap((report) => report.failures).toSorted((a, b) => a.seed - b.seed);
+  const entries = reports.reduce((sum, report) => sum + report.entries, 0);
+  const restarts = reports.reduce((sum, report) => sum + report.restarts, 0);
+  const rows = sum(reports.map((report) => report.rows));
+  const seconds = Math.round((performance.now() - begun) / 1000);
+  if (values.json) console.log(JSON.stringify({ worlds: seeds, entries, restarts, rows, failures, seconds }));
+  else {
+    console.log(`${seeds} worlds from seed ${from}: ${entries} entries, ${restarts} kills, ${failures.length} failed, ${seconds} s`);
+    console.log(`verdicts: ${Object.entries(rows).toSorted(([, a], [, b]) => b - a).map(([row, count]) => `${row} ${count}`).join(', ')}`);
+    for (const failure of failures.slice(0, PRINTED_MAX)) await explain(failure);
+  }
+  process.exitCode = failures.length > 0 ? 1 : 0;
+}
+
+function worker(from: number, to: number, step: number): Promise<Report> {
+  const file = new URL('../test/simulation/simulate-worker.ts', import.meta.url);
+  const child = fork(file, [JSON.stringify({ from, to, step, vmsMax, without })], { stdio: 'inherit' });
+  return new Promise((resolve, reject) => {
+    let report: Report | null = null;
+    child.on('message', (message: Report) => {
+      report = message;
+    });
+    child.on('error', reject);
+    child.on('exit', (code) => (report === null ? reject(new Error(`a worker ended with ${code}`)) : resolve(report)));
+  });
+}
+
+function sum(counts: readonly Record<string, number>[]): Record<string, number> {
+  const all: Record<string, number> = {};
+  for (const count of counts) for (const [key, value] of Object.entries(count)) all[key] = (all[key] ?? 0) + value;
+  return all;
+}
+
+/** The smallest world that still fails, and the end of its trace. */
+async function explain({ seed, rule, message }: Report['failures'][number]): Promise<void> {
+  const small = await shrink({ seed, faults, vmsMax }, rule);
+  const off = faultKinds.filter((kind) => !small.faults.has(kind));
+  const run = await simulate({ ...small, tracing: true, replays: true });
+  console.log(`\nseed ${seed}: ${rule}: ${message}`);
+  const first = run.lines.findIndex((line) => line.includes('VIOLATION'));
+  console.log(run.lines.slice(Math.max(0, first - 15), first + 1).map((line) => `  ${line.slice(0, 160)}`).join('\n'));
+  console.log(`replay: npm run simulate -- --seed ${seed} --trace --world-size ${small.vmsMax} --without ${off.join(',')}`);
+}
+
+if (values.seed === undefined) await many();
+else await one(Number(values.seed));

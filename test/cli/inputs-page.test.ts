@@ -1,0 +1,32 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { toInput } from '../../events/cloud-event.ts';
+import { inputSchemas } from '../../events/inputs.ts';
+import { sha256 } from '../../log/chain.ts';
+import { commandJson, commandLine } from '../support/command-line.ts';
+import { ROOT, scratchFolder } from '../support/landfall.ts';
+import { writeEvents } from '../support/events.ts';
+
+/** docs/inputs.md: every example is a valid input, every type has one, and together they are the story they tell. */
+
+const page = readFileSync(join(ROOT, 'docs/inputs.md'), 'utf8');
+const examples = [...page.matchAll(/```json\n(.*?)\n```/gs)].map(([, text]) => JSON.parse(text ?? '') as { type: string });
+
+it('every example is a valid input', () => {
+  for (const example of examples) expect(() => toInput(example, sha256), JSON.stringify(example)).not.toThrow();
+});
+
+it('every type of input has an example', () => {
+  expect([...new Set(examples.map(({ type }) => type))].sort()).toEqual(Object.keys(inputSchemas).sort());
+});
+
+it('the story ends as it should: the guest is on host-b, proven', async () => {
+  const folder = scratchFolder();
+  const db = join(folder, 'ledger.db');
+  const told = examples.slice(0, examples.findIndex(({ type }) => type === 'landfall.command.acknowledged.v1'));
+  const file = writeEvents(join(folder, 'story.ndjson'), ...told);
+  expect(await commandLine(['ingest', file, '--db', db])).toMatchObject({ code: 0 });
+  const [attempt] = await commandJson<object[]>(['migrations', '--db', db]);
+  expect(attempt).toMatchObject({ state: 'Completed', verdict: { host: 'host-b', certainty: 'proven' } });
+});

@@ -1,0 +1,157 @@
+import { execFileSync } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { request } from 'node:https';
+import { join } from 'node:path';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { Credentials, newToken } from '../../service/access/credentials.ts';
+import { scratchFolder } from '../support/landfall.ts';
+import { answerStayed, declared, event, returned, serve, started, VM } from './harness.ts';
+
+const roles = { reader: 'read', orchestrator: 'ingest', 'agent-a': 'agent:host-a', alice: 'operate' };
+type Name = keyof typeof roles;
+let folder: string;
+let tokens: Record<Name, string>;
+const as = (name: Name) => ({ authorization: `Bearer ${tokens[name]}` });
+
+beforeEach(() => {
+  folder = scratchFolder();
+  const made = Object.entries(roles).map(([name, role]) => [name, newToken(name, role)] as const);
+  writeFileSync(join(folder, 'tokens'), `# who may\n${made.map(([, { line }]) => line).join('\n')}\n`);
+  tokens = Object.fromEntries(made.map(([name, { token }]) => [name, token])) as Record<Name, string>;
+});
+
+const guarded = () => serve({ tokens: join(folder, 'tokens') });
+
+it('refuses to listen for others without tokens or client certificates', async () => {
+  await expect(serve({ host: '0.0.0.0' })).rejects.toMatchObject({ code: 'UNGUARDED' });
+  writeFileSync(join(folder, 'empty'), '# nobody\n');
+  await expect(serve({ host: '0.0.0.0', tokens: join(folder, 'empty') })).rejects.toMatchObject({ code: 'UNGUARDED' });
+  const service = await serve({ host: '0.0.0.0', tokens: join(folder, 'tokens') });
+  expect((await service.get('/v1/vms')).status).toBe(401);
+});
+
+it('asks who it is, and grants what the role may do and no more', async () => {
+  const service = await guarded();
+  const paths = ['/v1/vms', '/v1/migrations', '/v1/ledger', '/v1/config', '/metrics', '/v1/hosts/host-a/work?wait=0', '/v1/orchestrator/work?wait=0'];
+  const granted: Record<Name, number[]> = {
+    reader: [200, 200, 200, 200, 200, 403, 403],
+    orchestrator: [403, 403, 403, 403, 403, 403, 200],
+    'agent-a': [403, 403, 403, 403, 403, 200, 403],
+    alice: [200, 200, 200, 200, 200, 403, 200],
+  };
+  for (const [name, statuses] of Object.entries(granted)) {
+    const found = await Promise.all(paths.map(async (path) => (await service.get(path, as(name as Name))).status));
+    expect([name, found]).toEqual([name, statuses]);
+  }
+  for (const path of paths) {
+    expect((await service.get(path)).status).toBe(401);
+    expect((await service.get(path, { authorization: 'Bearer lf_wrong' })).body['code']).toBe('UNAUTHENTICATED');
+  }
+  for (const path of ['/healthz', '/readyz']) expect((await service.get(path)).status).toBe(200);
+  expect((await service.post(declared(), as('reader'))).status).toBe(403);
+  expect((await service.post(declared(), as('orchestrator'))).status).toBe(202);
+});
+
+it('lets an agent speak for its own hosts only', async () => {
+  const service = await guarded();
+  await service.post([declared(), started('m-1'), returned('m-1')], as('orchestrator'));
+  const { body } = await service.get('/v1/hosts/host-a/work?wait=0', as('agent-a'));
+  const mine = body['items'][0]?.['question'] as unknown as { question: string; vm: string; host: string };
+  expect((await service.get('/v1/hosts/host-b/work?wait=0', as('agent-a'))).status).toBe(403);
+  expect((await service.post(answerStayed({ ...mine, host: 'host-b' }), as('agent-a'))).status).toBe(403);
+  expect((await service.post([answerStayed(mine), answerStayed({ ...mine, host: 'host-b' })], as('agent-a'))).status).toBe(403);
+  expect((await service.post(event('host.facts', { host: 'host-b' }), as('agent-a'))).status).toBe(403);
+  expect((await service.post(event('migration.returned', { migration: 'm-1', ok: true }), as('agent-a'))).status).toBe(403);
+  const command = event('command.acknowledged', { command: 'm-1/v1/fail-call', ok: true });
+  expect((await service.post(command, as('agent-a'))).status).toBe(403);
+  expect((await service.post(answerStayed(mine), as('agent-a'))).status).toBe(202);
+  expect((await service.post(event('host.facts', { host: 'host-a' }), as('agent-a'))).status).toBe(202);
+});
+
+it('writes the name of the token into the ledger, and nobody else’s', async () => {
+  const service = await guarded();
+  expect((await service.send('PUT', '/v1/config', { recheckIntervalSeconds: 3 }, as('alice'))).status).toBe(200);
+  expect((await service.send('PUT', '/v1/config?operator=bob', {}, as('alice'))).status).toBe(403);
+  expect((await service.send('PUT', '/v1/config', {}, as('orchestrator'))).status).toBe(403);
+  const set = event('configuration.set', { change: {}, operator: 'bob' });
+  expect((await service.post(set, as('alice'))).status).toBe(403);
+  expect((await service.post(set, as('orchestrator'))).status).toBe(403);
+  const { body } = await service.get('/v1/ledger', as('alice'));
+  expect([...body['items']].map((item) => item['entry']?.['cause']?.['data']?.['operator'])).toEqual(['alice']);
+});
+
+it('logs no token, and tells nobody outside more than the code', async () => {
+  const service = await guarded();
+  await service.get('/v1/vms', as('alice'));
+  await service.get('/v1/vms', { authorization: 'Bearer lf_secret-that-is-wrong' });
+  await service.post(declared(), as('reader'));
+  const log = service.logged.join('');
+  for (const secret of [...Object.values(tokens), 'lf_secret-that-is-wrong']) expect(log).not.toContain(secret);
+  expect(log).toContain('UNAUTHENTICATED');
+});
+
+it('takes new credentials without a restart, and keeps the old ones where the new cannot be read', async () => {
+  const service = await guarded();
+  const file = join(folder, 'tokens');
+  const good = readFileSync(file, 'utf8');
+  writeFileSync(file, 'alice boss sha256:00\n');
+  expect(() => service.reloadTokens()).toThrow(/tokens:1: "boss" is no role/);
+  expect((await service.get('/v1/vms', as('alice'))).status).toBe(200);
+  writeFileSync(file, good.split('\n').filter((line) => !line.startsWith('alice')).join('\n'));
+  service.reloadTokens();
+  expect((await service.get('/v1/vms', as('alice'))).status).toBe(401);
+});
+
+it('on loopback without tokens answers nobody who was sent by another site', async () => {
+  const service = await serve();
+  const asked = await service.app.inject({ url: '/v1/vms', headers: { host: 'evil.example' } });
+  expect([asked.statusCode, asked.json().code]).toEqual([403, 'FOREIGN_HOST']);
+});
+
+it.each([
+  ['alice', 'a line is NAME ROLES CREDENTIAL'],
+  ['alice king sha256:00', 'is no role'],
+  ['alice agent sha256:00', 'an agent names its hosts'],
+  ['alice read:host-a sha256:00', 'only an agent is bound to hosts'],
+  ['alice read sha256:00', '64 hex digits'],
+])('names the line of the file that is wrong: %s', (line, message) => {
+  expect(() => Credentials.parse(`\n${line}\n`, 'tokens')).toThrow(new RegExp(`^tokens:2: .*${message}`));
+});
+
+describe('over TLS', () => {
+  it('knows a client by its certificate', async () => {
+    const make = (...args: string[]) => execFileSync('openssl', args, { cwd: folder, stdio: 'ignore' });
+    const sign = (name: string, cn: string) => {
+      make('req', '-newkey', 'rsa:2048', '-nodes', '-subj', `/CN=${cn}`, '-keyout', `${name}.key`, '-out', `${name}.csr`);
+      make('x509', '-req', '-in', `${name}.csr`, '-CA', 'ca.crt', '-CAkey', 'ca.key', '-CAcreateserial', '-out', `${name}.crt`, '-days', '2');
+    };
+    make('req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-subj', '/CN=ca', '-keyout', 'ca.key', '-out', 'ca.crt', '-days', '2');
+    sign('server', 'localhost');
+    sign('agent', 'host-a.example');
+    sign('stranger', 'host-q.example');
+    writeFileSync(join(folder, 'clients'), 'agent-a agent:host-a cn:host-a.example\n');
+    const path = (name: string) => join(folder, name);
+    const tls = { tlsCert: path('server.crt'), tlsKey: path('server.key'), tlsClientCa: path('ca.crt') };
+    const service = await serve({ host: '0.0.0.0', tokens: path('clients'), ...tls });
+    const ask = (name: string | null, url: string) =>
+      new Promise<number>((resolve, reject) => {
+        const own = name === null ? {} : { cert: readFileSync(path(`${name}.crt`)), key: readFileSync(path(`${name}.key`)) };
+        const { port } = new URL(service.url);
+        const call = request({ host: 'localhost', port, path: url, ca: readFileSync(path('ca.crt')), ...own, agent: false });
+        call.on('response', (response) => resolve(response.resume().statusCode ?? 0)).on('error', reject).end();
+      });
+    expect(await ask('agent', '/v1/hosts/host-a/work?wait=0')).toBe(200);
+    expect(await ask('agent', '/v1/hosts/host-b/work?wait=0')).toBe(403);
+    expect(await ask('stranger', '/v1/hosts/host-a/work?wait=0')).toBe(401);
+    await expect(ask(null, '/v1/vms')).rejects.toThrow();
+  });
+});
+
+it('limits how often one address may ask', async () => {
+  const service = await serve({ requestsPerSecondMax: 20 });
+  const replies = await Promise.all(Array.from({ length: 60 }, () => service.get(`/v1/vms/${VM}`)));
+  const limited = replies.filter(({ status }) => status === 429);
+  expect(limited.length).toBeGreaterThan(20);
+  expect(limited[0]?.body['code']).toBe('RATE_LIMITED');
+  expect((await service.get('/healthz')).status).toBe(200);
+});

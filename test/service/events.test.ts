@@ -1,0 +1,109 @@
+import { expect, it } from 'vitest';
+import { declared, event, returned, serve, started, VM, workOff } from './harness.ts';
+
+it('acknowledges an event with its position, and a repeat as a duplicate', async () => {
+  const service = await serve();
+  const sent = declared();
+  const first = await service.post(sent);
+  expect(first).toMatchObject({ status: 202, body: { position: '0:1', duplicate: false, refusal: null } });
+  expect(await service.post(sent)).toMatchObject({ status: 202, body: { position: null, duplicate: true } });
+  const { body } = await service.get(`/v1/vms/${VM}`);
+  expect(body).toMatchObject({ vm: VM, name: 'web', host: 'host-a', asOf: { position: '0:1' } });
+});
+
+it('acknowledges a duplicate only once the first of it is durable', async () => {
+  const service = await serve();
+  const sent = declared();
+  const replies = await Promise.all(Array.from({ length: 20 }, () => service.post(sent)));
+  expect(replies.filter(({ body }) => !body['duplicate'])).toHaveLength(1);
+  expect(replies.every(({ status }) => status === 202)).toBe(true);
+  expect((await service.get('/v1/ledger')).body['items']).toHaveLength(1);
+});
+
+it('refuses another content under the same identity, and keeps it as a dead letter', async () => {
+  const service = await serve();
+  const sent = declared();
+  await service.post(sent);
+  const other = await service.post({ ...sent, data: { name: 'other', host: null } });
+  expect(other).toMatchObject({ status: 409, body: { code: 'IDENTITY_CONFLICT' } });
+  expect((await service.get('/v1/dead-letters')).body['items']).toMatchObject([{ code: 'IDENTITY_CONFLICT' }]);
+});
+
+it.each([
+  ['no JSON at all', '{"specversion":', /not JSON/],
+  ['no event', '[[]]', /event|specversion/],
+  ['a field of the envelope', JSON.stringify({ ...declared(), id: '' }), /^id: /],
+  ['a field of the data', JSON.stringify(event('vm.declared', { name: 5, host: null })), /^data\.name: /],
+  ['an unknown field', JSON.stringify(event('vm.declared', { name: 'a', host: null, colour: 'red' })), /colour/],
+  ['an unknown type', JSON.stringify(event('vm.painted', {})), /^type: /],
+  ['no VM', JSON.stringify({ ...declared(), subject: 'vm1' }), /^subject: /],
+])('names what is wrong: %s', async (_name, body, message) => {
+  const service = await serve();
+  const response = await fetch(`${service.url}/v1/events`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body,
+  });
+  expect(response.status).toBe(400);
+  expect(((await response.json()) as { message: string }).message).toMatch(message);
+});
+
+it('takes a batch as a whole, and names the members that are bad', async () => {
+  const service = await serve();
+  const batch = [declared(), { ...declared(), subject: 'x' }, event('vm.declared', {})];
+  const bad = await service.post(batch, { 'content-type': 'application/cloudevents-batch+json' });
+  expect(bad).toMatchObject({ status: 400, body: { code: 'BAD_BATCH' } });
+  expect(bad.body['errors']).toMatchObject([
+    { index: 1, code: 'BAD_SUBJECT' },
+    { index: 2, code: 'BAD_EVENT' },
+  ]);
+  expect((await service.get('/readyz')).body['position']).toBe('0:0');
+  const good = await service.post([declared(), started('m-1'), returned('m-1')]);
+  expect(good).toMatchObject({ status: 202, body: { next: null } });
+  expect([...good.body['items']].map((item) => item['position'])).toEqual(['0:1', '0:2', '0:3']);
+});
+
+it('says which members of a batch were refused, and follows the others', async () => {
+  const service = await serve();
+  const reply = await service.post([declared(), returned('m-9')]);
+  expect(reply).toMatchObject({ status: 422, body: { code: 'REFUSED' } });
+  expect(reply.body['items']).toMatchObject([{ refusal: null }, { refusal: { code: 'UNKNOWN_ATTEMPT' } }]);
+  expect((await service.get(`/v1/vms/${VM}`)).status).toBe(200);
+});
+
+it('refuses a second migration while one is open, also when the reply was lost and it is asked again', async () => {
+  const service = await serve();
+  await service.post([declared(), started('m-1')]);
+  const request = event('vm.requested', { action: 'migrate', host: 'host-c' });
+  for (const duplicate of [false, true]) {
+    const reply = await service.post(request);
+    expect(reply).toMatchObject({ status: 409, body: { code: 'ATTEMPT_OPEN', items: [{ duplicate }] } });
+    expect(reply.body['remedy']).not.toBe('');
+  }
+});
+
+it('decides a failed migration from the answers that agents send, and drives what follows', async () => {
+  const service = await serve();
+  await service.post([declared(), started('m-1'), returned('m-1')]);
+  expect(await workOff(service)).toBeGreaterThan(4);
+  const { body } = await service.get('/v1/migrations/m-1');
+  expect(body).toMatchObject({ state: 'RolledBack', settled: true, contested: false, verdict: { row: 'stayed' } });
+  const metrics = String((await service.get('/metrics')).body);
+  expect(metrics).toContain('landfall_attempts{state="RolledBack.settled"} 1');
+  expect(metrics).toContain('landfall_verdicts_total{row="stayed",outcome="rolled-back"} 1');
+  expect(metrics).toContain('landfall_outstanding{kind="question"} 0');
+  expect((await service.get(`/v1/vms/${VM}/history`)).body['items'].length).toBeGreaterThan(5);
+});
+
+it('refuses what is too large, of another type, or more than a batch may have', async () => {
+  const service = await serve();
+  const long = event('command.acknowledged', { command: 'c', ok: false, error: 'x'.repeat(1_100_000) });
+  expect(await service.post(long)).toMatchObject({ status: 413, body: { code: 'TOO_LARGE' } });
+  expect(await service.post([declared(), long])).toMatchObject({ status: 413, body: { code: 'TOO_LARGE' } });
+  expect((await service.post(Array.from({ length: 1001 }, () => declared()))).status).toBe(413);
+  expect((await service.post([]))).toMatchObject({ status: 202, body: { items: [] } });
+  const ten = await service.post({ ...declared(), data: 'x'.repeat(10_000_000) }).catch(() => ({ status: 413 }));
+  expect(ten.status).toBe(413);
+  expect((await service.post(declared(), { 'content-type': 'text/plain' })).status).toBe(415);
+  expect((await service.get('/readyz')).body['position']).toBe('0:0');
+});

@@ -1,0 +1,101 @@
+import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
+import { pino } from 'pino';
+import { onTestFinished } from 'vitest';
+import { type Running, startService } from '../../service/serve.ts';
+import { readSettings } from '../../service/settings.ts';
+import { scratchFolder } from '../support/landfall.ts';
+
+/** A real service on a port of its own, in this process, and a client of it. */
+
+export type Reply = { status: number; headers: Headers; body: Json };
+/** Parsed JSON that a test looks into. */
+export type Json = { [key: string]: Json } & Json[] & string & number & boolean & null;
+
+export type Served = Running & {
+  readonly folder: string;
+  readonly logged: string[];
+  get(path: string, headers?: Record<string, string>): Promise<Reply>;
+  send(method: string, path: string, body: unknown, headers?: Record<string, string>): Promise<Reply>;
+  post(events: unknown, headers?: Record<string, string>): Promise<Reply>;
+};
+
+type Flags = Record<string, string | boolean | number | undefined>;
+
+export async function serve(flags: Flags = {}, folder = scratchFolder()): Promise<Served> {
+  const logged: string[] = [];
+  const settings = readSettings({ flags: { db: join(folder, 'ledger.db'), port: 0, ...flags }, env: {} });
+  const redact = { paths: ['*.headers.authorization'], censor: '***' };
+  const logger = pino({ level: 'debug', redact }, { write: (line: string) => void logged.push(line) });
+  const running = await startService(settings, { logger });
+  let stopped: Promise<void> | null = null;
+  const stop = () => (stopped ??= running.stop());
+  onTestFinished(stop);
+  return { ...running, stop, folder, logged, ...client(() => running.url) };
+}
+
+export function client(url: () => string): Pick<Served, 'get' | 'send' | 'post'> {
+  const ask = async (path: string, init: RequestInit): Promise<Reply> => {
+    const response = await fetch(`${url()}${path}`, init);
+    const text = await response.text();
+    const isJson = response.headers.get('content-type')?.includes('json') === true;
+    return { status: response.status, headers: response.headers, body: (isJson ? JSON.parse(text) : text) as Json };
+  };
+  const send = (method: string, path: string, body: unknown, headers: Record<string, string> = {}) =>
+    ask(path, { method, headers: { 'content-type': 'application/json', ...headers }, body: JSON.stringify(body) });
+  return {
+    get: (path, headers = {}) => ask(path, { headers }),
+    send,
+    post: (events, headers) => send('POST', '/v1/events', events, headers),
+  };
+}
+
+export const VM = '6d9b758b-e53f-4b06-84e0-9888ad96345d';
+
+/** A CloudEvent with an id of its own. */
+export function event(type: string, data: unknown, more: Record<string, unknown> = {}): Record<string, unknown> {
+  const subject = type.startsWith('host.') || type.startsWith('configuration.') ? {} : { subject: VM };
+  const base = { specversion: '1.0', id: randomUUID(), source: 'test', type: `landfall.${type}.v1` };
+  return { ...base, ...subject, data, ...more };
+}
+
+export const declared = (vm = VM) =>
+  event('vm.declared', { name: 'web', host: 'host-a', power: 'running', volumes: [{ volume: 'vol-1' }] }, { subject: vm });
+export const started = (migration: string, vm = VM) =>
+  event('migration.started', { migration, source: 'host-a', destination: 'host-b' }, { subject: vm });
+export const returned = (migration: string, vm = VM) =>
+  event(
+    'migration.returned',
+    { migration, ok: false, error: { kind: 'libvirt', message: 'operation failed' } },
+    { subject: vm },
+  );
+
+type Question = { question: string; vm: string; host: string };
+
+/** What hosts say of a guest that stayed on the source. */
+export function answerStayed({ question, vm, host }: Question, id: string = randomUUID()): Record<string, unknown> {
+  const domain = host === 'host-a' ? { name: 'web', state: 'running', reason: 'booted', job: 'none' } : null;
+  return event('host.answered', { question, host, ok: true, domain }, { subject: vm, id });
+}
+
+/** Answers and acknowledges all that is outstanding, until nothing is. */
+export async function workOff({ get, post }: Pick<Served, 'get' | 'post'>, headers?: Record<string, string>): Promise<number> {
+  let done = 0;
+  for (let idle = 0; idle < 3; ) {
+    const replies = await Promise.all(
+      ['/v1/hosts/host-a/work', '/v1/hosts/host-b/work', '/v1/orchestrator/work'].map((path) => get(`${path}?wait=0`, headers)),
+    );
+    const items = replies.flatMap(({ body }) => [...(body['items'] ?? [])]);
+    idle = items.length === 0 ? idle + 1 : 0;
+    for (const item of items) {
+      await post(item['kind'] === 'question' ? answerStayed(item['question'] as unknown as Question) : acknowledged(item), headers);
+      done += 1;
+    }
+  }
+  return done;
+}
+
+function acknowledged(item: Json): Record<string, unknown> {
+  const command = item['command'];
+  return event('command.acknowledged', { command: command?.['command'], ok: true }, { subject: command?.['vm'] });
+}

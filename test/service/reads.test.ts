@@ -1,0 +1,102 @@
+import { expect, it } from 'vitest';
+import { z } from 'zod';
+import { MigrationShape, TimelineShape, VmShape } from '../../service/http/shapes.ts';
+import { landfallJson } from '../support/landfall.ts';
+import { declared, returned, serve, started, VM, workOff } from './harness.ts';
+
+const vmNumber = (number: number) => `00000000-0000-4000-8000-${String(number).padStart(12, '0')}`;
+
+it('pages through lists', async () => {
+  const service = await serve();
+  await service.post(Array.from({ length: 25 }, (_, number) => declared(vmNumber(number))));
+  await service.post(Array.from({ length: 25 }, (_, number) => started(`m-${number}`, vmNumber(number))));
+  for (const [path, key] of [
+    ['/v1/vms', 'vm'],
+    ['/v1/migrations', 'migration'],
+    ['/v1/ledger', 'position'],
+  ] as const) {
+    const seen: unknown[] = [];
+    for (let next: unknown = ''; next !== null; ) {
+      const { body } = await service.get(`${path}?limit=10${next === '' ? '' : `&after=${encodeURIComponent(String(next))}`}`);
+      seen.push(...[...body['items']].map((item) => item[key]));
+      next = body['next'];
+    }
+    expect(new Set(seen).size).toBe(seen.length);
+    expect(seen).toHaveLength(path === '/v1/ledger' ? 50 : 25);
+  }
+});
+
+it('gives the items that the command line gives', async () => {
+  const service = await serve();
+  await service.post([declared(), started('m-1'), returned('m-1')]);
+  await workOff(service);
+  const vms = (await service.get('/v1/vms')).body;
+  const migrations = (await service.get('/v1/migrations')).body;
+  const history = (await service.get(`/v1/vms/${VM}/history`)).body;
+  z.array(VmShape.strict()).parse(vms['items']);
+  z.array(MigrationShape.strict()).parse(migrations['items']);
+  z.array(TimelineShape.strict()).parse(history['items']);
+  await service.stop();
+  const db = ['--db', `${service.folder}/ledger.db`];
+  expect(await landfallJson(['status', ...db])).toEqual(vms['items']);
+  expect(await landfallJson(['migrations', ...db])).toEqual(migrations['items']);
+  expect(await landfallJson(['history', VM, ...db])).toEqual(history['items']);
+});
+
+it('answers as of a moment of the past', async () => {
+  const service = await serve();
+  await service.post([declared(), started('m-1')]);
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  const before = Date.now();
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  await service.post(returned('m-1'));
+  await workOff(service);
+  for (const path of ['/v1/migrations/m-1', '/v1/migrations']) {
+    const { body } = await service.get(`${path}?at=${before}`);
+    expect(body['items']?.[0] ?? body).toMatchObject({ state: 'Migrating', verdicts: [] });
+  }
+  for (const path of [`/v1/vms/${VM}`, '/v1/vms']) {
+    const { body } = await service.get(`${path}?at=${new Date(before).toISOString()}`);
+    expect(body['items']?.[0] ?? body).toMatchObject({ migration: 'm-1', certainty: 'provisional' });
+  }
+  expect(await service.get('/v1/vms?at=yesterday')).toMatchObject({ status: 400, body: { code: 'BAD_REQUEST' } });
+  expect((await service.get('/v1/vms/nobody')).body['code']).toBe('UNKNOWN_VM');
+  expect((await service.get('/v1/vms?ledger=demo')).body['code']).toBe('NO_DEMO');
+  expect((await service.get('/v1/migrations?after=m-77')).status).toBe(400);
+});
+
+it('gives the ledger with texts that its hashes vouch for', async () => {
+  const service = await serve();
+  await service.post([declared(), started('m-1')]);
+  const { body } = await service.get('/v1/ledger?from=0:2');
+  expect(body['items']).toMatchObject([{ position: '0:2', entry: { vm: VM } }]);
+  const stored = service.engine.ledger.entryAt(2);
+  expect(JSON.stringify(body['items'][0]?.['entry'])).toBe(stored?.text);
+  expect((await service.get('/v1/ledger?from=7')).status).toBe(400);
+});
+
+it('changes settings while it runs, by an entry of the ledger', async () => {
+  const service = await serve({ recheckIntervalSeconds: 7 });
+  expect((await service.get('/v1/config')).body).toMatchObject({ recheckIntervalSeconds: 7 });
+  const changed = await service.send('PUT', '/v1/config?operator=ann', { recheckTimeoutSeconds: 60 });
+  expect(changed).toMatchObject({ status: 200, body: { recheckIntervalSeconds: 7, recheckTimeoutSeconds: 60 } });
+  expect(await service.send('PUT', '/v1/config', { recheckIntervalSeconds: 90 })).toMatchObject({
+    status: 422,
+    body: { code: 'BAD_CONFIGURATION' },
+  });
+  expect((await service.send('PUT', '/v1/config', { colour: 1 })).status).toBe(400);
+  const { body } = await service.get('/v1/ledger');
+  expect([...body['items']].map((item) => item['entry']?.['cause']?.['data']?.['operator'])).toEqual(['start-up settings', 'ann', 'operator']);
+});
+
+it('lets an operator settle a contested attempt only', async () => {
+  const service = await serve();
+  await service.post([declared(), started('m-1')]);
+  const resolution = { host: 'host-a', reason: 'looked', attest: true };
+  expect(await service.send('POST', '/v1/migrations/m-1/resolution', resolution)).toMatchObject({
+    status: 409,
+    body: { code: 'NOT_CONTESTED' },
+  });
+  expect((await service.send('POST', '/v1/migrations/m-2/resolution', resolution)).status).toBe(404);
+  expect((await service.send('POST', '/v1/migrations/m-1/resolution', { host: 'host-a' })).status).toBe(400);
+});

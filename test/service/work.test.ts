@@ -1,0 +1,118 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import { expect, it } from 'vitest';
+import { answerStayed, client, declared, event, returned, serve, started, workOff } from './harness.ts';
+
+const question = (item: unknown) => (item as { question: { question: string; vm: string; host: string } }).question;
+
+it('hands out what is outstanding, only once to who reads on, and again to who does not', async () => {
+  const service = await serve();
+  await service.post([declared(), started('m-1')]);
+  const first = (await service.get('/v1/hosts/host-a/work')).body;
+  expect(first['items']).toMatchObject([{ kind: 'question', question: { host: 'host-a', migration: 'm-1' } }]);
+  const next = encodeURIComponent(String(first['next']));
+  expect((await service.get(`/v1/hosts/host-a/work?wait=0&after=${next}`)).body['items']).toEqual([]);
+  expect((await service.get('/v1/hosts/host-a/work?wait=0')).body['items']).toEqual(first['items']);
+  await service.post(answerStayed(question(first['items'][0])));
+  expect((await service.get('/v1/hosts/host-a/work?wait=0')).body['items']).toEqual([]);
+});
+
+it('answers a long poll as soon as something is asked', async () => {
+  const service = await serve();
+  await service.post(declared());
+  const polled = service.get('/v1/hosts/host-b/work?wait=20');
+  await wait(50);
+  const began = performance.now();
+  await service.post(started('m-1'));
+  expect((await polled).body['items']).toMatchObject([{ kind: 'question', question: { host: 'host-b' } }]);
+  expect(performance.now() - began).toBeLessThan(2000);
+});
+
+it('streams server-sent events, and goes on after the last one that was seen', async () => {
+  const service = await serve();
+  await service.post([declared(), started('m-1')]);
+  const first = await readEvents(`${service.url}/v1/hosts/host-a/work`, 1);
+  expect(first.events).toMatchObject([{ kind: 'question', question: { host: 'host-a' } }]);
+  const again = await readEvents(`${service.url}/v1/hosts/host-a/work`, 1);
+  expect(again.events).toEqual(first.events);
+  const stream = readEvents(`${service.url}/v1/hosts/host-a/work`, 1, { 'last-event-id': first.lastId });
+  await wait(100);
+  await service.post(returned('m-1'));
+  expect((await stream).events[0]).not.toEqual(first.events[0]);
+});
+
+it('hands out again after a restart, and keeps the end of every deadline', async () => {
+  const before = await serve();
+  await before.post([declared(), started('m-1'), returned('m-1')]);
+  const asked = (await before.get('/v1/hosts/host-a/work')).body['items'];
+  const deadline = before.engine.ledger.entryAt(3)?.entry.attempt?.attempt.deadlineAt;
+  await before.stop();
+  const after = await serve({}, before.folder);
+  const again = (await after.get('/v1/hosts/host-a/work')).body['items'];
+  expect([...again].map((item) => question(item).question)).toEqual([...asked].map((item) => question(item).question));
+  const { body } = await after.get('/v1/migrations/m-1/entries');
+  expect(body['state']?.['attempt']?.['deadlineAt']).toBe(deadline);
+  expect(await workOff(after)).toBeGreaterThan(3);
+  expect((await after.get('/v1/migrations/m-1')).body).toMatchObject({ settled: true, state: 'RolledBack' });
+});
+
+it('hands commands out again that nobody acknowledged, under the same id', async () => {
+  const before = await serve();
+  await before.post([declared(), started('m-1'), returned('m-1')]);
+  for (let commands = 0; commands === 0; ) {
+    for (const host of ['host-a', 'host-b']) {
+      const { body } = await before.get(`/v1/hosts/${host}/work?wait=0`);
+      for (const item of body['items']) if (item['kind'] === 'question') await before.post(answerStayed(question(item)));
+    }
+    commands = (await before.get('/v1/orchestrator/work?wait=0')).body['items'].length;
+  }
+  const sent = (await before.get('/v1/orchestrator/work?wait=0')).body['items'];
+  await before.stop();
+  const after = await serve({}, before.folder);
+  expect((await after.get('/v1/orchestrator/work?wait=0')).body['items']).toEqual(sent);
+});
+
+it('reports the agent of a known host that asks no more, and that it is back', async () => {
+  const service = await serve({ agentSilentSeconds: 0.5 });
+  await service.post([event('host.facts', { host: 'host-a', stream: 'connected' })]);
+  const agent = async () => (await service.get('/v1/hosts')).body['items'][0]?.['agent'];
+  await service.get('/v1/hosts/host-a/work?wait=0');
+  await service.get('/v1/hosts/host-z/work?wait=0');
+  await expect.poll(agent, { timeout: 5000 }).toBe('silent');
+  expect(String((await service.get('/metrics')).body)).toContain('landfall_agents_silent 1');
+  const polled = service.get('/v1/hosts/host-a/work?wait=3');
+  await expect.poll(agent, { timeout: 3000 }).toBe('speaking');
+  expect((await service.get('/v1/hosts')).body['items']).toHaveLength(1);
+  await polled;
+});
+
+it('ends long polls when it stops, and takes nothing more', async () => {
+  const service = await serve();
+  const polled = service.get('/v1/hosts/host-a/work?wait=30');
+  const stream = readEvents(`${service.url}/v1/hosts/host-b/work`, 1);
+  await wait(100);
+  const began = performance.now();
+  await service.stop();
+  expect((await polled).body['items']).toEqual([]);
+  expect((await stream).events).toEqual([]);
+  expect(performance.now() - began).toBeLessThan(3000);
+  await expect(client(() => service.url).get('/healthz')).rejects.toThrow();
+});
+
+async function readEvents(url: string, count: number, headers: Record<string, string> = {}) {
+  const response = await fetch(url, { headers: { accept: 'text/event-stream', ...headers } });
+  const events: unknown[] = [];
+  let lastId = '';
+  let text = '';
+  for await (const chunk of response.body ?? []) {
+    text += Buffer.from(chunk).toString();
+    const blocks = text.split('\n\n');
+    text = blocks.pop() ?? '';
+    for (const block of blocks) {
+      const data = /^data: (.*)$/m.exec(block)?.[1];
+      lastId = /^id: (.*)$/m.exec(block)?.[1] ?? lastId;
+      if (data !== undefined) events.push(JSON.parse(data));
+    }
+    if (events.length >= count) break;
+  }
+  return { events, lastId };
+}
