@@ -1,0 +1,176 @@
+import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import fc from 'fast-check';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { type AuditView, commandJson, commandLine } from '../support/command-line.ts';
+import { recording, scratchFolder } from '../support/landfall.ts';
+
+/**
+ * A ledger file that was altered: the audit finds it, or opening refuses. SEED= plays a failure again.
+ *
+ * A byte of the file that is neither is allowed in one case only, decided by reading: every row of every table that means
+ * anything, with its types, and the schema are what they were. Such bytes are free space, SQLite's own counters, and what
+ * `withoutMeaning` lists.
+ */
+
+const seed = Number(process.env['SEED'] ?? Date.now() % 1_000_000);
+const SQL_FLIPS = 3000;
+const RAW_FLIPS = 3000;
+
+/** Bookkeeping that decides nothing: a count of claims, positions (a hint), what version took a snapshot and when. */
+const withoutMeaning = new Set(['meta', 'positions', 'snapshots']);
+
+let folder: string;
+let original: string;
+let content: string;
+
+beforeAll(async () => {
+  folder = scratchFolder(() => {});
+  original = join(folder, 'original.db');
+  const said = await commandLine(['ingest', recording('abort'), '--db', original]);
+  expect(said.code).toBe(0);
+  content = contentOf(original);
+});
+
+function contentOf(file: string): string {
+  const db = new DatabaseSync(file, { readOnly: true });
+  try {
+    const schema = db.prepare('SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY name').all();
+    const names = schema.filter(({ type }) => type === 'table').map(({ name }) => String(name));
+    const tables = names.filter((name) => !withoutMeaning.has(name)).map((name) => [name, db.prepare(`SELECT * FROM "${name}"`).all()]);
+    return JSON.stringify([schema, tables]);
+  } finally {
+    db.close();
+  }
+}
+
+const readable = (file: string): string | null => {
+  try {
+    return contentOf(file);
+  } catch {
+    return null;
+  }
+};
+
+/** What the audit makes of a file: a finding, a refusal in words, or nothing. */
+async function verdictOn(file: string): Promise<'finding' | 'refused' | 'nothing'> {
+  const said = await commandLine(['audit', '--json', '--db', file]);
+  if (said.code === 0) return 'nothing';
+  expect(said.err).not.toMatch(/DEFECT|\n\s+at /);
+  if (said.code === 2) expect(said.err).toMatch(/^error (LEDGER|ENTRY)_[A-Z_]+: /);
+  else expect(JSON.parse(said.out)).toMatchObject({ findings: expect.arrayContaining([expect.anything()]) });
+  return said.code === 2 ? 'refused' : 'finding';
+}
+
+const columns = ['previous', 'hash', 'vm', 'vm_key', 'migration', 'migration_key', 'time', 'clock', 'body'] as const;
+
+describe('an entry', () => {
+  it(`of which any byte was altered is found (seed ${seed})`, { timeout: 400_000 }, async () => {
+    const file = join(folder, 'sql.db');
+    copyFileSync(original, file);
+    const db = new DatabaseSync(file);
+    const count = Number(db.prepare('SELECT count(*) AS n FROM entries').get()?.['n']);
+    const flip = fc.record({ sequence: fc.integer({ min: 1, max: count }), column: fc.constantFrom(...columns), at: fc.nat(), bit: fc.nat(7) });
+    const isFound = async ({ sequence, column, at, bit }: { sequence: number; column: string; at: number; bit: number }) => {
+      const row = db.prepare(`SELECT CAST(${column} AS BLOB) AS bytes, typeof(${column}) AS type FROM entries WHERE sequence = ?`).get(sequence);
+      if (!(row?.['bytes'] instanceof Uint8Array) || row['bytes'].length === 0) return;
+      const bytes = Buffer.from(row['bytes']);
+      const place = at % bytes.length;
+      bytes[place] = (bytes[place] ?? 0) ^ (1 << bit);
+      const whole = db.prepare('SELECT * FROM entries WHERE sequence = ?').get(sequence);
+      const cast = row['type'] === 'blob' ? '?' : row['type'] === 'text' ? 'CAST(? AS TEXT)' : '? + 0';
+      const value = row['type'] === 'integer' ? Number(whole?.[column]) ^ (1 << bit) : bytes;
+      const set = db.prepare(`UPDATE entries SET ${column} = ${cast} WHERE sequence = ?`);
+      set.run(value, sequence);
+      try {
+        expect(await verdictOn(file)).not.toBe('nothing');
+      } finally {
+        db.prepare(`UPDATE entries SET ${column} = ? WHERE sequence = ?`).run(whole?.[column] ?? null, sequence);
+      }
+    };
+    await fc.assert(fc.asyncProperty(flip, isFound), { seed, numRuns: SQL_FLIPS });
+    db.close();
+    expect(await verdictOn(file)).toBe('nothing');
+  });
+
+  it('that was dropped, doubled or moved is found', async () => {
+    const file = join(folder, 'moved.db');
+    for (const sql of [
+      'DELETE FROM entries WHERE sequence = 7',
+      'DELETE FROM entries WHERE sequence > 15',
+      'UPDATE entries SET sequence = 1000 WHERE sequence = 7; UPDATE entries SET sequence = 7 WHERE sequence = 8; UPDATE entries SET sequence = 8 WHERE sequence = 1000',
+      'UPDATE entries SET body = (SELECT body FROM entries WHERE sequence = 3) WHERE sequence = 4',
+    ]) {
+      copyFileSync(original, file);
+      alter(file, sql);
+      expect((await commandJson<AuditView>(['audit', '--db', file], 1)).findings).not.toEqual([]);
+    }
+  });
+});
+
+it(`any bit of the file that was altered is found, refused, or without meaning (seed ${seed})`, { timeout: 400_000 }, async () => {
+  const bytes = readFileSync(original);
+  const file = join(folder, 'raw.db');
+  const outcomes = { finding: 0, refused: 0, nothing: 0 };
+  const flip = fc.record({ at: fc.nat(bytes.length - 1), bit: fc.nat(7) });
+  const isTold = async ({ at, bit }: { at: number; bit: number }) => {
+    const altered = Buffer.from(bytes);
+    altered[at] = (altered[at] ?? 0) ^ (1 << bit);
+    writeFileSync(file, altered);
+    const verdict = await verdictOn(file);
+    outcomes[verdict] += 1;
+    if (verdict === 'nothing') expect(readable(file)).toBe(content);
+  };
+  await fc.assert(fc.asyncProperty(flip, isTold), { seed, numRuns: RAW_FLIPS });
+  expect(outcomes.finding + outcomes.refused).toBeGreaterThan(0);
+});
+
+it('a cut file is refused or found at every length', async () => {
+  const bytes = readFileSync(original);
+  const file = join(folder, 'cut.db');
+  for (const share of [0.99, 0.7, 0.4, 0.1, 0.001]) {
+    writeFileSync(file, bytes.subarray(0, Math.floor(bytes.length * share)));
+    expect(await verdictOn(file)).not.toBe('nothing');
+  }
+});
+
+describe('projections', () => {
+  const projectionTables = ['vms', 'attempts', 'hosts', 'configurations', 'dead_letters', 'progress', 'projection'];
+
+  it.each([
+    ['a value altered', `UPDATE vms SET host = 'evil'`],
+    ['a row that is no JSON', `UPDATE vms SET body = 'evil'`],
+    ['a row dropped', 'DELETE FROM attempts'],
+    ['a row made up', `INSERT INTO hosts VALUES (0, 'evil', 1, 1, '{}')`],
+    ['a table dropped', 'DROP TABLE vms'],
+    ['a table that reading begins with dropped', 'DROP TABLE progress'],
+    ['all tables dropped', projectionTables.map((name) => `DROP TABLE ${name}`).join(';')],
+  ])('with %s are found, refuse to be read as JSON garbage, and are mended by a rebuild', async (_, sql) => {
+    const file = join(folder, 'projections.db');
+    copyFileSync(original, file);
+    alter(file, sql);
+    const audit = await commandJson<AuditView>(['audit', '--db', file], 1);
+    expect(audit.findings.map(({ kind }) => kind)).toContain('projection');
+    const read = await commandLine(['status', '--db', file]);
+    if (read.code !== 0) expect(read.err).toMatch(/landfall (rebuild|audit)/);
+    expect(await commandLine(['rebuild', '--db', file])).toMatchObject({ code: 0 });
+    expect((await commandJson<AuditView>(['audit', '--db', file])).findings).toEqual([]);
+    expect(contentOf(file)).toBe(content);
+  });
+
+  it('are not made anew from an altered entry', async () => {
+    const file = join(folder, 'spread.db');
+    copyFileSync(original, file);
+    alter(file, `UPDATE entries SET body = replace(body, 'host-a', 'host-x') WHERE sequence = 5`);
+    for (const args of [['rebuild'], ['history', 'vm1'], ['status', '--at', '2026-12-31']]) {
+      expect(await commandLine([...args, '--db', file])).toMatchObject({ code: 2, err: expect.stringContaining('error LEDGER_ALTERED: entry 0:5') });
+    }
+  });
+});
+
+function alter(file: string, sql: string): void {
+  const db = new DatabaseSync(file);
+  db.exec(sql);
+  db.close();
+}

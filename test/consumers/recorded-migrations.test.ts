@@ -1,0 +1,56 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { Driver } from '../../consumers/driver.ts';
+import { fileSource, Ingest } from '../../consumers/ingest.ts';
+import { Dispatcher } from '../../producers/dispatcher.ts';
+import { toMigration } from '../../projections/attempts.ts';
+import { locksOf } from '../../projections/locks.ts';
+import { MemoryLedger } from '../support/memory-ledger.ts';
+
+/**
+ * Real migrations of libvirt hosts with real faults, beyond those that are shipped: each is played in memory and must end as
+ * its recording's own closing line says (expected.json was written from those lines).
+ */
+const FOLDER = join(import.meta.dirname, '../recordings');
+
+type Attempt = { state: string; contested?: boolean; row?: string[] };
+type Expected = { host: string; owner: string | null; power: string[]; attempts: Attempt[] };
+
+const expected = JSON.parse(readFileSync(join(FOLDER, 'expected.json'), 'utf8')) as Record<string, Expected>;
+
+async function play(name: string): Promise<MemoryLedger> {
+  const ledger = new MemoryLedger();
+  const driver = new Driver(await ledger.claim(), ledger);
+  const ingest = new Ingest(driver, {
+    skipBad: false,
+    apart: false,
+    now: () => 0,
+    unanswered: () => Promise.resolve([]),
+  });
+  const dispatcher = new Dispatcher({ ask: (question) => ingest.ask(question), send: () => {} });
+  driver.onCommitted((entries) => dispatcher.committed(entries));
+  await ingest.run(fileSource(join(FOLDER, `${name}.ndjson`)));
+  return ledger;
+}
+
+describe('a recorded migration is judged as it really ended', () => {
+  it.each(Object.entries(expected))('%s', async (name, want) => {
+    const ledger = await play(name);
+    const vms = new Set(ledger.entries.flatMap(({ record }) => record?.vm ?? []));
+    for (const vm of vms) {
+      const record = ledger.record(vm);
+      expect(record?.host).toBe(want.host);
+      expect(want.power).toContain(record?.power);
+      expect(record === null ? [] : locksOf(record).map(({ owner }) => owner)).toEqual([want.owner]);
+    }
+    const ids = [...new Set(ledger.entries.flatMap(({ attempt }) => attempt?.attempt.migration ?? []))];
+    const attempts = ids.flatMap((id) => ledger.attempt(id)?.state ?? []).map(toMigration);
+    expect(attempts.map(({ state, contested }) => ({ state, contested }))).toEqual(
+      want.attempts.map(({ state, contested }) => ({ state, contested: contested ?? false })),
+    );
+    expect(
+      attempts.map(({ verdict }, index) => want.attempts[index]?.row?.includes(verdict?.row ?? '') ?? true),
+    ).not.toContain(false);
+  });
+});
