@@ -20,7 +20,12 @@ export type Running = { readonly ledger: SqliteLedger; readonly driver: Driver; 
 
 export async function open(folder: string, name: string): Promise<Running> {
   const file = join(folder, `${name}.db`);
-  const ledger = await SqliteLedger.open({ file, mode: 'write', followers: [FOLLOWER], machineVersion: MACHINE_VERSION });
+  const ledger = await SqliteLedger.open({
+    file,
+    mode: 'write',
+    followers: [FOLLOWER],
+    machineVersion: MACHINE_VERSION,
+  });
   const driver = new Driver(await ledger.claim(0), directory(ledger.readConnection()));
   return { ledger, driver, file };
 }

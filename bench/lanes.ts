@@ -41,7 +41,11 @@ export class Lanes {
     await this.#takeAll(group, (course) => course.afterTimer, lane);
   }
 
-  async #takeAll(group: readonly Course[], textsOf: (course: Course) => readonly string[], lane: number): Promise<void> {
+  async #takeAll(
+    group: readonly Course[],
+    textsOf: (course: Course) => readonly string[],
+    lane: number,
+  ): Promise<void> {
     const steps = group[0] === undefined ? 0 : textsOf(group[0]).length;
     for (let step = 0; step < steps; step += 1) {
       const now = this.#advance(lane, 1);

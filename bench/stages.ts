@@ -52,7 +52,11 @@ function computing(work: () => void): number {
 
 async function batchesOf(courses: readonly Course[], perCommit: number): Promise<(readonly Entry[])[]> {
   const batches: (readonly Entry[])[] = [];
-  await new Lanes(driverInMemory((entries) => batches.push(entries)), 2, perCommit).run(courses);
+  await new Lanes(
+    driverInMemory((entries) => batches.push(entries)),
+    2,
+    perCommit,
+  ).run(courses);
   return batches;
 }
 
@@ -146,7 +150,12 @@ function writingStages(file: string, batches: readonly (readonly Entry[])[]): St
     },
   ];
   prepareFollowers(db, followers);
-  const settings = { file, machineVersion: MACHINE_VERSION, horizon: { seconds: 1e9, count: 1e6 }, mayTakeSnapshots: true };
+  const settings = {
+    file,
+    machineVersion: MACHINE_VERSION,
+    horizon: { seconds: 1e9, count: 1e6 },
+    mayTakeSnapshots: true,
+  };
   const writer = new Writer(db, { ...settings, followers });
   writer.claim(0, 1);
   committing.ms = 0;

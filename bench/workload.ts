@@ -6,7 +6,12 @@ import type { InputData, VmInputType } from '../events/inputs.ts';
  * attempt is settled. Every id is its own; UUIDs are random, as they are in production.
  */
 
-export type Attempt = { readonly vm: string; readonly migration: string; readonly source: string; readonly destination: string };
+export type Attempt = {
+  readonly vm: string;
+  readonly migration: string;
+  readonly source: string;
+  readonly destination: string;
+};
 
 const HOSTS = 64;
 /** Of the configuration that the workload runs under: the poll that is its durable timer. */
@@ -29,7 +34,12 @@ export function newAttempt(): Attempt {
 export type Course = { readonly beforeTimer: readonly string[]; readonly afterTimer: readonly string[] };
 
 const moving = { name: 'web-01', state: 'running', reason: 'booted', job: '5' };
-const shell = { name: 'web-01', state: 'paused', reason: 'migrating', job: 'error: migration statistics are available only on the source host' };
+const shell = {
+  name: 'web-01',
+  state: 'paused',
+  reason: 'migrating',
+  job: 'error: migration statistics are available only on the source host',
+};
 const landed = { name: 'web-01', state: 'running', reason: 'migrated', job: 'none' };
 
 export const TRANSITIONS_PER_ATTEMPT = 9;

@@ -46,5 +46,10 @@ function isSqliteError(error: unknown): boolean {
 function ledgerFault(error: unknown): Fault {
   const fault = sqliteFault(error, 'the ledger');
   if (fault.code !== 'LEDGER_FAILED') return fault;
-  return new Fault(fault.code, fault.message, 'landfall audit says what differs; landfall rebuild makes the projections anew.', error);
+  return new Fault(
+    fault.code,
+    fault.message,
+    'landfall audit says what differs; landfall rebuild makes the projections anew.',
+    error,
+  );
 }

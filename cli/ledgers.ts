@@ -42,15 +42,26 @@ export async function readingLedger<T>(file: string, work: (reading: Reading) =>
 
 function requireFile(file: string): void {
   if (existsSync(file)) return;
-  throw new Fault('LEDGER_MISSING', `there is no ledger ${file}`, 'Check --db and LANDFALL_DB. landfall ingest makes a ledger; landfall demo makes one to look at.');
+  throw new Fault(
+    'LEDGER_MISSING',
+    `there is no ledger ${file}`,
+    'Check --db and LANDFALL_DB. landfall ingest makes a ledger; landfall demo makes one to look at.',
+  );
 }
 
 function requireProjections(db: DatabaseSync): void {
   const version = projectionVersion(db);
   const broken = brokenTables(db);
   if (version === PROJECTION_VERSION && broken.length === 0) return;
-  const what = version === null || broken.length > 0 ? 'are missing or not whole' : `were written by another version (${version}, this is ${PROJECTION_VERSION})`;
-  throw new Fault('PROJECTIONS_MISSING', `the projections ${what}`, 'landfall rebuild makes them anew from the ledger.');
+  const what =
+    version === null || broken.length > 0
+      ? 'are missing or not whole'
+      : `were written by another version (${version}, this is ${PROJECTION_VERSION})`;
+  throw new Fault(
+    'PROJECTIONS_MISSING',
+    `the projections ${what}`,
+    'landfall rebuild makes them anew from the ledger.',
+  );
 }
 
 /** The same as of a moment in the past: the projections are folded anew up to it, in memory. */
@@ -75,7 +86,8 @@ export async function readingAt<T>(
 /** Entries as they were written: an altered one is refused instead of told. */
 export async function* whole(entries: AsyncIterable<StoredEntry>): AsyncGenerator<StoredEntry> {
   for await (const stored of entries) {
-    if (link(stored.previous, stored.text) !== stored.hash) throw new ChainFault(stored, 'altered', 'its text and its hash do not belong together');
+    if (link(stored.previous, stored.text) !== stored.hash)
+      throw new ChainFault(stored, 'altered', 'its text and its hash do not belong together');
     yield stored;
   }
 }
@@ -132,7 +144,11 @@ const MS_MAX = 8.64e15;
 export function parseTime(text: string): number {
   const ms = /^\d{12,16}$/.test(text) ? Number(text) : parseIso(text.trim());
   if (Number.isNaN(ms) || ms > MS_MAX) {
-    throw new Fault('BAD_TIME', `--at: ${JSON.stringify(text)} is not a time`, 'Write it as 2026-11-23T02:14:00Z, or in milliseconds since the epoch.');
+    throw new Fault(
+      'BAD_TIME',
+      `--at: ${JSON.stringify(text)} is not a time`,
+      'Write it as 2026-11-23T02:14:00Z, or in milliseconds since the epoch.',
+    );
   }
   return ms;
 }

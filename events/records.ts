@@ -28,6 +28,8 @@ export type VmRecord = z.infer<typeof VmRecord>;
 /** What is recorded of one host. */
 export const HostRecord = z.strictObject({
   host: Host,
+  /** The clock of the world it belongs to. */
+  clock: z.string(),
   zone: z.string().nullable(),
   cluster: z.string().nullable(),
   boot: z.string().nullable(),

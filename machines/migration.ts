@@ -79,7 +79,7 @@ const definition = setup({
     watch: assign(({ context, event }) => ({ pollAt: event.now + Math.max(intervalMs(context), timeoutMs(context)) })),
     stopPoll: assign({ pollAt: null }),
     stopPolling: assign({ pollAt: null, deadlineAt: null }),
-    reopen: assign(({ context, event }) => ({ deadlineAt: event.now + timeoutMs(context) })),
+    reopen: assign(({ context, event }) => ({ deadlineAt: context.deadlineAt ?? event.now + timeoutMs(context) })),
     decide: assign(({ context, event }) =>
       event.verdict === null
         ? {}

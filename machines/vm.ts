@@ -37,10 +37,11 @@ function placed(record: VmRecord, host: string, at: HostRecord | undefined): VmR
 export function declare(
   record: VmRecord,
   data: InputData<'landfall.vm.declared.v1'>,
+  isMoving: boolean,
   at: HostRecord | undefined,
 ): VmRecord {
   const named = { ...record, name: data.name, volumes: data.volumes };
-  if (record.open.length > 0 || data.host === null) return named;
+  if (isMoving || data.host === null) return named;
   const here = placed(named, data.host, at);
   return { ...here, certainty: 'proven', power: data.power, owner: data.host };
 }

@@ -32,7 +32,6 @@ export function json<T>(row: Row, column: string): T {
   }
 }
 
-
 export const iso = (ms: number): string => new Date(ms).toISOString();
 export const isoOrNull = (ms: number | null): string | null => (ms === null ? null : iso(ms));
 export const limitOf = ({ limit }: Page): number => limit ?? -1;

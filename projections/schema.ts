@@ -88,7 +88,12 @@ export function projectionVersion(db: DatabaseSync): number | null {
 
 /** Those of the tables and indexes that somebody dropped, or laid out otherwise. */
 export function brokenTables(db: DatabaseSync): string[] {
-  const present = new Set(db.prepare('SELECT sql FROM sqlite_schema').all().map((row) => String(row['sql'])));
+  const present = new Set(
+    db
+      .prepare('SELECT sql FROM sqlite_schema')
+      .all()
+      .map((row) => String(row['sql'])),
+  );
   return layout.filter((sql) => !present.has(sql)).map((sql) => sql.split(' ')[2] ?? '');
 }
 

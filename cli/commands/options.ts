@@ -4,11 +4,16 @@ import { DEFAULT_FILE, parseTime } from '../ledgers.ts';
 /** Options that several commands share. */
 
 export const dbOption = () => new Option('--db <file>', 'the ledger').env('LANDFALL_DB').default(DEFAULT_FILE);
+/** Another answers than the file: the service that holds it. */
+export const serverOption = () =>
+  new Option('--server <url>', 'ask a running service instead of the file (token from LANDFALL_TOKEN)').env(
+    'LANDFALL_SERVER',
+  );
 export const jsonOption = () => new Option('--json', 'JSON for scripts');
 export const atOption = () =>
   new Option('--at <time>', 'as of then: ISO 8601, or milliseconds since the epoch').argParser(parseTime);
 
-export type ReadOptions = { db: string; json?: true; at?: number };
+export type ReadOptions = { db: string; server?: string; json?: true; at?: number };
 
 /** Examples as they stand below a command's help. */
 export function examples(...lines: [command: string, what: string][]): string {

@@ -13,7 +13,8 @@ import { explain } from '../render/explain.ts';
 import { history } from '../render/history.ts';
 import { migrationsTable } from '../render/migrations.ts';
 import { statusDetail, statusTable } from '../render/status.ts';
-import { atOption, dbOption, examples, jsonOption, type ReadOptions } from './options.ts';
+import { type Explained, Remote } from '../remote.ts';
+import { atOption, dbOption, examples, jsonOption, type ReadOptions, serverOption } from './options.ts';
 
 /** Commands that answer from the projections, now or as of a moment in the past. */
 
@@ -27,6 +28,7 @@ export function addStatus(program: Command, io: Io): void {
     .argument('[vm]', 'a VM by its UUID or name')
     .addOption(atOption())
     .addOption(dbOption())
+    .addOption(serverOption())
     .addOption(jsonOption())
     .addHelpText(
       'after',
@@ -35,15 +37,16 @@ export function addStatus(program: Command, io: Io): void {
         ['landfall status vm1 --at 2026-11-23T02:14:00Z', 'where vm1 was at 02:14'],
       ),
     )
-    .action((vm: string | undefined, options: ReadOptions) =>
-      readingAt(options.db, options.at, ({ db }) => {
-        const found = vmStatus(db, vm);
-        if (vm !== undefined && found.length === 0) throw unknownVm(vm);
-        if (options.json === true) return io.out(JSON.stringify(found));
-        const one = vm === undefined || found.length !== 1 ? undefined : found[0];
-        io.out(one === undefined ? statusTable(found, io.style) : statusDetail(one, io.style));
-      }),
-    );
+    .action(async (vm: string | undefined, options: ReadOptions) => {
+      const found =
+        options.server === undefined
+          ? await readingAt(options.db, options.at, ({ db }) => vmStatus(db, vm))
+          : await new Remote(options.server, io.env).vms(vm, options.at);
+      if (vm !== undefined && found.length === 0) throw unknownVm(vm);
+      if (options.json === true) return io.out(JSON.stringify(found));
+      const one = vm === undefined || found.length !== 1 ? undefined : found[0];
+      io.out(one === undefined ? statusTable(found, io.style) : statusDetail(one, io.style));
+    });
 }
 
 export function addMigrations(program: Command, io: Io): void {
@@ -54,20 +57,31 @@ export function addMigrations(program: Command, io: Io): void {
     .argument('[vm]', 'only those of one VM')
     .addOption(atOption())
     .addOption(dbOption())
+    .addOption(serverOption())
     .addOption(jsonOption())
     .addHelpText(
       'after',
       examples(['landfall migrations --json | jq ".[] | select(.contested)"', 'what waits for a person']),
     )
-    .action((vm: string | undefined, options: ReadOptions) =>
-      readingAt(options.db, options.at, ({ db }) => {
-        if (vm !== undefined && vmsNamed(db, vm).length === 0) throw unknownVm(vm);
-        const items = migrations(db, vm);
-        if (options.json === true) return io.out(JSON.stringify(items));
-        const names = new Map(vmStatus(db).map((status) => [status.vm, status.name]));
-        io.out(migrationsTable(items, io.style, names));
-      }),
-    );
+    .action(async (vm: string | undefined, options: ReadOptions) => {
+      const { items, vms } = await migrationsOf(vm, options, io);
+      if (options.json === true) return io.out(JSON.stringify(items));
+      io.out(migrationsTable(items, io.style, new Map(vms.map((status) => [status.vm, status.name]))));
+    });
+}
+
+/** The attempts, and the VMs that have names for them. */
+async function migrationsOf(vm: string | undefined, { db: file, server, at }: ReadOptions, io: Io) {
+  if (server === undefined) {
+    return readingAt(file, at, ({ db }) => {
+      if (vm !== undefined && vmsNamed(db, vm).length === 0) throw unknownVm(vm);
+      return { items: migrations(db, vm), vms: vmStatus(db) };
+    });
+  }
+  const remote = new Remote(server, io.env);
+  const vms = await remote.vms(vm, at);
+  if (vm !== undefined && vms.length === 0) throw unknownVm(vm);
+  return { items: await remote.migrations(vm, at), vms };
 }
 
 export function addExplain(program: Command, io: Io): void {
@@ -79,26 +93,37 @@ export function addExplain(program: Command, io: Io): void {
     )
     .argument('<attempt>', 'as landfall migrations lists it')
     .addOption(dbOption())
+    .addOption(serverOption())
     .addOption(jsonOption())
     .addHelpText('after', examples(['landfall explain m-1', 'why m-1 was decided as it was']))
-    .action((attempt: string, options: ReadOptions) =>
-      reading(options.db, async ({ db, ledger }) => {
-        const found = attemptState(db, attempt);
-        if (found === null)
-          throw new Fault(
-            'UNKNOWN_ATTEMPT',
-            `there is no attempt ${JSON.stringify(attempt)}`,
-            'landfall migrations lists them.',
-          );
-        const entries = await Array.fromAsync(whole(ledger.readMigration(attempt)));
-        if (options.json === true)
-          return io.out(JSON.stringify({ ...found, entries: entries.map(({ text: _text, ...stored }) => stored) }));
-        const verdict = found.state.attempt.verdicts.at(-1);
-        const row = table.find((candidate) => candidate.id === (verdict?.row ?? found.state.attempt.waiting?.row));
-        const name = vmRecord(db, found.state.attempt.vm)?.name ?? null;
-        io.out(explain({ state: found.state, entries, row, name }, io.style));
-      }),
-    );
+    .action(async (attempt: string, options: ReadOptions) => {
+      const { server } = options;
+      const found =
+        server === undefined
+          ? await explained(options.db, attempt)
+          : await new Remote(server, io.env).explained(attempt);
+      const { state, timers, entries, name } = found;
+      if (options.json === true) {
+        return io.out(JSON.stringify({ state, timers, entries: entries.map(({ text: _text, ...stored }) => stored) }));
+      }
+      const verdict = state.attempt.verdicts.at(-1);
+      const row = table.find((candidate) => candidate.id === (verdict?.row ?? state.attempt.waiting?.row));
+      io.out(explain({ state, entries, row, name }, io.style));
+    });
+}
+
+async function explained(file: string, attempt: string): Promise<Explained> {
+  return reading(file, async ({ db, ledger }) => {
+    const found = attemptState(db, attempt);
+    if (found === null)
+      throw new Fault(
+        'UNKNOWN_ATTEMPT',
+        `there is no attempt ${JSON.stringify(attempt)}`,
+        'landfall migrations lists them.',
+      );
+    const entries = await Array.fromAsync(whole(ledger.readMigration(attempt)));
+    return { ...found, entries, name: vmRecord(db, found.state.attempt.vm)?.name ?? null };
+  });
 }
 
 export function addHistory(program: Command, io: Io): void {
@@ -109,17 +134,28 @@ export function addHistory(program: Command, io: Io): void {
     .argument('<vm>', 'a VM by its UUID or name')
     .addOption(atOption())
     .addOption(dbOption())
+    .addOption(serverOption())
     .addOption(jsonOption())
     .addHelpText('after', examples(['landfall history vm1', 'everything about vm1, oldest first']))
-    .action((vm: string, options: ReadOptions) =>
-      reading(options.db, async ({ db, ledger }) => {
-        const id = theVm(db, vm);
-        const until = options.at ?? Number.POSITIVE_INFINITY;
-        const items = (await timelineOf(whole(ledger.readVm(id)), id)).filter((item) => Date.parse(item.time) <= until);
-        const name = vmRecord(db, id)?.name ?? null;
-        io.out(options.json === true ? JSON.stringify(items) : history({ vm: id, name, items }, io.style));
-      }),
-    );
+    .action(async (vm: string, options: ReadOptions) => {
+      const told = await historyOf(vm, options, io);
+      io.out(options.json === true ? JSON.stringify(told.items) : history(told, io.style));
+    });
+}
+
+async function historyOf(vm: string, { db: file, server, at }: ReadOptions, io: Io) {
+  if (server === undefined) {
+    return reading(file, async ({ db, ledger }) => {
+      const id = theVm(db, vm);
+      const until = at ?? Number.POSITIVE_INFINITY;
+      const items = (await timelineOf(whole(ledger.readVm(id)), id)).filter((item) => Date.parse(item.time) <= until);
+      return { vm: id, name: vmRecord(db, id)?.name ?? null, items };
+    });
+  }
+  const remote = new Remote(server, io.env);
+  const items = await remote.history(vm, at);
+  const [status] = await remote.vms(vm);
+  return { vm: status?.vm ?? vm, name: status?.name ?? null, items };
 }
 
 export function addDeadLetters(program: Command, io: Io): void {
@@ -128,13 +164,15 @@ export function addDeadLetters(program: Command, io: Io): void {
     .summary('inputs that were refused, and why')
     .description('Every input that was refused or could not be read, with its place, its reason and its first bytes.')
     .addOption(dbOption())
+    .addOption(serverOption())
     .addOption(jsonOption())
-    .action((options: ReadOptions) =>
-      reading(options.db, ({ db }) => {
-        const letters = deadLetters(db);
-        io.out(options.json === true ? JSON.stringify(letters) : deadLettersTable(letters, io.style));
-      }),
-    );
+    .action(async ({ db: file, server, json }: ReadOptions) => {
+      const letters =
+        server === undefined
+          ? await reading(file, ({ db }) => deadLetters(db))
+          : await new Remote(server, io.env).deadLetters();
+      io.out(json === true ? JSON.stringify(letters) : deadLettersTable(letters, io.style));
+    });
 }
 
 /** The one VM that is meant: a timeline of two would be none. */
@@ -142,7 +180,11 @@ function theVm(db: DatabaseSync, vm: string): string {
   const [id, ...others] = vmsNamed(db, vm);
   if (id === undefined) throw unknownVm(vm);
   if (others.length === 0) return id;
-  throw new Fault('AMBIGUOUS_VM', `${others.length + 1} VMs are called ${JSON.stringify(vm)}: ${[id, ...others].join(', ')}`, 'Name the one you mean by its UUID.');
+  throw new Fault(
+    'AMBIGUOUS_VM',
+    `${others.length + 1} VMs are called ${JSON.stringify(vm)}: ${[id, ...others].join(', ')}`,
+    'Name the one you mean by its UUID.',
+  );
 }
 
 function unknownVm(vm: string): Fault {

@@ -87,7 +87,9 @@ function reload(running: Running, io: Io): void {
 async function showDemo(settings: Settings, running: Running, io: Io): Promise<void> {
   const file = demoFileOf(settings.db);
   if (running.isEmpty && settings.recordings) {
-    io.out(`\n${io.style.paint('bold', 'Recorded migrations of two real libvirt hosts, judged as they play')} (${file})\n`);
+    io.out(
+      `\n${io.style.paint('bold', 'Recorded migrations of two real libvirt hosts, judged as they play')} (${file})\n`,
+    );
     await ingestFiles(shippedRecordings(), { db: file, apart: true, verify: true }, quiet(io));
     await running.showDemo(file);
     const first = await reading(file, ({ db }) => migrations(db)[0]?.migration);
@@ -117,7 +119,12 @@ function pairs(set: readonly string[]): Record<string, string> {
   return Object.fromEntries(
     set.map((pair) => {
       const at = pair.indexOf('=');
-      if (at < 1) throw new Fault('BAD_SETTING', `--set: ${JSON.stringify(pair)} is not setting=value`, 'For example recheckIntervalSeconds=5.');
+      if (at < 1)
+        throw new Fault(
+          'BAD_SETTING',
+          `--set: ${JSON.stringify(pair)} is not setting=value`,
+          'For example recheckIntervalSeconds=5.',
+        );
       return [pair.slice(0, at), pair.slice(at + 1)];
     }),
   );
@@ -127,7 +134,9 @@ export function addToken(program: Command, io: Io): void {
   program
     .command('token')
     .summary('a new token, and the line that lets it in')
-    .description('Prints a new token to give away, and the line with its hash for the file of `serve --tokens`. The token is kept nowhere.')
+    .description(
+      'Prints a new token to give away, and the line with its hash for the file of `serve --tokens`. The token is kept nowhere.',
+    )
     .argument('<name>', 'whose it is; operators stand in the ledger with it')
     .requiredOption('--role <role>', 'read, ingest, operate, agent:HOST[,HOST…]; several joined by +')
     .addHelpText(

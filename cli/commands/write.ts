@@ -10,7 +10,8 @@ import type { Io } from '../io.ts';
 import { driving, reading } from '../ledgers.ts';
 import { configurationTable } from '../render/config.ts';
 import { migrationsTable } from '../render/migrations.ts';
-import { dbOption, examples, jsonOption } from './options.ts';
+import { Remote } from '../remote.ts';
+import { dbOption, examples, jsonOption, type ReadOptions, serverOption } from './options.ts';
 
 /** Commands that change what is decided: an operator's resolution, and the configuration. */
 
@@ -31,6 +32,7 @@ export function addResolve(program: Command, io: Io): void {
     .option('--attest', 'I checked that no other host runs the guest')
     .option('--operator <name>', 'who decides', process.env['USER'] ?? 'operator')
     .addOption(dbOption())
+    .addOption(serverOption())
     .addOption(jsonOption())
     .addHelpText(
       'after',
@@ -42,10 +44,25 @@ export function addResolve(program: Command, io: Io): void {
     .action((attempt: string, options: ResolveOptions) => resolve(attempt, options, io));
 }
 
-type ResolveOptions = { host: string; reason: string; attest?: true; operator: string; db: string; json?: true };
+type ResolveOptions = ReadOptions & { host: string; reason: string; attest?: true; operator: string };
 
 async function resolve(migration: string, options: ResolveOptions, io: Io): Promise<void> {
   for (const name of ['host', 'reason', 'operator'] as const) if (options[name] === '') throw emptyOption(name);
+  const view =
+    options.server === undefined
+      ? await resolveInFile(migration, options, io)
+      : await resolveAt(new Remote(options.server, io.env), migration, options);
+  if (options.json === true) io.out(JSON.stringify(view));
+  else io.out(migrationsTable(view === null ? [] : [view], io.style));
+}
+
+async function resolveAt(remote: Remote, migration: string, options: ResolveOptions) {
+  const { host, reason, attest, operator } = options;
+  const named = remote.isNamed ? {} : { operator };
+  return remote.resolve(migration, { host, reason, attest: attest === true, ...named });
+}
+
+async function resolveInFile(migration: string, options: ResolveOptions, io: Io) {
   const found = await reading(options.db, ({ db }) => attemptState(db, migration));
   if (found === null)
     throw new Fault('UNKNOWN_ATTEMPT', `there is no attempt ${migration}`, 'landfall migrations lists them.');
@@ -56,9 +73,7 @@ async function resolve(migration: string, options: ResolveOptions, io: Io): Prom
   await driving(options.db, (driver) =>
     submit(driver, { type, vm, data, id: randomUUID(), source: SOURCE }, { now: io.now(), clock }),
   );
-  const view = await reading(options.db, ({ db }) => migrationView(db, migration));
-  if (options.json === true) io.out(JSON.stringify(view));
-  else io.out(migrationsTable(view === null ? [] : [view], io.style));
+  return reading(options.db, ({ db }) => migrationView(db, migration));
 }
 
 const emptyOption = (name: string) => new Fault('BAD_OPTION', `--${name} is empty`, `Say something with --${name}.`);
@@ -75,14 +90,16 @@ export function addConfig(program: Command, io: Io): void {
     .description('the settings in force')
     .argument('[key]', 'one of them')
     .addOption(dbOption())
+    .addOption(serverOption())
     .addOption(jsonOption())
-    .action((key: string | undefined, options: { db: string; json?: true }) => getConfig(key, options, io));
+    .action((key: string | undefined, options: ReadOptions) => getConfig(key, options, io));
   config
     .command('set')
     .description('changes settings; a list is written with commas')
     .argument('<key=value...>')
     .option('--operator <name>', 'who decides', process.env['USER'] ?? 'operator')
     .addOption(dbOption())
+    .addOption(serverOption())
     .addOption(jsonOption())
     .addHelpText(
       'after',
@@ -91,27 +108,35 @@ export function addConfig(program: Command, io: Io): void {
         ['landfall config set askOriginErrorCodes=SYS.1006,HOST.1000', 'error codes that re-ask the origin'],
       ),
     )
-    .action((pairs: string[], options: { db: string; json?: true; operator: string }) => setConfig(pairs, options, io));
+    .action((pairs: string[], options: ReadOptions & { operator: string }) => setConfig(pairs, options, io));
 }
 
-async function getConfig(key: string | undefined, options: { db: string; json?: true }, io: Io): Promise<void> {
-  const settings = await reading(options.db, ({ db }) => configuration(db));
+async function getConfig(key: string | undefined, options: ReadOptions, io: Io): Promise<void> {
+  const settings =
+    options.server === undefined
+      ? await reading(options.db, ({ db }) => configuration(db))
+      : await new Remote(options.server, io.env).configuration();
   const chosen = key === undefined ? settings : { [knownKey(key)]: settings[knownKey(key)] };
   io.out(options.json === true ? JSON.stringify(chosen) : configurationTable(chosen, io.style));
 }
 
 async function setConfig(
   pairs: string[],
-  options: { db: string; json?: true; operator: string },
+  options: ReadOptions & { operator: string },
   io: Io,
 ): Promise<void> {
   const change = changeOf(pairs);
   if (options.operator === '') throw emptyOption('operator');
   const type = 'landfall.configuration.set.v1';
   const data = { change, operator: options.operator };
-  await driving(options.db, (driver) =>
-    submit(driver, { type, vm: null, data, id: randomUUID(), source: SOURCE }, { now: io.now(), clock: WALL }),
-  );
+  if (options.server === undefined) {
+    await driving(options.db, (driver) =>
+      submit(driver, { type, vm: null, data, id: randomUUID(), source: SOURCE }, { now: io.now(), clock: WALL }),
+    );
+  } else {
+    const remote = new Remote(options.server, io.env);
+    await remote.configure(change, remote.isNamed ? undefined : options.operator);
+  }
   await getConfig(undefined, options, io);
 }
 
@@ -140,7 +165,11 @@ function parsePair(pair: string): [string, unknown] {
 function inRange(key: keyof typeof defaultConfiguration, value: number): number {
   const issue = ConfigurationFields.shape[key].safeParse(value).error?.issues[0];
   if (issue === undefined) return value;
-  throw new Fault('BAD_CONFIGURATION', `${key}: ${issue.message.replace(/^.*?: /, '')}, not ${value}`, 'landfall config get shows the settings in force.');
+  throw new Fault(
+    'BAD_CONFIGURATION',
+    `${key}: ${issue.message.replace(/^.*?: /, '')}, not ${value}`,
+    'landfall config get shows the settings in force.',
+  );
 }
 
 function knownKey(key: string): keyof typeof defaultConfiguration {

@@ -7,6 +7,8 @@ export type Live = { state: AttemptState; timers: Timers };
 /** `epoch`: the batch that decided it; null once that is durable, and the directory knows it too. */
 type Held = { live: Live; epoch: number | null };
 
+type Indexed = { migration: string; clock: string; ends: readonly string[] };
+
 /** How many attempts are kept at hand. The others cost a place in the index and their deadlines, and are read when they matter. */
 const HELD_MAX = 8192;
 
@@ -17,7 +19,7 @@ const HELD_MAX = 8192;
 export class Attempts {
   readonly #directory: Directory;
   readonly #held = new Map<string, Held>();
-  /** The open ones, by the hosts at their ends. */
+  /** The open ones, by their clock and the hosts at their ends. */
   readonly #byHost = new Map<string, Set<string>>();
   readonly #open = new Set<string>();
 
@@ -30,14 +32,14 @@ export class Attempts {
   }
 
   /** Takes note of an open attempt that the directory holds. */
-  index(migration: string, ends: readonly string[]): void {
+  index({ migration, clock, ends }: Indexed): void {
     this.#open.add(migration);
-    for (const host of ends) this.#of(host).add(migration);
+    for (const host of ends) this.#of(clock, host).add(migration);
   }
 
   /** A settled attempt is taken up again. */
   reopen({ state }: Live): void {
-    this.index(state.attempt.migration, [state.attempt.source, state.attempt.destination]);
+    this.index(indexed(state));
   }
 
   /** An attempt in any state. */
@@ -56,17 +58,16 @@ export class Attempts {
     return this.#open;
   }
 
-  /** The open attempts that have the host at one of their ends, as of now. */
-  openOn(host: string): string[] {
-    return [...(this.#byHost.get(host) ?? [])];
+  /** The open attempts of a clock that have the host at one of their ends, as of now. */
+  openOn(clock: string, host: string): string[] {
+    return [...this.#of(clock, host)];
   }
 
   /** Keeps a new state, decided in this batch. */
   set(live: Live, epoch: number): void {
-    const { migration, source, destination } = live.state.attempt;
-    this.#hold(migration, { live, epoch });
+    this.#hold(live.state.attempt.migration, { live, epoch });
     if (isOver(live.state)) this.#close(live);
-    else this.index(migration, [source, destination]);
+    else this.index(indexed(live.state));
   }
 
   /** An attempt that was taken up in vain is over still. */
@@ -76,9 +77,9 @@ export class Attempts {
   }
 
   #close({ state }: Live): void {
-    const { migration, source, destination } = state.attempt;
+    const { migration, clock, ends } = indexed(state);
     this.#open.delete(migration);
-    for (const host of [source, destination]) this.#of(host).delete(migration);
+    for (const host of ends) this.#of(clock, host).delete(migration);
   }
 
   /** The batch is durable: what it decided may be forgotten, unless a later one decided it anew. */
@@ -101,9 +102,15 @@ export class Attempts {
     this.#held.set(migration, held);
   }
 
-  #of(host: string): Set<string> {
-    const migrations = this.#byHost.get(host) ?? new Set();
-    this.#byHost.set(host, migrations);
+  #of(clock: string, host: string): Set<string> {
+    const key = `${clock}\n${host}`;
+    const migrations = this.#byHost.get(key) ?? new Set();
+    this.#byHost.set(key, migrations);
     return migrations;
   }
+}
+
+function indexed({ attempt }: AttemptState): Indexed {
+  const { migration, clock, source, destination } = attempt;
+  return { migration, clock, ends: [source, destination] };
 }

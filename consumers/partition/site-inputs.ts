@@ -31,8 +31,8 @@ function configure(space: Workspace, change: ConfigurationChange, cause: Cause, 
 }
 
 function hostFacts(space: Workspace, data: InputData<'landfall.host.facts.v1'>, cause: Cause, moment: Moment): void {
-  const before = space.hosts.get(data.host);
-  const host = merge(before, data);
+  const before = space.host(data.host, moment.clock);
+  const host = merge(before, data, moment.clock);
   space.hosts.set(host.host, host);
   space.write(null, cause, moment, { host });
   const rebooted = before !== undefined && before.boot !== null && before.boot !== host.boot;
@@ -43,9 +43,10 @@ function hostFacts(space: Workspace, data: InputData<'landfall.host.facts.v1'>, 
   eachOn(space, host.host, stimuli, cause, moment);
 }
 
-function merge(before: HostRecord | undefined, data: InputData<'landfall.host.facts.v1'>): HostRecord {
+function merge(before: HostRecord | undefined, data: InputData<'landfall.host.facts.v1'>, clock: string): HostRecord {
   return {
     host: data.host,
+    clock,
     zone: data.zone ?? before?.zone ?? null,
     cluster: data.cluster ?? before?.cluster ?? null,
     boot: data.boot ?? before?.boot ?? null,
@@ -57,7 +58,7 @@ function merge(before: HostRecord | undefined, data: InputData<'landfall.host.fa
 /** Every open attempt that has this host at one of its ends. */
 function eachOn(space: Workspace, host: string, stimuli: readonly Stimulus[], cause: Cause, moment: Moment): void {
   let part = 1;
-  for (const migration of space.attempts.openOn(host)) {
+  for (const migration of space.attempts.openOn(moment.clock, host)) {
     for (const stimulus of stimuli)
       if (space.step(migration, stimulus, partOf(cause, part), moment, 'quiet')) part += 1;
   }

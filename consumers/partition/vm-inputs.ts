@@ -15,14 +15,18 @@ import { type Moment, partOf, type Workspace } from './workspace.ts';
 
 /** What an input about one VM does: to its record, to its open attempts, or nothing but be remembered. */
 
-type Taking = { space: Workspace; record: VmRecord; cause: Cause; moment: Moment };
+/** `open`: the VM's open attempts on the input's clock, oldest first. */
+type Taking = { space: Workspace; record: VmRecord; open: string[]; cause: Cause; moment: Moment };
 
 export function takeVm(space: Workspace, input: VmInput, cause: Cause, moment: Moment): void {
   const record = space.record(input.vm);
-  const taking: Taking = { space, record, cause, moment };
+  const taking: Taking = { space, record, open: space.openOf(record, moment.clock), cause, moment };
   switch (input.type) {
     case 'landfall.vm.declared.v1':
-      return keepRecord(taking, declare(record, input.data, space.host(input.data.host)));
+      return keepRecord(
+        taking,
+        declare(record, input.data, taking.open.length > 0, space.host(input.data.host, moment.clock)),
+      );
     case 'landfall.volume.holders.v1':
       return keepRecord(taking, holding(record, input.data));
     case 'landfall.vm.requested.v1':
@@ -54,13 +58,15 @@ function keepRecord({ space, cause, moment }: Taking, record: VmRecord): void {
 }
 
 /** One attempt at a time: a second migration, a start, a stop or an HA restart is refused while one is open. */
-function request({ space, record, cause, moment }: Taking): void {
-  const open = record.open[0];
-  if (open === undefined) space.write(record.vm, cause, moment, {});
-  else space.refuse(record.vm, refusals.attemptOpen(open), cause, moment);
+function request({ space, record, open: [first], cause, moment }: Taking): void {
+  if (first === undefined) space.write(record.vm, cause, moment, {});
+  else space.refuse(record.vm, refusals.attemptOpen(first), cause, moment);
 }
 
-function start({ space, record, cause, moment }: Taking, data: InputData<'landfall.migration.started.v1'>): void {
+function start(
+  { space, record, open: earlier, cause, moment }: Taking,
+  data: InputData<'landfall.migration.started.v1'>,
+): void {
   if (space.attempts.find(data.migration) !== null)
     return space.refuse(record.vm, refusals.attemptExists(data.migration), cause, moment);
   const now = space.time(moment);
@@ -68,9 +74,8 @@ function start({ space, record, cause, moment }: Taking, data: InputData<'landfa
     now,
     clock: moment.clock,
     configuration: forAttempt(space.configuration),
-    host: (host: string) => space.hosts.get(host),
+    host: (host: string) => space.host(host, moment.clock),
   };
-  const earlier = record.open;
   const before = earlier.flatMap((migration) => space.attempts.open(migration)?.state.attempt ?? []);
   const attempt = openAttempt(data, record, site, before);
   space.keep(begin(attempt, now), {}, { ...record, lastMigration: data.migration }, cause, moment);
@@ -78,7 +83,8 @@ function start({ space, record, cause, moment }: Taking, data: InputData<'landfa
   earlier.forEach((migration, index) => {
     const found = space.attempts.open(migration);
     const undecided = found !== null && !path(found.state.value).endsWith('.settling');
-    if (undecided) space.step(migration, space.supersession(data.migration), partOf(cause, index + 1), moment);
+    if (undecided)
+      space.step(migration, space.supersession(data.migration, found.state.attempt), partOf(cause, index + 1), moment);
   });
 }
 
@@ -86,16 +92,14 @@ function returned({ space, record, cause, moment }: Taking, data: InputData<'lan
   const found = space.attempts.find(data.migration);
   const settled = found !== null && isOver(found.state);
   const late = settled && data.ok && found.state.attempt.verdicts.at(-1)?.outcome === 'rolled-back';
-  if (found?.state.attempt.vm !== record.vm || (settled && !late)) {
+  const isHere = found?.state.attempt.vm === record.vm && found.state.attempt.clock === moment.clock;
+  if (!isHere || (settled && !late)) {
     return space.refuse(record.vm, refusals.unknownAttempt(data.migration), cause, moment);
   }
   if (late) space.attempts.reopen(found);
-  const knownHosts = [...space.hosts.values()]
-    .filter((host) => host.cluster === record.cluster)
-    .map((host) => host.host);
-  stepOrRest(
-    space,
-    found,
+  const knownHosts = space.knownHosts(moment.clock, found.state.attempt.source);
+  space.step(
+    data.migration,
     { type: 'returned', data, knownHosts, configuration: forAttempt(space.configuration) },
     cause,
     moment,
@@ -110,8 +114,8 @@ function resolve({ space, record, cause, moment }: Taking, data: InputData<'land
   space.step(data.migration, { type: 'resolved', data }, cause, moment);
 }
 
-function answer({ space, record, cause, moment }: Taking, data: InputData<'landfall.host.answered.v1'>): void {
-  const migration = record.open.find((candidate) => sequenceOf(data.question, candidate) !== null);
+function answer({ space, record, open, cause, moment }: Taking, data: InputData<'landfall.host.answered.v1'>): void {
+  const migration = open.find((candidate) => sequenceOf(data.question, candidate) !== null);
   if (migration !== undefined) return void space.step(migration, { type: 'answered', data }, cause, moment);
   const settled = space.attempts.find(data.question.replace(/\/q\d+$/, ''));
   if (settled?.state.attempt.vm === record.vm) space.write(record.vm, cause, moment, {});
@@ -119,48 +123,48 @@ function answer({ space, record, cause, moment }: Taking, data: InputData<'landf
 }
 
 function lifecycle({ space, record, cause, moment }: Taking, data: InputData<'landfall.host.lifecycle.v1'>): void {
-  const newest = concerned(space, record, data);
+  const newest = concerned(space, record, data, moment.clock);
   const outOfDoubt = newest === null || newest.state.attempt.verdicts.at(-1)?.contested === false;
-  const lived = outOfDoubt ? live(record, data, space.host(data.host)) : record;
+  const lived = outOfDoubt ? live(record, data, space.host(data.host, moment.clock)) : record;
   space.setRecord(lived);
-  if (newest !== null) return stepOrRest(space, newest, { type: 'lifecycle', data }, cause, moment);
+  if (newest !== null)
+    return void space.step(newest.state.attempt.migration, { type: 'lifecycle', data }, cause, moment);
   space.write(record.vm, cause, moment, {});
 }
 
-/** A settled attempt that was taken up for nothing is put back. */
-function stepOrRest(space: Workspace, { state }: Live, stimulus: Stimulus, cause: Cause, moment: Moment): void {
-  space.step(state.attempt.migration, stimulus, cause, moment);
-  space.attempts.rest(state.attempt.migration);
-}
-
 /** The newest attempt, if it is open, or if this event contradicts the verdict it settled with: then it is taken up again. */
-function concerned(space: Workspace, record: VmRecord, data: InputData<'landfall.host.lifecycle.v1'>): Live | null {
+function concerned(
+  space: Workspace,
+  record: VmRecord,
+  data: InputData<'landfall.host.lifecycle.v1'>,
+  clock: string,
+): Live | null {
   const migration = record.lastMigration;
   if (migration === null) return null;
   const open = space.attempts.open(migration);
-  if (open !== null) return open;
+  if (open !== null) return open.state.attempt.clock === clock ? open : null;
   // Most events of a settled VM are its daily life: only these can contradict, and only for them the attempt is read again.
   if (data.event !== 'Resumed' && data.detail !== 'Migrated') return null;
   const settled = space.attempts.find(migration);
-  if (settled === null || !contradicts(settled.state.attempt, data)) return null;
+  if (settled?.state.attempt.clock !== clock || !contradicts(settled.state.attempt, data)) return null;
   space.attempts.reopen(settled);
   return settled;
 }
 
 function acknowledge(
-  { space, record, cause, moment }: Taking,
+  { space, record, open, cause, moment }: Taking,
   data: InputData<'landfall.command.acknowledged.v1'>,
 ): void {
   const isIts = (migration: string) =>
     space.attempts.open(migration)?.state.attempt.steps.some((step) => step.command === data.command) === true;
-  const migration = record.open.find(isIts);
+  const migration = open.find(isIts);
   if (migration === undefined) space.write(record.vm, cause, moment, {});
   else space.step(migration, { type: 'acknowledged', data }, cause, moment);
 }
 
-function eachOpen({ space, record, cause, moment }: Taking, stimulus: Stimulus): void {
-  if (record.open.length === 0) return space.write(record.vm, cause, moment, {});
-  record.open.forEach((migration, index) => {
+function eachOpen({ space, record, open, cause, moment }: Taking, stimulus: Stimulus): void {
+  if (open.length === 0) return space.write(record.vm, cause, moment, {});
+  open.forEach((migration, index) => {
     space.step(migration, stimulus, partOf(cause, index), moment);
   });
 }

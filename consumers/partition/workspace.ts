@@ -1,6 +1,7 @@
 import { type Configuration, forAttempt } from '../../events/configuration.ts';
 import type { Cause, Entry, Timers } from '../../events/entries.ts';
 import { ENTRY_VERSION } from '../../events/entry-version.ts';
+import type { Attempt } from '../../events/attempt.ts';
 import type { Fault } from '../../events/fault.ts';
 import type { HostRecord, VmRecord } from '../../events/records.ts';
 import type { Stimulus } from '../../machines/fold.ts';
@@ -48,7 +49,7 @@ export class Workspace {
     for (const [clock, time] of directory.times()) this.#times.set(clock, time);
     this.attempts = new Attempts(directory);
     for (const { migration, clock, ends, timers } of directory.deadlines()) {
-      this.attempts.index(migration, ends);
+      this.attempts.index({ migration, clock, ends });
       this.timetable.set({ migration, clock }, {}, timers);
     }
   }
@@ -90,8 +91,10 @@ export class Workspace {
     this.#changed.add(record.vm);
   }
 
-  host(host: string | null): HostRecord | undefined {
-    return host === null ? undefined : this.hosts.get(host);
+  /** A host as it is known on a clock: another recording's host of the same name is another host. */
+  host(host: string | null, clock: string): HostRecord | undefined {
+    const record = host === null ? undefined : this.hosts.get(host);
+    return record?.clock === clock ? record : undefined;
   }
 
   /** Time never goes back on a clock: an entry's time is the later of the last entry's and now. */
@@ -107,6 +110,8 @@ export class Workspace {
     if (live === null) return false;
     const record = this.record(live.state.attempt.vm);
     const stepped = step(live.state, live.timers, stimulus, { now: this.time(moment), nextToken: record.token + 1 });
+    // An attempt that was taken up for nothing is put back.
+    if (stepped.unchanged) this.attempts.rest(migration);
     if (stepped.unchanged && quiet === 'quiet') return false;
     if (stepped.unchanged) this.write(record.vm, cause, moment, {});
     else this.keep(stepped, live.timers, record, cause, moment);
@@ -116,7 +121,7 @@ export class Workspace {
   keep(stepped: Stepped, timersBefore: Timers, record: VmRecord, cause: Cause, moment: Moment): void {
     const { state, timers, verdict } = stepped;
     const { attempt } = state;
-    const next = follow(record, state, verdict, (host) => this.hosts.get(host));
+    const next = follow(record, state, verdict, (host) => this.host(host, moment.clock));
     this.setRecord(next);
     this.attempts.set({ state, timers }, this.#epoch);
     this.timetable.set(attempt, timersBefore, isOver(state) ? {} : timers);
@@ -133,19 +138,30 @@ export class Workspace {
   /** A newer attempt has its verdict: what an older one still had to settle is dropped, its tokens are spent. */
   #endEarlier(record: VmRecord, migration: string, cause: Cause, moment: Moment): void {
     if (record.lastMigration !== migration) return;
-    const earlier = record.open.slice(0, Math.max(0, record.open.indexOf(migration)));
+    const earlier = this.openOf(record, moment.clock).filter((other) => other !== migration);
     earlier.forEach((other, index) => {
-      this.step(other, this.supersession(migration), partOf(cause, index + 1), moment);
+      const live = this.attempts.open(other);
+      if (live !== null)
+        this.step(other, this.supersession(migration, live.state.attempt), partOf(cause, index + 1), moment);
     });
   }
 
-  supersession(by: string): Stimulus {
-    return {
-      type: 'superseded',
-      by,
-      configuration: forAttempt(this.configuration),
-      knownHosts: [...this.hosts.keys()],
-    };
+  /** The VM's open attempts on this clock. Those of another are another world's: nothing that happens here concerns them. */
+  openOf({ open }: VmRecord, clock: string): string[] {
+    return open.filter((migration) => this.attempts.open(migration)?.state.attempt.clock === clock);
+  }
+
+  supersession(by: string, { source, clock }: Pick<Attempt, 'source' | 'clock'>): Stimulus {
+    const knownHosts = this.knownHosts(clock, source);
+    return { type: 'superseded', by, configuration: forAttempt(this.configuration), knownHosts };
+  }
+
+  /** The hosts of a clock that a guest on `source` could be on: those of its cluster. One of no known cluster is among them. */
+  knownHosts(clock: string, source: string): string[] {
+    const cluster = this.host(source, clock)?.cluster ?? null;
+    return [...this.hosts.values()]
+      .filter((host) => host.clock === clock && (cluster === null || host.cluster === null || host.cluster === cluster))
+      .map(({ host }) => host);
   }
 
   refuse(vm: string | null, fault: Fault, cause: Cause, moment: Moment): void {

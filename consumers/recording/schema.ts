@@ -12,7 +12,11 @@ const host = z.string().min(1).max(255);
 const Scenario = z.looseObject({
   kind: z.literal('scenario'),
   t,
-  name: z.string().min(1).max(200).refine((name) => name.isWellFormed(), 'is no well-formed Unicode'),
+  name: z
+    .string()
+    .min(1)
+    .max(200)
+    .refine((name) => name.isWellFormed(), 'is no well-formed Unicode'),
   vm: VmId.optional(),
   vms: z.array(VmId).optional(),
 });
@@ -53,7 +57,16 @@ const Truth = z.looseObject({
   domstate: z.unknown().optional(),
 });
 
-export const recordedKinds = ['scenario', 'virsh-event', 'stream-lost', 'probe', 'lock', 'api', 'lab', 'truth'] as const;
+export const recordedKinds = [
+  'scenario',
+  'virsh-event',
+  'stream-lost',
+  'probe',
+  'lock',
+  'api',
+  'lab',
+  'truth',
+] as const;
 
 export const RecordedLine = z.discriminatedUnion('kind', [
   Scenario,

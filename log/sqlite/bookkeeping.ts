@@ -26,7 +26,12 @@ function* layoutDamage(db: DatabaseSync): Generator<string> {
   try {
     migrate(fresh, 'a new ledger');
     const sql = 'SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL';
-    const found = new Map(db.prepare(sql).all().map((row) => [row['name'], row['sql']]));
+    const found = new Map(
+      db
+        .prepare(sql)
+        .all()
+        .map((row) => [row['name'], row['sql']]),
+    );
     for (const row of fresh.prepare(sql).iterate())
       if (found.get(row['name'] ?? null) !== row['sql']) yield `${row['name']} is laid out otherwise than it was made`;
   } finally {
@@ -55,7 +60,9 @@ function* identityDamage(db: DatabaseSync): Generator<string> {
 /** As identity-rows.ts writes them: a key, and how many entries before the last it was consumed. */
 function recordsBetween(db: DatabaseSync, after: number, last: number): Buffer {
   const records: Buffer[] = [];
-  const entries = db.prepare('SELECT sequence, body FROM entries WHERE sequence > ? AND sequence <= ? ORDER BY sequence');
+  const entries = db.prepare(
+    'SELECT sequence, body FROM entries WHERE sequence > ? AND sequence <= ? ORDER BY sequence',
+  );
   for (const { sequence, body } of entries.iterate(after, last)) {
     const identity = identityOf(entryOf(String(body)));
     if (identity === null) continue;

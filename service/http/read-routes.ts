@@ -131,7 +131,7 @@ export function addMigrationReads(app: App, service: Service): void {
         params: shapes.MigrationParams,
         querystring: shapes.LedgerQuery,
         response: {
-          200: shapes.listOf(shapes.EntryShape).extend({ state: z.looseObject({}), name: z.string().nullable() }),
+          200: shapes.listOf(shapes.EntryShape).extend({ state: z.looseObject({}), timers: z.looseObject({}), name: z.string().nullable() }),
           ...problems(400, 401, 403, 404),
         },
       },
@@ -148,7 +148,7 @@ export function addMigrationReads(app: App, service: Service): void {
         entry,
       }));
       const name = vmStatus(reads.db, found.state.attempt.vm)[0]?.name ?? null;
-      return { ...list(items, ledger, Number.POSITIVE_INFINITY, () => ''), state: found.state, name };
+      return { ...list(items, ledger, Number.POSITIVE_INFINITY, () => ''), state: found.state, timers: found.timers, name };
     },
   );
 }

@@ -38,7 +38,9 @@ function contentOf(file: string): string {
   try {
     const schema = db.prepare('SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY name').all();
     const names = schema.filter(({ type }) => type === 'table').map(({ name }) => String(name));
-    const tables = names.filter((name) => !withoutMeaning.has(name)).map((name) => [name, db.prepare(`SELECT * FROM "${name}"`).all()]);
+    const tables = names
+      .filter((name) => !withoutMeaning.has(name))
+      .map((name) => [name, db.prepare(`SELECT * FROM "${name}"`).all()]);
     return JSON.stringify([schema, tables]);
   } finally {
     db.close();
@@ -71,9 +73,26 @@ describe('an entry', () => {
     copyFileSync(original, file);
     const db = new DatabaseSync(file);
     const count = Number(db.prepare('SELECT count(*) AS n FROM entries').get()?.['n']);
-    const flip = fc.record({ sequence: fc.integer({ min: 1, max: count }), column: fc.constantFrom(...columns), at: fc.nat(), bit: fc.nat(7) });
-    const isFound = async ({ sequence, column, at, bit }: { sequence: number; column: string; at: number; bit: number }) => {
-      const row = db.prepare(`SELECT CAST(${column} AS BLOB) AS bytes, typeof(${column}) AS type FROM entries WHERE sequence = ?`).get(sequence);
+    const flip = fc.record({
+      sequence: fc.integer({ min: 1, max: count }),
+      column: fc.constantFrom(...columns),
+      at: fc.nat(),
+      bit: fc.nat(7),
+    });
+    const isFound = async ({
+      sequence,
+      column,
+      at,
+      bit,
+    }: {
+      sequence: number;
+      column: string;
+      at: number;
+      bit: number;
+    }) => {
+      const row = db
+        .prepare(`SELECT CAST(${column} AS BLOB) AS bytes, typeof(${column}) AS type FROM entries WHERE sequence = ?`)
+        .get(sequence);
       if (!(row?.['bytes'] instanceof Uint8Array) || row['bytes'].length === 0) return;
       const bytes = Buffer.from(row['bytes']);
       const place = at % bytes.length;
@@ -109,7 +128,9 @@ describe('an entry', () => {
   });
 });
 
-it(`any bit of the file that was altered is found, refused, or without meaning (seed ${seed})`, { timeout: 400_000 }, async () => {
+it(`any bit of the file that was altered is found, refused, or without meaning (seed ${seed})`, {
+  timeout: 400_000,
+}, async () => {
   const bytes = readFileSync(original);
   const file = join(folder, 'raw.db');
   const outcomes = { finding: 0, refused: 0, nothing: 0 };
@@ -164,7 +185,10 @@ describe('projections', () => {
     copyFileSync(original, file);
     alter(file, `UPDATE entries SET body = replace(body, 'host-a', 'host-x') WHERE sequence = 5`);
     for (const args of [['rebuild'], ['history', 'vm1'], ['status', '--at', '2026-12-31']]) {
-      expect(await commandLine([...args, '--db', file])).toMatchObject({ code: 2, err: expect.stringContaining('error LEDGER_ALTERED: entry 0:5') });
+      expect(await commandLine([...args, '--db', file])).toMatchObject({
+        code: 2,
+        err: expect.stringContaining('error LEDGER_ALTERED: entry 0:5'),
+      });
     }
   });
 });

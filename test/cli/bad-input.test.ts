@@ -3,13 +3,14 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { type AuditView, commandJson, commandLine, type DeadLetterView } from '../support/command-line.ts';
 import { cloudEvent, ndjson, VM, writeEvents } from '../support/events.ts';
-import { recording, scratchFolder } from '../support/landfall.ts';
+import { scratchFolder } from '../support/landfall.ts';
 
 /** Bad input gets a clear error with file, line and field, and nothing is lost. */
 
 const good = (id: string) => cloudEvent('host.facts', { host: 'host-a' }, { id, subject: null });
 const declared = (data: object) => cloudEvent('vm.declared', { name: 'db', host: 'host-a', ...data }, { id: 'bad' });
-const set = (change: object) => cloudEvent('configuration.set', { change, operator: 'o' }, { id: 'bad', subject: null });
+const set = (change: object) =>
+  cloudEvent('configuration.set', { change, operator: 'o' }, { id: 'bad', subject: null });
 
 /** A bad line, its code, and what is said of it after `file:2: `. */
 const unreadable: Record<string, [text: string, code: string, message: RegExp]> = {
@@ -30,32 +31,63 @@ const unreadable: Record<string, [text: string, code: string, message: RegExp]> 
     'BAD_SUBJECT',
     /^subject: .*"db"/,
   ],
-  'an invalid time': [ndjson(cloudEvent('host.facts', { host: 'h' }, { subject: null, time: 'yesterday' })).trim(), 'BAD_EVENT', /^time: /],
+  'an invalid time': [
+    ndjson(cloudEvent('host.facts', { host: 'h' }, { subject: null, time: 'yesterday' })).trim(),
+    'BAD_EVENT',
+    /^time: /,
+  ],
   'a wrong type of field': [ndjson(declared({ name: 5 })).trim(), 'BAD_EVENT', /^data.name: expected string/],
   'a field too many': [ndjson(declared({ surprise: 1 })).trim(), 'BAD_EVENT', /^data: .*"surprise"/],
-  'a key called __proto__': ['{"specversion":"1.0","id":"p","source":"t","type":"landfall.host.facts.v1","data":{"host":"h","__proto__":{"polluted":1}}}', 'BAD_EVENT', /^data: .*__proto__/],
-  'a number beyond all': ['{"specversion":"1.0","id":"p","source":"t","type":"landfall.configuration.set.v1","data":{"change":{"recheckIntervalSeconds":1e999},"operator":"o"}}', 'BAD_EVENT', /^data.change.recheckIntervalSeconds: /],
-  'interval 0': [ndjson(set({ recheckIntervalSeconds: 0 })).trim(), 'BAD_EVENT', /^data.change.recheckIntervalSeconds: .*>0/],
-  'a negative interval': [ndjson(set({ recheckIntervalSeconds: -5 })).trim(), 'BAD_EVENT', /^data.change.recheckIntervalSeconds: .*>0/],
-  'deep nesting where a list is': [`{"specversion":"1.0","id":"p","source":"t","type":"landfall.vm.declared.v1","subject":"${VM}","data":{"name":"x","host":null,"volumes":${'['.repeat(100_000)}${']'.repeat(100_000)}}}`, 'BAD_EVENT', /^data.volumes.0: expected object/],
+  'a key called __proto__': [
+    '{"specversion":"1.0","id":"p","source":"t","type":"landfall.host.facts.v1","data":{"host":"h","__proto__":{"polluted":1}}}',
+    'BAD_EVENT',
+    /^data: .*__proto__/,
+  ],
+  'a number beyond all': [
+    '{"specversion":"1.0","id":"p","source":"t","type":"landfall.configuration.set.v1","data":{"change":{"recheckIntervalSeconds":1e999},"operator":"o"}}',
+    'BAD_EVENT',
+    /^data.change.recheckIntervalSeconds: /,
+  ],
+  'interval 0': [
+    ndjson(set({ recheckIntervalSeconds: 0 })).trim(),
+    'BAD_EVENT',
+    /^data.change.recheckIntervalSeconds: .*>0/,
+  ],
+  'a negative interval': [
+    ndjson(set({ recheckIntervalSeconds: -5 })).trim(),
+    'BAD_EVENT',
+    /^data.change.recheckIntervalSeconds: .*>0/,
+  ],
+  'deep nesting where a list is': [
+    `{"specversion":"1.0","id":"p","source":"t","type":"landfall.vm.declared.v1","subject":"${VM}","data":{"name":"x","host":null,"volumes":${'['.repeat(100_000)}${']'.repeat(100_000)}}}`,
+    'BAD_EVENT',
+    /^data.volumes.0: expected object/,
+  ],
   '10 MB': [ndjson(declared({ name: 'x'.repeat(10_000_000) })).trim(), 'TOO_LARGE', /bytes in one line/],
-  'an attempt named by half a character': [ndjson(cloudEvent('migration.started', { migration: 'm\ud800', source: 'a', destination: 'b' })).trim(), 'BAD_EVENT', /^data.migration: is no well-formed Unicode/],
+  'an attempt named by half a character': [
+    ndjson(cloudEvent('migration.started', { migration: 'm\ud800', source: 'a', destination: 'b' })).trim(),
+    'BAD_EVENT',
+    /^data.migration: is no well-formed Unicode/,
+  ],
 };
 
 describe('a line that cannot be read', () => {
-  it.each(Object.entries(unreadable))('%s ends the ingest with its file, line and field; what came before is in', async (_, [text, code, message]) => {
-    const folder = scratchFolder();
-    const file = join(folder, 'events.ndjson');
-    const db = join(folder, 'ledger.db');
-    writeFileSync(file, `${ndjson(good('1'))}${text}\n${ndjson(good('2'))}`);
-    const said = await commandLine(['ingest', file, '--db', db]);
-    expect(said.code).toBe(2);
-    const [, told = ''] = said.err.split(`error ${code}: ${file}:2: `);
-    expect(told).toMatch(message);
-    expect(said.err).toContain('hint: ');
-    expect(said.err).not.toMatch(/\n\s+at |ZodError|DEFECT/);
-    expect((await commandJson<AuditView>(['audit', '--db', db])).head.position).toBe('0:1');
-  });
+  it.each(Object.entries(unreadable))(
+    '%s ends the ingest with its file, line and field; what came before is in',
+    async (_, [text, code, message]) => {
+      const folder = scratchFolder();
+      const file = join(folder, 'events.ndjson');
+      const db = join(folder, 'ledger.db');
+      writeFileSync(file, `${ndjson(good('1'))}${text}\n${ndjson(good('2'))}`);
+      const said = await commandLine(['ingest', file, '--db', db]);
+      expect(said.code).toBe(2);
+      const [, told = ''] = said.err.split(`error ${code}: ${file}:2: `);
+      expect(told).toMatch(message);
+      expect(said.err).toContain('hint: ');
+      expect(said.err).not.toMatch(/\n\s+at |ZodError|DEFECT/);
+      expect((await commandJson<AuditView>(['audit', '--db', db])).head.position).toBe('0:1');
+    },
+  );
 
   it('goes to the dead letters with --skip-bad, and the rest goes in', async () => {
     const folder = scratchFolder();
@@ -92,28 +124,51 @@ describe('a line that cannot be read', () => {
 
 /** Understood, and refused: code, and what is said. Each comes after an open attempt m-1 of the VM. */
 const refused: Record<string, [event: object, code: string, message: RegExp]> = {
-  'the same identity with other content': [cloudEvent('host.facts', { host: 'other' }, { id: '1', subject: null }), 'IDENTITY_CONFLICT', /used id "1" before/],
-  'a call that returns from an unknown attempt': [cloudEvent('migration.returned', { migration: 'nope', ok: true }), 'UNKNOWN_ATTEMPT', /nope/],
-  'an answer to an unknown question': [cloudEvent('host.answered', { question: 'nope/q1', host: 'host-a', ok: true, domain: null }), 'UNKNOWN_ATTEMPT', /nope/],
-  'an attempt that exists': [cloudEvent('migration.started', { migration: 'm-1', source: 'host-a', destination: 'host-b' }), 'ATTEMPT_EXISTS', /m-1/],
+  'the same identity with other content': [
+    cloudEvent('host.facts', { host: 'other' }, { id: '1', subject: null }),
+    'IDENTITY_CONFLICT',
+    /used id "1" before/,
+  ],
+  'a call that returns from an unknown attempt': [
+    cloudEvent('migration.returned', { migration: 'nope', ok: true }),
+    'UNKNOWN_ATTEMPT',
+    /nope/,
+  ],
+  'an answer to an unknown question': [
+    cloudEvent('host.answered', { question: 'nope/q1', host: 'host-a', ok: true, domain: null }),
+    'UNKNOWN_ATTEMPT',
+    /nope/,
+  ],
+  'an attempt that exists': [
+    cloudEvent('migration.started', { migration: 'm-1', source: 'host-a', destination: 'host-b' }),
+    'ATTEMPT_EXISTS',
+    /m-1/,
+  ],
   'a request while an attempt is open': [cloudEvent('vm.requested', { action: 'start' }), 'ATTEMPT_OPEN', /m-1/],
   'an interval above the timeout': [set({ recheckIntervalSeconds: 1000 }), 'BAD_CONFIGURATION', /1000 s.*300 s/],
 };
 
 describe('an input that is refused', () => {
-  it.each(Object.entries(refused))('%s: exit 2, and it is in the ledger with its reason', async (_, [event, code, message]) => {
-    const folder = scratchFolder();
-    const db = join(folder, 'ledger.db');
-    const begun = cloudEvent('migration.started', { migration: 'm-1', source: 'host-a', destination: 'host-b' }, { id: 'begun' });
-    const file = writeEvents(join(folder, 'events.ndjson'), good('1'), begun, event, good('2'));
-    const said = await commandLine(['ingest', file, '--db', db]);
-    expect(said.code).toBe(2);
-    expect(said.err).toMatch(new RegExp(`error ${code}: ${file}:3: `));
-    expect(said.err).toContain('4 lines read: 3 taken in, 1 refused');
-    const [letter, ...others] = await commandJson<DeadLetterView[]>(['dead-letters', '--db', db]);
-    expect(others).toEqual([]);
-    expect(letter).toMatchObject({ code, offset: 3, message: expect.stringMatching(message) });
-  });
+  it.each(Object.entries(refused))(
+    '%s: exit 2, and it is in the ledger with its reason',
+    async (_, [event, code, message]) => {
+      const folder = scratchFolder();
+      const db = join(folder, 'ledger.db');
+      const begun = cloudEvent(
+        'migration.started',
+        { migration: 'm-1', source: 'host-a', destination: 'host-b' },
+        { id: 'begun' },
+      );
+      const file = writeEvents(join(folder, 'events.ndjson'), good('1'), begun, event, good('2'));
+      const said = await commandLine(['ingest', file, '--db', db]);
+      expect(said.code).toBe(2);
+      expect(said.err).toMatch(new RegExp(`error ${code}: ${file}:3: `));
+      expect(said.err).toContain('4 lines read: 3 taken in, 1 refused');
+      const [letter, ...others] = await commandJson<DeadLetterView[]>(['dead-letters', '--db', db]);
+      expect(others).toEqual([]);
+      expect(letter).toMatchObject({ code, offset: 3, message: expect.stringMatching(message) });
+    },
+  );
 });
 
 it('an attempt whose source is its destination is decided as such', async () => {
@@ -130,10 +185,17 @@ it('an attempt whose source is its destination is decided as such', async () => 
 it('a time far ahead or behind is taken as testimony, and told', async () => {
   const folder = scratchFolder();
   const at = (time: string) => cloudEvent('host.facts', { host: 'h' }, { subject: null, time });
-  const file = writeEvents(join(folder, 'e.ndjson'), at('2099-01-01T00:00:00Z'), at('1970-01-01T00:00:00Z'), at(new Date().toISOString()));
+  const file = writeEvents(
+    join(folder, 'e.ndjson'),
+    at('2099-01-01T00:00:00Z'),
+    at('1970-01-01T00:00:00Z'),
+    at(new Date().toISOString()),
+  );
   const said = await commandLine(['ingest', file, '--db', join(folder, 'ledger.db')]);
   expect(said.code).toBe(0);
-  expect(said.err).toMatch(/e.ndjson: time 2099-01-01T00:00:00Z \(.*e.ndjson:1\) is \d+ years ahead of this machine's clock, and 1 more/);
+  expect(said.err).toMatch(
+    /e.ndjson: time 2099-01-01T00:00:00Z \(.*e.ndjson:1\) is \d+ years ahead of this machine's clock, and 1 more/,
+  );
 });
 
 describe('a file that is none', () => {
@@ -146,102 +208,19 @@ describe('a file that is none', () => {
     const db = join(folder, 'ledger.db');
     const fine = writeEvents(join(folder, 'fine.ndjson'), good('1'));
     const said = await commandLine(['ingest', fine, join(folder, name), '--db', db]);
-    expect(said).toMatchObject({ code: 2, err: expect.stringMatching(new RegExp(`error ${code}: .*${name} ${words}`)) });
+    expect(said).toMatchObject({
+      code: 2,
+      err: expect.stringMatching(new RegExp(`error ${code}: .*${name} ${words}`)),
+    });
     expect(existsSync(db)).toBe(false);
   });
 
   it('is empty: nothing to do', async () => {
     const folder = scratchFolder();
     const file = writeEvents(join(folder, 'empty'));
-    expect(await commandLine(['ingest', file, '--db', join(folder, 'ledger.db')])).toMatchObject({ code: 0, err: '0 lines read' });
-  });
-});
-
-describe('a recording', () => {
-  const text = readFileSync(recording('finish_reply_lost'), 'utf8');
-  const heads = new Map<string, AuditView>();
-
-  async function headOf(...texts: [text: string, ...options: string[]][]): Promise<AuditView> {
-    const folder = scratchFolder();
-    const db = join(folder, 'ledger.db');
-    for (const [index, [content, ...options]] of texts.entries()) {
-      const file = join(folder, `${index}.ndjson`);
-      writeFileSync(file, content);
-      await commandLine(['ingest', file, ...options, '--db', db]);
-    }
-    return commandJson<AuditView>(['audit', '--db', db]);
-  }
-
-  async function undisturbed(): Promise<AuditView> {
-    const known = heads.get('whole') ?? (await headOf([text]));
-    heads.set('whole', known);
-    return known;
-  }
-
-  it.each<[string, [string, ...string[]][]]>([
-    ['with CRLF line ends', [[text.replaceAll('\n', '\r\n')]]],
-    ['with a byte order mark', [[`\ufeff${text}`]]],
-    ['with blank lines', [[text.replaceAll('\n', '\n\n')]]],
-    ['without its last line end', [[text.trimEnd()]]],
-    ['twice in one file', [[text + text]]],
-    ['without its truth line', [[text.slice(0, text.lastIndexOf('{'))]]],
-    ['ingested twice', [[text], [text]]],
-    ['cut off in a line, then whole', [[text.slice(0, 20_000)], [text]]],
-    ['cut off in a line with --skip-bad, then whole', [[text.slice(0, 20_000), '--skip-bad'], [text]]],
-    ['cut off late with --skip-bad, then whole', [[text.slice(0, text.length - 300), '--skip-bad'], [text]]],
-  ])('%s makes the same ledger', async (_, texts) => {
-    const audit = await headOf(...texts);
-    expect(audit.findings).toEqual([]);
-    expect(audit.head).toEqual((await undisturbed()).head);
-  });
-
-  it('that is cut off says so, and that nothing is lost', async () => {
-    const folder = scratchFolder();
-    const file = join(folder, 'cut.ndjson');
-    writeFileSync(file, text.slice(0, 20_000));
-    const lines = text.slice(0, 20_000).split('\n').length;
-    const said = await commandLine(['ingest', file, '--db', join(folder, 'ledger.db')]);
-    expect(said.code).toBe(2);
-    expect(said.err).toContain(`error CUT_OFF: ${file}:${lines}: the file ends in the middle of this line`);
-    expect(said.err).toContain('Ingest the whole file again');
-  });
-
-  it.each([
-    ['{"kind":"bogus","t":1}', 'UNKNOWN_TYPE', 'kind: "bogus" is not a kind of recorded line'],
-    ['{"kind":"probe","t":1795436312712}', 'BAD_EVENT', 'host: missing'],
-    ['{"kind":"probe","t":"now","host":"a"}', 'BAD_EVENT', 't: expected number'],
-    ['{"kind":"stream-lost","t":1,"host":"a"}', 'BAD_TIME', 't: 1 is more than a minute before'],
-    ['{"kind":"stream-lost","t":1e15,"host":"a"}', 'BAD_TIME', 't: 1000000000000000 is more than a day after'],
-    ['{"kind":"api","t":1795436312712,"action":"migrate","phase":"start"}', 'BAD_RECORDING', 'migrationId: missing'],
-  ])('with the bad line %s', async (line, code, message) => {
-    const folder = scratchFolder();
-    const file = join(folder, 'bad.ndjson');
-    writeFileSync(file, `${text.slice(0, text.indexOf('\n'))}\n${line}\n`);
-    const said = await commandLine(['ingest', file, '--db', join(folder, 'ledger.db')]);
-    expect(said).toMatchObject({ code: 2, err: expect.stringContaining(`error ${code}: ${file}:2: ${message}`) });
-  });
-
-  it('without its beginning', async () => {
-    const folder = scratchFolder();
-    const file = join(folder, 'headless.ndjson');
-    writeFileSync(file, text.slice(text.indexOf('\n') + 1));
-    const said = await commandLine(['ingest', file, '--db', join(folder, 'ledger.db')]);
-    expect(said.err).toContain(`error BAD_RECORDING: ${file}:1: kind: the first line of a recording is its`);
-  });
-
-  it('beside another with the same attempt is renamed, and that is told; both in one file are the same', async () => {
-    const folder = scratchFolder();
-    const [one, other] = [recording('api_ok'), recording('abort')];
-    const both = join(folder, 'both.ndjson');
-    writeFileSync(both, readFileSync(one, 'utf8') + readFileSync(other, 'utf8'));
-    const said = await commandLine(['ingest', one, other, '--db', join(folder, 'two.db')]);
-    expect(said.err).toContain('is called abort/m-1');
-    await commandLine(['ingest', both, '--db', join(folder, 'one.db')]);
-    const [two, single] = [
-      await commandJson<AuditView>(['audit', '--db', join(folder, 'two.db')]),
-      await commandJson<AuditView>(['audit', '--db', join(folder, 'one.db')]),
-    ];
-    expect(two.findings).toEqual([]);
-    expect(single.head).toEqual(two.head);
+    expect(await commandLine(['ingest', file, '--db', join(folder, 'ledger.db')])).toMatchObject({
+      code: 0,
+      err: '0 lines read',
+    });
   });
 });

@@ -12,11 +12,21 @@ let db: string;
 const OTHER = 'aaaaaaaa-0000-4000-8000-0000000000bb';
 
 beforeAll(async () => {
-  db = join(scratchFolder(() => {}), 'ledger.db');
-  expect((await commandLine(['ingest', recording('abort'), '--db', db])).code).toBe(0);
+  db = join(
+    scratchFolder(() => {}),
+    'ledger.db',
+  );
+  await commandLine(['ingest', recording('abort'), '--db', db]);
   const named = (subject: string) => cloudEvent('vm.declared', { name: 'twin', host: 'host-a' }, { subject });
-  const file = writeEvents(join(scratchFolder(() => {}), 'twins.ndjson'), named(VM), named(OTHER.toUpperCase()));
-  expect((await commandLine(['ingest', file, '--db', db])).code).toBe(0);
+  const file = writeEvents(
+    join(
+      scratchFolder(() => {}),
+      'twins.ndjson',
+    ),
+    named(VM),
+    named(OTHER.toUpperCase()),
+  );
+  await commandLine(['ingest', file, '--db', db]);
 });
 
 describe('wrong use', () => {
@@ -27,24 +37,52 @@ describe('wrong use', () => {
     ['a name that two VMs share', ['history', 'twin'], `AMBIGUOUS_VM: 2 VMs are called "twin": ${VM}, ${OTHER}`],
     ['an unknown attempt', ['explain', 'nope'], 'UNKNOWN_ATTEMPT: there is no attempt "nope"'],
     ['an unknown attempt', ['resolve', 'nope', '--host', 'h', '--reason', 'r', '--attest'], 'UNKNOWN_ATTEMPT'],
-    ['a settled attempt', ['resolve', 'm-1', '--host', 'host-a', '--reason', 'r', '--attest'], 'UNKNOWN_ATTEMPT|NOT_CONTESTED'],
+    [
+      'a settled attempt',
+      ['resolve', 'm-1', '--host', 'host-a', '--reason', 'r', '--attest'],
+      'UNKNOWN_ATTEMPT|NOT_CONTESTED',
+    ],
     ['no reason', ['resolve', 'm-1', '--host', 'host-a', '--reason', '', '--attest'], 'BAD_OPTION: --reason is empty'],
     ['a time that is none', ['status', '--at', 'yesterday'], 'BAD_TIME: --at: "yesterday"'],
     ['an unknown setting', ['config', 'set', 'bogus=1'], 'BAD_CONFIGURATION: there is no setting "bogus"'],
     ['an unknown setting', ['config', 'set', '__proto__=1'], 'BAD_CONFIGURATION: there is no setting "__proto__"'],
     ['an unknown setting', ['config', 'get', 'constructor'], 'BAD_CONFIGURATION: there is no setting'],
     ['no value', ['config', 'set', 'recheckIntervalSeconds'], 'BAD_OPTION: .* is not key=value'],
-    ['a value that is no number', ['config', 'set', 'recheckIntervalSeconds=0x10'], 'BAD_CONFIGURATION: recheckIntervalSeconds: "0x10" is not a number'],
-    ['interval 0', ['config', 'set', 'recheckIntervalSeconds=0'], 'BAD_CONFIGURATION: recheckIntervalSeconds: .*>0, not 0'],
-    ['a negative interval', ['config', 'set', 'recheckIntervalSeconds=-1'], 'BAD_CONFIGURATION: recheckIntervalSeconds: .*>0, not -1'],
-    ['an interval above the timeout', ['config', 'set', 'recheckIntervalSeconds=301'], 'BAD_CONFIGURATION: .*301 s.* must not exceed .*300 s'],
-    ['a setting twice', ['config', 'set', 'recheckIntervalSeconds=1', 'recheckIntervalSeconds=2'], 'BAD_OPTION: .* is given twice'],
+    [
+      'a value that is no number',
+      ['config', 'set', 'recheckIntervalSeconds=0x10'],
+      'BAD_CONFIGURATION: recheckIntervalSeconds: "0x10" is not a number',
+    ],
+    [
+      'interval 0',
+      ['config', 'set', 'recheckIntervalSeconds=0'],
+      'BAD_CONFIGURATION: recheckIntervalSeconds: .*>0, not 0',
+    ],
+    [
+      'a negative interval',
+      ['config', 'set', 'recheckIntervalSeconds=-1'],
+      'BAD_CONFIGURATION: recheckIntervalSeconds: .*>0, not -1',
+    ],
+    [
+      'an interval above the timeout',
+      ['config', 'set', 'recheckIntervalSeconds=301'],
+      'BAD_CONFIGURATION: .*301 s.* must not exceed .*300 s',
+    ],
+    [
+      'a setting twice',
+      ['config', 'set', 'recheckIntervalSeconds=1', 'recheckIntervalSeconds=2'],
+      'BAD_OPTION: .* is given twice',
+    ],
     ['stdin twice', ['ingest', '-', '-'], 'BAD_OPTION: stdin is named twice'],
     ['an unknown policy', ['backtest', '--policy', 'nope'], 'UNKNOWN_POLICY'],
     ['an unknown end', ['ingest', 'x', '--fail-on', 'nope'], 'BAD_OPTION: --fail-on'],
     ['a head that is none', ['audit', '--head', 'nope'], 'BAD_HEAD'],
     ['a place for heads that is none', ['audit', '--save-head', '/nope/heads'], 'ENOENT: /nope/heads does not exist'],
-    ['a place for dead letters that is none', ['ingest', recording('abort'), '--dead-letters', '/nope/x'], 'ENOENT: /nope/x does not exist'],
+    [
+      'a place for dead letters that is none',
+      ['ingest', recording('abort'), '--dead-letters', '/nope/x'],
+      'ENOENT: /nope/x does not exist',
+    ],
     ['an unknown option', ['status', '--nope'], "unknown option '--nope'"],
   ])('%s: landfall %j', async (_, args, message) => {
     const said = await commandLine([...args, '--db', db]);
@@ -54,7 +92,10 @@ describe('wrong use', () => {
   });
 
   it('an unknown command, or none', async () => {
-    expect(await commandLine(['nope'])).toMatchObject({ code: 2, err: expect.stringContaining("unknown command 'nope'") });
+    expect(await commandLine(['nope'])).toMatchObject({
+      code: 2,
+      err: expect.stringContaining("unknown command 'nope'"),
+    });
     expect(await commandLine([])).toMatchObject({ code: 2, err: expect.stringContaining('Usage: landfall') });
   });
 });
@@ -75,12 +116,20 @@ it.each([
   expect(parseTime(text)).toBe(ms);
 });
 
-it.each(['', '5', '-1', '2026', '2026-13-01', '2026-02-30', '2026-11-23T25:00:00Z', '99999999999999999', 'NaN', '2026-11-23T02:14:00Zx'])(
-  'the time %j is refused',
-  (text) => {
-    expect(() => parseTime(text)).toThrow(expect.objectContaining({ code: 'BAD_TIME' }));
-  },
-);
+it.each([
+  '',
+  '5',
+  '-1',
+  '2026',
+  '2026-13-01',
+  '2026-02-30',
+  '2026-11-23T25:00:00Z',
+  '99999999999999999',
+  'NaN',
+  '2026-11-23T02:14:00Zx',
+])('the time %j is refused', (text) => {
+  expect(() => parseTime(text)).toThrow(expect.objectContaining({ code: 'BAD_TIME' }));
+});
 
 it('a resolution without --attest is refused, and the refusal is in the ledger; with it the attempt is settled', async () => {
   const folder = scratchFolder();
@@ -89,23 +138,33 @@ it('a resolution without --attest is refused, and the refusal is in the ledger; 
   writeFileSync(story, contested());
   expect(await commandLine(['ingest', story, '--db', file, '--fail-on', 'contested'])).toMatchObject({ code: 1 });
   const args = ['resolve', 'm-1', '--host', 'host-a', '--reason', 'console checked', '--operator', 'kim', '--db', file];
-  expect(await commandLine(args)).toMatchObject({ code: 2, err: expect.stringMatching(/^error NOT_ATTESTED.*\n.*--attest/) });
+  expect(await commandLine(args)).toMatchObject({
+    code: 2,
+    err: expect.stringMatching(/^error NOT_ATTESTED.*\n.*--attest/),
+  });
   expect(await commandJson<DeadLetterView[]>(['dead-letters', '--db', file])).toMatchObject([{ code: 'NOT_ATTESTED' }]);
   const strange = await commandLine(['resolve', 'm-1', '--host', 'nowhere', '--reason', 'r', '--attest', '--db', file]);
   expect(strange).toMatchObject({ code: 2, err: expect.stringContaining('error UNKNOWN_HOST') });
   expect((await commandLine([...args, '--attest'])).code).toBe(0);
-  expect(await commandJson(['migrations', '--db', file])).toMatchObject([{ contested: false, verdict: { host: 'host-a' } }]);
+  expect(await commandJson(['migrations', '--db', file])).toMatchObject([
+    { contested: false, verdict: { host: 'host-a' } },
+  ]);
   expect((await commandJson<AuditView>(['audit', '--db', file])).findings).toEqual([]);
 });
 
 /** A recording whose hosts can no longer be asked once the call has failed: nothing can be proven. */
 function contested(): string {
-  const lines = readFileSync(recording('abort'), 'utf8').trim().split('\n').map((line) => JSON.parse(line) as Record<string, unknown>);
+  const lines = readFileSync(recording('abort'), 'utf8')
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
   const end = lines.findIndex(({ kind, phase }) => kind === 'api' && phase === 'end');
   const mute = lines.map((line, index) => {
     if (index < end) return line;
     if (line['kind'] === 'api') return { ...line, error: 'error: client socket is closed' };
-    return line['kind'] === 'probe' ? { t: line['t'], kind: 'probe', host: line['host'], asked: line['asked'], ok: false, error: 'timeout' } : line;
+    return line['kind'] === 'probe'
+      ? { t: line['t'], kind: 'probe', host: line['host'], asked: line['asked'], ok: false, error: 'timeout' }
+      : line;
   });
   return mute.map((line) => `${JSON.stringify(line)}\n`).join('');
 }

@@ -11,7 +11,9 @@ import { writeEvents } from '../support/events.ts';
 /** docs/inputs.md: every example is a valid input, every type has one, and together they are the story they tell. */
 
 const page = readFileSync(join(ROOT, 'docs/inputs.md'), 'utf8');
-const examples = [...page.matchAll(/```json\n(.*?)\n```/gs)].map(([, text]) => JSON.parse(text ?? '') as { type: string });
+const examples = [...page.matchAll(/```json\n(.*?)\n```/gs)].map(
+  ([, text]) => JSON.parse(text ?? '') as { type: string },
+);
 
 it('every example is a valid input', () => {
   for (const example of examples) expect(() => toInput(example, sha256), JSON.stringify(example)).not.toThrow();
@@ -24,9 +26,15 @@ it('every type of input has an example', () => {
 it('the story ends as it should: the guest is on host-b, proven', async () => {
   const folder = scratchFolder();
   const db = join(folder, 'ledger.db');
-  const told = examples.slice(0, examples.findIndex(({ type }) => type === 'landfall.command.acknowledged.v1'));
+  // Up to the answers, and what came of the command that they lead to.
+  const told = examples.slice(
+    0,
+    examples.findIndex(({ type }) => type === 'landfall.host.fenced.v1'),
+  );
   const file = writeEvents(join(folder, 'story.ndjson'), ...told);
   expect(await commandLine(['ingest', file, '--db', db])).toMatchObject({ code: 0 });
   const [attempt] = await commandJson<object[]>(['migrations', '--db', db]);
   expect(attempt).toMatchObject({ state: 'Completed', verdict: { host: 'host-b', certainty: 'proven' } });
+  const { state } = await commandJson<{ state: { attempt: { steps: object[] } } }>(['explain', 'job-9', '--db', db]);
+  expect(state.attempt.steps).toContainEqual(expect.objectContaining({ kind: 'release-lock', status: 'done' }));
 });

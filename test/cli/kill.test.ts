@@ -25,7 +25,9 @@ function randomFrom(seed: number): () => number {
 
 type Head = { head: { position: string; hash: string }; findings: unknown[] };
 
-it(`an ingest killed ${KILLS} times ends in the same ledger as an undisturbed one (SEED=${SEED})`, { timeout: 300_000 }, async () => {
+it(`an ingest killed ${KILLS} times ends in the same ledger as an undisturbed one (SEED=${SEED})`, {
+  timeout: 300_000,
+}, async () => {
   const folder = scratchFolder();
   const random = randomFrom(SEED);
   const args = (db: string) => ['ingest', '--apart', ...files, '--db', join(folder, db)];

@@ -33,8 +33,8 @@ const READING = 3;
 async function eachRefuses(db: string, args: string[][], code: string): Promise<void> {
   for (const command of args) {
     const said = await commandLine([...command, '--db', db]);
-    expect(said, command.join(' ')).toMatchObject({ code: 2, out: '' });
-    expect(said.err, command.join(' ')).toMatch(new RegExp(`^error ${code}: .*\\n {2}hint: `));
+    expect({ command, ...said }).toMatchObject({ code: 2, out: '' });
+    expect(said.err).toMatch(new RegExp(`^error ${code}: .*\\n {2}hint: `));
     expect(said.err).toContain(db);
   }
 }
@@ -83,22 +83,32 @@ it.skipIf(!canMount)('a read-only ledger is read, and not written (as root)', as
   mounted.remount('rw');
 });
 
-it.skipIf(!canMount)('a full disk ends an ingest in words; what was committed is kept, and the rest follows (as root)', async () => {
-  using mounted = new MountedFolder('3m');
-  const db = join(mounted.folder, 'ledger.db');
-  const count = 4000;
-  const events = Array.from({ length: count }, (_, index) => fact(`f-${index}`));
-  const input = writeEvents(join(scratchFolder(), 'many.ndjson'), ...events);
-  const said = await landfall(['ingest', input, '--db', db]);
-  expect(said).toMatchObject({ code: 2, signal: null, stderr: expect.stringMatching(/^error LEDGER_FULL: the disk of .*ledger.db is full\n {2}hint: /) });
-  mounted.remount('size=64m');
-  const { head } = await commandJson<AuditView>(['audit', '--db', db]);
-  const kept = Number(head.position.split(':')[1]);
-  expect(kept).toBeLessThan(count);
-  const again = await commandLine(['ingest', input, '--db', db]);
-  expect(again).toMatchObject({ code: 0, err: expect.stringContaining(`${count - kept} taken in`) });
-  expect(await commandJson<AuditView>(['audit', '--db', db])).toMatchObject({ findings: [], head: { position: `0:${count}` } });
-});
+it.skipIf(!canMount)(
+  'a full disk ends an ingest in words; what was committed is kept, and the rest follows (as root)',
+  async () => {
+    using mounted = new MountedFolder('3m');
+    const db = join(mounted.folder, 'ledger.db');
+    const count = 4000;
+    const events = Array.from({ length: count }, (_, index) => fact(`f-${index}`));
+    const input = writeEvents(join(scratchFolder(), 'many.ndjson'), ...events);
+    const said = await landfall(['ingest', input, '--db', db]);
+    expect(said).toMatchObject({
+      code: 2,
+      signal: null,
+      stderr: expect.stringMatching(/^error LEDGER_FULL: the disk of .*ledger.db is full\n {2}hint: /),
+    });
+    mounted.remount('size=64m');
+    const { head } = await commandJson<AuditView>(['audit', '--db', db]);
+    const kept = Number(head.position.split(':')[1]);
+    expect(kept).toBeLessThan(count);
+    const again = await commandLine(['ingest', input, '--db', db]);
+    expect(again).toMatchObject({ code: 0, err: expect.stringContaining(`${count - kept} taken in`) });
+    expect(await commandJson<AuditView>(['audit', '--db', db])).toMatchObject({
+      findings: [],
+      head: { position: `0:${count}` },
+    });
+  },
+);
 
 it('a second writer is refused while readers are welcome', async () => {
   const folder = scratchFolder();
@@ -108,7 +118,10 @@ it('a second writer is refused while readers are welcome', async () => {
   const ended = finished(first, null);
   first.stdin?.write(ndjson(fact('0')));
   await until(() => existsSync(db));
-  const said = await untilValue(() => commandLine(['ingest', input, '--db', db]), ({ code }) => code === 2);
+  const said = await untilValue(
+    () => commandLine(['ingest', input, '--db', db]),
+    ({ code }) => code === 2,
+  );
   expect(said.err).toMatch(/error LEDGER_BUSY: process \d+ writes .*ledger.db/);
   expect(said.err).toContain(String(first.pid));
   expect(await commandLine(['status', '--db', db])).toMatchObject({ code: 0 });
@@ -135,10 +148,19 @@ describe('a process', () => {
     await until(() => existsSync(`${db}-wal`));
     child.kill('SIGINT');
     const ran = await ended;
-    expect(ran).toMatchObject({ code: 130, stderr: expect.stringContaining('interrupted: what was committed is kept') });
-    const input = writeEvents(join(folder, 'e.ndjson'), ...Array.from({ length: 600 }, (_, index) => fact(`i-${index}`)));
+    expect(ran).toMatchObject({
+      code: 130,
+      stderr: expect.stringContaining('interrupted: what was committed is kept'),
+    });
+    const input = writeEvents(
+      join(folder, 'e.ndjson'),
+      ...Array.from({ length: 600 }, (_, index) => fact(`i-${index}`)),
+    );
     expect((await commandLine(['ingest', input, '--db', db])).code).toBe(0);
-    expect(await commandJson<AuditView>(['audit', '--db', db])).toMatchObject({ findings: [], head: { position: '0:600' } });
+    expect(await commandJson<AuditView>(['audit', '--db', db])).toMatchObject({
+      findings: [],
+      head: { position: '0:600' },
+    });
   });
 
   it('whose readers went away finishes its work; closed stdin is an empty one; pipes get no colour', () => {
@@ -150,7 +172,14 @@ describe('a process', () => {
       "$NODE" "$BIN" ingest - --db ledger.db <&- 2>closed; echo "closed $?"
       "$NODE" "$BIN" status --db ledger.db | cat > piped
       "$NODE" "$BIN" dead-letters --json --db ledger.db | grep -o '"BAD_JSON"' | wc -l`;
-    const env = { ...process.env, NODE: process.execPath, BIN: bin, RECORDING: recording('abort'), FORCE_COLOR: undefined, NO_COLOR: undefined };
+    const env = {
+      ...process.env,
+      NODE: process.execPath,
+      BIN: bin,
+      RECORDING: recording('abort'),
+      FORCE_COLOR: undefined,
+      NO_COLOR: undefined,
+    };
     const ran = spawnSync('bash', ['-c', script], { cwd: folder, env, encoding: 'utf8' });
     expect(ran.stdout.split('\n').map((line) => line.trim())).toEqual(['closed 0', '500', '']);
     expect(readFileSync(join(folder, 'closed'), 'utf8')).toBe('0 lines read\n');

@@ -15,7 +15,9 @@ const site = (host: string) =>
   cloudEvent('host.facts', { host, cluster: 'c1', boot: `boot-${host}`, stream: 'connected' }, { subject: null });
 const domain = (state: string, reason: string) => ({ name: 'db-7', state, reason, job: 'none' });
 
-it('a call that lost its connection after the guest had moved: completed, and the lock follows', { timeout: 90_000 }, async () => {
+it('a call that lost its connection after the guest had moved: completed, and the lock follows', {
+  timeout: 90_000,
+}, async () => {
   const db = join(scratchFolder(), 'ledger.db');
   const tell = async (...events: object[]) => {
     const ran = await landfall(['ingest', '-', '--db', db], { stdin: ndjson(...events) });
@@ -39,7 +41,11 @@ it('a call that lost its connection after the guest had moved: completed, and th
   await tell(
     cloudEvent('host.lifecycle', { host: 'host-a', event: 'Suspended', detail: 'Migrated' }),
     cloudEvent('host.lifecycle', { host: 'host-b', event: 'Resumed', detail: 'Migrated' }),
-    cloudEvent('migration.returned', { migration: MIGRATION, ok: false, error: { kind: 'connection', message: 'end of file while reading data' } }),
+    cloudEvent('migration.returned', {
+      migration: MIGRATION,
+      ok: false,
+      error: { kind: 'connection', message: 'end of file while reading data' },
+    }),
   );
 
   // An agent: it answers what it is asked, until nothing is asked any more, and does what it is told.
@@ -52,19 +58,34 @@ it('a call that lost its connection after the guest had moved: completed, and th
     const commands = entries.flatMap(({ entry }) => entry.commands).filter(({ command }) => !done.has(command));
     if (questions.length + commands.length === 0) break;
     for (const { question } of questions) done.add(question);
-    for (const { command, kind } of commands) if (!done.has(command)) acknowledged.push(kind) && done.add(command);
+    for (const { command, kind } of commands) {
+      if (!done.has(command)) acknowledged.push(kind);
+      done.add(command);
+    }
     printed += await tell(
       ...questions.map(({ question, host }) =>
-        cloudEvent('host.answered', { question, host, ok: true, domain: host === 'host-b' ? domain('running', 'migrated') : null, boot: `boot-${host}` }),
+        cloudEvent('host.answered', {
+          question,
+          host,
+          ok: true,
+          domain: host === 'host-b' ? domain('running', 'migrated') : null,
+          boot: `boot-${host}`,
+        }),
       ),
       ...commands.map(({ command }) => cloudEvent('command.acknowledged', { command, ok: true })),
     );
   }
   expect(printed).toMatch(/✔ {2}job-9 .*completed on host-b/);
   const [attempt] = await commandJson<object[]>(['migrations', '--db', db]);
-  expect(attempt).toMatchObject({ state: 'Completed', settled: true, contested: false, verdict: { host: 'host-b', certainty: 'proven' } });
+  expect(attempt).toMatchObject({
+    state: 'Completed',
+    settled: true,
+    contested: false,
+    verdict: { host: 'host-b', certainty: 'proven' },
+  });
+  expect(acknowledged).toContain('release-lock');
   // Invariant 6: the release is acknowledged before the acquire is sent.
-  expect(acknowledged.indexOf('release')).toBeLessThan(acknowledged.indexOf('acquire'));
+  expect(acknowledged.indexOf('release-lock')).toBeLessThan(acknowledged.indexOf('acquire-lock'));
   const [status] = await commandJson<object[]>(['status', VM, '--db', db]);
   expect(status).toMatchObject({ host: 'host-b', lastHost: 'host-a', power: 'running', migration: null });
   expect((await commandJson<AuditView>(['audit', '--db', db])).findings).toEqual([]);

@@ -5,8 +5,19 @@ import { landfall, landfallJson, ROOT, recording, scratchFolder } from '../suppo
 
 /** Every shipped recording of a real migration, end to end through the command line, against what is expected of it. */
 
-type Expected = { host: string; owner: string | null; power: string[]; attempts: { state: string; contested?: boolean; row?: string[] }[] };
-type Status = { host: string; power: string; certainty: string; locks: { owner: string | null; agrees: boolean }[]; migration: string | null };
+type Expected = {
+  host: string;
+  owner: string | null;
+  power: string[];
+  attempts: { state: string; contested?: boolean; row?: string[] }[];
+};
+type Status = {
+  host: string;
+  power: string;
+  certainty: string;
+  locks: { owner: string | null; agrees: boolean }[];
+  migration: string | null;
+};
 type Migration = { state: string; contested: boolean; settled: boolean; verdict: { row: string } | null };
 
 const expected = JSON.parse(readFileSync(join(ROOT, 'recordings/expected.json'), 'utf8')) as Record<string, Expected>;
@@ -26,7 +37,8 @@ describe.concurrent('a shipped recording is judged as it really ended', () => {
     expect(migrations.map(({ state, contested }) => ({ state, contested }))).toEqual(
       want.attempts.map(({ state, contested }) => ({ state, contested: contested ?? false })),
     );
-    for (const [index, { row }] of want.attempts.entries()) if (row !== undefined) expect(row).toContain(migrations[index]?.verdict?.row);
+    for (const [index, { row }] of want.attempts.entries())
+      if (row !== undefined) expect(row).toContain(migrations[index]?.verdict?.row);
     expect((await landfall(['audit', '--db', db])).code).toBe(0);
   });
 });

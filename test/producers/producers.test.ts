@@ -7,7 +7,14 @@ import { Dispatcher, unanswered } from '../../producers/dispatcher.ts';
 import { type Sink, submit } from '../../producers/submit.ts';
 import { entryOfInput, entryOfMalformed, entryOfTimer, VM } from '../support/entries.ts';
 
-const question = (id: string): Question => ({ question: id, migration: 'm-1', vm: VM, host: 'h', askedAt: 1, dueAt: 2 });
+const question = (id: string): Question => ({
+  question: id,
+  migration: 'm-1',
+  vm: VM,
+  host: 'h',
+  askedAt: 1,
+  dueAt: 2,
+});
 const asking = (...ids: string[]) => entryOfTimer('m-1', { questions: ids.map(question) });
 function answering(id: string, changes: Partial<Entry> = {}): Entry {
   const entry = entryOfInput(`answer to ${id}`, changes);
@@ -48,7 +55,13 @@ describe('the dispatcher', () => {
   it('finds the questions of a clock that nobody answered', async () => {
     const other = asking('elsewhere');
     const open = await unanswered(
-      stored(asking('q1', 'q2'), answering('q1'), { ...other, clock: 'recorded:x' }, asking('q3'), answering('q2', { clock: 'recorded:x' })),
+      stored(
+        asking('q1', 'q2'),
+        answering('q1'),
+        { ...other, clock: 'recorded:x' },
+        asking('q3'),
+        answering('q2', { clock: 'recorded:x' }),
+      ),
       'wall',
     );
     expect(open.map(({ question: id }) => id)).toEqual(['q2', 'q3']);
@@ -65,7 +78,9 @@ describe('submit', () => {
     source: 'landfall:cli',
   } as const;
 
-  function sink(refusal: { code: string; message: string; remedy: string } | null): Sink & { taken: [Input, number][]; flushed: number } {
+  function sink(
+    refusal: { code: string; message: string; remedy: string } | null,
+  ): Sink & { taken: [Input, number][]; flushed: number } {
     return {
       taken: [],
       flushed: 0,

@@ -10,7 +10,7 @@ import { scratchFolder } from '../support/landfall.ts';
 
 export type Reply = { status: number; headers: Headers; body: Json };
 /** Parsed JSON that a test looks into. */
-export type Json = { [key: string]: Json } & Json[] & string & number & boolean & null;
+export type Json = { readonly [key: string]: Json } & Iterable<Json> & { readonly length: number };
 
 export type Served = Running & {
   readonly folder: string;
@@ -39,7 +39,7 @@ export function client(url: () => string): Pick<Served, 'get' | 'send' | 'post'>
     const response = await fetch(`${url()}${path}`, init);
     const text = await response.text();
     const isJson = response.headers.get('content-type')?.includes('json') === true;
-    return { status: response.status, headers: response.headers, body: (isJson ? JSON.parse(text) : text) as Json };
+    return { status: response.status, headers: response.headers, body: (isJson ? JSON.parse(text) : text) as unknown as Json };
   };
   const send = (method: string, path: string, body: unknown, headers: Record<string, string> = {}) =>
     ask(path, { method, headers: { 'content-type': 'application/json', ...headers }, body: JSON.stringify(body) });

@@ -81,6 +81,7 @@ export class Play {
     const host = (name: string) =>
       ({
         host: name,
+        clock: 'simulated:spec',
         zone: 'z',
         cluster: 'c',
         boot: `${name}-boot-1`,

@@ -28,13 +28,17 @@ export type Host = {
   readonly off: Map<string, string>;
 };
 
+export type Since = { readonly at: number; readonly hosts: readonly string[] };
+
 export type Guest = {
   readonly vm: string;
   readonly name: string;
   readonly volumes: readonly Volume[];
   readonly persistent: boolean;
   /** Where the guest was at home, and since when: two hosts where nobody can say which. */
-  readonly homes: { readonly at: number; readonly hosts: readonly string[] }[];
+  readonly homes: Since[];
+  /** On which hosts it was resident, running or paused, and since when. */
+  readonly lives: Since[];
 };
 
 export type LifecycleListener = (host: string, vm: string, event: string, detail: string) => void;
@@ -56,8 +60,8 @@ export class Hypervisor {
     this.hosts.set(name, { name, boot: 1, up: true, libvirtd: true, jobsBlockedUntil: 0, qemus: new Map(), off: new Map() });
   }
 
-  addGuest(guest: Omit<Guest, 'homes'>, host: string, running: boolean): void {
-    this.guests.set(guest.vm, { ...guest, homes: [{ at: 0, hosts: [host] }] });
+  addGuest(guest: Omit<Guest, 'homes' | 'lives'>, host: string, running: boolean): void {
+    this.guests.set(guest.vm, { ...guest, homes: [{ at: 0, hosts: [host] }], lives: [] });
     const qemu = this.spawn(host, guest.vm, running ? 'booted' : 'user');
     qemu.running = running;
     qemu.ran = true;
@@ -90,6 +94,7 @@ export class Hypervisor {
   setHomes(vm: string, ...hosts: string[]): void {
     const guest = this.guest(vm);
     guest.homes.push({ at: this.#sim.now, hosts });
+    this.#noteLife(vm);
     this.#sim.trace(() => `${guest.name} is at home on ${hosts.join(' and ')}`);
   }
 
@@ -100,10 +105,23 @@ export class Hypervisor {
     return new Set(homes.slice(first).flatMap((home) => home.hosts));
   }
 
-  spawn(host: string, vm: string, reason: string): Qemu {
-    const qemu: Qemu = { vm, host, shell: false, running: false, reason, job: 'none', ran: false };
+  spawn(host: string, vm: string, reason: string, shell = false): Qemu {
+    const qemu: Qemu = { vm, host, shell, running: false, reason, job: 'none', ran: false };
     this.host(host).qemus.set(vm, qemu);
+    this.#noteLife(vm);
     return qemu;
+  }
+
+  #noteLife(vm: string): void {
+    const on = [...this.hosts.values()].filter((host) => host.qemus.get(vm)?.shell === false).map((host) => host.name);
+    this.guest(vm).lives.push({ at: this.#sim.now, hosts: on });
+  }
+
+  /** Whether there was a time since `from` when no host had the guest. */
+  wasNowhereSince(vm: string, from: number): boolean {
+    const { lives } = this.guest(vm);
+    const first = Math.max(0, lives.findLastIndex((life) => life.at <= from));
+    return lives.slice(first).some((life) => life.hosts.length === 0);
   }
 
   emit(qemu: Pick<Qemu, 'host' | 'vm'>, event: string, detail: string): void {
@@ -115,6 +133,7 @@ export class Hypervisor {
     if (!this.isAlive(qemu)) return;
     const host = this.host(qemu.host);
     host.qemus.delete(qemu.vm);
+    this.#noteLife(qemu.vm);
     qemu.running = false;
     qemu.job = 'none';
     if (this.guest(qemu.vm).persistent && !qemu.shell) host.off.set(qemu.vm, reason);

@@ -87,8 +87,8 @@ export class Transfer {
     const host = this.#world.host(destination);
     const refused = !host.libvirtd || host.qemus.has(vm) || this.#sim.fault('destination-full', 0.08);
     if (refused) return this.#over(libvirtError('the destination refused'));
-    const shell = this.#world.spawn(destination, vm, 'starting up');
-    Object.assign(shell, { shell: true, job: 'incoming' });
+    const shell = this.#world.spawn(destination, vm, 'starting up', true);
+    shell.job = 'incoming';
     this.#shell = shell;
     this.#later(20, () => {
       shell.reason = 'migrating';

@@ -1,0 +1,10 @@
+import { benchmarks } from './benchmarks.ts';
+import type { Options } from './report.ts';
+
+/** Runs one benchmark and sends its result to main.ts. */
+
+const [name = '', options = '{}'] = process.argv.slice(2);
+const benchmark = benchmarks[name];
+if (benchmark === undefined) throw new Error(`there is no benchmark ${name}`);
+process.send?.(await benchmark.run(JSON.parse(options) as Options));
+process.disconnect?.();

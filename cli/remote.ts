@@ -1,0 +1,170 @@
+import type { Configuration } from '../events/configuration.ts';
+import type { Entry, Timers } from '../events/entries.ts';
+import type { AttemptState } from '../events/attempt.ts';
+import { Fault, messageOf } from '../events/fault.ts';
+import type { StoredEntry } from '../log/port.ts';
+import type { MigrationView } from '../projections/attempts.ts';
+import type { DeadLetter } from '../projections/site.ts';
+import type { TimelineItem } from '../projections/timeline.ts';
+import type { VmStatus } from '../projections/vms.ts';
+
+/**
+ * A running service, asked over HTTP instead of the file it holds. Its lists have the very items that the commands print, so
+ * a command differs only in where its items come from. The token comes from LANDFALL_TOKEN: a flag would show in `ps`.
+ */
+
+const PAGE = '1000';
+/** A service that says nothing for so long is not waited for. */
+const TIMEOUT_MS = 30_000;
+
+type Query = Record<string, string | number | undefined>;
+type Problem = { code: string; message: string; remedy: string };
+type Page<T> = { items: T[]; next: string | null };
+type RemoteEntry = { position: string; previous: string; hash: string; entry: Entry };
+export type Explained = { state: AttemptState; timers: Timers; entries: StoredEntry[]; name: string | null };
+
+export class Remote {
+  readonly #base: URL;
+  readonly #token: string | undefined;
+
+  constructor(server: string, env: Readonly<Record<string, string | undefined>>) {
+    this.#base = baseOf(server);
+    this.#token = env['LANDFALL_TOKEN'];
+  }
+
+  /** The VMs that are meant: one by its UUID, those of a name, or all. */
+  async vms(vm: string | undefined, at?: number): Promise<VmStatus[]> {
+    if (vm === undefined) return this.#all('/v1/vms', { at });
+    try {
+      return [await this.#get<VmStatus>(`/v1/vms/${encodeURIComponent(vm)}`, { at })];
+    } catch (error) {
+      if (!(error instanceof Fault)) throw error;
+      if (error.code === 'UNKNOWN_VM') return [];
+      if (error.code !== 'AMBIGUOUS') throw error;
+      return (await this.vms(undefined, at)).filter(({ name }) => name === vm);
+    }
+  }
+
+  async migrations(vm: string | undefined, at?: number): Promise<MigrationView[]> {
+    return this.#all('/v1/migrations', { vm, at });
+  }
+
+  async history(vm: string, at?: number): Promise<TimelineItem[]> {
+    return this.#all(`/v1/vms/${encodeURIComponent(vm)}/history`, { at });
+  }
+
+  async deadLetters(): Promise<DeadLetter[]> {
+    return this.#all('/v1/dead-letters', {});
+  }
+
+  async explained(attempt: string): Promise<Explained> {
+    const path = `/v1/migrations/${encodeURIComponent(attempt)}/entries`;
+    const { state, timers, items, name } = await this.#get<Omit<Explained, 'entries'> & Page<RemoteEntry>>(path, {});
+    return { state, timers, name, entries: items.map(storedOf) };
+  }
+
+  async configuration(): Promise<Configuration> {
+    return this.#get('/v1/config', {});
+  }
+
+  async configure(change: unknown, operator: string | undefined): Promise<Configuration> {
+    return this.#ask('PUT', '/v1/config', { operator }, change);
+  }
+
+  async resolve(
+    attempt: string,
+    resolution: { host: string; reason: string; attest: boolean; operator?: string | undefined },
+  ): Promise<MigrationView> {
+    return this.#ask('POST', `/v1/migrations/${encodeURIComponent(attempt)}/resolution`, {}, resolution);
+  }
+
+  /** Whether the service knows by the token who asks: then nobody says it beside the token. */
+  get isNamed(): boolean {
+    return this.#token !== undefined;
+  }
+
+  async #all<T>(path: string, query: Query): Promise<T[]> {
+    const items: T[] = [];
+    let after: string | undefined;
+    do {
+      const page: Page<T> = await this.#get(path, { ...query, after, limit: PAGE });
+      items.push(...page.items);
+      after = page.next ?? undefined;
+    } while (after !== undefined);
+    return items;
+  }
+
+  async #get<T>(path: string, query: Query): Promise<T> {
+    return this.#ask('GET', path, query);
+  }
+
+  async #ask<T>(method: string, path: string, query: Query, body?: unknown): Promise<T> {
+    const url = new URL(`.${path}`, this.#base);
+    for (const [name, value] of Object.entries(query)) {
+      if (value !== undefined) url.searchParams.set(name, String(value));
+    }
+    const response = await this.#fetch(url, {
+      method,
+      headers: {
+        ...(this.#token === undefined ? {} : { authorization: `Bearer ${this.#token}` }),
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      signal: AbortSignal.timeout(TIMEOUT_MS),
+    });
+    return (await this.#read(response)) as T;
+  }
+
+  async #fetch(url: URL, init: RequestInit): Promise<Response> {
+    try {
+      return await fetch(url, init);
+    } catch (error) {
+      const why = error instanceof Error && error.cause !== undefined ? messageOf(error.cause) : messageOf(error);
+      throw new Fault(
+        'SERVER_UNREACHABLE',
+        `${this.#base.origin} does not answer: ${why}`,
+        'Is it running, and the URL right? `landfall serve` prints it.',
+        error,
+      );
+    }
+  }
+
+  async #read(response: Response): Promise<unknown> {
+    const text = await response.text();
+    const value = parsed(text);
+    if (response.ok && value !== undefined) return value;
+    if (isProblem(value)) throw new Fault(value.code, value.message, value.remedy);
+    throw new Fault(
+      'NOT_LANDFALL',
+      `${this.#base.origin} answered with status ${response.status}, not as Landfall does`,
+      'Check the URL.',
+    );
+  }
+}
+
+function baseOf(server: string): URL {
+  const url = URL.canParse(server) ? new URL(server) : null;
+  if (url === null || !/^https?:$/.test(url.protocol)) {
+    throw new Fault('BAD_OPTION', `--server: ${JSON.stringify(server)} is no URL`, 'For example http://127.0.0.1:7070.');
+  }
+  if (!url.pathname.endsWith('/')) url.pathname += '/';
+  return url;
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function isProblem(value: unknown): value is Problem {
+  if (typeof value !== 'object' || value === null) return false;
+  return 'code' in value && typeof value.code === 'string' && 'message' in value && 'remedy' in value;
+}
+
+function storedOf({ position, previous, hash, entry }: RemoteEntry): StoredEntry {
+  const [partition = 0, sequence = 0] = position.split(':').map(Number);
+  return { partition, sequence, previous, hash, text: JSON.stringify(entry), entry };
+}

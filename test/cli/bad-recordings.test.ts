@@ -1,0 +1,96 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { type AuditView, commandJson, commandLine } from '../support/command-line.ts';
+import { recording, scratchFolder } from '../support/landfall.ts';
+
+/** Recordings laid out otherwise, cut off, doubled, mixed: the same ledger, or an error with file, line and field. */
+
+describe('a recording', () => {
+  const text = readFileSync(recording('finish_reply_lost'), 'utf8');
+  const heads = new Map<string, AuditView>();
+
+  async function headOf(...texts: [text: string, ...options: string[]][]): Promise<AuditView> {
+    const folder = scratchFolder();
+    const db = join(folder, 'ledger.db');
+    for (const [index, [content, ...options]] of texts.entries()) {
+      const file = join(folder, `${index}.ndjson`);
+      writeFileSync(file, content);
+      await commandLine(['ingest', file, ...options, '--db', db]);
+    }
+    return commandJson<AuditView>(['audit', '--db', db]);
+  }
+
+  async function undisturbed(): Promise<AuditView> {
+    const known = heads.get('whole') ?? (await headOf([text]));
+    heads.set('whole', known);
+    return known;
+  }
+
+  it.each<[string, [string, ...string[]][]]>([
+    ['with CRLF line ends', [[text.replaceAll('\n', '\r\n')]]],
+    ['with a byte order mark', [[`\ufeff${text}`]]],
+    ['with blank lines', [[text.replaceAll('\n', '\n\n')]]],
+    ['without its last line end', [[text.trimEnd()]]],
+    ['twice in one file', [[text + text]]],
+    ['without its truth line', [[text.slice(0, text.lastIndexOf('{'))]]],
+    ['ingested twice', [[text], [text]]],
+    ['cut off in a line, then whole', [[text.slice(0, 20_000)], [text]]],
+    ['cut off in a line with --skip-bad, then whole', [[text.slice(0, 20_000), '--skip-bad'], [text]]],
+    ['cut off late with --skip-bad, then whole', [[text.slice(0, text.length - 300), '--skip-bad'], [text]]],
+  ])('%s makes the same ledger', async (_, texts) => {
+    const audit = await headOf(...texts);
+    expect(audit.findings).toEqual([]);
+    expect(audit.head).toEqual((await undisturbed()).head);
+  });
+
+  it('that is cut off says so, and that nothing is lost', async () => {
+    const folder = scratchFolder();
+    const file = join(folder, 'cut.ndjson');
+    writeFileSync(file, text.slice(0, 20_000));
+    const lines = text.slice(0, 20_000).split('\n').length;
+    const said = await commandLine(['ingest', file, '--db', join(folder, 'ledger.db')]);
+    expect(said.code).toBe(2);
+    expect(said.err).toContain(`error CUT_OFF: ${file}:${lines}: the file ends in the middle of this line`);
+    expect(said.err).toContain('Ingest the whole file again');
+  });
+
+  it.each([
+    ['{"kind":"bogus","t":1}', 'UNKNOWN_TYPE', 'kind: "bogus" is not a kind of recorded line'],
+    ['{"kind":"probe","t":1795436312712}', 'BAD_EVENT', 'host: missing'],
+    ['{"kind":"probe","t":"now","host":"a"}', 'BAD_EVENT', 't: expected number'],
+    ['{"kind":"stream-lost","t":1,"host":"a"}', 'BAD_TIME', 't: 1 is more than a minute before'],
+    ['{"kind":"stream-lost","t":1e15,"host":"a"}', 'BAD_TIME', 't: 1000000000000000 is more than a day after'],
+    ['{"kind":"api","t":1795436312712,"action":"migrate","phase":"start"}', 'BAD_RECORDING', 'migrationId: missing'],
+  ])('with the bad line %s', async (line, code, message) => {
+    const folder = scratchFolder();
+    const file = join(folder, 'bad.ndjson');
+    writeFileSync(file, `${text.slice(0, text.indexOf('\n'))}\n${line}\n`);
+    const said = await commandLine(['ingest', file, '--db', join(folder, 'ledger.db')]);
+    expect(said).toMatchObject({ code: 2, err: expect.stringContaining(`error ${code}: ${file}:2: ${message}`) });
+  });
+
+  it('without its beginning', async () => {
+    const folder = scratchFolder();
+    const file = join(folder, 'headless.ndjson');
+    writeFileSync(file, text.slice(text.indexOf('\n') + 1));
+    const said = await commandLine(['ingest', file, '--db', join(folder, 'ledger.db')]);
+    expect(said.err).toContain(`error BAD_RECORDING: ${file}:1: kind: the first line of a recording is its`);
+  });
+
+  it('beside another with the same attempt is renamed, and that is told; both in one file are the same', async () => {
+    const folder = scratchFolder();
+    const [one, other] = [recording('api_ok'), recording('abort')];
+    const both = join(folder, 'both.ndjson');
+    writeFileSync(both, readFileSync(one, 'utf8') + readFileSync(other, 'utf8'));
+    const said = await commandLine(['ingest', one, other, '--db', join(folder, 'two.db')]);
+    expect(said.err).toContain('is called abort/m-1');
+    await commandLine(['ingest', both, '--db', join(folder, 'one.db')]);
+    const [two, single] = [
+      await commandJson<AuditView>(['audit', '--db', join(folder, 'two.db')]),
+      await commandJson<AuditView>(['audit', '--db', join(folder, 'one.db')]),
+    ];
+    expect(two.findings).toEqual([]);
+    expect(single.head).toEqual(two.head);
+  });
+});

@@ -1,0 +1,56 @@
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { finished, landfall, landfallJson, scratchFolder, start } from '../support/landfall.ts';
+import { client, declared, returned, serve, started, VM, workOff } from './harness.ts';
+
+it('starts within seconds, plays the recordings, says what to type, and ends cleanly', { timeout: 60_000 }, async () => {
+  const folder = scratchFolder();
+  const began = performance.now();
+  const child = start(['serve', '--db', join(folder, 'ledger.db'), '--port', '0']);
+  const ended = finished(child);
+  let text = '';
+  for (; !text.includes('Ctrl-C'); ) text += String((await once(child.stdout ?? child, 'data'))[0]);
+  expect(performance.now() - began).toBeLessThan(20_000);
+  const url = /listens on (\S+),/.exec(text)?.[1] ?? '';
+  const { get } = client(() => url);
+  const { body, headers } = await get('/v1/migrations?ledger=demo');
+  expect([...body['items']].length).toBe(9);
+  expect([body['ledger'], headers.get('landfall-ledger')]).toEqual(['demo', 'demo']);
+  expect((await get('/v1/migrations')).body['items']).toEqual([]);
+  expect((await get('/readyz')).body['position']).toBe('0:0');
+  child.kill('SIGTERM');
+  expect((await ended).code).toBe(0);
+  expect(text).toContain('npx landfall explain');
+});
+
+it('reads over HTTP what it reads from the file', { timeout: 60_000 }, async () => {
+  const service = await serve();
+  await service.post([declared(), started('m-1'), returned('m-1')]);
+  await workOff(service);
+  await service.post(returned('m-9'));
+  const commands = [['status'], ['status', 'web'], ['migrations', VM], ['history', 'web'], ['explain', 'm-1'], ['dead-letters'], ['config', 'get']];
+  const server = ['--server', service.url];
+  const remote = await Promise.all(commands.map((command) => landfallJson([...command, ...server])));
+  const inWords = await landfall(['explain', 'm-1', ...server]);
+  await landfallJson(['config', 'set', 'recheckIntervalSeconds=3', '--operator', 'ann', ...server]);
+  expect((await service.get('/v1/config')).body).toMatchObject({ recheckIntervalSeconds: 3 });
+  expect((await landfall(['resolve', 'm-1', '--host', 'host-a', '--reason', 'r', '--attest', ...server])).stderr).toContain('NOT_CONTESTED');
+  expect((await landfall(['status', 'nobody', ...server])).stderr).toContain('UNKNOWN_VM');
+  expect((await landfall(['config', 'set', 'recheckIntervalSeconds=4', '--db', join(service.folder, 'ledger.db')])).stderr).toContain('--server');
+  await service.send('PUT', '/v1/config', { recheckIntervalSeconds: 10 });
+  await service.stop();
+  const db = ['--db', join(service.folder, 'ledger.db')];
+  const local = await Promise.all(commands.map((command) => landfallJson([...command, ...db])));
+  const withoutStanding = (value: unknown) => JSON.stringify(value).replace(/"asOf":\{[^}]*\}/g, '""');
+  expect(remote.map(withoutStanding)).toEqual(local.map(withoutStanding));
+  expect(inWords.stdout).toBe((await landfall(['explain', 'm-1', ...db])).stdout);
+  expect((await landfall(['status', ...server])).stderr).toContain('SERVER_UNREACHABLE');
+});
+
+it('prints a token and the line that lets it in', async () => {
+  const { stdout } = await landfall(['token', 'agent-a', '--role', 'agent:host-a']);
+  expect(stdout).toMatch(/^token {2}lf_[\w-]{43}\nline {3}agent-a agent:host-a sha256:[0-9a-f]{64}\n$/);
+  expect((await landfall(['token', 'a', '--role', 'king'])).stderr).toContain('is no role');
+  expect((await landfall(['serve', '--host', '0.0.0.0', '--db', join(scratchFolder(), 'l.db')])).stderr).toContain('UNGUARDED');
+});

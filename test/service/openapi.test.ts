@@ -1,0 +1,10 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { openApiText } from '../../scripts/docs/openapi.ts';
+import { ROOT } from '../support/landfall.ts';
+
+it('docs/openapi.json is what the routes say of themselves', async () => {
+  const hint = 'docs/openapi.json is out of date: run `npm run docs`';
+  expect(readFileSync(join(ROOT, 'docs/openapi.json'), 'utf8'), hint).toBe(await openApiText());
+});
