@@ -17,7 +17,7 @@ export function* bookkeepingDamage(db: DatabaseSync): Generator<string> {
   const strays = db.prepare(
     'SELECT s.sequence FROM snapshots s LEFT JOIN entries e USING (sequence) WHERE e.hash IS NOT s.hash ORDER BY 1',
   );
-  for (const { sequence } of strays.iterate()) yield `the snapshot of entry ${sequence} does not have its hash`;
+  for (const { sequence } of strays.iterate()) yield `the snapshot of entry ${Number(sequence)} does not have its hash`;
 }
 
 /** Tables and indexes as a new ledger has them; others, of followers, are theirs to check. */
@@ -33,7 +33,8 @@ function* layoutDamage(db: DatabaseSync): Generator<string> {
         .map((row) => [row['name'], row['sql']]),
     );
     for (const row of fresh.prepare(sql).iterate())
-      if (found.get(row['name'] ?? null) !== row['sql']) yield `${row['name']} is laid out otherwise than it was made`;
+      if (found.get(row['name'] ?? null) !== row['sql'])
+        yield `${String(row['name'])} is laid out otherwise than it was made`;
   } finally {
     fresh.close();
   }

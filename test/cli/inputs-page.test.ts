@@ -16,7 +16,7 @@ const examples = [...page.matchAll(/```json\n(.*?)\n```/gs)].map(
 );
 
 it('every example is a valid input', () => {
-  for (const example of examples) expect(() => toInput(example, sha256), JSON.stringify(example)).not.toThrow();
+  for (const example of examples) expect(toInput(example, sha256).type).toBe(example.type);
 });
 
 it('every type of input has an example', () => {

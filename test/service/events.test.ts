@@ -17,7 +17,7 @@ it('acknowledges a duplicate only once the first of it is durable', async () => 
   const replies = await Promise.all(Array.from({ length: 20 }, () => service.post(sent)));
   expect(replies.filter(({ body }) => !body['duplicate'])).toHaveLength(1);
   expect(replies.every(({ status }) => status === 202)).toBe(true);
-  expect((await service.get('/v1/ledger')).body['items']).toHaveLength(1);
+  expect((await service.get('/v1/ledger')).body.items).toHaveLength(1);
 });
 
 it('refuses another content under the same identity, and keeps it as a dead letter', async () => {
@@ -26,7 +26,7 @@ it('refuses another content under the same identity, and keeps it as a dead lett
   await service.post(sent);
   const other = await service.post({ ...sent, data: { name: 'other', host: null } });
   expect(other).toMatchObject({ status: 409, body: { code: 'IDENTITY_CONFLICT' } });
-  expect((await service.get('/v1/dead-letters')).body['items']).toMatchObject([{ code: 'IDENTITY_CONFLICT' }]);
+  expect((await service.get('/v1/dead-letters')).body.items).toMatchObject([{ code: 'IDENTITY_CONFLICT' }]);
 });
 
 it.each([
@@ -53,21 +53,21 @@ it('takes a batch as a whole, and names the members that are bad', async () => {
   const batch = [declared(), { ...declared(), subject: 'x' }, event('vm.declared', {})];
   const bad = await service.post(batch, { 'content-type': 'application/cloudevents-batch+json' });
   expect(bad).toMatchObject({ status: 400, body: { code: 'BAD_BATCH' } });
-  expect(bad.body['errors']).toMatchObject([
+  expect(bad.body.errors).toMatchObject([
     { index: 1, code: 'BAD_SUBJECT' },
     { index: 2, code: 'BAD_EVENT' },
   ]);
   expect((await service.get('/readyz')).body['position']).toBe('0:0');
   const good = await service.post([declared(), started('m-1'), returned('m-1')]);
   expect(good).toMatchObject({ status: 202, body: { next: null } });
-  expect([...good.body['items']].map((item) => item['position'])).toEqual(['0:1', '0:2', '0:3']);
+  expect([...good.body.items].map((item) => item['position'])).toEqual(['0:1', '0:2', '0:3']);
 });
 
 it('says which members of a batch were refused, and follows the others', async () => {
   const service = await serve();
   const reply = await service.post([declared(), returned('m-9')]);
   expect(reply).toMatchObject({ status: 422, body: { code: 'REFUSED' } });
-  expect(reply.body['items']).toMatchObject([{ refusal: null }, { refusal: { code: 'UNKNOWN_ATTEMPT' } }]);
+  expect(reply.body.items).toMatchObject([{ refusal: null }, { refusal: { code: 'UNKNOWN_ATTEMPT' } }]);
   expect((await service.get(`/v1/vms/${VM}`)).status).toBe(200);
 });
 
@@ -92,7 +92,7 @@ it('decides a failed migration from the answers that agents send, and drives wha
   expect(metrics).toContain('landfall_attempts{state="RolledBack.settled"} 1');
   expect(metrics).toContain('landfall_verdicts_total{row="stayed",outcome="rolled-back"} 1');
   expect(metrics).toContain('landfall_outstanding{kind="question"} 0');
-  expect((await service.get(`/v1/vms/${VM}/history`)).body['items'].length).toBeGreaterThan(5);
+  expect((await service.get(`/v1/vms/${VM}/history`)).body.items.length).toBeGreaterThan(5);
 });
 
 it('refuses what is too large, of another type, or more than a batch may have', async () => {

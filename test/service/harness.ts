@@ -10,7 +10,7 @@ import { scratchFolder } from '../support/landfall.ts';
 
 export type Reply = { status: number; headers: Headers; body: Json };
 /** Parsed JSON that a test looks into. */
-export type Json = { readonly [key: string]: Json } & Iterable<Json> & { readonly length: number };
+export type Json = { readonly [key: string]: Json } & { readonly items: readonly Json[]; readonly errors: readonly Json[]; readonly kind: string; readonly length: number };
 
 export type Served = Running & {
   readonly folder: string;
@@ -85,10 +85,10 @@ export async function workOff({ get, post }: Pick<Served, 'get' | 'post'>, heade
     const replies = await Promise.all(
       ['/v1/hosts/host-a/work', '/v1/hosts/host-b/work', '/v1/orchestrator/work'].map((path) => get(`${path}?wait=0`, headers)),
     );
-    const items = replies.flatMap(({ body }) => [...(body['items'] ?? [])]);
+    const items = replies.flatMap(({ body }) => (body.items ?? []));
     idle = items.length === 0 ? idle + 1 : 0;
     for (const item of items) {
-      await post(item['kind'] === 'question' ? answerStayed(item['question'] as unknown as Question) : acknowledged(item), headers);
+      await post(item.kind === 'question' ? answerStayed(item['question'] as unknown as Question) : acknowledged(item), headers);
       done += 1;
     }
   }

@@ -64,8 +64,8 @@ async function answer(load: Load, host: string): Promise<void> {
   while (!load.stop) {
     try {
       const { body } = await client(() => load.url ?? '').get(`/v1/hosts/${host}/work?wait=1`);
-      for (const item of body['items'] ?? []) {
-        if (item['kind'] !== 'question') continue;
+      for (const item of body.items ?? []) {
+        if (item.kind !== 'question') continue;
         const question = item['question'] as unknown as { question: string; vm: string; host: string };
         load.asked.add(question.question);
         if (!/[02468]\/q/.test(question.question)) continue;
@@ -132,8 +132,8 @@ async function openQuestions(url: string, host: string): Promise<string[]> {
   const ids: string[] = [];
   for (let after = ''; ; ) {
     const { body } = await client(() => url).get(`/v1/hosts/${host}/work?wait=0&limit=1000${after}`);
-    const items = [...body['items']];
-    ids.push(...items.flatMap((item) => (item['kind'] === 'question' ? [String(item['question']?.['question'])] : [])));
+    const items = [...body.items];
+    ids.push(...items.flatMap((item) => (item.kind === 'question' ? [String(item['question']?.['question'])] : [])));
     if (items.length === 0) return ids;
     after = `&after=${String(body['next'])}`;
   }

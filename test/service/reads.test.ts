@@ -18,7 +18,7 @@ it('pages through lists', async () => {
     const seen: unknown[] = [];
     for (let next: unknown = ''; next !== null; ) {
       const { body } = await service.get(`${path}?limit=10${next === '' ? '' : `&after=${encodeURIComponent(String(next))}`}`);
-      seen.push(...[...body['items']].map((item) => item[key]));
+      seen.push(...[...body.items].map((item) => item[key]));
       next = body['next'];
     }
     expect(new Set(seen).size).toBe(seen.length);
@@ -33,14 +33,14 @@ it('gives the items that the command line gives', async () => {
   const vms = (await service.get('/v1/vms')).body;
   const migrations = (await service.get('/v1/migrations')).body;
   const history = (await service.get(`/v1/vms/${VM}/history`)).body;
-  z.array(VmShape.strict()).parse(vms['items']);
-  z.array(MigrationShape.strict()).parse(migrations['items']);
-  z.array(TimelineShape.strict()).parse(history['items']);
+  z.array(VmShape.strict()).parse(vms.items);
+  z.array(MigrationShape.strict()).parse(migrations.items);
+  z.array(TimelineShape.strict()).parse(history.items);
   await service.stop();
   const db = ['--db', `${service.folder}/ledger.db`];
-  expect(await landfallJson(['status', ...db])).toEqual(vms['items']);
-  expect(await landfallJson(['migrations', ...db])).toEqual(migrations['items']);
-  expect(await landfallJson(['history', VM, ...db])).toEqual(history['items']);
+  expect(await landfallJson(['status', ...db])).toEqual(vms.items);
+  expect(await landfallJson(['migrations', ...db])).toEqual(migrations.items);
+  expect(await landfallJson(['history', VM, ...db])).toEqual(history.items);
 });
 
 it('answers as of a moment of the past', async () => {
@@ -53,11 +53,11 @@ it('answers as of a moment of the past', async () => {
   await workOff(service);
   for (const path of ['/v1/migrations/m-1', '/v1/migrations']) {
     const { body } = await service.get(`${path}?at=${before}`);
-    expect(body['items']?.[0] ?? body).toMatchObject({ state: 'Migrating', verdicts: [] });
+    expect(body.items?.[0] ?? body).toMatchObject({ state: 'Migrating', verdicts: [] });
   }
   for (const path of [`/v1/vms/${VM}`, '/v1/vms']) {
     const { body } = await service.get(`${path}?at=${new Date(before).toISOString()}`);
-    expect(body['items']?.[0] ?? body).toMatchObject({ migration: 'm-1', certainty: 'provisional' });
+    expect(body.items?.[0] ?? body).toMatchObject({ migration: 'm-1', certainty: 'provisional' });
   }
   expect(await service.get('/v1/vms?at=yesterday')).toMatchObject({ status: 400, body: { code: 'BAD_REQUEST' } });
   expect((await service.get('/v1/vms/nobody')).body['code']).toBe('UNKNOWN_VM');
@@ -69,9 +69,9 @@ it('gives the ledger with texts that its hashes vouch for', async () => {
   const service = await serve();
   await service.post([declared(), started('m-1')]);
   const { body } = await service.get('/v1/ledger?from=0:2');
-  expect(body['items']).toMatchObject([{ position: '0:2', entry: { vm: VM } }]);
+  expect(body.items).toMatchObject([{ position: '0:2', entry: { vm: VM } }]);
   const stored = service.engine.ledger.entryAt(2);
-  expect(JSON.stringify(body['items'][0]?.['entry'])).toBe(stored?.text);
+  expect(JSON.stringify(body.items[0]?.['entry'])).toBe(stored?.text);
   expect((await service.get('/v1/ledger?from=7')).status).toBe(400);
 });
 
@@ -86,7 +86,7 @@ it('changes settings while it runs, by an entry of the ledger', async () => {
   });
   expect((await service.send('PUT', '/v1/config', { colour: 1 })).status).toBe(400);
   const { body } = await service.get('/v1/ledger');
-  expect([...body['items']].map((item) => item['entry']?.['cause']?.['data']?.['operator'])).toEqual(['start-up settings', 'ann', 'operator']);
+  expect([...body.items].map((item) => item['entry']?.['cause']?.['data']?.['operator'])).toEqual(['start-up settings', 'ann', 'operator']);
 });
 
 it('lets an operator settle a contested attempt only', async () => {

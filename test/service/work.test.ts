@@ -8,12 +8,12 @@ it('hands out what is outstanding, only once to who reads on, and again to who d
   const service = await serve();
   await service.post([declared(), started('m-1')]);
   const first = (await service.get('/v1/hosts/host-a/work')).body;
-  expect(first['items']).toMatchObject([{ kind: 'question', question: { host: 'host-a', migration: 'm-1' } }]);
+  expect(first.items).toMatchObject([{ kind: 'question', question: { host: 'host-a', migration: 'm-1' } }]);
   const next = encodeURIComponent(String(first['next']));
-  expect((await service.get(`/v1/hosts/host-a/work?wait=0&after=${next}`)).body['items']).toEqual([]);
-  expect((await service.get('/v1/hosts/host-a/work?wait=0')).body['items']).toEqual(first['items']);
-  await service.post(answerStayed(question(first['items'][0])));
-  expect((await service.get('/v1/hosts/host-a/work?wait=0')).body['items']).toEqual([]);
+  expect((await service.get(`/v1/hosts/host-a/work?wait=0&after=${next}`)).body.items).toEqual([]);
+  expect((await service.get('/v1/hosts/host-a/work?wait=0')).body.items).toEqual(first.items);
+  await service.post(answerStayed(question(first.items[0])));
+  expect((await service.get('/v1/hosts/host-a/work?wait=0')).body.items).toEqual([]);
 });
 
 it('answers a long poll as soon as something is asked', async () => {
@@ -23,7 +23,7 @@ it('answers a long poll as soon as something is asked', async () => {
   await wait(50);
   const began = performance.now();
   await service.post(started('m-1'));
-  expect((await polled).body['items']).toMatchObject([{ kind: 'question', question: { host: 'host-b' } }]);
+  expect((await polled).body.items).toMatchObject([{ kind: 'question', question: { host: 'host-b' } }]);
   expect(performance.now() - began).toBeLessThan(2000);
 });
 
@@ -43,11 +43,11 @@ it('streams server-sent events, and goes on after the last one that was seen', a
 it('hands out again after a restart, and keeps the end of every deadline', async () => {
   const before = await serve();
   await before.post([declared(), started('m-1'), returned('m-1')]);
-  const asked = (await before.get('/v1/hosts/host-a/work')).body['items'];
+  const asked = (await before.get('/v1/hosts/host-a/work')).body.items;
   const deadline = before.engine.ledger.entryAt(3)?.entry.attempt?.attempt.deadlineAt;
   await before.stop();
   const after = await serve({}, before.folder);
-  const again = (await after.get('/v1/hosts/host-a/work')).body['items'];
+  const again = (await after.get('/v1/hosts/host-a/work')).body.items;
   expect([...again].map((item) => question(item).question)).toEqual([...asked].map((item) => question(item).question));
   const { body } = await after.get('/v1/migrations/m-1/entries');
   expect(body['state']?.['attempt']?.['deadlineAt']).toBe(deadline);
@@ -61,27 +61,27 @@ it('hands commands out again that nobody acknowledged, under the same id', async
   for (let commands = 0; commands === 0; ) {
     for (const host of ['host-a', 'host-b']) {
       const { body } = await before.get(`/v1/hosts/${host}/work?wait=0`);
-      for (const item of body['items']) if (item['kind'] === 'question') await before.post(answerStayed(question(item)));
+      for (const item of body.items) if (item.kind === 'question') await before.post(answerStayed(question(item)));
     }
-    commands = (await before.get('/v1/orchestrator/work?wait=0')).body['items'].length;
+    commands = (await before.get('/v1/orchestrator/work?wait=0')).body.items.length;
   }
-  const sent = (await before.get('/v1/orchestrator/work?wait=0')).body['items'];
+  const sent = (await before.get('/v1/orchestrator/work?wait=0')).body.items;
   await before.stop();
   const after = await serve({}, before.folder);
-  expect((await after.get('/v1/orchestrator/work?wait=0')).body['items']).toEqual(sent);
+  expect((await after.get('/v1/orchestrator/work?wait=0')).body.items).toEqual(sent);
 });
 
 it('reports the agent of a known host that asks no more, and that it is back', async () => {
   const service = await serve({ agentSilentSeconds: 0.5 });
   await service.post([event('host.facts', { host: 'host-a', stream: 'connected' })]);
-  const agent = async () => (await service.get('/v1/hosts')).body['items'][0]?.['agent'];
+  const agent = async () => (await service.get('/v1/hosts')).body.items[0]?.['agent'];
   await service.get('/v1/hosts/host-a/work?wait=0');
   await service.get('/v1/hosts/host-z/work?wait=0');
   await expect.poll(agent, { timeout: 5000 }).toBe('silent');
   expect(String((await service.get('/metrics')).body)).toContain('landfall_agents_silent 1');
   const polled = service.get('/v1/hosts/host-a/work?wait=3');
   await expect.poll(agent, { timeout: 3000 }).toBe('speaking');
-  expect((await service.get('/v1/hosts')).body['items']).toHaveLength(1);
+  expect((await service.get('/v1/hosts')).body.items).toHaveLength(1);
   await polled;
 });
 
@@ -92,7 +92,7 @@ it('ends long polls when it stops, and takes nothing more', async () => {
   await wait(100);
   const began = performance.now();
   await service.stop();
-  expect((await polled).body['items']).toEqual([]);
+  expect((await polled).body.items).toEqual([]);
   expect((await stream).events).toEqual([]);
   expect(performance.now() - began).toBeLessThan(3000);
   await expect(client(() => service.url).get('/healthz')).rejects.toThrow();

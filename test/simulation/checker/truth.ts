@@ -65,14 +65,16 @@ function proof(vm: string, verdict: Verdict, grounds: Grounds): [string, string]
   if (verdict.certainty !== 'proven' || verdict.contested) return [];
   const homes = grounds.world.homesSince(vm, since(verdict, grounds));
   // A guest that was found on no host is stopped, and where it last ran makes no difference to a shared disk.
-  const stopped =
-    (verdict.row === 'nowhere' || verdict.row === 'crashed-after') &&
-    verdict.evidence.others.every(({ presence }) => presence !== 'unknown');
+  const isStoppedRow = verdict.row === 'nowhere' || verdict.row === 'crashed-after';
+  const stopped = isStoppedRow && verdict.evidence.others.every(({ presence }) => presence !== 'unknown');
   const found: [string, string][] = [];
   const words = `row ${verdict.row}: ${verdict.outcome} on ${verdict.host} is called proven, but`;
   if (!homes.has(verdict.host) && !stopped)
     found.push(['truth', `${words} the guest was at home on ${[...homes].join(', ')}`]);
   const phase = grounds.transfer?.phase ?? 'over';
+  if (isStoppedRow && !grounds.world.wasNowhereSince(vm, since(verdict, grounds))) {
+    found.push(['truth', `${words} the guest it calls stopped was on some host all the time`]);
+  }
   // A call that waits in the queue for a guest that is no more will find nothing to move.
   const vain = phase === 'queued' && grounds.world.qemu(verdict.evidence.source.host, vm) === undefined;
   if (verdict.outcome === 'rolled-back' && phase !== 'over' && !vain)

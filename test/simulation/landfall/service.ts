@@ -11,6 +11,8 @@ import { MemoryLedger } from '../../support/memory-ledger.ts';
 import type { Letter } from '../world/outbox.ts';
 import { EPOCH, type Sim } from '../world/sim.ts';
 
+class DiskFull extends Error {}
+
 /** Something the partition was told, so that a run can be repeated in other batches. */
 export type Operation = { readonly now: number; readonly input: Input | null };
 
@@ -86,7 +88,7 @@ export class Service {
       ...owner,
       recall: (identities) => (this.#wiring.damage?.forgetsIdentities === true ? identities.map(() => null) : owner.recall(identities)),
       commit: async (batch: Batch): Promise<Head> => {
-        if (this.#sim.fault('disk-error', 0.01)) throw new Error('simulated: no space left on device');
+        if (this.#sim.fault('disk-error', 0.01)) throw new DiskFull('simulated: no space left on device');
         return owner.commit(batch);
       },
     };
@@ -150,7 +152,8 @@ export class Service {
     try {
       await driver.flush();
     } catch (error) {
-      return this.#crash(error instanceof Error ? error.message : 'a failed commit');
+      if (!(error instanceof DiskFull)) throw error;
+      return this.#crash(error.message);
     }
     this.#queue = this.#queue.slice(taken.length);
     if (operations.length > 0) this.operations.push(operations);

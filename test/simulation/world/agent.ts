@@ -54,7 +54,7 @@ export class Agent {
     const { boot } = this.host;
     this.#waiting = [];
     const failed = sim.fault('listing-failed', 0.05);
-    sim.after(random.integer(0, 60), () => {
+    sim.after(sim.fault('listing-slow', 0.05) ? random.integer(500, 6000) : random.integer(0, 60), () => {
       if (!this.host.up) return;
       const states = questions.map((question) => this.#stateOf(question, failed));
       const racesMs = sim.fault('listing-races', 0.1) ? random.integer(50, 2500) : random.integer(0, 20);

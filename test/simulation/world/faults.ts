@@ -32,6 +32,7 @@ export const faultKinds = [
   'stream-cut',
   'listing-failed',
   'job-query-times-out',
+  'listing-slow',
   'listing-races',
   'command-lost',
   'command-late',

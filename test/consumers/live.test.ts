@@ -1,0 +1,190 @@
+import { expect, it } from 'vitest';
+import { Driver } from '../../consumers/driver.ts';
+import { Live, type LiveObserver, type Time } from '../../consumers/live.ts';
+import { toInput } from '../../events/cloud-event.ts';
+import { Fault } from '../../events/fault.ts';
+import type { Input } from '../../events/inputs.ts';
+import { sha256 } from '../../log/chain.ts';
+import type { Batch, Head, Owner } from '../../log/port.ts';
+import { MemoryLedger } from '../support/memory-ledger.ts';
+
+const VM = '6d9b758b-e53f-4b06-84e0-9888ad96345d';
+
+/** Time that a test moves by hand. */
+class HandTime implements Time {
+  #now = 1_000_000;
+  #alarms: { at: number; callback: () => void }[] = [];
+
+  now(): number {
+    return this.#now;
+  }
+
+  after(ms: number, callback: () => void): () => void {
+    const alarm = { at: this.#now + ms, callback };
+    this.#alarms.push(alarm);
+    return () => {
+      this.#alarms = this.#alarms.filter((other) => other !== alarm);
+    };
+  }
+
+  async pass(ms: number): Promise<void> {
+    this.#now += ms;
+    for (const alarm of this.#alarms.filter(({ at }) => at <= this.#now)) {
+      this.#alarms = this.#alarms.filter((other) => other !== alarm);
+      alarm.callback();
+    }
+    await turns();
+  }
+}
+
+/** Commits when it is told to, or fails. */
+class HeldOwner implements Owner {
+  readonly partition = 0;
+  readonly claimedHead: Head;
+  readonly positions = new Map<string, number>();
+  readonly #owner: Owner;
+  readonly #held: { go: () => void; fail: (fault: Fault) => void }[] = [];
+  isHolding = false;
+
+  constructor(owner: Owner) {
+    this.#owner = owner;
+    this.claimedHead = owner.claimedHead;
+  }
+
+  get held(): number {
+    return this.#held.length;
+  }
+
+  async commit(batch: Batch): Promise<Head> {
+    if (this.isHolding) await new Promise<void>((go, fail) => this.#held.push({ go, fail }));
+    return this.#owner.commit(batch);
+  }
+
+  recall: Owner['recall'] = (identities) => this.#owner.recall(identities);
+
+  async release(): Promise<void> {}
+
+  letGo(fault?: Fault): void {
+    for (const { go, fail } of this.#held.splice(0)) fault === undefined ? go() : fail(fault);
+  }
+}
+
+async function turns(): Promise<void> {
+  for (let turn = 0; turn < 10; turn += 1) await new Promise<void>((resolve) => setImmediate(resolve));
+}
+
+async function setUp(observer: LiveObserver = {}) {
+  const ledger = new MemoryLedger();
+  const time = new HandTime();
+  const owner = new HeldOwner(await ledger.claim());
+  const live = new Live(new Driver(owner, ledger), time, observer);
+  return { ledger, time, owner, live };
+}
+
+let ids = 0;
+function input(type: string, data: unknown, id = `e${(ids += 1)}`): Input {
+  return toInput({ specversion: '1.0', source: 'test', id, type: `landfall.${type}.v1`, subject: VM, data }, sha256);
+}
+const acted = (id?: string) => input('operator.acted', { action: 'look', ok: true }, id);
+const started = () => input('migration.started', { migration: 'm-1', source: 'host-a', destination: 'host-b' });
+const returned = () =>
+  input('migration.returned', { migration: 'm-1', ok: false, error: { kind: 'connection', message: 'lost' } });
+
+it('resolves with where each input stands, and joins what arrives together into one commit', async () => {
+  const sizes: number[] = [];
+  const { live } = await setUp({ committed: (entries) => sizes.push(entries) });
+  const receipts = await Promise.all([live.submit([acted(), acted()]), live.submit([acted()])]);
+  expect(receipts.flat().map(({ sequence }) => sequence)).toEqual([1, 2, 3]);
+  expect(sizes).toEqual([3]);
+});
+
+it('acknowledges a duplicate no sooner than what it repeats', async () => {
+  const { live, owner, ledger } = await setUp();
+  owner.isHolding = true;
+  const first = live.submit([acted('same')]);
+  await turns();
+  let told = false;
+  const second = live.submit([acted('same')]).then((receipts) => {
+    told = true;
+    return receipts;
+  });
+  await turns();
+  expect(told).toBe(false);
+  owner.letGo();
+  expect((await first)[0]?.taken.outcome).toBe('consumed');
+  expect(await second).toEqual([{ taken: { outcome: 'duplicate' }, sequence: null }]);
+  expect(ledger.entries).toHaveLength(1);
+});
+
+it('refuses a duplicate whose first was lost', async () => {
+  const { live, owner } = await setUp();
+  owner.isHolding = true;
+  const first = live.submit([acted('same')]);
+  await turns();
+  const second = live.submit([acted('same')]);
+  await turns();
+  owner.letGo(new Fault('LEDGER_FULL', 'full', ''));
+  await expect(first).rejects.toMatchObject({ code: 'LEDGER_FULL' });
+  await expect(second).rejects.toMatchObject({ code: 'LEDGER_FULL' });
+  expect(live.fault?.code).toBe('LEDGER_FULL');
+  await expect(live.submit([acted()])).rejects.toMatchObject({ code: 'LEDGER_FULL' });
+});
+
+it('fires deadlines when they fall due, and says how late', async () => {
+  const late: number[] = [];
+  const { live, time, ledger } = await setUp({ fired: (_count, ms) => late.push(ms) });
+  await live.submit([started(), returned()]);
+  const before = ledger.entries.length;
+  await time.pass(4999);
+  expect(ledger.entries).toHaveLength(before);
+  await time.pass(8);
+  const timers = ledger.entries.slice(before).filter(({ cause }) => cause.kind === 'timer');
+  expect(timers.length).toBeGreaterThan(0);
+  expect(late[0]).toBeLessThanOrEqual(8);
+  await time.pass(400_000);
+  for (let round = 0; round < 20; round += 1) await time.pass(5_000);
+  expect(ledger.attempt('m-1')?.state.attempt.verdicts.at(-1)?.contested).toBe(true);
+});
+
+it('takes the inputs that were there when a deadline fell due before it fires it', async () => {
+  const { live, time, ledger } = await setUp();
+  await live.submit([started(), returned()]);
+  const answers = ['host-a', 'host-b'].map((host, index) =>
+    input('host.answered', { question: `m-1/q${index + 3}`, host, ok: true, domain: null }),
+  );
+  // The alarm and the answers are at hand in the same turn.
+  const submitted = live.submit(answers);
+  await time.pass(60_000);
+  await submitted;
+  const causes = ledger.entries.slice(2).map(({ cause }) => cause.kind);
+  expect(causes.slice(0, 2)).toEqual(['input', 'input']);
+});
+
+it('holds no deadline back under a load that never lets the queue run empty', async () => {
+  const { live, time, ledger } = await setUp();
+  await live.submit([started(), returned()]);
+  let isOn = true;
+  const load = (async () => {
+    while (isOn) await Promise.race([live.submit(Array.from({ length: 1500 }, () => acted())), turns()]);
+  })();
+  await turns();
+  for (let second = 0; second < 12; second += 1) await time.pass(1000);
+  isOn = false;
+  await load;
+  expect(ledger.entries.some(({ cause }) => cause.kind === 'timer')).toBe(true);
+  await live.stop();
+});
+
+it('finishes what it took before it stops, and takes nothing more', async () => {
+  const { live, owner, ledger } = await setUp();
+  owner.isHolding = true;
+  const taken = live.submit([acted()]);
+  const stopped = live.stop();
+  await expect(live.submit([acted()])).rejects.toMatchObject({ code: 'STOPPING' });
+  await turns();
+  owner.isHolding = false;
+  owner.letGo();
+  await stopped;
+  expect(await taken).toHaveLength(1);
+  expect(ledger.entries).toHaveLength(1);
+});

@@ -1,0 +1,47 @@
+import { hash } from 'node:crypto';
+import type { Situation } from './explore.ts';
+
+/**
+ * A situation's key: equal for situations that nothing can tell apart from here on. Times count relative to now and sequence
+ * numbers by their order, so that a round later is not a new situation; what only informs (alarms, counters, evidence) is left out.
+ */
+export function canonical(situation: Situation): string {
+  const { world, state, timers, now, asked, late, events, returned, commands, faults } = situation;
+  const { attempt } = state;
+  const ranks = ranksOf(situation);
+  const rank = (sequence: number | null) => (sequence === null ? null : ranks.get(sequence));
+  const relative = (time: number | null) => (time === null ? null : Math.max(time - now, -1));
+  const answers = Object.entries(attempt.asked).map(([host, { asked: question, dueAt, answer }]) => [
+    host,
+    rank(question),
+    relative(dueAt),
+    answer && { ...answer, asked: rank(answer.asked), arrived: rank(answer.arrived) },
+  ]);
+  const facts = {
+    facts: [attempt.outgoingSeen, attempt.handedOver, attempt.shell, attempt.origin, attempt.searching, attempt.quietRounds, attempt.callError?.kind],
+    order: [rank(attempt.returnedSequence), rank(attempt.judgedSequence), rank(attempt.landedSequence)],
+    times: [attempt.pollAt, attempt.deadlineAt, attempt.retryAt].map(relative),
+    // Only whether the 35 s are over matters.
+    quiet: attempt.quietSince === null ? null : Math.min(35_000, now - attempt.quietSince),
+    steps: attempt.steps.map(({ kind, status, host }) => [kind, status, host]),
+    verdict: attempt.verdicts.map(({ row, outcome, contested }) => [row, outcome, contested]).at(-1) ?? null,
+  };
+  const pending = [
+    asked.map(({ host, question }) => [host, rank(numberOf(question))]),
+    late.map(({ question, ...data }) => [rank(numberOf(question)), data]),
+    commands.map(({ kind, host }) => [kind, host]),
+  ];
+  const due = Object.entries(timers).map(([id, { dueAt }]) => [id, relative(dueAt)]);
+  return hash('sha256', JSON.stringify([world, state.value, answers, facts, pending, due, events, returned ?? (returned === null ? 'ok' : 'open'), faults]), 'base64');
+}
+
+const numberOf = (question: string) => Number(question.slice(question.lastIndexOf('q') + 1));
+
+/** Each sequence number that is still referred to, by its place in their order. */
+function ranksOf({ state, asked, late }: Situation): ReadonlyMap<number, number> {
+  const { attempt } = state;
+  const named = Object.values(attempt.asked).flatMap((one) => [one.asked, one.answer?.asked ?? 0, one.answer?.arrived ?? 0]);
+  const pending = [...asked, ...late].map(({ question }) => numberOf(question));
+  const marks = [attempt.returnedSequence ?? 0, attempt.judgedSequence ?? 0, attempt.landedSequence ?? 0];
+  return new Map([...new Set([...named, ...pending, ...marks])].toSorted((a, b) => a - b).map((sequence, index) => [sequence, index]));
+}

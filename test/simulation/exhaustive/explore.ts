@@ -1,0 +1,172 @@
+import { defaultConfiguration } from '../../../events/configuration.ts';
+import type { AttemptState } from '../../../events/attempt.ts';
+import type { Command } from '../../../events/commands.ts';
+import type { Timers } from '../../../events/entries.ts';
+import type { CallError, InputData } from '../../../events/inputs.ts';
+import type { Verdict } from '../../../events/verdict.ts';
+import type { Stimulus } from '../../../machines/fold.ts';
+import { openAttempt } from '../../../machines/open.ts';
+import { begin as beginAttempt, type Stepped, step } from '../../../machines/step.ts';
+import { unknownVm } from '../../../machines/vm.ts';
+import { canonical } from './canonical.ts';
+import { begin, D, movesOf, S, type Small, sample, type Told } from './small-world.ts';
+
+/** Every interleaving of one migration on two hosts with a bounded number of faults, through the real step function. */
+
+type Answer = InputData<'landfall.host.answered.v1'>;
+/** Everything that tells one situation from another. */
+export type Situation = {
+  readonly world: Small;
+  readonly state: AttemptState;
+  readonly timers: Timers;
+  readonly now: number;
+  /** Questions that were not yet answered, the newest of each host. */
+  readonly asked: readonly { readonly host: string; readonly question: string }[];
+  /** Answers that were sampled and come late. */
+  readonly late: readonly Answer[];
+  /** Events on their way, in order for each host. */
+  readonly events: readonly Told[];
+  readonly returned: CallError | null | undefined;
+  readonly commands: readonly Command[];
+  readonly faults: number;
+};
+export type Explored = { states: number; steps: number; depth: number; complete: boolean; verdicts: Map<string, number>; violations: string[] };
+
+const MIGRATION = 'm1';
+const START = 1_700_000_000_000;
+const QUEUED_MS_MAX = 30_000;
+/** Two polls, then the last round: the deadline is reached in few steps. */
+const configuration = { ...defaultConfiguration, recheckIntervalSeconds: 20, recheckTimeoutSeconds: 40 };
+const KNOWN_SITE = { knownHosts: [S, D], configuration };
+
+function first(): Situation {
+  const host = (name: string) => ({ host: name, zone: 'z', cluster: 'c', boot: `${name}-boot-1`, stream: 'connected', agent: 'speaking' }) as const;
+  const how = { origin: 'running', leavePaused: false, storageCopied: false, effects: 'drive' } as const;
+  const started = { migration: MIGRATION, source: S, destination: D, flags: [], ...how };
+  const record = { ...unknownVm('vm'), volumes: [{ volume: 'disk', shareable: false, lockedBy: 'landfall' as const }], owner: S };
+  const attempt = openAttempt(started, record, { clock: 'simulated:x', now: START, configuration, host }, []);
+  const begun = beginAttempt(attempt, START);
+  const empty = { world: begin, state: begun.state, timers: {}, now: START, asked: [], late: [], events: [], returned: undefined, commands: [], faults: 0 };
+  return took(empty, begun);
+}
+
+/** The situation once a step's questions and commands are out. An older question to the same host is not answered any more. */
+function took(before: Situation, stepped: Stepped): Situation {
+  const asked = [...before.asked];
+  for (const { host, question } of stepped.questions) {
+    const at = asked.findIndex((one) => one.host === host);
+    if (at >= 0) asked.splice(at, 1);
+    asked.push({ host, question });
+  }
+  const commands = [...before.commands.filter((one) => !stepped.commands.some(({ command }) => command === one.command)), ...stepped.commands];
+  return { ...before, state: stepped.state, timers: stepped.timers, asked, commands };
+}
+
+export type Successor = { readonly name: string; readonly situation: Situation; readonly verdict: Verdict | null };
+
+function stepped(name: string, before: Situation, stimulus: Stimulus): Successor {
+  const nextToken = (before.state.attempt.verdicts.at(-1)?.token ?? 0) + 1;
+  const made = step(before.state, before.timers, stimulus, { now: before.now, nextToken });
+  return { name, situation: took(before, made), verdict: made.verdict };
+}
+
+/** Every situation that may come next. */
+export function successors(now: Situation, faultsMax: number): Successor[] {
+  const mayFail = now.faults < faultsMax;
+  return [...worldMoves(now, mayFail), ...answers(now, mayFail), ...deliveries(now, mayFail), ...acknowledgements(now, mayFail), ...deadline(now, mayFail)];
+}
+
+function worldMoves(now: Situation, mayFail: boolean): Successor[] {
+  return movesOf(now.world)
+    .filter(({ fault }) => mayFail || !fault)
+    .map(({ name, fault, world, events, returns }) => {
+      const returned = returns === undefined ? now.returned : returns;
+      const situation = { ...now, world, events: [...now.events, ...(events ?? [])], returned, faults: now.faults + (fault ? 1 : 0) };
+      return { name, situation, verdict: null };
+    });
+}
+
+/** A host answers; or its answer is lost; or it is sampled now and comes later. */
+function answers(now: Situation, mayFail: boolean): Successor[] {
+  const given = now.asked.flatMap((one): Successor[] => {
+    const rest = { ...now, asked: now.asked.filter((other) => other !== one) };
+    const data = sample(now.world, one.host, one.question);
+    const answered = stepped(`${one.host} answers`, rest, { type: 'answered', data });
+    if (!mayFail) return [answered];
+    const lost = { name: `answer of ${one.host} is lost`, situation: { ...rest, faults: now.faults + 1 }, verdict: null };
+    const late = { name: `${one.host} is sampled, its answer comes late`, situation: { ...rest, late: [...now.late, data], faults: now.faults + 1 }, verdict: null };
+    const twice = stepped(`answer of ${one.host} comes again`, { ...answered.situation, faults: now.faults + 1 }, { type: 'answered', data });
+    return [answered, lost, late, { ...twice, verdict: twice.verdict ?? answered.verdict }];
+  });
+  const late = now.late.map((data) => stepped(`late answer of ${data.host}`, { ...now, late: now.late.filter((other) => other !== data) }, { type: 'answered', data }));
+  return [...given, ...late];
+}
+
+/** The next event of a host, in order; or its stream breaks first. And the call's return. */
+function deliveries(now: Situation, mayFail: boolean): Successor[] {
+  const events = [S, D].flatMap((host): Successor[] => {
+    const next = now.events.find((one) => one.host === host);
+    if (next === undefined) return [];
+    const rest = { ...now, events: now.events.filter((one) => one !== next) };
+    if ('stream' in next) return [stepped(`stream of ${host} ${next.stream}`, rest, { type: 'stream', host, stream: next.stream })];
+    const heard = stepped(`${host} ${next.event} ${next.detail}`, rest, { type: 'lifecycle', data: next });
+    const lost = mayFail ? [stepped(`event of ${host} is lost`, { ...rest, faults: now.faults + 1 }, { type: 'stream', host, stream: 'lost' })] : [];
+    return [heard, ...lost];
+  });
+  if (now.returned === undefined) return events;
+  const error = now.returned;
+  const data = { migration: MIGRATION, ok: error === null, ...(error === null ? {} : { error }) };
+  return [...events, stepped('the call returns', { ...now, returned: undefined }, { type: 'returned', data, ...KNOWN_SITE })];
+}
+
+function acknowledgements(now: Situation, mayFail: boolean): Successor[] {
+  return now.commands.flatMap((command): Successor[] => {
+    const rest = { ...now, commands: now.commands.filter((one) => one !== command) };
+    const done = stepped(`${command.kind} is done`, rest, { type: 'acknowledged', data: { command: command.command, ok: true } });
+    if (!mayFail) return [done];
+    const refused = { command: command.command, ok: false, error: 'refused' };
+    return [done, stepped(`${command.kind} is refused`, { ...rest, faults: now.faults + 1 }, { type: 'acknowledged', data: refused })];
+  });
+}
+
+/** The next deadline falls due. That it comes before what is under way is one of the faults. */
+function deadline(now: Situation, mayFail: boolean): Successor[] {
+  const underWay = now.asked.length + now.late.length + now.events.length + now.commands.length > 0 || now.returned !== undefined;
+  if (underWay && !mayFail) return [];
+  const [next] = Object.entries(now.timers).toSorted(([, a], [, b]) => a.dueAt - b.dueAt || a.generation - b.generation);
+  if (next === undefined) return [];
+  const [id, { dueAt }] = next;
+  // libvirt queues a migration for 30 s at most.
+  if (now.world.phase === 'queued' && dueAt > START + QUEUED_MS_MAX) return [];
+  const { [id]: _met, ...timers } = now.timers;
+  const faults = now.faults + (underWay ? 1 : 0);
+  return [stepped(`timer ${id}`, { ...now, timers, faults, now: Math.max(now.now, dueAt) }, { type: 'timer', id })];
+}
+
+/** Breadth first, each situation once; ends when none is new, or at the limit. */
+export function explore(faultsMax: number, statesMax: number, check: (before: Situation, next: Successor) => string[]): Explored {
+  const explored: Explored = { states: 1, steps: 0, depth: 0, complete: true, verdicts: new Map(), violations: [] };
+  const start = first();
+  const seen = new Set([canonical(start)]);
+  let frontier = [start];
+  for (; frontier.length > 0; explored.depth += 1) {
+    const beyond: Situation[] = [];
+    for (const situation of frontier) {
+      for (const next of successors(situation, faultsMax)) {
+        explored.steps += 1;
+        const row = next.verdict?.row;
+        if (row !== undefined) explored.verdicts.set(row, (explored.verdicts.get(row) ?? 0) + 1);
+        explored.violations.push(...check(situation, next));
+        if (explored.violations.length > 0) return { ...explored, states: seen.size, complete: false };
+        const key = canonical(next.situation);
+        if (seen.has(key)) continue;
+        seen.add(key);
+        beyond.push(next.situation);
+      }
+      if (seen.size >= statesMax) return { ...explored, states: seen.size, complete: false };
+    }
+    frontier = beyond;
+  }
+  return { ...explored, states: seen.size };
+}
+

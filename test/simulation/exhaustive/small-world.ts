@@ -1,0 +1,136 @@
+import type { CallError, InputData } from '../../../events/inputs.ts';
+
+/**
+ * One migration on two hosts, reduced to what an observer can tell apart. Plain data: a move gives a new world, so that every
+ * interleaving can be explored from every state.
+ */
+export const S = 'alpha';
+export const D = 'beta';
+
+export type Small = {
+  /** How far libvirt is. `cancelled`: over before the switch-over; `stuck`: over after it, the source left paused. */
+  readonly phase: 'queued' | 'outgoing' | 'performing' | 'switched' | 'finished' | 'confirmed' | 'cancelled' | 'stuck';
+  /** The source's QEMU is there. */
+  readonly source: boolean;
+  readonly destination: 'none' | 'shell' | 'guest';
+  /** The destination's CPUs ran. */
+  readonly ran: boolean;
+  /** What the call returned, once it did. */
+  readonly call: 'open' | 'returned' | 'killed';
+  readonly down: { readonly [S]: boolean; readonly [D]: boolean };
+};
+
+export const begin: Small = {
+  phase: 'queued',
+  source: true,
+  destination: 'none',
+  ran: false,
+  call: 'open',
+  down: { [S]: false, [D]: false },
+};
+
+/** What a move makes of the world, the events it causes, and what the call returns through it. */
+export type Move = { readonly name: string; readonly fault: boolean; readonly world: Small; readonly events?: readonly Told[]; readonly returns?: CallError | null };
+export type Told = { readonly host: string; readonly event: string; readonly detail: string } | { readonly host: string; readonly stream: 'lost' | 'connected' };
+
+const told = (host: string, event: string, detail: string): Told => ({ host, event, detail });
+const LIBVIRT: CallError = { kind: 'libvirt', message: 'migration failed' };
+const CONNECTION: CallError = { kind: 'connection', message: 'the connection broke' };
+
+export function movesOf(world: Small): Move[] {
+  return [...progress(world), ...failures(world), ...restarts(world)];
+}
+
+const returning = (world: Small, error: CallError | null) => (world.call === 'open' ? { returns: error } : {});
+const closed = (world: Small): Small => (world.call === 'open' ? { ...world, call: 'returned' } : world);
+
+/** libvirt's own phases, one by one. They need both daemons. */
+function progress(world: Small): Move[] {
+  const go = (name: string, next: Partial<Small>, events: Told[] = [], returns?: null): Move[] => {
+    const after = { ...world, ...next };
+    if (returns === undefined) return [{ name, fault: false, world: after, events }];
+    return [{ name, fault: false, world: closed(after), events, ...returning(world, null) }];
+  };
+  if (world.down[S] || world.down[D]) return [];
+  switch (world.phase) {
+    case 'queued':
+      return world.source ? go('begin', { phase: 'outgoing' }) : [{ name: 'refused', fault: false, world: closed({ ...world, phase: 'cancelled' }), ...returning(world, LIBVIRT) }];
+    case 'outgoing':
+      return go('prepare', { phase: 'performing', destination: 'shell' }, [told(D, 'Started', 'Migrated')]);
+    case 'performing':
+      return go('switch over', { phase: 'switched' }, [told(S, 'Suspended', 'Migrated')]);
+    case 'switched':
+      return go('finish', { phase: 'finished', destination: 'guest', ran: true }, [told(D, 'Resumed', 'Migrated')]);
+    case 'finished':
+      return go('confirm', { phase: 'confirmed', source: false }, [told(S, 'Stopped', 'Migrated')], null);
+    case 'cancelled':
+    case 'stuck':
+      return world.destination === 'shell' ? go('end the shell', { destination: 'none' }, [told(D, 'Stopped', 'Failed')]) : [];
+    case 'confirmed':
+      return [];
+  }
+}
+
+function failures(world: Small): Move[] {
+  const { phase } = world;
+  const fault = (name: string, next: Partial<Small>, error: CallError, events: Told[] = []): Move => {
+    const over = !['confirmed', 'cancelled', 'stuck'].includes(phase);
+    const after = over ? closed({ ...world, ...next }) : { ...world, ...next };
+    return { name, fault: true, world: after, events, ...(over ? returning(world, error) : {}) };
+  };
+  const moves: Move[] = [];
+  if (phase === 'queued' || phase === 'outgoing' || phase === 'performing') moves.push(fault('fail', { phase: 'cancelled' }, LIBVIRT));
+  if (phase === 'switched') moves.push(fault('finish never called', { phase: 'stuck' }, LIBVIRT));
+  if (phase === 'finished') moves.push(fault('reply lost', { phase: 'stuck' }, LIBVIRT));
+  // A p2p migration goes on without its caller; a managed one is the fault before, reported as a lost caller.
+  if (world.call === 'open' && phase !== 'confirmed') {
+    const killed: CallError = { kind: 'caller-timeout', message: 'killed' };
+    moves.push({ name: 'kill the caller', fault: true, world: { ...world, call: 'killed' }, returns: killed });
+  }
+  if (world.source && phase !== 'finished' && !world.down[S]) {
+    const next = phase === 'stuck' ? phase : phase === 'confirmed' ? phase : 'cancelled';
+    moves.push(fault('QEMU of the source dies', { source: false, phase: next }, LIBVIRT, [told(S, 'Stopped', 'Crashed')]));
+  }
+  if (world.destination === 'guest' && !world.down[D]) moves.push(fault('QEMU of the destination dies', { destination: 'none', phase: phase === 'finished' ? 'stuck' : phase }, LIBVIRT, [told(D, 'Stopped', 'Crashed')]));
+  return moves;
+}
+
+function restarts(world: Small): Move[] {
+  const both = [S, D] as const;
+  return both.flatMap((host): Move[] => {
+    const down = { ...world.down, [host]: !world.down[host] };
+    if (world.down[host]) return [{ name: `libvirtd of ${host} is back`, fault: false, world: { ...world, down }, events: [{ host, stream: 'connected' }] }];
+    const phase = broken(world.phase);
+    const over = phase !== world.phase;
+    const after = over ? closed({ ...world, down, phase }) : { ...world, down };
+    return [{ name: `libvirtd of ${host} stops`, fault: true, world: after, events: [{ host, stream: 'lost' }], ...(over ? returning(world, host === S ? CONNECTION : LIBVIRT) : {}) }];
+  });
+}
+
+function broken(phase: Small['phase']): Small['phase'] {
+  if (phase === 'queued' || phase === 'outgoing' || phase === 'performing') return 'cancelled';
+  return phase === 'switched' || phase === 'finished' ? 'stuck' : phase;
+}
+
+const INCOMING = 'migration statistics are available only on the source host';
+
+/** A listing of the host, as of now. */
+export function sample(world: Small, host: string, question: string): InputData<'landfall.host.answered.v1'> {
+  const base = { question, host, boot: `${host}-boot-1` };
+  if (host === S ? world.down[S] : world.down[D]) return { ...base, ok: false, error: 'Connection refused', domain: null };
+  const domain = host === S ? onSource(world) : onDestination(world);
+  return { ...base, ok: true, domain };
+}
+
+function onSource({ source, phase }: Small) {
+  if (!source) return phase === 'confirmed' ? { name: 'vm', state: 'shut off', reason: 'migrated', job: 'domain is not running' } : null;
+  const moving = phase === 'outgoing' || phase === 'performing' || phase === 'switched' || phase === 'finished';
+  const paused = phase === 'switched' || phase === 'finished' || phase === 'stuck';
+  return { name: 'vm', state: paused ? 'paused' : 'running', reason: paused ? 'migrating' : 'booted', job: moving ? '5' : 'none' };
+}
+
+function onDestination({ destination }: Small) {
+  if (destination === 'none') return null;
+  const shell = destination === 'shell';
+  return { name: 'vm', state: shell ? 'paused' : 'running', reason: shell ? 'migrating' : 'migrated', job: shell ? INCOMING : 'none' };
+}
