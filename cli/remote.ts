@@ -145,7 +145,11 @@ export class Remote {
 function baseOf(server: string): URL {
   const url = URL.canParse(server) ? new URL(server) : null;
   if (url === null || !/^https?:$/.test(url.protocol)) {
-    throw new Fault('BAD_OPTION', `--server: ${JSON.stringify(server)} is no URL`, 'For example http://127.0.0.1:7070.');
+    throw new Fault(
+      'BAD_OPTION',
+      `--server: ${JSON.stringify(server)} is no URL`,
+      'For example http://127.0.0.1:7070.',
+    );
   }
   if (!url.pathname.endsWith('/')) url.pathname += '/';
   return url;

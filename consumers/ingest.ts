@@ -11,7 +11,7 @@ import { type Line, readLines } from './lines.ts';
 import { OddTimes } from './odd-times.ts';
 import type { Taken } from './partition/partition.ts';
 import { findLastProbes, isBlank, type LastProbes } from './recording/last-probes.ts';
-import type { TruthLine } from './recording/schema.ts';
+import type { Ending } from './recording/truth.ts';
 import { Stage } from './recording/stage.ts';
 
 /**
@@ -44,7 +44,8 @@ export type IngestReport = {
   consumed: number;
   duplicates: number;
   refused: number;
-  truths: Map<string, TruthLine>;
+  /** How the recordings say that their attempts ended, by the attempt's id in the ledger. */
+  endings: Map<string, Ending>;
 };
 export type Source = { name: string; stream: () => AsyncIterable<Buffer | string>; twice: boolean };
 type Kind = 'recording' | 'events';
@@ -74,7 +75,7 @@ export class Ingest {
     consumed: 0,
     duplicates: 0,
     refused: 0,
-    truths: new Map(),
+    endings: new Map(),
   };
   #underWay: Promise<unknown>[] = [];
   #name = '';
@@ -86,7 +87,7 @@ export class Ingest {
       apart: options.apart,
       unanswered: options.unanswered,
       onTaken: (taken, line) => this.#count(taken, line),
-      onTruth: (migration, truth) => this.report.truths.set(migration, truth),
+      onEnding: (migration, ending) => this.report.endings.set(migration, ending),
       onNotice: (text) => this.#notice(text),
     });
   }

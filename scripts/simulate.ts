@@ -43,14 +43,18 @@ async function one(seed: number): Promise<void> {
   const run = await simulate({ seed, faults, vmsMax, tracing: true, replays: true });
   if (values.trace) console.log(run.lines.join('\n'));
   for (const { rule, message } of run.violations) console.log(`seed ${seed}: ${rule}: ${message}`);
-  console.log(`seed ${seed}: ${run.entries} entries, head ${run.head.slice(0, 16)}, ${run.violations.length} violations`);
+  console.log(
+    `seed ${seed}: ${run.entries} entries, head ${run.head.slice(0, 16)}, ${run.violations.length} violations`,
+  );
   process.exitCode = run.violations.length > 0 ? 1 : 0;
 }
 
 async function many(): Promise<void> {
   const [seeds, from, processes] = [number('seeds'), number('from'), number('processes')];
   const begun = performance.now();
-  const reports = await Promise.all(Array.from({ length: processes }, (_, nth) => worker(from + nth, from + seeds, processes)));
+  const reports = await Promise.all(
+    Array.from({ length: processes }, (_, nth) => worker(from + nth, from + seeds, processes)),
+  );
   const failures = reports.flatMap((report) => report.failures).toSorted((a, b) => a.seed - b.seed);
   const entries = reports.reduce((sum, report) => sum + report.entries, 0);
   const restarts = reports.reduce((sum, report) => sum + report.restarts, 0);
@@ -58,8 +62,15 @@ async function many(): Promise<void> {
   const seconds = Math.round((performance.now() - begun) / 1000);
   if (values.json) console.log(JSON.stringify({ worlds: seeds, entries, restarts, rows, failures, seconds }));
   else {
-    console.log(`${seeds} worlds from seed ${from}: ${entries} entries, ${restarts} kills, ${failures.length} failed, ${seconds} s`);
-    console.log(`verdicts: ${Object.entries(rows).toSorted(([, a], [, b]) => b - a).map(([row, count]) => `${row} ${count}`).join(', ')}`);
+    console.log(
+      `${seeds} worlds from seed ${from}: ${entries} entries, ${restarts} kills, ${failures.length} failed, ${seconds} s`,
+    );
+    console.log(
+      `verdicts: ${Object.entries(rows)
+        .toSorted(([, a], [, b]) => b - a)
+        .map(([row, count]) => `${row} ${count}`)
+        .join(', ')}`,
+    );
     for (const failure of failures.slice(0, PRINTED_MAX)) await explain(failure);
   }
   process.exitCode = failures.length > 0 ? 1 : 0;
@@ -91,8 +102,15 @@ async function explain({ seed, rule, message }: Report['failures'][number]): Pro
   const run = await simulate({ ...small, tracing: true, replays: true });
   console.log(`\nseed ${seed}: ${rule}: ${message}`);
   const first = run.lines.findIndex((line) => line.includes('VIOLATION'));
-  console.log(run.lines.slice(Math.max(0, first - 15), first + 1).map((line) => `  ${line.slice(0, 160)}`).join('\n'));
-  console.log(`replay: npm run simulate -- --seed ${seed} --trace --world-size ${small.vmsMax} --without ${off.join(',')}`);
+  console.log(
+    run.lines
+      .slice(Math.max(0, first - 15), first + 1)
+      .map((line) => `  ${line.slice(0, 160)}`)
+      .join('\n'),
+  );
+  console.log(
+    `replay: npm run simulate -- --seed ${seed} --trace --world-size ${small.vmsMax} --without ${off.join(',')}`,
+  );
 }
 
 if (values.seed === undefined) await many();

@@ -92,7 +92,8 @@ async function limitRates(app: App, max: number): Promise<void> {
     max,
     timeWindow: 1000,
     allowList: (request) => PATHS_WITHOUT_LIMIT.includes(request.routeOptions.url ?? ''),
-    errorResponseBuilder: () => new Fault('RATE_LIMITED', 'too many requests at once', 'Wait a second, and send batches.'),
+    errorResponseBuilder: () =>
+      new Fault('RATE_LIMITED', 'too many requests at once', 'Wait a second, and send batches.'),
   });
 }
 

@@ -33,8 +33,16 @@ export class Metrics {
   readonly #faults = this.#counter('landfall_ledger_faults_total', 'Times the ledger refused a commit', ['code']);
   readonly #commitSize = this.#histogram('landfall_commit_entries', 'Entries in one commit', ENTRIES);
   readonly #commitTime = this.#histogram('landfall_commit_seconds', 'Time until a commit was durable', SECONDS);
-  readonly #lateness = this.#histogram('landfall_deadline_lateness_seconds', 'How late the latest deadline of a turn fired', SECONDS);
-  readonly #decision = this.#histogram('landfall_decision_seconds', 'From the failed call to the verdict', DECISION_SECONDS);
+  readonly #lateness = this.#histogram(
+    'landfall_deadline_lateness_seconds',
+    'How late the latest deadline of a turn fired',
+    SECONDS,
+  );
+  readonly #decision = this.#histogram(
+    'landfall_decision_seconds',
+    'From the failed call to the verdict',
+    DECISION_SECONDS,
+  );
   readonly #durable = this.#histogram('landfall_input_seconds', 'From an input to its durable entry', SECONDS);
 
   constructor(gauges: Gauges) {

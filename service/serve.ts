@@ -47,7 +47,12 @@ export async function startService(settings: Settings, around: Surroundings = {}
   const guard = new Guard(credentialsFor(settings));
   const tls = tlsFor(settings);
   mkdirSync(dirname(settings.db), { recursive: true });
-  const ledger = await SqliteLedger.open({ file: settings.db, mode: 'write', followers: FOLLOWERS, machineVersion: MACHINE_VERSION });
+  const ledger = await SqliteLedger.open({
+    file: settings.db,
+    mode: 'write',
+    followers: FOLLOWERS,
+    machineVersion: MACHINE_VERSION,
+  });
   const parts = assemble(settings, ledger, around.time ?? wallTime, logger);
   try {
     await parts.engine.start();
@@ -148,13 +153,16 @@ function watchAgents({ engine, agents, time }: Parts): () => void {
 async function applyDecisions(settings: Settings, engine: Engine): Promise<void> {
   const wanted = decisionsIn(settings);
   const inForce = configuration(engine.db);
-  const differs = Object.entries(wanted).some(([name, value]) => JSON.stringify(value) !== JSON.stringify(inForce[name as keyof typeof inForce]));
+  const differs = Object.entries(wanted).some(
+    ([name, value]) => JSON.stringify(value) !== JSON.stringify(inForce[name as keyof typeof inForce]),
+  );
   if (differs) await configure({ engine }, wanted, 'start-up settings');
 }
 
 function credentialsFor({ host, tokens, tlsClientCa }: Settings): Credentials | null {
   const credentials = tokens === undefined ? null : Credentials.read(tokens);
-  const isGuarded = credentials?.hasTokens === true || (credentials?.hasCertificates === true && tlsClientCa !== undefined);
+  const isGuarded =
+    credentials?.hasTokens === true || (credentials?.hasCertificates === true && tlsClientCa !== undefined);
   if (isGuarded || (isLoopback(host) && credentials === null)) return credentials;
   throw new Fault(
     'UNGUARDED',
@@ -165,7 +173,7 @@ function credentialsFor({ host, tokens, tlsClientCa }: Settings): Credentials | 
   );
 }
 
-export function isLoopback(host: string): boolean {
+function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
 }
 
@@ -188,7 +196,10 @@ function readPem(file: string, setting: string): string {
 
 function loggerFor({ logLevel }: Settings): Logger {
   const redact = ['authorization', '*.authorization', '*.headers.authorization', 'headers.authorization'];
-  return pino({ level: logLevel, redact: { paths: redact, censor: '***' } }, pino.destination({ dest: 2, sync: false }));
+  return pino(
+    { level: logLevel, redact: { paths: redact, censor: '***' } },
+    pino.destination({ dest: 2, sync: false }),
+  );
 }
 
 function urlOf({ host, tlsCert }: Settings, address: string | AddressInfo | null): string {
@@ -200,10 +211,20 @@ function urlOf({ host, tlsCert }: Settings, address: string | AddressInfo | null
 function listenFault(error: unknown, { host, port }: Settings): unknown {
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
   if (code === 'EADDRINUSE') {
-    return new Fault('ADDRESS_TAKEN', `something listens on ${host}:${port} already`, 'Stop it, or choose another with --port.', error);
+    return new Fault(
+      'ADDRESS_TAKEN',
+      `something listens on ${host}:${port} already`,
+      'Stop it, or choose another with --port.',
+      error,
+    );
   }
   if (code === 'EADDRNOTAVAIL' || code === 'EACCES' || code === 'ENOTFOUND') {
-    return new Fault('ADDRESS_REFUSED', `${host}:${port}: ${messageOf(error)}`, 'Choose another with --host and --port.', error);
+    return new Fault(
+      'ADDRESS_REFUSED',
+      `${host}:${port}: ${messageOf(error)}`,
+      'Choose another with --host and --port.',
+      error,
+    );
   }
   return error;
 }

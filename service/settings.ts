@@ -18,16 +18,21 @@ const own = {
   tlsClientCa: z.string().min(1).optional().describe('who signs the certificates of clients, PEM'),
   recordings: z.boolean().default(true).describe('play the shipped recordings where the ledger is empty'),
   logLevel: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'silent']).default('info').describe('JSON to stderr'),
-  agentSilentSeconds: z.number().positive().max(86_400).default(30).describe('an agent that asks for no work for so long is silent'),
+  agentSilentSeconds: z
+    .number()
+    .positive()
+    .max(86_400)
+    .default(30)
+    .describe('an agent that asks for no work for so long is silent'),
   requestsPerSecondMax: z.number().int().min(1).max(1_000_000).default(2000).describe('from one address'),
   shutdownSeconds: z.number().positive().max(3600).default(10).describe('how long requests may take to end'),
 };
 
 export const Settings = z.strictObject({ ...own, ...ConfigurationFields.partial().shape });
 export type Settings = z.infer<typeof Settings>;
-export type SettingName = keyof Settings;
+type SettingName = keyof Settings;
 
-export const settingNames = Object.keys(Settings.shape) as SettingName[];
+const settingNames = Object.keys(Settings.shape) as SettingName[];
 
 type Text = string | boolean | number;
 type Given = { readonly name: string; readonly value: unknown; readonly source: string };
@@ -57,7 +62,9 @@ export function readSettings({ flags, env, file }: Sources): Settings {
 /** The settings among these that take part in decisions. */
 export function decisionsIn(settings: Settings): ConfigurationChange {
   const names = new Set(Object.keys(ConfigurationFields.shape));
-  return ConfigurationChange.parse(Object.fromEntries(Object.entries(settings).filter(([name, value]) => names.has(name) && value !== undefined)));
+  return ConfigurationChange.parse(
+    Object.fromEntries(Object.entries(settings).filter(([name, value]) => names.has(name) && value !== undefined)),
+  );
 }
 
 function fromFile(file: string): Given[] {
@@ -76,14 +83,18 @@ function fromFile(file: string): Given[] {
 function fromEnvironment(env: Sources['env']): Given[] {
   return settingNames.flatMap((name) => {
     const text = env[variableOf(name)];
-    return text === undefined || text === '' ? [] : [{ name, value: typed(name, text), source: `environment ${variableOf(name)}` }];
+    return text === undefined || text === ''
+      ? []
+      : [{ name, value: typed(name, text), source: `environment ${variableOf(name)}` }];
   });
 }
 
 function fromFlags(flags: Sources['flags']): Given[] {
   return Object.entries(flags).flatMap(([name, value]) => {
     const flag = `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
-    return value === undefined ? [] : [{ name, value: typeof value === 'string' ? typed(name, value) : value, source: flag }];
+    return value === undefined
+      ? []
+      : [{ name, value: typeof value === 'string' ? typed(name, value) : value, source: flag }];
   });
 }
 

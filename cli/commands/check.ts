@@ -1,7 +1,7 @@
 import { appendFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { RecordedLine } from '../../consumers/recording/schema.ts';
-import { witnessedBy } from '../../consumers/recording/truth.ts';
+import { type Ending, Endings } from '../../consumers/recording/truth.ts';
 import { fileSource } from '../../consumers/ingest.ts';
 import { readLines } from '../../consumers/lines.ts';
 import { Fault } from '../../events/fault.ts';
@@ -125,20 +125,17 @@ async function backtestCommand(options: BacktestOptions, io: Io): Promise<void> 
 
 /** The closing lines of recordings, by attempt. Both ids are given that an ingest may have used: as recorded, and apart. */
 async function truthsIn(files: string[]): Promise<Witnessed> {
-  const truths = new Map<string, NonNullable<ReturnType<typeof witnessedBy>>>();
+  const truths = new Map<string, Ending>();
   for (const file of files) {
     let scenario = '';
-    const migrations: string[] = [];
+    const endings = new Endings();
     for await (const { text } of readLines(fileSource(file).stream())) {
       const line = recordedIn(text);
       if (line?.kind === 'scenario') scenario = line.name;
-      if (line?.kind === 'api' && line.migrationId !== undefined) migrations.push(line.migrationId);
-      const witnessed = line?.kind === 'truth' ? witnessedBy(line) : null;
-      const last = migrations.at(-1);
-      // How it ended is the truth of the last migration only.
-      if (witnessed !== null && last !== undefined)
-        for (const id of [last, `${scenario}/${last}`]) truths.set(id, witnessed);
+      if (line !== undefined) endings.take(line);
     }
+    for (const [id, ending] of endings.byMigration)
+      for (const known of [id, `${scenario}/${id}`]) truths.set(known, ending);
   }
   return truths;
 }

@@ -1,7 +1,6 @@
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import { witnessedBy } from '../../consumers/recording/truth.ts';
 import { Fault } from '../../events/fault.ts';
 import { backtest } from '../../policies/backtest.ts';
 import { migrations } from '../../projections/attempts.ts';
@@ -45,15 +44,9 @@ async function demo(io: Io): Promise<void> {
   io.out(io.style.paint('bold', `${files.length} recorded migrations of two real libvirt hosts, judged as they play`));
   io.out('');
   const report = await ingestFiles(files, { db: DEMO_FILE, apart: true, verify: true }, io);
-  const witnessed = new Map(
-    [...report.truths].flatMap(([migration, truth]) => {
-      const seen = witnessedBy(truth);
-      return seen === null ? [] : [[migration, seen] as const];
-    }),
-  );
   await reading(DEMO_FILE, async ({ db, ledger }) => {
     io.out(`\n${statusTable(vmStatus(db), io.style)}`);
-    io.out(`\n${backtestText(await backtest(ledger.read(0, 1), witnessed), io.style)}`);
+    io.out(`\n${backtestText(await backtest(ledger.read(0, 1), report.endings), io.style)}`);
     io.out(next(migrations(db)[0]?.migration ?? 'ATTEMPT', io));
   });
 }

@@ -66,7 +66,7 @@ async function ingestCommand(files: string[], options: IngestOptions, io: Io): P
   // Before anything is taken in: a place that cannot be written to is told at once.
   if (options.deadLetters !== undefined) appendFileSync(options.deadLetters, '');
   const report = await ingestFiles(files, options, io);
-  if (options.json === true) io.out(JSON.stringify({ ...report, truths: undefined }));
+  if (options.json === true) io.out(JSON.stringify({ ...report, endings: undefined }));
   else io.err(ingestTotals(report, io.errStyle));
   if (report.refused > 0 && options.skipBad !== true)
     throw new Found(`${report.refused} input(s) were refused`, { cause: EXIT_WRONG_USE });

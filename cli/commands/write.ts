@@ -120,11 +120,7 @@ async function getConfig(key: string | undefined, options: ReadOptions, io: Io):
   io.out(options.json === true ? JSON.stringify(chosen) : configurationTable(chosen, io.style));
 }
 
-async function setConfig(
-  pairs: string[],
-  options: ReadOptions & { operator: string },
-  io: Io,
-): Promise<void> {
+async function setConfig(pairs: string[], options: ReadOptions & { operator: string }, io: Io): Promise<void> {
   const change = changeOf(pairs);
   if (options.operator === '') throw emptyOption('operator');
   const type = 'landfall.configuration.set.v1';

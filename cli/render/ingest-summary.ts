@@ -97,7 +97,7 @@ export class VerdictPrinter {
 }
 
 export function ingestTotals(
-  { lines, bad, consumed, duplicates, refused }: Omit<IngestReport, 'truths' | 'cutOff'>,
+  { lines, bad, consumed, duplicates, refused }: Omit<IngestReport, 'endings' | 'cutOff'>,
   style: Style,
 ): string {
   const notes: [number, Tone, string][] = [

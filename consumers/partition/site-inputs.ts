@@ -39,7 +39,9 @@ function hostFacts(space: Workspace, data: InputData<'landfall.host.facts.v1'>, 
   const stimuli: Stimulus[] = [];
   // What a silent agent or a rebooted host did not deliver is as lost as with the stream itself.
   if (rebooted || host.stream === 'lost') stimuli.push({ type: 'stream', host: host.host, stream: 'lost' });
-  if (data.stream === 'connected') stimuli.push({ type: 'stream', host: host.host, stream: 'connected' });
+  // Whoever is back is asked at once.
+  if (data.stream === 'connected' || data.agent === 'speaking')
+    stimuli.push({ type: 'stream', host: host.host, stream: 'connected' });
   eachOn(space, host.host, stimuli, cause, moment);
 }
 

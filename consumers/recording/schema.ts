@@ -53,6 +53,7 @@ const Lab = z.looseObject({ kind: z.literal('lab'), t });
 const Truth = z.looseObject({
   kind: z.literal('truth'),
   t,
+  vm: VmId.optional(),
   qemu_alive: z.unknown().optional(),
   domstate: z.unknown().optional(),
 });

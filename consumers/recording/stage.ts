@@ -7,7 +7,8 @@ import type { Taken } from '../partition/partition.ts';
 import type { LastProbes } from './last-probes.ts';
 import { apart, asRecorded } from './naming.ts';
 import { Player } from './play.ts';
-import { RecordedLine, recordedKinds, type ScenarioLine, type TruthLine } from './schema.ts';
+import { RecordedLine, recordedKinds, type ScenarioLine } from './schema.ts';
+import type { Ending } from './truth.ts';
 import { RecordedWorld } from './world.ts';
 
 /**
@@ -19,7 +20,8 @@ export type StageOptions = {
   /** Every recording gets VMs and attempts of its own. */
   apart: boolean;
   onTaken: (taken: Taken, lineInFile: number) => void;
-  onTruth: (migration: string, truth: TruthLine) => void;
+  /** How the recording says that an attempt ended. */
+  onEnding: (migration: string, ending: Ending) => void;
   onNotice: (text: string) => void;
   /** The questions that an earlier run put on this clock and nobody answered: the recorded hosts answer them now. */
   unanswered: (clock: string) => Promise<Question[]>;
@@ -78,8 +80,8 @@ export class Stage {
     if (this.#playing === null) return;
     const { player } = this.#playing;
     await player.end();
-    const { truth, migrations, unmappedEvents } = player.world;
-    if (truth !== null) for (const [migration] of migrations) this.#options.onTruth(migration, truth);
+    const { endings, unmappedEvents } = player.world;
+    for (const [migration, ending] of endings) this.#options.onEnding(migration, ending);
     if (unmappedEvents > 0) {
       this.#options.onNotice(`${unmappedEvents} lifecycle event(s) of domains that no listing names were not used`);
     }

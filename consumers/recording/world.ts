@@ -7,7 +7,8 @@ import { read } from '../../machines/presence.ts';
 import { sha256 } from '../../log/chain.ts';
 import { callErrorOf } from './call-error.ts';
 import { isEventLine, Names, parseVirshEvent } from './names.ts';
-import type { ApiLine, ProbeLine, RecordedLine, ScenarioLine, TruthLine } from './schema.ts';
+import type { ApiLine, ProbeLine, RecordedLine, ScenarioLine } from './schema.ts';
+import { type Ending, Endings } from './truth.ts';
 
 /**
  * The recorded world: it turns recorded lines into inputs, and answers the questions that are put to its hosts from the probes
@@ -44,8 +45,7 @@ export class RecordedWorld {
   >();
   readonly #lastProbeLines: ReadonlyMap<string, number> | null;
   #afterwards: { question: Question; t: number }[] = [];
-  #migrations = new Map<string, string>();
-  truth: TruthLine | null = null;
+  readonly #endings = new Endings();
 
   /** @param lastProbeLines the last probe's line number by host; null where the stream cannot be read twice. */
   constructor(scenario: ScenarioLine, naming: Naming, lastProbeLines: ReadonlyMap<string, number> | null) {
@@ -54,6 +54,7 @@ export class RecordedWorld {
     this.#naming = naming;
     this.#vms = new Set([...(scenario.vm === undefined ? [] : [scenario.vm]), ...(scenario.vms ?? [])]);
     this.#lastProbeLines = lastProbeLines;
+    this.#endings.take(scenario);
   }
 
   /** Events whose domain no listing named. */
@@ -61,9 +62,9 @@ export class RecordedWorld {
     return this.#names.unmapped;
   }
 
-  /** The VM of each attempt this recording began, by the attempt's id in the ledger. */
-  get migrations(): ReadonlyMap<string, string> {
-    return this.#migrations;
+  /** How the recording says that each attempt ended, by the attempt's id in the ledger. */
+  get endings(): [migration: string, ending: Ending][] {
+    return [...this.#endings.byMigration].map(([id, ending]) => [this.#naming.migration(id), ending]);
   }
 
   /** Puts a question to its host. */
@@ -99,12 +100,11 @@ export class RecordedWorld {
   }
 
   take(line: RecordedLine, number: number): Arrival[] {
+    this.#endings.take(line);
     switch (line.kind) {
       case 'scenario':
       case 'lab':
-        return [];
       case 'truth':
-        this.truth = line;
         return [];
       case 'virsh-event':
         return this.#event(line.host, line.line, number, line.t);
@@ -157,6 +157,7 @@ export class RecordedWorld {
   #probe(line: ProbeLine, number: number): Arrival[] {
     const host = this.#host(line.host);
     const answer = answeringOf(line, host.last);
+    const isBack = host.last?.ok === false && answer.ok;
     host.last = answer;
     const listed = answer.ok ? this.#listed(line, answer, number) : [];
     const answered = host.pending.filter((question) => question.askedAt <= line.asked);
@@ -165,7 +166,16 @@ export class RecordedWorld {
       this.#answer(question, answer, `${number}/${question.question}`, number, line.t),
     );
     if (this.#lastProbeLines?.get(line.host) === number) this.#endHost(host, line.t);
-    return [...listed, ...answers];
+    return [
+      ...(isBack && answers.length === 0 ? [this.#speaks(line.host, number, line.t)] : []),
+      ...listed,
+      ...answers,
+    ];
+  }
+
+  /** A host that did not answer could do so again, and nobody has asked: its agent would say so, and whoever waits for it asks. */
+  #speaks(host: string, number: number, t: number): Arrival {
+    return this.#site('landfall.host.facts.v1', { host, agent: 'speaking' }, `${number}/speaking`, number, t);
   }
 
   #listed(line: ProbeLine, answer: Answering, number: number): Arrival[] {
@@ -258,7 +268,6 @@ export class RecordedWorld {
         'A migration call names both its hosts.',
       );
     }
-    this.#migrations.set(migration, this.#naming.vm(vm));
     const flags = line.flags ?? [];
     return make('landfall.migration.started.v1', {
       migration,

@@ -12,7 +12,7 @@ import { Fault, messageOf } from '../../events/fault.ts';
  *     alice        operate              sha256:fd61a03a…
  */
 
-export const roles = ['read', 'ingest', 'agent', 'operate'] as const;
+const roles = ['read', 'ingest', 'agent', 'operate'] as const;
 export type Role = (typeof roles)[number];
 
 /** Who asks. `hosts` are those that an agent speaks for. */
@@ -103,7 +103,13 @@ function grantOf(text: string, place: string): { role: Role; hosts: string[] } {
   const named = at < 0 ? text : text.slice(0, at);
   const role = roles.find((known) => known === named);
   if (role === undefined) throw bad(place, `${JSON.stringify(named)} is no role: they are ${roles.join(', ')}`);
-  const hosts = at < 0 ? [] : text.slice(at + 1).split(',').filter((host) => host !== '');
+  const hosts =
+    at < 0
+      ? []
+      : text
+          .slice(at + 1)
+          .split(',')
+          .filter((host) => host !== '');
   if (role === 'agent' && hosts.length === 0) throw bad(place, 'an agent names its hosts: agent:host-a,host-b');
   if (role !== 'agent' && at >= 0) throw bad(place, `only an agent is bound to hosts, not ${role}`);
   return { role, hosts };

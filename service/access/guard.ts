@@ -7,7 +7,7 @@ import { ANYBODY, type Credentials, type Principal, type Role } from './credenti
 /** Says who asks, and refuses what they may not do. */
 
 /** What a route asks for: one of these roles, or nothing at all. */
-export type Needs = readonly Role[] | 'nothing';
+type Needs = readonly Role[] | 'nothing';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -70,7 +70,7 @@ export class Guard {
 }
 
 /** Who operates may also look. */
-export function has(principal: Principal, role: Role): boolean {
+function has(principal: Principal, role: Role): boolean {
   return principal.roles.has(role) || (role === 'read' && principal.roles.has('operate'));
 }
 
@@ -113,7 +113,11 @@ export function requireMayReport(principal: Principal, input: Input, commandHost
 /** @throws Fault FORBIDDEN where an agent speaks for a host that is not its own. */
 export function requireHost({ name, hosts }: Principal, host: string): void {
   if (name === null || hosts.has(host)) return;
-  throw new Fault('FORBIDDEN', `${name} does not speak for ${host}`, `It speaks for ${[...hosts].join(', ') || 'no host'}.`);
+  throw new Fault(
+    'FORBIDDEN',
+    `${name} does not speak for ${host}`,
+    `It speaks for ${[...hosts].join(', ') || 'no host'}.`,
+  );
 }
 
 function forbidden(name: string, type: string, role: string): Fault {

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { toInput } from '../../events/cloud-event.ts';
 import type { Input } from '../../events/inputs.ts';
 import type { HostRecord } from '../../events/records.ts';
+import { WALL } from '../../events/vocabulary.ts';
 import { sha256 } from '../../log/chain.ts';
 
 /**
@@ -41,7 +42,7 @@ export class Agents {
   /** What the ledger is to be told: agents that fell silent or speak again since it was told last. */
   changes(hosts: readonly HostRecord[]): Input[] {
     const inputs: Input[] = [];
-    for (const { host, agent } of hosts) {
+    for (const { host, agent } of live(hosts)) {
       const now = this.isSilent(host) ? 'silent' : 'speaking';
       // An agent that was never heard here is not reported as speaking, whatever is recorded.
       const wasHeard = this.#heard.has(host) || this.#asking.has(host);
@@ -59,9 +60,12 @@ export class Agents {
 
   /** Known hosts whose agents are silent, as it stands now. */
   silent(hosts: readonly HostRecord[]): number {
-    return hosts.filter(({ host }) => this.isSilent(host)).length;
+    return live(hosts).filter(({ host }) => this.isSilent(host)).length;
   }
 }
+
+/** A recorded world's hosts have no agents. */
+const live = (hosts: readonly HostRecord[]) => hosts.filter(({ clock }) => clock === WALL);
 
 function factsInput(host: string, agent: HostRecord['agent']): Input {
   const type = 'landfall.host.facts.v1';

@@ -96,7 +96,7 @@ export class Outbox {
   /** Ends every wait: the service stops. */
   close(): void {
     this.#closed = true;
-    for (const recipient of [...this.#shelves.keys()]) this.#wake(recipient);
+    for (const recipient of this.#shelves.keys()) this.#wake(recipient);
   }
 
   #place(state: AttemptState, asked: readonly Question[]): void {

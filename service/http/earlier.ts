@@ -12,9 +12,13 @@ const asked: ReadonlySet<string> = new Set([
   'landfall.migration.resolved.v1',
 ]);
 
-export function refusalOfEarlier(db: DatabaseSync, { type, source, id }: Input): { code: string; message: string; remedy: string } | null {
+export function refusalOfEarlier(
+  db: DatabaseSync,
+  { type, source, id }: Input,
+): { code: string; message: string; remedy: string } | null {
   if (!asked.has(type)) return null;
-  const sql = 'SELECT code, message, remedy FROM dead_letters WHERE source = ? AND id = ? ORDER BY sequence DESC LIMIT 1';
+  const sql =
+    'SELECT code, message, remedy FROM dead_letters WHERE source = ? AND id = ? ORDER BY sequence DESC LIMIT 1';
   const row = db.prepare(sql).get(source, id);
   if (row === undefined) return null;
   return { code: String(row['code']), message: String(row['message']), remedy: String(row['remedy']) };

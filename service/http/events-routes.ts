@@ -17,7 +17,7 @@ import { EventShape, Outcome, Problem, problems } from './shapes.ts';
 
 /** `POST /v1/events`: inputs come in, and are acknowledged once they are durable. */
 
-export const EVENTS_BYTES_MAX = 8 * INPUT_BYTES_MAX;
+const EVENTS_BYTES_MAX = 8 * INPUT_BYTES_MAX;
 const BATCH_MAX = 1000;
 
 /** A parsed JSON body, and how long its text was. */
@@ -95,7 +95,8 @@ function read(request: FastifyRequest): { inputs: Input[]; isBatch: boolean } {
     if (bytes > INPUT_BYTES_MAX) throw tooLarge('the event');
     return { inputs: [toInput(value, sha256)], isBatch };
   }
-  if (value.length > BATCH_MAX) throw new Fault('TOO_LARGE', `a batch has at most ${BATCH_MAX} events`, 'Send several.');
+  if (value.length > BATCH_MAX)
+    throw new Fault('TOO_LARGE', `a batch has at most ${BATCH_MAX} events`, 'Send several.');
   if (bytes > INPUT_BYTES_MAX) value.forEach(requireSmall);
   return { inputs: readMembers(value), isBatch };
 }
@@ -166,4 +167,3 @@ function batchRefused(items: OutcomeItem[], refused: number) {
   const message = `${refused} of ${items.length} events were refused; the others were followed`;
   return { code: 'REFUSED', message, remedy: '`refusal` of each item says why.', items };
 }
-

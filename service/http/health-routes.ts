@@ -33,12 +33,20 @@ export function addHealth(app: App, service: Service): void {
     '/metrics',
     {
       config: { needs: ['read'] },
-      schema: { summary: 'Metrics for Prometheus', tags: ['health'], produces: ['text/plain'], response: { 200: z.string() } },
+      schema: {
+        summary: 'Metrics for Prometheus',
+        tags: ['health'],
+        produces: ['text/plain'],
+        response: { 200: z.string() },
+      },
     },
     async (_request, reply) => {
       const { registry } = service.metrics;
       const text = await registry.metrics();
-      return reply.type(registry.contentType).serializer((body) => String(body)).send(text);
+      return reply
+        .type(registry.contentType)
+        .serializer((body) => String(body))
+        .send(text);
     },
   );
 }

@@ -29,7 +29,8 @@ export function addLedger(app: App, service: Service): void {
     },
     async ({ query: { ledger, from, after, limit } }, reply) => {
       const reads = label(reply, service, ledger);
-      const first = from !== undefined ? sequenceOf(from, 'from') : after !== undefined ? sequenceOf(after, 'after') + 1 : 1;
+      const first =
+        from !== undefined ? sequenceOf(from, 'from') : after !== undefined ? sequenceOf(after, 'after') + 1 : 1;
       const { texts, last } = await page(reads.ledger.read(0, Math.max(1, first)), limit);
       const { sequence: head } = await reads.ledger.head(0);
       const next = last === null || last >= head ? null : formatPosition({ partition: 0, sequence: last });
@@ -43,7 +44,10 @@ export function addLedger(app: App, service: Service): void {
   );
 }
 
-async function page(entries: AsyncIterable<StoredEntry>, limit: number): Promise<{ texts: string[]; last: number | null }> {
+async function page(
+  entries: AsyncIterable<StoredEntry>,
+  limit: number,
+): Promise<{ texts: string[]; last: number | null }> {
   const texts: string[] = [];
   let characters = 0;
   let last: number | null = null;

@@ -6,6 +6,7 @@ import { Fault } from '../../events/fault.ts';
 import type { Input } from '../../events/inputs.ts';
 import { Host } from '../../events/vocabulary.ts';
 import { sha256 } from '../../log/chain.ts';
+import { isOver } from '../../machines/vm.ts';
 import { attemptState, migrationView } from '../../projections/attempts.ts';
 import { configuration } from '../../projections/site.ts';
 import type { Principal } from '../access/credentials.ts';
@@ -40,16 +41,24 @@ export function addResolution(app: App, service: Service): void {
     async ({ params: { id }, body, principal }) => {
       const { engine } = service;
       const found = attemptState(engine.db, id);
-      if (found === null) throw new Fault('NOT_FOUND', `there is no attempt ${JSON.stringify(id)}`, 'GET /v1/migrations lists them.');
+      if (found === null)
+        throw new Fault('NOT_FOUND', `there is no attempt ${JSON.stringify(id)}`, 'GET /v1/migrations lists them.');
+      if (isOver(found.state)) throw notContested(id);
       const { vm, clock } = found.state.attempt;
       const { host, reason, attest } = body;
       const data = { migration: id, host, reason, attest, operator: operatorOf(principal, body.operator) };
       await take(service, inputOf('landfall.migration.resolved.v1', data, vm), clock);
       const view = migrationView(engine.db, id);
-      if (view === null) throw new Fault('NOT_FOUND', `there is no attempt ${JSON.stringify(id)}`, 'GET /v1/migrations lists them.');
+      if (view === null)
+        throw new Fault('NOT_FOUND', `there is no attempt ${JSON.stringify(id)}`, 'GET /v1/migrations lists them.');
       return view;
     },
   );
+}
+
+function notContested(id: string): Fault {
+  const remedy = 'Only a contested or provisional attempt takes a resolution.';
+  return new Fault('NOT_CONTESTED', `attempt ${id} is settled: there is nothing to resolve`, remedy);
 }
 
 export function addConfiguration(app: App, service: Service): void {
@@ -86,7 +95,11 @@ export function addConfiguration(app: App, service: Service): void {
 }
 
 /** Changes settings; the change is an entry of the ledger. @throws Fault BAD_CONFIGURATION. */
-export async function configure(service: Pick<Service, 'engine'>, change: ConfigurationChange, operator: string): Promise<void> {
+export async function configure(
+  service: Pick<Service, 'engine'>,
+  change: ConfigurationChange,
+  operator: string,
+): Promise<void> {
   await take(service, inputOf('landfall.configuration.set.v1', { change, operator }, null));
 }
 
@@ -99,12 +112,23 @@ async function take({ engine }: Pick<Service, 'engine'>, input: Input, clock?: s
 }
 
 function inputOf(type: string, data: unknown, vm: string | null): Input {
-  const event = { specversion: '1.0', id: randomUUID(), source: SOURCE, type, ...(vm === null ? {} : { subject: vm }), data };
+  const event = {
+    specversion: '1.0',
+    id: randomUUID(),
+    source: SOURCE,
+    type,
+    ...(vm === null ? {} : { subject: vm }),
+    data,
+  };
   return toInput(event, sha256);
 }
 
 function operatorOf({ name }: Principal, given: string | undefined): string {
   if (name === null) return given ?? 'operator';
   if (given === undefined || given === name) return name;
-  throw new Fault('FORBIDDEN', `operator: ${name} cannot speak for somebody else`, 'Leave it out: the token names you.');
+  throw new Fault(
+    'FORBIDDEN',
+    `operator: ${name} cannot speak for somebody else`,
+    'Leave it out: the token names you.',
+  );
 }

@@ -39,7 +39,11 @@ export async function readAt<T>(reads: Reads, atMs: number | undefined, read: (d
   const { sequence } = await reads.ledger.head(0);
   if (sequence > FOLDED_ENTRIES_MAX) {
     const remedy = 'Ask for one VM or attempt, or use `landfall status --at` beside the ledger.';
-    throw new Fault('TOO_COSTLY', `at: the ledger has ${sequence} entries, too many to look at the past of all`, remedy);
+    throw new Fault(
+      'TOO_COSTLY',
+      `at: the ledger has ${sequence} entries, too many to look at the past of all`,
+      remedy,
+    );
   }
   const folded = foldings.then(() => foldAndRead(reads, atMs, read));
   foldings = folded.catch(() => {});

@@ -87,7 +87,9 @@ export function addMigrationReads(app: App, service: Service): void {
       schema: {
         summary: 'Every attempt: state, verdict, row',
         tags: ['reads'],
-        querystring: shapes.ListQuery.extend({ vm: z.string().min(1).max(255).optional().describe('a UUID or a name') }),
+        querystring: shapes.ListQuery.extend({
+          vm: z.string().min(1).max(255).optional().describe('a UUID or a name'),
+        }),
         response: { 200: shapes.listOf(shapes.MigrationShape), ...problems(400, 401, 403, 404, 422) },
       },
     },
@@ -95,7 +97,11 @@ export function addMigrationReads(app: App, service: Service): void {
       const reads = label(reply, service, ledger);
       const items = await readAt(reads, at, (db) => {
         if (after !== undefined && attemptState(db, after) === null) {
-          throw new Fault('BAD_REQUEST', `after: there is no attempt ${JSON.stringify(after)}`, 'Give the `next` of a page.');
+          throw new Fault(
+            'BAD_REQUEST',
+            `after: there is no attempt ${JSON.stringify(after)}`,
+            'Give the `next` of a page.',
+          );
         }
         return migrations(db, vm, { limit, ...(after === undefined ? {} : { after }) });
       });
@@ -131,7 +137,9 @@ export function addMigrationReads(app: App, service: Service): void {
         params: shapes.MigrationParams,
         querystring: shapes.LedgerQuery,
         response: {
-          200: shapes.listOf(shapes.EntryShape).extend({ state: z.looseObject({}), timers: z.looseObject({}), name: z.string().nullable() }),
+          200: shapes
+            .listOf(shapes.EntryShape)
+            .extend({ state: z.looseObject({}), timers: z.looseObject({}), name: z.string().nullable() }),
           ...problems(400, 401, 403, 404),
         },
       },
@@ -148,7 +156,12 @@ export function addMigrationReads(app: App, service: Service): void {
         entry,
       }));
       const name = vmStatus(reads.db, found.state.attempt.vm)[0]?.name ?? null;
-      return { ...list(items, ledger, Number.POSITIVE_INFINITY, () => ''), state: found.state, timers: found.timers, name };
+      return {
+        ...list(items, ledger, Number.POSITIVE_INFINITY, () => ''),
+        state: found.state,
+        timers: found.timers,
+        name,
+      };
     },
   );
 }
@@ -168,7 +181,12 @@ export function addSiteReads(app: App, service: Service): void {
     async ({ query: { ledger, limit, after } }, reply) => {
       const { db } = label(reply, service, ledger);
       if (after !== undefined) sequenceOf(after, 'after');
-      return list(deadLetters(db, { limit, ...(after === undefined ? {} : { after }) }), ledger, limit, ({ position }) => position);
+      return list(
+        deadLetters(db, { limit, ...(after === undefined ? {} : { after }) }),
+        ledger,
+        limit,
+        ({ position }) => position,
+      );
     },
   );
   app.get(
@@ -182,7 +200,8 @@ export function addSiteReads(app: App, service: Service): void {
         response: { 200: shapes.listOf(z.looseObject({ host: z.string() })), ...problems(400, 401, 403, 404) },
       },
     },
-    async ({ query: { ledger } }, reply) => list(hostRecords(label(reply, service, ledger).db), ledger, Number.POSITIVE_INFINITY, () => ''),
+    async ({ query: { ledger } }, reply) =>
+      list(hostRecords(label(reply, service, ledger).db), ledger, Number.POSITIVE_INFINITY, () => ''),
   );
 }
 
@@ -202,7 +221,11 @@ export function sequenceOf(position: string, field: string): number {
 
 function numberOf(text: string, field: string): number {
   if (/^\d{1,15}$/.test(text)) return Number(text);
-  throw new Fault('BAD_REQUEST', `${field}: is no position that this service gave`, 'Give the `next` of a page, or leave it out.');
+  throw new Fault(
+    'BAD_REQUEST',
+    `${field}: is no position that this service gave`,
+    'Give the `next` of a page, or leave it out.',
+  );
 }
 
 /** @throws Fault UNKNOWN_VM, AMBIGUOUS. */

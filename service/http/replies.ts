@@ -41,7 +41,7 @@ export function statusOf(code: string): number | null {
   return statuses[code] ?? (code.startsWith('LEDGER_') ? 503 : null);
 }
 
-export type ErrorBody = { code: string; message: string; remedy: string; errors?: readonly BadMember[] };
+type ErrorBody = { code: string; message: string; remedy: string; errors?: readonly BadMember[] };
 
 /** What Fastify refuses by itself. Its own words are about its configuration; these are about the request. */
 function ofFramework(error: FastifyError): [status: number, body: ErrorBody] | null {
@@ -53,7 +53,12 @@ function ofFramework(error: FastifyError): [status: number, body: ErrorBody] | n
     const [issue] = error.validation;
     const field = issue?.instancePath.replace(/^\//, '').replaceAll('/', '.') ?? '';
     const where = [error.validationContext, field].filter((part) => part !== undefined && part !== '').join('.');
-    return say(400, 'BAD_REQUEST', `${where}: ${wordsOf(issue?.message)}`, 'docs/openapi.json describes every request.');
+    return say(
+      400,
+      'BAD_REQUEST',
+      `${where}: ${wordsOf(issue?.message)}`,
+      'docs/openapi.json describes every request.',
+    );
   }
   if (error.code === 'FST_ERR_CTP_BODY_TOO_LARGE') {
     return say(413, 'TOO_LARGE', 'the body is too large', 'An event may have 1 MiB, a batch 8 MiB.');
@@ -66,7 +71,7 @@ function ofFramework(error: FastifyError): [status: number, body: ErrorBody] | n
 }
 
 function wordsOf(message = 'invalid'): string {
-  return /received undefined$/.test(message) ? 'is missing' : message;
+  return message.endsWith('received undefined') ? 'is missing' : message;
 }
 
 export function replyToError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
@@ -95,11 +100,17 @@ function bodyOf(fault: Fault): ErrorBody {
   const { code, message, remedy } = fault;
   if (fault instanceof BadBatch) return { code, message, remedy, errors: fault.errors };
   if (code.startsWith('LEDGER_')) {
-    return { code: 'NOT_READY', message: `the ledger cannot be written (${code})`, remedy: 'Send it again when /readyz says so: a repeat changes nothing.' };
+    return {
+      code: 'NOT_READY',
+      message: `the ledger cannot be written (${code})`,
+      remedy: 'Send it again when /readyz says so: a repeat changes nothing.',
+    };
   }
   return { code, message, remedy };
 }
 
 export function replyNotFound(_request: FastifyRequest, reply: FastifyReply): FastifyReply {
-  return reply.status(404).send({ code: 'NOT_FOUND', message: 'there is nothing here', remedy: 'GET /v1/openapi.json lists all there is.' });
+  return reply
+    .status(404)
+    .send({ code: 'NOT_FOUND', message: 'there is nothing here', remedy: 'GET /v1/openapi.json lists all there is.' });
 }

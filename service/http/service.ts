@@ -29,7 +29,8 @@ export type Which = 'live' | 'demo';
 export function readsOf({ engine, demo }: Service, which: Which): Reads {
   if (which === 'live') return engine;
   const found = demo();
-  if (found === null) throw new Fault('NO_DEMO', 'there is no demo ledger here', 'It is made where the live one is empty.');
+  if (found === null)
+    throw new Fault('NO_DEMO', 'there is no demo ledger here', 'It is made where the live one is empty.');
   return found;
 }
 

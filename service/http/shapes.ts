@@ -162,4 +162,5 @@ export const WorkQuery = z.strictObject({
 });
 
 /** What any route may answer where it cannot do what was asked. */
-export const problems = (...statuses: number[]) => Object.fromEntries([...statuses, 429].map((status) => [status, Problem]));
+export const problems = (...statuses: number[]) =>
+  Object.fromEntries([...statuses, 429].map((status) => [status, Problem]));

@@ -36,7 +36,8 @@ export function addWork(app: App, service: Service): void {
       schema: {
         ...schema,
         summary: 'Questions and commands for the agent of a host, at least once',
-        description: 'With `Accept: text/event-stream` they come as they arise. Answers and acknowledgements are events.',
+        description:
+          'With `Accept: text/event-stream` they come as they arise. Answers and acknowledgements are events.',
         params: HostParams,
       },
     },
@@ -57,14 +58,16 @@ export function addWork(app: App, service: Service): void {
       config: { needs: ['ingest', 'operate'] },
       schema: { ...schema, summary: 'Commands for the orchestrator, at least once' },
     },
-    (request, reply) => hand(service, ORCHESTRATOR, request.query, request as FastifyRequest, reply as unknown as FastifyReply),
+    (request, reply) =>
+      hand(service, ORCHESTRATOR, request.query, request as FastifyRequest, reply as unknown as FastifyReply),
   );
 }
 
 async function hand({ engine }: Service, recipient: Recipient, ask: Ask, request: FastifyRequest, reply: FastifyReply) {
   const { outbox } = engine;
   if (outbox.isClosed) throw new Fault('STOPPING', 'the service is stopping', 'Ask again when it is back.');
-  if (outbox.waiting(recipient) >= WAITERS_MAX) throw new Fault('OVERLOADED', 'too many wait for this work already', 'One is enough.');
+  if (outbox.waiting(recipient) >= WAITERS_MAX)
+    throw new Fault('OVERLOADED', 'too many wait for this work already', 'One is enough.');
   const isStream = request.headers.accept?.includes('text/event-stream') === true;
   const lastEventId = request.headers['last-event-id'];
   const from = numberOf(typeof lastEventId === 'string' ? lastEventId : ask.after);
@@ -88,7 +91,9 @@ async function stream(outbox: Outbox, recipient: Recipient, from: number, reply:
   while (!gone.signal.aborted && !outbox.isClosed) {
     const found = outbox.after(recipient, number, SSE_ITEMS);
     number = found.at(-1)?.number ?? number;
-    const text = found.map((each) => `id: ${cursor(each.number)}\nevent: ${each.item.kind}\ndata: ${JSON.stringify(each.item)}\n\n`);
+    const text = found.map(
+      (each) => `id: ${cursor(each.number)}\nevent: ${each.item.kind}\ndata: ${JSON.stringify(each.item)}\n\n`,
+    );
     const isTaken = raw.write(text.length === 0 ? ': still here\n\n' : text.join(''));
     // A reader that does not read is asked to come again; what it missed lies here still.
     if (!isTaken && !(await drained(raw, gone.signal))) break;

@@ -4,7 +4,9 @@ import { expect, it } from 'vitest';
 import { finished, landfall, landfallJson, scratchFolder, start } from '../support/landfall.ts';
 import { client, declared, returned, serve, started, VM, workOff } from './harness.ts';
 
-it('starts within seconds, plays the recordings, says what to type, and ends cleanly', { timeout: 60_000 }, async () => {
+it('starts within seconds, plays the recordings, says what to type, and ends cleanly', {
+  timeout: 60_000,
+}, async () => {
   const folder = scratchFolder();
   const began = performance.now();
   const child = start(['serve', '--db', join(folder, 'ledger.db'), '--port', '0']);
@@ -29,15 +31,27 @@ it('reads over HTTP what it reads from the file', { timeout: 60_000 }, async () 
   await service.post([declared(), started('m-1'), returned('m-1')]);
   await workOff(service);
   await service.post(returned('m-9'));
-  const commands = [['status'], ['status', 'web'], ['migrations', VM], ['history', 'web'], ['explain', 'm-1'], ['dead-letters'], ['config', 'get']];
+  const commands = [
+    ['status'],
+    ['status', 'web'],
+    ['migrations', VM],
+    ['history', 'web'],
+    ['explain', 'm-1'],
+    ['dead-letters'],
+    ['config', 'get'],
+  ];
   const server = ['--server', service.url];
   const remote = await Promise.all(commands.map((command) => landfallJson([...command, ...server])));
   const inWords = await landfall(['explain', 'm-1', ...server]);
   await landfallJson(['config', 'set', 'recheckIntervalSeconds=3', '--operator', 'ann', ...server]);
   expect((await service.get('/v1/config')).body).toMatchObject({ recheckIntervalSeconds: 3 });
-  expect((await landfall(['resolve', 'm-1', '--host', 'host-a', '--reason', 'r', '--attest', ...server])).stderr).toContain('NOT_CONTESTED');
+  expect(
+    (await landfall(['resolve', 'm-1', '--host', 'host-a', '--reason', 'r', '--attest', ...server])).stderr,
+  ).toContain('NOT_CONTESTED');
   expect((await landfall(['status', 'nobody', ...server])).stderr).toContain('UNKNOWN_VM');
-  expect((await landfall(['config', 'set', 'recheckIntervalSeconds=4', '--db', join(service.folder, 'ledger.db')])).stderr).toContain('--server');
+  expect(
+    (await landfall(['config', 'set', 'recheckIntervalSeconds=4', '--db', join(service.folder, 'ledger.db')])).stderr,
+  ).toContain('--server');
   await service.send('PUT', '/v1/config', { recheckIntervalSeconds: 10 });
   await service.stop();
   const db = ['--db', join(service.folder, 'ledger.db')];
@@ -52,5 +66,7 @@ it('prints a token and the line that lets it in', async () => {
   const { stdout } = await landfall(['token', 'agent-a', '--role', 'agent:host-a']);
   expect(stdout).toMatch(/^token {2}lf_[\w-]{43}\nline {3}agent-a agent:host-a sha256:[0-9a-f]{64}\n$/);
   expect((await landfall(['token', 'a', '--role', 'king'])).stderr).toContain('is no role');
-  expect((await landfall(['serve', '--host', '0.0.0.0', '--db', join(scratchFolder(), 'l.db')])).stderr).toContain('UNGUARDED');
+  expect((await landfall(['serve', '--host', '0.0.0.0', '--db', join(scratchFolder(), 'l.db')])).stderr).toContain(
+    'UNGUARDED',
+  );
 });

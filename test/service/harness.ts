@@ -8,9 +8,14 @@ import { scratchFolder } from '../support/landfall.ts';
 
 /** A real service on a port of its own, in this process, and a client of it. */
 
-export type Reply = { status: number; headers: Headers; body: Json };
+type Reply = { status: number; headers: Headers; body: Json };
 /** Parsed JSON that a test looks into. */
-export type Json = { readonly [key: string]: Json } & { readonly items: readonly Json[]; readonly errors: readonly Json[]; readonly kind: string; readonly length: number };
+export type Json = { readonly [key: string]: Json } & {
+  readonly items: readonly Json[];
+  readonly errors: readonly Json[];
+  readonly kind: string;
+  readonly length: number;
+};
 
 export type Served = Running & {
   readonly folder: string;
@@ -39,7 +44,11 @@ export function client(url: () => string): Pick<Served, 'get' | 'send' | 'post'>
     const response = await fetch(`${url()}${path}`, init);
     const text = await response.text();
     const isJson = response.headers.get('content-type')?.includes('json') === true;
-    return { status: response.status, headers: response.headers, body: (isJson ? JSON.parse(text) : text) as unknown as Json };
+    return {
+      status: response.status,
+      headers: response.headers,
+      body: (isJson ? JSON.parse(text) : text) as unknown as Json,
+    };
   };
   const send = (method: string, path: string, body: unknown, headers: Record<string, string> = {}) =>
     ask(path, { method, headers: { 'content-type': 'application/json', ...headers }, body: JSON.stringify(body) });
@@ -60,7 +69,11 @@ export function event(type: string, data: unknown, more: Record<string, unknown>
 }
 
 export const declared = (vm = VM) =>
-  event('vm.declared', { name: 'web', host: 'host-a', power: 'running', volumes: [{ volume: 'vol-1' }] }, { subject: vm });
+  event(
+    'vm.declared',
+    { name: 'web', host: 'host-a', power: 'running', volumes: [{ volume: 'vol-1' }] },
+    { subject: vm },
+  );
 export const started = (migration: string, vm = VM) =>
   event('migration.started', { migration, source: 'host-a', destination: 'host-b' }, { subject: vm });
 export const returned = (migration: string, vm = VM) =>
@@ -79,16 +92,24 @@ export function answerStayed({ question, vm, host }: Question, id: string = rand
 }
 
 /** Answers and acknowledges all that is outstanding, until nothing is. */
-export async function workOff({ get, post }: Pick<Served, 'get' | 'post'>, headers?: Record<string, string>): Promise<number> {
+export async function workOff(
+  { get, post }: Pick<Served, 'get' | 'post'>,
+  headers?: Record<string, string>,
+): Promise<number> {
   let done = 0;
   for (let idle = 0; idle < 3; ) {
     const replies = await Promise.all(
-      ['/v1/hosts/host-a/work', '/v1/hosts/host-b/work', '/v1/orchestrator/work'].map((path) => get(`${path}?wait=0`, headers)),
+      ['/v1/hosts/host-a/work', '/v1/hosts/host-b/work', '/v1/orchestrator/work'].map((path) =>
+        get(`${path}?wait=0`, headers),
+      ),
     );
-    const items = replies.flatMap(({ body }) => (body.items ?? []));
+    const items = replies.flatMap(({ body }) => body.items ?? []);
     idle = items.length === 0 ? idle + 1 : 0;
     for (const item of items) {
-      await post(item.kind === 'question' ? answerStayed(item['question'] as unknown as Question) : acknowledged(item), headers);
+      await post(
+        item.kind === 'question' ? answerStayed(item['question'] as unknown as Question) : acknowledged(item),
+        headers,
+      );
       done += 1;
     }
   }

@@ -41,7 +41,11 @@ it('takes nothing of a body that was torn off', async () => {
 
 it('answers what is no HTTP, and goes on', async () => {
   const service = await serve();
-  for (const text of ['\x16\x03\x01\x02', 'GET / HTTP/9.9\r\n\r\n', 'POST /v1/events HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n']) {
+  for (const text of [
+    '\x16\x03\x01\x02',
+    'GET / HTTP/9.9\r\n\r\n',
+    'POST /v1/events HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n',
+  ]) {
     const socket = await dial(service);
     socket.end(text);
     expect(await answerOf(socket)).not.toMatch(/^HTTP\/1.1 (2|5)|node_modules/);

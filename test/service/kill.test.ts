@@ -82,7 +82,19 @@ it(`what was acknowledged is there exactly once after ${KILLS} kills`, { timeout
   const folder = scratchFolder();
   const db = join(folder, 'ledger.db');
   const load: Load = { acknowledged: new Set(), stop: false, url: null, asked: new Set(), answered: new Set() };
-  const serve = () => start(['serve', '--db', db, '--port', '0', '--no-recordings', '--log-level', 'silent', '--set', 'requestsPerSecondMax=1000000']);
+  const serve = () =>
+    start([
+      'serve',
+      '--db',
+      db,
+      '--port',
+      '0',
+      '--no-recordings',
+      '--log-level',
+      'silent',
+      '--set',
+      'requestsPerSecondMax=1000000',
+    ]);
   const clients = [
     ...Array.from({ length: CLIENTS }, (_, name) => orchestrate(load, name)),
     answer(load, 'host-a'),
@@ -110,7 +122,8 @@ it(`what was acknowledged is there exactly once after ${KILLS} kills`, { timeout
   const deadlines = new Map<string, Set<number>>();
   const newest = new Map<string, Entry>();
   for await (const { entry } of ledger.read(0, 1)) {
-    if (entry.cause.kind === 'input' && entry.cause.part === undefined) seen.set(entry.cause.id, (seen.get(entry.cause.id) ?? 0) + 1);
+    if (entry.cause.kind === 'input' && entry.cause.part === undefined)
+      seen.set(entry.cause.id, (seen.get(entry.cause.id) ?? 0) + 1);
     noteDeadline(deadlines, entry);
     if (entry.attempt !== null) newest.set(entry.attempt.attempt.migration, entry);
   }

@@ -17,7 +17,9 @@ it('pages through lists', async () => {
   ] as const) {
     const seen: unknown[] = [];
     for (let next: unknown = ''; next !== null; ) {
-      const { body } = await service.get(`${path}?limit=10${next === '' ? '' : `&after=${encodeURIComponent(String(next))}`}`);
+      const { body } = await service.get(
+        `${path}?limit=10${next === '' ? '' : `&after=${encodeURIComponent(String(next))}`}`,
+      );
       seen.push(...[...body.items].map((item) => item[key]));
       next = body['next'];
     }
@@ -86,7 +88,11 @@ it('changes settings while it runs, by an entry of the ledger', async () => {
   });
   expect((await service.send('PUT', '/v1/config', { colour: 1 })).status).toBe(400);
   const { body } = await service.get('/v1/ledger');
-  expect([...body.items].map((item) => item['entry']?.['cause']?.['data']?.['operator'])).toEqual(['start-up settings', 'ann', 'operator']);
+  expect([...body.items].map((item) => item['entry']?.['cause']?.['data']?.['operator'])).toEqual([
+    'start-up settings',
+    'ann',
+    'operator',
+  ]);
 });
 
 it('lets an operator settle a contested attempt only', async () => {

@@ -16,7 +16,14 @@ it('takes flags before the environment, that before the file, and that before th
     env: { LANDFALL_PORT: '2', LANDFALL_HOST: '::1', LANDFALL_RECHECK_INTERVAL_SECONDS: '4' },
     file: file({ port: 3, host: 'localhost', logLevel: 'warn', askOriginErrorCodes: ['A'] }),
   };
-  const expected = { port: 1, host: '::1', logLevel: 'warn', recheckIntervalSeconds: 4, askOriginErrorCodes: ['A'], shutdownSeconds: 10 };
+  const expected = {
+    port: 1,
+    host: '::1',
+    logLevel: 'warn',
+    recheckIntervalSeconds: 4,
+    askOriginErrorCodes: ['A'],
+    shutdownSeconds: 10,
+  };
   expect(readSettings(sources)).toMatchObject(expected);
 });
 
@@ -30,14 +37,16 @@ it.each([
   expect(() => readSettings(sources)).toThrow(message);
 });
 
-it.each([['{"port":"7070"}', /port: /], ['{"prot":1}', /prot: there is no such/], ['[1]', /no JSON object/], ['{', /landfall\.json: /]])(
-  'names the file: %s',
-  (text, message) => {
-    const path = file(text);
-    expect(() => readSettings({ flags: {}, env: {}, file: path })).toThrow(message);
-    expect(() => readSettings({ flags: {}, env: {}, file: path })).toThrow(path);
-  },
-);
+it.each([
+  ['{"port":"7070"}', /port: /],
+  ['{"prot":1}', /prot: there is no such/],
+  ['[1]', /no JSON object/],
+  ['{', /landfall\.json: /],
+])('names the file: %s', (text, message) => {
+  const path = file(text);
+  expect(() => readSettings({ flags: {}, env: {}, file: path })).toThrow(message);
+  expect(() => readSettings({ flags: {}, env: {}, file: path })).toThrow(path);
+});
 
 it('has a variable for each setting', () => {
   expect(variableOf('tlsClientCa')).toBe('LANDFALL_TLS_CLIENT_CA');

@@ -95,7 +95,7 @@ it('ends long polls when it stops, and takes nothing more', async () => {
   expect((await polled).body.items).toEqual([]);
   expect((await stream).events).toEqual([]);
   expect(performance.now() - began).toBeLessThan(3000);
-  await expect(client(() => service.url).get('/healthz')).rejects.toThrow();
+  await expect(client(() => service.url).get('/healthz')).rejects.toThrow(/fetch failed/);
 });
 
 async function readEvents(url: string, count: number, headers: Record<string, string> = {}) {

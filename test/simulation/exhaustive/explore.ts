@@ -50,6 +50,28 @@ function first(): Situation {
   return took(empty, begun);
 }
 
+/**
+ * Where the exploration begins: at each phase of an undisturbed migration, with everything heard so far. From there on every
+ * order is tried; so the faults meet each phase without the many ways to get there.
+ */
+function starts(): Situation[] {
+  const all = [first()];
+  for (let situation = first(), progress = true; progress; ) {
+    const [move] = worldMoves(situation, false);
+    progress = move !== undefined && situation.returned === undefined;
+    if (move === undefined || !progress) break;
+    situation = heardAll(move.situation);
+    all.push(situation);
+  }
+  return all;
+}
+
+/** Delivers events, in order, and lets every host answer, until all is quiet. */
+function heardAll(situation: Situation): Situation {
+  const [next] = [...deliveries({ ...situation, returned: undefined }, false), ...answers(situation, false)];
+  return next === undefined ? situation : heardAll({ ...next.situation, returned: situation.returned });
+}
+
 /** The situation once a step's questions and commands are out. An older question to the same host is not answered any more. */
 function took(before: Situation, stepped: Stepped): Situation {
   const asked = [...before.asked];
@@ -145,10 +167,9 @@ function deadline(now: Situation, mayFail: boolean): Successor[] {
 
 /** Breadth first, each situation once; ends when none is new, or at the limit. */
 export function explore(faultsMax: number, statesMax: number, check: (before: Situation, next: Successor) => string[]): Explored {
-  const explored: Explored = { states: 1, steps: 0, depth: 0, complete: true, verdicts: new Map(), violations: [] };
-  const start = first();
-  const seen = new Set([canonical(start)]);
-  let frontier = [start];
+  const explored: Explored = { states: 0, steps: 0, depth: 0, complete: true, verdicts: new Map(), violations: [] };
+  let frontier = starts();
+  const seen = new Set(frontier.map(canonical));
   for (; frontier.length > 0; explored.depth += 1) {
     const beyond: Situation[] = [];
     for (const situation of frontier) {
