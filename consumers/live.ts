@@ -153,7 +153,7 @@ export class Live {
   #takeOne(input: Input, now: number, clock: string): { taken: Taken; index: number | null } {
     const index = this.#driver.partition.pendingCount;
     const taken = this.#driver.partition.take(input, null, clock === WALL ? now : 0, clock);
-    return { taken, index: taken.outcome === 'duplicate' ? null : index };
+    return { taken, index: this.#driver.partition.pendingCount > index ? index : null };
   }
 
   /**

@@ -138,12 +138,10 @@ export class Partition {
     });
     const identity = { source: input.source, id: `conflict:${input.id}:${input.digest.slice(0, 16)}` };
     const place = at ?? { stream: input.source, offset: 0 };
-    return this.#bury(
-      identity,
-      { ...place, text, bytes: text.length, digest: input.digest },
-      refusals.identityConflict(input),
-      moment,
-    );
+    const fault = refusals.identityConflict(input);
+    this.#bury(identity, { ...place, text, bytes: text.length, digest: input.digest }, fault, moment);
+    // Buried once, refused each time it comes.
+    return { outcome: 'refused', refusal: { code: fault.code, message: fault.message, remedy: fault.remedy } };
   }
 
   #bury(identity: Identity, letter: Omit<Malformed, 'fault'>, fault: Fault, moment: Moment): Taken {

@@ -78,7 +78,14 @@ class World {
       ...(options.damage === undefined ? {} : { damage: options.damage }),
     });
     this.#populate(options.vmsMax ?? 3);
-    this.#agents = new Agents(sim, this.#hypervisor, this.#locks, this.#outbox, this.#checker, options.agentRules ?? WHOLE);
+    this.#agents = new Agents(
+      sim,
+      this.#hypervisor,
+      this.#locks,
+      this.#outbox,
+      this.#checker,
+      options.agentRules ?? WHOLE,
+    );
     const { ledger } = this.#service;
     this.#orchestrator = new Orchestrator(sim, this.#hypervisor, this.#outbox, this.#agents, {
       openOf: (vm) => ledger.record(vm)?.open ?? [],
@@ -95,7 +102,9 @@ class World {
     const vms = Math.min(vmsMax, random.integer(1, 3));
     for (let nth = 1; nth <= vms; nth += 1) {
       const own = this.#sim.random(`vm:${nth}`);
-      const volumes: Volume[] = [{ volume: `disk-${nth}`, shareable: false, lockedBy: own.chance(0.8) ? 'landfall' : 'hypervisor' }];
+      const volumes: Volume[] = [
+        { volume: `disk-${nth}`, shareable: false, lockedBy: own.chance(0.8) ? 'landfall' : 'hypervisor' },
+      ];
       if (own.chance(0.3)) volumes.push({ volume: `data-${nth}`, shareable: false, lockedBy: 'landfall' });
       if (own.chance(0.3)) volumes.push({ volume: `shared-${nth}`, shareable: true, lockedBy: 'landfall' });
       const home = `host-${own.integer(1, hosts)}`;
@@ -110,10 +119,24 @@ class World {
     sim.faultsUntil = this.#settings.faultsUntilMs;
     await this.#service.start();
     const change = this.#settings.configuration;
-    this.#outbox.post({ source: 'operator', id: 'c1', type: 'landfall.configuration.set.v1', vm: null, data: { change, operator: 'ops' } }, 1);
+    this.#outbox.post(
+      {
+        source: 'operator',
+        id: 'c1',
+        type: 'landfall.configuration.set.v1',
+        vm: null,
+        data: { change, operator: 'ops' },
+      },
+      1,
+    );
     this.#agents.introduce();
     for (const guest of this.#hypervisor.guests.values()) this.#live(guest);
-    const parts = { world: this.#hypervisor, agents: this.#agents, outbox: this.#outbox, orchestrator: this.#orchestrator };
+    const parts = {
+      world: this.#hypervisor,
+      agents: this.#agents,
+      outbox: this.#outbox,
+      orchestrator: this.#orchestrator,
+    };
     new Disasters(sim, { ...parts, stepClock: (ms) => this.#service.stepClock(ms) }).plan();
     await sim.schedule.runUntil(this.#settings.endMs, () => this.#isDone());
     this.#checkEnd();
@@ -162,7 +185,16 @@ class World {
       if (row !== undefined) rows.set(row, (rows.get(row) ?? 0) + 1);
     }
     const { violations, lines, happened } = this.#sim;
-    return { seed: this.#options.seed, violations, lines, happened, entries: ledger.stored.length, head: ledger.stored.at(-1)?.hash ?? '', restarts, rows };
+    return {
+      seed: this.#options.seed,
+      violations,
+      lines,
+      happened,
+      entries: ledger.stored.length,
+      head: ledger.stored.at(-1)?.hash ?? '',
+      restarts,
+      rows,
+    };
   }
 }
 

@@ -14,7 +14,9 @@ describe('a simulated world', () => {
     const run = promisify(execFile);
     const args = ['scripts/simulate.ts', '--seeds', String(WORLDS), '--json'];
     // A finding is exit code 1, and is then shown by its seed.
-    const { stdout } = await run(process.execPath, args, { cwd: ROOT, maxBuffer: 1 << 26 }).catch((error: { stdout: string }) => error);
+    const { stdout } = await run(process.execPath, args, { cwd: ROOT, maxBuffer: 1 << 26 }).catch(
+      (error: { stdout: string }) => error,
+    );
     const { failures, ...summary } = JSON.parse(stdout) as Summary;
     console.log(`simulation: ${JSON.stringify(summary)}`);
     expect(failures).toEqual([]);

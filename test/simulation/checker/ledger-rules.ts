@@ -134,9 +134,16 @@ export class LedgerRules {
       if (token !== verdict?.token) this.#violate('invariant 6', `${command}: token ${token} is not its verdict’s`);
       if (verdict?.contested === true || verdict?.certainty === 'provisional')
         this.#violate('frozen', `${command}: locks are frozen while ${attempt.migration} is in doubt`);
-      const release = command.replace('/acquire-lock/', '/release-lock/');
-      if (kind === 'acquire-lock' && !this.#acknowledged.has(release))
-        this.#violate('invariant 6', `${command} was sent before ${release} was acknowledged`);
+      if (kind === 'acquire-lock') this.#isReleased(command, volume, attempt);
     }
+  }
+
+  #isReleased(command: string, volume: string, { steps }: Attempt): void {
+    const releases = steps.filter((step) => step.kind === 'release-lock' && step.volume === volume);
+    const open = releases.filter((step) => !this.#acknowledged.has(step.command));
+    if (new Set(releases.map((step) => step.command)).size < releases.length)
+      this.#violate('invariant 6', `${command}: its releases share one id`);
+    for (const release of open)
+      this.#violate('invariant 6', `${command} was sent before ${release.command} was acknowledged`);
   }
 }

@@ -18,7 +18,15 @@ export function canonical(situation: Situation): string {
     answer && { ...answer, asked: rank(answer.asked), arrived: rank(answer.arrived) },
   ]);
   const facts = {
-    facts: [attempt.outgoingSeen, attempt.handedOver, attempt.shell, attempt.origin, attempt.searching, attempt.quietRounds, attempt.callError?.kind],
+    facts: [
+      attempt.outgoingSeen,
+      attempt.handedOver,
+      attempt.shell,
+      attempt.origin,
+      attempt.searching,
+      attempt.quietRounds,
+      attempt.callError?.kind,
+    ],
     order: [rank(attempt.returnedSequence), rank(attempt.judgedSequence), rank(attempt.landedSequence)],
     times: [attempt.pollAt, attempt.deadlineAt, attempt.retryAt].map(relative),
     // Only whether the 35 s are over matters.
@@ -32,7 +40,21 @@ export function canonical(situation: Situation): string {
     commands.map(({ kind, host }) => [kind, host]),
   ];
   const due = Object.entries(timers).map(([id, { dueAt }]) => [id, relative(dueAt)]);
-  return hash('sha256', JSON.stringify([world, state.value, answers, facts, pending, due, events, returned ?? (returned === null ? 'ok' : 'open'), faults]), 'base64');
+  return hash(
+    'sha256',
+    JSON.stringify([
+      world,
+      state.value,
+      answers,
+      facts,
+      pending,
+      due,
+      events,
+      returned ?? (returned === null ? 'ok' : 'open'),
+      faults,
+    ]),
+    'base64',
+  );
 }
 
 const numberOf = (question: string) => Number(question.slice(question.lastIndexOf('q') + 1));
@@ -40,8 +62,16 @@ const numberOf = (question: string) => Number(question.slice(question.lastIndexO
 /** Each sequence number that is still referred to, by its place in their order. */
 function ranksOf({ state, asked, late }: Situation): ReadonlyMap<number, number> {
   const { attempt } = state;
-  const named = Object.values(attempt.asked).flatMap((one) => [one.asked, one.answer?.asked ?? 0, one.answer?.arrived ?? 0]);
+  const named = Object.values(attempt.asked).flatMap((one) => [
+    one.asked,
+    one.answer?.asked ?? 0,
+    one.answer?.arrived ?? 0,
+  ]);
   const pending = [...asked, ...late].map(({ question }) => numberOf(question));
   const marks = [attempt.returnedSequence ?? 0, attempt.judgedSequence ?? 0, attempt.landedSequence ?? 0];
-  return new Map([...new Set([...named, ...pending, ...marks])].toSorted((a, b) => a - b).map((sequence, index) => [sequence, index]));
+  return new Map(
+    [...new Set([...named, ...pending, ...marks])]
+      .toSorted((a, b) => a - b)
+      .map((sequence, index) => [sequence, index]),
+  );
 }

@@ -30,23 +30,55 @@ export type Situation = {
   readonly commands: readonly Command[];
   readonly faults: number;
 };
-export type Explored = { states: number; steps: number; depth: number; complete: boolean; verdicts: Map<string, number>; violations: string[] };
+export type Explored = {
+  states: number;
+  steps: number;
+  depth: number;
+  complete: boolean;
+  verdicts: Map<string, number>;
+  violations: string[];
+};
 
 const MIGRATION = 'm1';
 const START = 1_700_000_000_000;
+const CLOCK = 'simulated:exhaustive';
 const QUEUED_MS_MAX = 30_000;
 /** Two polls, then the last round: the deadline is reached in few steps. */
 const configuration = { ...defaultConfiguration, recheckIntervalSeconds: 20, recheckTimeoutSeconds: 40 };
 const KNOWN_SITE = { knownHosts: [S, D], configuration };
 
 function first(): Situation {
-  const host = (name: string) => ({ host: name, zone: 'z', cluster: 'c', boot: `${name}-boot-1`, stream: 'connected', agent: 'speaking' }) as const;
+  const host = (name: string) =>
+    ({
+      host: name,
+      clock: CLOCK,
+      zone: 'z',
+      cluster: 'c',
+      boot: `${name}-boot-1`,
+      stream: 'connected',
+      agent: 'speaking',
+    }) as const;
   const how = { origin: 'running', leavePaused: false, storageCopied: false, effects: 'drive' } as const;
   const started = { migration: MIGRATION, source: S, destination: D, flags: [], ...how };
-  const record = { ...unknownVm('vm'), volumes: [{ volume: 'disk', shareable: false, lockedBy: 'landfall' as const }], owner: S };
-  const attempt = openAttempt(started, record, { clock: 'simulated:x', now: START, configuration, host }, []);
+  const record = {
+    ...unknownVm('vm'),
+    volumes: [{ volume: 'disk', shareable: false, lockedBy: 'landfall' as const }],
+    owner: S,
+  };
+  const attempt = openAttempt(started, record, { clock: CLOCK, now: START, configuration, host }, []);
   const begun = beginAttempt(attempt, START);
-  const empty = { world: begin, state: begun.state, timers: {}, now: START, asked: [], late: [], events: [], returned: undefined, commands: [], faults: 0 };
+  const empty = {
+    world: begin,
+    state: begun.state,
+    timers: {},
+    now: START,
+    asked: [],
+    late: [],
+    events: [],
+    returned: undefined,
+    commands: [],
+    faults: 0,
+  };
   return took(empty, begun);
 }
 
@@ -80,7 +112,10 @@ function took(before: Situation, stepped: Stepped): Situation {
     if (at >= 0) asked.splice(at, 1);
     asked.push({ host, question });
   }
-  const commands = [...before.commands.filter((one) => !stepped.commands.some(({ command }) => command === one.command)), ...stepped.commands];
+  const commands = [
+    ...before.commands.filter((one) => !stepped.commands.some(({ command }) => command === one.command)),
+    ...stepped.commands,
+  ];
   return { ...before, state: stepped.state, timers: stepped.timers, asked, commands };
 }
 
@@ -92,10 +127,30 @@ function stepped(name: string, before: Situation, stimulus: Stimulus): Successor
   return { name, situation: took(before, made), verdict: made.verdict };
 }
 
+/** `any`: every order of what is under way. `in-order`: things come in the order they were sent, and each exception is a fault. */
+export type Order = 'any' | 'in-order';
+
 /** Every situation that may come next. */
-export function successors(now: Situation, faultsMax: number): Successor[] {
+export function successors(now: Situation, faultsMax: number, order: Order): Successor[] {
   const mayFail = now.faults < faultsMax;
-  return [...worldMoves(now, mayFail), ...answers(now, mayFail), ...deliveries(now, mayFail), ...acknowledgements(now, mayFail), ...deadline(now, mayFail)];
+  const heard = [...deliveries(now, mayFail), ...answers(now, mayFail)];
+  const rest = [
+    ...worldMoves(now, mayFail),
+    ...lateAnswers(now),
+    ...acknowledgements(now, mayFail),
+    ...deadline(now, mayFail),
+  ];
+  if (order === 'any' || heard.length === 0) return [...heard, ...rest];
+  // The first thing under way is heard next; anything else before it costs a fault of its own.
+  const [next, ...others] = heard;
+  const exceptions = [...others, ...rest].filter(({ situation }) => mayFail || situation.faults > now.faults);
+  return [...(next === undefined ? [] : [next]), ...exceptions.map((one) => atCost(one, now))].filter(
+    ({ situation }) => situation.faults <= faultsMax,
+  );
+}
+
+function atCost(one: Successor, now: Situation): Successor {
+  return one.situation.faults > now.faults ? one : { ...one, situation: { ...one.situation, faults: now.faults + 1 } };
 }
 
 function worldMoves(now: Situation, mayFail: boolean): Successor[] {
@@ -103,7 +158,13 @@ function worldMoves(now: Situation, mayFail: boolean): Successor[] {
     .filter(({ fault }) => mayFail || !fault)
     .map(({ name, fault, world, events, returns }) => {
       const returned = returns === undefined ? now.returned : returns;
-      const situation = { ...now, world, events: [...now.events, ...(events ?? [])], returned, faults: now.faults + (fault ? 1 : 0) };
+      const situation = {
+        ...now,
+        world,
+        events: [...now.events, ...(events ?? [])],
+        returned,
+        faults: now.faults + (fault ? 1 : 0),
+      };
       return { name, situation, verdict: null };
     });
 }
@@ -115,13 +176,31 @@ function answers(now: Situation, mayFail: boolean): Successor[] {
     const data = sample(now.world, one.host, one.question);
     const answered = stepped(`${one.host} answers`, rest, { type: 'answered', data });
     if (!mayFail) return [answered];
-    const lost = { name: `answer of ${one.host} is lost`, situation: { ...rest, faults: now.faults + 1 }, verdict: null };
-    const late = { name: `${one.host} is sampled, its answer comes late`, situation: { ...rest, late: [...now.late, data], faults: now.faults + 1 }, verdict: null };
-    const twice = stepped(`answer of ${one.host} comes again`, { ...answered.situation, faults: now.faults + 1 }, { type: 'answered', data });
+    const lost = {
+      name: `answer of ${one.host} is lost`,
+      situation: { ...rest, faults: now.faults + 1 },
+      verdict: null,
+    };
+    const late = {
+      name: `${one.host} is sampled, its answer comes late`,
+      situation: { ...rest, late: [...now.late, data], faults: now.faults + 1 },
+      verdict: null,
+    };
+    const twice = stepped(
+      `answer of ${one.host} comes again`,
+      { ...answered.situation, faults: now.faults + 1 },
+      { type: 'answered', data },
+    );
     return [answered, lost, late, { ...twice, verdict: twice.verdict ?? answered.verdict }];
   });
-  const late = now.late.map((data) => stepped(`late answer of ${data.host}`, { ...now, late: now.late.filter((other) => other !== data) }, { type: 'answered', data }));
-  return [...given, ...late];
+  return given;
+}
+
+function lateAnswers(now: Situation): Successor[] {
+  return now.late.map((data) => {
+    const rest = { ...now, late: now.late.filter((other) => other !== data) };
+    return stepped(`late answer of ${data.host}`, rest, { type: 'answered', data });
+  });
 }
 
 /** The next event of a host, in order; or its stream breaks first. And the call's return. */
@@ -130,32 +209,56 @@ function deliveries(now: Situation, mayFail: boolean): Successor[] {
     const next = now.events.find((one) => one.host === host);
     if (next === undefined) return [];
     const rest = { ...now, events: now.events.filter((one) => one !== next) };
-    if ('stream' in next) return [stepped(`stream of ${host} ${next.stream}`, rest, { type: 'stream', host, stream: next.stream })];
+    if ('stream' in next)
+      return [stepped(`stream of ${host} ${next.stream}`, rest, { type: 'stream', host, stream: next.stream })];
     const heard = stepped(`${host} ${next.event} ${next.detail}`, rest, { type: 'lifecycle', data: next });
-    const lost = mayFail ? [stepped(`event of ${host} is lost`, { ...rest, faults: now.faults + 1 }, { type: 'stream', host, stream: 'lost' })] : [];
+    const lost = mayFail
+      ? [
+          stepped(
+            `event of ${host} is lost`,
+            { ...rest, faults: now.faults + 1 },
+            { type: 'stream', host, stream: 'lost' },
+          ),
+        ]
+      : [];
     return [heard, ...lost];
   });
   if (now.returned === undefined) return events;
   const error = now.returned;
   const data = { migration: MIGRATION, ok: error === null, ...(error === null ? {} : { error }) };
-  return [...events, stepped('the call returns', { ...now, returned: undefined }, { type: 'returned', data, ...KNOWN_SITE })];
+  return [
+    ...events,
+    stepped('the call returns', { ...now, returned: undefined }, { type: 'returned', data, ...KNOWN_SITE }),
+  ];
 }
 
 function acknowledgements(now: Situation, mayFail: boolean): Successor[] {
   return now.commands.flatMap((command): Successor[] => {
     const rest = { ...now, commands: now.commands.filter((one) => one !== command) };
-    const done = stepped(`${command.kind} is done`, rest, { type: 'acknowledged', data: { command: command.command, ok: true } });
+    const done = stepped(`${command.kind} is done`, rest, {
+      type: 'acknowledged',
+      data: { command: command.command, ok: true },
+    });
     if (!mayFail) return [done];
     const refused = { command: command.command, ok: false, error: 'refused' };
-    return [done, stepped(`${command.kind} is refused`, { ...rest, faults: now.faults + 1 }, { type: 'acknowledged', data: refused })];
+    return [
+      done,
+      stepped(
+        `${command.kind} is refused`,
+        { ...rest, faults: now.faults + 1 },
+        { type: 'acknowledged', data: refused },
+      ),
+    ];
   });
 }
 
 /** The next deadline falls due. That it comes before what is under way is one of the faults. */
 function deadline(now: Situation, mayFail: boolean): Successor[] {
-  const underWay = now.asked.length + now.late.length + now.events.length + now.commands.length > 0 || now.returned !== undefined;
+  const underWay = now.asked.length + now.events.length + now.commands.length > 0 || now.returned !== undefined;
   if (underWay && !mayFail) return [];
-  const [next] = Object.entries(now.timers).toSorted(([, a], [, b]) => a.dueAt - b.dueAt || a.generation - b.generation);
+  const [next] = Object.entries(now.timers).toSorted(
+    ([, a], [, b]) => a.dueAt - b.dueAt || a.generation - b.generation,
+  );
   if (next === undefined) return [];
   const [id, { dueAt }] = next;
   // libvirt queues a migration for 30 s at most.
@@ -166,14 +269,19 @@ function deadline(now: Situation, mayFail: boolean): Successor[] {
 }
 
 /** Breadth first, each situation once; ends when none is new, or at the limit. */
-export function explore(faultsMax: number, statesMax: number, check: (before: Situation, next: Successor) => string[]): Explored {
+export function explore(
+  faultsMax: number,
+  order: Order,
+  statesMax: number,
+  check: (before: Situation, next: Successor) => string[],
+): Explored {
   const explored: Explored = { states: 0, steps: 0, depth: 0, complete: true, verdicts: new Map(), violations: [] };
   let frontier = starts();
   const seen = new Set(frontier.map(canonical));
   for (; frontier.length > 0; explored.depth += 1) {
     const beyond: Situation[] = [];
     for (const situation of frontier) {
-      for (const next of successors(situation, faultsMax)) {
+      for (const next of successors(situation, faultsMax, order)) {
         explored.steps += 1;
         const row = next.verdict?.row;
         if (row !== undefined) explored.verdicts.set(row, (explored.verdicts.get(row) ?? 0) + 1);
@@ -190,4 +298,3 @@ export function explore(faultsMax: number, statesMax: number, check: (before: Si
   }
   return { ...explored, states: seen.size };
 }
-

@@ -30,8 +30,16 @@ export const begin: Small = {
 };
 
 /** What a move makes of the world, the events it causes, and what the call returns through it. */
-export type Move = { readonly name: string; readonly fault: boolean; readonly world: Small; readonly events?: readonly Told[]; readonly returns?: CallError | null };
-export type Told = { readonly host: string; readonly event: string; readonly detail: string } | { readonly host: string; readonly stream: 'lost' | 'connected' };
+export type Move = {
+  readonly name: string;
+  readonly fault: boolean;
+  readonly world: Small;
+  readonly events?: readonly Told[];
+  readonly returns?: CallError | null;
+};
+export type Told =
+  | { readonly host: string; readonly event: string; readonly detail: string }
+  | { readonly host: string; readonly stream: 'lost' | 'connected' };
 
 const told = (host: string, event: string, detail: string): Told => ({ host, event, detail });
 const LIBVIRT: CallError = { kind: 'libvirt', message: 'migration failed' };
@@ -54,7 +62,16 @@ function progress(world: Small): Move[] {
   if (world.down[S] || world.down[D]) return [];
   switch (world.phase) {
     case 'queued':
-      return world.source ? go('begin', { phase: 'outgoing' }) : [{ name: 'refused', fault: false, world: closed({ ...world, phase: 'cancelled' }), ...returning(world, LIBVIRT) }];
+      return world.source
+        ? go('begin', { phase: 'outgoing' })
+        : [
+            {
+              name: 'refused',
+              fault: false,
+              world: closed({ ...world, phase: 'cancelled' }),
+              ...returning(world, LIBVIRT),
+            },
+          ];
     case 'outgoing':
       return go('prepare', { phase: 'performing', destination: 'shell' }, [told(D, 'Started', 'Migrated')]);
     case 'performing':
@@ -65,7 +82,9 @@ function progress(world: Small): Move[] {
       return go('confirm', { phase: 'confirmed', source: false }, [told(S, 'Stopped', 'Migrated')], null);
     case 'cancelled':
     case 'stuck':
-      return world.destination === 'shell' ? go('end the shell', { destination: 'none' }, [told(D, 'Stopped', 'Failed')]) : [];
+      return world.destination === 'shell'
+        ? go('end the shell', { destination: 'none' }, [told(D, 'Stopped', 'Failed')])
+        : [];
     case 'confirmed':
       return [];
   }
@@ -79,7 +98,8 @@ function failures(world: Small): Move[] {
     return { name, fault: true, world: after, events, ...(over ? returning(world, error) : {}) };
   };
   const moves: Move[] = [];
-  if (phase === 'queued' || phase === 'outgoing' || phase === 'performing') moves.push(fault('fail', { phase: 'cancelled' }, LIBVIRT));
+  if (phase === 'queued' || phase === 'outgoing' || phase === 'performing')
+    moves.push(fault('fail', { phase: 'cancelled' }, LIBVIRT));
   if (phase === 'switched') moves.push(fault('finish never called', { phase: 'stuck' }, LIBVIRT));
   if (phase === 'finished') moves.push(fault('reply lost', { phase: 'stuck' }, LIBVIRT));
   // A p2p migration goes on without its caller; a managed one is the fault before, reported as a lost caller.
@@ -89,9 +109,19 @@ function failures(world: Small): Move[] {
   }
   if (world.source && phase !== 'finished' && !world.down[S]) {
     const next = phase === 'stuck' ? phase : phase === 'confirmed' ? phase : 'cancelled';
-    moves.push(fault('QEMU of the source dies', { source: false, phase: next }, LIBVIRT, [told(S, 'Stopped', 'Crashed')]));
+    moves.push(
+      fault('QEMU of the source dies', { source: false, phase: next }, LIBVIRT, [told(S, 'Stopped', 'Crashed')]),
+    );
   }
-  if (world.destination === 'guest' && !world.down[D]) moves.push(fault('QEMU of the destination dies', { destination: 'none', phase: phase === 'finished' ? 'stuck' : phase }, LIBVIRT, [told(D, 'Stopped', 'Crashed')]));
+  if (world.destination === 'guest' && !world.down[D])
+    moves.push(
+      fault(
+        'QEMU of the destination dies',
+        { destination: 'none', phase: phase === 'finished' ? 'stuck' : phase },
+        LIBVIRT,
+        [told(D, 'Stopped', 'Crashed')],
+      ),
+    );
   return moves;
 }
 
@@ -99,11 +129,27 @@ function restarts(world: Small): Move[] {
   const both = [S, D] as const;
   return both.flatMap((host): Move[] => {
     const down = { ...world.down, [host]: !world.down[host] };
-    if (world.down[host]) return [{ name: `libvirtd of ${host} is back`, fault: false, world: { ...world, down }, events: [{ host, stream: 'connected' }] }];
+    if (world.down[host])
+      return [
+        {
+          name: `libvirtd of ${host} is back`,
+          fault: false,
+          world: { ...world, down },
+          events: [{ host, stream: 'connected' }],
+        },
+      ];
     const phase = broken(world.phase);
     const over = phase !== world.phase;
     const after = over ? closed({ ...world, down, phase }) : { ...world, down };
-    return [{ name: `libvirtd of ${host} stops`, fault: true, world: after, events: [{ host, stream: 'lost' }], ...(over ? returning(world, host === S ? CONNECTION : LIBVIRT) : {}) }];
+    return [
+      {
+        name: `libvirtd of ${host} stops`,
+        fault: true,
+        world: after,
+        events: [{ host, stream: 'lost' }],
+        ...(over ? returning(world, host === S ? CONNECTION : LIBVIRT) : {}),
+      },
+    ];
   });
 }
 
@@ -117,20 +163,34 @@ const INCOMING = 'migration statistics are available only on the source host';
 /** A listing of the host, as of now. */
 export function sample(world: Small, host: string, question: string): InputData<'landfall.host.answered.v1'> {
   const base = { question, host, boot: `${host}-boot-1` };
-  if (host === S ? world.down[S] : world.down[D]) return { ...base, ok: false, error: 'Connection refused', domain: null };
+  if (host === S ? world.down[S] : world.down[D])
+    return { ...base, ok: false, error: 'Connection refused', domain: null };
   const domain = host === S ? onSource(world) : onDestination(world);
   return { ...base, ok: true, domain };
 }
 
 function onSource({ source, phase }: Small) {
-  if (!source) return phase === 'confirmed' ? { name: 'vm', state: 'shut off', reason: 'migrated', job: 'domain is not running' } : null;
+  if (!source)
+    return phase === 'confirmed'
+      ? { name: 'vm', state: 'shut off', reason: 'migrated', job: 'domain is not running' }
+      : null;
   const moving = phase === 'outgoing' || phase === 'performing' || phase === 'switched' || phase === 'finished';
   const paused = phase === 'switched' || phase === 'finished' || phase === 'stuck';
-  return { name: 'vm', state: paused ? 'paused' : 'running', reason: paused ? 'migrating' : 'booted', job: moving ? '5' : 'none' };
+  return {
+    name: 'vm',
+    state: paused ? 'paused' : 'running',
+    reason: paused ? 'migrating' : 'booted',
+    job: moving ? '5' : 'none',
+  };
 }
 
 function onDestination({ destination }: Small) {
   if (destination === 'none') return null;
   const shell = destination === 'shell';
-  return { name: 'vm', state: shell ? 'paused' : 'running', reason: shell ? 'migrating' : 'migrated', job: shell ? INCOMING : 'none' };
+  return {
+    name: 'vm',
+    state: shell ? 'paused' : 'running',
+    reason: shell ? 'migrating' : 'migrated',
+    job: shell ? INCOMING : 'none',
+  };
 }

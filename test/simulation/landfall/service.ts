@@ -64,7 +64,9 @@ export class Service {
 
   /** What the running partition holds, as text; null while the service is down. */
   get live(): string[] | null {
-    return this.#driver === null ? null : [...this.#driver.partition.openAttempts()].map((state) => JSON.stringify(state)).toSorted();
+    return this.#driver === null
+      ? null
+      : [...this.#driver.partition.openAttempts()].map((state) => JSON.stringify(state)).toSorted();
   }
 
   get idle(): boolean {
@@ -76,7 +78,8 @@ export class Service {
     const directory = this.#wiring.damage?.directory?.(this.ledger, this.now) ?? this.ledger;
     const driver = new Driver(this.#guarded(owner), directory);
     driver.onCommitted((entries) => this.#commit(driver, entries.length));
-    if (driver.partition.pendingCount > 0) this.#sim.violate('invariant 9', 'building the partition anew decided something');
+    if (driver.partition.pendingCount > 0)
+      this.#sim.violate('invariant 9', 'building the partition anew decided something');
     this.#driver = driver;
     if (this.ledger.stored.length > 0) await this.#sendAgain();
     this.#wake();
@@ -86,7 +89,8 @@ export class Service {
   #guarded(owner: Owner): Owner {
     return {
       ...owner,
-      recall: (identities) => (this.#wiring.damage?.forgetsIdentities === true ? identities.map(() => null) : owner.recall(identities)),
+      recall: (identities) =>
+        this.#wiring.damage?.forgetsIdentities === true ? identities.map(() => null) : owner.recall(identities),
       commit: async (batch: Batch): Promise<Head> => {
         if (this.#sim.fault('disk-error', 0.01)) throw new DiskFull('simulated: no space left on device');
         return owner.commit(batch);
@@ -105,7 +109,8 @@ export class Service {
       for (const step of underWay) this.#wiring.send(toCommand(attempt, verdict, step), 'restart');
     }
     if (this.#wiring.damage?.replaySends !== true) return;
-    for (const { commands } of this.ledger.entries) for (const command of commands) this.#wiring.send(command, 'restart');
+    for (const { commands } of this.ledger.entries)
+      for (const command of commands) this.#wiring.send(command, 'restart');
   }
 
   deliver(letter: Letter): void {
@@ -173,11 +178,18 @@ export class Service {
   /** Durable: the checker looks, and unless it is killed here, questions and commands go out. */
   #commit(driver: Driver, count: number): void {
     const stored = count === 0 ? [] : this.ledger.stored.slice(-count);
-    for (const { entry, sequence } of stored) this.#sim.trace(() => `  #${sequence} ${entry.cause.kind === 'timer' ? entry.cause.timer : entry.cause.id} → ${JSON.stringify(entry.attempt?.value ?? null)}${entry.refusal === null ? '' : ` refused: ${entry.refusal.code}`}`);
+    for (const { entry, sequence } of stored)
+      this.#sim.trace(
+        () =>
+          `  #${sequence} ${entry.cause.kind === 'timer' ? entry.cause.timer : entry.cause.id} → ${JSON.stringify(entry.attempt?.value ?? null)}${entry.refusal === null ? '' : ` refused: ${entry.refusal.code}`}`,
+      );
     this.#wiring.committed(stored, this);
     if (this.#sim.fault('service-crash', 0.008)) return this.#crash('after a commit');
     if (driver !== this.#driver) return;
-    const dispatcher = new Dispatcher({ ask: this.#wiring.ask, send: (command) => this.#wiring.send(command, 'commit') });
+    const dispatcher = new Dispatcher({
+      ask: this.#wiring.ask,
+      send: (command) => this.#wiring.send(command, 'commit'),
+    });
     dispatcher.committed(stored.map(({ entry }) => entry));
   }
 

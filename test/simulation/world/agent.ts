@@ -69,8 +69,17 @@ export class Agent {
     const qemu = this.host.qemus.get(question.vm);
     const bad = failed || !this.host.libvirtd;
     const what: Sample['what'] = bad ? 'failed' : qemu === undefined ? 'none' : qemu.shell ? 'shell' : 'guest';
-    const words = qemu === undefined ? this.#offWords(question.vm) : { state: qemu.running ? 'running' : 'paused', reason: qemu.reason };
-    const sample: Sample = { at: this.#agents.sim.now, host: this.host.name, vm: question.vm, what, job: qemu?.job ?? 'none' };
+    const words =
+      qemu === undefined
+        ? this.#offWords(question.vm)
+        : { state: qemu.running ? 'running' : 'paused', reason: qemu.reason };
+    const sample: Sample = {
+      at: this.#agents.sim.now,
+      host: this.host.name,
+      vm: question.vm,
+      what,
+      job: qemu?.job ?? 'none',
+    };
     return { question, bad, words, sample };
   }
 
@@ -85,7 +94,9 @@ export class Agent {
     const boot = bootIdOf(this.host);
     const domain: Domain | null = words === null ? null : { name, ...words, job: this.#jobWords(question.vm) };
     const base = { question: question.question, host: this.host.name, boot };
-    const data = bad ? { ...base, ok: false, error: 'Connection refused', domain: null } : { ...base, ok: true, domain };
+    const data = bad
+      ? { ...base, ok: false, error: 'Connection refused', domain: null }
+      : { ...base, ok: true, domain };
     this.#answers += 1;
     const id = `${question.question}/answer-${this.host.name}-${this.#answers}`;
     this.#agents.answer(this.host, question.vm, id, data, sample);
@@ -95,7 +106,8 @@ export class Agent {
     const { sim } = this.#agents;
     const qemu = this.host.qemus.get(vm);
     if (qemu === undefined) return NOT_RUNNING;
-    if (!this.host.libvirtd || sim.now < this.host.jobsBlockedUntil || sim.fault('job-query-times-out', 0.03)) return TIMED_OUT;
+    if (!this.host.libvirtd || sim.now < this.host.jobsBlockedUntil || sim.fault('job-query-times-out', 0.03))
+      return TIMED_OUT;
     if (qemu.job === 'outgoing') return '5';
     return qemu.job === 'incoming' ? INCOMING : 'none';
   }
@@ -103,13 +115,16 @@ export class Agent {
   /** Carries a command out, once by its id; a refused one may come again. */
   execute(command: Command): void {
     if (!this.host.up) return;
-    if (this.#done.has(command.command) && this.#agents.rules.deduplicates) return this.#agents.acknowledge(command, null);
+    if (this.#done.has(command.command) && this.#agents.rules.deduplicates)
+      return this.#agents.acknowledge(command, null);
     const refusal = this.#refusal(command) ?? this.#agents.carryOut(command, this.host);
     if (refusal === null) {
       this.#agents.carriedOut(command, this.#done.has(command.command));
       this.#done.add(command.command);
     }
-    this.#agents.sim.trace(() => `agent ${this.host.name} ${command.command} (token ${command.token}): ${refusal ?? 'done'}`);
+    this.#agents.sim.trace(
+      () => `agent ${this.host.name} ${command.command} (token ${command.token}): ${refusal ?? 'done'}`,
+    );
     this.#agents.acknowledge(command, refusal);
   }
 
@@ -124,7 +139,8 @@ export class Agent {
     for (const condition of command.onlyIf) {
       if (condition === 'no-opener' && qemu !== undefined) return 'a QEMU process has the volume open';
       if (condition === 'paused' && qemu?.running === true) return 'the guest is not paused';
-      if (condition === 'same-boot' && this.#bootOf.get(command.migration) !== this.host.boot) return 'the host has booted since';
+      if (condition === 'same-boot' && this.#bootOf.get(command.migration) !== this.host.boot)
+        return 'the host has booted since';
     }
     return null;
   }

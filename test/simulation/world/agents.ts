@@ -33,7 +33,14 @@ export class Agents {
   readonly #streams = new Map<string, boolean>();
   #acknowledged = 0;
 
-  constructor(sim: Sim, hypervisor: Hypervisor, locks: LockManager, outbox: Outbox, witness: Witness, rules: AgentRules) {
+  constructor(
+    sim: Sim,
+    hypervisor: Hypervisor,
+    locks: LockManager,
+    outbox: Outbox,
+    witness: Witness,
+    rules: AgentRules,
+  ) {
     this.sim = sim;
     this.random = sim.random('agents');
     this.hypervisor = hypervisor;
@@ -59,7 +66,10 @@ export class Agents {
 
   answer(host: Host, vm: string, id: string, data: InputData<'landfall.host.answered.v1'>, sample: Sample): void {
     this.#witness.sampled(id, sample);
-    this.sim.trace(() => `agent ${host.name} answers ${data.question}: ${sample.what}, ${JSON.stringify(data.domain?.state ?? null)} (${data.domain?.reason ?? ''}), job ${data.domain?.job.slice(0, 12) ?? '-'}`);
+    this.sim.trace(
+      () =>
+        `agent ${host.name} answers ${data.question}: ${sample.what}, ${JSON.stringify(data.domain?.state ?? null)} (${data.domain?.reason ?? ''}), job ${data.domain?.job.slice(0, 12) ?? '-'}`,
+    );
     if (this.sim.fault('answer-lost', 0.05)) return;
     const lateMs = this.sim.fault('answer-late', 0.08) ? this.random.integer(500, 25_000) : this.random.integer(1, 60);
     const event = { source: `agent/${host.name}`, id, type: 'landfall.host.answered.v1', vm, data } as const;
@@ -111,13 +121,18 @@ export class Agents {
   introduce(): void {
     for (const host of this.hypervisor.hosts.values()) {
       const data = { host: host.name, zone: 'z', cluster: 'c', boot: bootIdOf(host), stream: 'connected' };
-      this.#outbox.post({ source: 'site', id: `register-${host.name}`, type: 'landfall.host.facts.v1', vm: null, data }, 1);
+      this.#outbox.post(
+        { source: 'site', id: `register-${host.name}`, type: 'landfall.host.facts.v1', vm: null, data },
+        1,
+      );
     }
   }
 
   send(command: Command & { host: string }): void {
     if (!this.#agents.has(command.host) || this.sim.fault('command-lost', 0.06)) return;
-    const delayMs = this.sim.fault('command-late', 0.08) ? this.random.integer(500, 30_000) : this.random.integer(1, 60);
+    const delayMs = this.sim.fault('command-late', 0.08)
+      ? this.random.integer(500, 30_000)
+      : this.random.integer(1, 60);
     this.sim.after(delayMs, () => this.#agent(command.host).execute(command));
   }
 
@@ -127,7 +142,10 @@ export class Agents {
     const data = { command: command.command, ok: refusal === null, ...(refusal === null ? {} : { error: refusal }) };
     const source = command.host === null ? 'orchestrator' : `agent/${command.host}`;
     const id = `ack-${this.#acknowledged}`;
-    this.#outbox.post({ source, id, type: 'landfall.command.acknowledged.v1', vm: command.vm, data }, this.random.integer(1, 60));
+    this.#outbox.post(
+      { source, id, type: 'landfall.command.acknowledged.v1', vm: command.vm, data },
+      this.random.integer(1, 60),
+    );
   }
 
   carriedOut(command: Command, repeated: boolean): void {

@@ -17,7 +17,16 @@ export class Disasters {
   readonly #stepClock: (ms: number) => void;
   #letters = 0;
 
-  constructor(sim: Sim, parts: { world: Hypervisor; agents: Agents; outbox: Outbox; orchestrator: Orchestrator; stepClock: (ms: number) => void }) {
+  constructor(
+    sim: Sim,
+    parts: {
+      world: Hypervisor;
+      agents: Agents;
+      outbox: Outbox;
+      orchestrator: Orchestrator;
+      stepClock: (ms: number) => void;
+    },
+  ) {
     this.#sim = sim;
     this.#random = sim.random('disasters');
     this.#world = parts.world;
@@ -78,14 +87,16 @@ export class Disasters {
     this.#world.powerOff(host);
     const downMs = this.#random.integer(2000, 60_000);
     this.#sim.after(downMs, () => this.#world.powerOn(host));
-    if (this.#sim.fault('host-fenced', 0.5)) this.#tell('landfall.host.fenced.v1', null, { host, by: 'ipmi' }, this.#random.integer(10, downMs));
+    if (this.#sim.fault('host-fenced', 0.5))
+      this.#tell('landfall.host.fenced.v1', null, { host, by: 'ipmi' }, this.#random.integer(10, downMs));
     for (const vm of guests) this.#expireLeases(vm, host, downMs);
   }
 
   #expireLeases(vm: string, host: string, downMs: number): void {
     if (!this.#sim.fault('lease-expired', 0.4)) return;
     for (const { volume, shareable } of this.#world.guest(vm).volumes) {
-      if (!shareable) this.#tell('landfall.volume.lease-expired.v1', vm, { volume, host }, this.#random.integer(1000, downMs + 1000));
+      if (!shareable)
+        this.#tell('landfall.volume.lease-expired.v1', vm, { volume, host }, this.#random.integer(1000, downMs + 1000));
     }
   }
 
@@ -118,7 +129,12 @@ export class Disasters {
     if (this.#random.chance(0.4)) return;
     this.#sim.after(this.#random.integer(500, 30_000), () => {
       const homes = this.#world.homesOf(qemu.vm);
-      const mayRun = this.#world.isAlive(qemu) && !qemu.running && qemu.job === 'none' && homes.length === 1 && homes[0] === qemu.host;
+      const mayRun =
+        this.#world.isAlive(qemu) &&
+        !qemu.running &&
+        qemu.job === 'none' &&
+        homes.length === 1 &&
+        homes[0] === qemu.host;
       if (mayRun) this.#world.run(qemu, 'unpaused', 'Unpaused');
     });
   }

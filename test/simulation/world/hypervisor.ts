@@ -57,7 +57,15 @@ export class Hypervisor {
   }
 
   addHost(name: string): void {
-    this.hosts.set(name, { name, boot: 1, up: true, libvirtd: true, jobsBlockedUntil: 0, qemus: new Map(), off: new Map() });
+    this.hosts.set(name, {
+      name,
+      boot: 1,
+      up: true,
+      libvirtd: true,
+      jobsBlockedUntil: 0,
+      qemus: new Map(),
+      off: new Map(),
+    });
   }
 
   addGuest(guest: Omit<Guest, 'homes' | 'lives'>, host: string, running: boolean): void {
@@ -101,7 +109,10 @@ export class Hypervisor {
   /** Every host the guest was at home on at some time since `from`. */
   homesSince(vm: string, from: number): Set<string> {
     const { homes } = this.guest(vm);
-    const first = Math.max(0, homes.findLastIndex((home) => home.at <= from));
+    const first = Math.max(
+      0,
+      homes.findLastIndex((home) => home.at <= from),
+    );
     return new Set(homes.slice(first).flatMap((home) => home.hosts));
   }
 
@@ -120,7 +131,10 @@ export class Hypervisor {
   /** Whether there was a time since `from` when no host had the guest. */
   wasNowhereSince(vm: string, from: number): boolean {
     const { lives } = this.guest(vm);
-    const first = Math.max(0, lives.findLastIndex((life) => life.at <= from));
+    const first = Math.max(
+      0,
+      lives.findLastIndex((life) => life.at <= from),
+    );
     return lives.slice(first).some((life) => life.hosts.length === 0);
   }
 
@@ -188,7 +202,7 @@ export class Hypervisor {
     host.up = false;
     host.libvirtd = false;
     this.#tell(host, 'host-down');
-    for (const qemu of [...host.qemus.values()]) this.end(qemu, 'unknown', 'Stopped', 'Failed');
+    for (const qemu of host.qemus.values()) this.end(qemu, 'unknown', 'Stopped', 'Failed');
     for (const vm of host.off.keys()) host.off.set(vm, 'unknown');
   }
 

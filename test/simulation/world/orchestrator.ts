@@ -45,7 +45,12 @@ export class Orchestrator {
     });
   }
 
-  #post(type: Parameters<Outbox['post']>[0]['type'], vm: string, data: unknown, delayMs = this.#random.integer(1, 40)): { source: string; id: string } {
+  #post(
+    type: Parameters<Outbox['post']>[0]['type'],
+    vm: string,
+    data: unknown,
+    delayMs = this.#random.integer(1, 40),
+  ): { source: string; id: string } {
     this.#count += 1;
     const letter = { source: SOURCE, id: `o${this.#count}`, type, vm, data };
     this.#outbox.post(letter, delayMs);
@@ -55,7 +60,12 @@ export class Orchestrator {
   declare(guest: Guest): void {
     const host = this.#world.homesOf(guest.vm)[0] ?? null;
     const running = host !== null && this.#world.qemu(host, guest.vm)?.running === true;
-    this.#post('landfall.vm.declared.v1', guest.vm, { name: guest.name, host, power: running ? 'running' : 'paused', volumes: guest.volumes });
+    this.#post('landfall.vm.declared.v1', guest.vm, {
+      name: guest.name,
+      host,
+      power: running ? 'running' : 'paused',
+      volumes: guest.volumes,
+    });
   }
 
   get isMoving(): boolean {
@@ -77,9 +87,24 @@ export class Orchestrator {
     const leavePaused = this.#random.chance(0.05);
     const origin = qemu === undefined ? 'stopped' : qemu.running ? 'running' : 'paused';
     const mode = this.#random.chance(0.6) ? 'p2p' : 'managed';
-    const data: Partial<InputData<'landfall.migration.started.v1'>> = { migration, source, destination, flags: [mode], leavePaused };
-    const started = { ...data, storageCopied: this.#random.chance(0.15), ...(this.#random.chance(0.5) ? { origin } : {}) };
-    const transfer = new Transfer(this.#sim, this.#world, { migration, vm: guest.vm, source, destination, mode, leavePaused, byHand: false }, (error) => report(error));
+    const data: Partial<InputData<'landfall.migration.started.v1'>> = {
+      migration,
+      source,
+      destination,
+      flags: [mode],
+      leavePaused,
+    };
+    const started = {
+      ...data,
+      storageCopied: this.#random.chance(0.15),
+      ...(this.#random.chance(0.5) ? { origin } : {}),
+    };
+    const transfer = new Transfer(
+      this.#sim,
+      this.#world,
+      { migration, vm: guest.vm, source, destination, mode, leavePaused, byHand: false },
+      (error) => report(error),
+    );
     const report = this.#reporter(guest, migration);
     this.transfers.set(migration, transfer);
     this.#sim.trace(() => `${migration} is called: ${source} to ${destination}, ${mode}`);
@@ -108,7 +133,12 @@ export class Orchestrator {
       reported = true;
       this.#sim.trace(() => `${migration} returns: ${error === null ? 'success' : `${error.kind}, ${error.message}`}`);
       const delayMs = error?.kind === 'caller-lost' ? this.#random.integer(1000, 30_000) : this.#random.integer(1, 60);
-      this.#post('landfall.migration.returned.v1', guest.vm, { migration, ok: error === null, ...(error === null ? {} : { error }) }, delayMs);
+      this.#post(
+        'landfall.migration.returned.v1',
+        guest.vm,
+        { migration, ok: error === null, ...(error === null ? {} : { error }) },
+        delayMs,
+      );
     };
   }
 
@@ -134,14 +164,24 @@ export class Orchestrator {
   /** Somebody moves a guest on by hand, and tells nobody. Once Landfall has decided, its refusal is heeded. */
   moveOn(guest: Guest): void {
     const open = this.isOpen(guest.vm);
-    if (open === 'decided' || [...this.transfers.values()].some(({ plan, phase }) => plan.vm === guest.vm && phase !== 'over')) return;
+    if (
+      open === 'decided' ||
+      [...this.transfers.values()].some(({ plan, phase }) => plan.vm === guest.vm && phase !== 'over')
+    )
+      return;
     const source = this.#world.homesOf(guest.vm)[0];
     if (source === undefined) return;
     const migration = `by-hand-${this.transfers.size}`;
     const destination = this.#random.pick([...this.#world.hosts.keys()].filter((host) => host !== source));
-    const transfer = new Transfer(this.#sim, this.#world, { migration, vm: guest.vm, source, destination, mode: 'p2p', leavePaused: false, byHand: true }, (error) => {
-      if (error === null && open === null && this.isOpen(guest.vm) === null) this.#agents.moveLocks(guest.vm, destination);
-    });
+    const transfer = new Transfer(
+      this.#sim,
+      this.#world,
+      { migration, vm: guest.vm, source, destination, mode: 'p2p', leavePaused: false, byHand: true },
+      (error) => {
+        if (error === null && open === null && this.isOpen(guest.vm) === null)
+          this.#agents.moveLocks(guest.vm, destination);
+      },
+    );
     this.transfers.set(migration, transfer);
     transfer.start();
   }

@@ -74,7 +74,8 @@ export class Transfer {
     const { source, vm } = this.plan;
     const qemu = this.#world.qemu(source, vm);
     if (!this.#world.host(source).libvirtd) return this.#over(CONNECTION);
-    if (qemu === undefined || qemu.shell || qemu.job !== 'none') return this.#over(libvirtError('domain is not running, or has a job'));
+    if (qemu === undefined || qemu.shell || qemu.job !== 'none')
+      return this.#over(libvirtError('domain is not running, or has a job'));
     if (source === this.plan.destination) return this.#over(libvirtError('cannot migrate to the same host'));
     this.#source = qemu;
     qemu.job = 'outgoing';
@@ -96,7 +97,8 @@ export class Transfer {
     });
     if (this.plan.byHand) return this.#later(this.#random.integer(200, 3000), () => this.#moveAtOnce(source, shell));
     const durationMs = this.#random.chance(0.7) ? this.#random.integer(200, 5000) : this.#random.integer(5000, 45_000);
-    if (this.#sim.fault('perform-fails', 0.12)) return this.#later(durationMs * this.#random.next() + 25, () => this.#cancel());
+    if (this.#sim.fault('perform-fails', 0.12))
+      return this.#later(durationMs * this.#random.next() + 25, () => this.#cancel());
     const postCopy = this.#sim.fault('post-copy', 0.1) && source.running;
     this.#later(durationMs + 30, () => (postCopy ? this.#goPostCopy(source, shell) : this.#switchOver(source, shell)));
   }
@@ -189,7 +191,9 @@ export class Transfer {
   #endShell(): void {
     const shell = this.#shell;
     if (shell === null || !shell.shell) return;
-    const lingersMs = this.#sim.fault('shell-lingers', 0.2) ? this.#random.integer(3000, 60_000) : this.#random.integer(1, 300);
+    const lingersMs = this.#sim.fault('shell-lingers', 0.2)
+      ? this.#random.integer(3000, 60_000)
+      : this.#random.integer(1, 300);
     this.#sim.after(lingersMs, () => {
       if (shell.shell) this.#world.end(shell, 'failed', 'Stopped', 'Failed');
     });
@@ -241,6 +245,7 @@ export class Transfer {
     const source = this.#source;
     const hadStopped = this.phase === 'switched';
     this.#over(libvirtError('the destination’s QEMU died'));
-    if (source !== null && hadStopped && this.#wasRunning && this.#world.isAlive(source)) this.#world.run(source, 'migration canceled', 'Migrated');
+    if (source !== null && hadStopped && this.#wasRunning && this.#world.isAlive(source))
+      this.#world.run(source, 'migration canceled', 'Migrated');
   }
 }
