@@ -35,7 +35,7 @@ export const Asked = z.strictObject({
 export type Asked = z.infer<typeof Asked>;
 
 /** What was seen of the destination's shell in this attempt, from which `ran` follows. */
-export const Shell = z.strictObject({
+const Shell = z.strictObject({
   /** The destination's event stream was connected since the attempt began. */
   unbroken: z.boolean(),
   boot: z.string().nullable(),
@@ -46,7 +46,7 @@ export const Shell = z.strictObject({
   ran: z.boolean(),
 });
 
-export const stepKinds = [
+const stepKinds = [
   'post-migrate',
   'after-migrate',
   'failed-to-migrate',

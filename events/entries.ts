@@ -48,8 +48,7 @@ export const Cause = z.discriminatedUnion('kind', [
 export type Cause = z.infer<typeof Cause>;
 
 /** A timer of an attempt, as the machine's `after` set it. A stale generation is not fired. */
-export const Timer = z.strictObject({ dueAt: Milliseconds, generation: z.number().int() });
-export type Timer = z.infer<typeof Timer>;
+const Timer = z.strictObject({ dueAt: Milliseconds, generation: z.number().int() });
 export const Timers = z.record(z.string(), Timer);
 export type Timers = z.infer<typeof Timers>;
 

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { ConfigurationChange } from './configuration.ts';
-import { Holder, Host, MigrationId, Power, VmId, Volume } from './vocabulary.ts';
+import { Holder, Host, MigrationId, Power, Volume } from './vocabulary.ts';
 
 /**
  * All that may enter: one schema for the data of each type of input. An input is a CloudEvent (cloud-event.ts) whose `type`
@@ -82,7 +82,6 @@ const Lifecycle = z.strictObject({
   /** Its detail: Booted, Migrated, Paused, Post-copy… */
   detail: z.string().max(255),
 });
-export type Lifecycle = z.infer<typeof Lifecycle>;
 
 const Holders = z.strictObject({ volume: z.string().min(1).max(1024), holders: z.array(Holder).max(1024) });
 const LeaseExpired = z.strictObject({ volume: z.string().min(1).max(1024), host: Host });
@@ -152,12 +151,12 @@ export type SiteInputType = keyof typeof siteInputs;
 export type InputData<T extends InputType> = z.infer<(typeof inputSchemas)[T]>;
 
 /** Type and data together, so that a switch over `type` narrows `data`. */
-export type VmMatter = { [T in VmInputType]: { type: T; data: InputData<T> } }[VmInputType];
-export type SiteMatter = { [T in SiteInputType]: { type: T; data: InputData<T> } }[SiteInputType];
+type VmMatter = { [T in VmInputType]: { type: T; data: InputData<T> } }[VmInputType];
+type SiteMatter = { [T in SiteInputType]: { type: T; data: InputData<T> } }[SiteInputType];
 export type Matter = VmMatter | SiteMatter;
 
 /** Identity of an input and where it came from. `source` + `id` is the idempotency key. */
-export type Origin = { source: string; id: string; time?: string | undefined; trace?: string | undefined };
+type Origin = { source: string; id: string; time?: string | undefined; trace?: string | undefined };
 
 /** A validated input. `digest` is the SHA-256 (hex) of its content, by which a reused identity with other content is told. */
 export type VmInput = Origin & VmMatter & { vm: string; digest: string };
@@ -170,4 +169,3 @@ export function isVmInputType(type: string): type is VmInputType {
 export function isInputType(type: string): type is InputType {
   return Object.hasOwn(inputSchemas, type);
 }
-export { VmId };

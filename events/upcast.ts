@@ -2,7 +2,7 @@
  * Older versions of an input's type are lifted to the newest one step at a time, before validation, so that everything
  * behind the door knows one version only. A step is keyed by the type it accepts.
  */
-export type Upcaster = { readonly type: string; readonly lift: (data: unknown) => unknown };
+type Upcaster = { readonly type: string; readonly lift: (data: unknown) => unknown };
 export type Upcasters = Readonly<Record<string, Upcaster>>;
 
 /** None yet: every type is in its first version. */

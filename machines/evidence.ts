@@ -1,7 +1,7 @@
 import type { Answer, Asked, Attempt } from '../events/attempt.ts';
 import type { InputData } from '../events/inputs.ts';
 import type { Evidence, Testimony } from '../events/verdict.ts';
-import { GONE, LANDED, RESIDENT } from './table.ts';
+import { GONE, LANDED } from './table.ts';
 import { provesRan, type Reading, type Role, ranOf, read } from './presence.ts';
 
 /**
@@ -184,7 +184,7 @@ export function countRound(attempt: Attempt, now: number): Attempt {
   const { source, destination } = evidenceOf(attempt);
   const newest = Math.min(askedOf(attempt, attempt.source).asked, askedOf(attempt, attempt.destination).asked);
   const again = newest <= (attempt.countedSequence ?? 0);
-  const quiet = isOneOf(RESIDENT, source.presence) && source.job === 'none' && isOneOf(GONE, destination.presence);
+  const quiet = isOneOf(LANDED, source.presence) && source.job === 'none' && isOneOf(GONE, destination.presence);
   const silent = source.presence === 'unknown' || destination.presence === 'unknown' || source.job === 'unknown';
   const rounds = again ? attempt.rounds : attempt.rounds + 1;
   const countedSequence = again ? attempt.countedSequence : attempt.sequence;

@@ -15,15 +15,14 @@ import { ask, askedOf, asksOf } from './evidence.ts';
 export type Result = 'wait' | 'again' | 'completed' | 'provisional' | 'rolled-back' | 'contested' | 'reopen' | 'stands';
 
 /** The folded context, what the round came to, and the verdict where it made one. */
-export type Payload = {
+type Payload = {
   next: Attempt;
   now: number;
   result: Result | null;
   verdict: Verdict | null;
   asks: readonly string[];
 };
-export const eventTypes = ['RETURNED', 'EVIDENCE', 'PROGRESS', 'SUPERSEDED', 'RESOLVED', 'DOUBTED'] as const;
-export type EventType = (typeof eventTypes)[number];
+export type EventType = 'RETURNED' | 'EVIDENCE' | 'PROGRESS' | 'SUPERSEDED' | 'RESOLVED' | 'DOUBTED';
 export type MachineEvent = { type: EventType } & Payload;
 
 const NEVER = Number.POSITIVE_INFINITY;

@@ -9,8 +9,8 @@ import type { Job, Presence, Ran } from '../events/vocabulary.ts';
 export const TABLE_VERSION = 1;
 
 export const GONE = ['absent', 'off', 'handed-over'] as const satisfies readonly Presence[];
+/** On the destination: the guest has landed. On the source: it is resident. */
 export const LANDED = ['executing', 'suspended', 'broken'] as const satisfies readonly Presence[];
-export const RESIDENT = LANDED;
 
 /** Conditions a row can ask for beyond presences; `conditions.ts` says how each is read from the evidence. */
 export const conditionTexts = {
@@ -200,7 +200,7 @@ export const table: readonly Row[] = [
   },
   {
     id: 'ran-and-resumed',
-    source: RESIDENT,
+    source: LANDED,
     destination: GONE,
     sourceJob: 'none',
     ran: 'yes',
@@ -212,7 +212,7 @@ export const table: readonly Row[] = [
   },
   {
     id: 'stayed',
-    source: RESIDENT,
+    source: LANDED,
     destination: GONE,
     sourceJob: 'none',
     when: ['proven-over'],
@@ -256,7 +256,7 @@ export const table: readonly Row[] = [
   },
   {
     id: 'moving',
-    source: [...RESIDENT, 'switching'],
+    source: [...LANDED, 'switching'],
     destination: [...GONE, 'incoming'],
     now: wait,
     deadline: contested,
@@ -273,7 +273,7 @@ export const table: readonly Row[] = [
   },
   {
     id: 'both-alive',
-    source: RESIDENT,
+    source: LANDED,
     destination: LANDED,
     now: wait,
     deadline: contested,
@@ -303,7 +303,7 @@ export const table: readonly Row[] = [
   },
   {
     id: 'silent-destination',
-    source: [...RESIDENT, 'switching'],
+    source: [...LANDED, 'switching'],
     destination: ['unknown'],
     now: wait,
     deadline: contested,

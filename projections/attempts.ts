@@ -8,7 +8,7 @@ import { isOver } from '../machines/vm.ts';
 import { iso, isoOrNull, json, limitOf, map, openOf, type OpenAttempt, type Page, text } from './read-rows.ts';
 import { vmsNamed } from './vms.ts';
 
-export type VerdictView = Omit<Verdict, 'decidedAt'> & { decidedAt: string };
+type VerdictView = Omit<Verdict, 'decidedAt'> & { decidedAt: string };
 
 /** An item of `migrations --json` and of `GET /v1/migrations`: scripts rely on it. Fields may be added, none is taken away. */
 export type MigrationView = {

@@ -13,7 +13,7 @@ export type LockStatus = {
 };
 
 /** How an agent names a process that is no known host's: it holds the lease, and is nobody's owner. */
-export const NO_HOST = 'other';
+const NO_HOST = 'other';
 
 type Known = Pick<VmRecord, 'volumes' | 'holders' | 'owner' | 'power' | 'open'>;
 

@@ -11,7 +11,7 @@ import * as words from './timeline-words.ts';
  * and answers that only repeat what was said before are one item with a count.
  */
 
-export type Lane = 'source' | 'destination' | 'other' | 'landfall' | 'lock';
+type Lane = 'source' | 'destination' | 'other' | 'landfall' | 'lock';
 export type TimelineItem = {
   /** ISO 8601, by the entry's own clock. */
   time: string;

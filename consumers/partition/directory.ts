@@ -4,7 +4,7 @@ import type { Timers } from '../../events/entries.ts';
 import type { HostRecord, VmRecord } from '../../events/records.ts';
 
 /** An open attempt's timers, the clock they fire on, and the hosts at its ends. */
-export type Deadlines = { migration: string; clock: string; ends: readonly string[]; timers: Timers };
+type Deadlines = { migration: string; clock: string; ends: readonly string[]; timers: Timers };
 
 /**
  * What a partition looks up of its own past: the read model of the committed ledger, as of the head that was claimed. Settled

@@ -25,7 +25,7 @@ export class Endings {
 }
 
 /** Where a truth line says the guest ended; null where it does not tell: on no host, on several, or torn between two. */
-export function endingOf(truth: TruthLine): Ending | null {
+function endingOf(truth: TruthLine): Ending | null {
   const alive = isRecord(truth.qemu_alive) ? truth.qemu_alive : {};
   const states = isRecord(truth.domstate) ? truth.domstate : {};
   const stateOf = (host: string) => {

@@ -15,7 +15,7 @@ import { type Ending, Endings } from './truth.ts';
  * it holds. A question put at T is answered by that host's first probe asked at T or later, when that probe's answer arrived;
  * after a host's last probe it answers as it last did, 50 ms after each question.
  */
-export const AFTERWARDS_ANSWER_MS = 50;
+const AFTERWARDS_ANSWER_MS = 50;
 
 /** How identities are named in the ledger. By default as recorded; `apart` gives every recording VMs and attempts of its own. */
 export type Naming = {

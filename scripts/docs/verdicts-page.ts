@@ -7,7 +7,6 @@ import {
   conditionTexts,
   GONE,
   LANDED,
-  RESIDENT,
   type Row,
   TABLE_VERSION,
   table,
@@ -67,7 +66,7 @@ const alarmTexts: Readonly<Record<AlarmCode, string>> = {
 
 const sets: readonly (readonly [string, readonly Presence[]])[] = [
   ['gone', GONE],
-  ['resident', RESIDENT],
+  ['resident', LANDED],
   ['landed', LANDED],
 ];
 

@@ -37,8 +37,10 @@ describe.concurrent('a shipped recording is judged as it really ended', () => {
     expect(migrations.map(({ state, contested }) => ({ state, contested }))).toEqual(
       want.attempts.map(({ state, contested }) => ({ state, contested: contested ?? false })),
     );
-    for (const [index, { row }] of want.attempts.entries())
-      if (row !== undefined) expect(row).toContain(migrations[index]?.verdict?.row);
+    const asExpected = want.attempts.map(
+      ({ row }, index) => row === undefined || row.includes(migrations[index]?.verdict?.row ?? ''),
+    );
+    expect(asExpected).not.toContain(false);
     expect((await landfall(['audit', '--db', db])).code).toBe(0);
   });
 });

@@ -8,7 +8,7 @@ import { MemoryLedger } from './memory-ledger.ts';
 
 /** Ledgers for tests of the projections, told through the real machine: what comes in is given, what comes of it is decided. */
 
-export const START = Date.UTC(2026, 0, 1);
+const START = Date.UTC(2026, 0, 1);
 export const WEB = '0b51c7a2-7d0e-4c55-9a2e-000000000001';
 export const DB = '0b51c7a2-7d0e-4c55-9a2e-000000000002';
 
