@@ -37,6 +37,8 @@ export class Transfer {
   #source: Qemu | null = null;
   #shell: Qemu | null = null;
   #wasRunning = true;
+  /** Before that there is only the caller's report. */
+  #started = false;
 
   constructor(sim: Sim, world: Hypervisor, plan: TransferPlan, returned: Returned) {
     this.#sim = sim;
@@ -47,6 +49,7 @@ export class Transfer {
   }
 
   start(): void {
+    this.#started = true;
     const waitMs = this.#sim.fault('queued', 0.15) ? this.#random.integer(1000, 30_000) : this.#random.integer(0, 300);
     this.#later(waitMs, () => this.#begin());
   }
@@ -226,6 +229,7 @@ export class Transfer {
   }
 
   libvirtdDown(host: Host): void {
+    if (!this.#started) return;
     if (host.name === this.plan.source) return this.#broken(CONNECTION);
     if (host.name !== this.plan.destination || this.phase === 'queued' || this.phase === 'over') return;
     if (this.phase !== 'performing') return this.#broken(libvirtError('the destination does not answer'));
@@ -234,7 +238,7 @@ export class Transfer {
   }
 
   qemuGone(qemu: Qemu): void {
-    if (this.phase === 'over') return;
+    if (this.phase === 'over' || !this.#started) return;
     if (this.phase === 'post-copy' && (qemu === this.#source || qemu === this.#shell)) return this.#tear();
     if (qemu === this.#source && this.phase !== 'finished') return this.#cancel(libvirtError('the source’s QEMU died'));
     if (qemu === this.#shell && this.phase !== 'finished') this.#shellGone();
