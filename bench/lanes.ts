@@ -17,7 +17,7 @@ export class Lanes {
   constructor(driver: Driver, lanes: number, perCommit: number) {
     this.#driver = driver;
     this.#perCommit = perCommit;
-    this.#times = new Array<number>(lanes).fill(1);
+    this.#times = Array.from({ length: lanes }, () => 1);
   }
 
   /** Runs whole attempts, until all are settled. @returns how many transitions became durable. */

@@ -10,7 +10,7 @@ import { course, newAttempt, TRANSITIONS_PER_ATTEMPT } from './workload.ts';
 
 /** From the start of a process to a partition that takes inputs again, after the last one was killed. */
 
-const ENTRIES = 20_000;
+const ENTRIES = 200_000;
 const ENTRIES_FULL = 1_000_000;
 /** Entries for each attempt that is open. */
 const ENTRIES_PER_OPEN = 10;

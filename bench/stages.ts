@@ -144,8 +144,11 @@ function writingStages(file: string, batches: readonly (readonly Entry[])[]): St
     {
       prepare,
       follow: (connection: typeof db) => {
-        const { apply, flush } = follow(connection);
-        return { apply: following.around(apply), flush: following.around(flush) };
+        const follower = follow(connection);
+        return {
+          apply: following.around((sequence: number, entry: Entry) => follower.apply(sequence, entry)),
+          flush: following.around(() => follower.flush()),
+        };
       },
     },
   ];

@@ -42,6 +42,8 @@ const Shell = z.strictObject({
   started: z.boolean(),
   resumed: z.boolean(),
   stopped: z.boolean(),
+  /** The guest was heard landed there, or leaving from there: whatever stopped afterwards was no mere shell. */
+  arrived: z.boolean(),
   /** Its CPUs are known to have run. Once true, it stays so. */
   ran: z.boolean(),
 });

@@ -34,6 +34,8 @@ export const Command = z.strictObject({
   error: z.string().nullable(),
   /** Conditions the receiver checks itself, at the moment of acting. */
   onlyIf: z.array(z.enum(['no-opener', 'paused', 'same-boot'])),
+  /** The boot of the host that `same-boot` means; null: not known, and the receiver cannot hold it to one. */
+  boot: z.string().nullable(),
   /** Counts the sendings of this command from 1. */
   try: z.number().int().positive(),
 });

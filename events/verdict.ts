@@ -34,6 +34,8 @@ export const Evidence = z.strictObject({
   quietRounds: z.boolean(),
   /** The destination was asked after the source's answer had arrived. */
   destinationAskedLast: z.boolean(),
+  /** Every other known host was asked after the source's answer had arrived. */
+  othersAskedLast: z.boolean(),
   /** The source was asked after the destination had been found landed. */
   sourceAskedLast: z.boolean(),
   /** The source is fenced, or its leases expired as the lock manager itself reports: it cannot write any more. */

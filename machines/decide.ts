@@ -34,10 +34,10 @@ const conditions: Readonly<Record<ConditionName, (evidence: Evidence) => boolean
   'one-third-landed': (e) => thirdHosts(e).length === 1,
   'handed-over-or-ran': (e) => e.source.presence === 'handed-over' || e.ran === 'yes',
   'proven-over': (e) => e.libvirtError || e.outgoingSeen || e.quietRounds,
-  'others-gone': (e) => e.others.every((other) => isGone(other.presence)),
+  'others-gone': (e) => e.othersAskedLast && e.others.every((other) => isGone(other.presence)),
   'others-silent': (e) => e.others.every((other) => isGone(other.presence) || other.presence === 'unknown'),
   'no-copy-can-differ': (e) =>
-    e.others.every((other) => isGone(other.presence)) && (e.ran === 'no' || !e.storageCopied),
+    e.othersAskedLast && e.others.every((other) => isGone(other.presence)) && (e.ran === 'no' || !e.storageCopied),
   'jobs-over': (e) => e.source.job === 'none' && (e.destination.job === 'none' || e.destination.job === 'outgoing'),
   'split-brain': (e) => e.source.job === 'none' && e.destination.job === 'none' && e.sourceAskedLast,
   'source-excluded': (e) => e.sourceExcluded,

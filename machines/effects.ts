@@ -22,7 +22,12 @@ function planCompletion(attempt: Attempt, verdict: Verdict): Step[] {
   const post = make('post-migrate', null);
   const after = make('after-migrate', null, { after: [post] });
   const leftover = verdict.evidence.source.presence === 'switching' ? [make('destroy-leftover', attempt.source)] : [];
-  return [post, after, ...leftover, ...lockSteps(attempt, make, attempt.source, verdict.host, leftover)];
+  return [
+    post,
+    after,
+    ...leftover,
+    ...lockSteps(attempt, make, [attempt.source, attempt.destination, ...emptyHosts(verdict)], verdict.host, leftover),
+  ];
 }
 
 function planRollback(attempt: Attempt, verdict: Verdict): Step[] {
@@ -35,7 +40,9 @@ function planRollback(attempt: Attempt, verdict: Verdict): Step[] {
   const asksOrigin = code !== undefined && attempt.configuration.askOriginErrorCodes.includes(code);
   const origin = asksOrigin ? [make('ask-origin', attempt.source, { after: failed })] : [];
   const untouched = row?.noLocks === true || wasRefusedBeforeStart(attempt, verdict);
-  const locks = untouched ? [] : lockSteps(attempt, make, attempt.destination, attempt.source, failed);
+  const locks = untouched
+    ? []
+    : lockSteps(attempt, make, [attempt.destination, ...emptyHosts(verdict)], attempt.source, failed);
   const mustResume = verdict.row === 'stalled' && verdict.evidence.origin === 'running';
   const resume = mustResume ? [make('resume-guest', attempt.source, { after: locks.length > 0 ? locks : failed })] : [];
   return [...failed, ...origin, ...locks, ...resume, fail];
@@ -52,8 +59,11 @@ function wasRefusedBeforeStart(attempt: Attempt, verdict: Verdict): boolean {
  * Each exclusive volume on its own: released wherever it may be held, then acquired where it belongs. A host that never held
  * it releases nothing.
  */
-function lockSteps(attempt: Attempt, make: Make, from: string, to: string, after: Step[]): Step[] {
-  const holders = [from, ...attempt.formerOwners].filter((host) => host !== to);
+function lockSteps(attempt: Attempt, make: Make, from: string[], to: string, after: Step[]): Step[] {
+  // The locks are the newer attempt's to move: a command of this one would spend a token that is newer than its.
+  if (attempt.supersededBy !== null) return [];
+  const decidedBefore = attempt.verdicts.map(({ host }) => host);
+  const holders = [...new Set([...from, ...attempt.formerOwners, ...decidedBefore])].filter((host) => host !== to);
   return attempt.volumes
     .filter((volume) => !volume.shareable && volume.lockedBy === 'landfall')
     .flatMap(({ volume }) => {
@@ -62,13 +72,18 @@ function lockSteps(attempt: Attempt, make: Make, from: string, to: string, after
     });
 }
 
+/** The other known hosts that were heard, and do not have the guest: a lock that one still holds is an orphan. */
+function emptyHosts({ evidence }: Verdict): string[] {
+  return evidence.others
+    .filter(({ presence }) => (GONE as readonly string[]).includes(presence))
+    .map(({ host }) => host);
+}
+
 type Make = (kind: StepKind, host: string | null, more?: { volume?: string; after?: Step[] }) => Step;
 
 function maker(attempt: Attempt, verdict: Verdict): Make {
   return (kind, host, more = {}) => ({
-    command: [attempt.migration, `v${verdict.number}`, kind, ...(more.volume === undefined ? [] : [more.volume])].join(
-      '/',
-    ),
+    command: idOf(attempt, verdict, kind, more.volume === undefined ? [] : [more.volume, host ?? '']),
     kind,
     host,
     volume: more.volume ?? null,
@@ -77,6 +92,11 @@ function maker(attempt: Attempt, verdict: Verdict): Make {
     tries: 0,
     error: null,
   });
+}
+
+/** The same each time it is worked out. A volume may be released on several hosts, each by a command of its own. */
+function idOf({ migration }: Attempt, { number }: Verdict, kind: StepKind, of: string[]): string {
+  return [migration, `v${number}`, kind, ...of].join('/');
 }
 
 const isOver = (step: Step) => step.status === 'done' || step.status === 'observed' || step.status === 'dropped';
@@ -116,11 +136,36 @@ export function resend(attempt: Attempt, now: number): Attempt {
   return withRetry({ ...attempt, steps }, now);
 }
 
-/** The leftover on the source is destroyed as soon as the source answers that it is gone, whoever did it. */
-export function noticeGone(attempt: Attempt, sourcePresence: string): Attempt {
-  if (!(GONE as readonly string[]).includes(sourcePresence)) return attempt;
-  const leftover = attempt.steps.find((step) => step.kind === 'destroy-leftover');
-  return leftover === undefined ? attempt : acknowledge(attempt, leftover.command, true, undefined);
+/**
+ * What the source is told to do with its copy is over once it answers that there is none: the leftover is gone, whoever did
+ * it, and nothing can be resumed. One from another boot is as gone.
+ */
+export function noticeGone(attempt: Attempt, isGone: boolean): Attempt {
+  if (!isGone) return attempt;
+  const steps = attempt.steps.map((step): Step => {
+    if (isOver(step)) return step;
+    if (step.kind === 'destroy-leftover') return { ...step, status: 'done', error: null };
+    return step.kind === 'resume-guest'
+      ? { ...step, status: 'dropped', error: 'the guest is gone from the source' }
+      : step;
+  });
+  return { ...attempt, steps };
+}
+
+/** A host that refuses such a step may know better than the verdict who has the guest: then both ends are asked again. */
+export function raisesDoubt(attempt: Attempt, command: string): boolean {
+  const kind = attempt.steps.find((step) => step.command === command)?.kind;
+  return kind === 'destroy-leftover' || kind === 'resume-guest' || kind === 'release-lock';
+}
+
+/** The guest is no longer where the verdict puts its locks: they stay as they are, and an alarm says so. */
+export function dropLocks(attempt: Attempt): Attempt {
+  const isLock = (step: Step) => step.kind === 'release-lock' || step.kind === 'acquire-lock';
+  const steps = attempt.steps.map(
+    (step): Step =>
+      isOver(step) || !isLock(step) ? step : { ...step, status: 'dropped', error: 'the guest moved on' },
+  );
+  return { ...attempt, steps };
 }
 
 /** Ends what is under way: another attempt has taken the VM over and its tokens are newer. */
@@ -163,6 +208,7 @@ export function toCommand(attempt: Attempt, verdict: Verdict, step: Step): Comma
     contested: verdict.contested,
     error: verdict.error,
     onlyIf: conditionsOf(step.kind),
+    boot: attempt.sourceBoot,
     try: step.tries,
   };
 }

@@ -88,11 +88,10 @@ export function runOut(attempt: Attempt, now: number): Attempt {
 function learn(attempt: Attempt, host: string, answer: Answer): Attempt {
   if (host === attempt.source && answer.ok && !isOtherBoot(attempt, answer)) {
     const reading = readHost(attempt, host, answer);
-    const left = answer.domain?.state === 'shut off' && answer.domain.reason === 'migrated';
     return {
       ...attempt,
       outgoingSeen: attempt.outgoingSeen || reading.job === 'outgoing',
-      handedOver: attempt.handedOver || left,
+      handedOver: attempt.handedOver || isMigratedAway(answer),
       sourceBoot: attempt.sourceBoot ?? answer.boot ?? null,
       origin: attempt.origin === 'unknown' && attempt.returnedAt === null ? originFrom(reading) : attempt.origin,
     };
@@ -113,6 +112,10 @@ function learn(attempt: Attempt, host: string, answer: Answer): Attempt {
       shell: {
         ...shell,
         ran,
+        arrived:
+          shell.arrived ||
+          landed ||
+          (answer.domain?.state === 'shut off' && answer.domain.reason === 'migrated' && shell.started),
         started: shell.started || reading.presence === 'incoming',
         unbroken: shell.unbroken && !rebooted,
         boot: shell.boot ?? answer.boot ?? null,
@@ -120,6 +123,10 @@ function learn(attempt: Attempt, host: string, answer: Answer): Attempt {
     };
   }
   return attempt;
+}
+
+function isMigratedAway({ domain }: Answer): boolean {
+  return domain?.state === 'shut off' && domain.reason === 'migrated';
 }
 
 function isOtherBoot(attempt: Attempt, answer: Answer): boolean {
@@ -147,7 +154,10 @@ export function witness(attempt: Attempt, data: InputData<'landfall.host.lifecyc
     case 'Stopped':
     case 'Crashed':
       // Of the shell: what ended before it began was something else.
-      return { ...attempt, shell: { ...shell, stopped: shell.started } };
+      return {
+        ...attempt,
+        shell: { ...shell, stopped: shell.started, arrived: shell.arrived || data.detail === 'Migrated' },
+      };
     default:
       return attempt;
   }
@@ -201,7 +211,8 @@ const isOneOf = (set: readonly string[], presence: string) => set.includes(prese
 export function evidenceOf(attempt: Attempt): Evidence {
   const [source, sourceAnswer] = testimony(attempt, attempt.source);
   const [destination, destinationAnswer] = testimony(attempt, attempt.destination);
-  const others = attempt.knownHosts.map((host) => testimony(attempt, host)[0]);
+  const asked = attempt.knownHosts.map((host) => testimony(attempt, host));
+  const others = asked.map(([said]) => said);
   return {
     sameHost: attempt.source === attempt.destination,
     source,
@@ -214,6 +225,7 @@ export function evidenceOf(attempt: Attempt): Evidence {
     outgoingSeen: attempt.outgoingSeen,
     quietRounds: attempt.quietRounds,
     destinationAskedLast: isAskedAfter(destinationAnswer, sourceAnswer),
+    othersAskedLast: asked.every(([, answer]) => isAskedAfter(answer, sourceAnswer)),
     sourceAskedLast:
       sourceAnswer !== null && attempt.landedSequence !== null && sourceAnswer.asked > attempt.landedSequence,
     sourceExcluded: attempt.fenced || allLeasesExpired(attempt),

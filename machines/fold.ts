@@ -2,11 +2,12 @@ import type { Attempt, AttemptState } from '../events/attempt.ts';
 import { unreachable } from '../events/fault.ts';
 import type { InputData } from '../events/inputs.ts';
 import type { Power } from '../events/vocabulary.ts';
-import { acknowledge, noticeGone, resend } from './effects.ts';
-import { askedOf, breakStream, evidenceOf, hear, readHost, runOut, witness } from './evidence.ts';
+import { acknowledge, noticeGone, raisesDoubt, resend } from './effects.ts';
+import { ask, askedOf, breakStream, evidenceOf, hear, readHost, runOut, witness } from './evidence.ts';
 import { type EventType, type MachineEvent, pursue } from './migration.ts';
 import type { Reading } from './presence.ts';
 import { conclude, type Judged, judgeRound, nothing, path, type StepContext } from './round.ts';
+import { GONE } from './table.ts';
 import { alarm, judge, toResolution } from './verdicts.ts';
 
 /** Folds one stimulus into an attempt and says which event the machine gets for it. */
@@ -122,11 +123,13 @@ function notice(attempt: Attempt, reading: Reading, now: number): Attempt {
 
 /** The source's answer may be what a step waits for: its leftover is gone, or the origin was asked once more. */
 function answerOrigin(attempt: Attempt, reading: Reading): Attempt {
-  const gone = noticeGone(attempt, reading.presence);
+  const gone = noticeGone(attempt, isOneOf(GONE, reading.presence) || reading.otherBoot === true);
   const asking = gone.steps.find((step) => step.kind === 'ask-origin' && step.status === 'sent');
   if (asking === undefined) return gone;
   return { ...acknowledge(gone, asking.command, true, undefined), originPower: powerOf(reading) };
 }
+
+const isOneOf = (set: readonly string[], presence: string) => set.includes(presence);
 
 /** A guest's power as one reading tells it. */
 export function powerOf({ presence }: Pick<Reading, 'presence'>): Power {
@@ -229,7 +232,12 @@ function acknowledged(
 ): MachineEvent | null {
   const step = attempt.steps.find((candidate) => candidate.command === data.command);
   if (step === undefined || (step.status !== 'sent' && step.status !== 'refused')) return null;
-  return toEvent('PROGRESS', nothing(acknowledge(attempt, data.command, data.ok, data.error)), context);
+  const next = acknowledge(attempt, data.command, data.ok, data.error);
+  const asking =
+    !data.ok && raisesDoubt(attempt, data.command)
+      ? ask(next, [attempt.source, attempt.destination], context.now)
+      : next;
+  return toEvent('PROGRESS', nothing(asking), context);
 }
 
 function resolved(

@@ -47,6 +47,7 @@ export function openAttempt(
       started: false,
       resumed: false,
       stopped: false,
+      arrived: false,
       ran: false,
     },
     landedSequence: null,

@@ -78,7 +78,13 @@ function conditionOf(state: string, reason: string): Condition {
 
 export type Role = 'source' | 'destination' | 'other';
 /** What an answer says in the table's terms. `notice` is set where somebody ought to look. */
-export type Reading = { presence: Presence; job: Job; words: string; notice?: 'starting-up' | 'stray-process' };
+export type Reading = {
+  presence: Presence;
+  job: Job;
+  words: string;
+  notice?: 'starting-up' | 'stray-process';
+  otherBoot?: true;
+};
 
 type Context = {
   role: Role;
@@ -104,7 +110,7 @@ export function read(answer: Answer | null, context: Context): Reading {
   if (condition === 'off') return gone(answer, context, 'off', words);
   const job = jobOf(domain.job);
   if (context.role === 'source' && isFromAnotherBoot(answer, context))
-    return { ...nothingKnown(`${words}, from another boot`), job };
+    return { ...nothingKnown(`${words}, from another boot`), job, otherBoot: true };
   const reading: Reading = { presence: present(condition, job, context), job, words };
   if (condition === 'starting' && job !== 'incoming' && job !== 'unknown') reading.notice = 'starting-up';
   return reading;
@@ -146,11 +152,12 @@ export function provesRan(presence: Presence, origin: 'running' | 'paused' | 'st
 
 /** `ran` from the shell's history and what the destination last answered. */
 export function ranOf(
-  shell: { ran: boolean; unbroken: boolean; resumed: boolean; stopped: boolean; boot: string | null },
+  shell: { ran: boolean; arrived: boolean; unbroken: boolean; resumed: boolean; stopped: boolean },
   presence: Presence,
 ): Ran {
   if (shell.ran) return 'yes';
-  const unseenResume = shell.resumed || !shell.unbroken;
-  if (unseenResume) return 'maybe';
+  // A guest that had arrived may have run, or moved on, without being seen.
+  const unseen = shell.resumed || shell.arrived || !shell.unbroken;
+  if (unseen) return 'maybe';
   return shell.stopped || presence === 'incoming' ? 'no' : 'maybe';
 }

@@ -1,5 +1,6 @@
 import type { Attempt, AttemptState, StateValue } from '../events/attempt.ts';
 import type { Evidence, Verdict } from '../events/verdict.ts';
+import { dropLocks } from './effects.ts';
 import { countRound, evidenceOf, isRoundClosed } from './evidence.ts';
 import type { Result } from './migration.ts';
 import { GONE } from './table.ts';
@@ -63,9 +64,13 @@ function judgeOpen(attempt: Attempt, context: StepContext, final: boolean): Judg
 }
 
 /** The row needs answers that this round did not ask for. */
-function asksMore(attempt: Attempt, { decision }: Judgement): Judged | null {
+function asksMore(attempt: Attempt, { decision, evidence }: Judgement): Judged | null {
   if (decision.askDestinationAgain) return { ...nothing(attempt), result: 'again', asks: [attempt.destination] };
-  const everyone = decision.row.asksEveryone === true && !attempt.searching && attempt.knownHosts.length > 0;
+  // Like the destination, the others count as gone only if they were asked after the source's answer.
+  const everyone =
+    decision.row.asksEveryone === true &&
+    !(attempt.searching && evidence.othersAskedLast) &&
+    attempt.knownHosts.length > 0;
   if (everyone) return { ...nothing({ ...attempt, searching: true }), result: 'again', asks: attempt.knownHosts };
   return null;
 }
@@ -118,7 +123,10 @@ function isBackAtSource(standing: Verdict, { source, destination }: Evidence): b
 }
 
 function moveOn(attempt: Attempt, { now }: StepContext): Judged {
-  return { ...nothing({ ...alarm(attempt, 'moved-unreported', now), movedTo: attempt.source }), result: 'stands' };
+  return {
+    ...nothing({ ...dropLocks(alarm(attempt, 'moved-unreported', now)), movedTo: attempt.source }),
+    result: 'stands',
+  };
 }
 
 const isOneOf = (set: readonly string[], presence: string) => set.includes(presence);

@@ -22,7 +22,7 @@ export const conditionTexts = {
   'handed-over-or-ran': 'the source handed over, or the destination’s CPUs ran',
   'proven-over':
     'libvirt itself returned an error, or the source had shown this attempt’s outgoing job and no longer does, or two rounds at least 35 s apart say so',
-  'others-gone': 'every other known host answered, and none has the guest',
+  'others-gone': 'every other known host was asked after the source had answered, and none has the guest',
   'others-silent': 'no other known host that answered has the guest',
   'no-copy-can-differ':
     'every other known host answered and none has the guest, and the destination never ran or no storage was copied',

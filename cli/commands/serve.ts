@@ -48,7 +48,7 @@ async function serve({ config, set, ...flags }: Flags, io: Io): Promise<void> {
   // commander gives `recordings: true` where --no-recordings is absent: that is the default, and no flag.
   const given = { ...flags, recordings: flags['recordings'] === false ? false : undefined, ...pairs(set ?? []) };
   const file = config ?? io.env['LANDFALL_CONFIG'];
-  const settings = readSettings({ flags: given as Record<string, string | boolean | undefined>, env: io.env, file });
+  const settings = readSettings({ flags: given, env: io.env, file });
   const stopped = stopSignal();
   const running = await startService(settings);
   process.on('SIGHUP', () => reload(running, io));

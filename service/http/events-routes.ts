@@ -68,7 +68,7 @@ export function addEvents(app: App, service: Service): void {
     },
     async (request, reply) => {
       const began = performance.now();
-      const { inputs, isBatch } = read(request as FastifyRequest);
+      const { inputs, isBatch } = read(request);
       for (const input of inputs) requireMayReport(request.principal, input, hostOfCommand(service));
       const receipts = await service.engine.submit(inputs);
       const items = inputs.map((input, index) => outcomeOf(service, input, receipts[index]));

@@ -46,7 +46,7 @@ export function addWork(app: App, service: Service): void {
       requireHost(request.principal, host);
       const done = service.agents.asks(host);
       try {
-        return await hand(service, host, request.query, request as FastifyRequest, reply as unknown as FastifyReply);
+        return await hand(service, host, request.query, request, reply);
       } finally {
         done();
       }
@@ -58,8 +58,7 @@ export function addWork(app: App, service: Service): void {
       config: { needs: ['ingest', 'operate'] },
       schema: { ...schema, summary: 'Commands for the orchestrator, at least once' },
     },
-    (request, reply) =>
-      hand(service, ORCHESTRATOR, request.query, request as FastifyRequest, reply as unknown as FastifyReply),
+    (request, reply) => hand(service, ORCHESTRATOR, request.query, request, reply),
   );
 }
 

@@ -65,7 +65,10 @@ class HeldOwner implements Owner {
   async release(): Promise<void> {}
 
   letGo(fault?: Fault): void {
-    for (const { go, fail } of this.#held.splice(0)) fault === undefined ? go() : fail(fault);
+    for (const { go, fail } of this.#held.splice(0)) {
+      if (fault === undefined) go();
+      else fail(fault);
+    }
   }
 }
 

@@ -311,7 +311,7 @@ describe('the host’s own words', () => {
 });
 
 describe('ran', () => {
-  const history = { ran: false, unbroken: true, resumed: false, stopped: false, boot: 'boot-1' };
+  const history = { ran: false, unbroken: true, resumed: false, stopped: false, arrived: false };
 
   test.each([
     ['yes', { ran: true }, 'absent'],
@@ -326,6 +326,7 @@ describe('ran', () => {
     ['maybe', { unbroken: false }, 'incoming'],
     ['maybe', { resumed: true, stopped: true }, 'absent'],
     ['maybe', { resumed: true }, 'incoming'],
+    ['maybe', { arrived: true, stopped: true }, 'absent'],
   ] as const)('is %s of %j with the destination %s', (ran, over, presence) => {
     expect(ranOf({ ...history, ...over }, presence)).toBe(ran);
   });

@@ -47,7 +47,15 @@ describe('locks', () => {
   it('24: is not presumed where the destination’s events could not be seen', () => {
     const { play } = given({
       ...stayed,
-      shell: { unbroken: false, boot: null, started: false, resumed: false, stopped: false, ran: false },
+      shell: {
+        unbroken: false,
+        boot: null,
+        started: false,
+        resumed: false,
+        stopped: false,
+        arrived: false,
+        ran: false,
+      },
     })
       .when(fails('libvirt'), acksAll)
       .thenIs({ state: 'RolledBack.settled', row: 'stayed' });

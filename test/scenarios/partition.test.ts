@@ -188,7 +188,7 @@ describe('a crash', () => {
     expect(world.attempt.value).toEqual({ Migrating: 'inFlight' });
     await world.send('landfall.migration.returned.v1', { migration: 'm1', ok: true }, 'r1');
     expect(world.verdicts()).toHaveLength(1);
-    expect(world.commands.map(({ command }) => command)).toEqual(['m1/v1/post-migrate', 'm1/v1/release-lock/v']);
+    expect(world.commands.map(({ command }) => command)).toEqual(['m1/v1/post-migrate', 'm1/v1/release-lock/v/alpha']);
   });
 
   it('34: after a decision, before its commands: they are sent again under the same ids', async () => {
@@ -200,9 +200,9 @@ describe('a crash', () => {
     const ids = world.commands.map((command) => `${command.command}#${command.try}`);
     expect(ids).toEqual([
       'm1/v1/post-migrate#1',
-      'm1/v1/release-lock/v#1',
+      'm1/v1/release-lock/v/alpha#1',
       'm1/v1/post-migrate#2',
-      'm1/v1/release-lock/v#2',
+      'm1/v1/release-lock/v/alpha#2',
     ]);
     expect(new Set(world.commands.map(({ token }) => token)).size).toBe(1);
   });
@@ -214,7 +214,7 @@ describe('a crash', () => {
     world.crash();
     await world.wait(30);
     expect(world.commands.map(({ kind }) => kind)).not.toContain('acquire-lock');
-    await world.send('landfall.command.acknowledged.v1', { command: 'm1/v1/release-lock/v', ok: true });
+    await world.send('landfall.command.acknowledged.v1', { command: 'm1/v1/release-lock/v/alpha', ok: true });
     expect(world.commands.at(-1)).toMatchObject({ kind: 'acquire-lock', host: D, mode: 'exclusive' });
   });
 });

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { expect, it } from 'vitest';
+import { expect, it, onTestFinished } from 'vitest';
 import { finished, landfall, landfallJson, scratchFolder, start } from '../support/landfall.ts';
 import { client, declared, returned, serve, started, VM, workOff } from './harness.ts';
 
@@ -11,6 +11,7 @@ it('starts within seconds, plays the recordings, says what to type, and ends cle
   const began = performance.now();
   const child = start(['serve', '--db', join(folder, 'ledger.db'), '--port', '0']);
   const ended = finished(child);
+  onTestFinished(() => void child.kill('SIGKILL'));
   let text = '';
   for (; !text.includes('Ctrl-C'); ) text += String((await once(child.stdout ?? child, 'data'))[0]);
   expect(performance.now() - began).toBeLessThan(20_000);

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { declared, event, returned, serve, started, VM, workOff } from './harness.ts';
+import { declared, event, returned, serve, started, VM, workOff, textOf } from './harness.ts';
 
 it('acknowledges an event with its position, and a repeat as a duplicate', async () => {
   const service = await serve();
@@ -88,7 +88,7 @@ it('decides a failed migration from the answers that agents send, and drives wha
   expect(await workOff(service)).toBeGreaterThan(4);
   const { body } = await service.get('/v1/migrations/m-1');
   expect(body).toMatchObject({ state: 'RolledBack', settled: true, contested: false, verdict: { row: 'stayed' } });
-  const metrics = String((await service.get('/metrics')).body);
+  const metrics = textOf((await service.get('/metrics')).body);
   expect(metrics).toContain('landfall_attempts{state="RolledBack.settled"} 1');
   expect(metrics).toContain('landfall_verdicts_total{row="stayed",outcome="rolled-back"} 1');
   expect(metrics).toContain('landfall_outstanding{kind="question"} 0');

@@ -115,18 +115,24 @@ function requestOf(path: string, { parameters = [], requestBody }: Operation) {
     });
     // Nothing more will be asked of anybody: waiting for it would only take time.
     if (parameters.some(({ name }) => name === 'wait')) query.set('wait', '0');
-    return { url: query.size === 0 ? url : `${url}?${query}`, payload };
+    return { url: query.size === 0 ? url : `${url}?${query.toString()}`, payload };
   });
 }
 
 /** What is wrong with a reply; null: nothing. */
-function complaintAbout(reply: { statusCode: number; payload: string }, url: string, { responses }: Operation): string | null {
+function complaintAbout(
+  reply: { statusCode: number; payload: string },
+  url: string,
+  { responses }: Operation,
+): string | null {
   const { statusCode, payload } = reply;
   if (statusCode >= 500) return `status ${statusCode}: ${payload}`;
-  if (statusCode !== 404 && !Object.hasOwn(responses, statusCode)) return `undescribed status ${statusCode}: ${payload}`;
+  if (statusCode !== 404 && !Object.hasOwn(responses, statusCode))
+    return `undescribed status ${statusCode}: ${payload}`;
   if (statusCode < 400) return null;
   const { code, message, remedy } = JSON.parse(payload) as Record<string, unknown>;
-  if (![code, message, remedy].every((part) => typeof part === 'string')) return `no code, message and remedy: ${payload}`;
+  if (![code, message, remedy].every((part) => typeof part === 'string'))
+    return `no code, message and remedy: ${payload}`;
   return INSIDE.test(payload.replaceAll(JSON.stringify(url), '')) ? `tells of the inside: ${payload}` : null;
 }
 

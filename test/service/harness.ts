@@ -14,6 +14,7 @@ export type Json = { readonly [key: string]: Json } & {
   readonly items: readonly Json[];
   readonly errors: readonly Json[];
   readonly kind: string;
+  readonly next: string;
   readonly length: number;
 };
 
@@ -119,4 +120,9 @@ export async function workOff(
 function acknowledged(item: Json): Record<string, unknown> {
   const command = item['command'];
   return event('command.acknowledged', { command: command?.['command'], ok: true }, { subject: command?.['vm'] });
+}
+
+/** A reply that is no JSON, or a member of one, as text. */
+export function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : JSON.stringify(value);
 }

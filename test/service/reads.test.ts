@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { z } from 'zod';
 import { MigrationShape, TimelineShape, VmShape } from '../../service/http/shapes.ts';
 import { landfallJson } from '../support/landfall.ts';
-import { declared, returned, serve, started, VM, workOff } from './harness.ts';
+import { declared, returned, serve, started, VM, workOff, textOf } from './harness.ts';
 
 const vmNumber = (number: number) => `00000000-0000-4000-8000-${String(number).padStart(12, '0')}`;
 
@@ -18,7 +18,7 @@ it('pages through lists', async () => {
     const seen: unknown[] = [];
     for (let next: unknown = ''; next !== null; ) {
       const { body } = await service.get(
-        `${path}?limit=10${next === '' ? '' : `&after=${encodeURIComponent(String(next))}`}`,
+        `${path}?limit=10${next === '' ? '' : `&after=${encodeURIComponent(textOf(next))}`}`,
       );
       seen.push(...[...body.items].map((item) => item[key]));
       next = body['next'];

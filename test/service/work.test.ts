@@ -1,6 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { expect, it } from 'vitest';
-import { answerStayed, client, declared, event, returned, serve, started, workOff } from './harness.ts';
+import { answerStayed, client, declared, event, returned, serve, started, workOff, textOf } from './harness.ts';
 
 const question = (item: unknown) => (item as { question: { question: string; vm: string; host: string } }).question;
 
@@ -9,7 +9,7 @@ it('hands out what is outstanding, only once to who reads on, and again to who d
   await service.post([declared(), started('m-1')]);
   const first = (await service.get('/v1/hosts/host-a/work')).body;
   expect(first.items).toMatchObject([{ kind: 'question', question: { host: 'host-a', migration: 'm-1' } }]);
-  const next = encodeURIComponent(String(first['next']));
+  const next = encodeURIComponent(first.next);
   expect((await service.get(`/v1/hosts/host-a/work?wait=0&after=${next}`)).body.items).toEqual([]);
   expect((await service.get('/v1/hosts/host-a/work?wait=0')).body.items).toEqual(first.items);
   await service.post(answerStayed(question(first.items[0])));
@@ -78,7 +78,7 @@ it('reports the agent of a known host that asks no more, and that it is back', a
   await service.get('/v1/hosts/host-a/work?wait=0');
   await service.get('/v1/hosts/host-z/work?wait=0');
   await expect.poll(agent, { timeout: 5000 }).toBe('silent');
-  expect(String((await service.get('/metrics')).body)).toContain('landfall_agents_silent 1');
+  expect(textOf((await service.get('/metrics')).body)).toContain('landfall_agents_silent 1');
   const polled = service.get('/v1/hosts/host-a/work?wait=3');
   await expect.poll(agent, { timeout: 3000 }).toBe('speaking');
   expect((await service.get('/v1/hosts')).body.items).toHaveLength(1);

@@ -124,6 +124,7 @@ export function evidenceFrom(
     get sourceExcluded() {
       return need('sourceExcluded');
     },
+    othersAskedLast: true,
     get others() {
       const landed = ['T', 'U'].slice(0, need('thirds')).map(third);
       return need('othersAnswered') ? landed : [...landed, { ...third('V'), presence: 'unknown' as const }];
