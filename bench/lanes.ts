@@ -2,6 +2,9 @@ import type { Driver } from '../consumers/driver.ts';
 import { take } from './landfall.ts';
 import { type Course, POLL_SECONDS, TRANSITIONS_PER_ATTEMPT } from './workload.ts';
 
+/** How many there were: clocks are never used twice, for time does not go back on one. */
+let made = 0;
+
 /**
  * Attempts in flight: each has one input under way, and gets its next one when that is durable. They go in lanes; a lane's
  * inputs are committed together, and while one lane waits for the disk the next is worked on, as consumers/live.ts does.
@@ -11,12 +14,15 @@ import { type Course, POLL_SECONDS, TRANSITIONS_PER_ATTEMPT } from './workload.t
 export class Lanes {
   readonly #driver: Driver;
   readonly #perCommit: number;
+  readonly #number: number;
   /** The time on each lane's clock. */
   readonly #times: number[];
 
   constructor(driver: Driver, lanes: number, perCommit: number) {
     this.#driver = driver;
     this.#perCommit = perCommit;
+    made += 1;
+    this.#number = made;
     this.#times = Array.from({ length: lanes }, () => 1);
   }
 
@@ -35,7 +41,7 @@ export class Lanes {
 
   async #runGroup(group: readonly Course[], lane: number): Promise<void> {
     await this.#takeAll(group, (course) => course.beforeTimer, lane);
-    const fired = this.#driver.partition.fire(this.#advance(lane, POLL_SECONDS * 1000), clockOf(lane));
+    const fired = this.#driver.partition.fire(this.#advance(lane, POLL_SECONDS * 1000), this.#clockOf(lane));
     if (fired !== group.length) throw new Error(`${fired} timers fired of ${group.length}`);
     await this.#driver.flush();
     await this.#takeAll(group, (course) => course.afterTimer, lane);
@@ -49,9 +55,13 @@ export class Lanes {
     const steps = group[0] === undefined ? 0 : textsOf(group[0]).length;
     for (let step = 0; step < steps; step += 1) {
       const now = this.#advance(lane, 1);
-      for (const course of group) take(this.#driver, textsOf(course)[step] ?? '', now, clockOf(lane));
+      for (const course of group) take(this.#driver, textsOf(course)[step] ?? '', now, this.#clockOf(lane));
       await this.#driver.flush();
     }
+  }
+
+  #clockOf(lane: number): string {
+    return `lane-${this.#number}-${lane}`;
   }
 
   #advance(lane: number, ms: number): number {
@@ -60,8 +70,6 @@ export class Lanes {
     return now;
   }
 }
-
-const clockOf = (lane: number) => `lane-${lane}`;
 
 function groupsOf<T>(items: readonly T[], size: number): T[][] {
   const groups: T[][] = [];

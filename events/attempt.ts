@@ -113,6 +113,8 @@ export const Attempt = z.strictObject({
   judgedSequence: z.number().int().nullable(),
   /** Who was asked, by host. */
   asked: z.record(z.string(), Asked),
+  /** The source was heard to have the guest in this attempt. */
+  seenAtSource: z.boolean(),
   outgoingSeen: z.boolean(),
   handedOver: z.boolean(),
   shell: Shell,

@@ -62,7 +62,15 @@ export function hear(attempt: Attempt, data: InputData<'landfall.host.answered.v
     sequence,
     asked: { ...attempt.asked, [data.host]: { asked: before.asked, dueAt, answer } },
   };
-  return learn(heard, data.host, answer);
+  return learn(data.host === attempt.source ? heedReturn(heard, answer) : heard, data.host, answer);
+}
+
+/** A source that has the guest again, on whatever boot, is no longer kept from writing by what was reported of it before. */
+function heedReturn(attempt: Attempt, { ok, domain }: Answer): Attempt {
+  const isThere = ok && domain !== null && domain.state !== 'shut off';
+  return isThere && (attempt.fenced || attempt.expiredLeases.length > 0)
+    ? { ...attempt, fenced: false, expiredLeases: [] }
+    : attempt;
 }
 
 /** A question that ran out may still be answered late; otherwise only a newer question's answer replaces an older one's. */
@@ -91,7 +99,11 @@ function learn(attempt: Attempt, host: string, answer: Answer): Attempt {
     return {
       ...attempt,
       outgoingSeen: attempt.outgoingSeen || reading.job === 'outgoing',
-      handedOver: attempt.handedOver || isMigratedAway(answer),
+      // Only a guest that this attempt saw there, or on its way, can have left in it: the words may be of an older migration.
+      handedOver:
+        attempt.handedOver ||
+        (isMigratedAway(answer) && (attempt.seenAtSource || attempt.outgoingSeen || attempt.shell.started)),
+      seenAtSource: attempt.seenAtSource || isOneOf([...LANDED, 'switching', 'postcopy'], reading.presence),
       sourceBoot: attempt.sourceBoot ?? answer.boot ?? null,
       origin: attempt.origin === 'unknown' && attempt.returnedAt === null ? originFrom(reading) : attempt.origin,
     };

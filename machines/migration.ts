@@ -5,7 +5,7 @@ import { advance, drop, isSettled, plan } from './effects.ts';
 import { ask, askedOf, asksOf } from './evidence.ts';
 
 /**
- * The state machine of one migration attempt. What an input means was folded and judged before it gets here (step.ts, once);
+ * The state machine of one migration attempt. What an input means was folded and judged before it gets here (fold.ts, round.ts; once);
  * the machine turns that result into a transition, and its `after` delays are the deadlines that the driver keeps.
  *
  * Every delay is derived from an absolute time in the context, so re-entering a state never shifts a deadline (invariant 8).

@@ -39,6 +39,7 @@ export function openAttempt(
     returnedSequence: null,
     judgedSequence: null,
     asked: {},
+    seenAtSource: false,
     outgoingSeen: false,
     handedOver: false,
     shell: {

@@ -110,7 +110,7 @@ export function read(answer: Answer | null, context: Context): Reading {
   if (condition === 'off') return gone(answer, context, 'off', words);
   const job = jobOf(domain.job);
   if (context.role === 'source' && isFromAnotherBoot(answer, context))
-    return { ...nothingKnown(`${words}, from another boot`), job, otherBoot: true };
+    return { ...nothingKnown(`${words}, from another boot`), job, otherBoot: true, notice: 'starting-up' };
   const reading: Reading = { presence: present(condition, job, context), job, words };
   if (condition === 'starting' && job !== 'incoming' && job !== 'unknown') reading.notice = 'starting-up';
   return reading;

@@ -12,7 +12,7 @@ export const GONE = ['absent', 'off', 'handed-over'] as const satisfies readonly
 /** On the destination: the guest has landed. On the source: it is resident. */
 export const LANDED = ['executing', 'suspended', 'broken'] as const satisfies readonly Presence[];
 
-/** Conditions a row can ask for beyond presences; `conditions.ts` says how each is read from the evidence. */
+/** Conditions a row can ask for beyond presences; `decide.ts` says how each is read from the evidence. */
 export const conditionTexts = {
   'same-host': 'source and destination are one host',
   'either-postcopy': 'either side is in post-copy',

@@ -141,12 +141,16 @@ function reopened(record: VmRecord, state: AttemptState, attempt: Attempt): VmRe
   return power === null || power === 'unknown' || record.power === power ? record : { ...record, power };
 }
 
+/** Where source and destination are one host nobody was asked, and nothing moved: the record stays as it is. */
+const leavesRecord = ({ row }: Verdict) => row === 'same-host';
+
 function conclude(
   record: VmRecord,
   attempt: Attempt,
   verdict: Verdict,
   hosts: (host: string) => HostRecord | undefined,
 ): VmRecord {
+  if (leavesRecord(verdict)) return { ...record, token: verdict.token };
   const here = {
     ...placed(record, verdict.host, hosts(verdict.host)),
     certainty: verdict.certainty,

@@ -1,15 +1,17 @@
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { Fault } from '../../events/fault.ts';
 import { backtest } from '../../policies/backtest.ts';
 import { migrations } from '../../projections/attempts.ts';
 import { vmStatus } from '../../projections/vms.ts';
 import type { Io } from '../io.ts';
-import { DEMO_FILE, reading } from '../ledgers.ts';
+import { DEMO_FILE, driving, reading } from '../ledgers.ts';
 import { backtestText } from '../render/backtest.ts';
+import { migrationsTable } from '../render/migrations.ts';
 import { statusTable } from '../render/status.ts';
 import { ingestFiles } from './ingest.ts';
+import { examples } from './options.ts';
 
 /** Plays the shipped recordings into a ledger of their own, and compares what was decided with the truth. */
 
@@ -18,7 +20,7 @@ const RECORDINGS = ['../../recordings', '../../../recordings']
   .map((place) => join(import.meta.dirname, place))
   .find((folder) => existsSync(folder));
 
-export function shippedRecordings(): string[] {
+function shippedRecordings(): string[] {
   if (RECORDINGS === undefined)
     throw new Fault('NO_RECORDINGS', 'the shipped recordings are missing', 'Install the package anew.');
   const folder = RECORDINGS;
@@ -35,27 +37,46 @@ export function addDemo(program: Command, io: Io): void {
     .description(
       'Plays the shipped recordings of real migrations into a demo ledger, made anew each time, and compares the verdicts with the truth.',
     )
-    .action(() => demo(io));
+    .addOption(new Option('--db <file>', 'the demo ledger').default(DEMO_FILE))
+    .addHelpText('after', examples(['landfall demo', 'what Landfall and others make of real migrations']))
+    .action((options: { db: string }) => demo(options, io));
 }
 
-async function demo(io: Io): Promise<void> {
-  for (const suffix of ['', '-wal', '-shm', '.lock']) rmSync(`${DEMO_FILE}${suffix}`, { force: true });
-  const files = shippedRecordings();
-  io.out(io.style.paint('bold', `${files.length} recorded migrations of two real libvirt hosts, judged as they play`));
-  io.out('');
-  const report = await ingestFiles(files, { db: DEMO_FILE, apart: true, verify: true }, io);
-  await reading(DEMO_FILE, async ({ db, ledger }) => {
+async function demo({ db: file }: { db: string }, io: Io): Promise<void> {
+  if (existsSync(file)) await makeAnew(file);
+  await playRecordings(file, io);
+  await reading(file, ({ db }) => {
     io.out(`\n${statusTable(vmStatus(db), io.style)}`);
-    io.out(`\n${backtestText(await backtest(ledger.read(0, 1), report.endings), io.style)}`);
-    io.out(next(migrations(db)[0]?.migration ?? 'ATTEMPT', io));
+    io.out(next(migrations(db)[0]?.migration ?? 'ATTEMPT', file, io));
   });
 }
 
-function next(migration: string, { style }: Io): string {
+/** @throws Fault LEDGER_BUSY where a service shows this ledger. */
+async function makeAnew(file: string): Promise<void> {
+  await driving(file, () => Promise.resolve());
+  for (const suffix of ['', '-wal', '-shm', '.lock']) rmSync(`${file}${suffix}`, { force: true });
+}
+
+/**
+ * Plays the shipped recordings into a ledger of their own and compares with the truth what Landfall and others decide. Where
+ * they were played before, the verdicts are listed instead of falling.
+ */
+export async function playRecordings(file: string, io: Io): Promise<void> {
+  const files = shippedRecordings();
+  io.out(io.style.paint('bold', `${files.length} recorded migrations of real libvirt hosts, judged as they play`));
+  io.out('');
+  const report = await ingestFiles(files, { db: file, apart: true, verify: true }, { ...io, err: () => {} });
+  await reading(file, async ({ db, ledger }) => {
+    if (report.consumed === 0) io.out(migrationsTable(migrations(db), io.style));
+    io.out(`\n${backtestText(await backtest(ledger.read(0, 1), report.endings), io.style)}`);
+  });
+}
+
+function next(migration: string, file: string, { style }: Io): string {
   const lines = [
-    [`npx landfall explain ${migration} --db ${DEMO_FILE}`, 'what was asked, what was answered, which row decided'],
-    [`npx landfall history 'vm1 (finish_reply_lost)' --db ${DEMO_FILE}`, 'the timeline of one VM'],
-    [`npx landfall audit --db ${DEMO_FILE}`, 'replay the ledger and compare'],
+    [`npx landfall explain ${migration} --db ${file}`, 'what was asked, what was answered, which row decided'],
+    [`npx landfall history 'vm1 (finish_reply_lost)' --db ${file}`, 'the timeline of one VM'],
+    [`npx landfall audit --db ${file}`, 'replay the ledger and compare'],
     ['npx landfall --help', 'everything else'],
   ] as const;
   const width = Math.max(...lines.map(([command]) => command.length));

@@ -7,8 +7,7 @@ import type { Io } from '../io.ts';
 import { reading } from '../ledgers.ts';
 import { faultText } from '../render/errors.ts';
 import { Fault } from '../../events/fault.ts';
-import { shippedRecordings } from './demo.ts';
-import { ingestFiles } from './ingest.ts';
+import { playRecordings } from './demo.ts';
 import { examples } from './options.ts';
 
 /** The service in the foreground, until it is told to stop. */
@@ -87,19 +86,12 @@ function reload(running: Running, io: Io): void {
 async function showDemo(settings: Settings, running: Running, io: Io): Promise<void> {
   const file = demoFileOf(settings.db);
   if (running.isEmpty && settings.recordings) {
-    io.out(
-      `\n${io.style.paint('bold', 'Recorded migrations of two real libvirt hosts, judged as they play')} (${file})\n`,
-    );
-    await ingestFiles(shippedRecordings(), { db: file, apart: true, verify: true }, quiet(io));
+    io.out('');
+    await playRecordings(file, io);
     await running.showDemo(file);
     const first = await reading(file, ({ db }) => migrations(db)[0]?.migration);
     io.out(whereToLook(running.url, first ?? 'ATTEMPT', settings.db, io));
   } else if (hasDemo(settings.db)) await running.showDemo(file);
-}
-
-/** The verdicts are printed as they fall; where the demo was played before, there are none to fall. */
-function quiet(io: Io): Io {
-  return { ...io, err: () => {} };
 }
 
 function whereToLook(url: string, migration: string, db: string, { style }: Io): string {

@@ -132,7 +132,9 @@ export class Workspace {
       questions: stepped.questions,
       commands: stepped.commands,
     });
-    if (verdict !== null && !verdict.contested) this.#endEarlier(next, attempt.migration, cause, moment);
+    // Only who moves the locks itself may end what an earlier attempt still had to do with them.
+    const movesLocks = attempt.steps.some(({ kind }) => kind === 'acquire-lock');
+    if (verdict !== null && !verdict.contested && movesLocks) this.#endEarlier(next, attempt.migration, cause, moment);
   }
 
   /** A newer attempt has its verdict: what an older one still had to settle is dropped, its tokens are spent. */

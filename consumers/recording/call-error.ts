@@ -16,11 +16,11 @@ export function callErrorOf(line: ApiLine): CallError {
       kind: 'caller-timeout',
       message: message === '' ? 'the caller was killed by its own time limit' : message,
     };
-  const killed = typeof line.rc !== 'number' || line.rc < 0;
-  if (killed)
+  // libvirt's own refusal is exit code 1 with its words; any other end, 124 and 137 among them, is the caller's.
+  if (line.rc !== 1)
     return {
       kind: 'caller-lost',
       message: message === '' ? `the caller died (${String(line.rc ?? 'no result')})` : message,
     };
-  return { kind: CONNECTION_WORDS.test(message) ? 'connection' : 'libvirt', message };
+  return { kind: message.trim() === '' || CONNECTION_WORDS.test(message) ? 'connection' : 'libvirt', message };
 }

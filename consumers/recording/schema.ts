@@ -1,13 +1,13 @@
 import { z } from 'zod';
 import { Domain } from '../../events/inputs.ts';
-import { Holder, VmId } from '../../events/vocabulary.ts';
+import { Holder, Host, VmId } from '../../events/vocabulary.ts';
 
-/** The lines of a recorded stream: what agents of real hosts saw, on the recorder's clock. docs/recordings.md explains each. */
+/** The lines of a recorded stream: what agents of real hosts saw, on the recorder's clock. recordings/README.md explains each. */
 
 /** The last moment that a Date can name. */
 const MS_MAX = 8.64e15;
 const t = z.number().nonnegative().max(MS_MAX);
-const host = z.string().min(1).max(255);
+const host = Host;
 
 const Scenario = z.looseObject({
   kind: z.literal('scenario'),

@@ -166,14 +166,10 @@ export class RecordedWorld {
       this.#answer(question, answer, `${number}/${question.question}`, number, line.t),
     );
     if (this.#lastProbeLines?.get(line.host) === number) this.#endHost(host, line.t);
-    return [
-      ...(isBack && answers.length === 0 ? [this.#speaks(line.host, number, line.t)] : []),
-      ...listed,
-      ...answers,
-    ];
+    return [...listed, ...answers, ...(isBack ? [this.#speaks(line.host, number, line.t)] : [])];
   }
 
-  /** A host that did not answer could do so again, and nobody has asked: its agent would say so, and whoever waits for it asks. */
+  /** A host that did not answer does so again: its agent would say so, and whoever still waits for it asks at once. */
   #speaks(host: string, number: number, t: number): Arrival {
     return this.#site('landfall.host.facts.v1', { host, agent: 'speaking' }, `${number}/speaking`, number, t);
   }

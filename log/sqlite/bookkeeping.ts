@@ -54,8 +54,20 @@ function* identityDamage(db: DatabaseSync): Generator<string> {
     after = last;
   }
   const head = Number(db.prepare('SELECT max(sequence) AS last FROM entries').get()?.['last'] ?? 0);
+  // Rows are forgotten from the oldest on, and not before their horizon: of the newest inputs there is always one.
+  if (after === null && recordsBetween(db, Math.max(0, head - BATCH_ENTRIES_MAX), head).length > 0 && isYoung(db, head))
+    yield 'the identities of all inputs are missing';
   if (after !== null && recordsBetween(db, after, head).length > 0)
     yield `the identities of the inputs after entry ${after} are missing`;
+}
+
+/** Whether the last entries are of one hour: less than any horizon forgets. */
+function isYoung(db: DatabaseSync, head: number): boolean {
+  const timeAt = (sequence: number) =>
+    Number(
+      db.prepare('SELECT time FROM entries WHERE sequence >= ? ORDER BY sequence LIMIT 1').get(sequence)?.['time'] ?? 0,
+    );
+  return timeAt(head) - timeAt(Math.max(1, head - BATCH_ENTRIES_MAX)) < 3_600_000;
 }
 
 /** As identity-rows.ts writes them: a key, and how many entries before the last it was consumed. */

@@ -19,8 +19,7 @@ type Expected = { host: string; owner: string | null; power: string[]; attempts:
 
 const expected = JSON.parse(readFileSync(join(FOLDER, 'expected.json'), 'utf8')) as Record<string, Expected>;
 
-async function play(name: string): Promise<MemoryLedger> {
-  const ledger = new MemoryLedger();
+async function play(name: string, ledger = new MemoryLedger()): Promise<MemoryLedger> {
   const driver = new Driver(await ledger.claim(), ledger);
   const ingest = new Ingest(driver, {
     skipBad: false,
@@ -52,5 +51,14 @@ describe('a recorded migration is judged as it really ended', () => {
     expect(
       attempts.map(({ verdict }, index) => want.attempts[index]?.row?.includes(verdict?.row ?? '') ?? true),
     ).not.toContain(false);
+  });
+});
+
+describe('a recording that is played again', () => {
+  it.each(Object.keys(expected))('%s: changes nothing', async (name) => {
+    const ledger = await play(name);
+    const head = await ledger.head();
+    await play(name, ledger);
+    expect(await ledger.head()).toEqual(head);
   });
 });

@@ -5,7 +5,7 @@ import type { Sim } from './sim.ts';
 
 /**
  * One migration as libvirt carries it out, phase by phase: Begin, Prepare, Perform, switch-over, Finish, Confirm. What goes
- * wrong on either side ends it as libvirt 9.0 does (shared/libvirt.md, qemu_migration.c).
+ * wrong on either side ends it as libvirt 9.0 does (qemu_migration.c).
  */
 export type TransferPlan = {
   readonly migration: string;
