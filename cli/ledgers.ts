@@ -123,11 +123,10 @@ export async function rebuilding(file: string): Promise<number> {
   // Opened as the one writer, so that nobody folds entries in meanwhile.
   const ledger = await SqliteLedger.open({ file, mode: 'write', machineVersion: MACHINE_VERSION });
   try {
-    // What was altered must not spread into the projections, which would then agree with it.
-    await ledger.verify();
     const db = new DatabaseSync(file);
     try {
-      return await rebuild(ledger, db);
+      // What was altered must not spread into the projections, which would then agree with it: they are one transaction.
+      return await rebuild({ partitions: ledger.partitions, read: () => ledger.readVerified() }, db);
     } finally {
       db.close();
     }

@@ -33,8 +33,10 @@ function until(dueAt: number | null, now: number): number {
 
 function nextQuestionDue(attempt: Attempt): number | null {
   let due: number | null = null;
-  for (const { dueAt } of Object.values(attempt.asked))
+  for (const host in attempt.asked) {
+    const dueAt = attempt.asked[host]?.dueAt ?? null;
     if (dueAt !== null && (due === null || dueAt < due)) due = dueAt;
+  }
   return due;
 }
 

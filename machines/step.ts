@@ -1,4 +1,4 @@
-import { type AnyActorScope, createActor, initialTransition, type SnapshotFrom } from 'xstate';
+import { type AnyActorScope, createActor, type SnapshotFrom } from 'xstate';
 import type { Attempt, AttemptState } from '../events/attempt.ts';
 import type { Command, Question } from '../events/commands.ts';
 import type { Timers } from '../events/entries.ts';
@@ -7,7 +7,7 @@ import { commandsSent } from './effects.ts';
 import { ask, askedOf, questionId } from './evidence.ts';
 import { type Stimulus, fold } from './fold.ts';
 import { type MachineEvent, migration } from './migration.ts';
-import type { StepContext } from './round.ts';
+import { path, type StepContext } from './round.ts';
 
 /**
  * One step of one attempt: what came in is folded and judged (fold.ts, round.ts), and the machine makes the transition. Pure:
@@ -29,7 +29,7 @@ type Snapshot = SnapshotFrom<typeof migration>;
 type ExecutableAction = { type: string; params?: unknown };
 
 /**
- * XState's `transition()` builds an actor at every call. One inert scope serves all calls instead: the machine spawns nothing,
+ * XState's `transition()` and `initialTransition()` build an actor at every call. One inert scope serves all calls instead: the machine spawns nothing,
  * so nothing in it is ever run; the actions it would execute are collected and read as data.
  */
 let collected: ExecutableAction[] = [];
@@ -55,9 +55,10 @@ function inertScope(): AnyActorScope {
 /** Begins an attempt: both ends are asked at once, so that the outgoing job, the hand-over and the shell become known. */
 export function begin(attempt: Attempt, now: number): Stepped {
   const asking = ask(attempt, [attempt.source, attempt.destination], now);
-  const [snapshot, actions] = initialTransition(migration, asking);
+  collected = [];
+  const snapshot = migration.getInitialSnapshot(scope, asking);
   const state: AttemptState = { value: snapshot.value, attempt: asking, generation: 0 };
-  const armed = arm(state, {}, actions, now);
+  const armed = arm(state, {}, collected, now);
   return { ...armed, questions: questionsAsked(null, asking, now), commands: [], verdict: null, unchanged: false };
 }
 
@@ -78,13 +79,20 @@ export function step(before: AttemptState, timers: Timers, stimulus: Stimulus, c
 
 /** The machine's transition; null where the state does not take the event. */
 function run(before: AttemptState, event: MachineEvent): Snapshot | null {
-  const snapshot: Snapshot = migration.resolveState({
-    value: before.value,
-    context: before.attempt,
-  });
+  const snapshot = snapshotOf(before);
   collected = [];
   const after = migration.transition(snapshot, event, scope) as Snapshot;
   return after === snapshot ? null : after;
+}
+
+/** The machine in a state: which nodes are active depends on the state alone, so that is worked out once for each. */
+const resting = new Map<string, Snapshot>();
+
+function snapshotOf({ value, attempt }: AttemptState): Snapshot {
+  const at = path(value);
+  const known = resting.get(at) ?? migration.resolveState({ value, context: {} as Attempt });
+  resting.set(at, known);
+  return { ...known, context: attempt };
 }
 
 /** Reads the deadlines that the machine's `after` set and cancelled. One that is set again to the same time is the same timer. */

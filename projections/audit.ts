@@ -37,6 +37,8 @@ export async function audit(ledger: Ledger, partition: number, options: AuditOpt
   const { projections } = options;
   const atLeast = await ledger.head(partition);
   projections?.exec('BEGIN');
+  // One transaction: outside of one, every row would be written out by itself.
+  db.exec('BEGIN');
   try {
     const auditor = new Auditor(partition, db, projections, options.head);
     const progress = options.progress ?? (() => {});

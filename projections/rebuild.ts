@@ -17,7 +17,11 @@ export type Progress = (entries: number) => void;
  * Makes the projections of the whole ledger anew, in one transaction: a reader sees the old ones or the new.
  * @returns how many entries were folded in.
  */
-export async function rebuild(ledger: Ledger, db: DatabaseSync, progress: Progress = () => {}): Promise<number> {
+export async function rebuild(
+  ledger: Pick<Ledger, 'partitions' | 'read'>,
+  db: DatabaseSync,
+  progress: Progress = () => {},
+): Promise<number> {
   db.exec('BEGIN IMMEDIATE');
   try {
     makeTables(db);

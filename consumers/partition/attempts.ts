@@ -67,7 +67,7 @@ export class Attempts {
   set(live: Live, epoch: number): void {
     this.#hold(live.state.attempt.migration, { live, epoch });
     if (isOver(live.state)) this.#close(live);
-    else this.index(indexed(live.state));
+    else if (!this.#open.has(live.state.attempt.migration)) this.index(indexed(live.state));
   }
 
   /** An attempt that was taken up in vain is over still. */

@@ -74,7 +74,15 @@ export class Workspace {
       if (attempt !== null) this.attempts.committed(attempt.attempt.migration, epoch);
       if (vm === null || this.#touched.get(vm) !== epoch) continue;
       this.#touched.delete(vm);
-      if (this.#records.size > RECORDS_MAX) this.#records.delete(vm);
+    }
+    if (this.#records.size > RECORDS_MAX) this.#makeRoom();
+  }
+
+  /** The oldest goes first: the newest are the ones that are asked for again. */
+  #makeRoom(): void {
+    for (const vm of this.#records.keys()) {
+      if (this.#records.size <= RECORDS_MAX) return;
+      if (!this.#touched.has(vm) && !this.#changed.has(vm)) this.#records.delete(vm);
     }
   }
 

@@ -1,8 +1,9 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { setImmediate } from 'node:timers/promises';
+import type { Link } from '../chain.ts';
 import type { Head, StoredEntry } from '../port.ts';
 import { sqliteFault } from './faults.ts';
-import { headOf, indexKey, requireColumnsOf, type Row, storedOf } from './rows.ts';
+import { headOf, indexKey, linkOf, requireColumnsOf, type Row, storedOf } from './rows.ts';
 import { BUCKET_BITS } from './schema.ts';
 
 /** Rows fetched at once; between two pages the event loop gets its turn. */
@@ -47,6 +48,14 @@ export class Reader {
         requireColumnsOf(row, stored);
         yield stored;
       }
+    }
+  }
+
+  /** The same, without their entries: what the chain covers, and each row's other columns compared with its text. */
+  async *linksFrom(first: number): AsyncGenerator<Link[]> {
+    for await (const rows of this.#pages(first)) {
+      for (const row of rows) requireColumnsOf(row);
+      yield rows.map(linkOf);
     }
   }
 

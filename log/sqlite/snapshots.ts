@@ -1,7 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { ChainFault, extend } from '../chain.ts';
 import type { Head } from '../port.ts';
-import { EMPTY, headOf, linkOf, PARTITION, requireColumnsOf, storedOf } from './rows.ts';
+import { EMPTY, headOf, linkOf, PARTITION, requireColumnsOf } from './rows.ts';
 
 /** Entries between two snapshots: what a start after a crash verifies at most. */
 export const SNAPSHOT_ENTRIES = 10_000;
@@ -52,7 +52,7 @@ export function verifyRows(db: DatabaseSync, start: Head): Head {
   const rows = db.prepare('SELECT * FROM entries WHERE sequence > ? ORDER BY sequence');
   for (const row of rows.iterate(start.sequence)) {
     head = extend(head, linkOf(row));
-    requireColumnsOf(row, storedOf(row));
+    requireColumnsOf(row);
   }
   return head;
 }

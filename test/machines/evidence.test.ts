@@ -83,7 +83,13 @@ describe('the hand-over', () => {
     ['a Stopped Migrated event', event(S, 'Stopped', 'Migrated')],
     ['an answer shut off (migrated)', says(S, shutOff('migrated'))],
   ])('is told by %s, and sticks', (_name, move) => {
-    const { play } = given({ says: { [S]: running() } }).when(says(S, running()), move, event(S, 'Suspended', 'Migrated'), says(S, absent), fails());
+    const { play } = given({ says: { [S]: running() } }).when(
+      says(S, running()),
+      move,
+      event(S, 'Suspended', 'Migrated'),
+      says(S, absent),
+      fails(),
+    );
     expect(evidenceOf(play.attempt).source.presence).toBe('handed-over');
   });
 

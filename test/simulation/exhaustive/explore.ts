@@ -131,7 +131,7 @@ function stepped(name: string, before: Situation, stimulus: Stimulus): Successor
 export type Order = 'any' | 'in-order';
 
 /** Every situation that may come next. */
-export function successors(now: Situation, faultsMax: number, order: Order): Successor[] {
+function successors(now: Situation, faultsMax: number, order: Order): Successor[] {
   const mayFail = now.faults < faultsMax;
   const heard = [...deliveries(now, mayFail), ...answers(now, mayFail)];
   const rest = [

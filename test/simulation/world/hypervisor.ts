@@ -28,7 +28,7 @@ export type Host = {
   readonly off: Map<string, string>;
 };
 
-export type Since = { readonly at: number; readonly hosts: readonly string[] };
+type Since = { readonly at: number; readonly hosts: readonly string[] };
 
 export type Guest = {
   readonly vm: string;
