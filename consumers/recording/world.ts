@@ -44,7 +44,10 @@ export class RecordedWorld {
     { holders: InputData<'landfall.volume.holders.v1'>['holders']; line: number }
   >();
   readonly #lastProbeLines: ReadonlyMap<string, number> | null;
-  #afterwards: { question: Question; t: number }[] = [];
+  /** Answers of hosts that are past their last probe, in the order they arrive: by time, then as they were asked. */
+  #afterwards: { question: Question; t: number; order: number }[] = [];
+  /** The order in which questions were put; after a restart they are put again in the same one. */
+  readonly #orders = new Map<string, number>();
   readonly #endings = new Endings();
 
   /** @param lastProbeLines the last probe's line number by host; null where the stream cannot be read twice. */
@@ -70,8 +73,15 @@ export class RecordedWorld {
   /** Puts a question to its host. */
   ask(question: Question): void {
     const host = this.#host(question.host);
-    if (host.ended) this.#afterwards.push({ question, t: question.askedAt + AFTERWARDS_ANSWER_MS });
+    this.#orders.set(question.question, this.#orders.size);
+    if (host.ended) this.#later(question, question.askedAt);
     else host.pending.push(question);
+  }
+
+  #later(question: Question, t: number): void {
+    const order = this.#orders.get(question.question) ?? 0;
+    this.#afterwards.push({ question, t: Math.max(t, question.askedAt + AFTERWARDS_ANSWER_MS), order });
+    this.#afterwards.sort((a, b) => a.t - b.t || a.order - b.order);
   }
 
   /** When the next answer of a host that is past its last probe arrives; null: none is due. */
@@ -93,10 +103,8 @@ export class RecordedWorld {
 
   #endHost(host: HostState, t: number): void {
     host.ended = true;
-    for (const question of host.pending)
-      this.#afterwards.push({ question, t: Math.max(t, question.askedAt + AFTERWARDS_ANSWER_MS) });
+    for (const question of host.pending) this.#later(question, t);
     host.pending = [];
-    this.#afterwards.sort((a, b) => a.t - b.t);
   }
 
   take(line: RecordedLine, number: number): Arrival[] {

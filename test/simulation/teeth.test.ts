@@ -7,6 +7,7 @@ import type * as effectsModule from '../../machines/effects.ts';
 import type * as evidenceModule from '../../machines/evidence.ts';
 import type * as presenceModule from '../../machines/presence.ts';
 import type * as verdictsModule from '../../machines/verdicts.ts';
+import { openFindings } from './open-findings.ts';
 import type { Options } from './simulate.ts';
 
 /**
@@ -42,6 +43,7 @@ async function violated(
   expected: readonly string[],
   alteration: Alteration,
   options: Partial<Options> = {},
+  first = 1,
 ): Promise<string> {
   vi.resetModules();
   for (const [name, alter] of Object.entries(alteration) as [keyof Machines, (real: unknown) => object][]) {
@@ -51,7 +53,9 @@ async function violated(
     });
   }
   const { simulate } = await import('./simulate.ts');
-  for (let seed = 1; seed <= SEEDS_MAX; seed += 1) {
+  for (let seed = first; seed < first + SEEDS_MAX; seed += 1) {
+    // What these seeds show is there with every rule switched on.
+    if (openFindings.has(seed)) continue;
     const { violations } = await simulate({ seed, ...options });
     const found = violations.find(({ rule }) => expected.includes(rule));
     if (found !== undefined) return found.rule;
@@ -104,7 +108,7 @@ const restartsDeadlines = (directory: Directory, now: number): Directory => ({
 });
 
 describe('with this rule switched off the checker finds', () => {
-  it.each<[rule: string, expected: string[], alteration: Alteration, options?: Partial<Options>]>([
+  it.each<[rule: string, expected: string[], alteration: Alteration, options?: Partial<Options>, first?: number]>([
     ['1 answers count only if asked after the failure', ['invariant 1'], notFresh],
     [
       '2 unknown is not absent',
@@ -132,6 +136,8 @@ describe('with this rule switched off the checker finds', () => {
       ['invariant 6', 'lock to the wrong host'],
       {},
       { agentRules: { deduplicates: true, checksTokens: false } },
+      // It takes a command that is late by a whole attempt: one in some thousand worlds has it.
+      1601,
     ],
     [
       '7 a verdict names its row',
@@ -148,7 +154,7 @@ describe('with this rule switched off the checker finds', () => {
     ],
     ['10 an input is consumed once', ['invariant 10'], {}, { damage: { forgetsIdentities: true } }],
     ['the 35 s that a migration may be queued', ['truth'], deciding({ quietRounds: true })],
-  ])('%s', { timeout: 60_000 }, async (_rule, expected, alteration, options) => {
-    expect(expected).toContain(await violated(expected, alteration, options));
+  ])('%s', { timeout: 60_000 }, async (_rule, expected, alteration, options, first) => {
+    expect(expected).toContain(await violated(expected, alteration, options, first));
   });
 });
