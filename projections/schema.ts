@@ -1,4 +1,4 @@
-import type { DatabaseSync } from 'node:sqlite';
+import { DatabaseSync } from 'node:sqlite';
 
 /**
  * The read model: tables that are folds of the ledger and nothing else. Whole records are kept as the JSON that their entry
@@ -88,13 +88,20 @@ export function projectionVersion(db: DatabaseSync): number | null {
 
 /** Those of the tables and indexes that somebody dropped, or laid out otherwise. */
 export function brokenTables(db: DatabaseSync): string[] {
-  const present = new Set(
-    db
-      .prepare('SELECT sql FROM sqlite_schema')
-      .all()
-      .map((row) => String(row['sql'])),
-  );
-  return layout.filter((sql) => !present.has(sql)).map((sql) => sql.split(' ')[2] ?? '');
+  const fresh = new DatabaseSync(':memory:');
+  try {
+    makeTables(fresh);
+    const present = new Set(layoutOf(db).map(([, text]) => text));
+    return layoutOf(fresh).flatMap(([name, text]) => (present.has(text) ? [] : [name]));
+  } finally {
+    fresh.close();
+  }
+}
+
+/** Everything the schema says of each table and index, those that SQLite adds by itself included. */
+function layoutOf(db: DatabaseSync): [name: string, text: string][] {
+  const rows = db.prepare('SELECT type, name, tbl_name, sql FROM sqlite_schema').all();
+  return rows.map((row) => [String(row['name']), JSON.stringify(Object.values(row))]);
 }
 
 function storedVersion(db: DatabaseSync): number | null {

@@ -25,7 +25,7 @@ function* layoutDamage(db: DatabaseSync): Generator<string> {
   const fresh = new DatabaseSync(':memory:');
   try {
     migrate(fresh, 'a new ledger');
-    const sql = 'SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL';
+    const sql = "SELECT name, type || ' ' || tbl_name || ' ' || coalesce(sql, '') AS sql FROM sqlite_schema";
     const found = new Map(
       db
         .prepare(sql)
