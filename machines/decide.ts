@@ -1,6 +1,6 @@
-import type { Certainty } from '../events/vocabulary.ts';
+import type { Certainty, Presence } from '../events/vocabulary.ts';
 import type { Evidence } from '../events/verdict.ts';
-import { type Column, type ConditionName, GONE, LANDED, type Row, table } from './table.ts';
+import { type Column, type ConditionName, GONE, isOneOf, LANDED, type Row, table } from './table.ts';
 
 /**
  * The only place where evidence becomes a decision. Pure: the same evidence and phase give the same decision, in the live
@@ -20,10 +20,10 @@ export type Decision = {
   readonly askDestinationAgain: boolean;
 };
 
-const isLanded = (presence: string) => (LANDED as readonly string[]).includes(presence);
+const isLanded = (presence: Presence) => isOneOf(LANDED, presence);
 
-const isGone = (presence: string) => (GONE as readonly string[]).includes(presence);
-const remains = (presence: string) => presence !== 'unknown' && !isGone(presence);
+const isGone = (presence: Presence) => isOneOf(GONE, presence);
+const remains = (presence: Presence) => presence !== 'unknown' && !isGone(presence);
 
 const conditions: Readonly<Record<ConditionName, (evidence: Evidence) => boolean>> = {
   'same-host': (e) => e.sameHost,

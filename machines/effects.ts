@@ -1,7 +1,7 @@
 import type { Attempt, Step, StepKind } from '../events/attempt.ts';
 import type { Command } from '../events/commands.ts';
 import type { Verdict } from '../events/verdict.ts';
-import { GONE, table } from './table.ts';
+import { GONE, isOneOf, table } from './table.ts';
 
 /**
  * What follows from a verdict: a small plan of steps, each sent once its predecessors are acknowledged, and sent again until
@@ -74,9 +74,7 @@ function lockSteps(attempt: Attempt, make: Make, from: string[], to: string, aft
 
 /** The other known hosts that were heard, and do not have the guest: a lock that one still holds is an orphan. */
 function emptyHosts({ evidence }: Verdict): string[] {
-  return evidence.others
-    .filter(({ presence }) => (GONE as readonly string[]).includes(presence))
-    .map(({ host }) => host);
+  return evidence.others.filter(({ presence }) => isOneOf(GONE, presence)).map(({ host }) => host);
 }
 
 type Make = (kind: StepKind, host: string | null, more?: { volume?: string; after?: Step[] }) => Step;

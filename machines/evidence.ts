@@ -1,7 +1,7 @@
 import type { Answer, Asked, Attempt } from '../events/attempt.ts';
 import type { InputData } from '../events/inputs.ts';
 import type { Evidence, Testimony } from '../events/verdict.ts';
-import { GONE, LANDED } from './table.ts';
+import { GONE, isOneOf, LANDED } from './table.ts';
 import { provesRan, type Reading, type Role, ranOf, read } from './presence.ts';
 
 /**
@@ -124,10 +124,7 @@ function learn(attempt: Attempt, host: string, answer: Answer): Attempt {
       shell: {
         ...shell,
         ran,
-        arrived:
-          shell.arrived ||
-          landed ||
-          (answer.domain?.state === 'shut off' && answer.domain.reason === 'migrated' && shell.started),
+        arrived: shell.arrived || landed || (isMigratedAway(answer) && shell.started),
         started: shell.started || reading.presence === 'incoming',
         unbroken: shell.unbroken && !rebooted,
         boot: shell.boot ?? answer.boot ?? null,
@@ -216,8 +213,6 @@ export function countRound(attempt: Attempt, now: number): Attempt {
   const quietRounds = attempt.quietRounds || (!again && now - quietSince >= QUIET_ROUNDS_APART_MS);
   return { ...attempt, rounds, countedSequence, quietSince, quietRounds };
 }
-
-const isOneOf = (set: readonly string[], presence: string) => set.includes(presence);
 
 /** Everything a verdict can stand on, as of now. */
 export function evidenceOf(attempt: Attempt): Evidence {

@@ -7,7 +7,7 @@ import { ask, askedOf, breakStream, evidenceOf, hear, readHost, runOut, witness 
 import { type EventType, type MachineEvent, pursue } from './migration.ts';
 import type { Reading } from './presence.ts';
 import { conclude, type Judged, judgeRound, nothing, path, type StepContext } from './round.ts';
-import { GONE } from './table.ts';
+import { GONE, isOneOf } from './table.ts';
 import { alarm, judge, toResolution } from './verdicts.ts';
 
 /** Folds one stimulus into an attempt and says which event the machine gets for it. */
@@ -128,8 +128,6 @@ function answerOrigin(attempt: Attempt, reading: Reading): Attempt {
   if (asking === undefined) return gone;
   return { ...acknowledge(gone, asking.command, true, undefined), originPower: powerOf(reading) };
 }
-
-const isOneOf = (set: readonly string[], presence: string) => set.includes(presence);
 
 /** A guest's power as one reading tells it. */
 export function powerOf({ presence }: Pick<Reading, 'presence'>): Power {
@@ -287,14 +285,14 @@ function timer(state: AttemptState, id: string, context: StepContext): MachineEv
   if (kind === 'question')
     return toEvent(
       type,
-      judgeRound(state, pursue(giveUpOrigin(runOut(attempt, context.now), context.now), context.now), context),
+      judgeRound(state, pursue(giveUpOrigin(runOut(attempt, context.now)), context.now), context),
       context,
     );
   return toEvent(type, nothing(kind === 'retry' ? resend(attempt, context.now) : attempt), context);
 }
 
 /** The origin did not answer when it was asked once more: that is what is recorded, and the rollback goes on. */
-function giveUpOrigin(attempt: Attempt, _now: number): Attempt {
+function giveUpOrigin(attempt: Attempt): Attempt {
   const asking = attempt.steps.find((step) => step.kind === 'ask-origin' && step.status === 'sent');
   if (asking === undefined || askedOf(attempt, attempt.source).dueAt !== null) return attempt;
   return { ...acknowledge(attempt, asking.command, true, undefined), originPower: 'unknown' };

@@ -3,7 +3,7 @@ import type { Evidence, Verdict } from '../events/verdict.ts';
 import { dropLocks } from './effects.ts';
 import { countRound, evidenceOf, isRoundClosed } from './evidence.ts';
 import type { Result } from './migration.ts';
-import { GONE } from './table.ts';
+import { GONE, isOneOf } from './table.ts';
 import { alarm, alarmed, type Judgement, judge, toVerdict } from './verdicts.ts';
 
 /** Judges a round of answers in the light of the state the attempt is in. The verdict itself comes from `decide` alone. */
@@ -128,8 +128,6 @@ function moveOn(attempt: Attempt, { now }: StepContext): Judged {
     result: 'stands',
   };
 }
-
-const isOneOf = (set: readonly string[], presence: string) => set.includes(presence);
 
 function reopen(attempt: Attempt, judgement: Judgement, { now }: StepContext): Judged {
   return { ...nothing(alarmed(alarm(attempt, 'verdict-contradicted', now), judgement, now)), result: 'reopen' };

@@ -12,6 +12,9 @@ export const GONE = ['absent', 'off', 'handed-over'] as const satisfies readonly
 /** On the destination: the guest has landed. On the source: it is resident. */
 export const LANDED = ['executing', 'suspended', 'broken'] as const satisfies readonly Presence[];
 
+/** Whether a presence is one of a set such as `GONE` or `LANDED`. */
+export const isOneOf = (set: readonly Presence[], presence: Presence): boolean => set.includes(presence);
+
 /** Conditions a row can ask for beyond presences; `decide.ts` says how each is read from the evidence. */
 export const conditionTexts = {
   'same-host': 'source and destination are one host',
