@@ -41,7 +41,12 @@ export type InputPosition = { readonly stream: string; readonly offset: number }
 /** `source` + `id` of an input: its idempotency key. */
 export type Identity = { readonly source: string; readonly id: string };
 
-export type Batch = { readonly entries: readonly Entry[]; readonly positions: readonly InputPosition[] };
+export type Batch = {
+  readonly entries: readonly Entry[];
+  readonly positions: readonly InputPosition[];
+  /** The entries' texts where they exist already: what was hashed elsewhere is kept to the letter. */
+  readonly texts?: readonly string[];
+};
 
 /** The right to write one partition, until somebody else claims it. */
 export interface Owner {

@@ -4,6 +4,7 @@ import { DatabaseSync, type DatabaseSyncOptions } from 'node:sqlite';
 import { pathToFileURL } from 'node:url';
 import { Fault } from '../../events/fault.ts';
 import { notALedger, notWritable, sqliteFault } from './faults.ts';
+import type { Durability } from './messages.ts';
 import { type Migration, migrate, requireCurrent } from './schema.ts';
 
 /** How long a reader waits where a writer is just recovering the file. */
@@ -29,8 +30,8 @@ export function requireWritable(file: string): void {
   }
 }
 
-/** The one connection that writes. Every COMMIT is on disk when it returns (synchronous = FULL). */
-export function openWriter(file: string, steps?: readonly Migration[]): DatabaseSync {
+/** The one connection that writes. With `full` every COMMIT is on disk when it returns. */
+export function openWriter(file: string, durability: Durability = 'full', steps?: readonly Migration[]): DatabaseSync {
   requireWritable(file);
   const db = connect(file, { timeout: READER_TIMEOUT_MS });
   return prepared(file, db, () => {
@@ -38,7 +39,7 @@ export function openWriter(file: string, steps?: readonly Migration[]): Database
     migrate(db, file, steps);
     db.exec(`
       PRAGMA journal_mode = WAL;
-      PRAGMA synchronous = FULL;
+      PRAGMA synchronous = ${durability === 'full' ? 'FULL' : 'NORMAL'};
       PRAGMA cache_size = -${WRITER_CACHE_KIB};
       PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES};
       PRAGMA journal_size_limit = ${WAL_BYTES_KEPT};

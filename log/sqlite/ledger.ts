@@ -7,7 +7,7 @@ import { bookkeepingDamage } from './bookkeeping.ts';
 import { openReader } from './connection.ts';
 import { sqliteFault } from './faults.ts';
 import { type Horizon, loadIdentities, remember } from './identity-rows.ts';
-import type { WriterOptions } from './messages.ts';
+import type { Durability, WriterOptions } from './messages.ts';
 import { SqliteOwner } from './owner.ts';
 import { Reader } from './reader.ts';
 import { EMPTY, PARTITION } from './rows.ts';
@@ -25,6 +25,7 @@ export type SqliteLedgerOptions = {
   readonly horizon?: Horizon;
   /** Whether the chain is verified from the last snapshot on before anything else. By default where the ledger is written. */
   readonly verifyOnOpen?: boolean;
+  readonly durability?: Durability;
 };
 
 const DEFAULT_HORIZON: Horizon = { seconds: 7 * 86_400, count: 1_000_000 };
@@ -56,7 +57,13 @@ export class SqliteLedger implements Ledger {
    * LEDGER_ALTERED, LEDGER_DAMAGED, LEDGER_FULL, LEDGER_FAILED.
    */
   static async open(options: SqliteLedgerOptions): Promise<SqliteLedger> {
-    const settings = { followers: [], horizon: DEFAULT_HORIZON, verifyOnOpen: options.mode === 'write', ...options };
+    const settings = {
+      followers: [],
+      horizon: DEFAULT_HORIZON,
+      verifyOnOpen: options.mode === 'write',
+      durability: 'full' as const,
+      ...options,
+    };
     let forget: (sequence: number) => void = () => {};
     const writer = options.mode === 'write' ? await WriterThread.start(settings, (sequence) => forget(sequence)) : null;
     try {

@@ -4,6 +4,12 @@ import type { Horizon } from './identity-rows.ts';
 
 /** What the main thread and the writer's thread say to each other. */
 
+/**
+ * `full`: a commit is on disk when it is answered. `relaxed`: after a crash of the machine the last commits may be missing,
+ * never torn; for a copy whose original is elsewhere.
+ */
+export type Durability = 'full' | 'relaxed';
+
 export type WriterOptions = {
   readonly file: string;
   /** URLs of modules that keep tables of their own up to date in the same transactions. */
@@ -11,6 +17,7 @@ export type WriterOptions = {
   readonly machineVersion: string;
   readonly horizon: Horizon;
   readonly verifyOnOpen: boolean;
+  readonly durability: Durability;
 };
 
 export type CommitRequest = {

@@ -48,11 +48,11 @@ export class SqliteOwner implements Owner {
     await Promise.allSettled(underWay);
   }
 
-  async #commit({ entries, positions }: Batch): Promise<Head> {
+  async #commit({ entries, positions, texts = entries.map(textOf) }: Batch): Promise<Head> {
     const { writer, number } = this.#host;
     const identities = recordsOf(entries);
     try {
-      const { head } = await writer.commit({ owner: number, texts: entries.map(textOf), identities, positions });
+      const { head } = await writer.commit({ owner: number, texts, identities, positions });
       this.#host.remember(identities, head.sequence);
       return head;
     } catch (error) {

@@ -18,7 +18,7 @@ const GROUP_ENTRIES_MAX = 2048;
 async function start(port: MessagePort, options: WriterOptions): Promise<void> {
   const lock = acquire(options.file);
   try {
-    const db = openWriter(options.file);
+    const db = openWriter(options.file, options.durability);
     const writer = await open(db, options);
     port.on('message', (request: WriterRequest) => serve(port, writer, lock, request));
     port.postMessage(reply({ id: 0, head: writer.head, positions: null, fault: null }));

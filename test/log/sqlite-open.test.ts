@@ -119,9 +119,9 @@ describe('opening', () => {
     using scratch = new Scratch();
     const [first] = migrations;
     if (first === undefined) throw new Error('no migration');
-    openWriter(scratch.file, [(db) => db.exec('CREATE TABLE ancient (x TEXT) STRICT')]).close();
+    openWriter(scratch.file, 'full', [(db) => db.exec('CREATE TABLE ancient (x TEXT) STRICT')]).close();
     const steps = [() => {}, first, (db: DatabaseSync) => db.exec('DROP TABLE ancient')];
-    const db = openWriter(scratch.file, steps);
+    const db = openWriter(scratch.file, 'full', steps);
     expect(db.prepare('PRAGMA user_version').get()).toEqual({ user_version: 3 });
     expect(db.prepare("SELECT count(*) AS n FROM sqlite_schema WHERE name = 'ancient'").get()).toEqual({ n: 0 });
     db.close();
@@ -131,7 +131,7 @@ describe('opening', () => {
     using scratch = new Scratch();
     openWriter(scratch.file).close();
     const failing = (db: DatabaseSync) => db.exec('CREATE TABLE half (x TEXT); SELECT nonsense');
-    expect(() => openWriter(scratch.file, [...migrations, failing])).toThrow(/nonsense/);
+    expect(() => openWriter(scratch.file, 'full', [...migrations, failing])).toThrow(/nonsense/);
     const db = openWriter(scratch.file);
     expect(db.prepare("SELECT count(*) AS n FROM sqlite_schema WHERE name = 'half'").get()).toEqual({ n: 0 });
     db.close();
