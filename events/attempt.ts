@@ -92,11 +92,14 @@ export const Attempt = z.strictObject({
   leavePaused: z.boolean(),
   storageCopied: z.boolean(),
   volumes: z.array(Volume),
-  /** Other hosts that may hold a lock of the VM from before: what earlier attempts left unsettled, and whoever was seen holding one. */
+  /**
+   * Hosts besides the source that may hold a lock of the VM from before: what earlier attempts left unsettled, whoever was
+   * seen holding one, and hosts that told of the guest while the attempt was open.
+   */
   formerOwners: z.array(Host),
   /** The boot of the source when the migration began; null: not known. */
   sourceBoot: z.string().nullable(),
-  /** Known hosts of the VM's cluster besides source and destination, fixed when the call returned. */
+  /** Known hosts of the VM’s cluster besides source and destination: those of the call’s return, or of a later doubt. */
   knownHosts: z.array(Host),
   startedAt: Milliseconds,
   /** When the call returned, failed or not; null while it runs. */
@@ -115,16 +118,33 @@ export const Attempt = z.strictObject({
   asked: z.record(z.string(), Asked),
   /** The source was heard to have the guest in this attempt. */
   seenAtSource: z.boolean(),
+  /**
+   * An earlier attempt of the VM from the same source was still open when this one began: an outgoing job may be that one's.
+   * Absent: none was.
+   */
+  sharesSource: z.boolean().optional(),
+  /**
+   * And the source, as far as was heard, holds only what that one left paused there: the guest itself may have gone on, and
+   * ended, where that one led. Absent: not so.
+   */
+  leftover: z.boolean().optional(),
   outgoingSeen: z.boolean(),
   handedOver: z.boolean(),
   shell: Shell,
   /** `sequence` at which the destination was first heard to have the guest landed; null: not, or no longer. */
   landedSequence: z.number().int().nullable(),
+  /**
+   * The source was heard to run after, or without a job beside, a destination that had landed: there may have been two copies
+   * of the guest, and a source that is found empty may have sent its own to a third host. Absent: it was not.
+   */
+  twoCopies: z.boolean().optional(),
   /** When a round first found the source quiet and the destination without the guest; null: not so. */
   quietSince: Milliseconds.nullable(),
   quietRounds: z.boolean(),
   /** The last closed round was of the row `nowhere`: every known host is asked. */
   searching: z.boolean(),
+  /** `sequence` at which a whole round had found every host empty; absent: it did not, or somebody has been found since. */
+  emptySequence: z.number().int().optional(),
   /** The row that the last closed round waits by, and the host the record names meanwhile; null before the first, and once decided. */
   waiting: z.strictObject({ row: z.string(), host: Host }).nullable(),
   /** `sequence` when a round was last counted; null: none was. */

@@ -14,6 +14,8 @@ export const VmRecord = z.strictObject({
   volumes: z.array(Volume),
   /** The host that should hold the VM's exclusive locks; null: not known. */
   owner: Host.nullable(),
+  /** Other hosts that a lock may have been left on, or taken on, when the guest went elsewhere without Landfall. Absent: none. */
+  leftLocks: z.array(Host).optional(),
   /** Observed holders by volume. A volume that was never observed is not listed. */
   holders: z.record(z.string(), z.array(Holder)),
   /** The last fencing token given out for this VM. */

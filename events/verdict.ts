@@ -38,6 +38,12 @@ export const Evidence = z.strictObject({
   othersAskedLast: z.boolean(),
   /** The source was asked after the destination had been found landed. */
   sourceAskedLast: z.boolean(),
+  /** The source ran on, as far as was heard, after the destination had landed: there may be two copies. Absent: it did not. */
+  twoCopies: z.boolean().optional(),
+  /** What is on the source may be only what an unfinished attempt had left there paused. Absent: not so. */
+  leftover: z.boolean().optional(),
+  /** Every host was found empty in a whole round, and again in one that began after it: nobody moved it from one to another. Absent: not so. */
+  emptyTwice: z.boolean().optional(),
   /** The source is fenced, or its leases expired as the lock manager itself reports: it cannot write any more. */
   sourceExcluded: z.boolean(),
   /** The known hosts besides source and destination, and what each said. */

@@ -31,21 +31,43 @@ const conditions: Readonly<Record<ConditionName, (evidence: Evidence) => boolean
   'either-postcopy-failed': (e) =>
     e.source.presence === 'postcopy-failed' || e.destination.presence === 'postcopy-failed',
   'landed-on-thirds': (e) => thirdHosts(e).length > (e.others.every((other) => other.presence !== 'unknown') ? 0 : 1),
-  'one-third-landed': (e) => thirdHosts(e).length === 1,
+  'one-third-landed': (e) => thirdHosts(e).length === 1 && e.twoCopies !== true && isNoLeftover(e),
   'handed-over-or-ran': (e) => e.source.presence === 'handed-over' || e.ran === 'yes',
   'proven-over': (e) => e.libvirtError || e.outgoingSeen || e.quietRounds,
-  'others-gone': (e) => e.othersAskedLast && e.others.every((other) => isGone(other.presence)),
-  'others-silent': (e) => e.others.every((other) => isGone(other.presence) || other.presence === 'unknown'),
-  'no-copy-can-differ': (e) =>
-    e.othersAskedLast && e.others.every((other) => isGone(other.presence)) && (e.ran === 'no' || !e.storageCopied),
+  'others-gone': (e) => othersGone(e) && e.emptyTwice === true,
+  'others-silent': othersSilent,
+  'no-copy-can-differ': (e) => othersGone(e) && e.emptyTwice === true && (e.ran === 'no' || !e.storageCopied),
+  'two-copies': (e) => e.twoCopies === true,
+  'one-copy': (e) => e.leftover !== true && (e.twoCopies !== true || (othersGone(e) && isAlive(e))),
+  'one-copy-heard': (e) => e.twoCopies !== true || othersSilent(e),
   'jobs-over': (e) => e.source.job === 'none' && (e.destination.job === 'none' || e.destination.job === 'outgoing'),
+  single: (e) => e.twoCopies !== true,
+  'jobs-over-single': (e) => holds('jobs-over', e) && e.twoCopies !== true,
   'split-brain': (e) => e.source.job === 'none' && e.destination.job === 'none' && e.sourceAskedLast,
-  'source-excluded': (e) => e.sourceExcluded,
+  'source-excluded': (e) => e.sourceExcluded && e.twoCopies !== true,
   'both-remain': (e) => remains(e.source.presence) && remains(e.destination.presence),
   'runs-as-before': (e) =>
     e.destination.presence === 'executing' ||
     (e.destination.presence === 'suspended' && (e.origin === 'paused' || e.leavePaused)),
 };
+
+/** Of two copies the last one left is the guest if it runs; one that lies paused may be the one that was out of date. */
+function isAlive({ source, destination }: Evidence): boolean {
+  return (isLanded(destination.presence) ? destination : source).presence === 'executing';
+}
+
+/** Where the guest had run on the destination, what lies paused on a third host may be the source's leftover, moved there. */
+function isNoLeftover({ ran, others }: Evidence): boolean {
+  return ran !== 'yes' || others.some(({ presence }) => presence === 'executing');
+}
+
+function othersGone({ others, othersAskedLast }: Evidence): boolean {
+  return othersAskedLast && others.every((other) => isGone(other.presence));
+}
+
+function othersSilent({ others }: Evidence): boolean {
+  return others.every((other) => isGone(other.presence) || other.presence === 'unknown');
+}
 
 export function holds(condition: ConditionName, evidence: Evidence): boolean {
   return conditions[condition](evidence);

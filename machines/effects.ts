@@ -21,7 +21,9 @@ function planCompletion(attempt: Attempt, verdict: Verdict): Step[] {
   const make = maker(attempt, verdict);
   const post = make('post-migrate', null);
   const after = make('after-migrate', null, { after: [post] });
-  const leftover = verdict.evidence.source.presence === 'switching' ? [make('destroy-leftover', attempt.source)] : [];
+  // Once another migration began, what is on the source may be the guest itself, come back with it.
+  const isLeftover = verdict.evidence.source.presence === 'switching' && attempt.supersededBy === null;
+  const leftover = isLeftover ? [make('destroy-leftover', attempt.source)] : [];
   return [
     post,
     after,
@@ -39,11 +41,15 @@ function planRollback(attempt: Attempt, verdict: Verdict): Step[] {
   const code = attempt.callError?.code;
   const asksOrigin = code !== undefined && attempt.configuration.askOriginErrorCodes.includes(code);
   const origin = asksOrigin ? [make('ask-origin', attempt.source, { after: failed })] : [];
-  const untouched = row?.noLocks === true || wasRefusedBeforeStart(attempt, verdict);
+  // Where an earlier attempt may have left a lock elsewhere, it is fetched even though this call touched none.
+  const isRefused = wasRefusedBeforeStart(attempt, verdict) && attempt.formerOwners.length === 0;
+  const untouched = row?.noLocks === true || isRefused;
   const locks = untouched
     ? []
     : lockSteps(attempt, make, [attempt.destination, ...emptyHosts(verdict)], attempt.source, failed);
-  const mustResume = verdict.row === 'stalled' && verdict.evidence.origin === 'running';
+  // Once another migration began, it may have taken the guest along already.
+  const mustResume =
+    verdict.row === 'stalled' && verdict.evidence.origin === 'running' && attempt.supersededBy === null;
   const resume = mustResume ? [make('resume-guest', attempt.source, { after: locks.length > 0 ? locks : failed })] : [];
   return [...failed, ...origin, ...locks, ...resume, fail];
 }
@@ -148,6 +154,17 @@ export function noticeGone(attempt: Attempt, isGone: boolean): Attempt {
       : step;
   });
   return { ...attempt, steps };
+}
+
+/** How often a lock's step is refused before somebody is called to look. */
+const STUCK_TRIES = 3;
+
+/** A lock that cannot be moved is held as it is, and tried for ever: what keeps it is for somebody to look at. */
+export function isStuck(attempt: Attempt): boolean {
+  return attempt.steps.some(
+    ({ kind, status, tries }) =>
+      (kind === 'release-lock' || kind === 'acquire-lock') && status === 'refused' && tries >= STUCK_TRIES,
+  );
 }
 
 /** A host that refuses such a step may know better than the verdict who has the guest: then both ends are asked again. */

@@ -98,7 +98,9 @@ function learn(attempt: Attempt, host: string, answer: Answer): Attempt {
     const reading = readHost(attempt, host, answer);
     return {
       ...attempt,
-      outgoingSeen: attempt.outgoingSeen || reading.job === 'outgoing',
+      ...(ranOn(attempt, reading, answer) ? { twoCopies: true } : {}),
+      ...leftoverFrom(attempt, reading),
+      outgoingSeen: attempt.outgoingSeen || (reading.job === 'outgoing' && isOwnJob(attempt)),
       // Only a guest that this attempt saw there, or on its way, can have left in it: the words may be of an older migration.
       handedOver:
         attempt.handedOver ||
@@ -114,8 +116,14 @@ function learn(attempt: Attempt, host: string, answer: Answer): Attempt {
     const rebooted = shell.boot !== null && answer.boot !== undefined && shell.boot !== answer.boot;
     const ran = shell.ran || provesRan(reading.presence, attempt.origin);
     const landed = isOneOf(LANDED, reading.presence);
+    const atSource = askedOf(attempt, attempt.source).answer;
+    const bothRun =
+      landed &&
+      atSource !== null &&
+      ranOn({ ...attempt, landedSequence: answer.arrived }, readHost(attempt, attempt.source, atSource), atSource);
     return {
       ...attempt,
+      ...(bothRun ? { twoCopies: true } : {}),
       landedSequence: landed
         ? (attempt.landedSequence ?? answer.arrived)
         : reading.presence === 'unknown'
@@ -132,6 +140,33 @@ function learn(attempt: Attempt, host: string, answer: Answer): Attempt {
     };
   }
   return attempt;
+}
+
+/** Another migration of the VM may be the one whose job shows: an older one from the same source, or one that began since. */
+function isOwnJob({ sharesSource, supersededBy }: Attempt): boolean {
+  return sharesSource !== true && supersededBy === null;
+}
+
+/** A source that stopped to hand over before this attempt's destination had a shell did so for an earlier one. */
+function leftoverFrom({ sharesSource, shell }: Attempt, { presence }: Reading): Pick<Attempt, 'leftover'> {
+  if (sharesSource !== true) return {};
+  if (isOneOf(LANDED, presence)) return { leftover: false };
+  return presence === 'switching' && !shell.started ? { leftover: true } : {};
+}
+
+/**
+ * Whether the source runs on beside a destination that had landed before it was asked; or before it was heard, where it has no
+ * job by which it could still hand over.
+ */
+function ranOn(
+  { landedSequence, returnedSequence }: Attempt,
+  { presence, job }: Reading,
+  { asked, domain }: Answer,
+): boolean {
+  if (landedSequence === null || !isOneOf(LANDED, presence)) return false;
+  const isOver = (returnedSequence !== null && asked > returnedSequence) || domain?.reason === 'migration canceled';
+  if (presence === 'executing' && (asked > landedSequence || (job === 'none' && isOver))) return true;
+  return job === 'none' && asked > landedSequence;
 }
 
 function isMigratedAway({ domain }: Answer): boolean {
@@ -151,6 +186,8 @@ function originFrom(reading: Reading): Attempt['origin'] {
 /** Takes a lifecycle event in. It settles nothing: it adds only the hand-over and what the shell's history says of `ran`. */
 export function witness(attempt: Attempt, data: InputData<'landfall.host.lifecycle.v1'>): Attempt {
   if (data.host === attempt.source && attempt.source !== attempt.destination) {
+    // So it says where it goes on after it had stopped to hand over.
+    if (data.event === 'Resumed' && data.detail === 'Migrated') return { ...attempt, twoCopies: true };
     return data.event === 'Stopped' && data.detail === 'Migrated' ? { ...attempt, handedOver: true } : attempt;
   }
   if (data.host !== attempt.destination) return attempt;
@@ -224,7 +261,8 @@ export function evidenceOf(attempt: Attempt): Evidence {
     sameHost: attempt.source === attempt.destination,
     source,
     destination,
-    ran: ranOf(attempt.shell, destination.presence),
+    // What ran on the destination may have come in an earlier attempt from the same source.
+    ran: attempt.sharesSource === true ? 'maybe' : ranOf(attempt.shell, destination.presence),
     origin: attempt.origin,
     leavePaused: attempt.leavePaused,
     storageCopied: attempt.storageCopied,
@@ -235,9 +273,32 @@ export function evidenceOf(attempt: Attempt): Evidence {
     othersAskedLast: asked.every(([, answer]) => isAskedAfter(answer, sourceAnswer)),
     sourceAskedLast:
       sourceAnswer !== null && attempt.landedSequence !== null && sourceAnswer.asked > attempt.landedSequence,
+    ...(attempt.twoCopies === true ? { twoCopies: true } : {}),
+    ...(attempt.leftover === true ? { leftover: true } : {}),
+    ...(isEmptyTwice(attempt) ? { emptyTwice: true } : {}),
     sourceExcluded: attempt.fenced || allLeasesExpired(attempt),
     others,
   };
+}
+
+/**
+ * A guest that moves while hosts are asked one after the other can be missed by all of them. Two whole rounds, the second begun
+ * when the first was over, miss it only if it moves twice. Where another migration has begun it may well do that.
+ */
+function isEmptyTwice({ emptySequence, ...attempt }: Attempt): boolean {
+  if (emptySequence === undefined || attempt.supersededBy !== null) return false;
+  return [attempt.source, attempt.destination, ...attempt.knownHosts].every((host) => {
+    const { answer } = askedOf(attempt, host);
+    return answer !== null && answer.asked > emptySequence;
+  });
+}
+
+/** Keeps since when every host is found empty; a round that finds somebody, or silence, begins anew. */
+export function noteEmpty(attempt: Attempt, { source, destination, others }: Evidence): Attempt {
+  const isEmpty = [source, destination, ...others].every(({ presence }) => isOneOf(GONE, presence));
+  if (isEmpty) return attempt;
+  const { emptySequence, ...rest } = attempt;
+  return emptySequence === undefined ? attempt : rest;
 }
 
 function allLeasesExpired(attempt: Attempt): boolean {

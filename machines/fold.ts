@@ -2,13 +2,16 @@ import type { Attempt, AttemptState } from '../events/attempt.ts';
 import { unreachable } from '../events/fault.ts';
 import type { InputData } from '../events/inputs.ts';
 import type { Power } from '../events/vocabulary.ts';
-import { acknowledge, noticeGone, raisesDoubt, resend } from './effects.ts';
-import { ask, askedOf, breakStream, evidenceOf, hear, readHost, runOut, witness } from './evidence.ts';
+import { acknowledge, isStuck, noticeGone, raisesDoubt, resend } from './effects.ts';
+import { ask, askedOf, asksOf, breakStream, evidenceOf, hear, readHost, runOut, witness } from './evidence.ts';
 import { type EventType, type MachineEvent, pursue } from './migration.ts';
 import type { Reading } from './presence.ts';
 import { conclude, type Judged, judgeRound, nothing, path, type StepContext } from './round.ts';
 import { GONE, isOneOf } from './table.ts';
 import { alarm, judge, toResolution } from './verdicts.ts';
+
+/** The hosts to hear, and those that a lock may have been left on, as they are known when a verdict is doubted. */
+type Site = { readonly knownHosts: readonly string[]; readonly leftLocks: readonly string[] };
 
 /** Folds one stimulus into an attempt and says which event the machine gets for it. */
 
@@ -20,13 +23,21 @@ export type Stimulus =
       configuration: Attempt['configuration'];
     }
   | { type: 'answered'; data: InputData<'landfall.host.answered.v1'> }
-  | { type: 'lifecycle'; data: InputData<'landfall.host.lifecycle.v1'> }
+  /** `site` where a verdict stands: what is known by now, if the event makes it doubted. */
+  | { type: 'lifecycle'; data: InputData<'landfall.host.lifecycle.v1'>; site?: Site }
   | { type: 'stream'; host: string; stream: 'connected' | 'lost' }
   | { type: 'acknowledged'; data: InputData<'landfall.command.acknowledged.v1'> }
   | { type: 'resolved'; data: InputData<'landfall.migration.resolved.v1'> }
   | { type: 'fenced'; host: string }
   | { type: 'lease-expired'; data: InputData<'landfall.volume.lease-expired.v1'> }
-  | { type: 'superseded'; by: string; configuration: Attempt['configuration']; knownHosts: readonly string[] }
+  /** `source`: that of the newer attempt. */
+  | {
+      type: 'superseded';
+      by: string;
+      source: string;
+      configuration: Attempt['configuration'];
+      knownHosts: readonly string[];
+    }
   | { type: 'timer'; id: string };
 
 /** The machine's event for a stimulus; null where it changes nothing in this state. */
@@ -38,7 +49,7 @@ export function fold(state: AttemptState, stimulus: Stimulus, context: StepConte
     case 'answered':
       return answered(state, stimulus.data, context);
     case 'lifecycle':
-      return lifecycle(state, stimulus.data, context);
+      return lifecycle(state, stimulus, context);
     case 'stream':
       return streamed(state, stimulus.host, stimulus.stream, context);
     case 'acknowledged':
@@ -70,13 +81,18 @@ function close(
   now: number,
 ): Attempt {
   return {
-    ...attempt,
+    ...knowing(attempt, stimulus.knownHosts),
     returnedAt: now,
     returnedSequence: attempt.sequence,
     configuration: stimulus.configuration,
-    knownHosts: stimulus.knownHosts.filter((host) => host !== attempt.source && host !== attempt.destination),
     deadlineAt: now + stimulus.configuration.recheckTimeoutSeconds * 1000,
   };
+}
+
+/** The hosts to hear besides the ends, as they are known now. */
+function knowing(attempt: Attempt, knownHosts: readonly string[]): Attempt {
+  const { source, destination } = attempt;
+  return { ...attempt, knownHosts: knownHosts.filter((host) => host !== source && host !== destination) };
 }
 
 function returned(
@@ -84,7 +100,7 @@ function returned(
   stimulus: Extract<Stimulus, { type: 'returned' }>,
   context: StepContext,
 ): MachineEvent | null {
-  if (path(state.value) !== 'Migrating.inFlight') return returnedLate(state, stimulus.data, context);
+  if (path(state.value) !== 'Migrating.inFlight') return returnedLate(state, stimulus, context);
   const next = { ...close(state.attempt, stimulus, context.now), callError: stimulus.data.error ?? null };
   const sameHost = next.source === next.destination;
   const judged = sameHost ? conclude(next, judge(evidenceOf(next), 'now'), context) : nothing(next);
@@ -94,12 +110,12 @@ function returned(
 /** The call reports success after all: what was made of its failure is asked about again. */
 function returnedLate(
   state: AttemptState,
-  data: InputData<'landfall.migration.returned.v1'>,
+  { data, knownHosts }: Extract<Stimulus, { type: 'returned' }>,
   context: StepContext,
 ): MachineEvent | null {
-  const { attempt } = state;
   if (!data.ok) return null;
-  const doubted = attempt.verdicts.at(-1)?.outcome === 'rolled-back';
+  const doubted = state.attempt.verdicts.at(-1)?.outcome === 'rolled-back';
+  const attempt = doubted ? knowing(state.attempt, knownHosts) : state.attempt;
   return askAgain(state, attempt, [attempt.source, attempt.destination], context, doubted);
 }
 
@@ -157,13 +173,27 @@ export function powerOf({ presence }: Pick<Reading, 'presence'>): Power {
 /** An event settles nothing: it adds what it proves, and makes both hosts be asked again at once. */
 function lifecycle(
   state: AttemptState,
-  data: InputData<'landfall.host.lifecycle.v1'>,
+  { data, site }: Extract<Stimulus, { type: 'lifecycle' }>,
   context: StepContext,
 ): MachineEvent | null {
   const { attempt } = state;
-  if (data.host !== attempt.source && data.host !== attempt.destination) return null;
-  const next = witness(attempt, data);
-  return askAgain(state, next, [attempt.source, attempt.destination], context, contradicts(attempt, data));
+  if (data.host !== attempt.source && data.host !== attempt.destination)
+    return toldByOther(attempt, data.host, context);
+  const doubted = contradicts(attempt, data);
+  const seen = witness(attempt, data);
+  const next = doubted && site !== undefined ? leaving(knowing(seen, site.knownHosts), site.leftLocks) : seen;
+  return askAgain(state, next, [attempt.source, attempt.destination], context, doubted);
+}
+
+function leaving(attempt: Attempt, leftLocks: readonly string[]): Attempt {
+  const more = leftLocks.filter((host) => host !== attempt.source && !attempt.formerOwners.includes(host));
+  return more.length === 0 ? attempt : { ...attempt, formerOwners: [...attempt.formerOwners, ...more] };
+}
+
+/** A third host that had the guest while the attempt was open may have taken its locks: one is released there as well. */
+function toldByOther(attempt: Attempt, host: string, context: StepContext): MachineEvent | null {
+  const next = leaving(attempt, [host]);
+  return next === attempt ? null : toEvent('EVIDENCE', nothing(next), context);
 }
 
 /** Events that a standing verdict does not expect: the guest starts to run, or leaves, where it should not. */
@@ -198,9 +228,12 @@ function askAgain(
       return toEvent('DOUBTED', nothing(next), context);
     case 'RolledBack.superseded':
       return null;
+    case 'Completed.settled':
+    case 'RolledBack.settled':
+      // Nobody took note of broken streams while it rested.
+      return doubted ? toEvent('DOUBTED', nothing(breakStream(next, next.destination)), context) : null;
     default:
-      if (doubted) return toEvent('DOUBTED', nothing(next), context);
-      return null;
+      return doubted ? toEvent('DOUBTED', nothing(next), context) : null;
   }
 }
 
@@ -218,9 +251,9 @@ function streamed(
   const { attempt } = state;
   if (stream === 'connected')
     return Object.hasOwn(attempt.asked, host) ? askAgain(state, attempt, [host], context, false) : null;
+  // Also where a verdict stands: a contested one is watched, and what was not heard is no proof of what did not happen.
   const next = breakStream(attempt, host);
-  const isOpen = attempt.verdicts.length === 0;
-  return isOpen && next !== attempt && attempt.shell.unbroken ? toEvent('EVIDENCE', nothing(next), context) : null;
+  return next !== attempt && attempt.shell.unbroken ? toEvent('EVIDENCE', nothing(next), context) : null;
 }
 
 function acknowledged(
@@ -230,11 +263,9 @@ function acknowledged(
 ): MachineEvent | null {
   const step = attempt.steps.find((candidate) => candidate.command === data.command);
   if (step === undefined || (step.status !== 'sent' && step.status !== 'refused')) return null;
-  const next = acknowledge(attempt, data.command, data.ok, data.error);
-  const asking =
-    !data.ok && raisesDoubt(attempt, data.command)
-      ? ask(next, [attempt.source, attempt.destination], context.now)
-      : next;
+  const told = acknowledge(attempt, data.command, data.ok, data.error);
+  const next = isStuck(told) ? alarm(told, 'lock-stuck', context.now) : told;
+  const asking = !data.ok && raisesDoubt(attempt, data.command) ? ask(next, asksOf(next), context.now) : next;
   return toEvent('PROGRESS', nothing(asking), context);
 }
 
@@ -266,7 +297,9 @@ function superseded(
   stimulus: Extract<Stimulus, { type: 'superseded' }>,
   context: StepContext,
 ): MachineEvent {
-  const marked = alarm({ ...attempt, supersededBy: stimulus.by }, 'superseded', context.now);
+  // One from the same source: whoever began it took the guest to be there still, and it may have left in that one.
+  const again = stimulus.source === attempt.source ? { twoCopies: true } : {};
+  const marked = alarm({ ...attempt, ...again, supersededBy: stimulus.by }, 'superseded', context.now);
   const next =
     attempt.returnedAt === null
       ? {

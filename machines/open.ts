@@ -16,6 +16,7 @@ export function openAttempt(
   earlier: readonly Attempt[] = [],
 ): Attempt {
   const destination = site.host(data.destination);
+  const sharesSource = earlier.some(({ source }) => source === data.source);
   return {
     migration: data.migration,
     vm: record.vm,
@@ -29,6 +30,9 @@ export function openAttempt(
     storageCopied: data.storageCopied,
     volumes: record.volumes,
     formerOwners: formerOwners(data, record, earlier),
+    // Its source may be what such an attempt left behind.
+    ...(sharesSource || earlier.some(({ twoCopies }) => twoCopies === true) ? { twoCopies: true } : {}),
+    ...(sharesSource ? { sharesSource: true, leftover: true } : {}),
     sourceBoot: site.host(data.source)?.boot ?? null,
     knownHosts: [],
     startedAt: site.now,
@@ -80,14 +84,14 @@ function originOf({ power }: VmRecord): Attempt['origin'] {
 }
 
 function formerOwners(
-  { source, destination }: InputData<'landfall.migration.started.v1'>,
-  { owner, holders }: VmRecord,
+  { source }: InputData<'landfall.migration.started.v1'>,
+  { owner, holders, leftLocks = [] }: VmRecord,
   earlier: readonly Attempt[] = [],
 ): string[] {
   const seen = Object.values(holders).flatMap((list) =>
     list.filter(({ mode }) => mode === 'exclusive').map(({ host }) => host),
   );
   const left = earlier.flatMap((attempt) => [attempt.source, attempt.destination, ...attempt.formerOwners]);
-  const hosts = new Set([...(owner === null ? [] : [owner]), ...seen, ...left]);
-  return [...hosts].filter((host) => host !== source && host !== destination);
+  const hosts = new Set([...(owner === null ? [] : [owner]), ...seen, ...leftLocks, ...left]);
+  return [...hosts].filter((host) => host !== source);
 }

@@ -1,9 +1,10 @@
 import type { Attempt, AttemptState, StateValue } from '../events/attempt.ts';
 import type { Evidence, Verdict } from '../events/verdict.ts';
+import { holds } from './decide.ts';
 import { dropLocks } from './effects.ts';
-import { countRound, evidenceOf, isRoundClosed } from './evidence.ts';
+import { askedOf, countRound, evidenceOf, isRoundClosed, noteEmpty, readHost } from './evidence.ts';
 import type { Result } from './migration.ts';
-import { GONE, isOneOf } from './table.ts';
+import { GONE, isOneOf, LANDED } from './table.ts';
 import { alarm, alarmed, type Judgement, judge, toVerdict } from './verdicts.ts';
 
 /** Judges a round of answers in the light of the state the attempt is in. The verdict itself comes from `decide` alone. */
@@ -54,7 +55,8 @@ export function judgeRound(state: AttemptState, next: Attempt, context: StepCont
 
 /** No verdict yet. In the last round the right column decides where the left one waits. */
 function judgeOpen(attempt: Attempt, context: StepContext, final: boolean): Judged {
-  const counted = countRound(attempt, context.now);
+  const seen = countRound(attempt, context.now);
+  const counted = noteEmpty(seen, evidenceOf(seen));
   const evidence = evidenceOf(counted);
   const now = judge(evidence, 'now');
   const more = asksMore(counted, now);
@@ -67,16 +69,26 @@ function judgeOpen(attempt: Attempt, context: StepContext, final: boolean): Judg
 function asksMore(attempt: Attempt, { decision, evidence }: Judgement): Judged | null {
   if (decision.askDestinationAgain) return { ...nothing(attempt), result: 'again', asks: [attempt.destination] };
   // Like the destination, the others count as gone only if they were asked after the source's answer.
-  const everyone =
-    decision.row.asksEveryone === true &&
-    !(attempt.searching && evidence.othersAskedLast) &&
-    attempt.knownHosts.length > 0;
+  const { asksEveryone, asksEveryoneIf } = decision.row;
+  const asksThem = asksEveryone === true && (asksEveryoneIf === undefined || holds(asksEveryoneIf, evidence));
+  const everyone = asksThem && !(attempt.searching && evidence.othersAskedLast) && attempt.knownHosts.length > 0;
   if (everyone) return { ...nothing({ ...attempt, searching: true }), result: 'again', asks: attempt.knownHosts };
-  return null;
+  return asksTwice(attempt, decision, evidence);
+}
+
+/** A guest that is called stopped was found nowhere in two whole rounds. */
+function asksTwice(attempt: Attempt, { row }: Judgement['decision'], evidence: Evidence): Judged | null {
+  const { source, destination, others } = evidence;
+  const isEmpty = [source, destination, ...others].every(({ presence }) => isOneOf(GONE, presence));
+  if (row.asksEveryone !== true || !isEmpty || evidence.emptyTwice === true) return null;
+  if (attempt.emptySequence !== undefined) return null;
+  const next = { ...attempt, emptySequence: attempt.sequence };
+  return { ...nothing(next), result: 'again', asks: [source.host, destination.host, ...attempt.knownHosts] };
 }
 
 /** Contested, or completed provisionally: late evidence settles it. */
-function judgeWatched(attempt: Attempt, context: StepContext): Judged {
+function judgeWatched(watched: Attempt, context: StepContext): Judged {
+  const attempt = noteEmpty(watched, evidenceOf(watched));
   const evidence = evidenceOf(attempt);
   const closed = isRoundClosed(attempt);
   const now = judge(evidence, 'now');
@@ -93,13 +105,14 @@ function judgeWatched(attempt: Attempt, context: StepContext): Judged {
 }
 
 /** A verdict stands, and was doubted: fresh answers confirm it, replace it, or open the attempt again. */
-function judgeStanding(attempt: Attempt, context: StepContext): Judged {
+function judgeStanding(doubted: Attempt, context: StepContext): Judged {
+  const attempt = noteEmpty(doubted, evidenceOf(doubted));
   const standing = attempt.verdicts.at(-1);
   const now = judge(evidenceOf(attempt), 'now');
   const more = asksMore(attempt, now);
   if (more !== null) return more;
   const { outcome, host, row } = now.decision;
-  if (standing !== undefined && isBackAtSource(standing, now.evidence)) return moveOn(attempt, context);
+  if (standing !== undefined && isBackAtSource(attempt, standing, now.evidence)) return moveOn(attempt, context);
   if (outcome === 'wait' && CONTRADICTING_ROWS.has(row.id)) return reopen(attempt, now, context);
   // What an unknown answer or a running job leaves open is asked again, until the machine's own deadline.
   if (outcome === 'wait') return isUnclear(now.evidence) ? nothing(attempt) : { ...nothing(attempt), result: 'stands' };
@@ -111,15 +124,14 @@ function isUnclear({ source, destination }: Evidence): boolean {
   return [source, destination].some(({ presence, job }) => presence === 'unknown' || job !== 'none');
 }
 
-/** A source that was proven empty cannot have resumed: a guest that runs there again, and no longer here, came back later. */
-function isBackAtSource(standing: Verdict, { source, destination }: Evidence): boolean {
-  const wasGone = isOneOf(GONE, standing.evidence.source.presence);
-  return (
-    standing.outcome === 'completed' &&
-    wasGone &&
-    source.presence === 'executing' &&
-    isOneOf(GONE, destination.presence)
-  );
+/** A source that was proven empty cannot have resumed: a guest that is there again, and no longer here, came back later. */
+function isBackAtSource(attempt: Attempt, standing: Verdict, { destination }: Evidence): boolean {
+  if (standing.outcome !== 'completed' || !isOneOf(GONE, standing.evidence.source.presence)) return false;
+  // On whatever boot: it is not the guest of this migration any more.
+  const { answer } = askedOf(attempt, attempt.source);
+  const { presence, job } = readHost({ ...attempt, sourceBoot: null }, attempt.source, answer);
+  const isThere = isOneOf(LANDED, presence) && (presence === 'executing' || job === 'none');
+  return isThere && isOneOf(GONE, destination.presence);
 }
 
 function moveOn(attempt: Attempt, { now }: StepContext): Judged {

@@ -6,7 +6,7 @@ import type { Job, Presence, Ran } from '../events/vocabulary.ts';
  *
  * Raise the version with any change that can move a verdict.
  */
-export const TABLE_VERSION = 1;
+export const TABLE_VERSION = 2;
 
 export const GONE = ['absent', 'off', 'handed-over'] as const satisfies readonly Presence[];
 /** On the destination: the guest has landed. On the source: it is resident. */
@@ -21,17 +21,29 @@ export const conditionTexts = {
   'either-postcopy': 'either side is in post-copy',
   'either-postcopy-failed': 'post-copy failed on either side',
   'landed-on-thirds': 'a third host has it landed and every known host answered, or two third hosts have it',
-  'one-third-landed': 'exactly one third host has it landed',
+  'one-third-landed':
+    'exactly one third host has it landed, executing where the destination’s CPUs had run, and there cannot be two copies',
   'handed-over-or-ran': 'the source handed over, or the destination’s CPUs ran',
   'proven-over':
     'libvirt itself returned an error, or the source had shown this attempt’s outgoing job and no longer does, or two rounds at least 35 s apart say so',
-  'others-gone': 'every other known host was asked after the source had answered, and none has the guest',
+  'others-gone':
+    'every other known host was asked after the source had answered, and two whole rounds, one after the other, found the guest on no host',
   'others-silent': 'no other known host that answered has the guest',
   'no-copy-can-differ':
-    'every other known host answered and none has the guest, and the destination never ran or no storage was copied',
+    'every other known host answered, two whole rounds, one after the other, found the guest on no host, and the destination never ran or no storage was copied',
+  'two-copies':
+    'there may be two copies: the source was heard to run on after the destination had landed, or an earlier attempt from it is not settled',
+  'one-copy':
+    'the source held more than an earlier attempt’s leftover; and there cannot be two copies, or this one runs and every other known host was asked after the source had answered, and none has the guest',
+  'one-copy-heard': 'there cannot be two copies, or no other known host that answered has the guest',
   'jobs-over': 'the source’s job is none, and the destination’s is known not to be incoming',
+  single:
+    'there cannot be two copies: the source was not heard to run on after the destination had landed, and no earlier attempt from it was unsettled',
+  'jobs-over-single':
+    'the source’s job is none, the destination’s is known not to be incoming, and there cannot be two copies',
   'split-brain': 'both jobs are none and the source was asked after the destination landed',
-  'source-excluded': 'the source is fenced, or its leases expired as the lock manager reports',
+  'source-excluded':
+    'the source is fenced, or its leases expired as the lock manager reports; and there cannot be two copies',
   'both-remain': 'both hosts still hold a part of the guest',
   'runs-as-before': 'the destination executes, or is suspended as the guest was before or was asked to be left',
 } as const;
@@ -74,6 +86,8 @@ export type Row = {
   readonly settlesOnGone?: true;
   /** Every known host is asked as well. */
   readonly asksEveryone?: true;
+  /** Only where this holds. */
+  readonly asksEveryoneIf?: ConditionName;
   /** While it waits, the record names the destination, provisionally. */
   readonly leansToDestination?: true;
   /** No lock command follows. */
@@ -95,8 +109,9 @@ export type Row = {
 
 const wait: Column = { do: 'wait' };
 const contested: Column = { do: 'contested' };
-const complete: Column = { do: 'complete' };
 const rollback: Column = { do: 'rollback' };
+/** Where there may be two copies, the other known hosts are heard first. */
+const onlyCopy: Column = { do: 'rollback', if: 'one-copy' };
 const onThirdHost: Column = { do: 'complete', on: 'third-host', if: 'one-third-landed', otherwise: 'contested' };
 
 export const table: readonly Row[] = [
@@ -131,9 +146,12 @@ export const table: readonly Row[] = [
     id: 'landed',
     source: GONE,
     destination: LANDED,
-    now: complete,
-    deadline: complete,
-    why: 'The guest is on the destination and nowhere on the source. A suspended guest stays paused; a broken one raises an alarm.',
+    now: { do: 'complete', if: 'one-copy' },
+    deadline: { do: 'complete', if: 'one-copy-heard', certainty: 'provisional', provenIf: 'one-copy' },
+    asksEveryone: true,
+    asksEveryoneIf: 'two-copies',
+    contestedError: 'both hosts had the guest, and another host has it now',
+    why: 'The guest is on the destination and nowhere on the source. A suspended guest stays paused; a broken one raises an alarm. Where the source had run on beside it, its copy may have gone to a third host: the known hosts are heard first.',
   },
   {
     id: 'elsewhere',
@@ -143,9 +161,9 @@ export const table: readonly Row[] = [
     now: onThirdHost,
     deadline: onThirdHost,
     settlesOnGone: true,
-    contestedError: 'the guest runs on two other hosts',
+    contestedError: 'the guest is on other hosts, and nobody can say which one is right',
     alarm: 'landed-elsewhere',
-    why: 'Somebody moved it on: the record follows the guest. On two third hosts at once no answer says which one is right.',
+    why: 'Somebody moved it on: the record follows the guest. On two third hosts at once, or where there had been two copies, no answer says which one is right.',
   },
   {
     id: 'crashed-after',
@@ -207,8 +225,10 @@ export const table: readonly Row[] = [
     destination: GONE,
     sourceJob: 'none',
     ran: 'yes',
-    now: rollback,
-    deadline: rollback,
+    now: onlyCopy,
+    deadline: onlyCopy,
+    asksEveryone: true,
+    asksEveryoneIf: 'two-copies',
     settlesOnGone: true,
     alarm: 'both-hosts-wrote',
     why: 'The guest is back on the source after it ran on the destination: both may have written to the disk.',
@@ -219,8 +239,10 @@ export const table: readonly Row[] = [
     destination: GONE,
     sourceJob: 'none',
     when: ['proven-over'],
-    now: rollback,
-    deadline: rollback,
+    now: onlyCopy,
+    deadline: onlyCopy,
+    asksEveryone: true,
+    asksEveryoneIf: 'two-copies',
     settlesOnGone: true,
     why: 'The guest never left, and the job that could still move it is over. libvirt queues a migration up to 30 s before a job shows, hence the 35 s.',
   },
@@ -230,8 +252,10 @@ export const table: readonly Row[] = [
     destination: GONE,
     sourceJob: 'none',
     ran: 'no',
-    now: rollback,
-    deadline: rollback,
+    now: onlyCopy,
+    deadline: onlyCopy,
+    asksEveryone: true,
+    asksEveryoneIf: 'two-copies',
     settlesOnGone: true,
     why: 'The source stopped its CPUs to hand over, and the destination provably never ran. The source is resumed once it holds its locks exclusively.',
   },
@@ -270,8 +294,9 @@ export const table: readonly Row[] = [
     id: 'switched',
     source: ['switching'],
     destination: LANDED,
-    now: { do: 'complete', if: 'jobs-over' },
-    deadline: complete,
+    now: { do: 'complete', if: 'jobs-over-single' },
+    deadline: { do: 'complete', if: 'single', otherwise: 'contested' },
+    contestedError: 'what is left on the source may be the guest as well',
     why: 'The destination owns the guest; what is left on the source is a paused copy. It is never resumed, and destroyed only if still paused on the same boot.',
   },
   {

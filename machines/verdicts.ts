@@ -100,8 +100,15 @@ const alarmTexts: Readonly<Record<AlarmCode | OtherAlarm, string>> = {
   'verdict-contradicted': 'later evidence contradicts the verdict',
   'moved-unreported': 'the guest moved on in a migration that nobody reported',
   superseded: 'another migration of the VM was reported before this one settled',
+  'lock-stuck': 'a lock could not be moved in several tries; what its host answered is kept with the step',
 };
-export type OtherAlarm = 'started-anew' | 'stray-process' | 'verdict-contradicted' | 'moved-unreported' | 'superseded';
+export type OtherAlarm =
+  | 'started-anew'
+  | 'stray-process'
+  | 'verdict-contradicted'
+  | 'moved-unreported'
+  | 'superseded'
+  | 'lock-stuck';
 
 /** Raises an alarm once per attempt. */
 export function alarm(attempt: Attempt, code: AlarmCode | OtherAlarm, now: number): Attempt {

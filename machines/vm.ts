@@ -4,6 +4,7 @@ import type { HostRecord, VmRecord } from '../events/records.ts';
 import type { Verdict } from '../events/verdict.ts';
 import type { Power } from '../events/vocabulary.ts';
 import { holds } from './decide.ts';
+import { askedOf, readHost } from './evidence.ts';
 import { powerOf } from './fold.ts';
 import { path } from './round.ts';
 
@@ -33,6 +34,19 @@ function placed(record: VmRecord, host: string, at: HostRecord | undefined): VmR
   return { ...record, host, zone: at?.zone ?? null, cluster: at?.cluster ?? null };
 }
 
+/**
+ * Who owned the locks until now may hold them still, and so may a host that tells of the guest: the next attempt releases them
+ * there. Nothing is remembered where no lock is Landfall's to move.
+ */
+function leaving(record: VmRecord, ...hosts: string[]): VmRecord {
+  const left = record.leftLocks ?? [];
+  const more = hosts.filter((host) => !left.includes(host));
+  const moves = record.volumes.some(({ shareable, lockedBy }) => !shareable && lockedBy === 'landfall');
+  return more.length === 0 || !moves ? record : { ...record, leftLocks: [...left, ...more] };
+}
+
+const ownersOf = ({ owner }: VmRecord) => (owner === null ? [] : [owner]);
+
 /** A declaration names what inventories know. Where an attempt is open, the guest's place is the attempt's to say. */
 export function declare(
   record: VmRecord,
@@ -42,7 +56,7 @@ export function declare(
 ): VmRecord {
   const named = { ...record, name: data.name, volumes: data.volumes };
   if (isMoving || data.host === null) return named;
-  const here = placed(named, data.host, at);
+  const here = placed(data.host === record.owner ? named : leaving(named, ...ownersOf(record)), data.host, at);
   return { ...here, certainty: 'proven', power: data.power, owner: data.host };
 }
 
@@ -71,6 +85,15 @@ export function live(
   data: InputData<'landfall.host.lifecycle.v1'>,
   at: HostRecord | undefined,
 ): VmRecord {
+  const tells = data.event === 'Started' || data.event === 'Resumed';
+  return lived(
+    tells && record.owner !== null && data.host !== record.owner ? leaving(record, data.host) : record,
+    data,
+    at,
+  );
+}
+
+function lived(record: VmRecord, data: InputData<'landfall.host.lifecycle.v1'>, at: HostRecord | undefined): VmRecord {
   const power = powerOfEvent(data);
   if (power === undefined) return record;
   // It left in a migration that nobody reported: where to, only an answer can tell.
@@ -80,7 +103,13 @@ export function live(
   const bootsElsewhere = data.event === 'Started' && data.detail !== 'Migrated';
   const wasDown = record.host === null || record.power === 'stopped' || record.power === 'unknown';
   if (!bootsElsewhere || !wasDown) return record;
-  return { ...placed(record, data.host, at), lastHost: record.host, certainty: 'proven', power, owner: data.host };
+  return {
+    ...placed(leaving(record, ...ownersOf(record)), data.host, at),
+    lastHost: record.host,
+    certainty: 'proven',
+    power,
+    owner: data.host,
+  };
 }
 
 /** The record while and after an attempt changes. `verdict` is the one this step made. */
@@ -96,7 +125,8 @@ export function follow(
   if (!isNewest) return verdict === null ? opened : { ...opened, token: verdict.token };
   if (verdict !== null) return conclude(opened, attempt, verdict, hosts);
   if (attempt.verdicts.length === 0) return lean(opened, attempt, hosts);
-  if (attempt.movedTo !== null && attempt.movedTo !== opened.host) return moved(opened, attempt.movedTo, hosts);
+  if (attempt.movedTo !== null && attempt.movedTo !== opened.host)
+    return moved(opened, attempt, attempt.movedTo, hosts);
   return reopened(opened, state, attempt);
 }
 
@@ -123,13 +153,18 @@ function lean(record: VmRecord, attempt: Attempt, hosts: (host: string) => HostR
   return { ...placed(record, host, hosts(host)), certainty: 'provisional' };
 }
 
-/** The guest went on to another host after its verdict, in a migration that nobody reported. */
-function moved(record: VmRecord, host: string, hosts: (host: string) => HostRecord | undefined): VmRecord {
+/** The guest went on to another host after its verdict, in a migration that nobody reported. Its locks stay where they are. */
+function moved(
+  record: VmRecord,
+  attempt: Attempt,
+  host: string,
+  hosts: (host: string) => HostRecord | undefined,
+): VmRecord {
   return {
-    ...placed(record, host, hosts(host)),
+    ...placed(leaving(record, ...ownersOf(record), ...attempt.formerOwners), host, hosts(host)),
     lastHost: record.host,
     certainty: 'proven',
-    power: 'running',
+    power: powerOf(readHost({ ...attempt, sourceBoot: null }, host, askedOf(attempt, host).answer)),
     owner: host,
   };
 }
@@ -158,9 +193,13 @@ function conclude(
   };
   const power = powerAfter(verdict);
   // Locks are frozen while a verdict is contested, and wait for proof while it is provisional.
-  const owner = verdict.contested || verdict.certainty === 'provisional' ? record.owner : verdict.host;
+  const isFrozen = verdict.contested || verdict.certainty === 'provisional';
+  const owner = isFrozen ? record.owner : verdict.host;
   const lastHost = verdict.outcome === 'completed' ? attempt.source : record.lastHost;
-  return { ...here, power, owner, lastHost };
+  // Whatever was left elsewhere is released by this attempt's own steps.
+  const { leftLocks: _released, ...clean } = here;
+  const movesLocks = !isFrozen && attempt.steps.some(({ kind }) => kind === 'acquire-lock');
+  return { ...(movesLocks ? clean : here), power, owner, lastHost };
 }
 
 function powerAfter({ row, host, contested, evidence }: Verdict): Power {

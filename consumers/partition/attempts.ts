@@ -58,9 +58,12 @@ export class Attempts {
     return this.#open;
   }
 
-  /** The open attempts of a clock that have the host at one of their ends, as of now. */
+  /**
+   * The open attempts of a clock that have the host at one of their ends, as of now. In an order of their own: that in which
+   * they were taken up differs between a run and its restart, and the same inputs must write the same ledger.
+   */
   openOn(clock: string, host: string): string[] {
-    return [...this.#of(clock, host)];
+    return [...this.#of(clock, host)].toSorted();
   }
 
   /** Keeps a new state, decided in this batch. */

@@ -84,7 +84,7 @@ function start(
     const found = space.attempts.open(migration);
     const undecided = found !== null && !path(found.state.value).endsWith('.settling');
     if (undecided)
-      space.step(migration, space.supersession(data.migration, found.state.attempt), partOf(cause, index + 1), moment);
+      space.step(migration, space.supersession(data, found.state.attempt), partOf(cause, index + 1), moment);
   });
 }
 
@@ -127,8 +127,13 @@ function lifecycle({ space, record, cause, moment }: Taking, data: InputData<'la
   const outOfDoubt = newest === null || newest.state.attempt.verdicts.at(-1)?.contested === false;
   const lived = outOfDoubt ? live(record, data, space.host(data.host, moment.clock)) : record;
   space.setRecord(lived);
-  if (newest !== null)
-    return void space.step(newest.state.attempt.migration, { type: 'lifecycle', data }, cause, moment);
+  if (newest !== null) {
+    const { migration, source, verdicts } = newest.state.attempt;
+    // As they are known now: a doubt may come long after the call returned.
+    const site = { knownHosts: space.knownHosts(moment.clock, source), leftLocks: lived.leftLocks ?? [] };
+    const stimulus: Stimulus = { type: 'lifecycle', data, ...(verdicts.length === 0 ? {} : { site }) };
+    return void space.step(migration, stimulus, cause, moment);
+  }
   space.write(record.vm, cause, moment, {});
 }
 

@@ -142,17 +142,16 @@ export class Workspace {
     });
     // Only who moves the locks itself may end what an earlier attempt still had to do with them.
     const movesLocks = attempt.steps.some(({ kind }) => kind === 'acquire-lock');
-    if (verdict !== null && !verdict.contested && movesLocks) this.#endEarlier(next, attempt.migration, cause, moment);
+    if (verdict !== null && !verdict.contested && movesLocks) this.#endEarlier(next, attempt, cause, moment);
   }
 
   /** A newer attempt has its verdict: what an older one still had to settle is dropped, its tokens are spent. */
-  #endEarlier(record: VmRecord, migration: string, cause: Cause, moment: Moment): void {
-    if (record.lastMigration !== migration) return;
-    const earlier = this.openOf(record, moment.clock).filter((other) => other !== migration);
+  #endEarlier(record: VmRecord, by: Attempt, cause: Cause, moment: Moment): void {
+    if (record.lastMigration !== by.migration) return;
+    const earlier = this.openOf(record, moment.clock).filter((other) => other !== by.migration);
     earlier.forEach((other, index) => {
       const live = this.attempts.open(other);
-      if (live !== null)
-        this.step(other, this.supersession(migration, live.state.attempt), partOf(cause, index + 1), moment);
+      if (live !== null) this.step(other, this.supersession(by, live.state.attempt), partOf(cause, index + 1), moment);
     });
   }
 
@@ -161,9 +160,18 @@ export class Workspace {
     return open.filter((migration) => this.attempts.open(migration)?.state.attempt.clock === clock);
   }
 
-  supersession(by: string, { source, clock }: Pick<Attempt, 'source' | 'clock'>): Stimulus {
+  supersession(
+    by: Pick<Attempt, 'migration' | 'source'>,
+    { source, clock }: Pick<Attempt, 'source' | 'clock'>,
+  ): Stimulus {
     const knownHosts = this.knownHosts(clock, source);
-    return { type: 'superseded', by, configuration: forAttempt(this.configuration), knownHosts };
+    return {
+      type: 'superseded',
+      by: by.migration,
+      source: by.source,
+      configuration: forAttempt(this.configuration),
+      knownHosts,
+    };
   }
 
   /** The hosts of a clock that a guest on `source` could be on: those of its cluster. One of no known cluster is among them. */

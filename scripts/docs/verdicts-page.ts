@@ -116,7 +116,11 @@ function alsoTexts(row: Row): string[] {
         : `, raised at once if ${conditionTexts[alarmAtOnceIf]}`;
   return [
     ...(alarm === undefined ? [] : [`Alarm \`${alarm}\`${when}: ${alarmTexts[alarm]}.`]),
-    ...(row.asksEveryone === true ? ['Every known host is asked as well.'] : []),
+    ...(row.asksEveryone === true
+      ? [
+          `Every known host is asked as well${row.asksEveryoneIf === undefined ? '' : ` if ${conditionTexts[row.asksEveryoneIf]}`}.`,
+        ]
+      : []),
     ...(row.leansToDestination === true ? ['While it waits, the record names the destination, provisionally.'] : []),
     ...(row.noLocks === true ? ['No lock command follows.'] : []),
     ...(row.noEffects === true ? ['Contested, it fails the call and sends nothing else.'] : []),

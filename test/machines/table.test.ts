@@ -16,6 +16,9 @@ const HEAD = `# What every combination of evidence comes to: row → now / at th
 /** Everything `decide` may read, with harmless values; a test names what it is about. */
 const calm: Facts = {
   destinationAskedLast: true,
+  twoCopies: false,
+  leftover: false,
+  emptyTwice: true,
   thirds: 0,
   othersAnswered: true,
   sourceJob: 'none',

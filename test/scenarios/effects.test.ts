@@ -62,6 +62,35 @@ describe('locks', () => {
     expect(play.commands.map(spoken)).toContain(`release-lock ${D} vol-1`);
   });
 
+  it('24: refused, but an earlier attempt may have left a lock elsewhere: that one is fetched', () => {
+    given({ ...stayed, formerOwners: [T] })
+      .when(fails('libvirt', 'unsupported configuration'), acksAll)
+      .thenIs({
+        state: 'RolledBack.settled',
+        row: 'stayed',
+        commands: [
+          'failed-to-migrate',
+          `release-lock ${D} vol-1`,
+          `release-lock ${T} vol-1`,
+          'fail-call',
+          `acquire-lock ${S} vol-1`,
+        ],
+      });
+  });
+
+  it('a third host that told of the guest while the attempt was open may hold its lock: it is released there too', () => {
+    const { play } = given({ ...stayed, outgoingSeen: true })
+      .when(event(T, 'Started', 'Booted'), event(T, 'Stopped', 'Migrated'), fails(), acksAll)
+      .thenIs({ state: 'RolledBack.settled', row: 'stayed' });
+    expect(play.commands.map(spoken)).toEqual([
+      'failed-to-migrate',
+      `release-lock ${D} vol-1`,
+      `release-lock ${T} vol-1`,
+      'fail-call',
+      `acquire-lock ${S} vol-1`,
+    ]);
+  });
+
   it('36: a release that fails after a completion: the host moved, the lock is pending, and it is tried again', () => {
     given(landed)
       .when(fails(), acks('post-migrate'), acks('after-migrate'), acks('release-lock', false))
@@ -78,6 +107,22 @@ describe('locks', () => {
       .when(acks('acquire-lock'))
       .thenIs({ state: 'Completed.settled', commands: [] });
   });
+
+  it.each(['release-lock', 'acquire-lock'] as const)(
+    '36: a lock whose %s is refused three times is held and tried on, and somebody is called',
+    (kind) => {
+      const spec = given(landed).when(fails(), acks('post-migrate'), acks('after-migrate'));
+      if (kind === 'acquire-lock') spec.when(acks('release-lock'));
+      spec
+        .when(acks(kind, false), after(5), acks(kind, false))
+        .thenIs({ state: 'Completed.settling', alarms: [] })
+        .when(after(10), acks(kind, false))
+        .thenIs({ state: 'Completed.settling', alarms: ['lock-stuck'] });
+      const host = kind === 'release-lock' ? S : D;
+      spec.when(after(20)).thenIs({ state: 'Completed.settling', commands: [`${kind} ${host} vol-1`] });
+      spec.when(acksAll).thenIs({ state: 'Completed.settled', alarms: ['lock-stuck'] });
+    },
+  );
 
   it('36: the waits between tries double, up to 64 times the first', () => {
     const { play } = given(landed).when(
@@ -348,6 +393,23 @@ describe('another migration is reported', () => {
       .thenIs({ state: 'Completed.settling', row: 'landed' });
   });
 
+  it('45: one that completes destroys no leftover: it may be the guest itself, come back with the other', () => {
+    given({ says: { [S]: paused('migrating'), [D]: running() }, volumes: vol })
+      .when(supersedes, acksAll)
+      .thenIs({ state: 'Completed.settled', row: 'switched', commands: ['post-migrate', 'after-migrate'] });
+  });
+
+  it('45: one that stalled resumes nothing: the other may have taken the guest along', () => {
+    const spec = given({ says: { [S]: paused('migrating'), [D]: absent }, volumes: vol });
+    spec.play.state = {
+      ...spec.play.state,
+      attempt: { ...spec.play.attempt, shell: { ...spec.play.attempt.shell, started: true, stopped: true } },
+    };
+    spec
+      .when(supersedes, acksAll)
+      .thenIs({ state: 'RolledBack.settled', row: 'stalled', commands: ['failed-to-migrate', 'fail-call'] });
+  });
+
   it('45: a contested one is handed over', () => {
     given({ says: { [S]: failed, [D]: failed } })
       .when(fails(), after(300), supersedes)
@@ -393,6 +455,27 @@ describe('doubt', () => {
       .when(fails(), acksAll, says(S, running()), event(S, 'Resumed', 'Unpaused'))
       .thenIs({ state: 'Rechecking.watching', alarms: ['verdict-contradicted', 'split-brain'] });
   });
+
+  it.each([
+    ['running', running(), 'executing'],
+    ['paused', paused('user'), 'suspended'],
+    ['started anew on another boot', { ...running(), boot: 'alpha-boot-2' }, 'executing'],
+  ])(
+    'about a completion: the source has the guest again (%s), and the destination has not: it moved on',
+    (_how, words) => {
+      const { play } = given(landed).when(
+        fails(),
+        acks('post-migrate'),
+        acks('after-migrate'),
+        says(S, words),
+        says(D, absent),
+        acks('release-lock', false),
+      );
+      expect(play.attempt.movedTo).toBe(S);
+      expect(play.at).toBe('Completed.settled');
+      expect(play.attempt.alarms.map(({ code }) => code)).toContain('moved-unreported');
+    },
+  );
 
   it('about a fenced source is not raised by what it said before', () => {
     given(landed).when(fails(), acksAll).when(fenced(), stream(S, 'connected')).thenNothingHappened();

@@ -5,7 +5,7 @@ import { toInput } from '../../events/cloud-event.ts';
 import type { Entry } from '../../events/entries.ts';
 import type { InputData, InputType } from '../../events/inputs.ts';
 import type { Head } from '../../log/port.ts';
-import { absent, D, jobs, running, S, START, shell, T, VM, type Words } from '../support/machine-spec.ts';
+import { absent, D, jobs, paused, running, S, START, shell, T, VM, type Words } from '../support/machine-spec.ts';
 import { MemoryLedger } from '../support/memory-ledger.ts';
 
 /** The acceptance scenarios by their numbers: what a partition owes to redelivery, crashes and rebuilding. */
@@ -33,7 +33,7 @@ class World {
   }
 
   event<K extends InputType>(type: K, data: Partial<InputData<K>>, id = `e${(this.#ids += 1)}`) {
-    const site = type.startsWith('landfall.host.fa') || type.startsWith('landfall.configuration');
+    const site = type.startsWith('landfall.host.f') || type.startsWith('landfall.configuration');
     return toInput({ specversion: '1.0', id, source: 'spec', type, ...(site ? {} : { subject: VM }), data }, sha256);
   }
 
@@ -259,6 +259,110 @@ describe('one attempt at a time', () => {
     await world.send('landfall.migration.started.v1', { migration: 'm2', source: S, destination: D });
     await world.wait(60);
     expect(world.ledger.record(VM)?.open).toEqual(['m2']);
+  });
+});
+
+describe('an attempt that is examined again', () => {
+  it('hears the hosts that are known then, not those of its call', async () => {
+    const world = new World();
+    await world.migrates(landed);
+    await world.fails();
+    for (const { command } of world.commands)
+      await world.send('landfall.command.acknowledged.v1', { command, ok: true });
+    for (const { command } of world.commands)
+      await world.send('landfall.command.acknowledged.v1', { command, ok: true });
+    expect(world.attempt.value).toEqual({ Completed: 'settled' });
+    expect(world.attempt.attempt.knownHosts).toEqual([]);
+    await world.send('landfall.host.facts.v1', { host: T, zone: 'z', cluster: 'c', stream: 'connected' });
+    // It is on neither end any more, but on the host that came later.
+    world.says = { [S]: absent, [D]: absent, [T]: running() };
+    await world.send('landfall.host.lifecycle.v1', { host: S, event: 'Started', detail: 'Migrated' });
+    expect(world.attempt.attempt.verdicts.at(-1)).toMatchObject({ row: 'elsewhere', host: T, certainty: 'proven' });
+    expect(world.ledger.record(VM)?.host).toBe(T);
+  });
+});
+
+describe('a lock that another attempt left elsewhere', () => {
+  it('is fetched by the next attempt, be its call refused before it began', async () => {
+    const world = new World();
+    await world.migrates(landed);
+    await world.fails();
+    for (let round = 0; round < 3; round += 1)
+      for (const { command } of world.commands)
+        await world.send('landfall.command.acknowledged.v1', { command, ok: true });
+    expect(world.ledger.record(VM)?.owner).toBe(D);
+    // Somebody moves the guest on by hand and leaves the lock where it was.
+    await world.send('landfall.host.facts.v1', { host: T, zone: 'z', cluster: 'c', stream: 'connected' });
+    for (const destination of [S, D]) {
+      const migration = `to-${destination}`;
+      world.says = { [S]: absent, [D]: absent, [T]: running() };
+      await world.send('landfall.migration.started.v1', { migration, source: T, destination });
+      await world.send('landfall.migration.returned.v1', {
+        migration,
+        ok: false,
+        error: { kind: 'libvirt', message: 'refused' },
+      });
+      const { steps } = world.ledger.attempt(migration)?.state.attempt ?? { steps: [] };
+      expect(steps.filter(({ kind }) => kind === 'release-lock').map(({ host }) => host)).toContain(D);
+    }
+  });
+});
+
+describe('a second call from a source whose first is not settled', () => {
+  const again = async (says: Said, error: InputData<'landfall.migration.returned.v1'>['error']) => {
+    const world = new World();
+    await world.migrates({ [S]: running(jobs.out), [D]: shell });
+    await world.send('landfall.host.facts.v1', { host: T, zone: 'z', cluster: 'c', stream: 'connected' });
+    await world.send('landfall.migration.started.v1', { migration: 'm2', source: S, destination: T });
+    // The first migration's job shows, and is over when the second call has returned.
+    world.says = says;
+    await world.send('landfall.migration.returned.v1', { migration: 'm2', ok: false, ...(error && { error }) });
+    return { world, second: () => world.ledger.attempt('m2')?.state };
+  };
+  const killed = { kind: 'caller-timeout', message: 'killed' } as const;
+
+  it('does not take the first one’s job for its own: it may still be queued', async () => {
+    const { second } = await again({ [S]: running(), [D]: absent, [T]: absent }, killed);
+    expect(second()?.attempt.outgoingSeen).toBe(false);
+    expect(second()?.value).toEqual({ Rechecking: 'watching' });
+  });
+
+  it('does not resume what the first one left paused', async () => {
+    const { world, second } = await again(
+      { [S]: paused('migrating'), [D]: running(), [T]: absent },
+      { kind: 'libvirt', message: 'failed' },
+    );
+    await world.wait(400);
+    expect(second()?.value).toEqual({ RolledBack: 'contested' });
+    expect(world.commands.map(({ kind }) => kind)).not.toContain('resume-guest');
+  });
+
+  it('does not call proven what it moved: the guest may be where the first one took it', async () => {
+    const { second } = await again({ [S]: absent, [D]: running(), [T]: running() }, killed);
+    expect(second()?.attempt.verdicts).toEqual([]);
+  });
+});
+
+describe('the order of open attempts on a host', () => {
+  it('is the same after a restart, whichever was taken up last', async () => {
+    const order = async (restarts: boolean) => {
+      const world = new World();
+      await world.migrates({ [S]: running(), [D]: absent });
+      const refused = { kind: 'libvirt', message: 'refused' } as const;
+      await world.send('landfall.migration.returned.v1', { migration: 'm1', ok: false, error: refused });
+      for (let round = 0; round < 3; round += 1)
+        for (const { command } of world.commands)
+          await world.send('landfall.command.acknowledged.v1', { command, ok: true });
+      expect(world.attempt.value).toEqual({ RolledBack: 'settled' });
+      world.says = {};
+      await world.send('landfall.migration.started.v1', { migration: 'm0', source: S, destination: D });
+      await world.send('landfall.migration.returned.v1', { migration: 'm1', ok: true });
+      expect(world.attempt.value).toEqual({ RolledBack: 'reexamining' });
+      if (restarts) world.crash();
+      await world.send('landfall.host.fenced.v1', { host: S, by: 'ipmi' });
+      return world.ledger.stored.map(({ hash }) => hash).at(-1);
+    };
+    expect(await order(true)).toBe(await order(false));
   });
 });
 

@@ -1,4 +1,4 @@
-import { describe, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { defaultConfiguration } from '../../events/configuration.ts';
 import {
   absent,
@@ -20,6 +20,7 @@ import {
   says,
   shell,
   shutOff,
+  stream,
   succeeds,
   T,
   U,
@@ -255,6 +256,35 @@ describe('a post-copy of which one side is left', () => {
   });
 });
 
+describe('a stream that breaks once a verdict was made', () => {
+  it('8: proves no longer that the destination never ran: a contested attempt resumes nothing', () => {
+    given({ says: { [S]: paused('migrating', jobs.out), [D]: shell }, volumes: [volume('v')] })
+      .when(event(D, 'Started', 'Migrated'), fails(), toDeadline, acksAll)
+      .thenIs({ ...CONTESTED })
+      // The destination ran and died; of its events only the last one came.
+      .when(
+        stream(D, 'lost'),
+        says(S, paused('migrating')),
+        says(D, absent),
+        event(D, 'Stopped', 'Crashed'),
+        after(600),
+      )
+      .thenIs({ state: 'RolledBack.contested', commands: [], verdicts: 1 });
+  });
+});
+
+describe('a call that shares its source with an unsettled one', () => {
+  it('does not take for its own that the guest ran on the destination: the earlier one may have led there', () => {
+    const spec = given({
+      sharesSource: true,
+      leftover: true,
+      twoCopies: true,
+      says: { [S]: running(), [D]: running() },
+    });
+    spec.when(fails(), says(D, absent), after(10)).thenIs({ state: 'Rechecking.watching', verdicts: 0 });
+  });
+});
+
 describe('the guest is on both sides', () => {
   const both = { says: { [S]: running(), [D]: running() }, volumes: vol };
 
@@ -264,6 +294,58 @@ describe('the guest is on both sides', () => {
       .thenIs({ state: 'Rechecking.watching', waiting: { row: 'both-alive', host: S }, commands: [] })
       .when(says(S, absent), after(10))
       .thenIs({ ...COMPLETED, row: 'landed' });
+  });
+
+  describe('10: but where the source ran on after the destination had landed, its copy may have been moved by hand', () => {
+    const two = { ...both, known: [S, D, T, U] };
+
+    it('the other known hosts are heard, and none has it: complete', () => {
+      const { play } = given({ ...two, says: { ...two.says, [T]: absent, [U]: absent } })
+        .when(fails(), after(40), says(S, absent), after(10))
+        .thenIs({ ...COMPLETED, row: 'landed', certainty: 'proven' });
+      expect(play.questions.filter(({ host }) => host === T)).not.toEqual([]);
+    });
+
+    it('one of them has it: nobody can say which is right, and the attempt is contested', () => {
+      given({ ...two, says: { ...two.says, [T]: running(), [U]: absent } })
+        .when(fails(), after(40), says(S, shutOff('migrated')), after(10))
+        .thenIs({ state: 'Rechecking.watching', waiting: { row: 'landed', host: S } })
+        .when(toDeadline)
+        .thenIs({ ...CONTESTED, row: 'landed', error: EXPLICIT });
+    });
+
+    it('one of them is silent: provisional, and locks wait', () => {
+      given({ ...two, says: { ...two.says, [T]: absent, [U]: failed } })
+        .when(fails(), after(40), says(S, shutOff('migrated')), toDeadline)
+        .thenIs({ state: 'Completed.provisional', row: 'landed', certainty: 'provisional', commands: [] })
+        .when(says(U, absent), after(300))
+        .thenIs({ ...COMPLETED, row: 'landed', certainty: 'proven' });
+    });
+
+    it('the last one left lies paused: it may be the one that was out of date', () => {
+      given({ ...two, says: { ...two.says, [T]: absent, [U]: absent } })
+        .when(fails(), after(40), says(D, paused('user')), says(S, absent), toDeadline)
+        .thenIs({ state: 'Completed.provisional', row: 'landed', certainty: 'provisional' });
+    });
+
+    it('the source had stopped again: what is left there may be the guest as well', () => {
+      given(two)
+        .when(fails(), after(40), says(S, paused('migrating')), toDeadline)
+        .thenIs({ ...CONTESTED, row: 'switched' });
+    });
+
+    it('fencing the source proves nothing of a copy that may have left it', () => {
+      given(two)
+        .when(fails(), after(40), says(S, failed), fenced(), toDeadline)
+        .thenIs({ state: 'Completed.provisional', row: 'silent-source', certainty: 'provisional' });
+    });
+
+    it('a source that had stopped to hand over left nothing: nobody else is asked', () => {
+      const { play } = given({ says: { [S]: paused('migrating'), [D]: running() }, known: [S, D, T] })
+        .when(fails(), says(S, shutOff('migrated')), after(10))
+        .thenIs({ ...COMPLETED, certainty: 'proven' });
+      expect(play.questions.filter(({ host }) => host === T)).toEqual([]);
+    });
   });
 
   it('11: still so at 300 s: contested, the source stays on record, no lock and no guest is touched', () => {
@@ -404,6 +486,25 @@ describe('a third host', () => {
     given({ ...nowhere, says: { ...nowhere.says, [T]: running(), [U]: running() } })
       .when(fails())
       .thenIs({ ...CONTESTED, row: 'elsewhere', error: EXPLICIT, alarms: ['landed-elsewhere'] });
+  });
+
+  it('17: lies paused there, though its CPUs had run on the destination: it may be the source’s leftover', () => {
+    given({ ...nowhere, says: { ...nowhere.says, [T]: paused('user') } })
+      .when(event(D, 'Started', 'Migrated'), event(D, 'Resumed', 'Migrated'), event(S, 'Stopped', 'Migrated'), fails())
+      .thenIs({ ...CONTESTED, row: 'elsewhere', error: EXPLICIT });
+  });
+
+  it('a guest that moves on while they are asked is found by the second round', () => {
+    const { play } = given({ ...nowhere, says: { ...nowhere.says, [T]: 'silent' } }).when(
+      event(S, 'Stopped', 'Migrated'),
+      fails(),
+    );
+    // It left the third host before that answered, for the source, which had answered.
+    play.says(S, 'silent');
+    play.says(T, absent);
+    play.says(S, running());
+    expect(play.verdicts).toEqual([]);
+    expect(play.attempt.waiting?.row).toBe('moving');
   });
 
   it('every known host is heard before a guest is called stopped on the source', () => {

@@ -1,3 +1,4 @@
+import type { Entry } from '../../events/entries.ts';
 import type { Volume } from '../../events/vocabulary.ts';
 import { Checker } from './checker/checker.ts';
 import { describe, isAtRest } from './checker/endings.ts';
@@ -22,7 +23,21 @@ export type Options = {
   readonly replays?: boolean;
   readonly damage?: Damage;
   readonly agentRules?: AgentRules;
+  /** A long run: so many guests, and what befalls them, over days. */
+  readonly span?: Span;
 };
+export type Span = {
+  readonly days: number;
+  readonly hosts: number;
+  readonly guests: number;
+  readonly migrationsPerDay: number;
+  readonly disastersPerHour: number;
+  /** Told at the end of each day, what the running partition weighs. */
+  readonly onDay: (day: number, weight: { bytes: number; open: number }) => void;
+  readonly usedBytes: () => number;
+};
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
 export type Run = {
   readonly seed: number;
   readonly violations: readonly Violation[];
@@ -55,12 +70,13 @@ class World {
   readonly #agents: Agents;
   readonly #orchestrator: Orchestrator;
   readonly #settings: Settings;
+  readonly #rows = new Map<string, number>();
 
   constructor(options: Options) {
     this.#options = options;
     const sim = new Sim(String(options.seed), options.faults ?? everyFault, options.tracing ?? false);
     this.#sim = sim;
-    this.#settings = settingsOf(sim);
+    this.#settings = settingsOf(sim, options.span);
     this.#checker = new Checker(sim);
     this.#hypervisor = new Hypervisor(sim);
     this.#locks = new LockManager(sim);
@@ -73,9 +89,13 @@ class World {
         if (host === null) this.#orchestrator.send(command);
         else this.#agents.send({ ...command, host });
       },
-      committed: (stored, service) => this.#checker.committed(stored, service),
+      committed: (stored, service) => {
+        this.#checker.committed(stored, service);
+        for (const { entry } of stored) this.#look(entry);
+      },
       refused: (letter, code) => this.#refused(letter, code),
       ...(options.damage === undefined ? {} : { damage: options.damage }),
+      ...(options.span === undefined ? {} : { records: false }),
     });
     this.#populate(options.vmsMax ?? 3);
     this.#agents = new Agents(
@@ -97,9 +117,10 @@ class World {
 
   #populate(vmsMax: number): void {
     const random = this.#sim.random('population');
-    const hosts = random.integer(2, 5);
+    const { span } = this.#options;
+    const hosts = span?.hosts ?? random.integer(2, 5);
     for (let nth = 1; nth <= hosts; nth += 1) this.#hypervisor.addHost(`host-${nth}`);
-    const vms = Math.min(vmsMax, random.integer(1, 3));
+    const vms = span?.guests ?? Math.min(vmsMax, random.integer(1, 3));
     for (let nth = 1; nth <= vms; nth += 1) {
       const own = this.#sim.random(`vm:${nth}`);
       const volumes: Volume[] = [
@@ -137,22 +158,44 @@ class World {
       outbox: this.#outbox,
       orchestrator: this.#orchestrator,
     };
-    new Disasters(sim, { ...parts, stepClock: (ms) => this.#service.stepClock(ms) }).plan();
+    new Disasters(sim, { ...parts, stepClock: (ms) => this.#service.stepClock(ms) }).plan(this.#settings.disasters);
+    const { span } = this.#options;
+    for (let day = 1; day <= (span?.days ?? 0); day += 1) this.#weighAt(day * DAY_MS, day);
+    for (let hour = 1; hour < 24 * (span?.days ?? 0); hour += 1)
+      sim.schedule.at(hour * HOUR_MS, () => this.#orchestrator.tidy());
     await sim.schedule.runUntil(this.#settings.endMs, () => this.#isDone());
     this.#checkEnd();
     if (this.#options.replays === true && sim.violations.length === 0) await checkReplays(sim, this.#service);
     return this.#result();
   }
 
+  #weighAt(at: number, day: number): void {
+    const { span } = this.#options;
+    this.#sim.schedule.at(at, () => {
+      const weight = span === undefined ? null : this.#service.weigh(span.usedBytes);
+      if (weight === null) this.#weighAt(at + 5000, day);
+      else span?.onDay(day, weight);
+    });
+  }
+
   /** A guest's life: declared, and migrated a few times. */
   #live(guest: Guest): void {
     const random = this.#sim.random(`life:${guest.vm}`);
     this.#orchestrator.declare(guest);
-    const migrations = random.integer(1, 3);
+    const { span } = this.#options;
+    const migrations = span === undefined ? random.integer(1, 3) : Math.round(span.days * span.migrationsPerDay);
     for (let nth = 0; nth < migrations; nth += 1) {
       const at = 200 + random.integer(0, nth === 0 ? 5000 : this.#settings.faultsUntilMs);
       this.#sim.schedule.at(at, () => this.#orchestrator.migrate(guest));
     }
+  }
+
+  /** People look at what is committed, and its verdicts are counted. */
+  #look({ attempt, verdict }: Entry): void {
+    if (attempt === null) return;
+    this.#orchestrator.attend(attempt);
+    const row = verdict === null ? undefined : attempt.attempt.verdicts.at(-1)?.row;
+    if (row !== undefined) this.#rows.set(row, (this.#rows.get(row) ?? 0) + 1);
   }
 
   /** A report that cannot be followed here is a defect of one of the two. */
@@ -179,36 +222,33 @@ class World {
 
   #result(): Run {
     const { ledger, restarts } = this.#service;
-    const rows = new Map<string, number>();
-    for (const { verdict, attempt } of ledger.entries) {
-      const row = verdict === null ? undefined : attempt?.attempt.verdicts.at(-1)?.row;
-      if (row !== undefined) rows.set(row, (rows.get(row) ?? 0) + 1);
-    }
     const { violations, lines, happened } = this.#sim;
     return {
       seed: this.#options.seed,
       violations,
       lines,
       happened,
-      entries: ledger.stored.length,
+      entries: ledger.stored.at(-1)?.sequence ?? 0,
       head: ledger.stored.at(-1)?.hash ?? '',
       restarts,
-      rows,
+      rows: this.#rows,
     };
   }
 }
 
 type Settings = ReturnType<typeof settingsOf>;
 
-function settingsOf(sim: Sim) {
+function settingsOf(sim: Sim, span: Span | undefined) {
   const random = sim.random('settings');
   const recheckTimeoutSeconds = random.pick([20, 45, 60, 90]);
   const questionLimitSeconds = random.pick([1, 2, 5]);
   const commandRetrySeconds = random.pick([0.5, 1, 2]);
   const recheckIntervalSeconds = random.pick([3, 5, 10, 15]);
-  const faultsUntilMs = random.pick([30_000, 60_000, 120_000]);
+  const shortMs = random.pick([30_000, 60_000, 120_000]);
+  const faultsUntilMs = span === undefined ? shortMs : span.days * DAY_MS;
+  const disasters = span === undefined ? 3 : span.days * 24 * span.disastersPerHour;
   // Two timeouts, for what is reopened late; the longest wait between two tries of a command; and a clock that went back.
   const lastMs = (2 * recheckTimeoutSeconds + 4 * questionLimitSeconds + 64 * 2 * commandRetrySeconds) * 1000 + 150_000;
   const configuration = { recheckTimeoutSeconds, questionLimitSeconds, commandRetrySeconds, recheckIntervalSeconds };
-  return { configuration, faultsUntilMs, endMs: faultsUntilMs + AFTERMATH_MS + lastMs };
+  return { configuration, faultsUntilMs, disasters, endMs: faultsUntilMs + AFTERMATH_MS + lastMs };
 }

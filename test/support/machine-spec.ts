@@ -170,7 +170,13 @@ export class Play {
   }
 
   supersede(): void {
-    this.apply({ type: 'superseded', by: 'm2', knownHosts: this.#known, configuration: this.#configuration });
+    this.apply({
+      type: 'superseded',
+      by: 'm2',
+      source: D,
+      knownHosts: this.#known,
+      configuration: this.#configuration,
+    });
   }
 
   /** Lets time pass, firing what falls due in order. */

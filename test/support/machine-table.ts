@@ -16,6 +16,12 @@ export type Facts = {
   destinationAskedLast: boolean;
   destinationJob: Job;
   sourceAskedLast: boolean;
+  /** Two whole rounds, one after the other, found it on no host. */
+  emptyTwice: boolean;
+  /** The source ran on after the destination had landed. */
+  twoCopies: boolean;
+  /** On the source there may be only what an earlier attempt left. */
+  leftover: boolean;
   /** Third hosts that have the guest landed. */
   thirds: 0 | 1 | 2;
   othersAnswered: boolean;
@@ -29,6 +35,9 @@ type FactName = keyof Facts;
 const both = [true, false] as const;
 const values: { readonly [F in FactName]: readonly Facts[F][] } = {
   destinationAskedLast: both,
+  leftover: both,
+  twoCopies: both,
+  emptyTwice: both,
   thirds: [0, 1, 2],
   othersAnswered: both,
   sourceJob: jobs,
@@ -50,6 +59,9 @@ const labels: Readonly<Record<FactName, (group: readonly unknown[]) => string>> 
   destinationAskedLast: ([yes]) => (yes === true ? 'D asked after S' : 'D asked too early'),
   destinationJob: (group) => `D job ${group.join('|')}`,
   sourceAskedLast: ([yes]) => (yes === true ? 'S asked after D' : 'S asked too early'),
+  twoCopies: ([yes]) => (yes === true ? 'maybe two copies' : 'one copy'),
+  leftover: ([yes]) => (yes === true ? 'S had only a leftover' : 'S had the guest'),
+  emptyTwice: ([yes]) => (yes === true ? 'found empty twice' : 'found empty once'),
   thirds: (group) => `on ${group.join('|')} third hosts`,
   othersAnswered: ([yes]) => (yes === true ? 'all others answered' : 'others owe answers'),
   origin: (group) => `was ${group.join('|')}`,
@@ -120,6 +132,15 @@ export function evidenceFrom(
     },
     get sourceAskedLast() {
       return need('sourceAskedLast');
+    },
+    get twoCopies() {
+      return need('twoCopies');
+    },
+    get leftover() {
+      return need('leftover');
+    },
+    get emptyTwice() {
+      return need('emptyTwice');
     },
     get sourceExcluded() {
       return need('sourceExcluded');

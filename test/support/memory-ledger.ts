@@ -14,16 +14,30 @@ import {
   type StoredEntry,
 } from '../../log/port.ts';
 
+type Kept = { state: NonNullable<Entry['attempt']>; timers: Entry['timers'] };
+
+/** How many entries a frugal ledger keeps at least. */
+const KEPT_MIN = 5000;
+
 /** A ledger in memory, for tests that are about what is decided and not about where it is kept. One partition. */
 export class MemoryLedger implements Ledger, Directory {
   readonly partitions = 1;
+  /** All entries; where it is frugal, the newest. */
   readonly stored: StoredEntry[] = [];
+  readonly #frugal: boolean;
+  /** Of settled attempts, as text: no partition shares its objects. */
+  readonly #settled = new Map<string, string>();
   readonly #identities = new Map<string, string>();
   readonly #records = new Map<string, VmRecord>();
-  readonly #attempts = new Map<string, { state: NonNullable<Entry['attempt']>; timers: Entry['timers'] }>();
+  readonly #attempts = new Map<string, Kept>();
   readonly #hosts = new Map<string, HostRecord>();
   readonly #times = new Map<string, number>();
   #configuration = defaultConfiguration;
+
+  /** `frugal`: for a run of so many entries that only the newest are kept, and settled attempts as a disk would keep them. */
+  constructor(how?: 'frugal') {
+    this.#frugal = how === 'frugal';
+  }
 
   async claim(): Promise<Owner> {
     return {
@@ -45,7 +59,8 @@ export class MemoryLedger implements Ledger, Directory {
   }
 
   async *read(_partition: number, from: number): AsyncGenerator<StoredEntry> {
-    yield* this.stored.slice(from - 1);
+    const first = this.stored[0]?.sequence ?? 1;
+    yield* this.stored.slice(Math.max(0, from - first));
   }
 
   async close(): Promise<void> {}
@@ -58,7 +73,8 @@ export class MemoryLedger implements Ledger, Directory {
     return this.#records.get(vm) ?? null;
   }
   attempt(migration: string) {
-    return this.#attempts.get(migration) ?? null;
+    const text = this.#settled.get(migration);
+    return text === undefined ? (this.#attempts.get(migration) ?? null) : (JSON.parse(text) as Kept);
   }
   *openAttempts() {
     for (const attempt of this.#attempts.values()) if (!isOver(attempt.state)) yield attempt;
@@ -97,11 +113,21 @@ export class MemoryLedger implements Ledger, Directory {
     });
     const { cause, attempt, record, host } = entry;
     if (cause.kind !== 'timer') this.#rememberFirst(`${cause.source}\n${cause.id}`, cause.digest);
-    if (attempt !== null) this.#attempts.set(attempt.attempt.migration, { state: attempt, timers: entry.timers });
+    if (attempt !== null) this.#keep({ state: attempt, timers: entry.timers });
     if (record !== null) this.#records.set(record.vm, record);
     if (host !== null) this.#hosts.set(host.host, host);
     if (entry.configuration !== null) this.#configuration = entry.configuration;
     this.#times.set(entry.clock, entry.time);
+  }
+
+  #keep(kept: Kept): void {
+    const { migration } = kept.state.attempt;
+    this.#settled.delete(migration);
+    if (this.#frugal && isOver(kept.state)) {
+      this.#attempts.delete(migration);
+      this.#settled.set(migration, JSON.stringify(kept));
+    } else this.#attempts.set(migration, kept);
+    if (this.#frugal && this.stored.length > 2 * KEPT_MIN) this.stored.splice(0, KEPT_MIN);
   }
 
   #rememberFirst(key: string, digest: string): void {

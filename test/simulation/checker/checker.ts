@@ -24,6 +24,9 @@ export class Checker implements Witness {
   /** Since when the world may bear out what a verdict commands. */
   readonly #verdictSince = new Map<string, number>();
   readonly #sent = new Set<string>();
+  readonly #toldBy = new Set<string>();
+  /** When each call's return became durable. */
+  readonly #returned = new Map<string, number>();
   #known: Known | null = null;
   #commits = 0;
 
@@ -49,7 +52,7 @@ export class Checker implements Witness {
     for (const { entry } of stored) {
       this.#hear(entry);
       this.#rules.take(entry);
-      this.#judge(entry);
+      this.#judge(entry, service);
     }
     this.#commits += 1;
     if (this.#commits % 8 === 0) this.rebuilds(service);
@@ -63,8 +66,14 @@ export class Checker implements Witness {
     }
   }
 
-  /** Remembers which answer an attempt now goes by. */
-  #hear({ cause, attempt }: Entry): void {
+  wasToldBy(vm: string, host: string): boolean {
+    return this.#toldBy.has(`${vm}/${host}`);
+  }
+
+  /** Remembers which answer an attempt now goes by, and which hosts told of a guest. */
+  #hear({ cause, attempt, vm }: Entry): void {
+    if (cause.kind === 'input' && cause.type === 'landfall.host.lifecycle.v1')
+      this.#toldBy.add(`${vm}/${(cause.data as { host: string }).host}`);
     if (cause.kind !== 'input' || cause.type !== 'landfall.host.answered.v1' || attempt === null) return;
     const { question, host } = cause.data as { question: string; host: string };
     const state = attempt.attempt;
@@ -76,13 +85,17 @@ export class Checker implements Witness {
     if (!this.#heard.has(question)) this.#heard.set(question, sample);
   }
 
-  #judge({ verdict: made, attempt: state }: Entry): void {
+  #judge({ verdict: made, attempt: state }: Entry, { steppedForwardAt }: Service): void {
     const attempt = state?.attempt;
+    if (attempt !== undefined && attempt.returnedAt !== null && !this.#returned.has(attempt.migration))
+      this.#returned.set(attempt.migration, this.#sim.now);
     const verdict = attempt?.verdicts.at(-1);
     if (made === null || attempt === undefined || verdict === undefined) return;
     const { world, transfers } = this.#world;
     const sampleOf = (question: string) => this.#heard.get(question);
-    const grounds = { world, transfer: transfers.get(attempt.migration), sampleOf, now: this.#sim.now };
+    const clockStepped = steppedForwardAt >= (this.#returned.get(attempt.migration) ?? 0);
+    const transfer = transfers.get(attempt.migration);
+    const grounds = { world, transfer, sampleOf, now: this.#sim.now, clockStepped };
     this.#verdictSince.set(`${attempt.migration}/v${verdict.number}`, since(verdict, grounds));
     const text = `${attempt.migration}/v${verdict.number}`;
     this.#sim.trace(
@@ -116,8 +129,10 @@ export class Checker implements Witness {
       this.#sim.violate('invariant 6', `${command.command}: ${host} is granted what ${others.join(', ')} holds`);
     const { world } = this.#world;
     const homes = world.homesSince(command.vm, this.#since(command));
-    // The locks of a guest that is stopped everywhere may lie with either end: nobody opens the volume.
-    const isUsed = world.homesOf(command.vm).some((home) => world.qemu(home, command.vm) !== undefined);
+    // The locks of a guest that is stopped everywhere may lie with either end: nobody opens the volume. So it is where somebody
+    // boots it without asking once the hosts have answered, and before anybody heard of it.
+    const wasStopped = world.wasNowhereSince(command.vm, this.#since(command));
+    const isUsed = !wasStopped && world.homesOf(command.vm).some((home) => world.qemu(home, command.vm) !== undefined);
     if (!homes.has(host) && isUsed)
       this.#sim.violate(
         'lock to the wrong host',
@@ -145,8 +160,10 @@ export class Checker implements Witness {
   }
 
   destroying(command: Command, qemu: Qemu): void {
-    const homes = this.#world.world.homesOf(command.vm);
-    const only = homes.length === 1 && homes[0] === qemu.host;
+    // As of the answers: where the guest ended on the destination before its CPUs ever ran, and after it had answered, nobody could
+    // know that the copy which handed over was the last one again.
+    const homes = this.#world.world.homesSince(command.vm, this.#since(command));
+    const only = homes.size === 1 && homes.has(qemu.host);
     if (only || qemu.running)
       this.#sim.violate('leftover', `${command.command}: the guest itself is destroyed on ${qemu.host}`);
   }

@@ -3,10 +3,11 @@ import type { Situation } from './explore.ts';
 
 /**
  * A situation's key: equal for situations that nothing can tell apart from here on. Times count relative to now and sequence
- * numbers by their order, so that a round later is not a new situation; what only informs (alarms, counters, evidence) is left out.
+ * numbers by their order, so that a round later is not a new situation; what only informs (alarms, counters, evidence) is left out,
+ * and so is how many faults there were: that only limits what may come.
  */
 export function canonical(situation: Situation): string {
-  const { world, state, timers, now, asked, late, events, returned, commands, faults } = situation;
+  const { world, state, timers, now, asked, late, events, returned, commands } = situation;
   const { attempt } = state;
   const ranks = ranksOf(situation);
   const rank = (sequence: number | null) => (sequence === null ? null : ranks.get(sequence));
@@ -24,10 +25,16 @@ export function canonical(situation: Situation): string {
       attempt.shell,
       attempt.origin,
       attempt.searching,
+      attempt.twoCopies,
       attempt.quietRounds,
       attempt.callError?.kind,
     ],
-    order: [rank(attempt.returnedSequence), rank(attempt.judgedSequence), rank(attempt.landedSequence)],
+    order: [
+      rank(attempt.emptySequence ?? null),
+      rank(attempt.returnedSequence),
+      rank(attempt.judgedSequence),
+      rank(attempt.landedSequence),
+    ],
     times: [attempt.pollAt, attempt.deadlineAt, attempt.retryAt].map(relative),
     // Only whether the 35 s are over matters.
     quiet: attempt.quietSince === null ? null : Math.min(35_000, now - attempt.quietSince),
@@ -51,10 +58,9 @@ export function canonical(situation: Situation): string {
       due,
       events,
       returned ?? (returned === null ? 'ok' : 'open'),
-      faults,
     ]),
-    'base64',
-  );
+    'buffer',
+  ).toString('latin1', 0, 16);
 }
 
 const numberOf = (question: string) => Number(question.slice(question.lastIndexOf('q') + 1));
@@ -68,7 +74,12 @@ function ranksOf({ state, asked, late }: Situation): ReadonlyMap<number, number>
     one.answer?.arrived ?? 0,
   ]);
   const pending = [...asked, ...late].map(({ question }) => numberOf(question));
-  const marks = [attempt.returnedSequence ?? 0, attempt.judgedSequence ?? 0, attempt.landedSequence ?? 0];
+  const marks = [
+    attempt.emptySequence ?? 0,
+    attempt.returnedSequence ?? 0,
+    attempt.judgedSequence ?? 0,
+    attempt.landedSequence ?? 0,
+  ];
   return new Map(
     [...new Set([...named, ...pending, ...marks])]
       .toSorted((a, b) => a - b)

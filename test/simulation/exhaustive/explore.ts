@@ -268,33 +268,78 @@ function deadline(now: Situation, mayFail: boolean): Successor[] {
   return [stepped(`timer ${id}`, { ...now, timers, faults, now: Math.max(now.now, dueAt) }, { type: 'timer', id })];
 }
 
-/** Breadth first, each situation once; ends when none is new, or at the limit. */
-export function explore(
-  faultsMax: number,
-  order: Order,
-  statesMax: number,
-  check: (before: Situation, next: Successor) => string[],
-): Explored {
-  const explored: Explored = { states: 0, steps: 0, depth: 0, complete: true, verdicts: new Map(), violations: [] };
-  let frontier = starts();
-  const seen = new Set(frontier.map(canonical));
+/**
+ * The situations met so far, and with how few faults: one that is met again with as many or more has nothing new to come, since
+ * faults so far only limit those to come. In parts, as one map holds 16 million.
+ */
+class Met {
+  readonly #parts = Array.from({ length: 64 }, () => new Map<string, number>());
+  size = 0;
+
+  /** Whether this is the first time, or the first with so few faults. */
+  isNews(situation: Situation): boolean {
+    const key = canonical(situation);
+    const part = this.#parts[key.charCodeAt(0) % this.#parts.length] ?? new Map<string, number>();
+    const before = part.get(key);
+    if (before !== undefined && before <= situation.faults) return false;
+    if (before === undefined) this.size += 1;
+    part.set(key, situation.faults);
+    return true;
+  }
+}
+
+type Check = (before: Situation, next: Successor) => string[];
+
+/** Visits what comes after a situation; returns what of it is news. */
+function expand(situation: Situation, explored: Explored, met: Met, how: How): Situation[] {
+  const news: Situation[] = [];
+  for (const next of successors(situation, how.faultsMax, how.order)) {
+    explored.steps += 1;
+    const row = next.verdict?.row;
+    if (row !== undefined) explored.verdicts.set(row, (explored.verdicts.get(row) ?? 0) + 1);
+    explored.violations.push(...how.check(situation, next));
+    if (met.isNews(next.situation)) news.push(next.situation);
+  }
+  return news;
+}
+type How = { readonly faultsMax: number; readonly order: Order; readonly check: Check };
+
+const none = (): Explored => ({
+  states: 0,
+  steps: 0,
+  depth: 0,
+  complete: true,
+  verdicts: new Map(),
+  violations: [],
+});
+
+/** Breadth first, until nothing is new, or at the limit. */
+export function explore(faultsMax: number, order: Order, statesMax: number, check: Check): Explored {
+  const explored = none();
+  const met = new Met();
+  let frontier = starts().filter((situation) => met.isNews(situation));
   for (; frontier.length > 0; explored.depth += 1) {
     const beyond: Situation[] = [];
     for (const situation of frontier) {
-      for (const next of successors(situation, faultsMax, order)) {
-        explored.steps += 1;
-        const row = next.verdict?.row;
-        if (row !== undefined) explored.verdicts.set(row, (explored.verdicts.get(row) ?? 0) + 1);
-        explored.violations.push(...check(situation, next));
-        if (explored.violations.length > 0) return { ...explored, states: seen.size, complete: false };
-        const key = canonical(next.situation);
-        if (seen.has(key)) continue;
-        seen.add(key);
-        beyond.push(next.situation);
-      }
-      if (seen.size >= statesMax) return { ...explored, states: seen.size, complete: false };
+      beyond.push(...expand(situation, explored, met, { faultsMax, order, check }));
+      if (explored.violations.length > 0 || met.size >= statesMax)
+        return { ...explored, states: met.size, complete: false };
     }
     frontier = beyond;
   }
-  return { ...explored, states: seen.size };
+  return { ...explored, states: met.size };
+}
+
+/** Everything, depth first: what is still to be visited then stays small, however much there is. */
+export function exploreAll(faultsMax: number, order: Order, check: Check, isTimeUp: () => boolean): Explored {
+  const explored = none();
+  const met = new Met();
+  const open = starts().filter((situation) => met.isNews(situation));
+  for (let situation = open.pop(); situation !== undefined; situation = open.pop()) {
+    // Those with the fewest faults come next: so few are met again with fewer.
+    open.push(...expand(situation, explored, met, { faultsMax, order, check }).toSorted((a, b) => b.faults - a.faults));
+    explored.depth = Math.max(explored.depth, open.length);
+    if (explored.violations.length > 0 || isTimeUp()) return { ...explored, states: met.size, complete: false };
+  }
+  return { ...explored, states: met.size };
 }

@@ -23,6 +23,8 @@ export type Wiring = {
   readonly committed: (entries: readonly StoredEntry[], service: Service) => void;
   readonly refused: (letter: Letter, code: string) => void;
   readonly damage?: Damage;
+  /** False: the run is too long to be repeated. */
+  readonly records?: boolean;
 };
 export type Damage = {
   /** A directory that remembers wrongly. */
@@ -38,11 +40,13 @@ export type Damage = {
  * from what was committed. Its producers repeat what was not acknowledged.
  */
 export class Service {
-  readonly ledger = new MemoryLedger();
+  readonly ledger: MemoryLedger;
+  /** Everything the partition was told, where it is to be repeated. */
   readonly operations: Operation[][] = [];
   readonly clock: string;
   restarts = 0;
-  stuck = 0;
+  /** When its clock last jumped forward, in true time. */
+  steppedForwardAt = Number.NEGATIVE_INFINITY;
   readonly #sim: Sim;
   readonly #wiring: Wiring;
   readonly #whenDurable = new Map<string, () => void>();
@@ -56,6 +60,7 @@ export class Service {
     this.#sim = sim;
     this.#wiring = wiring;
     this.clock = `simulated:${sim.seed}`;
+    this.ledger = new MemoryLedger(...(wiring.records === false ? (['frugal'] as const) : []));
   }
 
   get now(): number {
@@ -128,6 +133,7 @@ export class Service {
   stepClock(ms: number): void {
     this.#sim.trace(() => `the service’s clock steps by ${ms} ms`);
     this.#skewMs += ms;
+    if (ms > 0) this.steppedForwardAt = this.#sim.now;
     this.#setAlarm();
   }
 
@@ -161,7 +167,7 @@ export class Service {
       return this.#crash(error.message);
     }
     this.#queue = this.#queue.slice(taken.length);
-    if (operations.length > 0) this.operations.push(operations);
+    if (operations.length > 0 && this.#wiring.records !== false) this.operations.push(operations);
     for (const { letter } of taken) this.#acknowledge(letter);
     for (const { letter, code } of refusals) this.#wiring.refused(letter, code);
     if (this.#queue.length > 0) this.#wake();
@@ -191,6 +197,15 @@ export class Service {
       send: (command) => this.#wiring.send(command, 'commit'),
     });
     dispatcher.committed(stored.map(({ entry }) => entry));
+  }
+
+  /** What the partition holds in memory, in bytes: the process is killed for it. Null where it is down. */
+  weigh(usedBytes: () => number): { bytes: number; open: number } | null {
+    if (this.#driver === null) return null;
+    const open = this.#driver.partition.openCount;
+    const before = usedBytes();
+    this.#crash('to be weighed');
+    return { bytes: before - usedBytes(), open };
   }
 
   /** Everything that was not committed is gone. */

@@ -8,11 +8,18 @@ import type { Random } from './random.ts';
 import type { Sim } from './sim.ts';
 
 /** Safety rules on the agents' side, so that a test can switch one off and see the checker notice. */
-export type AgentRules = { readonly deduplicates: boolean; readonly checksTokens: boolean };
+export type AgentRules = {
+  readonly deduplicates: boolean;
+  readonly checksTokens: boolean;
+  /** How late a command comes at most, where it is late. */
+  readonly lateMsMax?: number;
+};
 
 /** Who looks on when an agent acts. */
 export interface Witness {
   sampled(input: string, sample: Sample): void;
+  /** Whether Landfall ever heard of the guest from this host. */
+  wasToldBy(vm: string, host: string): boolean;
   /** Before the lock manager grants. */
   acquiring(command: Command, host: string, holders: readonly string[]): void;
   resuming(command: Command, qemu: Qemu): void;
@@ -131,7 +138,7 @@ export class Agents {
   send(command: Command & { host: string }): void {
     if (!this.#agents.has(command.host) || this.sim.fault('command-lost', 0.06)) return;
     const delayMs = this.sim.fault('command-late', 0.08)
-      ? this.random.integer(500, 30_000)
+      ? this.random.integer(500, this.rules.lateMsMax ?? 30_000)
       : this.random.integer(1, 60);
     this.sim.after(delayMs, () => this.#agent(command.host).execute(command));
   }
@@ -169,6 +176,8 @@ export class Agents {
         return null;
       case 'resume-guest':
         if (qemu === undefined) return 'the guest is not here';
+        // libvirt modifies no domain while a migration has its job.
+        if (qemu.job !== 'none') return 'Timed out during operation: cannot acquire state change lock';
         this.#witness.resuming(command, qemu);
         if (!qemu.running) this.hypervisor.run(qemu, 'unpaused', 'Unpaused');
         return null;
@@ -186,13 +195,25 @@ export class Agents {
     for (const { volume, shareable } of this.hypervisor.guest(vm).volumes) {
       if (shareable) continue;
       for (const holder of this.#locks.holders(volume)) this.#locks.free(volume, holder);
-      this.#locks.hold(volume, host);
+      this.#locks.hold(volume, host, 'hand');
+    }
+  }
+
+  /** Somebody frees the guest's locks on all hosts but this one. */
+  freeLocks(vm: string, but: string): void {
+    for (const { volume, shareable } of this.hypervisor.guest(vm).volumes) {
+      if (shareable) continue;
+      for (const holder of this.#locks.holders(volume)) if (holder !== but) this.#locks.free(volume, holder);
     }
   }
 
   #acquire(command: Command, host: Host): string | null {
     if (this.sim.fault('lock-refused', 0.12)) return 'the lock manager refused';
     const volume = command.volume ?? '';
+    const others = this.#locks.holders(volume).filter((holder) => holder !== host.name);
+    const isHidden = (holder: string) =>
+      this.#locks.isByHand(volume, holder) && !this.#witness.wasToldBy(command.vm, holder);
+    if (others.length > 0 && others.every(isHidden)) return `held by ${others.join(', ')}`;
     this.#witness.acquiring(command, host.name, this.#locks.holders(volume));
     this.#locks.hold(volume, host.name);
     return null;

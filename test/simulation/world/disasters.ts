@@ -36,8 +36,8 @@ export class Disasters {
     this.#stepClock = parts.stepClock;
   }
 
-  /** Plans every kind of disaster over the time of faults. */
-  plan(): void {
+  /** Plans every kind of disaster, so many times over the time of faults. */
+  plan(times: number): void {
     const kinds: [FaultKind, number, () => void][] = [
       ['libvirtd-restart', 0.5, () => this.#restartLibvirtd()],
       ['host-reboot', 0.35, () => this.#reboot()],
@@ -52,7 +52,7 @@ export class Disasters {
       ['operator', 0.8, () => this.#orchestrator.operate()],
     ];
     for (const [kind, probability, run] of kinds) {
-      for (let nth = 0; nth < 3; nth += 1) {
+      for (let nth = 0; nth < times; nth += 1) {
         const at = this.#sim.random(`plan:${kind}`).integer(100, this.#sim.faultsUntil);
         this.#sim.schedule.at(at, () => {
           if (this.#sim.fault(kind, probability)) run();

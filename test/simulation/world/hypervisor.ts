@@ -14,6 +14,8 @@ export type Qemu = {
   job: 'none' | 'outgoing' | 'incoming';
   /** Its CPUs ran. */
   ran: boolean;
+  /** The copy that it was made from. */
+  origin: Qemu | null;
 };
 
 export type Host = {
@@ -106,6 +108,16 @@ export class Hypervisor {
     this.#sim.trace(() => `${guest.name} is at home on ${hosts.join(' and ')}`);
   }
 
+  /**
+   * A copy of the guest went over: where the guest was at home with it, that is now on `to`. A copy that was not its home (the
+   * leftover of an earlier migration) takes the guest's home nowhere, and a second home that it had stays one.
+   */
+  moveHome(vm: string, from: string, ...to: string[]): void {
+    const homes = this.homesOf(vm);
+    if (!homes.includes(from)) return;
+    this.setHomes(vm, ...new Set([...homes.filter((home) => home !== from), ...to]));
+  }
+
   /** Every host the guest was at home on at some time since `from`. */
   homesSince(vm: string, from: number): Set<string> {
     const { homes } = this.guest(vm);
@@ -116,8 +128,18 @@ export class Hypervisor {
     return new Set(homes.slice(first).flatMap((home) => home.hosts));
   }
 
+  /** Whether all the time since `from` the guest was at home on two hosts, and nobody can say which is the right one. */
+  wasSplitSince(vm: string, from: number): boolean {
+    const { homes } = this.guest(vm);
+    const first = Math.max(
+      0,
+      homes.findLastIndex((home) => home.at <= from),
+    );
+    return homes.slice(first).every(({ hosts }) => hosts.length > 1);
+  }
+
   spawn(host: string, vm: string, reason: string, shell = false): Qemu {
-    const qemu: Qemu = { vm, host, shell, running: false, reason, job: 'none', ran: false };
+    const qemu: Qemu = { vm, host, shell, running: false, reason, job: 'none', ran: false, origin: null };
     this.host(host).qemus.set(vm, qemu);
     this.#noteLife(vm);
     return qemu;
@@ -156,11 +178,16 @@ export class Hypervisor {
     this.#settleSplit(qemu);
   }
 
-  /** Where two hosts had it and one of them lost it, the other is its home. */
-  #settleSplit({ vm, host }: Qemu): void {
+  /**
+   * Where two hosts had it and one of them lost it, the other is its home. And a copy that ended before its CPUs ever ran was no
+   * further than the one it was made from: where that is still there, the guest is at home there again.
+   */
+  #settleSplit({ vm, host, ran, origin }: Qemu): void {
     const homes = this.homesOf(vm);
-    const left = homes.filter((home) => home !== host && this.qemu(home, vm)?.ran === true);
-    if (homes.length > 1 && left.length === 1) this.setHomes(vm, ...left);
+    const isOrigin = !ran && origin !== null && this.isAlive(origin);
+    if (isOrigin && homes.length === 1 && homes[0] === host) return this.setHomes(vm, origin.host);
+    const left = homes.filter((home) => home !== host && this.qemu(home, vm)?.shell === false);
+    if (homes.includes(host) && homes.length > 1 && left.length === 1) this.setHomes(vm, ...left);
   }
 
   run(qemu: Qemu, reason: string, detail: string): void {

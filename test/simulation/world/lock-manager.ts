@@ -2,13 +2,13 @@ import type { Sim } from './sim.ts';
 
 /**
  * Leases as a lock manager keeps them. It is lenient about a second exclusive holder: that one must never come about by
- * Landfall's doing is for Landfall to see to, and for the checker to find out.
+ * Landfall's doing is for Landfall to see to, and for the checker to find out. Only where somebody took the lock by hand, on a
+ * host that Landfall never heard of the guest from, it does what every real one does, and refuses.
  */
 export class LockManager {
   readonly #sim: Sim;
   readonly #holders = new Map<string, Set<string>>();
-  /** Told of every change, so that it can be reported. */
-  onChange: (volume: string, holders: readonly string[]) => void = () => {};
+  readonly #byHand = new Set<string>();
 
   constructor(sim: Sim) {
     this.#sim = sim;
@@ -18,7 +18,14 @@ export class LockManager {
     return [...(this.#holders.get(volume) ?? [])];
   }
 
-  hold(volume: string, host: string): void {
+  /** Whether the host holds it because somebody took it there by hand. */
+  isByHand(volume: string, host: string): boolean {
+    return this.#byHand.has(`${volume}/${host}`);
+  }
+
+  hold(volume: string, host: string, by?: 'hand'): void {
+    if (by === 'hand') this.#byHand.add(`${volume}/${host}`);
+    else this.#byHand.delete(`${volume}/${host}`);
     const holders = this.#holders.get(volume) ?? new Set();
     this.#holders.set(volume, holders.add(host));
     this.#changed(volume);
@@ -31,6 +38,5 @@ export class LockManager {
 
   #changed(volume: string): void {
     this.#sim.trace(() => `${volume} is held by ${this.holders(volume).join(', ') || 'nobody'}`);
-    this.onChange(volume, this.holders(volume));
   }
 }

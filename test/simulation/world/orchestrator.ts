@@ -164,11 +164,7 @@ export class Orchestrator {
   /** Somebody moves a guest on by hand, and tells nobody. Once Landfall has decided, its refusal is heeded. */
   moveOn(guest: Guest): void {
     const open = this.isOpen(guest.vm);
-    if (
-      open === 'decided' ||
-      [...this.transfers.values()].some(({ plan, phase }) => plan.vm === guest.vm && phase !== 'over')
-    )
-      return;
+    if (open === 'decided' || this.#isMoving(guest.vm)) return;
     const source = this.#world.homesOf(guest.vm)[0];
     if (source === undefined) return;
     const migration = `by-hand-${this.transfers.size}`;
@@ -194,6 +190,54 @@ export class Orchestrator {
     });
   }
 
+  /**
+   * Somebody is called by the alarm that a lock cannot be moved. By design Landfall holds such a lock and tries for ever, and
+   * never destroys a copy that its own answers do not show to be a leftover (what a superseded attempt left paused, for one):
+   * without anybody who looks, an attempt would rightly never settle.
+   */
+  attend({ attempt }: AttemptState): void {
+    if (!attempt.alarms.some(({ code }) => code === 'lock-stuck')) return;
+    const refused = attempt.steps.find(({ kind, status }) => kind === 'acquire-lock' && status === 'refused');
+    if (refused !== undefined)
+      this.#sim.after(this.#sim.random('people').integer(1000, 20_000), () => {
+        const [home, ...more] = this.#world.homesOf(attempt.vm);
+        if (home === refused.host && more.length === 0) this.#agents.freeLocks(attempt.vm, home);
+      });
+    const hosts = attempt.steps
+      .filter(({ kind, status }) => kind === 'release-lock' && status === 'refused')
+      .flatMap(({ host }) => host ?? []);
+    for (const host of new Set(hosts)) {
+      this.#sim.after(this.#sim.random('people').integer(1000, 20_000), () => {
+        const qemu = this.#world.qemu(host, attempt.vm);
+        const isLeftover = qemu !== undefined && !qemu.running && !qemu.shell && qemu.job === 'none';
+        if (!isLeftover || this.#world.homesOf(attempt.vm).includes(host)) return;
+        this.#sim.trace(() => `somebody destroys the leftover of ${attempt.vm} on ${host}`);
+        this.#world.end(qemu, 'destroyed', 'Stopped', 'Destroyed');
+      });
+    }
+  }
+
+  /**
+   * In a world of days somebody ends what no rule may end: of two copies of a guest all but one, and what was left paused beside
+   * it. Otherwise copies of old migrations would pile up for ever, as no site lets them.
+   */
+  tidy(): void {
+    for (const { vm } of this.#world.guests.values()) {
+      if (this.isOpen(vm) !== null || this.#isMoving(vm)) continue;
+      const [home, ...others] = this.#world.homesOf(vm);
+      const qemus = [...this.#world.hosts.values()].flatMap((host) => host.qemus.get(vm) ?? []);
+      const extra = qemus.filter((qemu) => qemu.host !== home && !qemu.shell);
+      if (extra.length === 0 && others.length === 0) continue;
+      this.#sim.trace(() => `somebody ends all copies of ${vm} but that on ${home}`);
+      for (const qemu of extra) this.#world.end(qemu, 'destroyed', 'Stopped', 'Destroyed');
+      if (home !== undefined && others.length > 0) this.#world.setHomes(vm, home);
+    }
+  }
+
+  #isMoving(vm: string): boolean {
+    return [...this.transfers.values()].some(({ plan, phase }) => plan.vm === vm && phase !== 'over');
+  }
+
   /** An operator looks at what is contested, and settles it where the truth can be found out. */
   operate(): void {
     for (const { state } of this.#view.openAttempts()) {
@@ -201,7 +245,7 @@ export class Orchestrator {
       if (at !== 'RolledBack.contested' && at !== 'Completed.provisional') continue;
       const { migration, vm } = state.attempt;
       const homes = this.#world.homesOf(vm);
-      const moving = [...this.transfers.values()].some(({ plan, phase }) => plan.vm === vm && phase !== 'over');
+      const moving = this.#isMoving(vm);
       const others = [...this.#world.hosts.values()].filter((host) => !homes.includes(host.name) && host.qemus.has(vm));
       const clear = homes.length === 1 && !moving && others.length === 0;
       const attest = clear && this.#random.chance(0.8);

@@ -77,7 +77,9 @@ export class Transfer {
     const { source, vm } = this.plan;
     const qemu = this.#world.qemu(source, vm);
     if (!this.#world.host(source).libvirtd) return this.#over(CONNECTION);
-    if (qemu === undefined || qemu.shell || qemu.job !== 'none')
+    // A copy that post-copy tore keeps its job in libvirt, paused: it takes no other.
+    const isTorn = qemu?.reason === 'post-copy failed';
+    if (qemu === undefined || qemu.shell || qemu.job !== 'none' || isTorn)
       return this.#over(libvirtError('domain is not running, or has a job'));
     if (source === this.plan.destination) return this.#over(libvirtError('cannot migrate to the same host'));
     this.#source = qemu;
@@ -93,6 +95,7 @@ export class Transfer {
     if (refused) return this.#over(libvirtError('the destination refused'));
     const shell = this.#world.spawn(destination, vm, 'starting up', true);
     shell.job = 'incoming';
+    shell.origin = source;
     this.#shell = shell;
     this.#later(20, () => {
       shell.reason = 'migrating';
@@ -110,7 +113,7 @@ export class Transfer {
     const { running } = source;
     this.landed = true;
     Object.assign(shell, { shell: false, job: 'none' });
-    this.#world.setHomes(this.plan.vm, this.plan.destination);
+    this.#world.moveHome(this.plan.vm, this.plan.source, this.plan.destination);
     if (running) this.#world.run(shell, 'migrated', 'Migrated');
     else this.#world.pause(shell, 'user', 'Paused');
     this.#enter('finished');
@@ -132,7 +135,7 @@ export class Transfer {
     }
     shell.shell = false;
     this.landed = true;
-    this.#world.setHomes(this.plan.vm, this.plan.destination);
+    this.#world.moveHome(this.plan.vm, this.plan.source, this.plan.destination);
     if (this.#wasRunning && !this.plan.leavePaused) this.#world.run(shell, 'migrated', 'Migrated');
     else this.#world.pause(shell, 'user', 'Paused');
     this.#sim.after(150, () => {
@@ -147,7 +150,8 @@ export class Transfer {
   #replyLost(source: Qemu): void {
     if (this.#sim.fault('source-resumes-after-lost-reply', 0.25)) {
       this.#world.run(source, 'migration canceled', 'Migrated');
-      this.#world.setHomes(this.plan.vm, this.plan.source, this.plan.destination);
+      // Both run now, and each of them goes on from the same memory.
+      this.#world.moveHome(this.plan.vm, this.plan.destination, this.plan.source, this.plan.destination);
     }
     this.#over(libvirtError('the connection between the hosts broke'));
   }
@@ -159,7 +163,7 @@ export class Transfer {
 
   #goPostCopy(source: Qemu, shell: Qemu): void {
     this.#world.pause(source, 'post-copy', 'Post-copy');
-    this.#world.setHomes(this.plan.vm, this.plan.source, this.plan.destination);
+    this.#world.moveHome(this.plan.vm, this.plan.source, this.plan.source, this.plan.destination);
     this.#world.run(shell, 'post-copy', 'Post-copy');
     this.#enter('post-copy');
     const durationMs = this.#random.integer(300, 8000);
@@ -167,7 +171,7 @@ export class Transfer {
     this.#later(durationMs, () => {
       Object.assign(shell, { job: 'none', reason: 'migrated' });
       this.landed = true;
-      this.#world.setHomes(this.plan.vm, this.plan.destination);
+      this.#world.moveHome(this.plan.vm, this.plan.source, this.plan.destination);
       this.#enter('finished');
       this.#later(this.#random.integer(100, 1900), () => this.#confirm(source));
     });
