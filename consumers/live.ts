@@ -2,7 +2,7 @@ import { Fault } from '../events/fault.ts';
 import type { Input } from '../events/inputs.ts';
 import { WALL } from '../events/vocabulary.ts';
 import type { Driver } from './driver.ts';
-import type { Taken } from './partition/partition.ts';
+import type { At, Malformed, Taken } from './partition/partition.ts';
 
 /**
  * Runs a driver day and night: inputs as they come, deadlines as they fall due, one commit for all that waits (group commit).
@@ -29,6 +29,16 @@ export const wallTime: Time = {
 
 /** What became of a submitted input, once that is durable. `sequence` is its first entry's; null for a duplicate, which has none. */
 export type Receipt = { taken: Taken; sequence: number | null };
+/** What a stream delivers: an input with its place, or what was none. */
+export type Delivered = { input: Input; at: At | null } | { malformed: Malformed };
+/**
+ * How far a log of inputs, which may hold more than was delivered, is known to have been taken. A deadline waits until the
+ * inputs that were in the log when it fell due have been.
+ */
+export interface Gate {
+  /** Everything that was in the log until this time has been taken. Where `wanted` is later, it comes back by `whenTaken`. */
+  takenUntil(wanted: number): number;
+}
 export type LiveObserver = {
   /** A commit became durable: how many entries, and how long it took in milliseconds. */
   committed?: (entries: number, ms: number) => void;
@@ -46,9 +56,11 @@ const TIMERS_PER_COMMIT = 1024;
 const COMMITS_UNDER_WAY = 2;
 
 type Waiting = {
-  inputs: readonly Input[];
+  items: readonly Delivered[];
   clock: string;
+  /** Deadlines that fell due later wait for it. */
   arrivedAt: number;
+  onTaken?: () => void;
   resolve: (receipts: Receipt[]) => void;
   reject: (error: unknown) => void;
 };
@@ -58,6 +70,7 @@ export class Live {
   readonly #driver: Driver;
   readonly #time: Time;
   readonly #observer: LiveObserver;
+  readonly #gate: Gate | null;
   #queue: Waiting[] = [];
   #underWay = 0;
   /** Ends with the newest commit: a duplicate of an input that is still being written waits for it. */
@@ -68,10 +81,11 @@ export class Live {
   #idle: (() => void)[] = [];
   #stopping = false;
 
-  constructor(driver: Driver, time: Time, observer: LiveObserver = {}) {
+  constructor(driver: Driver, time: Time, observer: LiveObserver = {}, gate: Gate | null = null) {
     this.#driver = driver;
     this.#time = time;
     this.#observer = observer;
+    this.#gate = gate;
     this.#wake();
   }
 
@@ -89,11 +103,30 @@ export class Live {
    * belongs to the recording's clock. @throws Fault where they are not durable.
    */
   submit(inputs: readonly Input[], clock = WALL): Promise<Receipt[]> {
+    const items = inputs.map((input) => ({ input, at: null }));
+    return this.#enqueue({ items, clock, arrivedAt: this.#time.now() });
+  }
+
+  /**
+   * Takes what a log delivered, in order. Resolves when it is durable. Whether deadlines wait for it is the gate's to say.
+   * @throws Fault where it is not durable: the log delivers it again.
+   */
+  deliver(items: readonly Delivered[]): Promise<Receipt[]> {
+    return this.#enqueue({ items, clock: WALL, arrivedAt: Number.POSITIVE_INFINITY });
+  }
+
+  /** Calls back when all that was delivered before has been taken, in the same turn in which deadlines are looked at. */
+  whenTaken(callback: () => void): void {
+    const entry = { items: [], clock: WALL, arrivedAt: Number.POSITIVE_INFINITY, onTaken: callback };
+    this.#enqueue(entry).catch(() => {});
+  }
+
+  #enqueue(waiting: Omit<Waiting, 'resolve' | 'reject'>): Promise<Receipt[]> {
     if (this.#fault !== null) return Promise.reject(this.#fault);
     if (this.#stopping)
       return Promise.reject(new Fault('STOPPING', 'the service is stopping', 'Send it again when it is back.'));
     return new Promise((resolve, reject) => {
-      this.#queue.push({ inputs, clock, arrivedAt: this.#time.now(), resolve, reject });
+      this.#queue.push({ ...waiting, resolve, reject });
       this.#wake();
     });
   }
@@ -144,16 +177,22 @@ export class Live {
       index += 1;
       const answer: Answer = { waiting, receipts: [] };
       answers.push(answer);
-      for (const input of waiting.inputs) answer.receipts.push(this.#takeOne(input, now, waiting.clock));
-      taken += waiting.inputs.length;
+      for (const item of waiting.items) answer.receipts.push(this.#takeOne(item, now, waiting.clock));
+      taken += waiting.items.length;
+      waiting.onTaken?.();
     }
     this.#queue = this.#queue.slice(index);
   }
 
-  #takeOne(input: Input, now: number, clock: string): { taken: Taken; index: number | null } {
-    const index = this.#driver.partition.pendingCount;
-    const taken = this.#driver.partition.take(input, null, clock === WALL ? now : 0, clock);
-    return { taken, index: this.#driver.partition.pendingCount > index ? index : null };
+  #takeOne(item: Delivered, now: number, clock: string): { taken: Taken; index: number | null } {
+    const { partition } = this.#driver;
+    const index = partition.pendingCount;
+    const at = clock === WALL ? now : 0;
+    const taken =
+      'malformed' in item
+        ? partition.takeMalformed(item.malformed, at, clock)
+        : partition.take(item.input, item.at, at, clock);
+    return { taken, index: partition.pendingCount > index ? index : null };
   }
 
   /**
@@ -164,8 +203,9 @@ export class Live {
     const { partition } = this.#driver;
     const now = this.#time.now();
     const dueAt = partition.nextDueAt(WALL);
-    const until = Math.min(now, this.#queue[0]?.arrivedAt ?? now);
-    if (dueAt === null || dueAt > until) return;
+    if (dueAt === null || dueAt > now) return;
+    const until = Math.min(now, this.#queue[0]?.arrivedAt ?? now, this.#gate?.takenUntil(dueAt) ?? now);
+    if (dueAt > until) return;
     const count = partition.fire(until, WALL, TIMERS_PER_COMMIT);
     this.#observer.fired?.(count, now - dueAt);
   }
@@ -216,6 +256,9 @@ export class Live {
     this.#cancelAlarm?.();
     this.#cancelAlarm = null;
     const dueAt = this.#stopping ? null : this.#driver.partition.nextDueAt(WALL);
-    if (dueAt !== null) this.#cancelAlarm = this.#time.after(Math.max(0, dueAt - this.#time.now()), () => this.#wake());
+    // What the gate holds back fires when the gate says so.
+    const isHeldBack = dueAt !== null && dueAt <= this.#time.now() && (this.#gate?.takenUntil(dueAt) ?? dueAt) < dueAt;
+    if (dueAt !== null && !isHeldBack)
+      this.#cancelAlarm = this.#time.after(Math.max(0, dueAt - this.#time.now()), () => this.#wake());
   }
 }
