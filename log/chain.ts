@@ -29,7 +29,7 @@ export class ChainFault extends Fault {
 }
 
 /** SHA-256 in hex, as every digest of Landfall is written. */
-export function sha256(text: string): string {
+export function sha256(text: string | Uint8Array): string {
   return hash('sha256', text);
 }
 

@@ -1,0 +1,201 @@
+import type { Consumer, EachBatchPayload, Kafka } from 'kafkajs';
+import { TopicEnds } from '../../log/kafka/ends.ts';
+import { type KafkaLog, streamOf } from '../../log/kafka/options.ts';
+import { delivered } from './input-record.ts';
+import type { Share } from './share.ts';
+
+/**
+ * Membership in the group that shares the partitions. What the group gives is claimed; what it takes away is given up. A
+ * partition delivers nothing before its owner says from where on, and no more than its owner can take.
+ *
+ * The group's word is not what keeps two from deciding: owners are fenced by their transactions, so a member that does not
+ * know yet that it has lost a partition can commit nothing.
+ */
+
+export type MembershipOptions = {
+  readonly kafka: Kafka;
+  readonly group: string;
+  readonly topic: string;
+  readonly partitions: number;
+  readonly log: KafkaLog;
+  readonly sessionTimeoutMs: number;
+  /** Begins to own a partition. It reports `ready` and `down` by calling these. */
+  readonly open: (partition: number) => Share;
+  readonly rebalanced?: (partitions: readonly number[]) => void;
+};
+
+/** Inputs of a partition that may wait for their commit: it bounds the memory, and keeps the next batch at hand. */
+const WAITING_MAX = 4096;
+const FETCH_BYTES = 2 * 1024 * 1024;
+const FETCH_WAIT_MS = 100;
+const RESTART_MS_MIN = 200;
+const RESTART_MS_MAX = 5000;
+const HEARTBEAT_MS = 1000;
+
+export class Membership {
+  readonly #options: MembershipOptions;
+  readonly #shares = new Map<number, Share>();
+  readonly #leaving = new Map<number, Promise<void>>();
+  #consumer: Consumer | null = null;
+  readonly #ends: TopicEnds;
+  #restartMs = RESTART_MS_MIN;
+  #restart: NodeJS.Timeout | null = null;
+  #stopped = false;
+  #isMember = false;
+
+  constructor(options: MembershipOptions) {
+    this.#options = options;
+    this.#ends = new TopicEnds(options.kafka, options.topic);
+  }
+
+  /** Whether the group has said which partitions are ours. */
+  get isMember(): boolean {
+    return this.#isMember;
+  }
+
+  get shares(): ReadonlyMap<number, Share> {
+    return this.#shares;
+  }
+
+  async start(): Promise<void> {
+    await this.#run();
+  }
+
+  /** Gives up what is ours, in order, so that others find it settled; then leaves the group. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    if (this.#restart !== null) clearTimeout(this.#restart);
+    this.#pause([...this.#shares.keys()]);
+    await Promise.all([...this.#shares.keys()].map((partition) => this.#leave(partition)));
+    await this.#consumer?.disconnect().catch(() => {});
+    await this.#ends.close();
+  }
+
+  /** A share takes inputs from this offset on. */
+  ready(partition: number, next: number): void {
+    const { topic } = this.#options;
+    if (this.#consumer === null || !this.#shares.has(partition)) return;
+    try {
+      this.#consumer.seek({ topic, partition, offset: String(next) });
+      this.#consumer.resume([{ topic, partitions: [partition] }]);
+    } catch (error) {
+      // It is being built anew, and begins at the group's offset: what was taken already is passed over.
+      this.#options.log('debug', 'the consumer is not there yet', { partition, error: String(error) });
+    }
+  }
+
+  /** A share takes nothing for now. */
+  down(partition: number): void {
+    this.#pause([partition]);
+  }
+
+  /** The end of a partition of inputs: the offset after its last record. */
+  async end(partition: number): Promise<number> {
+    return (await this.#ends.now()).get(partition) ?? 0;
+  }
+
+  async #run(): Promise<void> {
+    const { kafka, group, topic, partitions, sessionTimeoutMs } = this.#options;
+    const consumer = kafka.consumer({
+      groupId: group,
+      sessionTimeout: sessionTimeoutMs,
+      heartbeatInterval: Math.max(500, Math.floor(sessionTimeoutMs / 6)),
+      rebalanceTimeout: 2 * sessionTimeoutMs,
+      maxWaitTimeInMs: FETCH_WAIT_MS,
+      maxBytesPerPartition: FETCH_BYTES,
+      allowAutoTopicCreation: false,
+      retry: { restartOnFailure: () => Promise.resolve(false) },
+    });
+    this.#consumer = consumer;
+    consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => this.#joined(payload.memberAssignment[topic] ?? []));
+    consumer.on(consumer.events.CRASH, ({ payload: { error } }) => this.#crashed(consumer, error));
+    consumer.on(consumer.events.END_BATCH_PROCESS, ({ payload }) => {
+      this.#shares.get(payload.partition)?.passed(Number(payload.lastOffset) + 1);
+    });
+    await consumer.connect();
+    await consumer.subscribe({ topics: [topic], fromBeginning: true });
+    await consumer.run({
+      autoCommit: false,
+      eachBatchAutoResolve: false,
+      partitionsConsumedConcurrently: partitions,
+      eachBatch: (payload) => this.#take(payload),
+    });
+    this.#restartMs = RESTART_MS_MIN;
+  }
+
+  #joined(assigned: readonly number[]): void {
+    if (this.#stopped) return;
+    this.#isMember = true;
+    const ours = new Set(assigned);
+    // Nothing is delivered until its share says from where on.
+    this.#pause(assigned.filter((partition) => this.#shares.get(partition)?.fault !== null));
+    for (const partition of this.#shares.keys()) if (!ours.has(partition)) void this.#leave(partition);
+    for (const partition of ours) if (!this.#shares.has(partition)) void this.#enter(partition);
+    this.#options.rebalanced?.(assigned);
+  }
+
+  async #enter(partition: number): Promise<void> {
+    await this.#leaving.get(partition);
+    if (this.#stopped || this.#shares.has(partition)) return;
+    this.#shares.set(partition, this.#options.open(partition));
+  }
+
+  #leave(partition: number): Promise<void> {
+    const share = this.#shares.get(partition);
+    if (share === undefined) return this.#leaving.get(partition) ?? Promise.resolve();
+    this.#shares.delete(partition);
+    const left = share.stop().finally(() => this.#leaving.delete(partition));
+    this.#leaving.set(partition, left);
+    return left;
+  }
+
+  #pause(partitions: readonly number[]): void {
+    if (this.#consumer === null || partitions.length === 0) return;
+    this.#consumer.pause([{ topic: this.#options.topic, partitions: [...partitions] }]);
+  }
+
+  async #take(payload: EachBatchPayload): Promise<void> {
+    const { topic, partition, messages } = payload.batch;
+    const share = this.#shares.get(partition);
+    const last = messages.at(-1);
+    if (share === undefined || share.fault !== null || last === undefined || payload.isStale()) return;
+    const stream = streamOf(topic, partition);
+    const { partitions } = this.#options;
+    const offsets = messages.map(({ offset }) => Number(offset));
+    const items = messages.map((message, index) =>
+      delivered(message, { stream, offset: offsets[index] ?? 0, partition, partitions }),
+    );
+    share.deliver(items, offsets);
+    payload.resolveOffset(last.offset);
+    let isFull = true;
+    while (isFull) {
+      await payload.heartbeat();
+      const timer = Promise.withResolvers<boolean>();
+      const timeout = setTimeout(() => timer.resolve(true), HEARTBEAT_MS);
+      isFull = await Promise.race([share.room(WAITING_MAX).then(() => false), timer.promise]);
+      clearTimeout(timeout);
+    }
+  }
+
+  #crashed(consumer: Consumer, error: Error): void {
+    if (this.#stopped || consumer !== this.#consumer || this.#restart !== null) return;
+    this.#options.log('warn', 'the inputs are no longer read: the consumer is built anew', { error: error.message });
+    this.#isMember = false;
+    this.#restart = setTimeout(() => {
+      this.#restart = null;
+      void this.#rebuild(consumer);
+    }, this.#restartMs);
+    this.#restartMs = Math.min(this.#restartMs * 2, RESTART_MS_MAX);
+  }
+
+  async #rebuild(consumer: Consumer): Promise<void> {
+    await consumer.disconnect().catch(() => {});
+    if (this.#stopped) return;
+    try {
+      await this.#run();
+    } catch (error) {
+      if (this.#consumer !== null)
+        this.#crashed(this.#consumer, error instanceof Error ? error : new Error(String(error)));
+    }
+  }
+}

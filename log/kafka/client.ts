@@ -1,0 +1,69 @@
+import { Kafka, type Admin, type logCreator, logLevel, type Producer, type RetryOptions } from 'kafkajs';
+import { setTimeout as wait } from 'node:timers/promises';
+import { kafkaFault } from './faults.ts';
+import type { BrokerOptions, KafkaLog } from './options.ts';
+
+/** kafkajs as it is used here: with waits that fit transactions, and its log going where ours goes. */
+
+/**
+ * CONCURRENT_TRANSACTIONS and elections are waited for with these. The first wait is short: with the 300 ms that kafkajs has
+ * by default a partition commits six times a second. (`retries: 0` would hang it.)
+ */
+const RETRY: RetryOptions = { initialRetryTime: 4, maxRetryTime: 250, factor: 0.2, multiplier: 1.6, retries: 14 };
+const CONNECT_MS = 3000;
+const REQUEST_MS = 15_000;
+
+export function connectTo(
+  { brokers, clientId, ssl, sasl, socketFactory }: BrokerOptions,
+  log: KafkaLog = () => {},
+): Kafka {
+  return new Kafka({
+    clientId,
+    brokers: [...brokers],
+    ...(ssl === undefined ? {} : { ssl }),
+    ...(sasl === undefined ? {} : { sasl: { ...sasl } }), // kafkajs writes into it
+    ...(socketFactory === undefined ? {} : { socketFactory }),
+    connectionTimeout: CONNECT_MS,
+    authenticationTimeout: CONNECT_MS,
+    requestTimeout: REQUEST_MS,
+    enforceRequestTimeout: true,
+    retry: RETRY,
+    logLevel: logLevel.WARN,
+    logCreator: forwarding(log),
+  });
+}
+
+/** Does something with an administrator's connection, and closes it. @throws Fault KAFKA_…. */
+export async function administer<T>(kafka: Kafka, work: (admin: Admin) => Promise<T>): Promise<T> {
+  const admin = kafka.admin();
+  try {
+    await admin.connect();
+    return await work(admin);
+  } catch (error) {
+    throw kafkaFault(error);
+  } finally {
+    await admin.disconnect().catch(() => {});
+  }
+}
+
+/** Closes a producer that may be broken, or waiting for a broker that is gone: never longer than a moment. */
+export async function abandon(producer: Producer): Promise<void> {
+  const ended = producer.disconnect().catch(() => {});
+  await Promise.race([ended, wait(CONNECT_MS, undefined, { ref: false })]);
+}
+
+function forwarding(log: KafkaLog): logCreator {
+  return () =>
+    ({ level, log: { message, timestamp: _timestamp, logger: _logger, ...details } }) => {
+      switch (level) {
+        case logLevel.ERROR:
+          return log('error', message, details);
+        case logLevel.WARN:
+          return log('warn', message, details);
+        case logLevel.INFO:
+          return log('info', message, details);
+        default:
+          return log('debug', message, details);
+      }
+    };
+}

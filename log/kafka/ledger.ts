@@ -1,0 +1,164 @@
+import { randomUUID } from 'node:crypto';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Kafka } from 'kafkajs';
+import { Fault } from '../../events/fault.ts';
+import type { Head, Ledger, Owner, StoredEntry } from '../port.ts';
+import { connectTo } from './client.ts';
+import { Copy, type Readable } from './copy.ts';
+import { Follower } from './follower.ts';
+import { type BrokerOptions, groupOf, type KafkaLog, type Topics, topicsOf } from './options.ts';
+import { KafkaOwner } from './owner.ts';
+import { claimMessage } from './records.ts';
+import { requireTopics } from './topics.ts';
+import { Transactor } from './transactor.ts';
+
+/**
+ * The ledger in a Kafka topic, with a copy of every partition in a folder of this instance. The topic is the truth: owners
+ * are fenced by its transactions, and go on from its tail.
+ */
+
+export type KafkaLedgerOptions = BrokerOptions & {
+  readonly prefix: string;
+  /** Of this instance alone: one file a partition. */
+  readonly folder: string;
+  readonly followers?: readonly string[];
+  readonly machineVersion: string;
+  readonly log?: KafkaLog;
+  readonly readable?: Readable;
+  readonly committed?: (partition: number, entries: number, ms: number) => void;
+};
+
+/** A new owner waits no longer than this for the tail. */
+const TAIL_MS = 60_000;
+
+export class KafkaLedger implements Ledger {
+  readonly partitions: number;
+  readonly kafka: Kafka;
+  readonly topics: Topics;
+  readonly group: string;
+  readonly #options: KafkaLedgerOptions;
+  readonly #copies: readonly Copy[];
+  readonly #follower: Follower;
+  readonly #owners = new Map<number, KafkaOwner>();
+
+  private constructor(options: KafkaLedgerOptions, kafka: Kafka, copies: readonly Copy[]) {
+    this.#options = options;
+    this.kafka = kafka;
+    this.topics = topicsOf(options.prefix);
+    this.group = groupOf(options.prefix);
+    this.partitions = copies.length;
+    this.#copies = copies;
+    const { log = () => {} } = options;
+    const group = `${options.prefix}.copy.${options.clientId}`;
+    this.#follower = new Follower(kafka, { topic: this.topics.ledger, group, copies, log });
+  }
+
+  /** @throws Fault KAFKA_… where the topics are not as they must be, LEDGER_… where a copy cannot be opened. */
+  static async open(options: KafkaLedgerOptions): Promise<KafkaLedger> {
+    const kafka = connectTo(options, options.log);
+    const { partitions } = await requireTopics(kafka, options.prefix);
+    const copies = await openCopies(options, partitions);
+    const ledger = new KafkaLedger(options, kafka, copies);
+    try {
+      await ledger.#follower.start();
+      return ledger;
+    } catch (error) {
+      await ledger.close();
+      throw error;
+    }
+  }
+
+  async claim(partition: number): Promise<Owner> {
+    const copy = this.copy(partition);
+    await this.#owners.get(partition)?.end(claimedAnew());
+    if (copy.fault !== null) throw copy.fault;
+    const { clientId, prefix } = this.#options;
+    const claim = randomUUID();
+    const tail = this.#follower.expect(claim);
+    const message = claimMessage(partition, claim, clientId);
+    let transactor: Transactor | null = null;
+    try {
+      transactor = await Transactor.open(this.kafka, `${prefix}.${partition}`, this.topics.ledger, message);
+      await tail.seen(TAIL_MS);
+      await copy.settled();
+    } catch (error) {
+      await transactor?.close();
+      throw error;
+    } finally {
+      tail.forget();
+    }
+    this.#follower.leaveOut(partition);
+    return this.#own(partition, copy, transactor);
+  }
+
+  async head(partition: number): Promise<Head> {
+    return this.copy(partition).ledger.head(0);
+  }
+
+  async *read(partition: number, from: number): AsyncGenerator<StoredEntry> {
+    for await (const stored of this.copy(partition).ledger.read(0, from)) yield { ...stored, partition };
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#owners.values()].map((owner) => owner.release()));
+    await this.#follower.stop();
+    await Promise.all(this.#copies.map((copy) => copy.close()));
+  }
+
+  /** @throws Fault NO_PARTITION. */
+  copy(partition: number): Copy {
+    const copy = this.#copies[partition];
+    if (copy !== undefined) return copy;
+    const remedy = `This ledger has partitions 0 to ${this.partitions - 1}.`;
+    throw new Fault('NO_PARTITION', `there is no partition ${partition}`, remedy);
+  }
+
+  /** How long ago a partition's copy was last known to be up to date; null: never yet. */
+  ageMs(partition: number, now: number): number | null {
+    return this.#follower.ageMs(partition, now);
+  }
+
+  /** Records of the topic that are not in the copy yet, as of the last look. */
+  lag(partition: number): number {
+    return this.#follower.lag(partition);
+  }
+
+  #own(partition: number, copy: Copy, transactor: Transactor): KafkaOwner {
+    const { committed } = this.#options;
+    const owner: KafkaOwner = new KafkaOwner({
+      transactor,
+      copy,
+      inputsTopic: this.topics.inputs,
+      group: this.group,
+      ...(committed === undefined ? {} : { committed }),
+      ended: () => {
+        if (this.#owners.get(partition) !== owner) return;
+        this.#owners.delete(partition);
+        this.#follower.takeUp(partition);
+      },
+    });
+    this.#owners.set(partition, owner);
+    return owner;
+  }
+}
+
+async function openCopies(options: KafkaLedgerOptions, partitions: number): Promise<Copy[]> {
+  const { folder, followers = [], machineVersion, readable = () => {} } = options;
+  mkdirSync(folder, { recursive: true });
+  const copies: Copy[] = [];
+  try {
+    for (let partition = 0; partition < partitions; partition += 1) {
+      const file = join(folder, `${partition}.db`);
+      copies.push(await Copy.open({ file, partition, followers, machineVersion }, readable));
+    }
+    return copies;
+  } catch (error) {
+    await Promise.all(copies.map((copy) => copy.close()));
+    throw error;
+  }
+}
+
+function claimedAnew(): Fault {
+  return new Fault('LEDGER_FENCED', 'another owner has claimed the partition since', 'Claim it anew.');
+}

@@ -1,0 +1,183 @@
+import { Fault } from '../../events/fault.ts';
+import { link, type Link } from '../chain.ts';
+import { textOf } from '../entry-text.ts';
+import type { Batch, Head, Identity, InputPosition, Owner } from '../port.ts';
+import type { Copy } from './copy.ts';
+import { fencedBy } from './faults.ts';
+import { streamOf } from './options.ts';
+import { entryMessages, positionsMessage } from './records.ts';
+import type { Offsets, Transactor } from './transactor.ts';
+
+/**
+ * The owner of one partition: batches that wait are joined into one transaction, which is one send to one partition and the
+ * offsets of the inputs. While one is committed the next one waits, and the copy of the one before is written.
+ */
+
+export type OwnerOptions = {
+  readonly transactor: Transactor;
+  readonly copy: Copy;
+  readonly inputsTopic: string;
+  readonly group: string;
+  /** A transaction became durable. */
+  readonly committed?: (partition: number, entries: number, ms: number) => void;
+  /** It will never commit again. */
+  readonly ended: () => void;
+};
+
+/** A transaction holds no more than this, unless its first batch alone does. The topic takes `LEDGER_MESSAGE_BYTES`. */
+const TRANSACTION_BYTES_MAX = 6 * 1024 * 1024;
+
+type Waiting = {
+  readonly batch: Batch;
+  readonly texts: readonly string[];
+  readonly resolve: (head: Head) => void;
+  readonly reject: (fault: Fault) => void;
+};
+
+export class KafkaOwner implements Owner {
+  readonly partition: number;
+  readonly claimedHead: Head;
+  readonly positions: ReadonlyMap<string, number>;
+  readonly #options: OwnerOptions;
+  #queue: Waiting[] = [];
+  #head: Head;
+  #dead: Fault | null = null;
+  #pump: Promise<void> | null = null;
+  #closed: Promise<void> | null = null;
+  /** Copies that are being written of what is committed. */
+  readonly #copying = new Set<Promise<unknown>>();
+
+  constructor(options: OwnerOptions) {
+    this.#options = options;
+    this.partition = options.copy.partition;
+    this.claimedHead = options.copy.head;
+    this.#head = options.copy.head;
+    this.positions = new Map(options.copy.positions);
+  }
+
+  commit(batch: Batch): Promise<Head> {
+    if (this.#dead !== null) return Promise.reject(this.#dead);
+    return new Promise((resolve, reject) => {
+      this.#queue.push({ batch, texts: batch.texts ?? batch.entries.map(textOf), resolve, reject });
+      this.#pump ??= this.#run();
+    });
+  }
+
+  recall(identities: readonly Identity[]): (string | null)[] {
+    return this.#options.copy.recall(identities);
+  }
+
+  release(): Promise<void> {
+    return this.end(new Fault('LEDGER_FENCED', 'the partition was given up', 'Claim it anew.'));
+  }
+
+  /** Takes nothing more, and returns when what it took is durable and readable, or refused. */
+  async end(why: Fault): Promise<void> {
+    this.#dead ??= why;
+    await this.#pump;
+    await Promise.allSettled(this.#copying);
+    await this.#close();
+  }
+
+  #close(): Promise<void> {
+    this.#closed ??= this.#options.transactor.close().then(this.#options.ended);
+    return this.#closed;
+  }
+
+  async #run(): Promise<void> {
+    // What is called in the same turn is committed together.
+    await Promise.resolve();
+    while (this.#queue.length > 0) {
+      const group = this.#nextGroup();
+      try {
+        await this.#commitGroup(group);
+      } catch (error) {
+        this.#die(error instanceof Fault ? error : fencedBy(error), group);
+      }
+    }
+    this.#pump = null;
+  }
+
+  #nextGroup(): Waiting[] {
+    let bytes = 0;
+    let count = 0;
+    for (const { texts } of this.#queue) {
+      bytes += texts.reduce((sum, text) => sum + text.length, 0);
+      if (count > 0 && bytes > TRANSACTION_BYTES_MAX) break;
+      count += 1;
+    }
+    return this.#queue.splice(0, count);
+  }
+
+  async #commitGroup(group: readonly Waiting[]): Promise<void> {
+    const { transactor, copy, committed } = this.#options;
+    const entries = group.flatMap(({ batch }) => batch.entries);
+    const positions = newest(group.flatMap(({ batch }) => batch.positions));
+    const began = performance.now();
+    const { links, heads } = this.#chain(group);
+    if (links.length === 0 && positions.length === 0) return resolveAll(group, heads);
+    const messages =
+      links.length === 0
+        ? [positionsMessage(this.partition, positions)]
+        : entryMessages(this.partition, links, entries, positions);
+    const first = await transactor.commit(messages, this.#offsetsIn(positions));
+    this.#head = heads.at(-1) ?? this.#head;
+    committed?.(this.partition, entries.length, performance.now() - began);
+    const offset = first === null ? null : first + messages.length - 1;
+    const copied = copy.append({ links, entries, positions, offset });
+    this.#copying.add(copied);
+    copied.then(
+      () => resolveAll(group, heads),
+      (error: unknown) => this.#die(error instanceof Fault ? error : fencedBy(error), group),
+    );
+    const forget = () => this.#copying.delete(copied);
+    copied.then(forget, forget);
+  }
+
+  #chain(group: readonly Waiting[]): { links: Link[]; heads: Head[] } {
+    const links: Link[] = [];
+    let { sequence, hash } = this.#head;
+    const heads = group.map(({ texts }) => {
+      for (const text of texts) {
+        const previous = hash;
+        hash = link(previous, text);
+        sequence += 1;
+        links.push({ partition: this.partition, sequence, previous, hash, text });
+      }
+      return { sequence, hash };
+    });
+    return { links, heads };
+  }
+
+  /** The group's offset is a hint for who looks at lags; what was consumed stands with the entries. */
+  #offsetsIn(positions: readonly InputPosition[]): Offsets | null {
+    const { inputsTopic: topic, group } = this.#options;
+    const stream = streamOf(topic, this.partition);
+    const position = positions.find((each) => each.stream === stream);
+    return position === undefined ? null : { group, topic, partition: this.partition, next: position.offset + 1 };
+  }
+
+  #die(fault: Fault, group: readonly Waiting[]): void {
+    this.#dead ??= fault;
+    for (const { reject } of group) reject(fault);
+    for (const { reject } of this.#queue.splice(0)) reject(fault);
+    void this.#close();
+  }
+}
+
+function resolveAll(group: readonly Waiting[], heads: readonly Head[]): void {
+  for (const [index, { resolve }] of group.entries()) {
+    const head = heads[index];
+    if (head !== undefined) resolve(head);
+  }
+}
+
+/** The last position of each stream. */
+function newest(positions: readonly InputPosition[]): InputPosition[] {
+  const byStream = new Map<string, InputPosition>();
+  for (const position of positions) {
+    const before = byStream.get(position.stream);
+    if (before === undefined || before.offset < position.offset) byStream.set(position.stream, position);
+  }
+  return [...byStream.values()];
+}

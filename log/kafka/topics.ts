@@ -1,0 +1,165 @@
+import { ConfigResourceTypes, type ITopicConfig, type Kafka } from 'kafkajs';
+import { Fault } from '../../events/fault.ts';
+import { administer } from './client.ts';
+import { topicsOf } from './options.ts';
+
+/** The topics: made by `init`, and checked before anything is read from them or written. */
+
+export type TopicPlan = {
+  readonly prefix: string;
+  readonly partitions: number;
+  readonly replicationFactor: number;
+  readonly minInsyncReplicas: number;
+};
+
+type Wanted = {
+  readonly topic: string;
+  readonly partitions: number;
+  readonly configs: Readonly<Record<string, string>>;
+};
+
+/** The largest batch of one transaction that the ledger's topic takes: records of one send are one batch. */
+const LEDGER_MESSAGE_BYTES = 32 * 1024 * 1024;
+/** An input is at most a MiB; HTTP batches are sent one partition at a time. */
+const INPUT_MESSAGE_BYTES = 12 * 1024 * 1024;
+const DAY_MS = 86_400_000;
+
+/** @returns what was made, and what was there already. @throws Fault KAFKA_MISMATCH naming each difference. */
+export async function initTopics(kafka: Kafka, plan: TopicPlan): Promise<{ made: string[]; present: string[] }> {
+  return administer(kafka, async (admin) => {
+    const existing = new Set(await admin.listTopics());
+    const [present, missing] = [[] as Wanted[], [] as Wanted[]];
+    for (const wanted of wantedTopics(plan)) (existing.has(wanted.topic) ? present : missing).push(wanted);
+    const differences = await differencesOf(kafka, present, plan.replicationFactor);
+    if (differences.length > 0) throw mismatch(differences);
+    if (missing.length > 0) {
+      await admin.createTopics({ waitForLeaders: true, topics: missing.map((each) => configOf(each, plan)) });
+    }
+    return { made: missing.map(({ topic }) => topic), present: present.map(({ topic }) => topic) };
+  });
+}
+
+/** What a service needs of the topics, whoever made them. @throws Fault KAFKA_NO_TOPIC, KAFKA_MISMATCH. */
+export async function requireTopics(kafka: Kafka, prefix: string): Promise<{ partitions: number }> {
+  const { inputs, ledger, commands, deadLetters } = topicsOf(prefix);
+  const counts = await partitionCounts(kafka, [inputs, ledger, commands, deadLetters]);
+  const partitions = counts.get(ledger) ?? 0;
+  if (counts.get(inputs) !== partitions) {
+    throw mismatch([`${inputs} has ${counts.get(inputs)} partition(s), ${ledger} has ${partitions}`]);
+  }
+  const differences = await configDifferences(kafka, [
+    ledgerTopic(prefix, partitions),
+    inputsTopic(prefix, partitions),
+  ]);
+  if (differences.length > 0) throw mismatch(differences);
+  return { partitions };
+}
+
+async function partitionCounts(kafka: Kafka, topics: readonly string[]): Promise<Map<string, number>> {
+  const { existing, found } = await administer(kafka, async (admin) => {
+    const names = new Set(await admin.listTopics());
+    const wanted = topics.filter((topic) => names.has(topic));
+    return { existing: names, found: await admin.fetchTopicMetadata({ topics: wanted }) };
+  });
+  const missing = topics.filter((topic) => !existing.has(topic));
+  if (missing.length > 0) {
+    const remedy = '`landfall kafka init` makes them; check kafkaPrefix.';
+    throw new Fault('KAFKA_NO_TOPIC', `there is no topic ${missing.join(', ')}`, remedy);
+  }
+  return new Map(found.topics.map(({ name, partitions }) => [name, partitions.length]));
+}
+
+/** A ledger is never thinned out: neither by time, nor by size, nor by key. */
+function ledgerTopic(prefix: string, partitions: number): Wanted {
+  const configs = {
+    'cleanup.policy': 'delete',
+    'retention.ms': '-1',
+    'retention.bytes': '-1',
+    'max.message.bytes': String(LEDGER_MESSAGE_BYTES),
+    'message.timestamp.type': 'CreateTime',
+  };
+  return { topic: topicsOf(prefix).ledger, partitions, configs };
+}
+
+function inputsTopic(prefix: string, partitions: number): Wanted {
+  const configs = { 'cleanup.policy': 'delete', 'max.message.bytes': String(INPUT_MESSAGE_BYTES) };
+  return { topic: topicsOf(prefix).inputs, partitions, configs };
+}
+
+function wantedTopics({ prefix, partitions, minInsyncReplicas }: TopicPlan): Wanted[] {
+  const { commands, deadLetters } = topicsOf(prefix);
+  const durable = { 'min.insync.replicas': String(minInsyncReplicas) };
+  const days = (count: number) => ({ 'cleanup.policy': 'delete', 'retention.ms': String(count * DAY_MS) });
+  const inputs = inputsTopic(prefix, partitions);
+  const ledger = ledgerTopic(prefix, partitions);
+  return [
+    { ...inputs, configs: { ...inputs.configs, ...durable, 'retention.ms': String(14 * DAY_MS) } },
+    { ...ledger, configs: { ...ledger.configs, ...durable } },
+    { topic: commands, partitions, configs: { ...durable, ...days(7) } },
+    { topic: deadLetters, partitions: 1, configs: { ...durable, ...days(90), 'max.message.bytes': '4194304' } },
+  ];
+}
+
+function configOf({ topic, partitions, configs }: Wanted, { replicationFactor }: TopicPlan): ITopicConfig {
+  return {
+    topic,
+    numPartitions: partitions,
+    replicationFactor,
+    configEntries: Object.entries(configs).map(([name, value]) => ({ name, value })),
+  };
+}
+
+async function differencesOf(kafka: Kafka, wanted: readonly Wanted[], replicationFactor: number): Promise<string[]> {
+  if (wanted.length === 0) return [];
+  const topics = wanted.map(({ topic }) => topic);
+  const metadata = await administer(kafka, (admin) => admin.fetchTopicMetadata({ topics }));
+  const differences: string[] = [];
+  for (const { topic, partitions } of wanted) {
+    const found = metadata.topics.find(({ name }) => name === topic)?.partitions ?? [];
+    if (found.length !== partitions) differences.push(`${topic} has ${found.length} partition(s), not ${partitions}`);
+    const replicas = Math.min(...found.map((each) => each.replicas.length));
+    if (replicas !== replicationFactor)
+      differences.push(`${topic} has ${replicas} replica(s), not ${replicationFactor}`);
+  }
+  return [...differences, ...(await configDifferences(kafka, wanted))];
+}
+
+async function configDifferences(kafka: Kafka, wanted: readonly Wanted[]): Promise<string[]> {
+  const resources = wanted.map(({ topic, configs }) => ({
+    type: ConfigResourceTypes.TOPIC,
+    name: topic,
+    configNames: Object.keys(configs),
+  }));
+  const described = await administer(kafka, (admin) => admin.describeConfigs({ resources, includeSynonyms: false }));
+  return wanted.flatMap(({ topic, configs }) => {
+    const entries = described.resources.find(({ resourceName }) => resourceName === topic)?.configEntries ?? [];
+    const found = new Map(entries.map(({ configName, configValue }) => [configName, configValue]));
+    return Object.entries(configs).flatMap(([name, value]) => {
+      const is = found.get(name);
+      return isEnough(name, is, value) ? [] : [`${topic}: ${name} is ${is ?? 'not known'}, not ${value}`];
+    });
+  });
+}
+
+/** More room, more safety or a longer memory than asked for is no mismatch. */
+function isEnough(name: string, is: string | undefined, wanted: string): boolean {
+  if (is === wanted) return true;
+  if (is === undefined) return false;
+  switch (name) {
+    case 'max.message.bytes':
+    case 'min.insync.replicas':
+      return Number(is) >= Number(wanted);
+    case 'retention.ms':
+      return wanted !== '-1' && (Number(is) === -1 || Number(is) >= Number(wanted));
+    default:
+      return false;
+  }
+}
+
+function mismatch(differences: readonly string[]): Fault {
+  return new Fault(
+    'KAFKA_MISMATCH',
+    `the topics are not as they must be: ${differences.join('; ')}`,
+    'Change them (kafka-configs.sh), or use another --kafka-prefix; partitions cannot be changed in place.',
+  );
+}

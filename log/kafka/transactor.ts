@@ -1,0 +1,87 @@
+import type { Kafka, Message, Producer, Transaction } from 'kafkajs';
+import { abandon } from './client.ts';
+import { fencedBy, isFenced, kafkaFault, notCommitted, outcomeUnknown } from './faults.ts';
+
+/**
+ * The transactions of one partition's owner. Their transactional id is the partition's own, so the first transaction of a
+ * newer owner fences the older one, and settles what it left open, before it returns.
+ *
+ * Each transaction makes one send to one partition: kafkajs loses and repeats records without a word when a send spans
+ * several partitions and a leader dies. Neither commit nor abort is tried again: after a failed one nothing is known, and the
+ * producer is of no more use.
+ */
+
+/** An owner that stalls holds readers back no longer than this. */
+const TRANSACTION_TIMEOUT_MS = 20_000;
+
+export type Offsets = {
+  readonly group: string;
+  readonly topic: string;
+  readonly partition: number;
+  readonly next: number;
+};
+
+export class Transactor {
+  readonly #producer: Producer;
+  readonly #topic: string;
+
+  private constructor(producer: Producer, topic: string) {
+    this.#producer = producer;
+    this.#topic = topic;
+  }
+
+  /** Fences the older owner, and writes a first record behind all that it committed. @throws Fault KAFKA_…. */
+  static async open(kafka: Kafka, id: string, topic: string, claim: Message): Promise<Transactor> {
+    const producer = kafka.producer({
+      transactionalId: id,
+      idempotent: true,
+      maxInFlightRequests: 1,
+      transactionTimeout: TRANSACTION_TIMEOUT_MS,
+    });
+    const transactor = new Transactor(producer, topic);
+    try {
+      await producer.connect();
+      await transactor.commit([claim], null);
+      return transactor;
+    } catch (error) {
+      await abandon(producer);
+      throw kafkaFault(error);
+    }
+  }
+
+  /**
+   * @returns the offset of the first record; null where there was none.
+   * @throws Fault LEDGER_FENCED, LEDGER_FAILED, LEDGER_OUTCOME_UNKNOWN; after any of them it is of no more use.
+   */
+  async commit(messages: readonly Message[], offsets: Offsets | null): Promise<number | null> {
+    let transaction: Transaction;
+    let first: number | null;
+    try {
+      transaction = await this.#producer.transaction();
+      first = await this.#send(transaction, messages);
+      if (offsets !== null) await transaction.sendOffsets(offsetsOf(offsets));
+    } catch (error) {
+      throw isFenced(error) ? fencedBy(error) : notCommitted(error);
+    }
+    try {
+      await transaction.commit();
+      return first;
+    } catch (error) {
+      throw isFenced(error) ? fencedBy(error) : outcomeUnknown(error);
+    }
+  }
+
+  async close(): Promise<void> {
+    await abandon(this.#producer);
+  }
+
+  async #send(transaction: Transaction, messages: readonly Message[]): Promise<number | null> {
+    if (messages.length === 0) return null;
+    const [answer] = await transaction.send({ topic: this.#topic, messages: [...messages], acks: -1 });
+    return answer?.baseOffset === undefined ? null : Number(answer.baseOffset);
+  }
+}
+
+function offsetsOf({ group, topic, partition, next }: Offsets) {
+  return { consumerGroupId: group, topics: [{ topic, partitions: [{ partition, offset: String(next) }] }] };
+}

@@ -1,0 +1,40 @@
+import { connect as connectPlain, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+import type { ISocketFactory } from 'kafkajs';
+
+/**
+ * Makes connections that break around the next end of a transaction: `lost` before the broker hears of it, `applied` after it
+ * has answered and before we hear the answer.
+ */
+export class Saboteur {
+  #order: 'applied' | 'lost' | null = null;
+
+  arm(order: 'applied' | 'lost'): void {
+    this.#order = order;
+  }
+
+  readonly socketFactory: ISocketFactory = ({ host, port, ssl, onConnect }) => {
+    const socket: Socket = ssl
+      ? connectTls({ host, port, ...ssl }, onConnect)
+      : connectPlain({ host, port }, onConnect);
+    const write = socket.write.bind(socket);
+    socket.write = (data: Buffer | Uint8Array | string) => {
+      if (!Buffer.isBuffer(data) || this.#order === null || !isEndOfTransaction(data)) return write(data);
+      const order = this.#order;
+      this.#order = null;
+      if (order === 'lost') {
+        socket.destroy(new Error('sabotaged'));
+        return false;
+      }
+      socket.removeAllListeners('data');
+      socket.once('data', () => socket.destroy(new Error('sabotaged')));
+      return write(data);
+    };
+    return socket;
+  };
+}
+
+/** kafkajs writes each request whole: its length in 4 bytes, then the key of the API. EndTxn's is 26. */
+function isEndOfTransaction(request: Buffer): boolean {
+  return request.length > 6 && request.readInt16BE(4) === 26;
+}

@@ -1,0 +1,50 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { connectTo } from '../../../log/kafka/client.ts';
+import { KafkaLedger, type KafkaLedgerOptions } from '../../../log/kafka/ledger.ts';
+import { initTopics } from '../../../log/kafka/topics.ts';
+
+/** Topics of their own for each test, and folders for the copies. */
+export type Scratch = {
+  readonly prefix: string;
+  readonly brokers: readonly string[];
+  readonly folder: (instance: string) => string;
+  readonly open: (instance?: string, options?: Partial<KafkaLedgerOptions>) => Promise<KafkaLedger>;
+  readonly cleanup: () => void;
+};
+
+let made = 0;
+
+export async function scratchTopics(
+  brokers: readonly string[],
+  partitions: number,
+  replicationFactor = 1,
+): Promise<Scratch> {
+  made += 1;
+  const prefix = `t${process.pid}-${Date.now().toString(36)}-${made}`;
+  const root = mkdtempSync(join(tmpdir(), 'landfall-kafka-'));
+  const minInsyncReplicas = Math.max(1, replicationFactor - 1);
+  await initTopics(connectTo({ brokers, clientId: 'test' }), {
+    prefix,
+    partitions,
+    replicationFactor,
+    minInsyncReplicas,
+  });
+  const folder = (instance: string) => join(root, instance);
+  return {
+    prefix,
+    brokers,
+    folder,
+    open: (instance = 'one', options = {}) =>
+      KafkaLedger.open({
+        brokers,
+        clientId: instance,
+        prefix,
+        folder: folder(instance),
+        machineVersion: 'test',
+        ...options,
+      }),
+    cleanup: () => rmSync(root, { recursive: true, force: true }),
+  };
+}
