@@ -1,6 +1,6 @@
 import rateLimit from '@fastify/rate-limit';
 import swagger from '@fastify/swagger';
-import Fastify, { type FastifyError, type FastifyServerOptions, LogController } from 'fastify';
+import Fastify, { type FastifyError, type FastifyRequest, type FastifyServerOptions, LogController } from 'fastify';
 import { jsonSchemaTransform, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { Logger } from 'pino';
 import { INPUT_BYTES_MAX } from '../events/cloud-event.ts';
@@ -32,6 +32,8 @@ const PARAMETER_LENGTH_MAX = 2048;
 const REQUEST_MS_MAX = 30_000;
 /** A connection on which nothing moves for so long is closed: longer than any long poll. */
 const CONNECTION_IDLE_MS_MAX = 120_000;
+/** How long a read waits for a position that it was given. */
+const REACHED_MS = 5000;
 const PATHS_WITHOUT_LIMIT: readonly string[] = ['/healthz', '/readyz'];
 
 export async function buildApp(service: Service, options: AppOptions): Promise<App> {
@@ -51,10 +53,23 @@ export async function buildApp(service: Service, options: AppOptions): Promise<A
   app.addHook('onSend', async (_request, reply) => {
     void reply.header('x-content-type-options', 'nosniff');
   });
+  app.addHook('preHandler', (request) => requireReached(service, request));
   await describe(app);
   app.after(() => addRoutes(app, service));
   await app.ready();
   return app;
+}
+
+/**
+ * Who names a position that it was given reads from there on or later, whichever instance it asks.
+ * @throws Fault BEHIND.
+ */
+async function requireReached({ engine }: Service, request: FastifyRequest): Promise<void> {
+  const position = request.headers['landfall-position'];
+  if (request.method !== 'GET' || typeof position !== 'string' || position === '') return;
+  if (await engine.reached(position, REACHED_MS)) return;
+  const message = `landfall-position: ${JSON.stringify(position.slice(0, 100))} is not here yet; this is ${engine.position}`;
+  throw new Fault('BEHIND', message, 'Ask again, or ask another instance.');
 }
 
 function create({ logger, tls }: AppOptions): App {

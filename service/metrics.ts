@@ -18,6 +18,8 @@ export type Gauges = {
   /** How many attempts are in each state, counted in the ledger's projections. */
   counts: () => { at: string; contested: boolean; count: number }[];
   open: () => Iterable<{ migration: string; at: string; contested: boolean }>;
+  /** Where several instances share the partitions. */
+  cluster?: { lag: () => { partition: number; records: number }[]; owned: () => number };
 };
 
 type Place = { at: string; contested: boolean };
@@ -31,6 +33,7 @@ export class Metrics {
   readonly #verdicts = this.#counter('landfall_verdicts_total', 'Verdicts by the row that decided', ['row', 'outcome']);
   readonly #inputs = this.#counter('landfall_inputs_total', 'Inputs by what became of them', ['outcome']);
   readonly #faults = this.#counter('landfall_ledger_faults_total', 'Times the ledger refused a commit', ['code']);
+  readonly #rebalances = this.#counter('landfall_rebalances_total', 'Times the partitions were shared out anew', []);
   readonly #commitSize = this.#histogram('landfall_commit_entries', 'Entries in one commit', ENTRIES);
   readonly #commitTime = this.#histogram('landfall_commit_seconds', 'Time until a commit was durable', SECONDS);
   readonly #lateness = this.#histogram(
@@ -54,6 +57,7 @@ export class Metrics {
     this.#gauge('landfall_agents_silent', 'Known hosts whose agent is not heard', gauges.silentAgents);
     this.#stateGauge();
     this.#outstandingGauge();
+    if (gauges.cluster !== undefined) this.#clusterGauges(gauges.cluster);
   }
 
   /** Counts anew, after a claim. */
@@ -83,15 +87,20 @@ export class Metrics {
     this.#durable.observe(ms / 1000);
   }
 
-  entries(entries: readonly Entry[]): void {
-    for (const entry of entries) this.#entry(entry);
+  /** Verdicts are counted by whoever decided them; where attempts stand, every instance knows. */
+  entries(entries: readonly Entry[], isOwn: boolean): void {
+    for (const entry of entries) this.#entry(entry, isOwn);
   }
 
-  #entry({ attempt: state, verdict: number, time }: Entry): void {
+  rebalanced(): void {
+    this.#rebalances.inc();
+  }
+
+  #entry({ attempt: state, verdict: number, time }: Entry, isOwn: boolean): void {
     if (state === null) return;
     const { attempt } = state;
     const verdict = attempt.verdicts.find((candidate) => candidate.number === number);
-    if (verdict !== undefined) {
+    if (verdict !== undefined && isOwn) {
       this.#verdicts.inc({ row: verdict.row, outcome: verdict.outcome });
       if (attempt.returnedAt !== null) this.#decision.observe(Math.max(0, time - attempt.returnedAt) / 1000);
     }
@@ -119,6 +128,19 @@ export class Metrics {
       collect: () => {
         gauge.reset();
         for (const [state, count] of read()) gauge.set({ state }, count);
+      },
+    });
+  }
+
+  #clusterGauges({ lag, owned }: NonNullable<Gauges['cluster']>): void {
+    this.#gauge('landfall_partitions_owned', 'Partitions that this instance decides', owned);
+    const gauge: Gauge<'partition'> = new Gauge({
+      name: 'landfall_copy_lag_records',
+      help: 'Records of the ledger that are not in the local copy yet',
+      labelNames: ['partition'],
+      registers: [this.registry],
+      collect: () => {
+        for (const { partition, records } of lag()) gauge.set({ partition: String(partition) }, records);
       },
     });
   }

@@ -1,22 +1,26 @@
-import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
-import { dirname, extname, join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { pino, type Logger } from 'pino';
 import { type Time, wallTime } from '../consumers/live.ts';
+import { defaultConfiguration } from '../events/configuration.ts';
 import { Fault, messageOf } from '../events/fault.ts';
 import { SqliteLedger } from '../log/sqlite/ledger.ts';
 import { MACHINE_VERSION } from '../machines/version.ts';
 import { path } from '../machines/round.ts';
 import { countsByState, openAttempts } from '../projections/attempts.ts';
-import { configuration, hostRecords } from '../projections/site.ts';
+import { configuration } from '../projections/site.ts';
 import { Credentials } from './access/credentials.ts';
 import { Guard } from './access/guard.ts';
 import { buildApp, type TlsOptions } from './app.ts';
 import { Agents } from './engine/agents.ts';
-import { Engine } from './engine/engine.ts';
+import type { Engine } from './engine/engine.ts';
+import { openDemo, openEngine, type Opened } from './engine/open.ts';
 import { configure } from './http/operator-routes.ts';
-import type { App, Reads, Service } from './http/service.ts';
+import type { App, Service } from './http/service.ts';
 import { Metrics } from './metrics.ts';
+import { listHosts } from './reads/lists.ts';
+import type { Reads } from './reads/parts.ts';
 import { decisionsIn, type Settings } from './settings.ts';
 
 /** Puts the service together, and takes it apart again without losing anything. */
@@ -36,8 +40,8 @@ export type Running = {
 
 export type Surroundings = { readonly time?: Time; readonly logger?: Logger };
 
-const FOLLOWERS = [new URL(`../projections/follow${extname(import.meta.url)}`, import.meta.url).href];
 const AGENTS_EVERY_MS = 1000;
+const DEMO_EVERY_MS = 30_000;
 
 /** Where the shipped recordings are played: beside the ledger. */
 export const demoFileOf = (db: string): string => join(dirname(db), 'demo.db');
@@ -46,17 +50,10 @@ export async function startService(settings: Settings, around: Surroundings = {}
   const logger = around.logger ?? loggerFor(settings);
   const guard = new Guard(credentialsFor(settings));
   const tls = tlsFor(settings);
-  mkdirSync(dirname(settings.db), { recursive: true });
-  const ledger = await SqliteLedger.open({
-    file: settings.db,
-    mode: 'write',
-    followers: FOLLOWERS,
-    machineVersion: MACHINE_VERSION,
-  });
-  const parts = assemble(settings, ledger, around.time ?? wallTime, logger);
+  const parts = await assemble(settings, around.time ?? wallTime, logger);
   try {
     await parts.engine.start();
-    await applyDecisions(settings, parts.engine);
+    await applyDecisions(settings, parts, logger);
     const { requestsPerSecondMax } = settings;
     const app = await buildApp(parts.service, { logger, guard, tls, requestsPerSecondMax });
     await app.listen({ host: settings.host, port: settings.port });
@@ -67,50 +64,66 @@ export async function startService(settings: Settings, around: Surroundings = {}
   }
 }
 
-type Parts = ReturnType<typeof assemble>;
+type Parts = Awaited<ReturnType<typeof assemble>>;
+type Demo = { reads: Reads; close: () => Promise<void> };
 
-function assemble(settings: Settings, ledger: SqliteLedger, time: Time, logger: Logger) {
-  const isEmpty = ledger.entryAt(1) === null;
-  const demo: { reads: Reads | null } = { reads: null };
-  const engine: Engine = new Engine(ledger, time, {
-    committed: (entries, ms) => metrics.committed(entries, ms),
-    fired: (count, latenessMsMax) => metrics.fired(count, latenessMsMax),
-    entries: (entries) => metrics.entries(entries),
-    claimed: () => {
-      metrics.recount();
-      agents.forgetReports();
-      logger.info({ ledger: settings.db }, 'the ledger takes commits');
-    },
-    died: (fault) => {
-      metrics.died(fault.code);
-      logger.error({ code: fault.code, remedy: fault.remedy }, fault.message);
+async function assemble(settings: Settings, time: Time, logger: Logger) {
+  const demo: { shown: Demo | null } = { shown: null };
+  // The engine reports to both, and both read from it: what it reports before they are there, they will read.
+  const watch: { metrics?: Metrics; agents?: Agents } = {};
+  const opened: Opened = await openEngine(settings, {
+    time,
+    logger,
+    observer: {
+      committed: (entries, ms) => watch.metrics?.committed(entries, ms),
+      fired: (count, latenessMsMax) => watch.metrics?.fired(count, latenessMsMax),
+      entries: (entries, isOwn) => watch.metrics?.entries(entries, isOwn),
+      claimed: () => {
+        watch.metrics?.recount();
+        watch.agents?.forgetReports();
+        logger.info({ ledger: settings.kafkaBrokers ?? settings.db }, 'the ledger takes commits');
+      },
+      died: (fault) => {
+        watch.metrics?.died(fault.code);
+        logger.error({ code: fault.code, remedy: fault.remedy }, fault.message);
+      },
+      rebalanced: (partitions) => {
+        watch.metrics?.rebalanced();
+        logger.info({ partitions }, 'the partitions were shared out');
+      },
     },
   });
-  const agents = new Agents(settings.agentSilentSeconds * 1000, () => time.now());
-  const metrics = metricsOf(engine, agents);
-  const service: Service = { engine, agents, metrics, demo: () => demo.reads };
-  return { engine, agents, service, demo, isEmpty, time };
+  const { engine, cluster, isEmpty } = opened;
+  const agents = new Agents(settings.agentSilentSeconds * 1000, () => time.now(), { isAlone: cluster === null });
+  const metrics = metricsOf(opened, agents);
+  Object.assign(watch, { metrics, agents });
+  const service: Service = { engine, agents, metrics, demo: () => demo.shown?.reads ?? null };
+  return { engine, cluster, agents, service, demo, isEmpty, time };
 }
 
-function metricsOf(engine: Engine, agents: Agents): Metrics {
+function metricsOf({ engine, cluster }: Opened, agents: Agents): Metrics {
   return new Metrics({
     ready: () => engine.fault === null,
     queued: () => engine.waiting,
     outstanding: () => engine.outbox.counts,
-    silentAgents: () => agents.silent(hostRecords(engine.db)),
-    counts: () => countsByState(engine.db),
+    silentAgents: () => agents.silent(listHosts(engine.parts)),
+    counts: () => engine.parts.flatMap(({ db }) => countsByState(db)),
     *open() {
-      for (const { state } of openAttempts(engine.db)) {
-        const { migration, verdicts } = state.attempt;
-        yield { migration, at: path(state.value), contested: verdicts.at(-1)?.contested === true };
+      for (const { db } of engine.parts) {
+        for (const { state } of openAttempts(db)) {
+          const { migration, verdicts } = state.attempt;
+          yield { migration, at: path(state.value), contested: verdicts.at(-1)?.contested === true };
+        }
       }
     },
+    ...(cluster === null ? {} : { cluster: { lag: () => cluster.lag, owned: () => cluster.owned.length } }),
   });
 }
 
 function running(settings: Settings, parts: Parts, app: App, guard: Guard, logger: Logger): Running {
-  const { engine, demo, isEmpty } = parts;
+  const { engine, demo, isEmpty, cluster } = parts;
   const cancelAgents = watchAgents(parts);
+  const cancelDemo = cluster === null ? () => {} : watchDemo(settings, parts, logger);
   return {
     url: urlOf(settings, app.server.address()),
     app,
@@ -118,7 +131,7 @@ function running(settings: Settings, parts: Parts, app: App, guard: Guard, logge
     isEmpty,
     showDemo: async (file) => {
       const ledger = await SqliteLedger.open({ file, mode: 'read', machineVersion: MACHINE_VERSION });
-      demo.reads = { ledger, db: ledger.readConnection() };
+      demo.shown = { reads: [{ partition: 0, ledger, db: ledger.readConnection() }], close: () => ledger.close() };
     },
     reloadTokens: () => {
       guard.replace(credentialsFor(settings));
@@ -126,13 +139,14 @@ function running(settings: Settings, parts: Parts, app: App, guard: Guard, logge
     },
     stop: async () => {
       cancelAgents();
+      cancelDemo();
       // Long polls end first, then the requests that are under way, then what they had committed.
       engine.outbox.close();
       const late = setTimeout(() => app.server.closeAllConnections(), settings.shutdownSeconds * 1000);
       await app.close();
       clearTimeout(late);
       await engine.stop();
-      await demo.reads?.ledger.close();
+      await demo.shown?.close();
     },
   };
 }
@@ -141,7 +155,7 @@ function running(settings: Settings, parts: Parts, app: App, guard: Guard, logge
 function watchAgents({ engine, agents, time }: Parts): () => void {
   let cancel = () => {};
   const look = (): void => {
-    const inputs = engine.fault === null ? agents.changes(hostRecords(engine.db)) : [];
+    const inputs = engine.fault === null ? agents.changes(listHosts(engine.parts)) : [];
     if (inputs.length > 0) engine.submit(inputs).catch(() => agents.forgetReports());
     cancel = time.after(AGENTS_EVERY_MS, look);
   };
@@ -149,14 +163,43 @@ function watchAgents({ engine, agents, time }: Parts): () => void {
   return () => cancel();
 }
 
-/** Settings that were given at the start and take part in decisions are applied like an operator's: by an entry. */
-async function applyDecisions(settings: Settings, engine: Engine): Promise<void> {
+/** Recordings may be played into topics of their own at any time: from then on they are shown. */
+function watchDemo(settings: Settings, { demo, time }: Parts, logger: Logger): () => void {
+  let cancel = () => {};
+  let isOver = false;
+  const look = async (): Promise<void> => {
+    try {
+      const found = await openDemo(settings, logger);
+      if (isOver) return await found?.close();
+      demo.shown = found;
+    } catch (error) {
+      if (!(error instanceof Fault)) throw error;
+      // There are none, as a rule.
+      if (!isOver) cancel = time.after(DEMO_EVERY_MS, () => void look());
+    }
+  };
+  void look();
+  return () => {
+    isOver = true;
+    cancel();
+  };
+}
+
+/**
+ * Settings that were given at the start and take part in decisions are applied like an operator's: by an entry. Where others
+ * share the work it is not waited for: whoever owns the partitions does it.
+ */
+async function applyDecisions(settings: Settings, { engine, cluster }: Parts, logger: Logger): Promise<void> {
   const wanted = decisionsIn(settings);
-  const inForce = configuration(engine.db);
+  const [first] = engine.parts;
+  const inForce = first === undefined ? defaultConfiguration : configuration(first.db);
   const differs = Object.entries(wanted).some(
     ([name, value]) => JSON.stringify(value) !== JSON.stringify(inForce[name as keyof typeof inForce]),
   );
-  if (differs) await configure({ engine }, wanted, 'start-up settings');
+  if (!differs) return;
+  const applied = configure({ engine }, wanted, 'start-up settings');
+  if (cluster === null) return applied;
+  applied.catch((error: unknown) => logger.warn({ error: messageOf(error) }, 'the settings are not applied yet'));
 }
 
 function credentialsFor({ host, tokens, tlsClientCa }: Settings): Credentials | null {

@@ -25,6 +25,40 @@ const own = {
     .default(30)
     .describe('an agent that asks for no work for so long is silent'),
   requestsPerSecondMax: z.number().int().min(1).max(1_000_000).default(2000).describe('from one address'),
+  kafkaBrokers: z
+    .array(z.string().regex(/^\S+:\d{1,5}$/, 'is not host:port'))
+    .min(1)
+    .optional()
+    .describe('host:port of some brokers: the ledger is a topic there, and `db` only names the folder of its copies'),
+  kafkaPrefix: z
+    .string()
+    .regex(/^[a-zA-Z0-9._-]{1,100}$/, 'may have letters, digits, dots, dashes and underscores')
+    .default('landfall')
+    .describe('what the names of the topics, groups and transactions begin with'),
+  kafkaInstance: z
+    .string()
+    .regex(/^[a-zA-Z0-9._-]{1,100}$/, 'may have letters, digits, dots, dashes and underscores')
+    .optional()
+    .describe('this instance’s name among others, the same after a restart; by default the machine’s'),
+  kafkaTls: z.boolean().default(false).describe('speak TLS with the brokers'),
+  kafkaCa: z.string().min(1).optional().describe('who signs the brokers’ certificates, PEM'),
+  kafkaCert: z.string().min(1).optional().describe('our own certificate, where the brokers want one, PEM'),
+  kafkaKey: z.string().min(1).optional().describe('its key, PEM'),
+  kafkaSasl: z.enum(['plain', 'scram-sha-256', 'scram-sha-512']).optional().describe('how we say who we are'),
+  kafkaUsername: z.string().min(1).optional(),
+  kafkaPassword: z.string().min(1).optional().describe('better in a file: kafkaPasswordFile'),
+  kafkaPasswordFile: z.string().min(1).optional().describe('a file with nothing else in it'),
+  kafkaSessionSeconds: z
+    .number()
+    .min(1)
+    .max(300)
+    .default(10)
+    .describe('an instance that is not heard for so long loses its partitions to others'),
+  kafkaMappings: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('topics of others to take inputs from: a JSON file, docs/kafka.md'),
   shutdownSeconds: z.number().positive().max(3600).default(10).describe('how long requests may take to end'),
 };
 
@@ -124,7 +158,32 @@ function badSetting(error: z.ZodError, given: ReadonlyMap<string, Given>, file: 
   return new Fault('BAD_SETTING', `${source}: ${name}: ${what}`, `Settings are: ${settingNames.join(', ')}.`, error);
 }
 
-function requireTogether({ tlsCert, tlsKey, tlsClientCa }: Settings): void {
+function requireTogether(settings: Settings): void {
+  requireTls(settings);
+  requireSasl(settings);
+}
+
+function requireSasl(settings: Settings): void {
+  const { kafkaSasl, kafkaUsername, kafkaPassword, kafkaPasswordFile, kafkaCert, kafkaKey } = settings;
+  const { kafkaBrokers, kafkaMappings } = settings;
+  const passwords = [kafkaPassword, kafkaPasswordFile].filter((given) => given !== undefined).length;
+  if (passwords > 1) {
+    throw new Fault('BAD_SETTING', 'kafkaPassword and kafkaPasswordFile are two passwords', 'Give one of them.');
+  }
+  const isWhole = kafkaUsername !== undefined && passwords === 1;
+  if (kafkaSasl === undefined ? kafkaUsername !== undefined || passwords > 0 : !isWhole) {
+    const remedy = 'Give all three, or none.';
+    throw new Fault('BAD_SETTING', 'kafkaSasl, kafkaUsername and a password belong together', remedy);
+  }
+  if ((kafkaCert === undefined) !== (kafkaKey === undefined)) {
+    throw new Fault('BAD_SETTING', 'kafkaCert and kafkaKey belong together', 'Give both, or neither.');
+  }
+  if (kafkaMappings !== undefined && kafkaBrokers === undefined) {
+    throw new Fault('BAD_SETTING', 'kafkaMappings is of no use without kafkaBrokers', 'Give both.');
+  }
+}
+
+function requireTls({ tlsCert, tlsKey, tlsClientCa }: Settings): void {
   if ((tlsCert === undefined) !== (tlsKey === undefined)) {
     throw new Fault('BAD_SETTING', 'tlsCert and tlsKey belong together', 'Give both, or neither.');
   }

@@ -1,11 +1,18 @@
 import type { Entry } from '../../events/entries.ts';
 import { Fault } from '../../events/fault.ts';
 import { WALL } from '../../events/vocabulary.ts';
-import type { Head, Ledger } from '../../log/port.ts';
+import type { Ledger, Owner } from '../../log/port.ts';
 import { Driver } from '../driver.ts';
 import { type Delivered, Live, type LiveObserver, type Time } from '../live.ts';
 import type { Directory } from '../partition/directory.ts';
 import { TopicGate } from './gate.ts';
+
+/** Carries committed entries further, from the first that has not been. */
+type Carrier = {
+  readonly committed: (first: number, entries: readonly Entry[]) => void;
+  /** Ends; what was not carried is the next owner's. */
+  readonly stop: () => Promise<void>;
+};
 
 /**
  * One partition while it is this instance's to decide: claimed, run, and where its owner died claimed anew, until the group
@@ -21,23 +28,40 @@ export type ShareOptions = {
   readonly directory: () => Directory;
   /** The topic's end, for deadlines. */
   readonly end: () => Promise<number>;
+  readonly carrier: Carried;
   readonly observer: LiveObserver & {
     /** From here on inputs are taken, beginning with this offset. */
     ready: (partition: number, next: number) => void;
     /** It takes nothing for now. */
     down: (partition: number, fault: Fault) => void;
     committed: (entries: number, ms: number) => void;
-    decided: (partition: number, entries: readonly Entry[], head: Head) => void;
   };
+};
+
+/** How far entries were carried is kept under `stream`, among the positions of the partition. */
+type Carried = {
+  readonly stream: string;
+  readonly start: (next: number, carried: (sequence: number) => void) => Carrier;
 };
 
 const RETRY_MS_MIN = 100;
 const RETRY_MS_MAX = 5000;
 /** Clocks may differ by this much; an owner further behind than the last entry is not ready. */
 const CLOCK_BEHIND_MAX_MS = 1000;
+/** How often it is written down how far entries were carried. */
+const CARRIED_MS = 1000;
+
+type Running = {
+  readonly owner: Owner;
+  readonly live: Live;
+  readonly gate: TopicGate;
+  readonly carrier: Carrier;
+  /** Writes down how far entries were carried. */
+  readonly note: () => Promise<void>;
+};
 
 type State =
-  | { readonly kind: 'ready'; readonly live: Live; readonly gate: TopicGate }
+  | ({ readonly kind: 'ready' } & Running)
   | { readonly kind: 'down'; readonly fault: Fault }
   | { readonly kind: 'stopped' };
 
@@ -102,7 +126,7 @@ export class Share {
     this.#state = { kind: 'stopped' };
     this.#cancelRetry?.();
     this.#wakeAll();
-    if (before.kind === 'ready') await stopped(before);
+    if (before.kind === 'ready') await ended(before);
     await this.#claiming;
   }
 
@@ -137,17 +161,38 @@ export class Share {
       await owner.release();
       throw error;
     }
-    driver.onCommitted((entries, head) => observer.decided(partition, entries, head));
+    const { carrier, note } = this.#carry(owner);
+    driver.onCommitted((entries, { sequence }) => carrier.committed(sequence - entries.length + 1, entries));
     const gate = new TopicGate({ time, end, whenTaken: (callback) => live.whenTaken(callback) });
     const died = (fault: Fault) => {
       gate.close();
-      void owner.release().finally(() => this.#died(fault));
+      void Promise.all([carrier.stop(), owner.release()]).finally(() => this.#died(fault));
     };
     const live: Live = new Live(driver, time, { ...observer, died }, gate);
     this.#next = (owner.positions.get(stream) ?? -1) + 1;
     gate.delivered(this.#next);
-    this.#state = { kind: 'ready', live, gate };
+    this.#state = { kind: 'ready', owner, live, gate, carrier, note };
     observer.ready(partition, this.#next);
+  }
+
+  #carry(owner: Owner): Pick<Running, 'carrier' | 'note'> {
+    const { time, carrier: carried } = this.#options;
+    let sequence = owner.positions.get(carried.stream) ?? 0;
+    let noted = sequence;
+    let cancel: (() => void) | null = null;
+    const note = async (): Promise<void> => {
+      cancel?.();
+      cancel = null;
+      if (noted === sequence) return;
+      noted = sequence;
+      await owner.commit({ entries: [], positions: [{ stream: carried.stream, offset: sequence }] });
+    };
+    const carrier = carried.start(sequence + 1, (reached) => {
+      sequence = reached;
+      // Where it cannot be written the owner is dead, and whoever comes next carries some entries twice.
+      cancel ??= time.after(CARRIED_MS, () => void note().catch(() => {}));
+    });
+    return { carrier, note };
   }
 
   #died(fault: Fault): void {
@@ -162,9 +207,11 @@ export class Share {
   }
 }
 
-async function stopped({ live, gate }: Extract<State, { kind: 'ready' }>): Promise<void> {
+async function ended({ live, gate, carrier, note }: Running): Promise<void> {
   gate.close();
-  // What a dying owner refuses comes again from the topic.
+  await carrier.stop();
+  // What a dying owner refuses comes again, from the topic or from the ledger.
+  await note().catch(() => {});
   await live.stop().catch(() => {});
 }
 

@@ -48,6 +48,7 @@ export class Copy {
   /** The end of what was handed to the file, which is committed in that order. */
   #head: Head;
   #offset: number | null;
+  #readable: number;
   #written: Promise<unknown> = Promise.resolve();
   #fault: Fault | null = null;
 
@@ -57,6 +58,7 @@ export class Copy {
     this.#owner = owner;
     this.#onReadable = onReadable;
     this.#head = owner.claimedHead;
+    this.#readable = owner.claimedHead.sequence;
     this.#positions = new Map(owner.positions);
     this.#offset = this.#positions.get(TOPIC) ?? null;
     this.#positions.delete(TOPIC);
@@ -76,6 +78,11 @@ export class Copy {
 
   get head(): Head {
     return this.#head;
+  }
+
+  /** The last sequence that readers see. */
+  get readableSequence(): number {
+    return this.#readable;
   }
 
   /** The offset of the last record that is in here; null: none is. Reading goes on at it, so that it can be compared. */
@@ -141,6 +148,7 @@ export class Copy {
     this.#written.catch(() => {});
     const written = await committed;
     if (fresh.length > 0 && written.hash !== head.hash) throw this.#differs(head.sequence);
+    this.#readable = head.sequence;
     this.#onReadable(this.partition, given, head, positions);
   }
 

@@ -1,4 +1,4 @@
-import { ConfigResourceTypes, type ITopicConfig, type Kafka } from 'kafkajs';
+import type { ITopicConfig, Kafka } from 'kafkajs';
 import { Fault } from '../../events/fault.ts';
 import { administer } from './client.ts';
 import { topicsOf } from './options.ts';
@@ -23,6 +23,8 @@ const LEDGER_MESSAGE_BYTES = 32 * 1024 * 1024;
 /** An input is at most a MiB; HTTP batches are sent one partition at a time. */
 const INPUT_MESSAGE_BYTES = 12 * 1024 * 1024;
 const DAY_MS = 86_400_000;
+/** kafkajs's ConfigResourceTypes.TOPIC, which an ES module cannot import by its name. */
+const CONFIG_OF_TOPIC = 2;
 
 /** @returns what was made, and what was there already. @throws Fault KAFKA_MISMATCH naming each difference. */
 export async function initTopics(kafka: Kafka, plan: TopicPlan): Promise<{ made: string[]; present: string[] }> {
@@ -126,7 +128,7 @@ async function differencesOf(kafka: Kafka, wanted: readonly Wanted[], replicatio
 
 async function configDifferences(kafka: Kafka, wanted: readonly Wanted[]): Promise<string[]> {
   const resources = wanted.map(({ topic, configs }) => ({
-    type: ConfigResourceTypes.TOPIC,
+    type: CONFIG_OF_TOPIC,
     name: topic,
     configNames: Object.keys(configs),
   }));

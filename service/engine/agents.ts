@@ -1,9 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { toInput } from '../../events/cloud-event.ts';
-import type { Input } from '../../events/inputs.ts';
 import type { HostRecord } from '../../events/records.ts';
 import { WALL } from '../../events/vocabulary.ts';
-import { sha256 } from '../../log/chain.ts';
+import { type Submission, submissionOf } from './engine.ts';
 
 /**
  * Which agents are heard: one is, while it asks for work. One that stops asking for longer than the limit is reported to the
@@ -15,11 +13,14 @@ export class Agents {
   readonly #heard = new Map<string, number>();
   readonly #asking = new Map<string, number>();
   readonly #reported = new Map<string, HostRecord['agent']>();
+  readonly #isAlone: boolean;
   #since: number;
 
-  constructor(limitMs: number, now: () => number) {
+  /** @param isAlone whether agents have nobody else to ask: then one that was never heard is silent too. */
+  constructor(limitMs: number, now: () => number, { isAlone } = { isAlone: true }) {
     this.#limitMs = limitMs;
     this.#now = now;
+    this.#isAlone = isAlone;
     this.#since = now();
   }
 
@@ -35,13 +36,13 @@ export class Agents {
   }
 
   isSilent(host: string): boolean {
-    if (this.#asking.has(host)) return false;
+    if (this.#asking.has(host) || (!this.#isAlone && !this.#heard.has(host))) return false;
     return this.#now() - (this.#heard.get(host) ?? this.#since) > this.#limitMs;
   }
 
   /** What the ledger is to be told: agents that fell silent or speak again since it was told last. */
-  changes(hosts: readonly HostRecord[]): Input[] {
-    const inputs: Input[] = [];
+  changes(hosts: readonly HostRecord[]): Submission[] {
+    const inputs: Submission[] = [];
     for (const { host, agent } of live(hosts)) {
       const now = this.isSilent(host) ? 'silent' : 'speaking';
       // An agent that was never heard here is not reported as speaking, whatever is recorded.
@@ -67,8 +68,8 @@ export class Agents {
 /** A recorded world's hosts have no agents. */
 const live = (hosts: readonly HostRecord[]) => hosts.filter(({ clock }) => clock === WALL);
 
-function factsInput(host: string, agent: HostRecord['agent']): Input {
+function factsInput(host: string, agent: HostRecord['agent']): Submission {
   const type = 'landfall.host.facts.v1';
   const id = `agent-${agent}/${randomUUID()}`;
-  return toInput({ specversion: '1.0', id, source: 'landfall:service', type, data: { host, agent } }, sha256);
+  return submissionOf({ specversion: '1.0', id, source: 'landfall:service', type, data: { host, agent } });
 }

@@ -1,16 +1,14 @@
 import { z } from 'zod';
 import type { FastifyRequest } from 'fastify';
-import type { Receipt } from '../../consumers/live.ts';
-import { INPUT_BYTES_MAX, toInput } from '../../events/cloud-event.ts';
+import { INPUT_BYTES_MAX } from '../../events/cloud-event.ts';
 import { Fault } from '../../events/fault.ts';
 import type { Input } from '../../events/inputs.ts';
-import { sha256 } from '../../log/chain.ts';
-import { formatPosition } from '../../log/port.ts';
 import { attemptState } from '../../projections/attempts.ts';
 import { requireMayReport } from '../access/guard.ts';
+import { type Receipt, type Submission, submissionOf } from '../engine/engine.ts';
 import { ORCHESTRATOR } from '../engine/outbox.ts';
+import { refusalOfEarlier } from '../reads/earlier.ts';
 import { BadBatch, type BadMember } from './bad-batch.ts';
-import { refusalOfEarlier } from './earlier.ts';
 import { statusOf } from './replies.ts';
 import type { App, Service } from './service.ts';
 import { EventShape, Outcome, Problem, problems } from './shapes.ts';
@@ -68,10 +66,10 @@ export function addEvents(app: App, service: Service): void {
     },
     async (request, reply) => {
       const began = performance.now();
-      const { inputs, isBatch } = read(request);
-      for (const input of inputs) requireMayReport(request.principal, input, hostOfCommand(service));
-      const receipts = await service.engine.submit(inputs);
-      const items = inputs.map((input, index) => outcomeOf(service, input, receipts[index]));
+      const { submissions, isBatch } = read(request);
+      for (const { input } of submissions) requireMayReport(request.principal, input, hostOfCommand(service));
+      const receipts = await service.engine.submit(submissions);
+      const items = submissions.map(({ input }, index) => outcomeOf(service, input, receipts[index]));
       for (const item of items) service.metrics.taken(wordOf(item), performance.now() - began);
       const refused = items.filter((item) => item.refusal !== null);
       const [item] = items;
@@ -86,19 +84,19 @@ export function addEvents(app: App, service: Service): void {
   );
 }
 
-function read(request: FastifyRequest): { inputs: Input[]; isBatch: boolean } {
+function read(request: FastifyRequest): { submissions: Submission[]; isBatch: boolean } {
   const { value, bytes } = bodyOf(request);
   const isBatch = Array.isArray(value);
   const isBatchType = request.headers['content-type']?.includes('cloudevents-batch') === true;
   if (isBatchType && !isBatch) throw new Fault('BAD_BATCH', 'event: a batch is an array of events', 'Send [ … ].');
   if (!isBatch) {
     if (bytes > INPUT_BYTES_MAX) throw tooLarge('the event');
-    return { inputs: [toInput(value, sha256)], isBatch };
+    return { submissions: [submissionOf(value)], isBatch };
   }
   if (value.length > BATCH_MAX)
     throw new Fault('TOO_LARGE', `a batch has at most ${BATCH_MAX} events`, 'Send several.');
   if (bytes > INPUT_BYTES_MAX) value.forEach(requireSmall);
-  return { inputs: readMembers(value), isBatch };
+  return { submissions: readMembers(value), isBatch };
 }
 
 function bodyOf(request: FastifyRequest): Body {
@@ -107,11 +105,11 @@ function bodyOf(request: FastifyRequest): Body {
 }
 
 /** Every member is looked at, so that one reply names all that are bad. */
-function readMembers(values: readonly unknown[]): Input[] {
+function readMembers(values: readonly unknown[]): Submission[] {
   const errors: BadMember[] = [];
-  const inputs = values.flatMap((value, index) => {
+  const submissions = values.flatMap((value, index) => {
     try {
-      return [toInput(value, sha256)];
+      return [submissionOf(value)];
     } catch (error) {
       if (!(error instanceof Fault)) throw error;
       errors.push({ index, id: idOf(value), code: error.code, message: error.message });
@@ -119,7 +117,7 @@ function readMembers(values: readonly unknown[]): Input[] {
     }
   });
   if (errors.length > 0) throw new BadBatch(errors, values.length);
-  return inputs;
+  return submissions;
 }
 
 function requireSmall(value: unknown, index: number): void {
@@ -144,23 +142,24 @@ function hostOfCommand({ engine }: Service) {
     if (migration === undefined) return undefined;
     const recipient = engine.outbox.commandFor(migration, command);
     if (recipient !== undefined) return recipient === ORCHESTRATOR ? null : recipient;
-    const steps = attemptState(engine.db, migration)?.state.attempt.steps ?? [];
+    const found = engine.parts.map(({ db }) => attemptState(db, migration)).find((state) => state !== null);
+    const steps = found?.state.attempt.steps ?? [];
     return steps.find((step) => step.command === command)?.host;
   };
 }
 
 function outcomeOf({ engine }: Service, input: Input, receipt: Receipt | undefined): OutcomeItem {
   const { source, id } = input;
-  const sequence = receipt?.sequence ?? null;
-  const position = sequence === null ? null : formatPosition({ partition: 0, sequence });
-  const duplicate = receipt?.taken.outcome === 'duplicate';
-  const refused = receipt?.taken.outcome === 'refused' ? receipt.taken.refusal : null;
-  const refusal = duplicate ? refusalOfEarlier(engine.db, input) : refused;
-  return { source, id, position, duplicate, refusal };
+  const duplicate = receipt?.outcome === 'duplicate';
+  const refusal = duplicate ? refusalOfEarlier(engine.parts, input) : (receipt?.refusal ?? null);
+  const pending = receipt?.outcome === 'pending' ? { pending: receipt.input ?? '' } : {};
+  return { source, id, position: receipt?.position ?? null, duplicate, refusal, ...pending };
 }
 
-const wordOf = ({ duplicate, refusal }: OutcomeItem) =>
-  duplicate ? 'duplicate' : refusal === null ? 'consumed' : 'refused';
+function wordOf({ duplicate, refusal, pending }: OutcomeItem): string {
+  if (pending !== undefined) return 'pending';
+  return duplicate ? 'duplicate' : refusal === null ? 'consumed' : 'refused';
+}
 const statusOfRefusal = ({ refusal }: OutcomeItem): 409 | 422 => (statusOf(refusal?.code ?? '') === 409 ? 409 : 422);
 
 function batchRefused(items: OutcomeItem[], refused: number) {

@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import { formatPosition } from '../../log/port.ts';
 import type { App, Service } from './service.ts';
 import { Problem } from './shapes.ts';
 
@@ -25,8 +24,7 @@ export function addHealth(app: App, service: Service): void {
     async () => {
       const { engine } = service;
       if (engine.fault !== null) throw engine.fault;
-      const { sequence } = await engine.ledger.head(0);
-      return { ready: true as const, position: formatPosition({ partition: 0, sequence }) };
+      return { ready: true as const, position: engine.position };
     },
   );
   app.get(

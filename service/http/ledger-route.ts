@@ -1,6 +1,7 @@
 import { z } from 'zod';
-import { formatPosition, type StoredEntry } from '../../log/port.ts';
-import { label, sequenceOf } from './read-routes.ts';
+import { formatPosition, type Position } from '../../log/port.ts';
+import { positionIn, type Reads } from '../reads/parts.ts';
+import { label } from './read-routes.ts';
 import type { App, Service } from './service.ts';
 import { EntryShape, LIMIT_MAX, LedgerQuery, listOf, problems } from './shapes.ts';
 
@@ -29,11 +30,7 @@ export function addLedger(app: App, service: Service): void {
     },
     async ({ query: { ledger, from, after, limit } }, reply) => {
       const reads = label(reply, service, ledger);
-      const first =
-        from !== undefined ? sequenceOf(from, 'from') : after !== undefined ? sequenceOf(after, 'after') + 1 : 1;
-      const { texts, last } = await page(reads.ledger.read(0, Math.max(1, first)), limit);
-      const { sequence: head } = await reads.ledger.head(0);
-      const next = last === null || last >= head ? null : formatPosition({ partition: 0, sequence: last });
+      const { texts, next } = await page(reads, firstOf(reads, from, after), limit);
       const mark = ledger === 'demo' ? ',"ledger":"demo"' : '';
       // The texts are JSON as they were hashed: nobody needs to parse and write them anew.
       return reply
@@ -44,19 +41,28 @@ export function addLedger(app: App, service: Service): void {
   );
 }
 
-async function page(
-  entries: AsyncIterable<StoredEntry>,
-  limit: number,
-): Promise<{ texts: string[]; last: number | null }> {
+function firstOf(parts: Reads, from: string | undefined, after: string | undefined): Position {
+  if (from !== undefined) return positionIn(parts, from, 'from');
+  if (after === undefined) return { partition: 0, sequence: 1 };
+  const { partition, sequence } = positionIn(parts, after, 'after');
+  return { partition, sequence: sequence + 1 };
+}
+
+/** Partition after partition. `next`: the last position on the page, where there is more. */
+async function page(parts: Reads, first: Position, limit: number): Promise<{ texts: string[]; next: string | null }> {
   const texts: string[] = [];
   let characters = 0;
-  let last: number | null = null;
-  for await (const { partition, sequence, previous, hash, text } of entries) {
-    const position = formatPosition({ partition, sequence });
-    texts.push(`{"position":${JSON.stringify(position)},"previous":"${previous}","hash":"${hash}","entry":${text}}`);
-    characters += text.length;
-    last = sequence;
-    if (texts.length === limit || characters > PAGE_CHARACTERS_MAX) break;
+  for (const part of parts) {
+    if (part.partition < first.partition) continue;
+    const from = part.partition === first.partition ? Math.max(1, first.sequence) : 1;
+    for await (const { sequence, previous, hash, text } of part.ledger.read(0, from)) {
+      if (texts.length === limit || characters > PAGE_CHARACTERS_MAX) {
+        return { texts, next: formatPosition({ partition: part.partition, sequence: sequence - 1 }) };
+      }
+      const position = formatPosition({ partition: part.partition, sequence });
+      texts.push(`{"position":"${position}","previous":"${previous}","hash":"${hash}","entry":${text}}`);
+      characters += text.length;
+    }
   }
-  return { texts, last };
+  return { texts, next: null };
 }

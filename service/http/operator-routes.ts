@@ -1,15 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
-import { toInput } from '../../events/cloud-event.ts';
-import { Configuration, ConfigurationChange } from '../../events/configuration.ts';
+import { Configuration, ConfigurationChange, defaultConfiguration } from '../../events/configuration.ts';
 import { Fault } from '../../events/fault.ts';
-import type { Input } from '../../events/inputs.ts';
 import { Host } from '../../events/vocabulary.ts';
-import { sha256 } from '../../log/chain.ts';
 import { isOver } from '../../machines/vm.ts';
 import { attemptState, migrationView } from '../../projections/attempts.ts';
 import { configuration } from '../../projections/site.ts';
 import type { Principal } from '../access/credentials.ts';
+import { type Submission, submissionOf } from '../engine/engine.ts';
+import { partOfAttempt, type Reads, unknownAttempt } from '../reads/parts.ts';
 import { label } from './read-routes.ts';
 import type { App, Service } from './service.ts';
 import { LedgerQuery, MigrationParams, MigrationShape, problems } from './shapes.ts';
@@ -40,17 +39,16 @@ export function addResolution(app: App, service: Service): void {
     },
     async ({ params: { id }, body, principal }) => {
       const { engine } = service;
-      const found = attemptState(engine.db, id);
-      if (found === null)
-        throw new Fault('NOT_FOUND', `there is no attempt ${JSON.stringify(id)}`, 'GET /v1/migrations lists them.');
+      const { db } = partOfAttempt(engine.parts, id);
+      const found = attemptState(db, id);
+      if (found === null) throw unknownAttempt(id);
       if (isOver(found.state)) throw notContested(id);
       const { vm, clock } = found.state.attempt;
       const { host, reason, attest } = body;
       const data = { migration: id, host, reason, attest, operator: operatorOf(principal, body.operator) };
-      await take(service, inputOf('landfall.migration.resolved.v1', data, vm), clock);
-      const view = migrationView(engine.db, id);
-      if (view === null)
-        throw new Fault('NOT_FOUND', `there is no attempt ${JSON.stringify(id)}`, 'GET /v1/migrations lists them.');
+      await take(service, submitted('landfall.migration.resolved.v1', data, vm), clock);
+      const view = migrationView(db, id);
+      if (view === null) throw unknownAttempt(id);
       return view;
     },
   );
@@ -73,7 +71,7 @@ export function addConfiguration(app: App, service: Service): void {
         response: { 200: Configuration, ...problems(400, 401, 403, 404) },
       },
     },
-    async ({ query: { ledger } }, reply) => configuration(label(reply, service, ledger).db),
+    async ({ query: { ledger } }, reply) => configurationOf(label(reply, service, ledger)),
   );
   app.put(
     '/v1/config',
@@ -89,7 +87,7 @@ export function addConfiguration(app: App, service: Service): void {
     },
     async ({ body, query, principal }) => {
       await configure(service, body, operatorOf(principal, query.operator));
-      return configuration(service.engine.db);
+      return configurationOf(service.engine.parts);
     },
   );
 }
@@ -100,18 +98,26 @@ export async function configure(
   change: ConfigurationChange,
   operator: string,
 ): Promise<void> {
-  await take(service, inputOf('landfall.configuration.set.v1', { change, operator }, null));
+  await take(service, submitted('landfall.configuration.set.v1', { change, operator }, null));
 }
 
 /** @throws Fault with the refusal's code. */
-async function take({ engine }: Pick<Service, 'engine'>, input: Input, clock?: string): Promise<void> {
-  const [receipt] = await engine.submit([input], clock);
-  if (receipt?.taken.outcome !== 'refused') return;
-  const { code, message, remedy } = receipt.taken.refusal;
-  throw new Fault(code, message, remedy);
+async function take({ engine }: Pick<Service, 'engine'>, submission: Submission, clock?: string): Promise<void> {
+  const [receipt] = await engine.submit([submission], clock);
+  if (receipt?.outcome === 'pending') {
+    const remedy = 'Look for its effect before you send it again.';
+    throw new Fault('NOT_DECIDED', 'it is durable and will be followed, but nobody has decided it yet', remedy);
+  }
+  const refusal = receipt?.refusal;
+  if (refusal !== undefined && refusal !== null) throw new Fault(refusal.code, refusal.message, refusal.remedy);
 }
 
-function inputOf(type: string, data: unknown, vm: string | null): Input {
+/** It is the same in every partition. */
+function configurationOf([part]: Reads): Configuration {
+  return part === undefined ? defaultConfiguration : configuration(part.db);
+}
+
+function submitted(type: string, data: unknown, vm: string | null): Submission {
   const event = {
     specversion: '1.0',
     id: randomUUID(),
@@ -120,7 +126,7 @@ function inputOf(type: string, data: unknown, vm: string | null): Input {
     ...(vm === null ? {} : { subject: vm }),
     data,
   };
-  return toInput(event, sha256);
+  return submissionOf(event);
 }
 
 function operatorOf({ name }: Principal, given: string | undefined): string {

@@ -2,12 +2,13 @@ import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
 import { Fault } from '../../events/fault.ts';
 import { formatPosition } from '../../log/port.ts';
-import { attemptState, migrations, migrationView } from '../../projections/attempts.ts';
-import { deadLetters, hostRecords } from '../../projections/site.ts';
+import { attemptState, migrationView } from '../../projections/attempts.ts';
 import { timelineOf } from '../../projections/timeline.ts';
-import { vmStatus, vmsNamed } from '../../projections/vms.ts';
-import { migrationAt, readAt, vmAt } from './past.ts';
-import { type App, list, type Reads, readsOf, type Service, type Which } from './service.ts';
+import { vmStatus } from '../../projections/vms.ts';
+import { listDeadLetters, listHosts, listMigrations, listVms, placedVm } from '../reads/lists.ts';
+import { migrationAt, vmAt } from '../reads/past.ts';
+import { partOfAttempt, partOfVm, placed, type Reads, unknownAttempt, unknownVm } from '../reads/parts.ts';
+import { type App, list, readsOf, type Service, type Which } from './service.ts';
 import * as shapes from './shapes.ts';
 
 /** Reads: from the projections and the ledger, live or of the demo, now or as of a moment of the past. */
@@ -29,8 +30,7 @@ export function addVmReads(app: App, service: Service): void {
     },
     async ({ query: { ledger, limit, after, at } }, reply) => {
       const reads = label(reply, service, ledger);
-      const page = { limit, ...(after === undefined ? {} : { after: after.toLowerCase() }) };
-      const items = await readAt(reads, at, (db) => vmStatus(db, undefined, page));
+      const items = await listVms(reads, { limit, after }, at);
       return list(items, ledger, limit, ({ vm }) => vm);
     },
   );
@@ -48,8 +48,9 @@ export function addVmReads(app: App, service: Service): void {
     },
     async ({ params, query: { ledger, at } }, reply) => {
       const reads = label(reply, service, ledger);
-      const vm = uuidOf(reads, params.vm);
-      const found = at === undefined ? vmStatus(reads.db, vm)[0] : await vmAt(reads, vm, at);
+      const { part, vm } = partOfVm(reads, params.vm);
+      const now = at === undefined ? vmStatus(part.db, vm)[0] : undefined;
+      const found = at === undefined ? now && placedVm(part, now) : await vmAt(part, vm, at);
       if (found === null || found === undefined) throw unknownVm(params.vm);
       return found;
     },
@@ -68,12 +69,13 @@ export function addVmReads(app: App, service: Service): void {
     },
     async ({ params, query: { ledger, at, limit, after } }, reply) => {
       const reads = label(reply, service, ledger);
-      const vm = uuidOf(reads, params.vm);
-      const all = await timelineOf(reads.ledger.readVm(vm), vm);
+      const { part, vm } = partOfVm(reads, params.vm);
+      const all = await timelineOf(part.ledger.readVm(vm), vm);
       const until = at ?? Number.POSITIVE_INFINITY;
       // One entry may tell several things, so a page ends at an index.
       const from = after === undefined ? 0 : numberOf(after, 'after');
-      const items = all.filter((item) => Date.parse(item.time) <= until).slice(from, from + limit);
+      const page = all.filter((item) => Date.parse(item.time) <= until).slice(from, from + limit);
+      const items = page.map((item) => ({ ...item, position: placed(part, item.position) }));
       return list(items, ledger, limit, () => String(from + items.length));
     },
   );
@@ -95,16 +97,7 @@ export function addMigrationReads(app: App, service: Service): void {
     },
     async ({ query: { ledger, limit, after, at, vm } }, reply) => {
       const reads = label(reply, service, ledger);
-      const items = await readAt(reads, at, (db) => {
-        if (after !== undefined && attemptState(db, after) === null) {
-          throw new Fault(
-            'BAD_REQUEST',
-            `after: there is no attempt ${JSON.stringify(after)}`,
-            'Give the `next` of a page.',
-          );
-        }
-        return migrations(db, vm, { limit, ...(after === undefined ? {} : { after }) });
-      });
+      const items = await listMigrations(reads, { limit, after }, { vm, at });
       return list(items, ledger, limit, ({ migration }) => migration);
     },
   );
@@ -122,7 +115,8 @@ export function addMigrationReads(app: App, service: Service): void {
     },
     async ({ params: { id }, query: { ledger, at } }, reply) => {
       const reads = label(reply, service, ledger);
-      const found = at === undefined ? migrationView(reads.db, id) : await migrationAt(reads, id, at);
+      const part = partOfAttempt(reads, id);
+      const found = at === undefined ? migrationView(part.db, id) : await migrationAt(part, id, at);
       if (found === null) throw unknownAttempt(id);
       return found;
     },
@@ -146,16 +140,18 @@ export function addMigrationReads(app: App, service: Service): void {
     },
     async ({ params: { id }, query: { ledger } }, reply) => {
       const reads = label(reply, service, ledger);
-      const found = attemptState(reads.db, id);
+      const part = partOfAttempt(reads, id);
+      const { partition, ledger: file, db } = part;
+      const found = attemptState(db, id);
       if (found === null) throw unknownAttempt(id);
-      const stored = await Array.fromAsync(reads.ledger.readMigration(id));
-      const items = stored.map(({ partition, sequence, previous, hash, entry }) => ({
+      const stored = await Array.fromAsync(file.readMigration(id));
+      const items = stored.map(({ sequence, previous, hash, entry }) => ({
         position: formatPosition({ partition, sequence }),
         previous,
         hash,
         entry,
       }));
-      const name = vmStatus(reads.db, found.state.attempt.vm)[0]?.name ?? null;
+      const name = vmStatus(db, found.state.attempt.vm)[0]?.name ?? null;
       return {
         ...list(items, ledger, Number.POSITIVE_INFINITY, () => ''),
         state: found.state,
@@ -179,14 +175,8 @@ export function addSiteReads(app: App, service: Service): void {
       },
     },
     async ({ query: { ledger, limit, after } }, reply) => {
-      const { db } = label(reply, service, ledger);
-      if (after !== undefined) sequenceOf(after, 'after');
-      return list(
-        deadLetters(db, { limit, ...(after === undefined ? {} : { after }) }),
-        ledger,
-        limit,
-        ({ position }) => position,
-      );
+      const reads = label(reply, service, ledger);
+      return list(listDeadLetters(reads, { limit, after }), ledger, limit, ({ position }) => position);
     },
   );
   app.get(
@@ -201,22 +191,17 @@ export function addSiteReads(app: App, service: Service): void {
       },
     },
     async ({ query: { ledger } }, reply) =>
-      list(hostRecords(label(reply, service, ledger).db), ledger, Number.POSITIVE_INFINITY, () => ''),
+      list(listHosts(label(reply, service, ledger)), ledger, Number.POSITIVE_INFINITY, () => ''),
   );
 }
 
-/** Every read says of what it is and, where the ledger cannot be written just now, how old it may be. */
+/** Every read says of what it is, how far it goes and, where that may not be all there is, how old it may be. */
 export function label(reply: FastifyReply, service: Service, which: Which): Reads {
   void reply.header('landfall-ledger', which);
-  if (which === 'live' && service.engine.ageMs > 0) {
-    void reply.header('landfall-age-seconds', Math.ceil(service.engine.ageMs / 1000));
-  }
+  const { ageMs, position } = service.engine;
+  if (which === 'live') void reply.header('landfall-position', position);
+  if (which === 'live' && ageMs > 0) void reply.header('landfall-age-seconds', Math.ceil(ageMs / 1000));
   return readsOf(service, which);
-}
-
-/** The sequence in a position as this service hands it out. @throws Fault BAD_REQUEST naming the field. */
-export function sequenceOf(position: string, field: string): number {
-  return numberOf(/^0:(\d{1,15})$/.exec(position)?.[1] ?? '', field);
 }
 
 function numberOf(text: string, field: string): number {
@@ -227,16 +212,3 @@ function numberOf(text: string, field: string): number {
     'Give the `next` of a page, or leave it out.',
   );
 }
-
-/** @throws Fault UNKNOWN_VM, AMBIGUOUS. */
-function uuidOf({ db }: Reads, vm: string): string {
-  const [first, ...others] = vmsNamed(db, vm);
-  if (first === undefined) throw unknownVm(vm);
-  if (others.length === 0) return first;
-  throw new Fault('AMBIGUOUS', `${others.length + 1} VMs have the name ${JSON.stringify(vm)}`, 'Name it by its UUID.');
-}
-
-const unknownVm = (vm: string) =>
-  new Fault('UNKNOWN_VM', `the ledger knows no VM ${JSON.stringify(vm)}`, 'GET /v1/vms lists those it knows.');
-const unknownAttempt = (id: string) =>
-  new Fault('NOT_FOUND', `there is no attempt ${JSON.stringify(id)}`, 'GET /v1/migrations lists them.');

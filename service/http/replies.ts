@@ -22,6 +22,7 @@ const statuses: Readonly<Record<string, number>> = {
   ATTEMPT_OPEN: 409,
   ATTEMPT_EXISTS: 409,
   NOT_CONTESTED: 409,
+  NOT_LIVE: 409,
   AMBIGUOUS: 409,
   TOO_LARGE: 413,
   UNSUPPORTED_TYPE: 415,
@@ -33,6 +34,8 @@ const statuses: Readonly<Record<string, number>> = {
   RATE_LIMITED: 429,
   OVERLOADED: 429,
   NOT_READY: 503,
+  NOT_DECIDED: 503,
+  BEHIND: 503,
   STOPPING: 503,
 };
 

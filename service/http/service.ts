@@ -1,13 +1,12 @@
-import type { DatabaseSync } from 'node:sqlite';
 import type { FastifyInstance, RawServerDefault } from 'fastify';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { Logger } from 'pino';
 import { Fault } from '../../events/fault.ts';
-import type { SqliteLedger } from '../../log/sqlite/ledger.ts';
 import type { Agents } from '../engine/agents.ts';
 import type { Engine } from '../engine/engine.ts';
 import type { Metrics } from '../metrics.ts';
+import type { Reads } from '../reads/parts.ts';
 
 /** What the routes answer from. */
 export type Service = {
@@ -18,16 +17,13 @@ export type Service = {
   readonly demo: () => Reads | null;
 };
 
-/** A ledger and its projections, for reading. */
-export type Reads = { readonly ledger: SqliteLedger; readonly db: DatabaseSync };
-
 export type App = FastifyInstance<RawServerDefault, IncomingMessage, ServerResponse, Logger, ZodTypeProvider>;
 
 export type Which = 'live' | 'demo';
 
 /** @throws Fault NO_DEMO. */
 export function readsOf({ engine, demo }: Service, which: Which): Reads {
-  if (which === 'live') return engine;
+  if (which === 'live') return engine.parts;
   const found = demo();
   if (found === null)
     throw new Fault('NO_DEMO', 'there is no demo ledger here', 'It is made where the live one is empty.');

@@ -144,6 +144,10 @@ export const Outcome = z.object({
   id: z.string(),
   position: z.string().nullable().describe('where it stands in the ledger; null for a duplicate'),
   duplicate: z.boolean().describe('it was there already, and nothing changed'),
+  pending: z
+    .string()
+    .optional()
+    .describe('where it stands among the inputs: it is durable, and will be decided; only where Kafka is the ledger'),
   refusal: Problem.nullable().describe('it is in the ledger, with the reason why it was not followed'),
 });
 

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { audit } from '../../projections/audit.ts';
 import { MountedFolder } from '../log/mounted-folder.ts';
-import { declared, event, serve, started, VM } from './harness.ts';
+import { declared, event, serve, started, VM, ledgerOf } from './harness.ts';
 
 it.runIf(MountedFolder.isPossible())(
   'a full disk while serving: nothing is acknowledged, reads go on, and it recovers by itself',
@@ -49,11 +49,11 @@ it.runIf(MountedFolder.isPossible())(
     for (const input of [...acknowledged.values()].slice(-3))
       expect((await service.post(input)).body['duplicate']).toBe(true);
     const ids: string[] = [];
-    for await (const { entry } of service.engine.ledger.read(0, 1))
+    for await (const { entry } of ledgerOf(service).read(0, 1))
       if (entry.cause.kind === 'input') ids.push(entry.cause.id);
     expect(new Set(ids).size).toBe(ids.length);
     for (const id of acknowledged.keys()) expect(ids).toContain(id);
-    expect((await audit(service.engine.ledger, 0)).findings).toEqual([]);
+    expect((await audit(ledgerOf(service), 0)).findings).toEqual([]);
     await service.stop();
   },
 );

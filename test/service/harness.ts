@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { onTestFinished } from 'vitest';
+import type { SqliteLedger } from '../../log/sqlite/ledger.ts';
 import { type Running, startService } from '../../service/serve.ts';
 import { readSettings } from '../../service/settings.ts';
 import { scratchFolder } from '../support/landfall.ts';
@@ -58,6 +59,13 @@ export function client(url: () => string): Pick<Served, 'get' | 'send' | 'post'>
     send,
     post: (events, headers) => send('POST', '/v1/events', events, headers),
   };
+}
+
+/** The embedded ledger of a service. */
+export function ledgerOf({ engine }: Pick<Served, 'engine'>): SqliteLedger {
+  const [part] = engine.parts;
+  if (part === undefined) throw new Error('it has no ledger');
+  return part.ledger;
 }
 
 export const VM = '6d9b758b-e53f-4b06-84e0-9888ad96345d';

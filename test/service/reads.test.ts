@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { z } from 'zod';
 import { MigrationShape, TimelineShape, VmShape } from '../../service/http/shapes.ts';
 import { landfallJson } from '../support/landfall.ts';
-import { declared, returned, serve, started, VM, workOff, textOf } from './harness.ts';
+import { declared, returned, serve, started, VM, workOff, textOf, ledgerOf } from './harness.ts';
 
 const vmNumber = (number: number) => `00000000-0000-4000-8000-${String(number).padStart(12, '0')}`;
 
@@ -72,7 +72,7 @@ it('gives the ledger with texts that its hashes vouch for', async () => {
   await service.post([declared(), started('m-1')]);
   const { body } = await service.get('/v1/ledger?from=0:2');
   expect(body.items).toMatchObject([{ position: '0:2', entry: { vm: VM } }]);
-  const stored = service.engine.ledger.entryAt(2);
+  const stored = ledgerOf(service).entryAt(2);
   expect(JSON.stringify(body.items[0]?.['entry'])).toBe(stored?.text);
   expect((await service.get('/v1/ledger?from=7')).status).toBe(400);
 });

@@ -1,6 +1,17 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { expect, it } from 'vitest';
-import { answerStayed, client, declared, event, returned, serve, started, workOff, textOf } from './harness.ts';
+import {
+  answerStayed,
+  client,
+  declared,
+  event,
+  returned,
+  serve,
+  started,
+  workOff,
+  textOf,
+  ledgerOf,
+} from './harness.ts';
 
 const question = (item: unknown) => (item as { question: { question: string; vm: string; host: string } }).question;
 
@@ -44,7 +55,7 @@ it('hands out again after a restart, and keeps the end of every deadline', async
   const before = await serve();
   await before.post([declared(), started('m-1'), returned('m-1')]);
   const asked = (await before.get('/v1/hosts/host-a/work')).body.items;
-  const deadline = before.engine.ledger.entryAt(3)?.entry.attempt?.attempt.deadlineAt;
+  const deadline = ledgerOf(before).entryAt(3)?.entry.attempt?.attempt.deadlineAt;
   await before.stop();
   const after = await serve({}, before.folder);
   const again = (await after.get('/v1/hosts/host-a/work')).body.items;

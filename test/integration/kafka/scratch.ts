@@ -8,6 +8,7 @@ import { initTopics } from '../../../log/kafka/topics.ts';
 /** Topics of their own for each test, and folders for the copies. */
 export type Scratch = {
   readonly prefix: string;
+  readonly partitions: number;
   readonly brokers: readonly string[];
   readonly folder: (instance: string) => string;
   readonly open: (instance?: string, options?: Partial<KafkaLedgerOptions>) => Promise<KafkaLedger>;
@@ -34,6 +35,7 @@ export async function scratchTopics(
   const folder = (instance: string) => join(root, instance);
   return {
     prefix,
+    partitions,
     brokers,
     folder,
     open: (instance = 'one', options = {}) =>

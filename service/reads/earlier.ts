@@ -1,5 +1,5 @@
-import type { DatabaseSync } from 'node:sqlite';
 import type { Input } from '../../events/inputs.ts';
+import type { Reads } from './parts.ts';
 
 /**
  * What was refused stays refused: whoever lost the reply and sends the same again is told the same, not that all is well.
@@ -13,13 +13,16 @@ const asked: ReadonlySet<string> = new Set([
 ]);
 
 export function refusalOfEarlier(
-  db: DatabaseSync,
+  parts: Reads,
   { type, source, id }: Input,
 ): { code: string; message: string; remedy: string } | null {
   if (!asked.has(type)) return null;
   const sql =
     'SELECT code, message, remedy FROM dead_letters WHERE source = ? AND id = ? ORDER BY sequence DESC LIMIT 1';
-  const row = db.prepare(sql).get(source, id);
-  if (row === undefined) return null;
-  return { code: String(row['code']), message: String(row['message']), remedy: String(row['remedy']) };
+  for (const { db } of parts) {
+    const row = db.prepare(sql).get(source, id);
+    if (row === undefined) continue;
+    return { code: String(row['code']), message: String(row['message']), remedy: String(row['remedy']) };
+  }
+  return null;
 }

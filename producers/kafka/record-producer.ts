@@ -1,0 +1,113 @@
+import type { Kafka, Message, Producer } from 'kafkajs';
+import { Fault } from '../../events/fault.ts';
+import { abandon } from '../../log/kafka/client.ts';
+import { kafkaFault } from '../../log/kafka/faults.ts';
+
+/**
+ * Sends records, each acknowledged by every replica in sync before it counts as sent. What waits for one partition goes in one
+ * send, and one send goes to one partition, one after the other: a send over several partitions loses records without a word
+ * when a leader dies.
+ *
+ * After a failed send its outcome is unknown, and so is the next number that the broker expects of an idempotent producer: a
+ * new one takes its place.
+ */
+export class RecordProducer {
+  readonly #kafka: Kafka;
+  #producer: Promise<Producer> | null = null;
+  readonly #lanes = new Map<string, Lane>();
+  #closed = false;
+
+  constructor(kafka: Kafka) {
+    this.#kafka = kafka;
+  }
+
+  /**
+   * @returns the offset of the first record; null where the broker did not say.
+   * @throws Fault KAFKA_…: they may be in the topic nevertheless.
+   */
+  send(topic: string, partition: number, messages: readonly Message[]): Promise<number | null> {
+    if (this.#closed) return Promise.reject(new Fault('STOPPING', 'it is being closed', 'Send it again later.'));
+    const name = `${topic}/${partition}`;
+    const lane = this.#lanes.get(name) ?? { topic, partition, queue: [], isBusy: false };
+    this.#lanes.set(name, lane);
+    return new Promise((resolve, reject) => {
+      lane.queue.push({ messages, bytes: bytesOf(messages), resolve, reject });
+      if (!lane.isBusy) void this.#pump(lane);
+    });
+  }
+
+  /** What was begun is ended first. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    while ([...this.#lanes.values()].some(({ isBusy }) => isBusy)) await new Promise((wake) => setTimeout(wake, 5));
+    const producer = await this.#producer?.catch(() => null);
+    if (producer !== null && producer !== undefined) await abandon(producer);
+  }
+
+  async #pump(lane: Lane): Promise<void> {
+    lane.isBusy = true;
+    // What is sent in the same turn goes together.
+    await Promise.resolve();
+    while (lane.queue.length > 0) {
+      const group = nextGroup(lane.queue);
+      try {
+        const first = await this.#sendGroup(lane, group);
+        let offset = first;
+        for (const { messages, resolve } of group) {
+          resolve(offset);
+          if (offset !== null) offset += messages.length;
+        }
+      } catch (error) {
+        for (const { reject } of group) reject(kafkaFault(error));
+      }
+    }
+    lane.isBusy = false;
+  }
+
+  async #sendGroup({ topic, partition }: Lane, group: readonly Waiting[]): Promise<number | null> {
+    this.#producer ??= this.#connect();
+    const used = this.#producer;
+    try {
+      const messages = group.flatMap((each) => each.messages.map((message) => ({ ...message, partition })));
+      const [answer] = await (await used).send({ topic, messages, acks: -1 });
+      const offset = Number(answer?.baseOffset ?? -1);
+      return offset >= 0 ? offset : null;
+    } catch (error) {
+      if (this.#producer === used) this.#producer = null;
+      void used.then(abandon).catch(() => {});
+      throw error;
+    }
+  }
+
+  async #connect(): Promise<Producer> {
+    const producer = this.#kafka.producer({ idempotent: true, maxInFlightRequests: 5, allowAutoTopicCreation: false });
+    await producer.connect();
+    return producer;
+  }
+}
+
+type Waiting = {
+  readonly messages: readonly Message[];
+  readonly bytes: number;
+  readonly resolve: (offset: number | null) => void;
+  readonly reject: (fault: Fault) => void;
+};
+type Lane = { readonly topic: string; readonly partition: number; readonly queue: Waiting[]; isBusy: boolean };
+
+/** Records of one send are one batch, which the topic's max.message.bytes limits. */
+const SEND_BYTES_MAX = 1024 * 1024;
+
+function nextGroup(queue: Waiting[]): Waiting[] {
+  let bytes = 0;
+  let count = 0;
+  for (const waiting of queue) {
+    bytes += waiting.bytes;
+    if (count > 0 && bytes > SEND_BYTES_MAX) break;
+    count += 1;
+  }
+  return queue.splice(0, count);
+}
+
+function bytesOf(messages: readonly Message[]): number {
+  return messages.reduce((sum, { value }) => sum + (value?.length ?? 0) + 100, 0);
+}

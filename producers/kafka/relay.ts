@@ -1,0 +1,164 @@
+import type { Message } from 'kafkajs';
+import type { Entry } from '../../events/entries.ts';
+import type { KafkaLog, Topics } from '../../log/kafka/options.ts';
+import { partitionOf } from '../../log/kafka/partitioner.ts';
+import { type DeadLetter, deadLettersOf } from '../dead-letters.ts';
+import type { RecordProducer } from './record-producer.ts';
+
+/**
+ * Carries what one partition's committed entries ask, command and refuse into the topics of commands and of dead letters: in
+ * order, at least once, each item under its id. How far it came is a position among the partition's own, so the next owner
+ * goes on from there.
+ */
+
+export type RelayOptions = {
+  readonly partition: number;
+  readonly partitions: number;
+  readonly topics: Topics;
+  readonly producer: RecordProducer;
+  /** Committed entries from a sequence on, as far as they are now. */
+  readonly read: (from: number) => AsyncIterable<{ readonly sequence: number; readonly entry: Entry }>;
+  /** Everything through this sequence has left. */
+  readonly relayed: (sequence: number) => void;
+  readonly log: KafkaLog;
+};
+
+/** The stream of positions that says how far it came. */
+export const RELAYED = '\u0000relayed';
+
+/** Entries that wait here at most; beyond that they are read again from the ledger. */
+const WAITING_MAX = 10_000;
+const SEND_ENTRIES = 500;
+const RETRY_MS = 1000;
+
+type Item = { readonly sequence: number; readonly entry: Entry };
+
+export class Relay {
+  readonly #options: RelayOptions;
+  /** Everything before it has left. */
+  #next: number;
+  #queue: Item[] = [];
+  /** The queue does not begin at `#next`: what is missing is read. */
+  #isBehind = true;
+  #running: Promise<void>;
+  #wake: () => void = () => {};
+  #stopped = false;
+
+  /** @param next the first sequence that has not left. */
+  constructor(options: RelayOptions, next: number) {
+    this.#options = options;
+    this.#next = next;
+    this.#running = this.#run();
+  }
+
+  /** A batch became durable: its first entry has this sequence. */
+  committed(first: number, entries: readonly Entry[]): void {
+    if (this.#isBehind) return this.#wake();
+    if (this.#queue.length + entries.length > WAITING_MAX) {
+      this.#queue = [];
+      this.#isBehind = true;
+    } else for (const [index, entry] of entries.entries()) this.#queue.push({ sequence: first + index, entry });
+    this.#wake();
+  }
+
+  /** Ends after the send that is under way: the rest is the next owner's. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#wake();
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#stopped) {
+      try {
+        await (this.#isBehind ? this.#catchUp() : this.#sendQueue());
+      } catch (error) {
+        const { partition, log } = this.#options;
+        log('warn', 'commands and dead letters cannot leave just now', { partition, error: String(error) });
+        this.#queue = [];
+        this.#isBehind = true;
+        await this.#pause(RETRY_MS);
+      }
+    }
+  }
+
+  async #catchUp(): Promise<void> {
+    // From here on batches are kept, so nothing falls between what is read and what is kept.
+    this.#isBehind = false;
+    this.#queue = [];
+    let items: Item[] = [];
+    for await (const { sequence, entry } of this.#options.read(this.#next)) {
+      items.push({ sequence, entry });
+      if (items.length < SEND_ENTRIES) continue;
+      await this.#send(items);
+      items = [];
+      if (this.#stopped) return;
+    }
+    await this.#send(items);
+  }
+
+  async #sendQueue(): Promise<void> {
+    const items = this.#queue.splice(0, SEND_ENTRIES).filter(({ sequence }) => sequence >= this.#next);
+    if (items.length === 0) return this.#pause();
+    await this.#send(items);
+  }
+
+  async #send(items: readonly Item[]): Promise<void> {
+    const last = items.at(-1);
+    if (last === undefined) return;
+    const { producer, topics, relayed } = this.#options;
+    for (const [partition, messages] of this.#commands(items))
+      await producer.send(topics.commands, partition, messages);
+    const letters = items.flatMap((item) => this.#letters(item));
+    if (letters.length > 0) await producer.send(topics.deadLetters, 0, letters);
+    this.#next = last.sequence + 1;
+    relayed(last.sequence);
+  }
+
+  /** By the partition of their host; the orchestrator's have no key. */
+  #commands(items: readonly Item[]): Map<number, Message[]> {
+    const { partitions } = this.#options;
+    const byPartition = new Map<number, Message[]>();
+    const add = (host: string | null, id: string, item: object): void => {
+      const partition = host === null ? 0 : partitionOf(host, partitions);
+      const message = { key: host, value: JSON.stringify(item), headers: { id } };
+      byPartition.set(partition, [...(byPartition.get(partition) ?? []), message]);
+    };
+    for (const { entry } of items) {
+      for (const question of entry.questions) add(question.host, question.question, { kind: 'question', question });
+      for (const command of entry.commands) add(command.host, command.command, { kind: 'command', command });
+    }
+    return byPartition;
+  }
+
+  #letters({ sequence, entry }: Item): Message[] {
+    const position = `${this.#options.partition}:${sequence}`;
+    return deadLettersOf([entry]).map((letter) => ({
+      key: null,
+      value: letter.text,
+      headers: headersOf(letter, position),
+    }));
+  }
+
+  #pause(ms?: number): Promise<void> {
+    if (this.#stopped) return Promise.resolve();
+    return new Promise((resolve) => {
+      const timer = ms === undefined ? null : setTimeout(resolve, ms);
+      this.#wake = () => {
+        // Whoever waits for a retry is woken by the end only.
+        if (timer !== null && !this.#stopped) return;
+        if (timer !== null) clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+}
+
+/** The value is the original; why it was refused, and where it stood, stand beside it. */
+function headersOf(
+  { code, message, remedy, stream, offset, digest }: DeadLetter,
+  position: string,
+): Record<string, string> {
+  const place = stream === null || offset === null ? {} : { stream, offset: String(offset) };
+  return { code, message, remedy, digest, position, ...place };
+}

@@ -1,0 +1,343 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import type { Message } from 'kafkajs';
+import { type Decision, Decisions } from '../../consumers/kafka/decisions.ts';
+import { Membership } from '../../consumers/kafka/membership.ts';
+import { Share } from '../../consumers/kafka/share.ts';
+import type { Time } from '../../consumers/live.ts';
+import type { AttemptState } from '../../events/attempt.ts';
+import type { Entry } from '../../events/entries.ts';
+import { Fault } from '../../events/fault.ts';
+import { WALL } from '../../events/vocabulary.ts';
+import type { Readable } from '../../log/kafka/copy.ts';
+import { KafkaLedger, type KafkaLedgerOptions } from '../../log/kafka/ledger.ts';
+import { type KafkaLog, streamOf } from '../../log/kafka/options.ts';
+import { partitionOf } from '../../log/kafka/partitioner.ts';
+import { formatPosition } from '../../log/port.ts';
+import { RecordProducer } from '../../producers/kafka/record-producer.ts';
+import { Relay, RELAYED } from '../../producers/kafka/relay.ts';
+import { openAttempts } from '../../projections/attempts.ts';
+import { directory } from '../../projections/directory.ts';
+import { configuration } from '../../projections/site.ts';
+import type { Part } from '../reads/parts.ts';
+import * as engine from './engine.ts';
+import { Outbox } from './outbox.ts';
+
+/**
+ * One of several instances that share the partitions of a topic. It puts inputs into the topic, decides those of its own
+ * partitions, and learns from the ledger what the others decided; so each can take any input, answer any read, and hand out
+ * all work.
+ */
+
+export type ClusterObserver = engine.EngineObserver & {
+  /** The group has shared the partitions out anew: these are ours. */
+  rebalanced?: (partitions: readonly number[]) => void;
+};
+
+export type ClusterOptions = {
+  readonly ledger: Omit<KafkaLedgerOptions, 'readable' | 'committed'>;
+  readonly sessionTimeoutMs: number;
+  readonly time: Time;
+  readonly log: KafkaLog;
+  readonly observer?: ClusterObserver;
+};
+
+/** An input that its owner has not decided by then is acknowledged as pending: it is durable. */
+const DECISION_MS = 5000;
+/** Where nothing was heard of the brokers for so long, the instance is not ready. */
+const SILENT_MS = 15_000;
+const REACHED_LOOK_MS = 20;
+
+type Opened = {
+  readonly ledger: KafkaLedger;
+  readonly parts: readonly Part[];
+  readonly decisions: readonly Decisions[];
+  readonly producer: RecordProducer;
+  readonly membership: Membership;
+};
+
+export class ClusterEngine implements engine.Engine {
+  readonly outbox = new Outbox();
+  readonly #options: ClusterOptions;
+  readonly #openedAt: number;
+  readonly #opened: Opened;
+  #waiting = 0;
+  #stopped = false;
+
+  private constructor(options: ClusterOptions, ledger: KafkaLedger) {
+    this.#options = options;
+    this.#openedAt = options.time.now();
+    const { log, sessionTimeoutMs } = options;
+    const producer = new RecordProducer(ledger.kafka);
+    const parts = Array.from({ length: ledger.partitions }, (_, partition) => {
+      const file = ledger.copy(partition).ledger;
+      return { partition, ledger: file, db: file.readConnection() };
+    });
+    const decisions = parts.map(({ partition }) => {
+      const stream = streamOf(ledger.topics.inputs, partition);
+      return new Decisions(stream, ledger.copy(partition).positions.get(stream) ?? -1);
+    });
+    const membership: Membership = new Membership({
+      kafka: ledger.kafka,
+      group: ledger.group,
+      topic: ledger.topics.inputs,
+      partitions: ledger.partitions,
+      log,
+      sessionTimeoutMs,
+      open: (partition) => this.#share(partition),
+      rebalanced: (partitions) => options.observer?.rebalanced?.(partitions),
+    });
+    this.#opened = { ledger, parts, decisions, producer, membership };
+    this.outbox.restore(this.#openStates());
+    this.#keepHorizon();
+  }
+
+  /** @throws Fault KAFKA_…, LEDGER_…. */
+  static async open(options: ClusterOptions): Promise<ClusterEngine> {
+    // What becomes readable while the engine is being made is found by it in the copies.
+    let heard: Readable = () => {};
+    const ledger = await KafkaLedger.open({ ...options.ledger, readable: (...what) => heard(...what) });
+    try {
+      const made = new ClusterEngine(options, ledger);
+      heard = (...what) => made.#readable(...what);
+      return made;
+    } catch (error) {
+      await ledger.close();
+      throw error;
+    }
+  }
+
+  get parts(): readonly Part[] {
+    return this.#opened.parts;
+  }
+
+  get ledger(): KafkaLedger {
+    return this.#opened.ledger;
+  }
+
+  /** The partitions that this instance decides. */
+  get owned(): number[] {
+    const shares = [...this.#opened.membership.shares.values()];
+    return shares.filter(({ fault }) => fault === null).map(({ partition }) => partition);
+  }
+
+  get fault(): Fault | null {
+    if (this.#stopped) return engine.stopping();
+    const { membership } = this.#opened;
+    const down = [...membership.shares.values()].find(({ fault }) => fault !== null)?.fault;
+    const damaged = this.parts
+      .map(({ partition }) => this.ledger.copy(partition).fault)
+      .find((fault) => fault !== null);
+    if (damaged !== undefined) return damaged;
+    if (!membership.isMember) return engine.notReady('the group has not shared the partitions out yet');
+    if (down !== undefined && down !== null) return down;
+    return this.ageMs > SILENT_MS ? engine.notReady('the brokers do not answer') : null;
+  }
+
+  get ageMs(): number {
+    const now = this.#options.time.now();
+    const ages = this.parts.map(({ partition }) => this.ledger.ageMs(partition, now) ?? now - this.#openedAt);
+    return Math.max(...ages);
+  }
+
+  get position(): string {
+    return this.parts
+      .map(({ partition }) => formatPosition({ partition, sequence: this.ledger.copy(partition).readableSequence }))
+      .join(',');
+  }
+
+  get waiting(): number {
+    const shares = [...this.#opened.membership.shares.values()];
+    return this.#waiting + shares.reduce((sum, share) => sum + share.waiting, 0);
+  }
+
+  /** Records of the ledger that are not in the copies yet. */
+  get lag(): { partition: number; records: number }[] {
+    return this.parts.map(({ partition }) => ({ partition, records: this.ledger.lag(partition) }));
+  }
+
+  async start(): Promise<void> {
+    await this.#opened.membership.start();
+    this.#options.observer?.claimed?.();
+  }
+
+  async submit(submissions: readonly engine.Submission[], clock = WALL): Promise<engine.Receipt[]> {
+    if (this.#stopped) throw engine.stopping();
+    if (clock !== WALL) throw recorded();
+    const { length } = submissions;
+    if (this.#waiting > 0 && this.#waiting + length > engine.WAITING_MAX) throw engine.overloaded();
+    this.#waiting += length;
+    try {
+      return await this.#submit(submissions);
+    } finally {
+      this.#waiting -= length;
+    }
+  }
+
+  async reached(position: string, ms: number): Promise<boolean> {
+    for (const deadline = this.#options.time.now() + ms; ; await wait(REACHED_LOOK_MS)) {
+      if (position.split(',').every((each) => this.#hasReached(each))) return true;
+      if (this.#stopped || this.#options.time.now() >= deadline) return false;
+    }
+  }
+
+  async stop(): Promise<void> {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    this.outbox.close();
+    const { membership, producer, ledger } = this.#opened;
+    await membership.stop();
+    await producer.close();
+    await ledger.close();
+  }
+
+  /** Each input goes to its VM's partition; what concerns the site goes to all. */
+  async #submit(submissions: readonly engine.Submission[]): Promise<engine.Receipt[]> {
+    const { partitions } = this.ledger;
+    const parcels = new Map<number, { index: number; message: Message }[]>();
+    for (const [index, { input, event }] of submissions.entries()) {
+      const message = { key: input.vm, value: JSON.stringify(event) };
+      const targets =
+        input.vm === null ? this.parts.map(({ partition }) => partition) : [partitionOf(input.vm, partitions)];
+      for (const partition of targets) {
+        const parcel = parcels.get(partition) ?? [];
+        parcel.push({ index, message });
+        parcels.set(partition, parcel);
+      }
+    }
+    const sent = await Promise.allSettled(
+      [...parcels].map(async ([partition, parcel]) => ({
+        parcel,
+        outcomes: await this.#send(
+          partition,
+          parcel.map(({ message }) => message),
+        ),
+      })),
+    );
+    const byIndex: Outcome[][] = submissions.map(() => []);
+    for (const each of sent) {
+      if (each.status === 'rejected') throw unsent(each.reason);
+      for (const [nth, { index }] of each.value.parcel.entries()) {
+        const outcome = each.value.outcomes[nth];
+        if (outcome !== undefined) byIndex[index]?.push(outcome);
+      }
+    }
+    return byIndex.map(receiptOf);
+  }
+
+  async #send(partition: number, messages: readonly Message[]): Promise<Outcome[]> {
+    const { producer, decisions } = this.#opened;
+    const ours = decisions[partition];
+    if (ours === undefined) throw new RangeError(`there is no partition ${partition}`);
+    const { inputs } = this.ledger.topics;
+    const sending = ours.sending();
+    let first: number | null = null;
+    let found: Promise<Decision>[] = [];
+    try {
+      first = await producer.send(inputs, partition, messages);
+    } finally {
+      found = sending.sent(first, messages.length);
+    }
+    const from = first;
+    const late = new AbortController();
+    const timeout = wait(DECISION_MS, null, { signal: late.signal, ref: false }).catch(() => null);
+    const decided = await Promise.all(found.map((decision) => Promise.race([decision, timeout])));
+    late.abort();
+    return messages.map((_, nth): Outcome => {
+      const offset = from === null ? null : from + nth;
+      const decision = decided[nth] ?? null;
+      if (decision === null && offset !== null) ours.forget(offset);
+      const input = `${streamOf(inputs, partition)}${offset === null ? '' : `:${offset}`}`;
+      return { partition, decision, input };
+    });
+  }
+
+  #share(partition: number): Share {
+    const { ledger, parts, membership } = this.#opened;
+    const { time, log, observer = {} } = this.#options;
+    const part = parts[partition];
+    if (part === undefined) throw new RangeError(`there is no partition ${partition}`);
+    return new Share({
+      partition,
+      ledger,
+      stream: streamOf(ledger.topics.inputs, partition),
+      time,
+      directory: () => directory(part.db),
+      end: () => membership.end(partition),
+      carrier: { stream: RELAYED, start: (next, carried) => this.#relay(partition, next, carried) },
+      observer: {
+        committed: (entries, ms) => observer.committed?.(entries, ms),
+        fired: (count, ms) => observer.fired?.(count, ms),
+        ready: (ready, next) => {
+          log('info', 'the partition is ours', { partition: ready, next });
+          membership.ready(ready, next);
+        },
+        down: (lost, fault) => {
+          log('warn', fault.message, { partition: lost, code: fault.code });
+          observer.died?.(fault);
+          membership.down(lost);
+        },
+      },
+    });
+  }
+
+  #relay(partition: number, next: number, relayed: (sequence: number) => void): Relay {
+    const { ledger, producer } = this.#opened;
+    const read = (from: number) => ledger.read(partition, from);
+    const { partitions, topics } = ledger;
+    return new Relay({ partition, partitions, topics, producer, read, relayed, log: this.#options.log }, next);
+  }
+
+  #readable(...[partition, entries, head, positions]: Parameters<Readable>): void {
+    this.#opened.decisions[partition]?.readable(entries, head, positions);
+    if (entries.length === 0) return;
+    this.outbox.committed(entries);
+    this.#options.observer?.entries?.(entries, this.#opened.membership.shares.has(partition));
+    if (entries.some((entry: Entry) => entry.configuration !== null)) this.#keepHorizon();
+  }
+
+  #keepHorizon(): void {
+    for (const { partition, db } of this.parts) {
+      const { dedupHorizonSeconds: seconds, dedupHorizonCount: count } = configuration(db);
+      this.ledger
+        .copy(partition)
+        .ledger.setHorizon({ seconds, count })
+        .catch((error: unknown) => this.#options.log('warn', 'the horizon could not be set', { error: String(error) }));
+    }
+  }
+
+  *#openStates(): Generator<AttemptState> {
+    for (const { db } of this.parts) for (const { state } of openAttempts(db)) yield state;
+  }
+
+  #hasReached(position: string): boolean {
+    const match = /^(\d{1,5}):(\d{1,15})$/.exec(position);
+    const partition = Number(match?.[1] ?? Number.NaN);
+    if (!(partition < this.ledger.partitions)) return false;
+    return this.ledger.copy(partition).readableSequence >= Number(match?.[2]);
+  }
+}
+
+/** What became of an input in one partition. */
+type Outcome = { readonly partition: number; readonly decision: Decision | null; readonly input: string };
+
+function receiptOf(outcomes: readonly Outcome[]): engine.Receipt {
+  const pending = outcomes.find(({ decision }) => decision === null);
+  if (pending !== undefined) return { outcome: 'pending', refusal: null, position: null, input: pending.input };
+  const entries = outcomes.flatMap(({ partition, decision }) =>
+    decision === null || decision.sequence === null ? [] : [formatPosition({ partition, sequence: decision.sequence })],
+  );
+  if (entries.length === 0) return { outcome: 'duplicate', refusal: null, position: null };
+  const refusal = outcomes.find(({ decision }) => decision?.refusal !== null)?.decision?.refusal ?? null;
+  return { outcome: refusal === null ? 'consumed' : 'refused', refusal, position: entries.join(',') };
+}
+
+function unsent(cause: unknown): Fault {
+  const why = cause instanceof Fault ? cause.code : 'KAFKA_FAILED';
+  const remedy = 'Send it again when /readyz says so: a repeat changes nothing.';
+  return new Fault('NOT_READY', `the brokers did not acknowledge it (${why})`, remedy, cause);
+}
+
+function recorded(): Fault {
+  const remedy = 'Play the recording into an embedded ledger, and resolve it there.';
+  return new Fault('NOT_LIVE', 'what belongs to a recording is not decided in this ledger', remedy);
+}

@@ -1,0 +1,158 @@
+import { Driver } from '../../consumers/driver.ts';
+import { Live, type Receipt as Taking, type Time } from '../../consumers/live.ts';
+import type { AttemptState } from '../../events/attempt.ts';
+import type { Configuration } from '../../events/configuration.ts';
+import type { Entry } from '../../events/entries.ts';
+import { Fault } from '../../events/fault.ts';
+import { formatPosition } from '../../log/port.ts';
+import type { SqliteLedger } from '../../log/sqlite/ledger.ts';
+import { openAttempts } from '../../projections/attempts.ts';
+import { directory } from '../../projections/directory.ts';
+import type { Part } from '../reads/parts.ts';
+import * as engine from './engine.ts';
+import { Outbox } from './outbox.ts';
+
+/**
+ * The ledger's one writer, kept alive: it claims the partition, runs it, and where a commit failed claims it anew until the
+ * ledger can be written again. Reads go on meanwhile. What it hands out comes from committed entries only.
+ */
+
+const RETRY_MS_MIN = 250;
+const RETRY_MS_MAX = 5000;
+
+type State = { kind: 'ready'; live: Live; driver: Driver } | { kind: 'down'; fault: Fault } | { kind: 'stopped' };
+
+export class EmbeddedEngine implements engine.Engine {
+  readonly ledger: SqliteLedger;
+  readonly parts: readonly [Part];
+  readonly outbox = new Outbox();
+  readonly #time: Time;
+  readonly #observer: engine.EngineObserver;
+  #state: State = { kind: 'down', fault: engine.notReady('starting') };
+  /** When the ledger was last known to take commits. */
+  #writableAt: number;
+  #retryMs = RETRY_MS_MIN;
+  #cancelRetry: (() => void) | null = null;
+  #claiming: Promise<void> = Promise.resolve();
+  #waiting = 0;
+  #sequence = 0;
+
+  constructor(ledger: SqliteLedger, time: Time, observer: engine.EngineObserver = {}) {
+    this.ledger = ledger;
+    this.parts = [{ partition: 0, ledger, db: ledger.readConnection() }];
+    this.#time = time;
+    this.#observer = observer;
+    this.#writableAt = time.now();
+  }
+
+  /** Claims the partition and takes its open deadlines up. @throws Fault where it cannot. */
+  async start(): Promise<void> {
+    await this.#claim();
+  }
+
+  get fault(): Fault | null {
+    if (this.#state.kind === 'stopped') return engine.stopping();
+    return this.#state.kind === 'ready' ? null : this.#state.fault;
+  }
+
+  /** How long the ledger has not taken anything: what is read may be as old. 0 while it does. */
+  get ageMs(): number {
+    return this.#state.kind === 'ready' ? 0 : this.#time.now() - this.#writableAt;
+  }
+
+  get position(): string {
+    return formatPosition({ partition: 0, sequence: this.#sequence });
+  }
+
+  get waiting(): number {
+    return this.#waiting;
+  }
+
+  async submit(submissions: readonly engine.Submission[], clock?: string): Promise<engine.Receipt[]> {
+    const state = this.#state;
+    if (state.kind === 'stopped') throw engine.stopping();
+    if (state.kind === 'down') throw engine.notReady(state.fault.code, state.fault);
+    const { length } = submissions;
+    if (this.#waiting > 0 && this.#waiting + length > engine.WAITING_MAX) throw engine.overloaded();
+    this.#waiting += length;
+    try {
+      const inputs = submissions.map(({ input }) => input);
+      return (await state.live.submit(inputs, clock)).map(receiptOf);
+    } finally {
+      this.#waiting -= length;
+    }
+  }
+
+  /** What was acknowledged can be read. */
+  async reached(position: string): Promise<boolean> {
+    return Number(/^0:(\d+)$/.exec(position)?.[1] ?? Number.POSITIVE_INFINITY) <= this.#sequence;
+  }
+
+  async stop(): Promise<void> {
+    const before = this.#state;
+    this.#state = { kind: 'stopped' };
+    this.#cancelRetry?.();
+    this.outbox.close();
+    await this.#claiming;
+    // What a dying ledger refuses was told to those who waited for it.
+    if (before.kind === 'ready') await before.live.stop().catch(() => {});
+    await this.ledger.close();
+  }
+
+  async #claim(): Promise<void> {
+    const owner = await this.ledger.claim(0);
+    if (this.#state.kind === 'stopped') return;
+    this.#sequence = owner.claimedHead.sequence;
+    const [{ db }] = this.parts;
+    const driver = new Driver(owner, directory(db));
+    this.outbox.restore(statesOf(openAttempts(db)));
+    driver.onCommitted((entries, { sequence }) => {
+      this.#sequence = sequence;
+      this.#committed(entries, driver.partition.configuration);
+    });
+    await this.#keepHorizon(driver.partition.configuration);
+    this.#observer.claimed?.();
+    const live = new Live(driver, this.#time, { ...this.#observer, died: (fault) => this.#died(fault) });
+    this.#state = { kind: 'ready', live, driver };
+  }
+
+  #committed(entries: readonly Entry[], configuration: Configuration): void {
+    this.#retryMs = RETRY_MS_MIN;
+    this.outbox.committed(entries);
+    this.#observer.entries?.(entries, true);
+    if (entries.some((entry) => entry.configuration !== null)) void this.#keepHorizon(configuration).catch(() => {});
+  }
+
+  async #keepHorizon({ dedupHorizonSeconds, dedupHorizonCount }: Configuration): Promise<void> {
+    await this.ledger.setHorizon({ seconds: dedupHorizonSeconds, count: dedupHorizonCount });
+  }
+
+  #died(fault: Fault): void {
+    if (this.#state.kind === 'stopped') return;
+    if (this.#state.kind === 'ready') this.#writableAt = this.#time.now();
+    this.#state = { kind: 'down', fault };
+    this.#observer.died?.(fault);
+    this.#retryLater();
+  }
+
+  /** A claim commits, so one that succeeds has shown that the ledger takes commits again. */
+  #retryLater(): void {
+    this.#cancelRetry = this.#time.after(this.#retryMs, () => {
+      this.#claiming = this.#claim().catch((error: unknown) => {
+        if (this.#state.kind === 'stopped') return;
+        if (error instanceof Fault) this.#state = { kind: 'down', fault: error };
+        this.#retryLater();
+      });
+    });
+    this.#retryMs = Math.min(this.#retryMs * 2, RETRY_MS_MAX);
+  }
+}
+
+function* statesOf(open: Iterable<{ state: AttemptState }>): Generator<AttemptState> {
+  for (const { state } of open) yield state;
+}
+
+function receiptOf({ taken, sequence }: Taking): engine.Receipt {
+  const position = sequence === null ? null : formatPosition({ partition: 0, sequence });
+  return { outcome: taken.outcome, refusal: taken.outcome === 'refused' ? taken.refusal : null, position };
+}

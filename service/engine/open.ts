@@ -1,0 +1,82 @@
+import { mkdirSync } from 'node:fs';
+import { dirname, extname } from 'node:path';
+import type { Logger } from 'pino';
+import type { Time } from '../../consumers/live.ts';
+import { KafkaLedger } from '../../log/kafka/ledger.ts';
+import type { KafkaLog } from '../../log/kafka/options.ts';
+import { SqliteLedger } from '../../log/sqlite/ledger.ts';
+import { MACHINE_VERSION } from '../../machines/version.ts';
+import { kafkaAccess, type KafkaAccess } from '../kafka-access.ts';
+import type { Reads } from '../reads/parts.ts';
+import type { Settings } from '../settings.ts';
+import { ClusterEngine, type ClusterObserver } from './cluster.ts';
+import { EmbeddedEngine } from './embedded.ts';
+import type { Engine } from './engine.ts';
+
+/** The engine that the settings ask for, over the ledger that they name. */
+
+export type Opened = {
+  readonly engine: Engine;
+  /** The same, where it is one of several instances. */
+  readonly cluster: ClusterEngine | null;
+  /** Nothing was in the ledger. */
+  readonly isEmpty: boolean;
+};
+
+type Around = { readonly time: Time; readonly logger: Logger; readonly observer: ClusterObserver };
+
+const FOLLOWERS = [new URL(`../../projections/follow${extname(import.meta.url)}`, import.meta.url).href];
+
+export async function openEngine(settings: Settings, around: Around): Promise<Opened> {
+  const access = kafkaAccess(settings);
+  return access === null ? openEmbedded(settings.db, around) : openCluster(settings, access, around);
+}
+
+async function openEmbedded(file: string, { time, observer }: Around): Promise<Opened> {
+  mkdirSync(dirname(file), { recursive: true });
+  const ledger = await SqliteLedger.open({
+    file,
+    mode: 'write',
+    followers: FOLLOWERS,
+    machineVersion: MACHINE_VERSION,
+  });
+  const engine = new EmbeddedEngine(ledger, time, observer);
+  return { engine, cluster: null, isEmpty: ledger.entryAt(1) === null };
+}
+
+async function openCluster(
+  settings: Settings,
+  access: KafkaAccess,
+  { time, logger, observer }: Around,
+): Promise<Opened> {
+  const log = kafkaLog(logger);
+  const cluster = await ClusterEngine.open({
+    ledger: { ...access, followers: FOLLOWERS, machineVersion: MACHINE_VERSION, log },
+    sessionTimeoutMs: settings.kafkaSessionSeconds * 1000,
+    time,
+    log,
+    observer,
+  });
+  return { engine: cluster, cluster, isEmpty: false };
+}
+
+/** The recordings that were played into topics of their own beside the live ones; null where none were. */
+export async function openDemo(
+  settings: Settings,
+  logger: Logger,
+): Promise<{ reads: Reads; close: () => Promise<void> } | null> {
+  const access = kafkaAccess({ ...settings, kafkaPrefix: `${settings.kafkaPrefix}-demo` });
+  if (access === null) return null;
+  const log = kafkaLog(logger);
+  const ledger = await KafkaLedger.open({ ...access, followers: FOLLOWERS, machineVersion: MACHINE_VERSION, log });
+  const reads = Array.from({ length: ledger.partitions }, (_, partition) => {
+    const file = ledger.copy(partition).ledger;
+    return { partition, ledger: file, db: file.readConnection() };
+  });
+  return { reads, close: () => ledger.close() };
+}
+
+function kafkaLog(logger: Logger): KafkaLog {
+  const ours = logger.child({ part: 'kafka' });
+  return (level, message, details) => ours[level](details, message);
+}

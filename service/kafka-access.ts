@@ -1,0 +1,53 @@
+import { readFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { dirname, join } from 'node:path';
+import type { SASLOptions } from 'kafkajs';
+import { Fault, messageOf } from '../events/fault.ts';
+import type { BrokerOptions } from '../log/kafka/options.ts';
+import type { Settings } from './settings.ts';
+
+/** How the settings say to reach the brokers, and where this instance keeps its copy of the ledger. */
+
+export type KafkaAccess = BrokerOptions & {
+  readonly prefix: string;
+  readonly folder: string;
+};
+
+/** Null where the ledger is no topic. @throws Fault BAD_SETTING where a file cannot be read. */
+export function kafkaAccess(settings: Settings): KafkaAccess | null {
+  const { kafkaBrokers, kafkaPrefix, kafkaInstance, db } = settings;
+  if (kafkaBrokers === undefined) return null;
+  return {
+    brokers: kafkaBrokers,
+    clientId: kafkaInstance ?? hostname().replace(/[^a-zA-Z0-9._-]/g, '-'),
+    ssl: tls(settings),
+    sasl: sasl(settings),
+    prefix: kafkaPrefix,
+    folder: join(dirname(db), `${kafkaPrefix}.copy`),
+  };
+}
+
+function tls({ kafkaTls, kafkaCa, kafkaCert, kafkaKey }: Settings): BrokerOptions['ssl'] {
+  const given = { ca: kafkaCa, cert: kafkaCert, key: kafkaKey };
+  const files = Object.entries(given).filter((each): each is [string, string] => each[1] !== undefined);
+  if (files.length === 0) return kafkaTls ? true : undefined;
+  return Object.fromEntries(files.map(([name, file]) => [name, readSetting(file, `kafka${name}`)]));
+}
+
+function sasl(settings: Settings): SASLOptions | undefined {
+  const { kafkaSasl: mechanism, kafkaUsername: username, kafkaPassword, kafkaPasswordFile } = settings;
+  if (mechanism === undefined || username === undefined) return undefined;
+  const password =
+    kafkaPasswordFile === undefined
+      ? (kafkaPassword ?? '')
+      : readSetting(kafkaPasswordFile, 'kafkaPasswordFile').trim();
+  return { mechanism, username, password };
+}
+
+function readSetting(file: string, setting: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new Fault('BAD_SETTING', `${setting}: ${messageOf(error)}`, 'Check the path and its permissions.', error);
+  }
+}

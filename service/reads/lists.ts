@@ -1,0 +1,70 @@
+import { Fault } from '../../events/fault.ts';
+import type { HostRecord } from '../../events/records.ts';
+import { attemptState, type MigrationView, migrations } from '../../projections/attempts.ts';
+import { type DeadLetter, deadLetters, hostRecords } from '../../projections/site.ts';
+import { type VmStatus, vmStatus } from '../../projections/vms.ts';
+import { type Part, placed, positionIn, type Reads } from './parts.ts';
+import { readAt } from './past.ts';
+
+/** Lists over all parts, a page at a time. */
+
+export type PageOf = { readonly limit: number; readonly after?: string | undefined };
+
+/** By UUID. */
+export async function listVms(parts: Reads, { limit, after }: PageOf, at?: number): Promise<VmStatus[]> {
+  const page = { limit, ...(after === undefined ? {} : { after: after.toLowerCase() }) };
+  const lists = await readAt(parts, at, ({ db, part }) =>
+    vmStatus(db, undefined, page).map((vm) => placedVm(part, vm)),
+  );
+  const all = lists.flat();
+  return lists.length === 1 ? all : all.sort((a, b) => (a.vm < b.vm ? -1 : 1)).slice(0, limit);
+}
+
+export function placedVm(part: Part, vm: VmStatus): VmStatus {
+  return { ...vm, asOf: { ...vm.asOf, position: placed(part, vm.asOf.position) } };
+}
+
+/** Part by part, in the order in which they began. `after` is an attempt. @throws Fault BAD_REQUEST. */
+export async function listMigrations(
+  parts: Reads,
+  { limit, after }: PageOf,
+  { vm, at }: { vm?: string | undefined; at?: number | undefined },
+): Promise<MigrationView[]> {
+  const begun = after === undefined ? 0 : parts.findIndex(({ db }) => attemptState(db, after) !== null);
+  if (begun === -1) {
+    const remedy = 'Give the `next` of a page.';
+    throw new Fault('BAD_REQUEST', `after: there is no attempt ${JSON.stringify(after)}`, remedy);
+  }
+  const rest = parts.slice(begun);
+  const lists = await readAt(rest, at, ({ db, part }) => {
+    const isFirst = part === rest[0] && after !== undefined;
+    return migrations(db, vm, { limit, ...(isFirst ? { after } : {}) });
+  });
+  return lists.flat().slice(0, limit);
+}
+
+/** Part by part, oldest first. `after` is a position. @throws Fault BAD_REQUEST. */
+export function listDeadLetters(parts: Reads, { limit, after }: PageOf): DeadLetter[] {
+  const { partition, sequence } =
+    after === undefined ? { partition: 0, sequence: 0 } : positionIn(parts, after, 'after');
+  const found: DeadLetter[] = [];
+  for (const part of parts) {
+    if (part.partition < partition || found.length === limit) continue;
+    const from = part.partition === partition ? `0:${sequence}` : '0:0';
+    const letters = deadLetters(part.db, { limit: limit - found.length, after: from });
+    found.push(...letters.map((letter) => ({ ...letter, position: placed(part, letter.position) })));
+  }
+  return found;
+}
+
+/** Every partition is told of every host. */
+export function listHosts(parts: Reads): HostRecord[] {
+  const byName = new Map<string, HostRecord>();
+  for (const { db } of parts) {
+    for (const record of hostRecords(db)) {
+      const key = `${record.clock}\0${record.host}`;
+      if (!byName.has(key)) byName.set(key, record);
+    }
+  }
+  return [...byName.values()].sort((a, b) => (a.host < b.host ? -1 : 1));
+}

@@ -1,0 +1,49 @@
+import type { DatabaseSync } from 'node:sqlite';
+import { Fault } from '../../events/fault.ts';
+import type { Position } from '../../log/port.ts';
+import type { SqliteLedger } from '../../log/sqlite/ledger.ts';
+import { attemptState } from '../../projections/attempts.ts';
+import { vmsNamed } from '../../projections/vms.ts';
+
+/**
+ * What reads are answered from: the ledger's partitions, each in a file of its own with its projections. An embedded ledger
+ * has one. A file counts its partition as 0 whatever it is in the topic, so positions are named anew on their way out.
+ */
+export type Part = { readonly partition: number; readonly ledger: SqliteLedger; readonly db: DatabaseSync };
+export type Reads = readonly Part[];
+
+/** A position in a part's file, as the outside knows it. */
+export function placed({ partition }: Part, position: string): string {
+  return partition === 0 ? position : position.replace(/^0:/, `${partition}:`);
+}
+
+/** The part that decides about a VM, by its UUID or name. @throws Fault UNKNOWN_VM, AMBIGUOUS. */
+export function partOfVm(parts: Reads, named: string): { part: Part; vm: string } {
+  const found = parts.flatMap((part) => vmsNamed(part.db, named).map((vm) => ({ part, vm })));
+  const [first, ...others] = found;
+  if (first === undefined) throw unknownVm(named);
+  if (others.length === 0) return first;
+  const message = `${others.length + 1} VMs have the name ${JSON.stringify(named)}`;
+  throw new Fault('AMBIGUOUS', message, 'Name it by its UUID.');
+}
+
+/** The part that has an attempt. @throws Fault NOT_FOUND. */
+export function partOfAttempt(parts: Reads, migration: string): Part {
+  const part = parts.find(({ db }) => attemptState(db, migration) !== null);
+  if (part === undefined) throw unknownAttempt(migration);
+  return part;
+}
+
+/** A position that this service gave. @throws Fault BAD_REQUEST naming the field. */
+export function positionIn(parts: Reads, text: string, field: string): Position {
+  const match = /^(\d{1,5}):(\d{1,15})$/.exec(text);
+  const position = { partition: Number(match?.[1]), sequence: Number(match?.[2]) };
+  if (parts.some(({ partition }) => partition === position.partition)) return position;
+  const remedy = 'Give the `next` of a page, or leave it out.';
+  throw new Fault('BAD_REQUEST', `${field}: is no position that this service gave`, remedy);
+}
+
+export const unknownVm = (vm: string): Fault =>
+  new Fault('UNKNOWN_VM', `the ledger knows no VM ${JSON.stringify(vm)}`, 'GET /v1/vms lists those it knows.');
+export const unknownAttempt = (id: string): Fault =>
+  new Fault('NOT_FOUND', `there is no attempt ${JSON.stringify(id)}`, 'GET /v1/migrations lists them.');

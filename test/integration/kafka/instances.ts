@@ -1,0 +1,46 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { onTestFinished } from 'vitest';
+import { type Served, serve } from '../../service/harness.ts';
+import type { Scratch } from './scratch.ts';
+
+/** An instance in this process, over the scratch topics. */
+export async function instance(
+  scratch: Scratch,
+  name: string,
+  flags: Record<string, string | number> = {},
+): Promise<Served> {
+  const folder = scratch.folder(name);
+  mkdirSync(folder, { recursive: true });
+  return serve(
+    {
+      kafkaBrokers: scratch.brokers.join(','),
+      kafkaPrefix: scratch.prefix,
+      kafkaInstance: name,
+      kafkaSessionSeconds: 6,
+      db: join(folder, 'ledger.db'),
+      ...flags,
+    },
+    folder,
+  );
+}
+
+/** Waits until each instance takes inputs and the group has shared all partitions out. */
+export async function ready(scratch: Scratch, ...instances: readonly Served[]): Promise<void> {
+  for (const deadline = Date.now() + 30_000; Date.now() < deadline; await new Promise((wake) => setTimeout(wake, 50))) {
+    const replies = await Promise.all(instances.map(({ get }) => get('/readyz')));
+    const metrics = await Promise.all(instances.map(({ get }) => get('/metrics')));
+    const owned = metrics.map(({ body }) => Number(/^landfall_partitions_owned (\d+)/m.exec(String(body))?.[1] ?? 0));
+    const isShared = owned.reduce((sum, count) => sum + count, 0) === scratch.partitions;
+    if (isShared && replies.every(({ status }) => status === 200)) return;
+  }
+  throw new Error(
+    `not ready: ${JSON.stringify(await Promise.all(instances.map(async ({ get }) => (await get('/readyz')).body)))}`,
+  );
+}
+
+/** Scratch topics whose folders are removed after the test. */
+export function forTest(scratch: Scratch): Scratch {
+  onTestFinished(() => scratch.cleanup());
+  return scratch;
+}
