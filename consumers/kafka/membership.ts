@@ -74,14 +74,11 @@ export class Membership {
   /** A share takes inputs from this offset on. */
   ready(partition: number, next: number): void {
     const { topic } = this.#options;
-    if (this.#consumer === null || !this.#shares.has(partition)) return;
-    try {
-      this.#consumer.seek({ topic, partition, offset: String(next) });
-      this.#consumer.resume([{ topic, partitions: [partition] }]);
-    } catch (error) {
-      // It is being built anew, and begins at the group's offset: what was taken already is passed over.
-      this.#options.log('debug', 'the consumer is not there yet', { partition, error: String(error) });
-    }
+    if (!this.#shares.has(partition)) return;
+    this.#order((consumer) => {
+      consumer.seek({ topic, partition, offset: String(next) });
+      consumer.resume([{ topic, partitions: [partition] }]);
+    });
   }
 
   /** A share takes nothing for now. */
@@ -150,8 +147,21 @@ export class Membership {
   }
 
   #pause(partitions: readonly number[]): void {
-    if (this.#consumer === null || partitions.length === 0) return;
-    this.#consumer.pause([{ topic: this.#options.topic, partitions: [...partitions] }]);
+    if (partitions.length === 0) return;
+    this.#order((consumer) => consumer.pause([{ topic: this.#options.topic, partitions: [...partitions] }]));
+  }
+
+  /**
+   * One that is being built anew takes no orders: it begins at the group's offset, its shares pass over what they took already,
+   * and those that take nothing are paused when it has joined.
+   */
+  #order(give: (consumer: Consumer) => void): void {
+    if (this.#consumer === null) return;
+    try {
+      give(this.#consumer);
+    } catch (error) {
+      this.#options.log('debug', 'the consumer is not there yet', { error: String(error) });
+    }
   }
 
   async #take(payload: EachBatchPayload): Promise<void> {

@@ -11,6 +11,8 @@ export type Scratch = {
   readonly partitions: number;
   readonly brokers: readonly string[];
   readonly folder: (instance: string) => string;
+  /** Where a served instance keeps its copies. */
+  readonly copies: (instance: string) => string;
   readonly open: (instance?: string, options?: Partial<KafkaLedgerOptions>) => Promise<KafkaLedger>;
   readonly cleanup: () => void;
 };
@@ -38,6 +40,7 @@ export async function scratchTopics(
     partitions,
     brokers,
     folder,
+    copies: (instance) => join(folder(instance), `${prefix}.copy`),
     open: (instance = 'one', options = {}) =>
       KafkaLedger.open({
         brokers,

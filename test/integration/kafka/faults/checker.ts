@@ -1,0 +1,85 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import { join } from 'node:path';
+import { extend } from '../../../../log/chain.ts';
+import { entryOf } from '../../../../log/entry-text.ts';
+import { topicsOf } from '../../../../log/kafka/options.ts';
+import { GENESIS, type Head } from '../../../../log/port.ts';
+import { SqliteLedger } from '../../../../log/sqlite/ledger.ts';
+import { MACHINE_VERSION } from '../../../../machines/version.ts';
+import { audit } from '../../../../projections/audit.ts';
+import type { Load } from './load.ts';
+import { committedRecords } from './topic.ts';
+
+/**
+ * Holds the ledger's topic to what was sent: nothing that was acknowledged is missing, nothing was taken or decided twice, each
+ * VM's inputs stand in their order, the chain is whole, and every instance's projections are those that a rebuild gives.
+ */
+
+export type Checked = { readonly violations: string[]; readonly entries: number; readonly heads: readonly Head[] };
+
+const SETTLE_MS = 90_000;
+
+/** Looks again until everything that was acknowledged has been decided, or for too long. */
+export async function settled(brokers: readonly string[], prefix: string, load: Load): Promise<Checked> {
+  for (const deadline = Date.now() + SETTLE_MS; ; await wait(1000)) {
+    const checked = await check(brokers, prefix, load);
+    if (checked.violations.length === 0 || Date.now() > deadline) return checked;
+  }
+}
+
+export async function check(brokers: readonly string[], prefix: string, load: Load): Promise<Checked> {
+  const partitions = await committedRecords(brokers, topicsOf(prefix).ledger);
+  const violations: string[] = [];
+  const taken = new Map<string, string[]>();
+  const verdicts = new Map<string, number>();
+  const settledAttempts = new Set<string>();
+  let entries = 0;
+  const heads = partitions.map((records, partition) => {
+    let head: Head = { sequence: 0, hash: GENESIS };
+    for (const record of records) {
+      if (record.kind === 'foreign') violations.push(`partition ${partition}: ${record.reason}`);
+      if (record.kind !== 'entry') continue;
+      entries += 1;
+      try {
+        head = extend(head, record.link);
+      } catch (error) {
+        violations.push(`partition ${partition}: ${String(error)}`);
+      }
+      const { cause, vm, refusal, verdict, attempt } = entryOf(record.link.text);
+      if (refusal !== null) violations.push(`${partition}:${record.link.sequence} was refused: ${refusal.message}`);
+      if (cause.kind === 'input' && cause.part === undefined && vm !== null) {
+        taken.set(vm, [...(taken.get(vm) ?? []), `${cause.source} ${cause.id}`]);
+      }
+      const migration = attempt?.attempt.migration ?? '';
+      if (verdict !== null) verdicts.set(migration, (verdicts.get(migration) ?? 0) + 1);
+      if (attempt?.attempt.settledAt != null) settledAttempts.add(migration);
+    }
+    return head;
+  });
+  for (const [vm, sent] of load.acknowledged) {
+    const found = taken.get(vm) ?? [];
+    if (found.join() !== sent.join()) violations.push(`${vm}: sent ${sent.join()}, taken ${found.join()}`);
+  }
+  for (const { migration } of load.attempts) {
+    if (verdicts.get(migration) !== 1) violations.push(`${migration} has ${verdicts.get(migration) ?? 0} verdicts`);
+    if (!settledAttempts.has(migration)) violations.push(`${migration} is not settled`);
+  }
+  return { violations: violations.slice(0, 20), entries, heads };
+}
+
+/** What an instance's copy, whose folder this is, has that the topic has not, or the other way round. It must have been stopped. */
+export async function checkCopies(folder: string, heads: readonly Head[]): Promise<string[]> {
+  const violations: string[] = [];
+  for (const [partition, head] of heads.entries()) {
+    const file = join(folder, `${partition}.db`);
+    const ledger = await SqliteLedger.open({ file, mode: 'read', machineVersion: MACHINE_VERSION });
+    try {
+      const { findings, head: found } = await audit(ledger, 0, { projections: ledger.readConnection() });
+      violations.push(...findings.map(({ position, message }) => `${file} ${position}: ${message}`));
+      if (found.hash !== head.hash) violations.push(`${file} ends at ${found.position}, the topic at ${head.sequence}`);
+    } finally {
+      await ledger.close();
+    }
+  }
+  return violations;
+}

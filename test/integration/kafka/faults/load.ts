@@ -1,0 +1,108 @@
+import { type Attempt, newAttempt, quickCourse } from '../../../../bench/workload.ts';
+import { connectTo } from '../../../../log/kafka/client.ts';
+import { topicsOf } from '../../../../log/kafka/options.ts';
+import { partitionOf } from '../../../../log/kafka/partitioner.ts';
+import { RecordProducer } from '../../../../producers/kafka/record-producer.ts';
+
+/**
+ * Hosts and an orchestrator that report straight into the topic of inputs, at least once: what was not acknowledged is sent
+ * again until it is. Each attempt ends by itself where its inputs are taken in their order.
+ */
+
+export type LoadOptions = {
+  readonly brokers: readonly string[];
+  readonly prefix: string;
+  readonly partitions: number;
+  /** Attempts of each partition that are under way at once. */
+  readonly width?: number;
+  /** A pause between two sends of a partition, in milliseconds. */
+  readonly pauseMs?: number;
+};
+
+const RETRY_MS = 50;
+
+export class Load {
+  /** The inputs of each VM that were acknowledged, in their order, as `source id`. */
+  readonly acknowledged = new Map<string, string[]>();
+  readonly attempts: Attempt[] = [];
+  count = 0;
+  /** Sends that were not acknowledged at first. */
+  repeated = 0;
+  readonly #options: LoadOptions;
+  readonly #producer: RecordProducer;
+  readonly #spare = new Map<number, Attempt[]>();
+  #stopped = false;
+  #lanes: Promise<unknown> = Promise.resolve();
+
+  constructor(options: LoadOptions) {
+    this.#options = options;
+    this.#producer = new RecordProducer(connectTo({ brokers: options.brokers, clientId: 'load' }));
+  }
+
+  start(): this {
+    const lanes = Array.from({ length: this.#options.partitions }, (_, partition) => this.#lane(partition));
+    this.#lanes = Promise.all(lanes);
+    return this;
+  }
+
+  /** Resolves when so many were acknowledged. */
+  async reached(count: number): Promise<void> {
+    while (this.count < count && !this.#stopped) await pause(20);
+  }
+
+  /** Attempts that were begun are carried to their end. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await this.#lanes;
+    await this.#producer.close();
+  }
+
+  async #lane(partition: number): Promise<void> {
+    const { width = 40, pauseMs = 0 } = this.#options;
+    while (!this.#stopped) {
+      const attempts = Array.from({ length: width }, () => this.#attemptOf(partition));
+      this.attempts.push(...attempts);
+      const courses = attempts.map(quickCourse);
+      const steps = courses[0]?.length ?? 0;
+      for (let step = 0; step < steps; step += 1) {
+        await this.#send(partition, attempts, courses.map((course) => course[step] ?? ''));
+        await pause(pauseMs);
+      }
+    }
+  }
+
+  async #send(partition: number, attempts: readonly Attempt[], values: readonly string[]): Promise<void> {
+    const { inputs } = topicsOf(this.#options.prefix);
+    const messages = values.map((value, index) => ({ key: attempts[index]?.vm ?? null, value }));
+    for (;;) {
+      try {
+        await this.#producer.send(inputs, partition, messages);
+        break;
+      } catch {
+        this.repeated += 1;
+        await pause(RETRY_MS);
+      }
+    }
+    for (const [index, value] of values.entries()) {
+      const { source, id } = JSON.parse(value) as { source: string; id: string };
+      const vm = attempts[index]?.vm ?? '';
+      const known = this.acknowledged.get(vm) ?? [];
+      known.push(`${source} ${id}`);
+      this.acknowledged.set(vm, known);
+    }
+    this.count += values.length;
+  }
+
+  /** VMs are dealt out to the partitions by their UUID. */
+  #attemptOf(partition: number): Attempt {
+    for (;;) {
+      const spare = this.#spare.get(partition)?.pop();
+      if (spare !== undefined) return spare;
+      const attempt = newAttempt();
+      const at = partitionOf(attempt.vm, this.#options.partitions);
+      this.#spare.set(at, [...(this.#spare.get(at) ?? []), attempt]);
+    }
+  }
+}
+
+const pause = (ms: number) => new Promise((wake) => setTimeout(wake, ms));
