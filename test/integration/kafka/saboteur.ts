@@ -4,13 +4,20 @@ import type { ISocketFactory } from 'kafkajs';
 
 /**
  * Makes connections that break around the next end of a transaction: `lost` before the broker hears of it, `applied` after it
- * has answered and before we hear the answer.
+ * has answered and before we hear the answer. With `held` it waits until it is let go, as in a process that was stopped.
  */
 export class Saboteur {
-  #order: 'applied' | 'lost' | null = null;
+  #order: 'applied' | 'lost' | 'held' | null = null;
+  #held = Promise.withResolvers<() => void>();
 
-  arm(order: 'applied' | 'lost'): void {
+  arm(order: 'applied' | 'lost' | 'held'): void {
     this.#order = order;
+    this.#held = Promise.withResolvers();
+  }
+
+  /** What lets the held one go, once there is one. */
+  get held(): Promise<() => void> {
+    return this.#held.promise;
   }
 
   readonly socketFactory: ISocketFactory = ({ host, port, ssl, onConnect }) => {
@@ -22,6 +29,10 @@ export class Saboteur {
       if (!Buffer.isBuffer(data) || this.#order === null || !isEndOfTransaction(data)) return write(data);
       const order = this.#order;
       this.#order = null;
+      if (order === 'held') {
+        this.#held.resolve(() => write(data));
+        return true;
+      }
       if (order === 'lost') {
         socket.destroy(new Error('sabotaged'));
         return false;

@@ -1,0 +1,57 @@
+import { describe, expect, it } from 'vitest';
+import { entriesOf } from '../../support/entries.ts';
+import { brokersForTests } from './brokers/index.ts';
+import { committedRecords } from './faults/topic.ts';
+import { forTest } from './instances.ts';
+import { Saboteur } from './saboteur.ts';
+import { scratchTopics } from './scratch.ts';
+
+const shared = await brokersForTests();
+
+describe.skipIf(shared === null)('two processes that both think they own a partition', { timeout: 60_000 }, () => {
+  const twoLedgers = async () => {
+    const scratch = forTest(await scratchTopics(shared?.bootstrap ?? [], 1));
+    const saboteur = new Saboteur();
+    const one = await scratch.open('one', { socketFactory: saboteur.socketFactory });
+    const two = await scratch.open('two');
+    const idsInTopic = async () => {
+      const [records = []] = await committedRecords(scratch.brokers, `${scratch.prefix}.ledger`);
+      return records.flatMap((record) => (record.kind === 'entry' ? [record.link.sequence] : []));
+    };
+    return { one, two, saboteur, idsInTopic };
+  };
+
+  it('the older one is refused, and the newer one goes on from its tail', async () => {
+    const { one, two, idsInTopic } = await twoLedgers();
+    const older = await one.claim(0);
+    const head = await older.commit({ entries: entriesOf('a', 3), positions: [{ stream: 's', offset: 3 }] });
+    const newer = await two.claim(0);
+    expect(newer.claimedHead).toEqual(head);
+    expect(newer.positions.get('s')).toBe(3);
+    const late = older.commit({ entries: entriesOf('late', 1), positions: [] });
+    await expect(late).rejects.toMatchObject({ code: 'LEDGER_FENCED' });
+    await newer.commit({ entries: entriesOf('b', 1), positions: [] });
+    expect(await idsInTopic()).toEqual([1, 2, 3, 4]);
+    await Promise.all([one.close(), two.close()]);
+  });
+
+  it('a transaction that was under way when its owner stopped is undone, and its late end refused', async () => {
+    const { one, two, saboteur, idsInTopic } = await twoLedgers();
+    const older = await one.claim(0);
+    await older.commit({ entries: entriesOf('a', 2), positions: [] });
+    saboteur.arm('held');
+    const late = older.commit({ entries: entriesOf('late', 5), positions: [{ stream: 's', offset: 9 }] });
+    const refused = expect(late).rejects.toMatchObject({ code: 'LEDGER_FENCED' });
+    const letGo = await saboteur.held;
+    const newer = await two.claim(0);
+    expect(newer.claimedHead.sequence).toBe(2);
+    expect(newer.positions.has('s')).toBe(false);
+    letGo();
+    await refused;
+    await newer.commit({ entries: entriesOf('b', 1), positions: [] });
+    expect(await idsInTopic()).toEqual([1, 2, 3]);
+    // The older one learns what the newer one wrote, and may own the partition again.
+    expect((await one.claim(0)).claimedHead.sequence).toBe(3);
+    await Promise.all([one.close(), two.close()]);
+  });
+});
