@@ -50,7 +50,7 @@ const own = {
   kafkaPasswordFile: z.string().min(1).optional().describe('a file with nothing else in it'),
   kafkaSessionSeconds: z
     .number()
-    .min(1)
+    .min(6)
     .max(300)
     .default(10)
     .describe('an instance that is not heard for so long loses its partitions to others'),

@@ -42,15 +42,17 @@ export class Membership {
   #restart: NodeJS.Timeout | null = null;
   #stopped = false;
   #isMember = false;
+  #crash: string | null = null;
 
   constructor(options: MembershipOptions) {
     this.#options = options;
     this.#ends = new TopicEnds(options.kafka, options.topic);
   }
 
-  /** Whether the group has said which partitions are ours. */
-  get isMember(): boolean {
-    return this.#isMember;
+  /** Why it is no member just now; null: the group has said which partitions are ours. */
+  get absence(): string | null {
+    if (this.#isMember) return null;
+    return this.#crash ?? 'the group has not shared the partitions out yet';
   }
 
   get shares(): ReadonlyMap<number, Share> {
@@ -117,12 +119,13 @@ export class Membership {
       partitionsConsumedConcurrently: partitions,
       eachBatch: (payload) => this.#take(payload),
     });
-    this.#restartMs = RESTART_MS_MIN;
   }
 
   #joined(assigned: readonly number[]): void {
     if (this.#stopped) return;
     this.#isMember = true;
+    this.#crash = null;
+    this.#restartMs = RESTART_MS_MIN;
     const ours = new Set(assigned);
     // Nothing is delivered until its share says from where on.
     this.#pause(assigned.filter((partition) => this.#shares.get(partition)?.fault !== null));
@@ -191,6 +194,7 @@ export class Membership {
     if (this.#stopped || consumer !== this.#consumer || this.#restart !== null) return;
     this.#options.log('warn', 'the inputs are no longer read: the consumer is built anew', { error: error.message });
     this.#isMember = false;
+    this.#crash = error.message;
     this.#restart = setTimeout(() => {
       this.#restart = null;
       void this.#rebuild(consumer);

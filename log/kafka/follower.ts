@@ -81,7 +81,6 @@ export class Follower {
 
   /** How long ago a partition's copy was last known to be up to date; null: never. */
   ageMs(partition: number, now: number): number | null {
-    if (this.#owned.has(partition)) return 0;
     const at = this.#heardAt.get(partition);
     return at === undefined ? null : Math.max(0, now - at);
   }
@@ -231,7 +230,9 @@ export class Follower {
     const now = Date.now();
     try {
       for (const [partition, end] of await this.#ends.now()) {
-        const lag = Math.max(0, end - 1 - (this.#readThrough.get(partition) ?? -1));
+        // What this instance commits is in its copy at once; others may have taken the partition over, which it would hear.
+        const isOwned = this.#owned.has(partition);
+        const lag = isOwned ? 0 : Math.max(0, end - 1 - (this.#readThrough.get(partition) ?? -1));
         this.#lag.set(partition, lag);
         if (lag === 0) this.#heardAt.set(partition, now);
       }

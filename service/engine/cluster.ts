@@ -128,7 +128,7 @@ export class ClusterEngine implements engine.Engine {
       .map(({ partition }) => this.ledger.copy(partition).fault)
       .find((fault) => fault !== null);
     if (damaged !== undefined) return damaged;
-    if (!membership.isMember) return engine.notReady('the group has not shared the partitions out yet');
+    if (membership.absence !== null) return engine.notReady(membership.absence);
     if (down !== undefined && down !== null) return down;
     return this.ageMs > SILENT_MS ? engine.notReady('the brokers do not answer') : null;
   }

@@ -1,28 +1,43 @@
+import type { ChildProcess } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { type Served, serve } from '../../service/harness.ts';
+import { start } from '../../support/landfall.ts';
 import type { Scratch } from './scratch.ts';
 
-/** An instance in this process, over the scratch topics. */
-export async function instance(
-  scratch: Scratch,
-  name: string,
-  flags: Record<string, string | number> = {},
-): Promise<Served> {
+type Flags = Record<string, string | number>;
+
+function flagsOf(scratch: Scratch, name: string, flags: Flags): Flags {
   const folder = scratch.folder(name);
   mkdirSync(folder, { recursive: true });
-  return serve(
-    {
-      kafkaBrokers: scratch.brokers.join(','),
-      kafkaPrefix: scratch.prefix,
-      kafkaInstance: name,
-      kafkaSessionSeconds: 6,
-      db: join(folder, 'ledger.db'),
-      ...flags,
-    },
-    folder,
-  );
+  return {
+    kafkaBrokers: scratch.brokers.join(','),
+    kafkaPrefix: scratch.prefix,
+    kafkaInstance: name,
+    kafkaSessionSeconds: 6,
+    db: join(folder, 'ledger.db'),
+    ...flags,
+  };
+}
+
+/** An instance in this process, over the scratch topics. */
+export async function instance(scratch: Scratch, name: string, flags: Flags = {}): Promise<Served> {
+  return serve(flagsOf(scratch, name, flags), scratch.folder(name));
+}
+
+/** The same in a process of its own. `output` is all that it has written. */
+export function instanceProcess(
+  scratch: Scratch,
+  name: string,
+  flags: Flags = {},
+): { readonly child: ChildProcess; readonly output: () => string } {
+  const settings = Object.entries({ port: 0, recordings: 'false', ...flagsOf(scratch, name, flags) });
+  const child = start(['serve', ...settings.flatMap(([setting, value]) => ['--set', `${setting}=${value}`])]);
+  let written = '';
+  child.stdout?.on('data', (chunk: Buffer) => (written += String(chunk)));
+  child.stderr?.on('data', (chunk: Buffer) => (written += String(chunk)));
+  return { child, output: () => written };
 }
 
 /** Waits until each instance takes inputs and the group has shared all partitions out. */

@@ -23,6 +23,8 @@ export async function scratchTopics(
   brokers: readonly string[],
   partitions: number,
   replicationFactor = 1,
+  /** Where its ledgers and instances connect to, if not there. */
+  connectedTo = brokers,
 ): Promise<Scratch> {
   made += 1;
   const prefix = `t${process.pid}-${Date.now().toString(36)}-${made}`;
@@ -38,12 +40,12 @@ export async function scratchTopics(
   return {
     prefix,
     partitions,
-    brokers,
+    brokers: connectedTo,
     folder,
     copies: (instance) => join(folder(instance), `${prefix}.copy`),
     open: (instance = 'one', options = {}) =>
       KafkaLedger.open({
-        brokers,
+        brokers: connectedTo,
         clientId: instance,
         prefix,
         folder: folder(instance),
