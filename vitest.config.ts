@@ -8,6 +8,7 @@ export default defineConfig(({ mode }) => {
     test: {
       include: [isLong ? 'test/**/*.long.test.ts' : 'test/**/*.test.ts'],
       exclude: isLong ? [] : ['test/**/*.long.test.ts'],
+      globalSetup: 'test/integration/kafka/brokers/global-setup.ts',
       pool: 'forks',
       testTimeout: isLong ? 600_000 : 30_000,
       hookTimeout: 30_000,
