@@ -1,4 +1,5 @@
 import type { Consumer, EachBatchPayload, Kafka } from 'kafkajs';
+import { abandon } from '../../log/kafka/client.ts';
 import { TopicEnds } from '../../log/kafka/ends.ts';
 import { type KafkaLog, streamOf } from '../../log/kafka/options.ts';
 import { delivered } from './input-record.ts';
@@ -69,7 +70,7 @@ export class Membership {
     if (this.#restart !== null) clearTimeout(this.#restart);
     this.#pause([...this.#shares.keys()]);
     await Promise.all([...this.#shares.keys()].map((partition) => this.#leave(partition)));
-    await this.#consumer?.disconnect().catch(() => {});
+    if (this.#consumer !== null) await abandon(this.#consumer);
     await this.#ends.close();
   }
 
@@ -203,7 +204,7 @@ export class Membership {
   }
 
   async #rebuild(consumer: Consumer): Promise<void> {
-    await consumer.disconnect().catch(() => {});
+    await abandon(consumer);
     if (this.#stopped) return;
     try {
       await this.#run();

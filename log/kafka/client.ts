@@ -1,4 +1,4 @@
-import { Kafka, type Admin, type logCreator, logLevel, type Producer, type RetryOptions } from 'kafkajs';
+import { Kafka, type Admin, type Consumer, type logCreator, logLevel, type Producer, type RetryOptions } from 'kafkajs';
 import { setTimeout as wait } from 'node:timers/promises';
 import { kafkaFault } from './faults.ts';
 import type { BrokerOptions, KafkaLog } from './options.ts';
@@ -46,9 +46,9 @@ export async function administer<T>(kafka: Kafka, work: (admin: Admin) => Promis
   }
 }
 
-/** Closes a producer that may be broken, or waiting for a broker that is gone: never longer than a moment. */
-export async function abandon(producer: Producer): Promise<void> {
-  const ended = producer.disconnect().catch(() => {});
+/** Closes what may be broken, or waiting for a broker that is gone: never longer than a moment. */
+export async function abandon(connected: Pick<Producer | Consumer | Admin, 'disconnect'>): Promise<void> {
+  const ended = connected.disconnect().catch(() => {});
   await Promise.race([ended, wait(CONNECT_MS, undefined, { ref: false })]);
 }
 

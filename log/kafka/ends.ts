@@ -1,4 +1,5 @@
 import type { Admin, Kafka } from 'kafkajs';
+import { abandon } from './client.ts';
 import { kafkaFault } from './faults.ts';
 
 /** Where the partitions of a topic end. Those who ask at the same time share one question, asked after they did. */
@@ -24,7 +25,7 @@ export class TopicEnds {
   }
 
   async close(): Promise<void> {
-    await this.#admin?.then((admin) => admin.disconnect()).catch(() => {});
+    await this.#admin?.then(abandon).catch(() => {});
   }
 
   async #ask(): Promise<Map<number, number>> {

@@ -2,7 +2,7 @@ import type { Consumer, EachBatchPayload, Kafka } from 'kafkajs';
 import { Fault } from '../../events/fault.ts';
 import type { Link } from '../chain.ts';
 import type { InputPosition } from '../port.ts';
-import { administer } from './client.ts';
+import { abandon, administer } from './client.ts';
 import type { Copy } from './copy.ts';
 import { TopicEnds } from './ends.ts';
 import { kafkaFault } from './faults.ts';
@@ -71,7 +71,7 @@ export class Follower {
     if (this.#look !== null) clearTimeout(this.#look);
     await this.#ends.close();
     await this.#starting.catch(() => {});
-    await this.#consumer?.disconnect().catch(() => {});
+    if (this.#consumer !== null) await abandon(this.#consumer);
   }
 
   /** Records of a partition that are in the topic, but not in its copy yet. */
@@ -151,7 +151,7 @@ export class Follower {
       this.#running = consumer;
       this.#restartMs = RESTART_MS_MIN;
     } catch (error) {
-      await consumer.disconnect().catch(() => {});
+      await abandon(consumer);
       throw kafkaFault(error);
     }
   }
@@ -175,10 +175,7 @@ export class Follower {
     if (this.#stopped || this.#consumer !== consumer || this.#restart !== null) return;
     this.#restart = setTimeout(() => {
       this.#restart = null;
-      this.#starting = consumer
-        .disconnect()
-        .catch(() => {})
-        .then(() => (this.#stopped ? undefined : this.#attempt()));
+      this.#starting = abandon(consumer).then(() => (this.#stopped ? undefined : this.#attempt()));
     }, this.#restartMs);
     this.#restartMs = Math.min(this.#restartMs * 2, RESTART_MS_MAX);
   }

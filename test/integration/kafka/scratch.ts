@@ -25,11 +25,11 @@ export async function scratchTopics(
   replicationFactor = 1,
   /** Where its ledgers and instances connect to, if not there. */
   connectedTo = brokers,
+  minInsyncReplicas = Math.max(1, replicationFactor - 1),
 ): Promise<Scratch> {
   made += 1;
   const prefix = `t${process.pid}-${Date.now().toString(36)}-${made}`;
   const root = mkdtempSync(join(tmpdir(), 'landfall-kafka-'));
-  const minInsyncReplicas = Math.max(1, replicationFactor - 1);
   await initTopics(connectTo({ brokers, clientId: 'test' }), {
     prefix,
     partitions,
