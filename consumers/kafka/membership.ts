@@ -60,8 +60,9 @@ export class Membership {
     return this.#shares;
   }
 
-  async start(): Promise<void> {
-    await this.#run();
+  /** Joins as soon as the brokers let it: `absence` says why not yet. */
+  start(): void {
+    void this.#attempt();
   }
 
   /** Gives up what is ours, in order, so that others find it settled; then leaves the group. */
@@ -206,6 +207,10 @@ export class Membership {
   async #rebuild(consumer: Consumer): Promise<void> {
     await abandon(consumer);
     if (this.#stopped) return;
+    await this.#attempt();
+  }
+
+  async #attempt(): Promise<void> {
     try {
       await this.#run();
     } catch (error) {

@@ -52,9 +52,14 @@ export async function abandon(connected: Pick<Producer | Consumer | Admin, 'disc
   await Promise.race([ended, wait(CONNECT_MS, undefined, { ref: false })]);
 }
 
+/** What kafkajs calls an error or a warning, and is either everyday or told by whoever asked for it. */
+const EVERYDAY =
+  /^(Response |Crash: |The group is rebalancing|KafkaJS v2\.0\.0 switched|Limiting retries for the idem)/;
+
 function forwarding(log: KafkaLog): logCreator {
   return () =>
     ({ level, log: { message, timestamp: _timestamp, logger: _logger, ...details } }) => {
+      if (EVERYDAY.test(message)) return log('debug', message, details);
       switch (level) {
         case logLevel.ERROR:
           return log('error', message, details);

@@ -156,7 +156,7 @@ export class ClusterEngine implements engine.Engine {
   }
 
   async start(): Promise<void> {
-    await this.#opened.membership.start();
+    this.#opened.membership.start();
     this.#options.observer?.claimed?.();
   }
 

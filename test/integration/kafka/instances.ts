@@ -1,6 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
 import { onTestFinished } from 'vitest';
 import { type Served, serve } from '../../service/harness.ts';
 import { start } from '../../support/landfall.ts';
@@ -42,7 +43,7 @@ export function instanceProcess(
 
 /** Waits until each instance takes inputs and the group has shared all partitions out. */
 export async function ready(scratch: Scratch, ...instances: readonly Served[]): Promise<void> {
-  for (const deadline = Date.now() + 30_000; Date.now() < deadline; await new Promise((wake) => setTimeout(wake, 50))) {
+  for (const deadline = Date.now() + 30_000; Date.now() < deadline; await wait(50)) {
     const replies = await Promise.all(instances.map(({ get }) => get('/readyz')));
     const metrics = await Promise.all(instances.map(({ get }) => get('/metrics')));
     const owned = metrics.map(({ body }) => Number(/^landfall_partitions_owned (\d+)/m.exec(String(body))?.[1] ?? 0));
@@ -58,4 +59,13 @@ export async function ready(scratch: Scratch, ...instances: readonly Served[]): 
 export function forTest(scratch: Scratch): Scratch {
   onTestFinished(() => scratch.cleanup());
   return scratch;
+}
+
+/** What has to become so: looks until it is not null. */
+export async function eventually<T>(look: () => Promise<T | null>): Promise<T> {
+  for (const deadline = Date.now() + 30_000; Date.now() < deadline; await wait(100)) {
+    const found = await look();
+    if (found !== null) return found;
+  }
+  throw new Error('it did not become so');
 }

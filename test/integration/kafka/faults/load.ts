@@ -65,7 +65,11 @@ export class Load {
       const courses = attempts.map(quickCourse);
       const steps = courses[0]?.length ?? 0;
       for (let step = 0; step < steps; step += 1) {
-        await this.#send(partition, attempts, courses.map((course) => course[step] ?? ''));
+        await this.#send(
+          partition,
+          attempts,
+          courses.map((course) => course[step] ?? ''),
+        );
         await pause(pauseMs);
       }
     }

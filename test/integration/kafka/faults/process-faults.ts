@@ -1,0 +1,105 @@
+import { once } from 'node:events';
+import { setTimeout as wait } from 'node:timers/promises';
+import { describe, expect, it } from 'vitest';
+import { brokersForTests } from '../brokers/index.ts';
+import { forTest, instance, instanceProcess, ready } from '../instances.ts';
+import { scratchTopics } from '../scratch.ts';
+import { check, checkCopies, settled } from './checker.ts';
+import { Load } from './load.ts';
+
+/** Instances that are killed, stopped, joined and left while a load goes on. */
+
+const PARTITIONS = 4;
+/** The least that brokers allow by default. */
+const SESSION_SECONDS = 6;
+
+export async function processFaults({ kills }: { kills: number }): Promise<void> {
+  const shared = await brokersForTests();
+  describe.skipIf(shared === null)('instances in processes of their own', { timeout: 1_200_000 }, () =>
+    suite(shared?.bootstrap ?? [], kills),
+  );
+}
+
+function suite(brokers: readonly string[], kills: number): void {
+  const set = async () => {
+    const scratch = forTest(await scratchTopics(brokers, PARTITIONS));
+    const load = new Load({ brokers, prefix: scratch.prefix, partitions: PARTITIONS, width: 20, pauseMs: 150 });
+    const conclude = async (...names: readonly string[]): Promise<void> => {
+      const { violations, heads } = await check(brokers, scratch.prefix, load);
+      expect(violations).toEqual([]);
+      for (const name of names) expect(await checkCopies(scratch.copies(name), heads)).toEqual([]);
+    };
+    return { scratch, load, conclude };
+  };
+
+  it(`one is killed with SIGKILL ${kills} times, and begins again with its copy`, async () => {
+    const { scratch, load, conclude } = await set();
+    const steady = await instance(scratch, 'steady', { kafkaSessionSeconds: SESSION_SECONDS });
+    await ready(scratch, steady);
+    load.start();
+    for (let kill = 0; kill < kills; kill += 1) {
+      const { child, output } = instanceProcess(scratch, 'killed', { kafkaSessionSeconds: SESSION_SECONDS });
+      await seen(output, /"msg":"the partition is ours"/);
+      await wait(Math.random() * 1500);
+      child.kill('SIGKILL');
+      await once(child, 'close');
+    }
+    const { child, output } = instanceProcess(scratch, 'killed', { kafkaSessionSeconds: SESSION_SECONDS });
+    await seen(output, /"msg":"the partition is ours"/);
+    await load.stop();
+    expect((await settled(brokers, scratch.prefix, load)).violations).toEqual([]);
+    console.log(JSON.stringify({ kills, inputs: load.count, repeated: load.repeated }));
+    await wait(1000);
+    child.kill('SIGTERM');
+    expect((await once(child, 'close'))[0]).toBe(0);
+    await steady.stop();
+    await conclude('steady', 'killed');
+  });
+
+  it('one is stopped for longer than its session, and continued: what it held is refused', async () => {
+    const { scratch, load, conclude } = await set();
+    const { child, output } = instanceProcess(scratch, 'stopped', { kafkaSessionSeconds: SESSION_SECONDS });
+    await seen(output, /"msg":"the partition is ours"(.|\n)*"msg":"the partition is ours"/);
+    load.start();
+    await load.reached(1000);
+    child.kill('SIGSTOP');
+    const other = await instance(scratch, 'other', { kafkaSessionSeconds: SESSION_SECONDS });
+    await ready(scratch, other);
+    await load.reached(load.count + 1000);
+    child.kill('SIGCONT');
+    // It was in the middle of what it did: its next commit is that of an owner who is none.
+    await seen(output, /LEDGER_FENCED/);
+    await load.reached(load.count + 1000);
+    await load.stop();
+    expect((await settled(brokers, scratch.prefix, load)).violations).toEqual([]);
+    await wait(1000);
+    child.kill('SIGTERM');
+    expect((await once(child, 'close'))[0]).toBe(0);
+    await other.stop();
+    await conclude('other', 'stopped');
+  });
+
+  it('two more join and leave', async () => {
+    const { scratch, load, conclude } = await set();
+    const first = await instance(scratch, 'first', { kafkaSessionSeconds: SESSION_SECONDS });
+    await ready(scratch, first);
+    load.start();
+    await load.reached(500);
+    const [second, third] = [await instance(scratch, 'second'), await instance(scratch, 'third')];
+    await ready(scratch, first, second, third);
+    await load.reached(load.count + 1000);
+    await Promise.all([second.stop(), third.stop()]);
+    await ready(scratch, first);
+    await load.reached(load.count + 500);
+    await load.stop();
+    expect((await settled(brokers, scratch.prefix, load)).violations).toEqual([]);
+    await first.stop();
+    await conclude('first');
+  });
+}
+
+async function seen(output: () => string, what: RegExp): Promise<void> {
+  for (const deadline = Date.now() + 60_000; !what.test(output()); await wait(50)) {
+    if (Date.now() > deadline) throw new Error(`${what} was not seen in:\n${output().slice(-4000)}`);
+  }
+}

@@ -1,0 +1,3 @@
+import { processFaults } from './process-faults.ts';
+
+await processFaults({ kills: 30 });
