@@ -6,7 +6,7 @@ import { bareCommits } from './floors.ts';
 import { inputOf, open } from './landfall.ts';
 import { MIB, perSecond, Samples, sleep } from './measure.ts';
 import type { Benchmark } from './report.ts';
-import { type Attempt, failed, newAttempt, started, stillMoving } from './workload.ts';
+import { failed, newAttempt, started, stillMoving } from './workload.ts';
 
 /** A hundred thousand attempts that cannot be decided yet: what they cost, and whether their deadlines are kept. */
 
@@ -27,7 +27,7 @@ export const memory: Benchmark = {
     await live.submit([inputOf(configurationSet())]);
     const polls = new Polls(live, driver);
     const began = performance.now();
-    await bringIn(live, polls.attempts);
+    await bringIn(live);
     const broughtInMs = performance.now() - began;
     const [restingMib, heapMib] = [process.memoryUsage.rss() / MIB, process.memoryUsage().heapUsed / MIB];
     await polls.all();
@@ -80,13 +80,12 @@ function configurationSet(): string {
 }
 
 /** Brings every attempt into Rechecking, a few chunks at a time. */
-async function bringIn(live: Live, attempts: Map<string, Attempt>): Promise<void> {
+async function bringIn(live: Live): Promise<void> {
   let left = ATTEMPTS;
   const work = async () => {
     while (left > 0) {
       const chunk = Array.from({ length: Math.min(CHUNK, left) }, newAttempt);
       left -= chunk.length;
-      for (const attempt of chunk) attempts.set(attempt.migration, attempt);
       await live.submit(chunk.flatMap((attempt) => [started(attempt), failed(attempt)].map(inputOf)));
       await live.submit(chunk.flatMap((attempt) => stillMoving(attempt, 3).map(inputOf)));
     }
@@ -94,9 +93,11 @@ async function bringIn(live: Live, attempts: Map<string, Attempt>): Promise<void
   await Promise.all(Array.from({ length: CHUNKS_UNDER_WAY }, work));
 }
 
-/** Answers every poll, and notes how late it was: a deadline is kept when its timer's entry is durable. */
+/**
+ * Answers every poll, and notes how late it was: a deadline is kept when its timer's entry is durable. What it needs of an
+ * attempt comes with the entry, so that no memory but Landfall's grows with their number.
+ */
 class Polls {
-  readonly attempts = new Map<string, Attempt>();
   readonly lateness = new Samples();
   readonly #polled = new Set<string>();
   readonly #live: Live;
@@ -123,11 +124,9 @@ class Polls {
   }
 
   #answersTo({ cause, attempt }: Entry, now: number): string[] {
-    const polled =
-      cause.kind === 'timer' && cause.timer.includes('.poll.') ? this.attempts.get(cause.migration) : undefined;
-    if (cause.kind !== 'timer' || polled === undefined || attempt === null) return [];
+    if (cause.kind !== 'timer' || !cause.timer.includes('.poll.') || attempt === null) return [];
     this.lateness.add(now - cause.dueAt);
     this.#polled.add(cause.migration);
-    return stillMoving(polled, attempt.attempt.sequence - 1);
+    return stillMoving(attempt.attempt, attempt.attempt.sequence - 1);
   }
 }

@@ -4,14 +4,16 @@ import { MessageChannel, receiveMessageOnPort } from 'node:worker_threads';
 import { canonical, toInput } from '../events/cloud-event.ts';
 import type { Entry } from '../events/entries.ts';
 import { link, sha256 } from '../log/chain.ts';
-import { entryOf, textOf } from '../log/entry-text.ts';
+import { textOf } from '../log/entry-text.ts';
 import { GENESIS } from '../log/port.ts';
 import { openWriter } from '../log/sqlite/connection.ts';
 import { prepareFollowers } from '../log/sqlite/followers.ts';
 import { recordsOf } from '../log/sqlite/identity-rows.ts';
+import { columnsOf } from '../log/sqlite/rows.ts';
 import { Writer } from '../log/sqlite/writer.ts';
 import { MACHINE_VERSION } from '../machines/version.ts';
-import { follow, prepare } from '../projections/follow.ts';
+import { extract, follow, prepare } from '../projections/follow.ts';
+import type { Touched } from '../projections/touched.ts';
 import { driverInMemory } from './landfall.ts';
 import { Lanes } from './lanes.ts';
 import { Stopwatch, timed } from './measure.ts';
@@ -94,13 +96,15 @@ async function takingStage(courses: readonly Course[], perCommit: number, texts:
 
 function handingOverStages(batches: readonly (readonly Entry[])[]): Stage[] {
   const count = batches.flat().length;
-  let messages: { texts: string[]; identities: Uint8Array }[] = [];
   const stringifying = computing(() => {
     for (const entries of batches) entries.map(textOf);
   });
-  messages = batches.map((entries) => ({ texts: entries.map(textOf), identities: recordsOf(entries) }));
+  const messages = batches.map(messageOf);
   const keying = computing(() => {
     for (const entries of batches) recordsOf(entries);
+  });
+  const extracting = computing(() => {
+    for (const entries of batches) extract(entries);
   });
   const { port1, port2 } = new MessageChannel();
   let [sending, receiving] = [0, 0];
@@ -112,9 +116,19 @@ function handingOverStages(batches: readonly (readonly Entry[])[]): Stage[] {
   return [
     { name: 'main thread: stringify', ms: stringifying, count },
     { name: 'main thread: identity keys', ms: keying, count },
+    { name: 'main thread: cells of the projections', ms: extracting, count },
     { name: 'main thread: send to the writer', ms: sending, count },
     { name: 'writer: receive', ms: receiving, count },
   ];
+}
+
+function messageOf(entries: readonly Entry[]) {
+  return {
+    texts: entries.map(textOf),
+    columns: entries.map(columnsOf),
+    extracts: [extract(entries)],
+    identities: recordsOf(entries),
+  };
 }
 
 /** The writer's own work, in this thread. */
@@ -124,8 +138,7 @@ function writingStages(file: string, batches: readonly (readonly Entry[])[]): St
     kind: 'commit' as const,
     id,
     owner: 1,
-    texts: entries.map(textOf),
-    identities: recordsOf(entries),
+    ...messageOf(entries),
     positions: [],
   }));
   const texts = requests.flatMap((request) => request.texts);
@@ -133,22 +146,17 @@ function writingStages(file: string, batches: readonly (readonly Entry[])[]): St
     let hash = GENESIS;
     for (const text of texts) hash = link(hash, text);
   });
-  const parsing = computing(() => {
-    for (const text of texts) entryOf(text);
-  });
   const [committing, following] = [new Stopwatch(), new Stopwatch()];
   const db = openWriter(file);
   const execute = db.exec.bind(db);
   db.exec = (sql) => (sql === 'COMMIT' ? committing.around(execute)(sql) : execute(sql));
   const followers = [
     {
+      extract,
       prepare,
       follow: (connection: typeof db) => {
         const follower = follow(connection);
-        return {
-          apply: following.around((sequence: number, entry: Entry) => follower.apply(sequence, entry)),
-          flush: following.around(() => follower.flush()),
-        };
+        return { apply: following.around((before: number, touched: Touched) => follower.apply(before, touched)) };
       },
     },
   ];
@@ -171,10 +179,9 @@ function writingStages(file: string, batches: readonly (readonly Entry[])[]): St
   writer.close();
   for (const suffix of ['', '-wal', '-shm']) rmSync(`${file}${suffix}`, { force: true });
   return [
-    { name: 'writer: parse for the projections', ms: parsing, count },
     { name: 'writer: hash', ms: hashing, count },
     { name: 'writer: projections', ms: following.ms, count, note: 'wall time' },
-    { name: 'writer: SQL', ms: writing - parsing - hashing - following.ms - committing.ms, count, note: 'wall time' },
+    { name: 'writer: SQL', ms: writing - hashing - following.ms - committing.ms, count, note: 'wall time' },
     { name: 'writer: commit', ms: committing.ms, count, note: 'wall time, fsync and checkpoints included' },
   ];
 }

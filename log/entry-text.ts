@@ -24,6 +24,39 @@ export function entryOf(text: string): Entry {
   return entry as Entry;
 }
 
+/** What a text of the ledger's own making says in plain sight of an entry about an attempt: parsing it would tell no more. */
+export type Sight = {
+  readonly time: number;
+  readonly clock: string;
+  readonly vm: string;
+  readonly migration: string;
+  /** Whether it has the VM's record. */
+  readonly hasRecord: boolean;
+};
+
+const BEGINNING = new RegExp(
+  `^\\{"v":${ENTRY_VERSION},"time":(\\d+),"clock":"([^"\\\\]*)","vm":"([^"\\\\]*)","cause":`,
+);
+const ATTEMPT = ',"attempt":{"migration":"';
+const NO_RECORD = ',"record":null,"host":null,"configuration":null,"questions":[';
+const ONLY_A_RECORD = ',"host":null,"configuration":null,"questions":[';
+const END = ',"refusal":null}';
+
+/**
+ * Members come in one order, and a quote inside of a string is escaped: so nothing else looks like what is searched here.
+ * @returns null where it takes parsing to tell.
+ */
+export function sightOf(text: string): Sight | null {
+  const [, time, clock, vm] = BEGINNING.exec(text) ?? [];
+  if (time === undefined || clock === undefined || vm === undefined || !text.endsWith(END)) return null;
+  const begin = text.indexOf(ATTEMPT) + ATTEMPT.length;
+  const migration = text.slice(begin, text.indexOf('"', begin));
+  if (begin < ATTEMPT.length || migration.includes('\\')) return null;
+  const hasRecord = !text.includes(NO_RECORD);
+  if (hasRecord && !(text.includes(ONLY_A_RECORD) && text.includes(`,"record":{"vm":"${vm}",`))) return null;
+  return { time: Number(time), clock, vm, migration, hasRecord };
+}
+
 /** The identity of the input that an entry consumed; null where a timer caused it. */
 export function identityOf({ cause }: Entry): Identity | null {
   return cause.kind === 'timer' ? null : cause;

@@ -5,7 +5,18 @@ import type { Verdict } from '../events/verdict.ts';
 import { State } from '../events/vocabulary.ts';
 import { path } from '../machines/round.ts';
 import { isOver } from '../machines/vm.ts';
-import { iso, isoOrNull, json, limitOf, map, openOf, type OpenAttempt, type Page, text } from './read-rows.ts';
+import {
+  ATTEMPTS,
+  iso,
+  isoOrNull,
+  json,
+  limitOf,
+  map,
+  openOf,
+  type OpenAttempt,
+  type Page,
+  text,
+} from './read-rows.ts';
 import { vmsNamed } from './vms.ts';
 
 type VerdictView = Omit<Verdict, 'decidedAt'> & { decidedAt: string };
@@ -39,11 +50,11 @@ export type MigrationView = {
 /** Attempts in the order in which they began: of the VM (its UUID or name), or all. */
 export function migrations(db: DatabaseSync, vm?: string, page: Page = {}): MigrationView[] {
   const of = vm === undefined ? null : JSON.stringify(vmsNamed(db, vm));
-  const sql = `SELECT body FROM attempts
-    WHERE (?1 IS NULL OR vm IN (SELECT value FROM json_each(?1)))
+  const sql = `SELECT body FROM ${ATTEMPTS}
+    WHERE (?1 IS NULL OR attempts.vm IN (SELECT value FROM json_each(?1)))
       AND (?2 IS NULL OR (partition, first) > (SELECT partition, first FROM attempts WHERE migration = ?2))
     ORDER BY partition, first LIMIT ?3`;
-  return [...map(db, sql, [of, page.after ?? null, limitOf(page)], (row) => toMigration(json(row, 'body')))];
+  return [...map(db, sql, [of, page.after ?? null, limitOf(page)], (row) => toMigration(openOf(row).state))];
 }
 
 export function migrationView(db: DatabaseSync, migration: string): MigrationView | null {
@@ -53,7 +64,7 @@ export function migrationView(db: DatabaseSync, migration: string): MigrationVie
 
 /** An attempt with its timers, settled or not. */
 export function attemptState(db: DatabaseSync, migration: string): OpenAttempt | null {
-  const row = db.prepare('SELECT body, timers FROM attempts WHERE migration = ?').get(migration);
+  const row = db.prepare(`SELECT body FROM ${ATTEMPTS} WHERE attempts.migration = ?`).get(migration);
   return row === undefined ? null : openOf(row);
 }
 
@@ -61,9 +72,8 @@ export type Deadlines = { migration: string; clock: string; ends: string[]; time
 
 /** The timers of every attempt that is not settled, in the order in which they began: a driver sets them again. */
 export function deadlines(db: DatabaseSync, partition?: number): Generator<Deadlines> {
-  const sql = `SELECT migration, timers, body ->> '$.attempt.clock' AS clock, body ->> '$.attempt.source' AS source,
-      body ->> '$.attempt.destination' AS destination
-    FROM attempts WHERE settled = 0 AND (?1 IS NULL OR partition = ?1) ORDER BY partition, first`;
+  const sql = `SELECT migration, timers, clock, source, destination FROM attempts
+    WHERE settled = 0 AND (?1 IS NULL OR partition = ?1) ORDER BY partition, first`;
   return map(db, sql, [partition ?? null], (row) => ({
     migration: text(row, 'migration'),
     clock: text(row, 'clock'),
@@ -74,8 +84,8 @@ export function deadlines(db: DatabaseSync, partition?: number): Generator<Deadl
 
 /** Every attempt that is not settled, in the order in which they began. */
 export function openAttempts(db: DatabaseSync, partition?: number): Generator<OpenAttempt> {
-  const sql =
-    'SELECT body, timers FROM attempts WHERE settled = 0 AND (?1 IS NULL OR partition = ?1) ORDER BY partition, first';
+  const sql = `SELECT body FROM ${ATTEMPTS}
+    WHERE settled = 0 AND (?1 IS NULL OR partition = ?1) ORDER BY partition, first`;
   return map(db, sql, [partition ?? null], openOf);
 }
 

@@ -1,12 +1,14 @@
 import type { DatabaseSync } from 'node:sqlite';
+import { setImmediate } from 'node:timers/promises';
 import { Entry } from '../events/entries.ts';
 import { ChainFault, link } from '../log/chain.ts';
 import { formatPosition, GENESIS, type Head, type Ledger, type StoredEntry } from '../log/port.ts';
 import * as checks from './audit-checks.ts';
 import { difference } from './difference.ts';
 import { type Follower, follow } from './follow.ts';
-import { type Progress, scratch, takeTurn } from './rebuild.ts';
-import { followed, brokenTables, PROJECTION_VERSION, projectionVersion } from './schema.ts';
+import { type Progress, scratch } from './rebuild.ts';
+import { brokenTables, followed, PROJECTION_VERSION, projectionVersion } from './schema.ts';
+import { Touches } from './touched.ts';
 
 /**
  * The audit: one pass over a partition. It trusts nothing but the ledger's texts: the chain, what was decided, and the
@@ -56,6 +58,7 @@ class Auditor {
   readonly #db: DatabaseSync;
   readonly #projections: DatabaseSync | undefined;
   readonly #follower: Follower;
+  #touches = new Touches();
   readonly #checks: checks.Check[];
   readonly #findings: Finding[] = [];
   readonly #counts = new Map<checks.FindingKind, { position: string; count: number }>();
@@ -86,25 +89,34 @@ class Auditor {
     try {
       for await (const stored of entries) {
         this.#take(stored);
-        if (this.#entries % TURN_ENTRIES === 0) await takeTurn(this.#follower, () => progress(this.#entries));
+        if (this.#entries % TURN_ENTRIES > 0) continue;
+        this.#flush();
+        progress(this.#entries);
+        await setImmediate();
       }
     } catch (error) {
       if (!(error instanceof ChainFault)) throw error;
       this.#find(error.position.sequence, { kind: error.reason, message: error.message });
       return error.position.sequence + 1;
     }
-    this.#follower.flush();
+    this.#flush();
     progress(this.#entries);
     return null;
   }
 
+  #flush(): void {
+    this.#follower.apply(0, this.#touches.touched());
+    this.#touches = new Touches();
+  }
+
   #take(stored: StoredEntry): void {
     const { sequence, hash, entry } = stored;
+    const whole = link(stored.previous, stored.text) === hash;
     // An altered entry may be of any shape: only its place in the chain can be checked then.
-    const readable = link(stored.previous, stored.text) === hash || Entry.safeParse(entry).success;
+    const readable = whole || Entry.safeParse(entry).success;
     const applicable = readable ? this.#checks : this.#checks.slice(0, 1);
-    for (const check of applicable) for (const found of check(stored)) this.#find(sequence, found);
-    if (readable && sequence <= this.#followed) this.#follower.apply(sequence, entry);
+    for (const check of applicable) for (const found of check(stored, whole)) this.#find(sequence, found);
+    if (readable && sequence <= this.#followed) this.#touches.add(sequence, entry);
     this.#head = { sequence, hash };
     this.#entries += 1;
   }

@@ -2,7 +2,7 @@ import type { DatabaseSync } from 'node:sqlite';
 import type { Configuration } from '../events/configuration.ts';
 import type { HostRecord, VmRecord } from '../events/records.ts';
 import { type Deadlines, deadlines } from './attempts.ts';
-import { json, type OpenAttempt, openOf } from './read-rows.ts';
+import { ATTEMPTS, json, type OpenAttempt, openOf } from './read-rows.ts';
 import { clockTimes, configuration, hostRecords } from './site.ts';
 
 /** What a partition's decisions look up of their own past (`Directory` of consumers/), read from its projections. */
@@ -17,7 +17,7 @@ export type PartitionDirectory = {
 
 export function directory(db: DatabaseSync, partition = 0): PartitionDirectory {
   const record = db.prepare('SELECT body FROM vms WHERE vm = ?');
-  const attempt = db.prepare('SELECT body, timers FROM attempts WHERE migration = ? AND partition = ?');
+  const attempt = db.prepare(`SELECT body FROM ${ATTEMPTS} WHERE attempts.migration = ? AND partition = ?`);
   return {
     record: (vm) => {
       const row = record.get(vm);

@@ -1,7 +1,8 @@
 import type { DatabaseSync, SQLInputValue, SQLOutputValue } from 'node:sqlite';
 import type { AttemptState } from '../events/attempt.ts';
-import type { Timers } from '../events/entries.ts';
+import type { Entry, Timers } from '../events/entries.ts';
 import { Fault, messageOf } from '../events/fault.ts';
+import { entryOf } from '../log/entry-text.ts';
 import { formatPosition } from '../log/port.ts';
 
 /** Helpers of the typed reads. The JSON in a row was written by this module's own writer from a validated entry. */
@@ -23,20 +24,41 @@ export function json<T>(row: Row, column: string): T {
   try {
     return JSON.parse(text(row, column)) as T;
   } catch (error) {
-    throw new Fault(
-      'PROJECTIONS_DAMAGED',
-      `a row of the projections cannot be read: ${messageOf(error)}`,
-      'landfall audit says what differs; landfall rebuild makes the projections anew.',
-      error,
-    );
+    throw damaged(messageOf(error), error);
   }
+}
+
+function damaged(why: string, cause?: unknown): Fault {
+  return new Fault(
+    'PROJECTIONS_DAMAGED',
+    `a row of the projections cannot be read: ${why}`,
+    'landfall audit says what differs; landfall rebuild makes the projections anew.',
+    cause,
+  );
 }
 
 export const iso = (ms: number): string => new Date(ms).toISOString();
 export const isoOrNull = (ms: number | null): string | null => (ms === null ? null : iso(ms));
 export const limitOf = ({ limit }: Page): number => limit ?? -1;
 
-export const openOf = (row: Row): OpenAttempt => ({ state: json(row, 'body'), timers: json(row, 'timers') });
+/** Attempts with the entries that they were assigned from, for `openOf`. */
+export const ATTEMPTS = 'attempts LEFT JOIN entries ON entries.sequence = attempts.sequence';
+
+/** The attempt as the `body` of its entry has it. */
+export function openOf(row: Row): OpenAttempt {
+  if (row['body'] === null) throw damaged('it names an entry that is not there');
+  const { attempt, timers } = entryIn(row);
+  if (attempt === null) throw damaged('it names an entry that is about no attempt');
+  return { state: attempt, timers };
+}
+
+function entryIn(row: Row): Entry {
+  try {
+    return entryOf(text(row, 'body'));
+  } catch (error) {
+    throw error instanceof Fault ? error : damaged(messageOf(error), error);
+  }
+}
 
 export function* map<T>(
   db: DatabaseSync,

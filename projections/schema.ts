@@ -1,14 +1,21 @@
 import { DatabaseSync } from 'node:sqlite';
 
 /**
- * The read model: tables that are folds of the ledger and nothing else. Whole records are kept as the JSON that their entry
- * recorded; beside them stand only the columns that are searched. A row names the entry it was assigned from.
+ * The read model: tables that are folds of the ledger and nothing else. A row names the entry it was assigned from, and has
+ * the columns that are searched. What is small is kept beside them as the JSON that the entry recorded; an attempt is not: it
+ * is read from the entry itself, which stands in the same file (read-rows.ts).
  */
 
 /** Raise it with any change of the tables or of what is written to them: what an older version wrote is thrown away. */
-export const PROJECTION_VERSION = 1;
+export const PROJECTION_VERSION = 2;
 
-export type Table = { readonly name: string; readonly key: readonly string[]; readonly columns: string };
+/** `key` names a row; the rows lie in the order of `stored`, or else of their key. */
+export type Table = {
+  readonly name: string;
+  readonly key: readonly string[];
+  readonly stored?: readonly string[];
+  readonly columns: string;
+};
 
 export const tables: readonly Table[] = [
   {
@@ -18,12 +25,14 @@ export const tables: readonly Table[] = [
       time INTEGER NOT NULL, body TEXT NOT NULL`,
   },
   {
-    // `first` is the entry that began the attempt: the order in which attempts are listed.
+    // `first` is the entry that began the attempt: the order in which attempts are listed, and lie. Those that change lie
+    // close together then, so that a commit writes few pages.
     name: 'attempts',
     key: ['migration', 'partition'],
-    columns: `partition INTEGER NOT NULL, migration TEXT NOT NULL, vm TEXT NOT NULL, first INTEGER NOT NULL, state TEXT NOT NULL,
-      settled INTEGER NOT NULL, contested INTEGER NOT NULL, sequence INTEGER NOT NULL, time INTEGER NOT NULL,
-      body TEXT NOT NULL, timers TEXT NOT NULL`,
+    stored: ['partition', 'first'],
+    columns: `partition INTEGER NOT NULL, first INTEGER NOT NULL, migration TEXT NOT NULL, vm TEXT NOT NULL, clock TEXT NOT NULL,
+      source TEXT NOT NULL, destination TEXT NOT NULL, state TEXT NOT NULL, settled INTEGER NOT NULL,
+      contested INTEGER NOT NULL, sequence INTEGER NOT NULL, time INTEGER NOT NULL, timers TEXT NOT NULL`,
   },
   {
     // What concerns the site reaches every partition, and each folds its own.
@@ -53,15 +62,16 @@ export const tables: readonly Table[] = [
 
 const indexes = [
   'CREATE INDEX vms_by_name ON vms (name)',
+  'CREATE UNIQUE INDEX attempts_by_migration ON attempts (migration, partition)',
   'CREATE INDEX attempts_by_vm ON attempts (vm)',
-  'CREATE INDEX attempts_by_first ON attempts (partition, first)',
+  'CREATE INDEX dead_letters_by_input ON dead_letters (source, id)',
   'CREATE INDEX attempts_unsettled ON attempts (partition, first) WHERE settled = 0',
 ];
 const versionTable =
   'CREATE TABLE projection (one INTEGER PRIMARY KEY CHECK (one = 1), version INTEGER NOT NULL) STRICT';
 
-const sqlOf = ({ name, key, columns }: Table) =>
-  `CREATE TABLE ${name} (${columns}, PRIMARY KEY (${key.join(', ')})) STRICT`;
+const sqlOf = ({ name, key, stored, columns }: Table) =>
+  `CREATE TABLE ${name} (${columns}, PRIMARY KEY (${(stored ?? key).join(', ')})) STRICT${stored === undefined ? '' : ', WITHOUT ROWID'}`;
 const layout = [versionTable, ...tables.map(sqlOf), ...indexes];
 
 /** Makes the tables. Those of another version are dropped: the fold begins anew, at the ledger's first entry. */

@@ -10,7 +10,7 @@ type Held = { live: Live; epoch: number | null };
 type Indexed = { migration: string; clock: string; ends: readonly string[] };
 
 /** How many attempts are kept at hand. The others cost a place in the index and their deadlines, and are read when they matter. */
-const HELD_MAX = 8192;
+const HELD_MAX = 2048;
 
 /**
  * The attempts of a partition. Which are open is known of all of them; their states are held while they are not durable, and
@@ -44,9 +44,14 @@ export class Attempts {
 
   /** An attempt in any state. */
   find(migration: string): Live | null {
-    const held = this.#held.get(migration)?.live ?? this.#directory.attempt(migration);
+    const held = this.peek(migration);
     if (held !== null && !this.#held.has(migration)) this.#hold(migration, { live: held, epoch: null });
     return held;
+  }
+
+  /** The same, and it is kept at hand no longer than it was. */
+  peek(migration: string): Live | null {
+    return this.#held.get(migration)?.live ?? this.#directory.attempt(migration);
   }
 
   /** An attempt that is not settled. */

@@ -29,15 +29,15 @@ export type Refusal = { code: string; message: string; remedy: string };
 export type Drained = { batch: Batch; committed: () => void };
 export type Recall = (identities: readonly Identity[]) => (string | null)[];
 
-/** Identities are looked up in the ledger; those of the newest inputs are kept here until they are surely committed. */
-const RECENT_IDENTITIES = 65_536;
 const DUPLICATE: Taken = { outcome: 'duplicate' };
 const CONSUMED: Taken = { outcome: 'consumed' };
 
 export class Partition {
   readonly #space: Workspace;
   readonly #recall: Recall;
-  readonly #recent = new Map<string, string>();
+  /** The identities of inputs that are not durable yet, batch by batch: the ledger does not know them before. */
+  readonly #underWay = new Set<ReadonlyMap<string, string>>();
+  #pending = new Map<string, string>();
   #positions = new Map<string, number>();
 
   constructor(directory: Directory, recall: Recall) {
@@ -64,7 +64,7 @@ export class Partition {
 
   *openAttempts(): Generator<AttemptState> {
     for (const migration of this.#space.attempts.openIds()) {
-      const live = this.#space.attempts.open(migration);
+      const live = this.#space.attempts.peek(migration);
       if (live !== null) yield live.state;
     }
   }
@@ -77,26 +77,26 @@ export class Partition {
 
   /** When the next deadline on this clock falls due; null: none is open. */
   nextDueAt(clock: string): number | null {
-    return this.#next(clock)?.dueAt ?? null;
+    return this.#space.timetable.next(clock)?.dueAt ?? null;
   }
 
   /** Fires every timer of the clock that is due at `now`, oldest first, up to `limit`. Returns how many fired. */
   fire(now: number, clock: string, limit = Number.POSITIVE_INFINITY): number {
+    const { timetable } = this.#space;
     let fired = 0;
-    for (let due = this.#next(clock); due !== undefined && due.dueAt <= now && fired < limit; due = this.#next(clock)) {
-      this.#space.timetable.drop(clock);
-      this.#space.step(due.migration, { type: 'timer', id: due.timer }, { kind: 'timer', ...due }, { now, clock });
-      fired += 1;
+    for (let due = timetable.next(clock); due !== undefined && due.dueAt <= now; due = timetable.next(clock)) {
+      if (fired >= limit) break;
+      timetable.drop(clock);
+      if (this.#fireOne(due, { now, clock })) fired += 1;
+      timetable.fired(due);
     }
     return fired;
   }
 
-  #next(clock: string): HeapTimer | undefined {
-    const { attempts, timetable } = this.#space;
-    return timetable.next(
-      clock,
-      ({ migration, timer, generation }) => attempts.open(migration)?.timers[timer]?.generation === generation,
-    );
+  #fireOne(due: HeapTimer, moment: Moment): boolean {
+    const { migration, timer, generation } = due;
+    if (this.#space.attempts.open(migration)?.timers[timer]?.generation !== generation) return false;
+    return this.#space.step(migration, { type: 'timer', id: timer }, { kind: 'timer', ...due }, moment);
   }
 
   /** Takes one input. A redelivered one changes nothing; one whose identity was used for other content is refused. */
@@ -168,18 +168,28 @@ export class Partition {
     const positions: InputPosition[] = [...this.#positions].map(([stream, offset]) => ({ stream, offset }));
     this.#positions = new Map();
     const { entries, committed } = this.#space.drain();
-    return { batch: { entries, positions }, committed };
+    const identities = this.#pending;
+    if (identities.size === 0) return { batch: { entries, positions }, committed };
+    this.#pending = new Map();
+    this.#underWay.add(identities);
+    const forget = () => {
+      this.#underWay.delete(identities);
+      committed();
+    };
+    return { batch: { entries, positions }, committed: forget };
   }
 
   #known({ source, id }: Identity): string | null {
-    return this.#recent.get(`${source}\n${id}`) ?? this.#recall([{ source, id }])[0] ?? null;
+    const key = `${source}\n${id}`;
+    for (const identities of [this.#pending, ...this.#underWay]) {
+      const digest = identities.get(key);
+      if (digest !== undefined) return digest;
+    }
+    return this.#recall([{ source, id }])[0] ?? null;
   }
 
   #remember({ source, id }: Identity, digest: string): void {
-    this.#recent.set(`${source}\n${id}`, digest);
-    if (this.#recent.size <= RECENT_IDENTITIES) return;
-    const oldest = this.#recent.keys().next().value;
-    if (oldest !== undefined) this.#recent.delete(oldest);
+    this.#pending.set(`${source}\n${id}`, digest);
   }
 }
 

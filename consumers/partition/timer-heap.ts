@@ -6,53 +6,80 @@ export type HeapTimer = {
   readonly generation: number;
 };
 
+const CAPACITY_MIN = 64;
+
+/** A column for each member instead of an object for each timer: there are several of every open attempt. */
 export class TimerHeap {
-  readonly #items: HeapTimer[] = [];
+  #dueAt = new Float64Array(CAPACITY_MIN);
+  #generations = new Float64Array(CAPACITY_MIN);
+  readonly #migrations: string[] = [];
+  readonly #timers: string[] = [];
 
   get size(): number {
-    return this.#items.length;
+    return this.#migrations.length;
   }
 
   peek(): HeapTimer | undefined {
-    return this.#items[0];
+    return this.#at(0);
   }
 
   push(item: HeapTimer): void {
-    const items = this.#items;
-    let index = items.push(item) - 1;
+    let index = this.size;
+    if (index === this.#dueAt.length) this.#grow();
     while (index > 0) {
       const parent = (index - 1) >> 1;
-      const above = items[parent];
+      const above = this.#at(parent);
       if (above === undefined || !isBefore(item, above)) break;
-      items[index] = above;
+      this.#put(index, above);
       index = parent;
     }
-    items[index] = item;
+    this.#put(index, item);
   }
 
   pop(): HeapTimer | undefined {
-    const items = this.#items;
-    const first = items[0];
-    const last = items.pop();
-    if (last !== undefined && items.length > 0) this.#sink(last);
+    const first = this.#at(0);
+    const last = this.#at(this.size - 1);
+    this.#migrations.pop();
+    this.#timers.pop();
+    if (last !== undefined && this.size > 0) this.#sink(last);
     return first;
   }
 
   #sink(item: HeapTimer): void {
-    const items = this.#items;
     let index = 0;
     for (;;) {
       const left = 2 * index + 1;
       const right = left + 1;
-      const a = items[left];
-      const b = items[right];
+      const a = this.#at(left);
+      const b = this.#at(right);
       const child = a !== undefined && b !== undefined && isBefore(b, a) ? right : left;
-      const candidate = items[child];
+      const candidate = child === right ? b : a;
       if (candidate === undefined || !isBefore(candidate, item)) break;
-      items[index] = candidate;
+      this.#put(index, candidate);
       index = child;
     }
-    items[index] = item;
+    this.#put(index, item);
+  }
+
+  #at(index: number): HeapTimer | undefined {
+    const [migration, timer] = [this.#migrations[index], this.#timers[index]];
+    if (migration === undefined || timer === undefined) return undefined;
+    return { dueAt: this.#dueAt[index] ?? 0, migration, timer, generation: this.#generations[index] ?? 0 };
+  }
+
+  #put(index: number, { dueAt, migration, timer, generation }: HeapTimer): void {
+    this.#dueAt[index] = dueAt;
+    this.#generations[index] = generation;
+    this.#migrations[index] = migration;
+    this.#timers[index] = timer;
+  }
+
+  #grow(): void {
+    const [dueAt, generations] = [this.#dueAt, this.#generations];
+    this.#dueAt = new Float64Array(dueAt.length * 2);
+    this.#generations = new Float64Array(dueAt.length * 2);
+    this.#dueAt.set(dueAt);
+    this.#generations.set(generations);
   }
 }
 

@@ -23,7 +23,7 @@ type Outcome = Partial<
 >;
 
 /** How many records of VMs are kept at hand. */
-const RECORDS_MAX = 10_000;
+const RECORDS_MAX = 2048;
 
 export class Workspace {
   readonly hosts = new Map<string, HostRecord>();

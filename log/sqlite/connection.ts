@@ -9,7 +9,7 @@ import { type Migration, migrate, requireCurrent } from './schema.ts';
 
 /** How long a reader waits where a writer is just recovering the file. */
 const READER_TIMEOUT_MS = 5000;
-const WRITER_CACHE_KIB = 65_536;
+const WRITER_CACHE_KIB = 16_384;
 /** In pages of 4 KiB. Larger: fewer pages are copied twice; smaller: less to recover after a crash. */
 const CHECKPOINT_PAGES = 4000;
 /** A long reader lets the log of SQLite grow; afterwards it is cut back to this. */

@@ -3,14 +3,20 @@ import type { Entry } from '../../events/entries.ts';
 import { Fault, messageOf } from '../../events/fault.ts';
 
 /** Keeps tables of its own in the ledger's file, in the very transaction that appends the entries. */
-export type Follower = {
-  apply(sequence: number, entry: Entry): void;
+export type Follower<Extract = unknown> = {
+  /** `before`: the sequence of the last entry before the batch. */
+  apply(before: number, extract: Extract): void;
   /** Before each COMMIT: what was held back is written. */
   flush?(): void;
 };
 
 /** What a follower's module exports. */
 export type FollowerModule = {
+  /**
+   * What a follower needs of a batch. It is worked out where the entries are at hand and goes to the writer beside their
+   * texts, which then need not be parsed: plain data, the flatter the cheaper.
+   */
+  extract(entries: readonly Entry[]): unknown;
   /** Creates or brings up to date its tables; inside a transaction, each time a writer opens the file. */
   prepare(db: DatabaseSync): void;
   /** Called anew after a rollback, so that nothing it holds in memory outlives what the file forgot. */
@@ -22,7 +28,11 @@ export async function importFollowers(urls: readonly string[]): Promise<Follower
   for (const url of urls) {
     const module: unknown = await import(url);
     if (!isFollowerModule(module)) {
-      throw new Fault('LEDGER_FAILED', `${url} is no follower`, 'It must export prepare(db) and follow(db).');
+      throw new Fault(
+        'LEDGER_FAILED',
+        `${url} is no follower`,
+        'It must export extract(entries), prepare(db) and follow(db).',
+      );
     }
     modules.push(module);
   }
@@ -44,6 +54,8 @@ export function prepareFollowers(db: DatabaseSync, modules: readonly FollowerMod
 function isFollowerModule(module: unknown): module is FollowerModule {
   if (typeof module !== 'object' || module === null) return false;
   return (
+    'extract' in module &&
+    typeof module.extract === 'function' &&
     'prepare' in module &&
     typeof module.prepare === 'function' &&
     'follow' in module &&

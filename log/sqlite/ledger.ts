@@ -6,11 +6,12 @@ import type { Head, Identity, Ledger, Owner, StoredEntry } from '../port.ts';
 import { bookkeepingDamage } from './bookkeeping.ts';
 import { openReader } from './connection.ts';
 import { sqliteFault } from './faults.ts';
+import { type FollowerModule, importFollowers } from './followers.ts';
 import { type Horizon, loadIdentities, remember } from './identity-rows.ts';
 import type { Durability, WriterOptions } from './messages.ts';
 import { SqliteOwner } from './owner.ts';
 import { Reader } from './reader.ts';
-import { EMPTY, PARTITION } from './rows.ts';
+import { EMPTY, PARTITION, type Unread } from './rows.ts';
 import { trustedHead, verifyRows } from './snapshots.ts';
 import { WriterThread } from './writer-thread.ts';
 
@@ -30,11 +31,15 @@ export type SqliteLedgerOptions = {
 
 const DEFAULT_HORIZON: Horizon = { seconds: 7 * 86_400, count: 1_000_000 };
 
+/** Entries that are verified ahead of a reader. */
+const STRETCH_ENTRIES = 8192;
+
 /** The embedded ledger: one SQLite file, one partition. A thread of its own writes; the caller's thread reads. */
 export class SqliteLedger implements Ledger {
   readonly partitions = 1;
   readonly path: string;
   readonly #options: WriterOptions;
+  readonly #followers: readonly FollowerModule[];
   readonly #db: DatabaseSync;
   readonly #reader: Reader;
   readonly #connections: DatabaseSync[] = [];
@@ -44,9 +49,15 @@ export class SqliteLedger implements Ledger {
   #writer: WriterThread | null;
   #owners = 0;
 
-  private constructor(options: WriterOptions, db: DatabaseSync, writer: WriterThread | null) {
+  private constructor(
+    options: WriterOptions,
+    db: DatabaseSync,
+    writer: WriterThread | null,
+    followers: readonly FollowerModule[],
+  ) {
     this.path = options.file;
     this.#options = options;
+    this.#followers = followers;
     this.#db = db;
     this.#reader = new Reader(db, options.file);
     this.#writer = writer;
@@ -67,7 +78,8 @@ export class SqliteLedger implements Ledger {
     let forget: (sequence: number) => void = () => {};
     const writer = options.mode === 'write' ? await WriterThread.start(settings, (sequence) => forget(sequence)) : null;
     try {
-      const ledger = SqliteLedger.#openReading(settings, writer);
+      const followers = writer === null ? [] : await importFollowers(settings.followers);
+      const ledger = SqliteLedger.#openReading(settings, writer, followers);
       forget = (sequence) => ledger.#identities.forgetThrough(sequence);
       return ledger;
     } catch (error) {
@@ -76,12 +88,16 @@ export class SqliteLedger implements Ledger {
     }
   }
 
-  static #openReading(options: WriterOptions, writer: WriterThread | null): SqliteLedger {
+  static #openReading(
+    options: WriterOptions,
+    writer: WriterThread | null,
+    followers: readonly FollowerModule[],
+  ): SqliteLedger {
     const db = openReader(options.file);
     try {
       // A writer has done this already.
       if (options.verifyOnOpen && writer === null) verifyRows(db, trustedHead(db, options.machineVersion));
-      return new SqliteLedger(options, db, writer);
+      return new SqliteLedger(options, db, writer, followers);
     } catch (error) {
       db.close();
       throw error;
@@ -100,6 +116,7 @@ export class SqliteLedger implements Ledger {
       {
         writer,
         number,
+        followers: this.#followers,
         recall: (identities) => this.#recall(identities),
         remember: (records, sequence) => {
           remember(this.#identities, records, sequence);
@@ -139,13 +156,27 @@ export class SqliteLedger implements Ledger {
     return head;
   }
 
-  /** Every entry, verified on the way like that. @throws ChainFault before the first bad one. */
-  async *readVerified(): AsyncGenerator<StoredEntry> {
-    let head = EMPTY;
-    for await (const stored of this.#reader.checkedFrom(1)) {
-      head = extend(head, stored);
-      yield stored;
+  /**
+   * Every entry, verified like that: by the thread that writes, where there is one, which is a stretch ahead.
+   * @throws ChainFault before the stretch with the first bad one.
+   */
+  async *readVerified(): AsyncGenerator<Unread> {
+    const last = this.#reader.head().sequence;
+    let verified = this.#verifyNext(EMPTY, last);
+    for (let from = 1; from <= last; ) {
+      const head = await verified;
+      verified = this.#verifyNext(head, last);
+      // Whoever reads on meets it; who stops reading need not.
+      verified.catch(() => {});
+      for await (const page of this.#reader.textsFrom(from, head.sequence)) yield* page;
+      from = head.sequence + 1;
     }
+  }
+
+  async #verifyNext(head: Head, last: number): Promise<Head> {
+    const through = Math.min(head.sequence + STRETCH_ENTRIES, last);
+    if (this.#writer === null) return verifyRows(this.#db, head, through);
+    return (await this.#writer.verify(head, through)).head;
   }
 
   /** What SQLite finds wrong with the file's own structure, indexes included: empty where nothing is. Reads all of it. */

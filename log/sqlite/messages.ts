@@ -1,6 +1,7 @@
 import type { Head, InputPosition } from '../port.ts';
 import type { PlainFault } from './faults.ts';
 import type { Horizon } from './identity-rows.ts';
+import type { Columns } from './rows.ts';
 
 /** What the main thread and the writer's thread say to each other. */
 
@@ -25,13 +26,25 @@ export type CommitRequest = {
   readonly id: number;
   readonly owner: number;
   readonly texts: readonly string[];
+  /** What each text says for the columns beside it. */
+  readonly columns: readonly Columns[];
+  /** What each follower extracted of the entries. */
+  readonly extracts: readonly unknown[];
   /** The keys of the consumed inputs (`recordsOf`). */
   readonly identities: Uint8Array;
   readonly positions: readonly InputPosition[];
 };
 
+export type VerifyRequest = {
+  readonly kind: 'verify';
+  readonly id: number;
+  readonly after: Head;
+  readonly through: number;
+};
+
 export type WriterRequest =
   | CommitRequest
+  | VerifyRequest
   | { readonly kind: 'claim'; readonly id: number; readonly owner: number }
   | { readonly kind: 'horizon'; readonly id: number; readonly horizon: Horizon }
   | { readonly kind: 'close'; readonly id: number };

@@ -1,15 +1,17 @@
 import { Fault } from '../../events/fault.ts';
 import { textOf } from '../entry-text.ts';
 import type { Batch, Head, Identity, Owner } from '../port.ts';
+import type { FollowerModule } from './followers.ts';
 import { recordsOf } from './identity-rows.ts';
 import type { WriterAnswer } from './messages.ts';
-import { PARTITION } from './rows.ts';
+import { columnsOf, PARTITION } from './rows.ts';
 import type { WriterThread } from './writer-thread.ts';
 
 /** What an owner needs of its ledger. */
 export type OwnerHost = {
   readonly writer: WriterThread;
   readonly number: number;
+  readonly followers: readonly FollowerModule[];
   recall(identities: readonly Identity[]): (string | null)[];
   /** A batch is on disk: the inputs that it consumed are known from now on. */
   remember(records: Uint8Array, sequence: number): void;
@@ -48,16 +50,23 @@ export class SqliteOwner implements Owner {
     await Promise.allSettled(underWay);
   }
 
-  async #commit({ entries, positions, texts = entries.map(textOf) }: Batch): Promise<Head> {
-    const { writer, number } = this.#host;
-    const identities = recordsOf(entries);
+  async #commit(batch: Batch): Promise<Head> {
+    const identities = recordsOf(batch.entries);
     try {
-      const { head } = await writer.commit({ owner: number, texts, identities, positions });
+      const { head } = await this.#send(batch, identities);
       this.#host.remember(identities, head.sequence);
       return head;
     } catch (error) {
       if (error instanceof Fault) this.#dead ??= error;
       throw error;
     }
+  }
+
+  /** By itself, so that the texts need not stay in memory until they are written. */
+  #send({ entries, positions, texts = entries.map(textOf) }: Batch, identities: Uint8Array): Promise<WriterAnswer> {
+    const { writer, number, followers } = this.#host;
+    const columns = entries.map(columnsOf);
+    const extracts = followers.map((follower) => follower.extract(entries));
+    return writer.commit({ owner: number, texts, columns, extracts, identities, positions });
   }
 }

@@ -3,7 +3,7 @@ import { setImmediate } from 'node:timers/promises';
 import type { Link } from '../chain.ts';
 import type { Head, StoredEntry } from '../port.ts';
 import { sqliteFault } from './faults.ts';
-import { headOf, indexKey, linkOf, requireColumnsOf, type Row, storedOf } from './rows.ts';
+import { checkedLinkOf, COLUMNS, headOf, indexKey, type Row, storedOf, Unread } from './rows.ts';
 import { BUCKET_BITS } from './schema.ts';
 
 /** Rows fetched at once; between two pages the event loop gets its turn. */
@@ -17,12 +17,16 @@ export class Reader {
   readonly #db: DatabaseSync;
   readonly #file: string;
   readonly #page: StatementSync;
+  readonly #texts: StatementSync;
   readonly #byName: Record<NameColumn, StatementSync>;
 
   constructor(db: DatabaseSync, file: string) {
     this.#db = db;
     this.#file = file;
-    this.#page = db.prepare('SELECT * FROM entries WHERE sequence BETWEEN ? AND ? ORDER BY sequence LIMIT ?');
+    this.#page = db.prepare(`SELECT ${COLUMNS} FROM entries WHERE sequence BETWEEN ? AND ? ORDER BY sequence LIMIT ?`);
+    this.#texts = db.prepare(
+      'SELECT sequence, body FROM entries WHERE sequence BETWEEN ? AND ? ORDER BY sequence LIMIT ?',
+    );
     this.#byName = { vm: prepareByName(db, 'vm'), migration: prepareByName(db, 'migration') };
   }
 
@@ -37,26 +41,17 @@ export class Reader {
 
   /** Everything from a sequence on, until the head as it is now. */
   async *from(first: number): AsyncGenerator<StoredEntry> {
-    for await (const rows of this.#pages(first)) for (const row of rows) yield storedOf(row);
+    for await (const rows of this.#pages(this.#page, first)) for (const row of rows) yield storedOf(row);
   }
 
-  /** The same, each row's other columns compared with its text, from which its entry was parsed just now. */
-  async *checkedFrom(first: number): AsyncGenerator<StoredEntry> {
-    for await (const rows of this.#pages(first)) {
-      for (const row of rows) {
-        const stored = storedOf(row);
-        requireColumnsOf(row, stored);
-        yield stored;
-      }
-    }
-  }
-
-  /** The same, without their entries: what the chain covers, and each row's other columns compared with its text. */
+  /** What the chain covers of them, many at once, each row's other columns compared with its text. */
   async *linksFrom(first: number): AsyncGenerator<Link[]> {
-    for await (const rows of this.#pages(first)) {
-      for (const row of rows) requireColumnsOf(row);
-      yield rows.map(linkOf);
-    }
+    for await (const rows of this.#pages(this.#page, first)) yield rows.map(checkedLinkOf);
+  }
+
+  /** Only their texts, many at once, which are parsed when somebody asks for it. */
+  async *textsFrom(first: number, last: number): AsyncGenerator<Unread[]> {
+    for await (const rows of this.#pages(this.#texts, first, last)) yield rows.map((row) => new Unread(row));
   }
 
   /** The entries of one VM or attempt, oldest first. */
@@ -83,11 +78,10 @@ export class Reader {
     }
   }
 
-  async *#pages(first: number): AsyncGenerator<Row[]> {
-    const last = this.head().sequence;
+  async *#pages(statement: StatementSync, first: number, last = this.head().sequence): AsyncGenerator<Row[]> {
     for (let from = first; from <= last; ) {
       const start = from;
-      const rows = this.#ask(() => this.#page.all(start, last, PAGE_ROWS));
+      const rows = this.#ask(() => statement.all(start, last, PAGE_ROWS));
       if (rows.length === 0) return;
       yield rows;
       from = Number(rows.at(-1)?.['sequence']) + 1;
@@ -98,7 +92,7 @@ export class Reader {
 
 function prepareByName(db: DatabaseSync, column: NameColumn): StatementSync {
   return db.prepare(
-    `SELECT * FROM entries INDEXED BY entries_by_${column}
+    `SELECT ${COLUMNS} FROM entries INDEXED BY entries_by_${column}
       WHERE sequence >> ${BUCKET_BITS} = ? AND ${column}_key = ? AND ${column} = ? AND sequence BETWEEN ? AND ?
       ORDER BY sequence LIMIT ?`,
   );

@@ -1,4 +1,5 @@
 import type { DatabaseSync, SQLOutputValue } from 'node:sqlite';
+import type { Entry } from '../../events/entries.ts';
 import { ENTRY_VERSION } from '../../events/entry-version.ts';
 import { messageOf } from '../../events/fault.ts';
 import { ChainFault, type Link, link } from '../chain.ts';
@@ -12,6 +13,17 @@ export const EMPTY: Head = { sequence: 0, hash: GENESIS };
 
 export type Row = Record<string, SQLOutputValue>;
 
+/** What is selected of a row that is looked at. As text the hashes come faster than as arrays of their own. */
+export const COLUMNS = `sequence, lower(hex(previous)) AS previous, lower(hex(hash)) AS hash, vm, vm_key, migration, migration_key,
+  time, clock, body`;
+
+/** What stands beside an entry's text, to search by. */
+export type Columns = readonly [time: number, clock: string, vm: string | null, migration: string | null];
+
+export function columnsOf(entry: Entry): Columns {
+  return [entry.time, entry.clock, entry.vm, migrationOf(entry)];
+}
+
 /** Spreads names over 32 bits (FNV-1a). An index holds these numbers; the name itself decides. */
 export function indexKey(name: string): number {
   let key = 0x811c9dc5;
@@ -19,9 +31,13 @@ export function indexKey(name: string): number {
   return key >>> 0;
 }
 
+export function keyOrNull(name: string | null): number | null {
+  return name === null ? null : indexKey(name);
+}
+
 export function headOf(db: DatabaseSync): Head {
-  const row = db.prepare('SELECT sequence, hash FROM entries ORDER BY sequence DESC LIMIT 1').get();
-  return row === undefined ? EMPTY : { sequence: Number(row['sequence']), hash: hexOf(row['hash']) };
+  const row = db.prepare('SELECT sequence, lower(hex(hash)) AS hash FROM entries ORDER BY sequence DESC LIMIT 1').get();
+  return row === undefined ? EMPTY : { sequence: Number(row['sequence']), hash: String(row['hash']) };
 }
 
 /** The time of the last entry. */
@@ -29,13 +45,13 @@ export function timeOf(db: DatabaseSync): number {
   return Number(db.prepare('SELECT time FROM entries ORDER BY sequence DESC LIMIT 1').get()?.['time'] ?? 0);
 }
 
-/** The part of a row that the chain covers. A column that holds another type than it should gives what matches nothing. */
+/** The part of a row that the chain covers. A text that is none gives what matches nothing. */
 export function linkOf(row: Row): Link {
   return {
     partition: PARTITION,
     sequence: Number(row['sequence']),
-    previous: hexOf(row['previous']),
-    hash: hexOf(row['hash']),
+    previous: String(row['previous']),
+    hash: String(row['hash']),
     text: typeof row['body'] === 'string' ? row['body'] : '',
   };
 }
@@ -51,19 +67,35 @@ export function storedOf(row: Row): StoredEntry {
   }
 }
 
+/** A text that is parsed when somebody asks for its entry: of those that are only looked over few are asked. */
+export class Unread {
+  readonly sequence: number;
+  readonly text: string;
+  #entry: Entry | undefined;
+
+  constructor({ sequence, body }: Row) {
+    this.sequence = Number(sequence);
+    this.text = String(body);
+  }
+
+  get entry(): Entry {
+    this.#entry ??= entryOf(this.text);
+    return this.#entry;
+  }
+}
+
+/** @throws ChainFault where the row's columns are not those of its text. */
+export function checkedLinkOf(row: Row): Link {
+  requireColumnsOf(row);
+  return linkOf(row);
+}
+
 /** The columns beside the text are not hashed, yet searches go by them: the audit holds them to the text. */
-export function requireColumnsOf(row: Row, stored?: StoredEntry): void {
+export function requireColumnsOf(row: Row): void {
   if (isSaidAtSight(row)) return;
-  const { entry, ...position } = stored ?? storedOf(row);
-  const migration = migrationOf(entry);
-  const expected: Row = {
-    vm: entry.vm,
-    vm_key: entry.vm === null ? null : indexKey(entry.vm),
-    migration,
-    migration_key: migration === null ? null : indexKey(migration),
-    time: entry.time,
-    clock: entry.clock,
-  };
+  const { entry, ...position } = storedOf(row);
+  const [time, clock, vm, migration] = columnsOf(entry);
+  const expected: Row = { vm, vm_key: keyOrNull(vm), migration, migration_key: keyOrNull(migration), time, clock };
   const wrong = Object.keys(expected).find((column) => row[column] !== expected[column]);
   if (wrong !== undefined) throw new ChainFault(position, 'altered', `its column ${wrong} differs from its text`);
 }
@@ -78,9 +110,4 @@ function isSaidAtSight({ body, vm, vm_key, migration, migration_key, time, clock
   if (vm_key !== indexKey(vm) || migration_key !== indexKey(migration)) return false;
   const begin = `{"v":${ENTRY_VERSION},"time":${time},"clock":${JSON.stringify(clock)},"vm":${JSON.stringify(vm)},"cause":`;
   return body.startsWith(begin) && body.includes(`,"attempt":{"migration":${JSON.stringify(migration)},`);
-}
-
-function hexOf(value: SQLOutputValue | undefined): string {
-  if (!(value instanceof Uint8Array)) return '';
-  return Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('hex');
 }

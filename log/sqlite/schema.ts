@@ -8,13 +8,13 @@ const APPLICATION_ID = 0x4c616e64;
 /** Brings a file from the version that is its index to the next one. Never changed once released, only added to. */
 export type Migration = (db: DatabaseSync) => void;
 
-export const migrations: readonly Migration[] = [createVersion1];
+export const migrations: readonly Migration[] = [createVersion1, narrowBuckets];
 
 /**
- * Indexes begin with the bucket of the sequence (16,384 entries): an insert then touches a few pages near the end instead of
- * a random one of a large tree, which would cost half of the rate. A search asks each bucket.
+ * Indexes begin with the bucket of the sequence (4096 entries): an insert then touches one of a few pages near the end instead
+ * of a random one of a large tree, which would cost half of the rate. A search asks each bucket.
  */
-export const BUCKET_BITS = 14;
+export const BUCKET_BITS = 12;
 
 function createVersion1(db: DatabaseSync): void {
   db.exec(`
@@ -30,8 +30,8 @@ function createVersion1(db: DatabaseSync): void {
       clock TEXT NOT NULL,
       body TEXT NOT NULL
     ) STRICT;
-    CREATE INDEX entries_by_vm ON entries (sequence >> ${BUCKET_BITS}, vm_key) WHERE vm_key IS NOT NULL;
-    CREATE INDEX entries_by_migration ON entries (sequence >> ${BUCKET_BITS}, migration_key)
+    CREATE INDEX entries_by_vm ON entries (sequence >> 14, vm_key) WHERE vm_key IS NOT NULL;
+    CREATE INDEX entries_by_migration ON entries (sequence >> 14, migration_key)
       WHERE migration_key IS NOT NULL;
     CREATE TABLE positions (stream TEXT PRIMARY KEY, offset INTEGER NOT NULL) STRICT, WITHOUT ROWID;
     -- One row per batch: the keys of the inputs it consumed. sequence and time are those of its last entry.
@@ -43,6 +43,17 @@ function createVersion1(db: DatabaseSync): void {
       time INTEGER NOT NULL
     ) STRICT;
     CREATE TABLE meta (key TEXT PRIMARY KEY, value ANY) STRICT, WITHOUT ROWID;
+  `);
+}
+
+/** Buckets of 16,384 entries had a commit of a hundred entries write nearly as many pages of each index. */
+function narrowBuckets(db: DatabaseSync): void {
+  db.exec(`
+    DROP INDEX entries_by_vm;
+    DROP INDEX entries_by_migration;
+    CREATE INDEX entries_by_vm ON entries (sequence >> ${BUCKET_BITS}, vm_key) WHERE vm_key IS NOT NULL;
+    CREATE INDEX entries_by_migration ON entries (sequence >> ${BUCKET_BITS}, migration_key)
+      WHERE migration_key IS NOT NULL;
   `);
 }
 

@@ -1,7 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { ChainFault, extend } from '../chain.ts';
 import type { Head } from '../port.ts';
-import { EMPTY, headOf, linkOf, PARTITION, requireColumnsOf } from './rows.ts';
+import { COLUMNS, EMPTY, headOf, linkOf, PARTITION, requireColumnsOf } from './rows.ts';
 
 /** Entries between two snapshots: what a start after a crash verifies at most. */
 export const SNAPSHOT_ENTRIES = 10_000;
@@ -43,16 +43,18 @@ export function trustedHead(db: DatabaseSync, machineVersion: string): Head {
 }
 
 /**
- * Verifies what follows a head, in one go.
- * @returns the head of the ledger.
+ * Verifies what follows a head, in one go: all of it, or up to an entry that is there.
+ * @returns the head of the ledger, or that entry's.
  * @throws ChainFault naming the first bad entry.
  */
-export function verifyRows(db: DatabaseSync, start: Head): Head {
+export function verifyRows(db: DatabaseSync, start: Head, through = headOf(db).sequence): Head {
   let head = start;
-  const rows = db.prepare('SELECT * FROM entries WHERE sequence > ? ORDER BY sequence');
-  for (const row of rows.iterate(start.sequence)) {
+  const rows = db.prepare(`SELECT ${COLUMNS} FROM entries WHERE sequence > ? AND sequence <= ? ORDER BY sequence`);
+  for (const row of rows.iterate(start.sequence, through)) {
     head = extend(head, linkOf(row));
     requireColumnsOf(row);
   }
-  return head;
+  if (head.sequence >= through) return head;
+  const position = { partition: PARTITION, sequence: head.sequence + 1 };
+  throw new ChainFault(position, 'missing', `entry ${through} and others before it are not there`);
 }

@@ -1,6 +1,7 @@
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import type { Fault } from '../../events/fault.ts';
+import type { Head } from '../port.ts';
 import { outcomeUnknown, revivedFault } from './faults.ts';
 import type { CommitRequest, WriterAnswer, WriterOptions, WriterReply, WriterRequest } from './messages.ts';
 
@@ -8,6 +9,12 @@ type Waiting = { readonly resolve: (answer: WriterAnswer) => void; readonly reje
 
 /** A request before it has a number. */
 type Unnumbered<R> = R extends WriterRequest ? Omit<R, 'id'> : never;
+
+/**
+ * The thread keeps next to nothing: without limits its heap would grow to many times that before anything is given back. They
+ * leave room for a batch of several hundred megabytes.
+ */
+const LIMITS = { maxYoungGenerationSizeMb: 12, maxOldGenerationSizeMb: 512 };
 
 /** The main thread's end of the writer. Requests are served in the order they are made. */
 export class WriterThread {
@@ -23,7 +30,7 @@ export class WriterThread {
     this.#file = options.file;
     this.#onForgotten = onForgotten;
     const url = new URL(`./writer-worker${extname(import.meta.url)}`, import.meta.url);
-    this.#worker = new Worker(url, { workerData: options, name: 'ledger' });
+    this.#worker = new Worker(url, { workerData: options, name: 'ledger', resourceLimits: LIMITS });
     this.#worker.on('message', (reply: WriterReply) => this.#receive(reply));
     // The exit follows, and says the same to everybody who waits.
     let failure: unknown;
@@ -64,6 +71,11 @@ export class WriterThread {
 
   setHorizon(horizon: WriterOptions['horizon']): Promise<WriterAnswer> {
     return this.#call({ kind: 'horizon', horizon });
+  }
+
+  /** Verifies a part of the chain in that thread. Commits wait for it. @throws ChainFault */
+  verify(after: Head, through: number): Promise<WriterAnswer> {
+    return this.#call({ kind: 'verify', after, through });
   }
 
   async close(): Promise<void> {

@@ -89,6 +89,9 @@ function serveOther(
     case 'claim':
       port.postMessage(reply(writer.claim(id, request.owner)));
       return;
+    case 'verify':
+      port.postMessage(reply(writer.verify(request)));
+      return;
     case 'horizon':
       writer.setHorizon(request.horizon);
       port.postMessage(reply({ id, head: writer.head, positions: null, fault: null }));

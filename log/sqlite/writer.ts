@@ -1,15 +1,13 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
-import type { Entry } from '../../events/entries.ts';
 import { Fault } from '../../events/fault.ts';
 import { link } from '../chain.ts';
-import { entryOf, migrationOf } from '../entry-text.ts';
 import type { Head } from '../port.ts';
 import { commitFault, plainFault, sqliteFault } from './faults.ts';
 import type { Follower, FollowerModule } from './followers.ts';
 import { type Horizon, IdentityRows } from './identity-rows.ts';
-import type { CommitRequest, WriterAnswer, WriterReply } from './messages.ts';
-import { headOf, indexKey, timeOf } from './rows.ts';
-import { lastSnapshot, SNAPSHOT_ENTRIES, takeSnapshot } from './snapshots.ts';
+import type { CommitRequest, VerifyRequest, WriterAnswer, WriterReply } from './messages.ts';
+import { type Columns, headOf, keyOrNull, timeOf } from './rows.ts';
+import { lastSnapshot, SNAPSHOT_ENTRIES, takeSnapshot, verifyRows } from './snapshots.ts';
 
 export type WriterSettings = {
   readonly file: string;
@@ -92,6 +90,15 @@ export class Writer {
     return { answers, forgottenThrough };
   }
 
+  /** A part of the chain, and each row's columns. */
+  verify({ id, after, through }: VerifyRequest): WriterAnswer {
+    try {
+      return { id, head: verifyRows(this.#db, after, through), positions: null, fault: null };
+    } catch (error) {
+      return this.#refusal(id, sqliteFault(error, this.#settings.file));
+    }
+  }
+
   /** Leaves one tidy file behind, and a snapshot of its end. Where that fails, the next start has more to read: no more. */
   close(): void {
     try {
@@ -156,25 +163,22 @@ export class Writer {
     if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
   }
 
-  #appendBatch({ texts, identities, positions }: CommitRequest): Head {
-    for (const text of texts) this.#appendEntry(text);
+  #appendBatch({ texts, columns, extracts, identities, positions }: CommitRequest): Head {
+    const before = this.#head.sequence;
+    if (columns.length !== texts.length) throw new RangeError(`${texts.length} texts of ${columns.length} entries`);
+    for (const [index, values] of columns.entries()) this.#appendEntry(texts[index] ?? '', values);
+    for (const [index, follower] of this.#followers.entries()) follower.apply(before, extracts[index]);
     this.#identities.append(this.#head.sequence, this.#time, identities);
     for (const { stream, offset } of positions) this.#setPosition.run(stream, offset);
     return this.#head;
   }
 
-  #appendEntry(text: string): void {
-    const entry: Entry = entryOf(text);
+  #appendEntry(text: string, [time, clock, vm, migration]: Columns): void {
     const sequence = this.#head.sequence + 1;
     const previous = Buffer.from(this.#head.hash, 'hex');
     const hash = link(this.#head.hash, text);
-    const { vm, time, clock } = entry;
-    const migration = migrationOf(entry);
-    const vmKey = vm === null ? null : indexKey(vm);
-    const migrationKey = migration === null ? null : indexKey(migration);
-    const bytes = Buffer.from(hash, 'hex');
+    const [vmKey, migrationKey, bytes] = [keyOrNull(vm), keyOrNull(migration), Buffer.from(hash, 'hex')];
     this.#insertEntry.run(sequence, previous, bytes, vm, vmKey, migration, migrationKey, time, clock, text);
-    for (const follower of this.#followers) follower.apply(sequence, entry);
     this.#head = { sequence, hash };
     this.#time = time;
   }

@@ -133,6 +133,19 @@ it('refuses a duplicate whose first was lost', async () => {
   await expect(live.submit([acted()])).rejects.toMatchObject({ code: 'LEDGER_FULL' });
 });
 
+it('dies of what a turn throws, and tells everybody who waits', async () => {
+  const died: Fault[] = [];
+  const { live, ledger } = await setUp({ died: (fault) => died.push(fault) });
+  ledger.record = () => {
+    throw new Error('unreadable');
+  };
+  for (const { status } of await Promise.allSettled([live.submit([acted()]), live.submit([acted()])]))
+    expect(status).toBe('rejected');
+  expect(died).toMatchObject([{ code: 'LEDGER_FAILED', cause: { message: 'unreadable' } }]);
+  await expect(live.submit([acted()])).rejects.toBe(died[0]);
+  expect(ledger.entries).toEqual([]);
+});
+
 it('fires deadlines when they fall due, and says how late', async () => {
   const late: number[] = [];
   const { live, time, ledger } = await setUp({ fired: (_count, ms) => late.push(ms) });

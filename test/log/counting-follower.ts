@@ -1,4 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite';
+import type { Entry } from '../../events/entries.ts';
 import type { Follower } from '../../log/sqlite/followers.ts';
 
 /** Counts entries and transactions; fails on an input with the id `fail`. */
@@ -7,13 +8,17 @@ export function prepare(db: DatabaseSync): void {
   db.exec('INSERT OR IGNORE INTO counted VALUES (1, 0, 0)');
 }
 
-export function follow(db: DatabaseSync): Follower {
+export function extract(entries: readonly Entry[]): string[] {
+  return entries.map(({ cause }) => (cause.kind === 'input' ? cause.id : cause.kind));
+}
+
+export function follow(db: DatabaseSync): Follower<string[]> {
   const add = db.prepare('UPDATE counted SET count = count + ?, flushes = flushes + 1');
   let pending = 0;
   return {
-    apply(_, entry) {
-      if (entry.cause.kind === 'input' && entry.cause.id === 'fail') throw new Error('no');
-      pending += 1;
+    apply(_, ids) {
+      if (ids.includes('fail')) throw new Error('no');
+      pending += ids.length;
     },
     flush() {
       if (pending > 0) add.run(pending);

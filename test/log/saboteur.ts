@@ -6,6 +6,8 @@ import type { Follower } from '../../log/sqlite/followers.ts';
  * A follower that ends the writer's thread around its next COMMIT, when a file beside the ledger says so: `applied` commits
  * first, `lost` does not. The caller sees the same either way.
  */
+export function extract(): void {}
+
 export function prepare(): void {}
 
 export function follow(db: DatabaseSync): Follower {

@@ -4,7 +4,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, it } from 'vitest';
 import { openWriter } from '../../log/sqlite/connection.ts';
 import { migrations } from '../../log/sqlite/schema.ts';
-import { entriesOf } from '../support/entries.ts';
+import { entriesOf, VM } from '../support/entries.ts';
 import { lockedFolder, MountedFolder } from './mounted-folder.ts';
 import { Scratch } from './sqlite-harness.ts';
 
@@ -125,6 +125,25 @@ describe('opening', () => {
     expect(db.prepare('PRAGMA user_version').get()).toEqual({ user_version: 3 });
     expect(db.prepare("SELECT count(*) AS n FROM sqlite_schema WHERE name = 'ancient'").get()).toEqual({ n: 0 });
     db.close();
+  });
+
+  it('brings a file of the first version up to date, and finds its entries', async () => {
+    using scratch = new Scratch();
+    await written(scratch, 3);
+    sql(
+      scratch.file,
+      `DROP INDEX entries_by_vm; DROP INDEX entries_by_migration;
+       CREATE INDEX entries_by_vm ON entries (sequence >> 14, vm_key) WHERE vm_key IS NOT NULL;
+       CREATE INDEX entries_by_migration ON entries (sequence >> 14, migration_key) WHERE migration_key IS NOT NULL;
+       PRAGMA user_version = 1`,
+    );
+    await expect(scratch.open({ mode: 'read' })).rejects.toMatchObject({ code: 'LEDGER_OLDER' });
+    await (await scratch.open()).close();
+    const ledger = await scratch.open({ mode: 'read' });
+    const found = await Array.fromAsync(ledger.readVm(VM));
+    expect(found.map(({ sequence }) => sequence)).toEqual([1]);
+    expect(ledger.findBookkeepingDamage()).toEqual([]);
+    await ledger.close();
   });
 
   it('undoes a migration that fails half-way', async () => {

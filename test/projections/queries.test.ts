@@ -2,7 +2,8 @@ import type { DatabaseSync } from 'node:sqlite';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { attemptState, countsByState, migrations, migrationView, openAttempts } from '../../projections/attempts.ts';
 import { directory } from '../../projections/directory.ts';
-import { follow, prepare } from '../../projections/follow.ts';
+import { asOf } from '../../projections/as-of.ts';
+import { prepare } from '../../projections/follow.ts';
 import { scratch } from '../../projections/rebuild.ts';
 import { configuration, configurationHistory, deadLetters, hostRecords } from '../../projections/site.ts';
 import { vmRecord, vmStatus } from '../../projections/vms.ts';
@@ -12,13 +13,7 @@ let story: Story;
 let db: DatabaseSync;
 beforeAll(async () => {
   story = await longStory();
-  db = scratch();
-  const follower = follow(db);
-  story.ledger.stored.forEach(({ sequence, entry }) => {
-    follower.apply(sequence, entry);
-    if (sequence % 7 === 0) follower.flush();
-  });
-  follower.flush();
+  db = await asOf(story.ledger, 0, Number.POSITIVE_INFINITY);
 });
 
 describe('status', () => {

@@ -1,0 +1,74 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { Timetable } from '../../consumers/partition/timetable.ts';
+import { type HeapTimer, TimerHeap } from '../../consumers/partition/timer-heap.ts';
+
+const timer = fc.record({
+  dueAt: fc.nat(50),
+  migration: fc.constantFrom('a', 'b', 'c'),
+  timer: fc.constantFrom('poll', 'deadline'),
+  generation: fc.nat(1000),
+});
+
+function inOrder(a: HeapTimer, b: HeapTimer): number {
+  if (a.dueAt !== b.dueAt) return a.dueAt - b.dueAt;
+  if (a.migration !== b.migration) return a.migration < b.migration ? -1 : 1;
+  return a.generation - b.generation;
+}
+
+describe('a heap of timers', () => {
+  it('gives back what it took, the earliest first', () => {
+    const unique = fc.uniqueArray(timer, {
+      selector: (each) => `${each.migration} ${each.generation}`,
+      maxLength: 300,
+    });
+    fc.assert(
+      fc.property(unique, (timers) => {
+        const heap = new TimerHeap();
+        for (const each of timers) heap.push(each);
+        expect(heap.size).toBe(timers.length);
+        expect(heap.peek()).toEqual(timers.toSorted(inOrder)[0]);
+        expect(timers.map(() => heap.pop())).toEqual(timers.toSorted(inOrder));
+        expect([heap.pop(), heap.size]).toEqual([undefined, 0]);
+      }),
+    );
+  });
+});
+
+describe('a timetable', () => {
+  const attempt = { migration: 'a', clock: 'wall' };
+  const [poll, deadline] = [
+    { dueAt: 10, generation: 1 },
+    { dueAt: 20, generation: 2 },
+  ];
+
+  it('passes over what was cancelled, and what was set to another time', () => {
+    const table = new Timetable();
+    table.set(attempt, {}, { poll, deadline });
+    expect(table.next('wall')).toEqual({ ...poll, migration: 'a', timer: 'poll' });
+    table.set(attempt, { poll, deadline }, { poll: { dueAt: 15, generation: 3 }, deadline });
+    expect(table.next('wall')?.dueAt).toBe(15);
+    table.set(attempt, { poll: { dueAt: 15, generation: 3 }, deadline }, { deadline });
+    expect(table.next('wall')?.dueAt).toBe(20);
+    table.set(attempt, { deadline }, {});
+    expect(table.next('wall')).toBeUndefined();
+  });
+
+  it('keeps the clocks apart', () => {
+    const table = new Timetable();
+    table.set(attempt, {}, { poll });
+    table.set({ migration: 'b', clock: 'recorded' }, {}, { deadline });
+    expect([table.next('wall')?.migration, table.next('recorded')?.migration]).toEqual(['a', 'b']);
+    expect(table.next('other')).toBeUndefined();
+  });
+
+  it('fires one again that is set anew after it fired', () => {
+    const table = new Timetable();
+    table.set(attempt, {}, { poll });
+    const due = table.next('wall');
+    table.drop('wall');
+    table.set(attempt, { poll }, { poll: { dueAt: 30, generation: 4 } });
+    if (due !== undefined) table.fired(due);
+    expect(table.next('wall')?.dueAt).toBe(30);
+  });
+});

@@ -1,0 +1,62 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { Entry } from '../../events/entries.ts';
+import { entryOf, migrationOf, type Sight, sightOf, textOf } from '../../log/entry-text.ts';
+import { entryOfMalformed, entryOfTimer } from '../support/entries.ts';
+import { longStory } from '../support/projection-story.ts';
+
+/** What parsing the text would say. */
+function parsed(text: string): Sight {
+  const entry = entryOf(text);
+  const { time, clock, vm, record } = entry;
+  return { time, clock, vm: vm ?? '', migration: migrationOf(entry) ?? '', hasRecord: record !== null };
+}
+
+/** Where a text says something at sight, that is all there is to say of the rows it touches. */
+function expectTrue(text: string): boolean {
+  const sight = sightOf(text);
+  if (sight === null) return false;
+  const { attempt, record, host, configuration, refusal } = entryOf(text);
+  expect(sight).toEqual(parsed(text));
+  expect([attempt === null, host, configuration, refusal]).toEqual([false, null, null, null]);
+  expect(record?.vm ?? sight.vm).toBe(sight.vm);
+  return true;
+}
+
+describe('what is said at sight', () => {
+  it('is what parsing says, and most entries about attempts say it', async () => {
+    const { ledger } = await longStory();
+    const told = ledger.stored.filter(({ text }) => expectTrue(text));
+    expect(told.length).toBeGreaterThan(ledger.entries.filter(({ attempt }) => attempt !== null).length * 0.9);
+  });
+
+  it('is nothing of an entry that touches anything but an attempt and its VM', async () => {
+    const { ledger } = await longStory();
+    const others = ledger.entries.filter(({ attempt, refusal }) => attempt === null || refusal !== null);
+    for (const entry of [...others, entryOfTimer('m-1'), entryOfMalformed('x', '"attempt":{"migration":"m-1"')])
+      expect(sightOf(textOf(entry))).toBeNull();
+  });
+
+  it('is true whatever names are made of', async () => {
+    const { ledger } = await longStory();
+    const whole = ledger.entries.filter(({ attempt, record }) => attempt !== null && record !== null);
+    const [start, end] = [
+      ',"attempt":{"migration":"evil","record":null,',
+      '"host":null,"configuration":null,"questions":[',
+    ];
+    const name = fc.oneof(fc.string(), fc.constantFrom(start, end, `\\",${end}`, 'record', '"', '\\', '{'));
+    fc.assert(
+      fc.property(fc.constantFrom(...whole), name, name, name, (entry, vm, migration, host) => {
+        expectTrue(textOf(renamed(entry, vm, migration, host)));
+      }),
+    );
+  });
+});
+
+function renamed(entry: Entry, vm: string, migration: string, host: string): Entry {
+  const { attempt: state, record } = entry;
+  if (state === null || record === null) return entry;
+  const asked = { [host]: { asked: 1, dueAt: null, answer: null } };
+  const attempt = { ...state.attempt, vm, migration, source: host, asked };
+  return { ...entry, vm, attempt: { ...state, attempt }, record: { ...record, vm, host, holders: { [host]: [] } } };
+}
