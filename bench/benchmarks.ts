@@ -1,3 +1,4 @@
+import { kafka } from './kafka/kafka.ts';
 import { latency } from './latency.ts';
 import { memory } from './memory.ts';
 import { rebuild } from './rebuild.ts';
@@ -5,4 +6,11 @@ import type { Benchmark } from './report.ts';
 import { restart } from './restart.ts';
 import { transitions } from './transitions.ts';
 
-export const benchmarks: Readonly<Record<string, Benchmark>> = { transitions, rebuild, latency, memory, restart };
+export const benchmarks: Readonly<Record<string, Benchmark>> = {
+  transitions,
+  rebuild,
+  latency,
+  memory,
+  restart,
+  kafka,
+};

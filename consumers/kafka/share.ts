@@ -44,6 +44,8 @@ type Carried = {
   readonly start: (next: number, carried: (sequence: number) => void) => Carrier;
 };
 
+/** Inputs of one commit, where more were fetched at once. */
+const PART = 1000;
 const RETRY_MS_MIN = 100;
 const RETRY_MS_MAX = 5000;
 /** Clocks may differ by this much; an owner further behind than the last entry is not ready. */
@@ -98,13 +100,16 @@ export class Share {
     const { live, gate } = this.#state;
     const from = offsets.findIndex((offset) => offset >= this.#next);
     if (from === -1) return;
-    const fresh = items.slice(from);
-    this.#waiting += fresh.length;
+    this.#waiting += items.length - from;
     this.#next = (offsets.at(-1) ?? 0) + 1;
-    void live
-      .deliver(fresh)
-      .catch(() => {}) // its owner died, which is told elsewhere
-      .then(() => this.#release(fresh.length));
+    // In parts, so that one is worked on while another is committed.
+    for (let start = from; start < items.length; start += PART) {
+      const part = items.slice(start, start + PART);
+      void live
+        .deliver(part)
+        .catch(() => {}) // its owner died, which is told elsewhere
+        .then(() => this.#release(part.length));
+    }
     gate.delivered(this.#next);
   }
 

@@ -1,4 +1,13 @@
-import { Kafka, type Admin, type Consumer, type logCreator, logLevel, type Producer, type RetryOptions } from 'kafkajs';
+import {
+  Kafka,
+  type Admin,
+  type Consumer,
+  type ICustomPartitioner,
+  type logCreator,
+  logLevel,
+  type Producer,
+  type RetryOptions,
+} from 'kafkajs';
 import { setTimeout as wait } from 'node:timers/promises';
 import { kafkaFault } from './faults.ts';
 import type { BrokerOptions, KafkaLog } from './options.ts';
@@ -32,6 +41,12 @@ export function connectTo(
     logCreator: forwarding(log),
   });
 }
+
+/** Every record that is sent here names its partition; kafkajs would hash all their keys nevertheless. */
+export const byPartition: ICustomPartitioner =
+  () =>
+  ({ message: { partition = 0 } }) =>
+    partition;
 
 /** Does something with an administrator's connection, and closes it. @throws Fault KAFKA_…. */
 export async function administer<T>(kafka: Kafka, work: (admin: Admin) => Promise<T>): Promise<T> {

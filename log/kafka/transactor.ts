@@ -1,5 +1,5 @@
 import type { Kafka, Message, Producer, Transaction } from 'kafkajs';
-import { abandon } from './client.ts';
+import { abandon, byPartition } from './client.ts';
 import { fencedBy, isFenced, kafkaFault, notCommitted, outcomeUnknown } from './faults.ts';
 
 /**
@@ -37,6 +37,7 @@ export class Transactor {
       idempotent: true,
       maxInFlightRequests: 1,
       transactionTimeout: TRANSACTION_TIMEOUT_MS,
+      createPartitioner: byPartition,
     });
     const transactor = new Transactor(producer, topic);
     try {

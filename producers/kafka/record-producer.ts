@@ -1,6 +1,6 @@
 import type { Kafka, Message, Producer } from 'kafkajs';
 import { Fault } from '../../events/fault.ts';
-import { abandon } from '../../log/kafka/client.ts';
+import { abandon, byPartition } from '../../log/kafka/client.ts';
 import { kafkaFault } from '../../log/kafka/faults.ts';
 
 /**
@@ -80,7 +80,12 @@ export class RecordProducer {
   }
 
   async #connect(): Promise<Producer> {
-    const producer = this.#kafka.producer({ idempotent: true, maxInFlightRequests: 5, allowAutoTopicCreation: false });
+    const producer = this.#kafka.producer({
+      idempotent: true,
+      maxInFlightRequests: 5,
+      allowAutoTopicCreation: false,
+      createPartitioner: byPartition,
+    });
     await producer.connect();
     return producer;
   }

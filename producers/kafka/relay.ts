@@ -122,7 +122,9 @@ export class Relay {
     const add = (host: string | null, id: string, item: object): void => {
       const partition = host === null ? 0 : partitionOf(host, partitions);
       const message = { key: host, value: JSON.stringify(item), headers: { id } };
-      byPartition.set(partition, [...(byPartition.get(partition) ?? []), message]);
+      const parcel = byPartition.get(partition);
+      if (parcel === undefined) byPartition.set(partition, [message]);
+      else parcel.push(message);
     };
     for (const { entry } of items) {
       for (const question of entry.questions) add(question.host, question.question, { kind: 'question', question });

@@ -1,0 +1,44 @@
+import { join } from 'node:path';
+import { wallTime } from '../../consumers/live.ts';
+import { connectTo } from '../../log/kafka/client.ts';
+import { initTopics } from '../../log/kafka/topics.ts';
+import { MACHINE_VERSION } from '../../machines/version.ts';
+import { ClusterEngine, type ClusterObserver } from '../../service/engine/cluster.ts';
+import { sleep } from '../measure.ts';
+
+/** Landfall's own parts of an instance, without HTTP. */
+
+export type Site = { readonly brokers: readonly string[]; readonly prefix: string; readonly folder: string };
+
+const FOLLOWERS = [new URL('../../projections/follow.ts', import.meta.url).href];
+
+export async function makeTopics({ brokers, prefix }: Site, partitions: number): Promise<void> {
+  const plan = { prefix, partitions, replicationFactor: 1, minInsyncReplicas: 1 };
+  await initTopics(connectTo({ brokers, clientId: 'bench' }), plan);
+}
+
+export function openInstance(site: Site, name: string, observer: ClusterObserver = {}): Promise<ClusterEngine> {
+  const { brokers, prefix, folder } = site;
+  return ClusterEngine.open({
+    ledger: {
+      brokers,
+      clientId: name,
+      prefix,
+      folder: join(folder, prefix, name),
+      followers: FOLLOWERS,
+      machineVersion: MACHINE_VERSION,
+    },
+    sessionTimeoutMs: 10_000,
+    time: wallTime,
+    log: () => {},
+    observer,
+  });
+}
+
+export async function until(what: () => boolean, everyMs = 5): Promise<void> {
+  while (!what()) await sleep(everyMs);
+}
+
+/** The last sequences of all partitions, added up. */
+export const entriesIn = ({ position }: ClusterEngine): number =>
+  position.split(',').reduce((sum, each) => sum + Number(each.split(':')[1]), 0);

@@ -1,0 +1,193 @@
+import { canStartClusters, startCluster } from '../../test/integration/kafka/brokers/index.ts';
+import type { Figure, Options, Result } from '../report.ts';
+import { perSecond, Samples, sleep } from '../measure.ts';
+import { newAttempt, quickCourse } from '../workload.ts';
+import { submissionOf } from '../../service/engine/engine.ts';
+import { consumeProduceCommit } from './floor.ts';
+import { entriesIn, makeTopics, openInstance, type Site, until } from './instance.ts';
+import { clientOf, fill, makeTopic, opening, settling } from './records.ts';
+
+/** Landfall on Kafka beside the raw client's consume, produce and commit, against the same broker in the same run. */
+
+const BATCH = 1000;
+const RATE = 500;
+/** What an entry of this workload takes, so that a floor writes as much as Landfall does. */
+const ENTRY_BYTES = 2300;
+
+export const kafka = {
+  summary:
+    'on one Kafka broker of this machine: transitions/s, latency, hand-over, three instances (needs Java and Maven)',
+  async run({ folder, full }: Options): Promise<Result> {
+    if (!(await canStartClusters())) throw new Error('it needs Java 17 and Maven');
+    await using cluster = await startCluster();
+    const brokers = cluster.bootstrap;
+    const site = (prefix: string): Site => ({ brokers, prefix, folder });
+    return {
+      benchmark: 'kafka',
+      workload:
+        'attempts of six inputs each, one broker and one replica on the same two cores, the load and the checks in them too',
+      figures: [
+        ...(await throughput(site('bench-a'), full ? 120_000 : 48_000)),
+        ...(await latency(site('bench-b'), full ? 30 : 10)),
+        ...(await handOver(site('bench-c'), full ? 100_000 : 20_000)),
+        ...(await threeInstances(site('bench-d'), site('bench-e'), full ? 96_000 : 48_000)),
+      ],
+      notMeasured: ['replication: one broker has one replica', 'a network: all speak over loopback'],
+    };
+  },
+};
+
+async function throughput(site: Site, count: number): Promise<Figure[]> {
+  const client = clientOf(site.brokers);
+  await makeTopics(site, 1);
+  const sent = await fill(client, `${site.prefix}.inputs`, settling(count, 1));
+  await makeTopic(client, 'floor-small');
+  await makeTopic(client, 'floor-large');
+  const from = `${site.prefix}.inputs`;
+  const small = await consumeProduceCommit(
+    client,
+    { from, to: 'floor-small' },
+    { count: sent, batch: BATCH, valueOf: (value) => value },
+  );
+  const entry = Buffer.alloc(ENTRY_BYTES, 'x');
+  const large = await consumeProduceCommit(
+    client,
+    { from, to: 'floor-large' },
+    { count: sent, batch: BATCH, valueOf: () => entry },
+  );
+  const engine = await openInstance(site, 'one');
+  await engine.start();
+  await until(() => entriesIn(engine) > 0);
+  const [began, already] = [performance.now(), entriesIn(engine)];
+  await until(() => entriesIn(engine) >= sent);
+  const value = perSecond(sent - already, performance.now() - began);
+  await engine.stop();
+  return [
+    {
+      name: 'inputs decided, one partition',
+      value,
+      unit: '/s',
+      floor: { name: `raw client, batches of ${BATCH}, entries as large`, value: large.recordsPerSecond },
+    },
+    {
+      name: 'the same',
+      value,
+      unit: '/s',
+      floor: { name: `raw client, batches of ${BATCH}, inputs copied`, value: small.recordsPerSecond },
+      goal: { atLeast: small.recordsPerSecond / 2 },
+    },
+  ];
+}
+
+async function latency(site: Site, seconds: number): Promise<Figure[]> {
+  const client = clientOf(site.brokers);
+  await makeTopics(site, 1);
+  const engine = await openInstance(site, 'one');
+  await engine.start();
+  await until(() => engine.fault === null);
+  const [verdicts, pace] = [new Samples(), 1000 / (RATE / 6)];
+  const attempts: Promise<void>[] = [];
+  const began = performance.now();
+  for (let number = 0; performance.now() - began < seconds * 1000; number += 1) {
+    const ahead = began + number * pace - performance.now();
+    if (ahead > 0) await sleep(ahead);
+    attempts.push(oneAttempt(engine, verdicts));
+  }
+  await Promise.all(attempts);
+  await engine.stop();
+  await makeTopic(client, 'floor-pace-from');
+  await makeTopic(client, 'floor-pace-to');
+  const entry = Buffer.alloc(ENTRY_BYTES, 'x');
+  const batch = 5;
+  await fill(client, 'floor-pace-from', settling(3000, 1));
+  const raw = await consumeProduceCommit(
+    client,
+    { from: 'floor-pace-from', to: 'floor-pace-to' },
+    { count: 3000, batch, valueOf: () => entry },
+  );
+  const floorOf = (share: number) => ({
+    name: `raw transaction of ${batch}`,
+    value: raw.transactionMs.percentile(share),
+  });
+  const figure = (name: string, share: number): Figure => ({
+    name: `input to durable verdict at ${RATE}/s, ${name}`,
+    value: verdicts.percentile(share),
+    unit: 'ms',
+    floor: floorOf(share),
+    ...(share === 0.99 ? { goal: { below: 2 * raw.transactionMs.percentile(0.99) } } : {}),
+  });
+  return [figure('p50', 0.5), figure('p99', 0.99), figure('p99.9', 0.999)];
+}
+
+/** The last answer is what decides. */
+async function oneAttempt(engine: Awaited<ReturnType<typeof openInstance>>, verdicts: Samples): Promise<void> {
+  for (const [index, text] of quickCourse(newAttempt()).entries()) {
+    const began = performance.now();
+    const [receipt] = await engine.submit([submissionOf(JSON.parse(text))]);
+    if (receipt?.outcome !== 'consumed') throw new Error(`it was not decided: ${JSON.stringify(receipt)}`);
+    if (index === 3) verdicts.add(performance.now() - began);
+  }
+}
+
+async function handOver(site: Site, count: number): Promise<Figure[]> {
+  const client = clientOf(site.brokers);
+  await makeTopics(site, 1);
+  const sent = await fill(client, `${site.prefix}.inputs`, opening(count));
+  const one = await openInstance(site, 'one');
+  await one.start();
+  const two = await openInstance(site, 'two');
+  await until(() => entriesIn(one) >= sent && entriesIn(two) >= sent, 50);
+  await two.start();
+  await until(() => two.fault === null && one.fault === null, 50);
+  // One of them has the partition; the other one has none.
+  const [owner, other] = one.owned.length > 0 ? [one, two] : [two, one];
+  await sleep(2000);
+  const began = performance.now();
+  const stopped = owner.stop();
+  await until(() => other.owned.length > 0);
+  const ms = performance.now() - began;
+  await stopped;
+  await other.stop();
+  return [
+    {
+      name: `hand-over of a partition with ${count.toLocaleString('en-US')} open attempts`,
+      value: ms / 1000,
+      unit: 's',
+      goal: { below: 5 },
+      note: 'from the order to stop to the next owner’s readiness, both in one process',
+    },
+  ];
+}
+
+async function threeInstances(alone: Site, together: Site, count: number): Promise<Figure[]> {
+  const rates: number[] = [];
+  for (const [site, names] of [
+    [alone, ['one']],
+    [together, ['one', 'two', 'three']],
+  ] as const) {
+    const client = clientOf(site.brokers);
+    await makeTopics(site, 12);
+    const engines = await Promise.all(names.map((name) => openInstance(site, name)));
+    for (const engine of engines) await engine.start();
+    await until(() => engines.every(({ fault }) => fault === null), 50);
+    await until(() => engines.reduce((sum, { owned }) => sum + owned.length, 0) === 12, 50);
+    const [first] = engines;
+    if (first === undefined) throw new RangeError('no instance');
+    const began = performance.now();
+    const sent = await fill(client, `${site.prefix}.inputs`, settling(count, 12));
+    await until(() => entriesIn(first) >= sent);
+    rates.push(perSecond(sent, performance.now() - began));
+    await Promise.all(engines.map((engine) => engine.stop()));
+  }
+  const [one = Number.NaN, three = Number.NaN] = rates;
+  return [
+    {
+      name: 'inputs decided, three instances on 12 partitions',
+      value: three,
+      unit: '/s',
+      floor: { name: 'one instance', value: one },
+      goal: { atLeast: one },
+      note: 'all in one process on the same two cores: three write three copies each',
+    },
+  ];
+}
