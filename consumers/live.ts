@@ -50,10 +50,15 @@ export type LiveObserver = {
 
 /** setTimeout takes no more than this; the loop then looks again. */
 const TIMEOUT_MAX_MS = 2_000_000_000;
-const INPUTS_PER_COMMIT = 1024;
+export const INPUTS_PER_COMMIT = 1024;
 const TIMERS_PER_COMMIT = 1024;
-/** While these are being written the next batch is worked out. */
 const COMMITS_UNDER_WAY = 2;
+
+export type LiveOptions = {
+  readonly gate?: Gate;
+  /** While so many are being written the next batch is worked out. */
+  readonly commitsUnderWay?: number;
+};
 
 type Waiting = {
   items: readonly Delivered[];
@@ -71,6 +76,7 @@ export class Live {
   readonly #time: Time;
   readonly #observer: LiveObserver;
   readonly #gate: Gate | null;
+  readonly #commitsUnderWay: number;
   #queue: Waiting[] = [];
   #underWay = 0;
   /** Ends with the newest commit: a duplicate of an input that is still being written waits for it. */
@@ -81,11 +87,12 @@ export class Live {
   #idle: (() => void)[] = [];
   #stopping = false;
 
-  constructor(driver: Driver, time: Time, observer: LiveObserver = {}, gate: Gate | null = null) {
+  constructor(driver: Driver, time: Time, observer: LiveObserver = {}, options: LiveOptions = {}) {
     this.#driver = driver;
     this.#time = time;
     this.#observer = observer;
-    this.#gate = gate;
+    this.#gate = options.gate ?? null;
+    this.#commitsUnderWay = options.commitsUnderWay ?? COMMITS_UNDER_WAY;
     this.#wake();
   }
 
@@ -150,7 +157,7 @@ export class Live {
   }
 
   #turn(): void {
-    if (this.#fault !== null || this.#underWay >= COMMITS_UNDER_WAY) return;
+    if (this.#fault !== null || this.#underWay >= this.#commitsUnderWay) return;
     const answers: Answer[] = [];
     try {
       this.#takeQueued(answers);

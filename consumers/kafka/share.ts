@@ -3,7 +3,7 @@ import { Fault } from '../../events/fault.ts';
 import { WALL } from '../../events/vocabulary.ts';
 import type { Ledger, Owner } from '../../log/port.ts';
 import { Driver } from '../driver.ts';
-import { type Delivered, Live, type LiveObserver, type Time } from '../live.ts';
+import { type Delivered, INPUTS_PER_COMMIT, Live, type LiveObserver, type Time } from '../live.ts';
 import type { Directory } from '../partition/directory.ts';
 import { TopicGate } from './gate.ts';
 
@@ -44,8 +44,8 @@ type Carried = {
   readonly start: (next: number, carried: (sequence: number) => void) => Carrier;
 };
 
-/** Inputs of one commit, where more were fetched at once. */
-const PART = 1000;
+/** One is worked out, one is committed in the topic, one is written to the copy. */
+const COMMITS_UNDER_WAY = 3;
 const RETRY_MS_MIN = 100;
 const RETRY_MS_MAX = 5000;
 /** Clocks may differ by this much; an owner further behind than the last entry is not ready. */
@@ -103,8 +103,8 @@ export class Share {
     this.#waiting += items.length - from;
     this.#next = (offsets.at(-1) ?? 0) + 1;
     // In parts, so that one is worked on while another is committed.
-    for (let start = from; start < items.length; start += PART) {
-      const part = items.slice(start, start + PART);
+    for (let start = from; start < items.length; start += INPUTS_PER_COMMIT) {
+      const part = items.slice(start, start + INPUTS_PER_COMMIT);
       void live
         .deliver(part)
         .catch(() => {}) // its owner died, which is told elsewhere
@@ -173,7 +173,7 @@ export class Share {
       gate.close();
       void Promise.all([carrier.stop(), owner.release()]).finally(() => this.#died(fault));
     };
-    const live: Live = new Live(driver, time, { ...observer, died }, gate);
+    const live: Live = new Live(driver, time, { ...observer, died }, { gate, commitsUnderWay: COMMITS_UNDER_WAY });
     this.#next = (owner.positions.get(stream) ?? -1) + 1;
     gate.delivered(this.#next);
     this.#state = { kind: 'ready', owner, live, gate, carrier, note };

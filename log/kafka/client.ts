@@ -69,7 +69,7 @@ export async function abandon(connected: Pick<Producer | Consumer | Admin, 'disc
 
 /** What kafkajs calls an error or a warning, and is either everyday or told by whoever asked for it. */
 const EVERYDAY =
-  /^(Response |Crash: |The group is rebalancing|KafkaJS v2\.0\.0 switched|Limiting retries for the idem)/;
+  /^(Response |Crash: |Connection |Failed to connect|Request .* timed out|The group is rebalancing|KafkaJS v2\.0\.0 switched|Limiting retries for the idem)/;
 
 function forwarding(log: KafkaLog): logCreator {
   return () =>

@@ -1,15 +1,22 @@
 import { Partitioners } from 'kafkajs';
 
 const javaPartitioner = Partitioners.DefaultPartitioner();
+const metadata = new Map<number, ReturnType<typeof metadataOf>>();
 
 /** The partition of a key, as Java's producers choose it too (murmur2): a VM's UUID in lower case, or a host's name. */
 export function partitionOf(key: string, partitions: number): number {
-  const partitionMetadata = Array.from({ length: partitions }, (_, partitionId) => ({
+  if (partitions === 1) return 0;
+  const partitionMetadata = metadata.get(partitions) ?? metadataOf(partitions);
+  metadata.set(partitions, partitionMetadata);
+  return javaPartitioner({ topic: '', partitionMetadata, message: { key, value: null } });
+}
+
+function metadataOf(partitions: number) {
+  return Array.from({ length: partitions }, (_, partitionId) => ({
     partitionId,
     leader: 0,
     partitionErrorCode: 0,
     replicas: [],
     isr: [],
   }));
-  return javaPartitioner({ topic: '', partitionMetadata, message: { key, value: null } });
 }
