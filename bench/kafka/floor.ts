@@ -27,7 +27,8 @@ export async function consumeProduceCommit(
       .run({
         autoCommit: false,
         eachBatchAutoResolve: false,
-        eachBatch: async ({ batch: { messages, topic, partition }, resolveOffset, heartbeat }) => {
+        eachBatch: async (payload) => {
+          const { messages, topic, partition } = payload.batch;
           if (began === 0) began = performance.now();
           for (let start = 0; start < messages.length; start += batch) {
             const slice = messages.slice(start, start + batch);
@@ -42,10 +43,10 @@ export async function consumeProduceCommit(
             await transaction.sendOffsets(offsets);
             await transaction.commit();
             transactionMs.add(performance.now() - startedAt);
-            resolveOffset(last.offset);
+            payload.resolveOffset(last.offset);
             done += slice.length;
           }
-          await heartbeat();
+          await payload.heartbeat();
           if (done >= count) resolve(performance.now() - began);
         },
       })

@@ -5,7 +5,7 @@ import { connectTo } from '../../../log/kafka/client.ts';
 import { topicsOf } from '../../../log/kafka/options.ts';
 import { partitionOf } from '../../../log/kafka/partitioner.ts';
 import { RecordProducer } from '../../../producers/kafka/record-producer.ts';
-import { declared, started } from '../../service/harness.ts';
+import { declared, started, textOf } from '../../service/harness.ts';
 import { brokersForTests } from './brokers/index.ts';
 import { eventually, forTest, instance, ready } from './instances.ts';
 import { scratchTopics } from './scratch.ts';
@@ -46,7 +46,7 @@ describe.skipIf(shared === null)('a record that is no input', { timeout: 60_000 
       return body.items.length === 8 ? body.items : null;
     });
     const codesOf = (partition: number) =>
-      letters.filter((item) => String(item['position']).startsWith(`${partition}:`)).map((item) => item['code']);
+      letters.filter((item) => textOf(item['position']).startsWith(`${partition}:`)).map((item) => item['code']);
     expect(codesOf(away)).toEqual(['BAD_KEY']);
     expect(codesOf(home)).toEqual([
       'BAD_KEY',

@@ -3,7 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { onTestFinished } from 'vitest';
-import { type Served, serve } from '../../service/harness.ts';
+import { type Served, serve, textOf } from '../../service/harness.ts';
 import { start } from '../../support/landfall.ts';
 import type { Scratch } from './scratch.ts';
 
@@ -44,14 +44,14 @@ export function instanceProcess(
 /** Waits until each instance takes inputs and the group has shared all partitions out. */
 export async function ready(scratch: Scratch, ...instances: readonly Served[]): Promise<void> {
   for (const deadline = Date.now() + 30_000; Date.now() < deadline; await wait(50)) {
-    const replies = await Promise.all(instances.map(({ get }) => get('/readyz')));
-    const metrics = await Promise.all(instances.map(({ get }) => get('/metrics')));
-    const owned = metrics.map(({ body }) => Number(/^landfall_partitions_owned (\d+)/m.exec(String(body))?.[1] ?? 0));
+    const replies = await Promise.all(instances.map((each) => each.get('/readyz')));
+    const metrics = await Promise.all(instances.map((each) => each.get('/metrics')));
+    const owned = metrics.map(({ body }) => Number(/^landfall_partitions_owned (\d+)/m.exec(textOf(body))?.[1] ?? 0));
     const isShared = owned.reduce((sum, count) => sum + count, 0) === scratch.partitions;
     if (isShared && replies.every(({ status }) => status === 200)) return;
   }
   throw new Error(
-    `not ready: ${JSON.stringify(await Promise.all(instances.map(async ({ get }) => (await get('/readyz')).body)))}`,
+    `not ready: ${JSON.stringify(await Promise.all(instances.map(async (each) => (await each.get('/readyz')).body)))}`,
   );
 }
 

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { declared, event, returned, started, workOff } from '../../service/harness.ts';
+import { declared, event, returned, started, textOf, workOff } from '../../service/harness.ts';
 import { brokersForTests } from './brokers/index.ts';
 import { forTest, instance, ready } from './instances.ts';
 import { scratchTopics } from './scratch.ts';
@@ -18,7 +18,7 @@ describe.skipIf(shared === null)('instances that share the partitions', { timeou
     const vms = Array.from({ length: 12 }, () => randomUUID());
     const posted = await one.post(vms.map((vm) => declared(vm)));
     expect(posted.status).toBe(202);
-    const positions = posted.body.items.map((item) => String(item['position']));
+    const positions = posted.body.items.map((item) => textOf(item['position']));
     expect(new Set(positions.map((position) => position.split(':')[0])).size).toBeGreaterThan(1);
     for (const [index, vm] of vms.entries()) {
       const via = index % 2 === 0 ? two : one;
@@ -26,12 +26,12 @@ describe.skipIf(shared === null)('instances that share the partitions', { timeou
     }
     expect(await workOff(two)).toBeGreaterThan(vms.length);
     const last = (await two.get('/readyz')).body['position'];
-    const list = await one.get('/v1/migrations', { 'landfall-position': String(last) });
+    const list = await one.get('/v1/migrations', { 'landfall-position': textOf(last) });
     expect(list.body.items.map((item) => [item['settled'], item['state']])).toEqual(
       vms.map(() => [true, 'RolledBack']),
     );
     expect(list.headers.get('landfall-position')?.split(',')).toHaveLength(PARTITIONS);
-    const all = await two.get('/v1/vms', { 'landfall-position': String(last) });
+    const all = await two.get('/v1/vms', { 'landfall-position': textOf(last) });
     expect(all.body.items.map((item) => item['host'])).toEqual(vms.map(() => 'host-a'));
   });
 
@@ -55,7 +55,9 @@ describe.skipIf(shared === null)('instances that share the partitions', { timeou
     const put = await one.send('PUT', '/v1/config', { recheckIntervalSeconds: 3 });
     expect([put.status, put.body['recheckIntervalSeconds']]).toEqual([200, 3]);
     const letters = await one.get('/v1/dead-letters');
-    expect(letters.body.items.map((item) => item['code']).toSorted()).toEqual(['IDENTITY_CONFLICT', 'UNKNOWN_ATTEMPT']);
+    expect(new Set(letters.body.items.map((item) => item['code']))).toEqual(
+      new Set(['IDENTITY_CONFLICT', 'UNKNOWN_ATTEMPT']),
+    );
   });
 
   it('hand their partitions over: what one leaves another goes on with', async () => {

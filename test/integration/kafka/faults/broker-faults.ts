@@ -12,7 +12,9 @@ const PARTITIONS = 4;
 
 export async function brokerFaults({ inputs, kills }: { inputs: number; kills: number }): Promise<void> {
   const canStart = await canStartClusters();
-  describe.skipIf(!canStart)('three brokers', { timeout: 1_200_000 }, () => suite(inputs, kills));
+  describe.skipIf(!canStart)('three brokers', { timeout: 1_200_000 }, () => {
+    suite(inputs, kills);
+  });
 }
 
 function suite(inputs: number, kills: number): void {
@@ -38,7 +40,7 @@ function suite(inputs: number, kills: number): void {
     const { violations, entries } = await settled(cluster.bootstrap, scratch.prefix, load);
     console.log(JSON.stringify({ inputs: load.count, entries, repeated: load.repeated }));
     expect(violations).toEqual([]);
-    await Promise.all(instances.map(({ stop }) => stop()));
+    await Promise.all(instances.map((each) => each.stop()));
     const { heads } = await check(cluster.bootstrap, scratch.prefix, load);
     for (const name of ['one', 'two']) expect(await checkCopies(scratch.copies(name), heads)).toEqual([]);
   };

@@ -52,7 +52,7 @@ export async function check(brokers: readonly string[], prefix: string, load: Lo
       }
       const migration = attempt?.attempt.migration ?? '';
       if (verdict !== null) verdicts.set(migration, (verdicts.get(migration) ?? 0) + 1);
-      if (attempt?.attempt.settledAt != null) settledAttempts.add(migration);
+      if ((attempt?.attempt.settledAt ?? null) !== null) settledAttempts.add(migration);
     }
     return head;
   });

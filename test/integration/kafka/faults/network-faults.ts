@@ -20,7 +20,9 @@ type Harm = keyof typeof HARMS;
 
 export async function networkFaults(harms: readonly Harm[]): Promise<void> {
   const canStart = await canStartClusters();
-  describe.skipIf(!canStart)('the network of an instance', { timeout: 240_000 }, () => suite(harms));
+  describe.skipIf(!canStart)('the network of an instance', { timeout: 240_000 }, () => {
+    suite(harms);
+  });
 }
 
 function suite(harms: readonly Harm[]): void {

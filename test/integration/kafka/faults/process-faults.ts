@@ -15,9 +15,9 @@ const SESSION_SECONDS = 6;
 
 export async function processFaults({ kills }: { kills: number }): Promise<void> {
   const shared = await brokersForTests();
-  describe.skipIf(shared === null)('instances in processes of their own', { timeout: 1_200_000 }, () =>
-    suite(shared?.bootstrap ?? [], kills),
-  );
+  describe.skipIf(shared === null)('instances in processes of their own', { timeout: 1_200_000 }, () => {
+    suite(shared?.bootstrap ?? [], kills);
+  });
 }
 
 function suite(brokers: readonly string[], kills: number): void {
