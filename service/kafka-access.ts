@@ -44,7 +44,8 @@ function sasl(settings: Settings): SASLOptions | undefined {
   return { mechanism, username, password };
 }
 
-function readSetting(file: string, setting: string): string {
+/** @throws Fault BAD_SETTING. */
+export function readSetting(file: string, setting: string): string {
   try {
     return readFileSync(file, 'utf8');
   } catch (error) {

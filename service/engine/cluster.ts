@@ -1,6 +1,8 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Message } from 'kafkajs';
 import { type Decision, Decisions } from '../../consumers/kafka/decisions.ts';
+import { ForeignTopics, type RefusedRecord } from '../../consumers/kafka/foreign.ts';
+import type { Mapping } from '../../consumers/kafka/mapping.ts';
 import { Membership } from '../../consumers/kafka/membership.ts';
 import { Share } from '../../consumers/kafka/share.ts';
 import type { Time } from '../../consumers/live.ts';
@@ -36,6 +38,8 @@ export type ClusterObserver = engine.EngineObserver & {
 export type ClusterOptions = {
   readonly ledger: Omit<KafkaLedgerOptions, 'readable' | 'committed'>;
   readonly sessionTimeoutMs: number;
+  /** Topics of others to take inputs from. */
+  readonly mappings?: readonly Mapping[];
   readonly time: Time;
   readonly log: KafkaLog;
   readonly observer?: ClusterObserver;
@@ -53,6 +57,7 @@ type Opened = {
   readonly decisions: readonly Decisions[];
   readonly producer: RecordProducer;
   readonly membership: Membership;
+  readonly foreign: ForeignTopics | null;
 };
 
 export class ClusterEngine implements engine.Engine {
@@ -86,7 +91,8 @@ export class ClusterEngine implements engine.Engine {
       open: (partition) => this.#share(partition),
       rebalanced: (partitions) => options.observer?.rebalanced?.(partitions),
     });
-    this.#opened = { ledger, parts, decisions, producer, membership };
+    const foreign = this.#foreign(ledger, producer);
+    this.#opened = { ledger, parts, decisions, producer, membership, foreign };
     this.outbox.restore(this.#openStates());
     this.#keepHorizon();
   }
@@ -157,6 +163,7 @@ export class ClusterEngine implements engine.Engine {
 
   async start(): Promise<void> {
     this.#opened.membership.start();
+    this.#opened.foreign?.start();
     this.#options.observer?.claimed?.();
   }
 
@@ -184,7 +191,8 @@ export class ClusterEngine implements engine.Engine {
     if (this.#stopped) return;
     this.#stopped = true;
     this.outbox.close();
-    const { membership, producer, ledger } = this.#opened;
+    const { membership, producer, ledger, foreign } = this.#opened;
+    await foreign?.stop();
     await membership.stop();
     await producer.close();
     await ledger.close();
@@ -280,6 +288,23 @@ export class ClusterEngine implements engine.Engine {
     });
   }
 
+  #foreign(ledger: KafkaLedger, producer: RecordProducer): ForeignTopics | null {
+    const { mappings = [], log, ledger: options } = this.#options;
+    if (mappings.length === 0) return null;
+    return new ForeignTopics({
+      kafka: ledger.kafka,
+      group: `${options.prefix}.mappings`,
+      mappings,
+      submit: async (event) => {
+        await this.submit([engine.submissionOf(event)]);
+      },
+      refuse: async (record) => {
+        await producer.send(ledger.topics.deadLetters, 0, [letterOf(record)]);
+      },
+      log,
+    });
+  }
+
   #relay(partition: number, next: number, relayed: (sequence: number) => void): Relay {
     const { ledger, producer } = this.#opened;
     const read = (from: number) => ledger.read(partition, from);
@@ -329,6 +354,11 @@ function receiptOf(outcomes: readonly Outcome[]): engine.Receipt {
   if (entries.length === 0) return { outcome: 'duplicate', refusal: null, position: null };
   const refusal = outcomes.find(({ decision }) => decision?.refusal !== null)?.decision?.refusal ?? null;
   return { outcome: refusal === null ? 'consumed' : 'refused', refusal, position: entries.join(',') };
+}
+
+function letterOf({ stream, offset, value, fault }: RefusedRecord): Message {
+  const { code, message, remedy } = fault;
+  return { key: null, value, headers: { code, message, remedy, stream, offset: String(offset) } };
 }
 
 function unsent(cause: unknown): Fault {

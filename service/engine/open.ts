@@ -1,12 +1,13 @@
 import { mkdirSync } from 'node:fs';
 import { dirname, extname } from 'node:path';
 import type { Logger } from 'pino';
+import { parseMappings } from '../../consumers/kafka/mapping.ts';
 import type { Time } from '../../consumers/live.ts';
 import { KafkaLedger } from '../../log/kafka/ledger.ts';
 import type { KafkaLog } from '../../log/kafka/options.ts';
 import { SqliteLedger } from '../../log/sqlite/ledger.ts';
 import { MACHINE_VERSION } from '../../machines/version.ts';
-import { kafkaAccess, type KafkaAccess } from '../kafka-access.ts';
+import { kafkaAccess, type KafkaAccess, readSetting } from '../kafka-access.ts';
 import type { Reads } from '../reads/parts.ts';
 import type { Settings } from '../settings.ts';
 import { ClusterEngine, type ClusterObserver } from './cluster.ts';
@@ -53,6 +54,8 @@ async function openCluster(
   const cluster = await ClusterEngine.open({
     ledger: { ...access, followers: FOLLOWERS, machineVersion: MACHINE_VERSION, log },
     sessionTimeoutMs: settings.kafkaSessionSeconds * 1000,
+    mappings:
+      settings.kafkaMappings === undefined ? [] : parseMappings(readSetting(settings.kafkaMappings, 'kafkaMappings')),
     time,
     log,
     observer,

@@ -1,0 +1,43 @@
+import { describe, expect, it } from 'vitest';
+import { mapped, parseMappings } from '../../consumers/kafka/mapping.ts';
+
+const bytes = (value: unknown) => Buffer.from(JSON.stringify(value));
+
+describe('a mapping', () => {
+  const mappings = parseMappings(
+    JSON.stringify([
+      {
+        topic: 't',
+        when: { '/kind': 'A' },
+        event: { id: { from: '/a~1b/0' }, data: { list: [{ from: '/n' }, 'as it is'] } },
+      },
+      { topic: 't', when: { '/kind': null } },
+    ]),
+  );
+
+  it('fills its template from the record, by JSON pointer', () => {
+    const found = mapped(mappings, bytes({ kind: 'A', 'a/b': ['x'], n: { deep: true } }));
+    expect(found).toEqual({ id: 'x', data: { list: [{ deep: true }, 'as it is'] } });
+  });
+
+  it('without a template gives the record; the first that fits is taken, and none for others', () => {
+    expect(mapped(mappings, bytes({ kind: null, id: 1 }))).toEqual({ kind: null, id: 1 });
+    expect(mapped(mappings, bytes({ kind: 'B' }))).toBeNull();
+  });
+
+  it('refuses what is no JSON, and a record that lacks what the template names', () => {
+    expect(() => mapped(mappings, Buffer.from('{'))).toThrow(expect.objectContaining({ code: 'BAD_JSON' }));
+    expect(() => mapped(mappings, null)).toThrow(expect.objectContaining({ code: 'BAD_JSON' }));
+    expect(() => mapped(mappings, bytes({ kind: 'A' }))).toThrow('the record has nothing at /a~1b/0');
+    expect(() => mapped(mappings, bytes({ kind: 'A', 'a/b': ['x'] }))).toThrow('/n');
+  });
+
+  it.each([
+    ['no list', '{}'],
+    ['no JSON', '['],
+    ['a pointer that is none', '[{"topic":"t","when":{"kind":1}}]'],
+    ['a name that is unknown', '[{"topic":"t","event":{},"on":1}]'],
+  ])('that is %s is refused in words', (_, text) => {
+    expect(() => parseMappings(text)).toThrow(expect.objectContaining({ code: 'BAD_MAPPING' }));
+  });
+});
