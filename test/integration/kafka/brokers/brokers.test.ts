@@ -1,7 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import type { Broker } from './broker.ts';
-import { eventually } from './eventually.ts';
+import { EVENTUALLY } from './eventually.ts';
 import { brokersForTests, canStartClusters, type Cluster, startCluster, uniqueName } from './index.ts';
 import { type Access, clientOf, createTopic, readAll, startSending } from './records.ts';
 
@@ -13,7 +13,7 @@ describe.skipIf(shared === null)('the broker that tests share', () => {
     const topic = uniqueName('shared');
     await createTopic(kafka, topic);
     const sending = startSending(kafka, topic);
-    await eventually(() => sending.acknowledged.length).toBeGreaterThan(20);
+    await expect.poll(() => sending.acknowledged.length, EVENTUALLY).toBeGreaterThan(20);
     await sending.stop();
     expect(await readAll(kafka, topic)).toEqual(sending.acknowledged);
   });
@@ -29,20 +29,20 @@ describe.skipIf(!(await canStartClusters()))('a broker of one test', () => {
   beforeAll(async () => {
     cluster = await startCluster({ withProxies: true, withSecurity: true });
     broker = cluster.broker(0);
+    return () => cluster.stop();
   });
-  afterAll(() => cluster.stop());
 
   it('loses nothing that it acknowledged when it is killed and started again', async () => {
     const kafka = clientOf({ brokers: cluster.bootstrap });
     const topic = uniqueName('killed');
     await createTopic(kafka, topic);
     const sending = startSending(kafka, topic);
-    await eventually(() => sending.acknowledged.length).toBeGreaterThan(50);
+    await expect.poll(() => sending.acknowledged.length, EVENTUALLY).toBeGreaterThan(50);
     await broker.kill();
     expect(broker.isRunning).toBe(false);
     const before = sending.acknowledged.length;
     await broker.start();
-    await eventually(() => sending.acknowledged.length).toBeGreaterThan(before + 50);
+    await expect.poll(() => sending.acknowledged.length, EVENTUALLY).toBeGreaterThan(before + 50);
     await sending.stop();
     expect(await readAll(kafka, topic)).toEqual(sending.acknowledged);
     expect(await cluster.leaderOf(topic, 0)).toBe(0);
@@ -53,14 +53,14 @@ describe.skipIf(!(await canStartClusters()))('a broker of one test', () => {
     const topic = uniqueName('paused');
     await createTopic(kafka, topic);
     const sending = startSending(kafka, topic);
-    await eventually(() => sending.acknowledged.length).toBeGreaterThan(20);
+    await expect.poll(() => sending.acknowledged.length, EVENTUALLY).toBeGreaterThan(20);
     broker.pause();
     await wait(200);
     const before = sending.acknowledged.length;
     await wait(300);
     expect(sending.acknowledged).toHaveLength(before);
     broker.resume();
-    await eventually(() => sending.acknowledged.length).toBeGreaterThan(before + 20);
+    await expect.poll(() => sending.acknowledged.length, EVENTUALLY).toBeGreaterThan(before + 20);
     await sending.stop();
     expect(await readAll(kafka, topic)).toEqual(sending.acknowledged);
   });
@@ -74,7 +74,7 @@ describe.skipIf(!(await canStartClusters()))('a broker of one test', () => {
     const sending = startSending(kafka, topic);
     for (const harm of [() => Promise.resolve(proxy.freeze()), () => proxy.cut()]) {
       const start = sending.acknowledged.length;
-      await eventually(() => sending.acknowledged.length).toBeGreaterThan(start + 20);
+      await expect.poll(() => sending.acknowledged.length, EVENTUALLY).toBeGreaterThan(start + 20);
       await harm();
       await wait(200);
       const before = sending.acknowledged.length;
@@ -84,7 +84,7 @@ describe.skipIf(!(await canStartClusters()))('a broker of one test', () => {
       await proxy.restore();
     }
     const start = sending.acknowledged.length;
-    await eventually(() => sending.acknowledged.length).toBeGreaterThan(start + 20);
+    await expect.poll(() => sending.acknowledged.length, EVENTUALLY).toBeGreaterThan(start + 20);
     await sending.stop();
     expect(await readAll(direct, topic)).toEqual(sending.acknowledged);
   });

@@ -1,5 +1,5 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { eventually } from './eventually.ts';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { EVENTUALLY } from './eventually.ts';
 import { canStartClusters, type Cluster, startCluster, uniqueName } from './index.ts';
 import { clientOf, createTopic, readAll, startSending } from './records.ts';
 
@@ -7,8 +7,8 @@ describe.skipIf(!(await canStartClusters()))('three brokers', () => {
   let cluster: Cluster;
   beforeAll(async () => {
     cluster = await startCluster({ brokers: 3 });
+    return () => cluster.stop();
   });
-  afterAll(() => cluster.stop());
 
   it('lose nothing that they acknowledged while leaders are killed, paused and terminated, and all of them at once', async () => {
     const kafka = clientOf({ brokers: cluster.bootstrap });
@@ -17,13 +17,13 @@ describe.skipIf(!(await canStartClusters()))('three brokers', () => {
     const sending = startSending(kafka, topic);
     const goesOn = async () => {
       const before = sending.acknowledged.length;
-      await eventually(() => sending.acknowledged.length).toBeGreaterThan(before + 50);
+      await expect.poll(() => sending.acknowledged.length, EVENTUALLY).toBeGreaterThan(before + 50);
     };
     await goesOn();
     for (const harm of ['kill', 'pause', 'terminate'] as const) {
       const leader = await cluster.leaderOf(topic, 0);
       await cluster.broker(leader)[harm]();
-      await eventually(() => cluster.leaderOf(topic, 0)).not.toBe(leader);
+      await expect.poll(() => cluster.leaderOf(topic, 0), EVENTUALLY).not.toBe(leader);
       // kafkajs stays with a leader that is silent and keeps its connections; anybody else finds the new one.
       if (harm !== 'pause') await goesOn();
       cluster.broker(leader).resume();

@@ -143,7 +143,7 @@ async function makeCluster(runtime: KafkaRuntime, options: ClusterOptions, recor
       const file = join(own, 'server.properties');
       mkdirSync(own);
       writeFileSync(file, propertiesText(brokerProperties(id, ports, own, more)));
-      const format = ['format', '-t', clusterId, '-c', file, ...(withSecurity ? SCRAM_FORMAT : [])];
+      const format = ['format', `--cluster-id=${clusterId}`, '-c', file, ...(withSecurity ? SCRAM_FORMAT : [])];
       await run(runtime.java.program, runtime.args('kafka.tools.StorageTool', format));
       return new Broker({ id, runtime, properties: file, log: join(own, 'broker.log'), ...(record && { record }) });
     }),

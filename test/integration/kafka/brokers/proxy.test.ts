@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { eventually } from './eventually.ts';
+import { EVENTUALLY } from './eventually.ts';
 import { freePorts } from './ports.ts';
 import { Proxy } from './proxy.ts';
 
@@ -77,14 +77,14 @@ describe('a proxy', () => {
     const long = 'x'.repeat(5_000_000);
     client.say(long);
     client.socket.end();
-    await eventually(() => client.ended).toBe('closed');
+    await expect.poll(() => client.ended, EVENTUALLY).toBe('closed');
     expect(client.text === long).toBe(true);
   });
 
   it('that is frozen keeps connections and passes nothing, until it thaws', async () => {
     const before = await opened();
     before.say('a');
-    await eventually(() => before.text).toBe('a');
+    await expect.poll(() => before.text, EVENTUALLY).toBe('a');
     proxy.freeze();
     before.say('b');
     const during = await opened();
@@ -93,30 +93,30 @@ describe('a proxy', () => {
     await wait(QUIET_MS);
     expect([before.text, during.text, heard, during.ended, before.ended]).toEqual(['a', '', ['a'], 'no', 'no']);
     proxy.thaw();
-    await eventually(() => [before.text, during.text, during.ended]).toEqual(['ab', 'c', 'closed']);
+    await expect.poll(() => [before.text, during.text, during.ended], EVENTUALLY).toEqual(['ab', 'c', 'closed']);
   });
 
   it('can hold back only the answers', async () => {
     const client = await opened();
     proxy.freeze('answers');
     client.say('done, unheard');
-    await eventually(() => heard).toEqual(['done, unheard']);
+    await expect.poll(() => heard, EVENTUALLY).toEqual(['done, unheard']);
     await wait(QUIET_MS);
     expect(client.text).toBe('');
     await proxy.cut();
-    await eventually(() => client.ended).toBe('reset');
+    await expect.poll(() => client.ended, EVENTUALLY).toBe('reset');
     expect(client.text).toBe('');
   });
 
   it('that is cut resets connections and refuses new ones', async () => {
     const client = await opened();
     await proxy.cut();
-    await eventually(() => client.ended).toBe('reset');
+    await expect.poll(() => client.ended, EVENTUALLY).toBe('reset');
     await expect(Client.open()).rejects.toMatchObject({ code: 'ECONNREFUSED' });
     await proxy.restore();
     const next = await opened();
     next.say('back');
-    await eventually(() => next.text).toBe('back');
+    await expect.poll(() => next.text, EVENTUALLY).toBe('back');
   });
 
   it('that is slow passes in order, later', async () => {
@@ -124,7 +124,7 @@ describe('a proxy', () => {
     proxy.slow(QUIET_MS);
     const start = performance.now();
     for (const letter of 'abcdef') client.say(letter);
-    await eventually(() => client.text).toBe('abcdef');
+    await expect.poll(() => client.text, EVENTUALLY).toBe('abcdef');
     expect(performance.now() - start).toBeGreaterThanOrEqual(2 * QUIET_MS - 2);
   });
 });

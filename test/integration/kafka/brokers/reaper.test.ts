@@ -5,8 +5,8 @@ import { connect } from 'node:net';
 import { dirname } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { describe, expect, it } from 'vitest';
-import { eventually } from './eventually.ts';
+import { describe, it } from 'vitest';
+import { EVENTUALLY } from './eventually.ts';
 import { canStartClusters } from './index.ts';
 
 const PROGRAM = fileURLToPath(new URL('./reaped-process.ts', import.meta.url));
@@ -24,7 +24,8 @@ async function isListening(address: string): Promise<boolean> {
 }
 
 describe.skipIf(!(await canStartClusters()))('a broker', () => {
-  it.each(['SIGKILL', 'SIGTERM', 'SIGINT'] as const)('does not outlive a process that ends by %s', async (signal) => {
+  const signals = ['SIGKILL', 'SIGTERM', 'SIGINT'] as const;
+  it.concurrent.for(signals)('does not outlive a process that ends by %s', async (signal, { expect }) => {
     const child = spawn(process.execPath, [PROGRAM], { stdio: ['ignore', 'pipe', 'inherit'] });
     const [line = '']: string[] = await once(createInterface({ input: child.stdout }), 'line');
     const [address = '', log = ''] = line.split(' ');
@@ -32,7 +33,7 @@ describe.skipIf(!(await canStartClusters()))('a broker', () => {
     expect(await isListening(address)).toBe(true);
     expect(existsSync(folder)).toBe(true);
     child.kill(signal);
-    await eventually(() => isListening(address)).toBe(false);
-    await eventually(() => existsSync(folder)).toBe(false);
+    await expect.poll(() => isListening(address), EVENTUALLY).toBe(false);
+    await expect.poll(() => existsSync(folder), EVENTUALLY).toBe(false);
   });
 });
