@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { addAudit, addBacktest, addRebuild } from './commands/check.ts';
 import { addDemo } from './commands/demo.ts';
 import { addIngest } from './commands/ingest.ts';
+import { addKafka } from './commands/kafka.ts';
 import { addDeadLetters, addExplain, addHistory, addMigrations, addStatus } from './commands/read.ts';
 import { addServe, addToken } from './commands/serve.ts';
 import { addConfig, addResolve } from './commands/write.ts';
@@ -29,6 +30,7 @@ export function buildProgram(io: Io, version: string): Command {
     .showHelpAfterError('  hint: --help shows what there is')
     .exitOverride();
   addServe(program, io);
+  addKafka(program, io);
   addToken(program, io);
   addIngest(program, io);
   addStatus(program, io);

@@ -15,11 +15,14 @@ import { Found, type Io } from '../io.ts';
 import { reading, readingLedger, rebuilding } from '../ledgers.ts';
 import { auditText } from '../render/audit.ts';
 import { backtestText } from '../render/backtest.ts';
+import { requireKafka, type SettingFlags, settingsOf } from '../settings.ts';
+import { copied, removeCopy } from '../topics.ts';
 import { dbOption, examples, jsonOption } from './options.ts';
+import { auditTopic } from './topic-audit.ts';
 
 /** Commands that go over the whole ledger: the audit, the rebuild, and the comparison with other rules. */
 
-type AuditOptions = { db: string; json?: true; head?: string; saveHead?: string };
+type AuditOptions = SettingFlags & { db: string; json?: true; head?: string; saveHead?: string };
 
 export function addAudit(program: Command, io: Io): void {
   program
@@ -33,6 +36,8 @@ export function addAudit(program: Command, io: Io): void {
     .addOption(jsonOption())
     .option('--head <position:hash>', 'a head that an earlier audit printed')
     .option('--save-head <file>', 'append the head to a file kept elsewhere')
+    .option('--kafka-brokers <host:port,...>', 'the ledger is a topic there: landfall kafka audit')
+    .option('--kafka-prefix <name>', 'what the names of the topics begin with')
     .addHelpText(
       'after',
       examples(
@@ -44,6 +49,7 @@ export function addAudit(program: Command, io: Io): void {
 }
 
 async function auditCommand(options: AuditOptions, io: Io): Promise<void> {
+  if (options['kafkaBrokers'] !== undefined) return auditTopic(options, io);
   const kept = options.head === undefined ? {} : { head: parseHead(options.head) };
   // Before the long work: a place that cannot be written to is told at once.
   if (options.saveHead !== undefined) appendFileSync(options.saveHead, '');
@@ -77,10 +83,26 @@ export function addRebuild(program: Command, io: Io): void {
       'Drops the projections and folds them anew from the ledger alone. It steps no machine and sends nothing.',
     )
     .addOption(dbOption())
-    .action(async (options: { db: string }) => {
+    .option('--kafka-brokers <host:port,...>', 'this machine’s copy anew, from the topic')
+    .option('--kafka-prefix <name>', 'what the names of the topics begin with')
+    .action(async (options: SettingFlags & { db: string }) => {
+      if (options['kafkaBrokers'] !== undefined) return refetch(options, io);
       const entries = await rebuilding(options.db);
       io.out(`${entries} entries folded anew`);
     });
+}
+
+/** Throws this machine's copy away, and returns when all that the topic has is there again. */
+async function refetch(flags: SettingFlags, io: Io): Promise<void> {
+  const access = requireKafka(settingsOf(flags, io));
+  await removeCopy(access.folder);
+  await copied(access, async (ledger) => {
+    for (let partition = 0; partition < ledger.partitions; partition += 1) {
+      const { head, fault } = ledger.copy(partition);
+      if (fault !== null) throw fault;
+      io.out(`partition ${partition}: ${head.sequence} entries`);
+    }
+  });
 }
 
 type BacktestOptions = { db: string; json?: true; policy?: string[]; truth?: string[] };

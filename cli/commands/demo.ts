@@ -20,7 +20,7 @@ const RECORDINGS = ['../../recordings', '../../../recordings']
   .map((place) => join(import.meta.dirname, place))
   .find((folder) => existsSync(folder));
 
-function shippedRecordings(): string[] {
+export function shippedRecordings(): string[] {
   if (RECORDINGS === undefined)
     throw new Fault('NO_RECORDINGS', 'the shipped recordings are missing', 'Install the package anew.');
   const folder = RECORDINGS;

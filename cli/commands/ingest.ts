@@ -1,9 +1,11 @@
 import { appendFileSync, statSync } from 'node:fs';
 import type { Command } from 'commander';
 import { fileSource, Ingest, type IngestReport, type Source, stdinSource } from '../../consumers/ingest.ts';
+import type { Driver } from '../../consumers/driver.ts';
 import { peekTime } from '../../consumers/recording/peek.ts';
 import type { Entry } from '../../events/entries.ts';
 import { Fault } from '../../events/fault.ts';
+import type { Ledger } from '../../log/port.ts';
 import { deadLettersOf } from '../../producers/dead-letters.ts';
 import { Dispatcher, unanswered } from '../../producers/dispatcher.ts';
 import { countsByState } from '../../projections/attempts.ts';
@@ -14,6 +16,9 @@ import { ingestTotals, VerdictPrinter } from '../render/ingest-summary.ts';
 import { dbOption, examples, jsonOption } from './options.ts';
 
 const BAD_LINES_TOLD = 20;
+
+/** Runs work as the one writer of partition 0 of a ledger. */
+type Drive = <T>(work: (driver: Driver, ledger: Ledger) => Promise<T>) => Promise<T>;
 
 export type IngestOptions = {
   db: string;
@@ -74,10 +79,15 @@ async function ingestCommand(files: string[], options: IngestOptions, io: Io): P
 }
 
 /** Ingests files in the order of their recordings' times, and prints each verdict as it falls. */
-export async function ingestFiles(files: string[], options: IngestOptions, io: Io): Promise<IngestReport> {
+export async function ingestFiles(
+  files: string[],
+  options: IngestOptions,
+  io: Io,
+  drive: Drive = (work) => driving(options.db, work, options.verify),
+): Promise<IngestReport> {
   const sources = await inOrder(files.map((file) => (file === '-' ? stdinSource() : fileSource(file))));
   const print = options.json === true ? () => {} : io.out;
-  const work = async (...[driver, ledger]: Parameters<Parameters<typeof driving>[1]>) => {
+  const work = async (driver: Driver, ledger: Ledger) => {
     const verdicts = new VerdictPrinter(io.style, print);
     driver.onCommitted((entries) => verdicts.committed(entries));
     const bad = new BadLines(io);
@@ -99,7 +109,7 @@ export async function ingestFiles(files: string[], options: IngestOptions, io: I
     bad.conclude();
     return ingest.report;
   };
-  return driving(options.db, work, options.verify);
+  return drive(work);
 }
 
 /** Recordings of one site are one history: the oldest comes first. Other files keep their places behind them. */

@@ -2,27 +2,24 @@ import type { Command } from 'commander';
 import { migrations } from '../../projections/attempts.ts';
 import { newToken } from '../../service/access/credentials.ts';
 import { demoFileOf, hasDemo, type Running, startService } from '../../service/serve.ts';
-import { readSettings, type Settings } from '../../service/settings.ts';
+import type { Settings } from '../../service/settings.ts';
 import type { Io } from '../io.ts';
 import { reading } from '../ledgers.ts';
 import { faultText } from '../render/errors.ts';
 import { Fault } from '../../events/fault.ts';
+import { addKafkaOptions, addSettingOptions, type SettingFlags, settingsOf } from '../settings.ts';
 import { playRecordings } from './demo.ts';
 import { examples } from './options.ts';
 
 /** The service in the foreground, until it is told to stop. */
 
-type Flags = Record<string, string | boolean | string[] | undefined> & { config?: string; set?: string[] };
-
 export function addServe(program: Command, io: Io): void {
-  program
-    .command('serve')
+  addKafkaOptions(addSettingOptions(program.command('serve')))
     .summary('the service: HTTP, live deadlines, work for agents')
     .description(
       'Runs the arbiter beside an orchestrator: events in over HTTP, questions and commands out. Every setting may also come ' +
         'from the environment (LANDFALL_PORT=…) or a JSON file; flags come first, then the environment, then the file.',
     )
-    .option('--config <file>', 'settings as a JSON object (LANDFALL_CONFIG)')
     .option('--db <file>', 'the ledger')
     .option('--host <address>', 'where to listen')
     .option('--port <number>', 'where to listen; 0 takes any that is free')
@@ -32,26 +29,24 @@ export function addServe(program: Command, io: Io): void {
     .option('--tls-client-ca <file>', 'who signs the certificates of clients, PEM')
     .option('--no-recordings', 'do not play the shipped recordings where the ledger is empty')
     .option('--log-level <level>', 'fatal, error, warn, info, debug or silent')
-    .option('--set <setting=value...>', 'any other setting, for example recheckIntervalSeconds=5')
     .addHelpText(
       'after',
       examples(
         ['landfall serve', 'on this machine only, open to its users'],
         ['landfall serve --host 0.0.0.0 --tokens tokens.txt', 'for others, by token'],
+        ['landfall serve --kafka-brokers b1:9092,b2:9092', 'one of several instances'],
       ),
     )
-    .action((flags: Flags) => serve(flags, io));
+    .action((flags: SettingFlags) => serve(flags, io));
 }
 
-async function serve({ config, set, ...flags }: Flags, io: Io): Promise<void> {
+async function serve(flags: SettingFlags, io: Io): Promise<void> {
   // commander gives `recordings: true` where --no-recordings is absent: that is the default, and no flag.
-  const given = { ...flags, recordings: flags['recordings'] === false ? false : undefined, ...pairs(set ?? []) };
-  const file = config ?? io.env['LANDFALL_CONFIG'];
-  const settings = readSettings({ flags: given, env: io.env, file });
+  const settings = settingsOf({ ...flags, recordings: flags['recordings'] === false ? false : undefined }, io);
   const stopped = stopSignal();
   const running = await startService(settings);
   process.on('SIGHUP', () => reload(running, io));
-  io.out(`${io.style.paint('bold', 'Landfall')} listens on ${running.url}, ledger ${settings.db}`);
+  io.out(`${io.style.paint('bold', 'Landfall')} listens on ${running.url}, ledger ${ledgerName(settings)}`);
   const guarding = showDemo(settings, running, io).catch((error: unknown) => {
     if (!(error instanceof Fault)) throw error;
     io.err(faultText(error, io.errStyle));
@@ -60,6 +55,10 @@ async function serve({ config, set, ...flags }: Flags, io: Io): Promise<void> {
   io.err('stopping: what was taken is being finished');
   await guarding;
   await running.stop();
+}
+
+function ledgerName({ kafkaBrokers, kafkaPrefix, db }: Settings): string {
+  return kafkaBrokers === undefined ? db : `${kafkaPrefix}.ledger on ${kafkaBrokers.join(',')}`;
 }
 
 /** Resolves with the first signal to stop; a second one ends the process at once, as ever. */
@@ -105,21 +104,6 @@ function whereToLook(url: string, migration: string, db: string, { style }: Io):
   const width = Math.max(...lines.map(([command]) => command.length));
   const rows = lines.map(([command, what]) => `  ${command.padEnd(width)}  ${what}`);
   return `\n${style.paint('bold', 'Next')}\n${rows.join('\n')}\n  Ctrl-C stops it; nothing that was acknowledged is lost.`;
-}
-
-function pairs(set: readonly string[]): Record<string, string> {
-  return Object.fromEntries(
-    set.map((pair) => {
-      const at = pair.indexOf('=');
-      if (at < 1)
-        throw new Fault(
-          'BAD_SETTING',
-          `--set: ${JSON.stringify(pair)} is not setting=value`,
-          'For example recheckIntervalSeconds=5.',
-        );
-      return [pair.slice(0, at), pair.slice(at + 1)];
-    }),
-  );
 }
 
 export function addToken(program: Command, io: Io): void {

@@ -1,6 +1,7 @@
 import type { Entry } from '../../events/entries.ts';
 import { Fault } from '../../events/fault.ts';
 import { WALL } from '../../events/vocabulary.ts';
+import { isBeingImported } from '../../log/kafka/import.ts';
 import type { Ledger, Owner } from '../../log/port.ts';
 import { Driver } from '../driver.ts';
 import { type Delivered, INPUTS_PER_COMMIT, Live, type LiveObserver, type Time } from '../live.ts';
@@ -159,6 +160,7 @@ export class Share {
     if (this.#state.kind === 'stopped') return owner.release();
     let driver: Driver;
     try {
+      if (isBeingImported(owner.positions)) throw importing(partition);
       const past = directory();
       requireClock(past, time.now());
       driver = new Driver(owner, past);
@@ -218,6 +220,11 @@ async function ended({ live, gate, carrier, note }: Running): Promise<void> {
   // What a dying owner refuses comes again, from the topic or from the ledger.
   await note().catch(() => {});
   await live.stop().catch(() => {});
+}
+
+function importing(partition: number): Fault {
+  const remedy = 'Run `landfall kafka import` again: it goes on where it ended.';
+  return new Fault('IMPORT_UNFINISHED', `the import into partition ${partition} is not finished`, remedy);
 }
 
 /** An owner whose clock is behind would give new entries the times of old ones, and keep deadlines late. */

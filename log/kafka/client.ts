@@ -22,10 +22,22 @@ const RETRY: RetryOptions = { initialRetryTime: 4, maxRetryTime: 250, factor: 0.
 const CONNECT_MS = 3000;
 const REQUEST_MS = 15_000;
 
+/** kafkajs 2.2.4 starts a timer with a negative delay, which does no harm, and of which Node warns on stderr. */
+let isQuiet = false;
+function quietly(): void {
+  if (isQuiet) return;
+  isQuiet = true;
+  const emit = process.emitWarning.bind(process) as (...args: unknown[]) => void;
+  process.emitWarning = (...args: unknown[]) => {
+    if (!args.includes('TimeoutNegativeWarning')) emit(...args);
+  };
+}
+
 export function connectTo(
   { brokers, clientId, ssl, sasl, socketFactory }: BrokerOptions,
   log: KafkaLog = () => {},
 ): Kafka {
+  quietly();
   return new Kafka({
     clientId,
     brokers: [...brokers],

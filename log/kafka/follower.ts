@@ -24,6 +24,9 @@ export type FollowerOptions = {
   readonly log: KafkaLog;
 };
 
+/** What is logged of a record that has no business there. */
+export const FOREIGN_RECORD = 'a record that Landfall did not write is passed over';
+
 const FETCH_WAIT_MS = 200;
 /** How often the topic's ends are compared with what was read. */
 const LOOK_MS = 1000;
@@ -211,7 +214,7 @@ export class Follower {
   }
 
   #noteForeign(partition: number, offset: string, reason: string): void {
-    this.#options.log('warn', 'a record that Landfall did not write is passed over', { partition, offset, reason });
+    this.#options.log('warn', FOREIGN_RECORD, { partition, offset, reason });
   }
 
   #lookLater(): void {

@@ -57,6 +57,21 @@ export async function requireTopics(kafka: Kafka, prefix: string): Promise<{ par
   return { partitions };
 }
 
+/** How a topic is replicated. @throws Fault KAFKA_NO_TOPIC. */
+export async function replicationOf(
+  kafka: Kafka,
+  topic: string,
+): Promise<{ replicationFactor: number; minInsyncReplicas: number }> {
+  await partitionCounts(kafka, [topic]);
+  const { topics } = await administer(kafka, (admin) => admin.fetchTopicMetadata({ topics: [topic] }));
+  const replicas = topics.flatMap(({ partitions }) => partitions.map((each) => each.replicas.length));
+  const name = 'min.insync.replicas';
+  const resources = [{ type: CONFIG_OF_TOPIC, name: topic, configNames: [name] }];
+  const described = await administer(kafka, (admin) => admin.describeConfigs({ resources, includeSynonyms: false }));
+  const found = described.resources[0]?.configEntries.find(({ configName }) => configName === name)?.configValue;
+  return { replicationFactor: Math.min(...replicas), minInsyncReplicas: Number(found ?? 1) };
+}
+
 async function partitionCounts(kafka: Kafka, topics: readonly string[]): Promise<Map<string, number>> {
   const { existing, found } = await administer(kafka, async (admin) => {
     const names = new Set(await admin.listTopics());

@@ -1,0 +1,154 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Command } from 'commander';
+import { Fault } from '../../events/fault.ts';
+import { connectTo } from '../../log/kafka/client.ts';
+import { importLedger } from '../../log/kafka/import.ts';
+import { initTopics, replicationOf } from '../../log/kafka/topics.ts';
+import { SqliteLedger } from '../../log/sqlite/ledger.ts';
+import { MACHINE_VERSION } from '../../machines/version.ts';
+import { backtest } from '../../policies/backtest.ts';
+import type { Io } from '../io.ts';
+import { DEFAULT_FILE } from '../ledgers.ts';
+import { backtestText } from '../render/backtest.ts';
+import { plural } from '../render/text.ts';
+import { addKafkaOptions, addSettingOptions, requireKafka, type SettingFlags, settingsOf } from '../settings.ts';
+import { copied, drivingTopic } from '../topics.ts';
+import { shippedRecordings } from './demo.ts';
+import { ingestFiles } from './ingest.ts';
+import { examples } from './options.ts';
+import { auditTopic, type TopicAuditOptions } from './topic-audit.ts';
+
+/** The ledger in topics: making them, moving a ledger into them, playing recordings, and the audit. */
+
+export function addKafka(program: Command, io: Io): void {
+  const kafka = program
+    .command('kafka')
+    .summary('topics, import and audit of a ledger on Kafka')
+    .description('Makes, fills and checks the topics of several instances; docs/kafka.md tells how they work.');
+  addInit(kafka, io);
+  addImport(kafka, io);
+  addPlay(kafka, io);
+  withAccess(kafka.command('audit'))
+    .summary('the topic itself: chain, verdicts, and this machine’s copy')
+    .description(
+      'Reads the whole ledger topic into a folder that is thrown away: the hash chain of every partition, every verdict decided ' +
+        'again, and this machine’s copy and projections against it. Exit code 1 on any finding.',
+    )
+    .option('--json', 'JSON for scripts')
+    .option('--head <heads>', 'the heads that an earlier audit printed, joined by commas')
+    .action((flags: TopicAuditOptions) => auditTopic(flags, io));
+}
+
+function withAccess(command: Command): Command {
+  return addSettingOptions(addKafkaOptions(command)).option('--db <file>', 'the copies lie beside it');
+}
+
+type InitFlags = SettingFlags & { partitions: string; replicationFactor: string; minInsyncReplicas: string };
+
+function addInit(kafka: Command, io: Io): void {
+  withAccess(kafka.command('init'))
+    .summary('makes the topics, or checks them')
+    .description('Makes the topics that are missing, and refuses in words where one is not as it must be.')
+    .option('--partitions <number>', 'of inputs and ledger; never changed in place', '12')
+    .option('--replication-factor <number>', 'copies of each record', '3')
+    .option('--min-insync-replicas <number>', 'copies that acknowledge it', '2')
+    .addHelpText(
+      'after',
+      examples(
+        ['landfall kafka init --kafka-brokers b1:9092,b2:9092,b3:9092', 'for three brokers'],
+        [
+          'landfall kafka init --kafka-brokers :9092 --replication-factor 1 --min-insync-replicas 1',
+          'to try it on one',
+        ],
+      ),
+    )
+    .action(async ({ partitions, replicationFactor, minInsyncReplicas, ...flags }: InitFlags) => {
+      const access = requireKafka(settingsOf(flags, io));
+      const plan = {
+        prefix: access.prefix,
+        partitions: countIn('--partitions', partitions),
+        replicationFactor: countIn('--replication-factor', replicationFactor),
+        minInsyncReplicas: countIn('--min-insync-replicas', minInsyncReplicas),
+      };
+      const { made, present } = await initTopics(connectTo(access), plan);
+      for (const topic of made) io.out(`made     ${topic}`);
+      for (const topic of present) io.out(`as it must be  ${topic}`);
+    });
+}
+
+function countIn(option: string, text: string): number {
+  if (/^[1-9]\d{0,4}$/.test(text)) return Number(text);
+  throw new Fault('BAD_OPTION', `${option}: ${JSON.stringify(text)} is no count`, 'Give a whole number from 1 on.');
+}
+
+type ImportFlags = SettingFlags & { db?: string };
+
+function addImport(kafka: Command, io: Io): void {
+  withAccess(kafka.command('import'))
+    .summary('moves an embedded ledger into the topics')
+    .description(
+      'Puts every entry of a ledger file into the partition of its VM, to the letter; what concerns the site goes to all of them. ' +
+        'Tokens, deadlines and remembered identities go on there. An import that was interrupted is finished by running it again.',
+    )
+    .addHelpText('after', examples(['landfall kafka import --db .landfall/ledger.db --kafka-brokers b1:9092', 'once']))
+    .action(async (flags: ImportFlags) => {
+      const access = requireKafka(settingsOf(flags, io));
+      const file = flags.db ?? io.env['LANDFALL_DB'] ?? DEFAULT_FILE;
+      // Opened as its one writer, so that nobody adds to it meanwhile.
+      const source = await SqliteLedger.open({ file, mode: 'write', machineVersion: MACHINE_VERSION });
+      try {
+        await temporarily(async (folder) =>
+          copied({ ...access, folder, clientId: `${access.clientId}.import` }, async (ledger) => {
+            const { read, written } = await importLedger({ access, ledger, source });
+            io.out(
+              `${plural(read, 'entry', 'entries')} read and verified, ${written} written to ${ledger.partitions} partitions`,
+            );
+          }),
+        );
+      } finally {
+        await source.close();
+      }
+      io.out('Compared with the file: nothing is lost, and every text is as it was. The instances can be started.');
+    });
+}
+
+function addPlay(kafka: Command, io: Io): void {
+  withAccess(kafka.command('play'))
+    .summary('recordings through topics of their own')
+    .description(
+      'Plays recordings, by default those that are shipped, through the topics PREFIX-demo.…: instances show them under ?ledger=demo.',
+    )
+    .argument('[file...]', 'recorded migrations, ndjson')
+    .action(async (files: string[], flags: SettingFlags) => {
+      const settings = settingsOf(flags, io);
+      const live = requireKafka(settings);
+      const replicas = await replicationOf(connectTo(live), `${live.prefix}.ledger`);
+      const access = requireKafka({ ...settings, kafkaPrefix: `${settings.kafkaPrefix}-demo` });
+      const plan = { prefix: access.prefix, partitions: 1, ...replicas };
+      await initTopics(connectTo(access), plan);
+      await temporarily(async (folder) => {
+        const options = { db: '', apart: true, verify: true } as const;
+        const report = await ingestFiles(files.length > 0 ? files : shippedRecordings(), options, io, (work) =>
+          drivingTopic({ ...access, folder, clientId: `${access.clientId}.play` }, async (driver, ledger) => {
+            const done = await work(driver, ledger);
+            await driver.flush();
+            return done;
+          }),
+        );
+        await copied({ ...access, folder, clientId: `${access.clientId}.play` }, async (ledger) =>
+          io.out(`\n${backtestText(await backtest(ledger.read(0, 1), report.endings), io.style)}`),
+        );
+      });
+    });
+}
+
+async function temporarily<T>(work: (folder: string) => Promise<T>): Promise<T> {
+  const folder = mkdtempSync(join(tmpdir(), 'landfall-copy-'));
+  try {
+    return await work(folder);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,119 @@
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { FOREIGN_RECORD } from '../../log/kafka/follower.ts';
+import type { KafkaLedger } from '../../log/kafka/ledger.ts';
+import type { KafkaLog } from '../../log/kafka/options.ts';
+import { formatPosition, type Head } from '../../log/port.ts';
+import { SqliteLedger } from '../../log/sqlite/ledger.ts';
+import { MACHINE_VERSION } from '../../machines/version.ts';
+import { type Audit, audit } from '../../projections/audit.ts';
+import { Found, type Io } from '../io.ts';
+import { type AuditReport, auditText } from '../render/audit.ts';
+import { requireKafka, type SettingFlags, settingsOf } from '../settings.ts';
+import { copied } from '../topics.ts';
+
+/** `landfall kafka audit`: a ledger in topics, read from its beginning, and this machine's copy of it. */
+
+export type TopicAuditOptions = SettingFlags & { json?: true; head?: string };
+type Finding = AuditReport['findings'][number];
+
+export async function auditTopic({ json, head, ...flags }: TopicAuditOptions, io: Io): Promise<void> {
+  const access = requireKafka(settingsOf(flags, io));
+  const foreign: Finding[] = [];
+  const log: KafkaLog = (_level, message, details) => {
+    if (message === FOREIGN_RECORD) foreign.push(foreignFinding(details));
+  };
+  const folder = mkdtempSync(join(tmpdir(), 'landfall-audit-'));
+  try {
+    const clientId = `${access.clientId}.audit.${folder.slice(-6)}`;
+    const reports = await copied(
+      { ...access, folder, clientId },
+      (ledger) => auditAll(ledger, access.folder, headsIn(head)),
+      log,
+    );
+    const total = sum(reports, foreign);
+    io.out(json === true ? JSON.stringify(total) : auditText(total, io.style));
+    if (total.findings.length > 0) throw new Found('the audit differs');
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+async function auditAll(ledger: KafkaLedger, local: string, heads: ReadonlyMap<number, Head>): Promise<AuditReport[]> {
+  const reports: AuditReport[] = [];
+  for (let partition = 0; partition < ledger.partitions; partition += 1) {
+    const copy = ledger.copy(partition);
+    const head = heads.get(partition);
+    const found = await audit(copy.ledger, 0, head === undefined ? {} : { head });
+    // What could not be followed is the topic's own: a link of its chain that does not hold.
+    const broken =
+      copy.fault === null
+        ? []
+        : [{ position: found.head.position, kind: 'altered' as const, message: copy.fault.message }];
+    const here = await localFindings(join(local, `${partition}.db`), copy.ledger);
+    reports.push(placedReport(partition, { ...found, findings: [...found.findings, ...broken, ...here] }));
+  }
+  return reports;
+}
+
+/** This machine's copy: its own chain and projections, and whether its entries are the topic's. */
+async function localFindings(file: string, topic: SqliteLedger): Promise<Finding[]> {
+  if (!existsSync(file)) return [];
+  const ledger = await SqliteLedger.open({ file, mode: 'read', machineVersion: MACHINE_VERSION });
+  try {
+    const { findings, head } = await audit(ledger, 0, { projections: ledger.readConnection() });
+    const sequence = Number(head.position.split(':')[1]);
+    const theirs = sequence === 0 ? null : topic.entryAt(sequence);
+    const isSame = sequence === 0 || theirs?.hash === head.hash;
+    const differs = { position: head.position, kind: 'fork', message: 'this machine’s copy and the topic differ' };
+    return [
+      ...findings.map((each) => ({ ...each, message: `this machine’s copy: ${each.message}` })),
+      ...(isSame ? [] : [differs]),
+    ];
+  } finally {
+    await ledger.close();
+  }
+}
+
+const placed = (partition: number, position: string) => position.replace(/^0:/, `${partition}:`);
+
+function placedReport(partition: number, report: AuditReport): AuditReport {
+  const findings = report.findings.map((each) => ({ ...each, position: placed(partition, each.position) }));
+  return { ...report, head: { ...report.head, position: placed(partition, report.head.position) }, findings };
+}
+
+/** As one report: its head is the vector of all heads. */
+function sum(reports: readonly AuditReport[], foreign: readonly Finding[]): AuditReport {
+  const verdicts: Audit['verdicts'] = { checked: 0, differing: 0, otherTable: 0, byOperator: 0 };
+  for (const each of reports) {
+    verdicts.checked += each.verdicts.checked;
+    verdicts.differing += each.verdicts.differing;
+    verdicts.otherTable += each.verdicts.otherTable;
+    verdicts.byOperator += each.verdicts.byOperator;
+  }
+  const [heads, last] = [reports.slice(0, -1), reports.at(-1)];
+  const before = heads.map(({ head }) => `${head.position}:${head.hash},`).join('');
+  return {
+    entries: reports.reduce((count, { entries }) => count + entries, 0),
+    head: { position: `${before}${last?.head.position ?? ''}`, hash: last?.head.hash ?? '' },
+    verdicts,
+    findings: [...foreign, ...reports.flatMap(({ findings }) => findings)],
+  };
+}
+
+/** `0:17:HASH,1:4:HASH…` as an earlier audit printed it. */
+function headsIn(text: string | undefined): ReadonlyMap<number, Head> {
+  const heads = new Map<number, Head>();
+  for (const each of (text ?? '').split(',').filter((part) => part !== '')) {
+    const [partition, sequence, hash] = each.split(':');
+    heads.set(Number(partition), { sequence: Number(sequence), hash: hash ?? '' });
+  }
+  return heads;
+}
+
+function foreignFinding(details: object): Finding {
+  const { partition, offset, reason } = details as { partition: number; offset: string; reason: string };
+  const position = formatPosition({ partition, sequence: 0 });
+  return { position, kind: 'altered', message: `the record at offset ${offset} is not Landfall’s: ${reason}` };
+}

@@ -1,0 +1,53 @@
+import type { Command } from 'commander';
+import { Fault } from '../events/fault.ts';
+import { type KafkaAccess, kafkaAccess } from '../service/kafka-access.ts';
+import { readSettings, type Settings } from '../service/settings.ts';
+import type { Io } from './io.ts';
+
+/** Settings of the service as commands take them: flags, then the environment, then a file. */
+
+export type SettingFlags = Record<string, string | boolean | string[] | undefined> & {
+  config?: string;
+  set?: string[];
+};
+
+export function addSettingOptions(command: Command): Command {
+  return command
+    .option('--config <file>', 'settings as a JSON object (LANDFALL_CONFIG)')
+    .option('--set <setting=value...>', 'any other setting, for example recheckIntervalSeconds=5');
+}
+
+export function addKafkaOptions(command: Command): Command {
+  return command
+    .option('--kafka-brokers <host:port,...>', 'some of the brokers: the ledger is a topic there')
+    .option('--kafka-prefix <name>', 'what the names of the topics begin with (default: landfall)');
+}
+
+/** @throws Fault BAD_SETTING. */
+export function settingsOf({ config, set, ...flags }: SettingFlags, io: Io): Settings {
+  const plain = Object.entries(flags).filter((flag): flag is [string, string | boolean] => !Array.isArray(flag[1]));
+  const given = { ...Object.fromEntries(plain), ...pairs(set ?? []) };
+  return readSettings({ flags: given, env: io.env, file: config ?? io.env['LANDFALL_CONFIG'] });
+}
+
+/** @throws Fault BAD_SETTING where no brokers are named. */
+export function requireKafka(settings: Settings): KafkaAccess {
+  const access = kafkaAccess(settings);
+  if (access !== null) return access;
+  throw new Fault('BAD_SETTING', 'no brokers are named', 'Give --kafka-brokers HOST:PORT,… or LANDFALL_KAFKA_BROKERS.');
+}
+
+function pairs(set: readonly string[]): Record<string, string> {
+  return Object.fromEntries(
+    set.map((pair) => {
+      const at = pair.indexOf('=');
+      if (at < 1)
+        throw new Fault(
+          'BAD_SETTING',
+          `--set: ${JSON.stringify(pair)} is not setting=value`,
+          'For example recheckIntervalSeconds=5.',
+        );
+      return [pair.slice(0, at), pair.slice(at + 1)];
+    }),
+  );
+}

@@ -1,0 +1,113 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { connectTo } from '../../../log/kafka/client.ts';
+import { RecordProducer } from '../../../producers/kafka/record-producer.ts';
+import { landfall, recording, scratchFolder } from '../../support/landfall.ts';
+import { declared, textOf, VM } from '../../service/harness.ts';
+import { brokersForTests, uniqueName } from './brokers/index.ts';
+import { eventually, forTest, instance, ready } from './instances.ts';
+import { scratchTopics } from './scratch.ts';
+
+const shared = await brokersForTests();
+const brokers = shared?.bootstrap.join(',') ?? '';
+const ONE = ['--replication-factor', '1', '--min-insync-replicas', '1'];
+
+describe.skipIf(shared === null)('landfall kafka', { timeout: 90_000 }, () => {
+  const run = (args: readonly string[], prefix: string, env: Record<string, string> = {}) =>
+    landfall(['kafka', ...args, '--kafka-brokers', brokers, '--kafka-prefix', prefix], { env });
+
+  it('init makes the topics, finds them as they must be, and names what differs', async () => {
+    const prefix = uniqueName('init');
+    const made = await run(['init', '--partitions', '2', ...ONE], prefix);
+    expect([made.code, made.stdout.match(/^made/gm)?.length]).toEqual([0, 4]);
+    const again = await run(['init', '--partitions', '2', ...ONE], prefix);
+    expect([again.code, again.stdout.match(/^as it must be/gm)?.length]).toEqual([0, 4]);
+    const other = await run(['init', '--partitions', '3', ...ONE], prefix);
+    expect(other.code).toBe(2);
+    expect(other.stderr).toContain(`${prefix}.ledger has 2 partition(s), not 3`);
+    const copies = await run(
+      ['init', '--partitions', '2', '--replication-factor', '7', '--min-insync-replicas', '1'],
+      uniqueName('seven'),
+    );
+    expect([copies.code, copies.stderr]).toEqual([2, expect.stringMatching(/KAFKA_FAILED|replication/i)]);
+  });
+
+  it('says what is wrong, and soon', async () => {
+    const nobody = await landfall(['kafka', 'init', '--kafka-brokers', '127.0.0.1:1']);
+    expect([nobody.code, nobody.stderr]).toEqual([2, expect.stringContaining('Check kafkaBrokers')]);
+    const none = await landfall(['kafka', 'init']);
+    expect([none.code, none.stderr]).toEqual([2, expect.stringContaining('no brokers are named')]);
+    const missing = await landfall([
+      'serve',
+      '--port',
+      '0',
+      '--kafka-brokers',
+      brokers,
+      '--kafka-prefix',
+      uniqueName('none'),
+    ]);
+    expect([missing.code, missing.stderr]).toEqual([2, expect.stringContaining('landfall kafka init')]);
+  });
+
+  it('play judges recordings in topics of their own, which instances show as the demo', async () => {
+    const scratch = forTest(await scratchTopics(shared?.bootstrap ?? [], 2));
+    const one = await instance(scratch, 'one');
+    await ready(scratch, one);
+    const played = await run(['play', recording('abort'), recording('finish_reply_lost')], scratch.prefix);
+    expect(played.code).toBe(0);
+    expect(played.stdout.match(/^✔/gm)?.length).toBeGreaterThan(1);
+    const again = await run(['play', recording('abort')], scratch.prefix);
+    expect([again.code, again.stderr, /^✔/m.test(again.stdout)]).toEqual([0, '', false]);
+    await one.stop();
+    const two = await instance(scratch, 'two');
+    const shown = await eventually(async () => {
+      const { status, body } = await two.get('/v1/migrations?ledger=demo');
+      return status === 200 && body.items.length > 1 ? body.items : null;
+    });
+    expect(shown.every((item) => (item['settled'] as unknown) === true)).toBe(true);
+    await two.stop();
+  });
+
+  it('import moves an embedded ledger, where an instance goes on with it; audit finds nothing, and what is altered', async () => {
+    const db = join(scratchFolder(), 'ledger.db');
+    await landfall(['ingest', '--db', db, '--apart', recording('abort'), recording('client_timeout_completes')]);
+    await landfall(['config', 'set', 'recheckIntervalSeconds=7', '--db', db]);
+    const scratch = forTest(await scratchTopics(shared?.bootstrap ?? [], 3));
+    const moved = await run(['import', '--db', db], scratch.prefix);
+    expect([moved.code, moved.stdout]).toEqual([0, expect.stringContaining('nothing is lost')]);
+    const twice = await run(['import', '--db', db], scratch.prefix);
+    expect([twice.code, twice.stderr]).toEqual([2, expect.stringContaining('holds this ledger already')]);
+    const one = await instance(scratch, 'one');
+    await ready(scratch, one);
+    expect((await one.get('/v1/config')).body['recheckIntervalSeconds']).toBe(7);
+    expect((await one.get('/v1/migrations')).body.items).toHaveLength(2);
+    expect((await one.post(declared(VM))).status).toBe(202);
+    await one.stop();
+    const env = { LANDFALL_KAFKA_INSTANCE: 'one', LANDFALL_DB: join(scratch.folder('one'), 'ledger.db') };
+    const whole = await run(['audit'], scratch.prefix, env);
+    expect([whole.code, whole.stdout]).toEqual([0, expect.stringContaining('nothing differs')]);
+    const heads = /^head {2}(\S+)$/m.exec(whole.stdout)?.[1] ?? '';
+    expect((await run(['audit', '--head', heads], scratch.prefix, env)).code).toBe(0);
+    const producer = new RecordProducer(connectTo({ brokers: shared?.bootstrap ?? [], clientId: 'test' }));
+    await producer.send(`${scratch.prefix}.ledger`, 1, [{ key: null, value: 'forged' }]);
+    await producer.close();
+    const forged = await run(['audit', '--json'], scratch.prefix, env);
+    expect([forged.code, forged.stdout]).toEqual([1, expect.stringContaining('not Landfall’s')]);
+  });
+
+  it('rebuild fetches a copy anew, and not while an instance holds it', async () => {
+    const scratch = forTest(await scratchTopics(shared?.bootstrap ?? [], 2));
+    const one = await instance(scratch, 'one');
+    await ready(scratch, one);
+    await one.post(declared(VM));
+    const env = { LANDFALL_KAFKA_INSTANCE: 'one', LANDFALL_DB: join(scratch.folder('one'), 'ledger.db') };
+    const rebuild = () => landfall(['rebuild', '--kafka-brokers', brokers, '--kafka-prefix', scratch.prefix], { env });
+    const busy = await rebuild();
+    expect([busy.code, busy.stderr]).toEqual([2, expect.stringContaining('LEDGER_BUSY')]);
+    await one.stop();
+    const done = await rebuild();
+    expect([done.code, textOf(done.stdout)]).toEqual([0, expect.stringMatching(/partition [01]: 1 entries/)]);
+    expect(existsSync(join(scratch.copies('one'), '0.db'))).toBe(true);
+  });
+});
