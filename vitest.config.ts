@@ -10,6 +10,7 @@ export default defineConfig(({ mode }) => {
       exclude: isLong ? [] : ['test/**/*.long.test.ts'],
       globalSetup: 'test/integration/kafka/brokers/global-setup.ts',
       pool: 'forks',
+      maxWorkers: 2,
       testTimeout: isLong ? 600_000 : 30_000,
       hookTimeout: 30_000,
       reporters: report ? ['default', ['json', { outputFile: report }]] : ['default'],
