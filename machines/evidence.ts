@@ -285,7 +285,8 @@ export function evidenceOf(attempt: Attempt): Evidence {
  * A guest that moves while hosts are asked one after the other can be missed by all of them. Two whole rounds, the second begun
  * when the first was over, miss it only if it moves twice. Where another migration has begun it may well do that.
  */
-function isEmptyTwice({ emptySequence, ...attempt }: Attempt): boolean {
+function isEmptyTwice(attempt: Attempt): boolean {
+  const { emptySequence } = attempt;
   if (emptySequence === undefined || attempt.supersededBy !== null) return false;
   return [attempt.source, attempt.destination, ...attempt.knownHosts].every((host) => {
     const { answer } = askedOf(attempt, host);

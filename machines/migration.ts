@@ -24,6 +24,8 @@ type Payload = {
 };
 export type EventType = 'RETURNED' | 'EVIDENCE' | 'PROGRESS' | 'SUPERSEDED' | 'RESOLVED' | 'DOUBTED';
 export type MachineEvent = { type: EventType } & Payload;
+/** XState merges what is assigned into the context; an attempt is replaced as a whole, so that what it lost stays lost. */
+type Context = { readonly attempt: Attempt };
 
 const NEVER = Number.POSITIVE_INFINITY;
 
@@ -40,7 +42,7 @@ function nextQuestionDue(attempt: Attempt): number | null {
   return due;
 }
 
-const nowOf = (context: Attempt, event: { now?: number }) => event.now ?? context.startedAt;
+const nowOf = (attempt: Attempt, event: { now?: number }) => event.now ?? attempt.startedAt;
 const intervalMs = (attempt: Attempt) => attempt.configuration.recheckIntervalSeconds * 1000;
 const timeoutMs = (attempt: Attempt) => attempt.configuration.recheckTimeoutSeconds * 1000;
 
@@ -68,34 +70,47 @@ function isDoubted(attempt: Attempt): boolean {
   );
 }
 
+type Change = (attempt: Attempt, event: MachineEvent) => Attempt;
+const change = (to: Change) =>
+  assign<Context, MachineEvent, undefined, MachineEvent, never>(({ context, event }) => ({
+    attempt: to(context.attempt, event),
+  }));
+
 const definition = setup({
-  types: { context: {} as Attempt, events: {} as MachineEvent, input: {} as Attempt },
+  types: { context: {} as Context, events: {} as MachineEvent, input: {} as Attempt },
   actions: {
-    take: assign(({ event }) => event.next),
-    askMore: assign(({ context, event }) => ask(context, event.asks, event.now)),
-    askAll: assign(({ context, event }) => ask(context, asksOf(context), nowOf(context, event))),
-    askUnasked: assign(({ context, event }) => ask(context, unasked(context), event.now)),
-    askAllFresh: assign(({ context, event }) => ask(context, asksOf(context), event.now, 'fresh')),
-    poll: assign(({ context, event }) => ({ pollAt: event.now + intervalMs(context) })),
-    watch: assign(({ context, event }) => ({ pollAt: event.now + Math.max(intervalMs(context), timeoutMs(context)) })),
-    stopPoll: assign({ pollAt: null }),
-    stopPolling: assign({ pollAt: null, deadlineAt: null }),
-    reopen: assign(({ context, event }) => ({ deadlineAt: context.deadlineAt ?? event.now + timeoutMs(context) })),
-    decide: assign(({ context, event }) =>
-      event.verdict === null
-        ? {}
-        : { verdicts: [...context.verdicts, event.verdict], judgedSequence: context.sequence },
+    take: change((_, event) => event.next),
+    askMore: change((attempt, event) => ask(attempt, event.asks, event.now)),
+    askAll: change((attempt, event) => ask(attempt, asksOf(attempt), nowOf(attempt, event))),
+    askUnasked: change((attempt, event) => ask(attempt, unasked(attempt), event.now)),
+    askAllFresh: change((attempt, event) => ask(attempt, asksOf(attempt), event.now, 'fresh')),
+    poll: change((attempt, event) => ({ ...attempt, pollAt: event.now + intervalMs(attempt) })),
+    watch: change((attempt, event) => ({
+      ...attempt,
+      pollAt: event.now + Math.max(intervalMs(attempt), timeoutMs(attempt)),
+    })),
+    stopPoll: change((attempt) => ({ ...attempt, pollAt: null })),
+    stopPolling: change((attempt) => ({ ...attempt, pollAt: null, deadlineAt: null })),
+    reopen: change((attempt, event) => ({
+      ...attempt,
+      deadlineAt: attempt.deadlineAt ?? event.now + timeoutMs(attempt),
+    })),
+    decide: change((attempt, { verdict }) =>
+      verdict === null
+        ? attempt
+        : { ...attempt, verdicts: [...attempt.verdicts, verdict], judgedSequence: attempt.sequence },
     ),
-    plan: assign(({ context, event }) => {
-      const verdict = context.verdicts.at(-1);
+    plan: change((attempt, event) => {
+      const verdict = attempt.verdicts.at(-1);
       return verdict === undefined
-        ? {}
-        : pursue({ ...context, steps: plan(context, verdict), settledAt: null }, event.now);
+        ? attempt
+        : pursue({ ...attempt, steps: plan(attempt, verdict), settledAt: null }, event.now);
     }),
-    pursue: assign(({ context, event }) => pursue(context, event.now)),
-    drop: assign(({ context }) => drop(context)),
-    close: assign(({ context, event }) => ({
-      settledAt: context.settledAt ?? event.now,
+    pursue: change((attempt, event) => pursue(attempt, event.now)),
+    drop: change((attempt) => drop(attempt)),
+    close: change((attempt, event) => ({
+      ...attempt,
+      settledAt: attempt.settledAt ?? event.now,
       pollAt: null,
       deadlineAt: null,
       retryAt: null,
@@ -113,13 +128,13 @@ const definition = setup({
     stands: ({ event }) => event.result === 'stands',
     reopens: ({ event }) => event.result === 'reopen',
     failed: ({ event }) => event.next.callError !== null,
-    allSettled: ({ context }) => isSettled(context) && !isDoubted(context),
+    allSettled: ({ context: { attempt } }) => isSettled(attempt) && !isDoubted(attempt),
   },
   delays: {
-    question: ({ context, event }) => until(nextQuestionDue(context), nowOf(context, event)),
-    poll: ({ context, event }) => until(context.pollAt, nowOf(context, event)),
-    deadline: ({ context, event }) => until(context.deadlineAt, nowOf(context, event)),
-    retry: ({ context, event }) => until(context.retryAt, nowOf(context, event)),
+    question: ({ context: { attempt }, event }) => until(nextQuestionDue(attempt), nowOf(attempt, event)),
+    poll: ({ context: { attempt }, event }) => until(attempt.pollAt, nowOf(attempt, event)),
+    deadline: ({ context: { attempt }, event }) => until(attempt.deadlineAt, nowOf(attempt, event)),
+    retry: ({ context: { attempt }, event }) => until(attempt.retryAt, nowOf(attempt, event)),
   },
 });
 
@@ -194,7 +209,7 @@ const taken = <Stay extends string>(stay: Stay, ...actions: ('pursue' | 'askAll'
 
 export const migration = definition.createMachine({
   id: 'migration',
-  context: ({ input }) => input,
+  context: ({ input }) => ({ attempt: input }),
   initial: 'Migrating',
   states: {
     Migrating: {

@@ -66,7 +66,7 @@ export function step(before: AttemptState, timers: Timers, stimulus: Stimulus, c
   const event = fold(before, stimulus, context);
   const snapshot = event === null ? null : run(before, event);
   if (snapshot === null) return { state: before, timers, questions: [], commands: [], verdict: null, unchanged: true };
-  const attempt = snapshot.context;
+  const { attempt } = snapshot.context;
   const state: AttemptState = { value: snapshot.value, attempt, generation: before.generation };
   return {
     ...arm(state, timers, collected, context.now),
@@ -90,9 +90,9 @@ const resting = new Map<string, Snapshot>();
 
 function snapshotOf({ value, attempt }: AttemptState): Snapshot {
   const at = path(value);
-  const known = resting.get(at) ?? migration.resolveState({ value, context: {} as Attempt });
+  const known = resting.get(at) ?? migration.resolveState({ value, context: { attempt } });
   resting.set(at, known);
-  return { ...known, context: attempt };
+  return { ...known, context: { attempt } };
 }
 
 /** Reads the deadlines that the machine's `after` set and cancelled. One that is set again to the same time is the same timer. */

@@ -507,6 +507,14 @@ describe('a third host', () => {
     expect(play.attempt.waiting?.row).toBe('moving');
   });
 
+  it('a round that hears nobody from one of them begins the search anew', () => {
+    const { play } = given(nowhere).when(fails(), after(5));
+    expect(play.attempt.emptySequence).toBeTypeOf('number');
+    play.says(T, 'silent');
+    play.wait(20);
+    expect(play.attempt.emptySequence).toBeUndefined();
+  });
+
   it('every known host is heard before a guest is called stopped on the source', () => {
     given(nowhere)
       .when(fails(), after(299))
