@@ -4,6 +4,7 @@ import { memory } from './memory.ts';
 import { rebuild } from './rebuild.ts';
 import type { Benchmark } from './report.ts';
 import { restart } from './restart.ts';
+import { service } from './service.ts';
 import { transitions } from './transitions.ts';
 
 export const benchmarks: Readonly<Record<string, Benchmark>> = {
@@ -11,6 +12,7 @@ export const benchmarks: Readonly<Record<string, Benchmark>> = {
   rebuild,
   latency,
   memory,
+  service,
   restart,
   kafka,
 };

@@ -9,6 +9,7 @@ import type { VmRecord } from '../events/records.ts';
 import { sha256 } from '../log/chain.ts';
 import { type Batch, GENESIS, type Owner } from '../log/port.ts';
 import { SqliteLedger } from '../log/sqlite/ledger.ts';
+import { isOver } from '../machines/vm.ts';
 import { MACHINE_VERSION } from '../machines/version.ts';
 import { directory } from '../projections/directory.ts';
 
@@ -54,6 +55,11 @@ export function driverInMemory(keep: (entries: readonly Entry[]) => void = () =>
       for (const { record, attempt, timers } of entries) {
         if (record !== null) records.set(record.vm, record);
         if (attempt !== null) attempts.set(attempt.attempt.migration, { state: attempt, timers });
+        // What is settled is never asked for again here; on the heap it would slow down whatever is measured in turns with this.
+        if (attempt !== null && isOver(attempt)) {
+          attempts.delete(attempt.attempt.migration);
+          records.delete(attempt.attempt.vm);
+        }
       }
       keep(entries);
       sequence += entries.length;

@@ -295,11 +295,12 @@ function isEmptyTwice(attempt: Attempt): boolean {
 }
 
 /** Keeps since when every host is found empty; a round that finds somebody, or silence, begins anew. */
-export function noteEmpty(attempt: Attempt, { source, destination, others }: Evidence): Attempt {
-  const isEmpty = [source, destination, ...others].every(({ presence }) => isOneOf(GONE, presence));
-  if (isEmpty) return attempt;
-  const { emptySequence, ...rest } = attempt;
-  return emptySequence === undefined ? attempt : rest;
+export function noteEmpty(attempt: Attempt): Attempt {
+  if (attempt.emptySequence === undefined) return attempt;
+  const { source, destination, others } = evidenceOf(attempt);
+  if ([source, destination, ...others].every(({ presence }) => isOneOf(GONE, presence))) return attempt;
+  const { emptySequence: _, ...rest } = attempt;
+  return rest;
 }
 
 function allLeasesExpired(attempt: Attempt): boolean {

@@ -55,8 +55,7 @@ export function judgeRound(state: AttemptState, next: Attempt, context: StepCont
 
 /** No verdict yet. In the last round the right column decides where the left one waits. */
 function judgeOpen(attempt: Attempt, context: StepContext, final: boolean): Judged {
-  const seen = countRound(attempt, context.now);
-  const counted = noteEmpty(seen, evidenceOf(seen));
+  const counted = noteEmpty(countRound(attempt, context.now));
   const evidence = evidenceOf(counted);
   const now = judge(evidence, 'now');
   const more = asksMore(counted, now);
@@ -88,7 +87,7 @@ function asksTwice(attempt: Attempt, { row }: Judgement['decision'], evidence: E
 
 /** Contested, or completed provisionally: late evidence settles it. */
 function judgeWatched(watched: Attempt, context: StepContext): Judged {
-  const attempt = noteEmpty(watched, evidenceOf(watched));
+  const attempt = noteEmpty(watched);
   const evidence = evidenceOf(attempt);
   const closed = isRoundClosed(attempt);
   const now = judge(evidence, 'now');
@@ -106,7 +105,7 @@ function judgeWatched(watched: Attempt, context: StepContext): Judged {
 
 /** A verdict stands, and was doubted: fresh answers confirm it, replace it, or open the attempt again. */
 function judgeStanding(doubted: Attempt, context: StepContext): Judged {
-  const attempt = noteEmpty(doubted, evidenceOf(doubted));
+  const attempt = noteEmpty(doubted);
   const standing = attempt.verdicts.at(-1);
   const now = judge(evidenceOf(attempt), 'now');
   const more = asksMore(attempt, now);

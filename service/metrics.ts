@@ -22,7 +22,16 @@ export type Gauges = {
   cluster?: { lag: () => { partition: number; records: number }[]; owned: () => number };
 };
 
-type Place = { at: string; contested: boolean };
+type Place = { readonly at: string; readonly contested: boolean };
+/** One of each, however many attempts are there. */
+const places = new Map<string, Place>();
+
+function placeOf(at: string, contested: boolean): Place {
+  const key = `${at} ${contested}`;
+  const place = places.get(key) ?? { at, contested };
+  places.set(key, place);
+  return place;
+}
 
 export class Metrics {
   readonly registry = new Registry();
@@ -66,7 +75,7 @@ export class Metrics {
     this.#open.clear();
     this.#contested = 0;
     for (const { at, contested, count } of this.#gauges.counts()) this.#count({ at, contested }, count);
-    for (const { migration, at, contested } of this.#gauges.open()) this.#open.set(migration, { at, contested });
+    for (const { migration, at, contested } of this.#gauges.open()) this.#open.set(migration, placeOf(at, contested));
   }
 
   committed(entries: number, ms: number): void {
@@ -105,7 +114,7 @@ export class Metrics {
       if (attempt.returnedAt !== null) this.#decision.observe(Math.max(0, time - attempt.returnedAt) / 1000);
     }
     const { migration } = attempt;
-    const next = { at: path(state.value), contested: attempt.verdicts.at(-1)?.contested === true };
+    const next = placeOf(path(state.value), attempt.verdicts.at(-1)?.contested === true);
     const before = this.#open.get(migration) ?? settledBefore(next.at, attempt.verdicts.length);
     if (before !== null) this.#count(before, -1);
     this.#count(next, 1);
@@ -175,5 +184,5 @@ export class Metrics {
 
 /** An attempt that was not open until now is new, or was settled and is doubted: then it keeps its side at first. */
 function settledBefore(at: string, verdicts: number): Place | null {
-  return verdicts === 0 ? null : { at: `${at.split('.')[0]}.settled`, contested: false };
+  return verdicts === 0 ? null : placeOf(`${at.split('.')[0]}.settled`, false);
 }

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { migrations } from '../../projections/attempts.ts';
 import { newToken } from '../../service/access/credentials.ts';
 import { demoFileOf, hasDemo, type Running, startService } from '../../service/serve.ts';
+import { keepHeapSmall } from '../../service/heap.ts';
 import type { Settings } from '../../service/settings.ts';
 import type { Io } from '../io.ts';
 import { reading } from '../ledgers.ts';
@@ -42,6 +43,7 @@ export function addServe(program: Command, io: Io): void {
 
 async function serve(flags: SettingFlags, io: Io): Promise<void> {
   // commander gives `recordings: true` where --no-recordings is absent: that is the default, and no flag.
+  keepHeapSmall();
   const settings = settingsOf({ ...flags, recordings: flags['recordings'] === false ? false : undefined }, io);
   const stopped = stopSignal();
   const running = await startService(settings);

@@ -28,9 +28,8 @@ export class TimerHeap {
     if (index === this.#dueAt.length) this.#grow();
     while (index > 0) {
       const parent = (index - 1) >> 1;
-      const above = this.#at(parent);
-      if (above === undefined || !isBefore(item, above)) break;
-      this.#put(index, above);
+      if (!this.#isAfter(parent, item)) break;
+      this.#move(parent, index);
       index = parent;
     }
     this.#put(index, item);
@@ -47,24 +46,46 @@ export class TimerHeap {
 
   #sink(item: HeapTimer): void {
     let index = 0;
-    for (;;) {
-      const left = 2 * index + 1;
-      const right = left + 1;
-      const a = this.#at(left);
-      const b = this.#at(right);
-      const child = a !== undefined && b !== undefined && isBefore(b, a) ? right : left;
-      const candidate = child === right ? b : a;
-      if (candidate === undefined || !isBefore(candidate, item)) break;
-      this.#put(index, candidate);
+    for (let child = this.#earlierChild(index); child < this.size; child = this.#earlierChild(index)) {
+      if (this.#isAfter(child, item)) break;
+      this.#move(child, index);
       index = child;
     }
     this.#put(index, item);
+  }
+
+  /** The one of two that is due first; beyond the end where there is none. */
+  #earlierChild(index: number): number {
+    const left = 2 * index + 1;
+    const right = left + 1;
+    if (right >= this.size) return left;
+    return this.#order(right, this.#dueAt[left], this.#migrations[left], this.#generations[left]) < 0 ? right : left;
+  }
+
+  #isAfter(index: number, { dueAt, migration, generation }: HeapTimer): boolean {
+    return this.#order(index, dueAt, migration, generation) > 0;
+  }
+
+  /** Equal times are ordered by attempt and generation, so that a replay fires them alike. */
+  #order(index: number, dueAt = 0, migration = '', generation = 0): number {
+    const due = (this.#dueAt[index] ?? 0) - dueAt;
+    if (due !== 0) return due;
+    const own = this.#migrations[index] ?? '';
+    if (own !== migration) return own < migration ? -1 : 1;
+    return (this.#generations[index] ?? 0) - generation;
   }
 
   #at(index: number): HeapTimer | undefined {
     const [migration, timer] = [this.#migrations[index], this.#timers[index]];
     if (migration === undefined || timer === undefined) return undefined;
     return { dueAt: this.#dueAt[index] ?? 0, migration, timer, generation: this.#generations[index] ?? 0 };
+  }
+
+  #move(from: number, to: number): void {
+    this.#dueAt[to] = this.#dueAt[from] ?? 0;
+    this.#generations[to] = this.#generations[from] ?? 0;
+    this.#migrations[to] = this.#migrations[from] ?? '';
+    this.#timers[to] = this.#timers[from] ?? '';
   }
 
   #put(index: number, { dueAt, migration, timer, generation }: HeapTimer): void {
@@ -81,11 +102,4 @@ export class TimerHeap {
     this.#dueAt.set(dueAt);
     this.#generations.set(generations);
   }
-}
-
-/** Equal times are ordered by attempt and generation, so that a replay fires them alike. */
-function isBefore(a: HeapTimer, b: HeapTimer): boolean {
-  if (a.dueAt !== b.dueAt) return a.dueAt < b.dueAt;
-  if (a.migration !== b.migration) return a.migration < b.migration;
-  return a.generation < b.generation;
 }

@@ -19,13 +19,15 @@ export type WorkItem = { kind: 'question'; question: Question } | { kind: 'comma
 export const ORCHESTRATOR = Symbol('orchestrator');
 export type Recipient = string | typeof ORCHESTRATOR;
 
-type Numbered = { number: number; item: WorkItem };
+type Numbered = { readonly number: number; readonly recipient: Recipient; readonly item: WorkItem };
 type Shelf = { items: Map<string, Numbered>; waiters: Set<() => void> };
+
+const NOTHING: readonly Numbered[] = [];
 
 export class Outbox {
   readonly #shelves = new Map<Recipient, Shelf>();
-  /** What is outstanding of each attempt: where it lies, by its id. */
-  readonly #placed = new Map<string, Map<string, Recipient>>();
+  /** What is outstanding of each attempt, as it lies on the shelves: of a hundred thousand attempts, so no map for each. */
+  readonly #placed = new Map<string, readonly Numbered[]>();
   #number = 0;
   #closed = false;
   #questions = 0;
@@ -51,7 +53,11 @@ export class Outbox {
       open.add(state.attempt.migration);
       this.#place(state, []);
     }
-    for (const migration of this.#placed.keys()) if (!open.has(migration)) this.#keepOnly(migration, new Map());
+    for (const [migration, placed] of this.#placed) {
+      if (open.has(migration)) continue;
+      this.#clear(placed);
+      this.#placed.delete(migration);
+    }
   }
 
   /** A batch became durable. */
@@ -72,7 +78,7 @@ export class Outbox {
 
   /** The receiver of a command that is outstanding. */
   commandFor(migration: string, command: string): Recipient | undefined {
-    return this.#placed.get(migration)?.get(command);
+    return this.#placed.get(migration)?.find(({ item }) => idOf(item) === command)?.recipient;
   }
 
   /** Calls back once, when something new lies there for the recipient or all is closed. Returns what cancels it. */
@@ -101,46 +107,40 @@ export class Outbox {
 
   #place(state: AttemptState, asked: readonly Question[]): void {
     const { migration } = state.attempt;
+    const before = this.#placed.get(migration) ?? NOTHING;
     const items = outstanding(state, asked);
-    this.#keepOnly(migration, items);
-    if (items.size === 0) return;
-    const placed = this.#placed.get(migration) ?? new Map<string, Recipient>();
-    this.#placed.set(migration, placed);
+    this.#clear(before.filter(({ item }) => !items.has(idOf(item))));
+    if (items.size === 0) return void this.#placed.delete(migration);
     const woken = new Set<Recipient>();
-    for (const [id, item] of items) {
-      const recipient = recipientOf(item);
-      placed.set(id, recipient);
-      if (this.#put(recipient, id, item)) woken.add(recipient);
-    }
+    const placed = [...items].map(([id, item]) => {
+      const same = before.find((each) => idOf(each.item) === id);
+      if (same !== undefined && triesOf(same.item) === triesOf(item)) return same;
+      const numbered = this.#put(id, item, same);
+      woken.add(numbered.recipient);
+      return numbered;
+    });
+    this.#placed.set(migration, placed);
     for (const recipient of woken) this.#wake(recipient);
   }
 
-  /** @returns whether it is new to the recipient. */
-  #put(recipient: Recipient, id: string, item: WorkItem): boolean {
+  /** Behind the others, so that the order of the map is that of the numbers. */
+  #put(id: string, item: WorkItem, before: Numbered | undefined): Numbered {
+    const recipient = recipientOf(item);
     const { items } = this.#shelf(recipient);
-    const before = items.get(id);
-    if (before !== undefined && triesOf(before.item) === triesOf(item)) return false;
     if (before === undefined) this.#count(item, 1);
+    else items.delete(id);
     this.#number += 1;
-    // Put behind the others, so that the order of the map is that of the numbers.
-    items.delete(id);
-    items.set(id, { number: this.#number, item });
-    return true;
+    const numbered: Numbered = { number: this.#number, recipient, item };
+    items.set(id, numbered);
+    return numbered;
   }
 
-  #keepOnly(migration: string, items: ReadonlyMap<string, WorkItem>): void {
-    const placed = this.#placed.get(migration);
-    if (placed === undefined) return;
-    for (const [id, recipient] of placed) {
-      if (items.has(id)) continue;
-      placed.delete(id);
-      const shelf = this.#shelves.get(recipient);
-      const gone = shelf?.items.get(id);
-      if (gone !== undefined) this.#count(gone.item, -1);
-      shelf?.items.delete(id);
+  #clear(placed: readonly Numbered[]): void {
+    for (const { recipient, item } of placed) {
+      this.#count(item, -1);
+      this.#shelves.get(recipient)?.items.delete(idOf(item));
       this.#tidy(recipient);
     }
-    if (placed.size === 0) this.#placed.delete(migration);
   }
 
   #count({ kind }: WorkItem, change: 1 | -1): void {
@@ -168,6 +168,7 @@ export class Outbox {
   }
 }
 
+const idOf = (item: WorkItem): string => (item.kind === 'question' ? item.question.question : item.command.command);
 const triesOf = (item: WorkItem): number => (item.kind === 'command' ? item.command.try : 0);
 
 function recipientOf(item: WorkItem): Recipient {
