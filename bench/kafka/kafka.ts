@@ -6,6 +6,7 @@ import { submissionOf } from '../../service/engine/engine.ts';
 import { consumeProduceCommit } from './floor.ts';
 import { entriesIn, makeTopics, openInstance, type Site, until } from './instance.ts';
 import { clientOf, fill, makeTopic, opening, settling } from './records.ts';
+import { threeInstances } from './three-instances.ts';
 
 /** Landfall on Kafka beside the raw client's consume, produce and commit, against the same broker in the same run. */
 
@@ -155,39 +156,6 @@ async function handOver(site: Site, count: number): Promise<Figure[]> {
       unit: 's',
       goal: { below: 5 },
       note: 'from the order to stop to the next owner’s readiness, both in one process',
-    },
-  ];
-}
-
-async function threeInstances(alone: Site, together: Site, count: number): Promise<Figure[]> {
-  const rates: number[] = [];
-  for (const [site, names] of [
-    [alone, ['one']],
-    [together, ['one', 'two', 'three']],
-  ] as const) {
-    const client = clientOf(site.brokers);
-    await makeTopics(site, 12);
-    const engines = await Promise.all(names.map((name) => openInstance(site, name)));
-    for (const engine of engines) await engine.start();
-    await until(() => engines.every(({ fault }) => fault === null), 50);
-    await until(() => engines.reduce((sum, { owned }) => sum + owned.length, 0) === 12, 50);
-    const [first] = engines;
-    if (first === undefined) throw new RangeError('no instance');
-    const began = performance.now();
-    const sent = await fill(client, `${site.prefix}.inputs`, settling(count, 12));
-    await until(() => entriesIn(first) >= sent);
-    rates.push(perSecond(sent, performance.now() - began));
-    await Promise.all(engines.map((engine) => engine.stop()));
-  }
-  const [one = Number.NaN, three = Number.NaN] = rates;
-  return [
-    {
-      name: 'inputs decided, three instances on 12 partitions',
-      value: three,
-      unit: '/s',
-      floor: { name: 'one instance', value: one },
-      goal: { atLeast: one },
-      note: 'all in one process on the same two cores: three write three copies each',
     },
   ];
 }

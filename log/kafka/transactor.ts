@@ -1,5 +1,5 @@
 import type { Kafka, Message, Producer, Transaction } from 'kafkajs';
-import { abandon, byPartition } from './client.ts';
+import { abandon, byPartition, ZSTD } from './client.ts';
 import { fencedBy, isFenced, kafkaFault, notCommitted, outcomeUnknown } from './faults.ts';
 
 /**
@@ -13,6 +13,9 @@ import { fencedBy, isFenced, kafkaFault, notCommitted, outcomeUnknown } from './
 
 /** An owner that stalls holds readers back no longer than this. */
 const TRANSACTION_TIMEOUT_MS = 20_000;
+
+/** Below that the way through the thread pool costs more than it saves. */
+const COMPRESSED_FROM_BYTES = 32 * 1024;
 
 export type Offsets = {
   readonly group: string;
@@ -78,9 +81,18 @@ export class Transactor {
 
   async #send(transaction: Transaction, messages: readonly Message[]): Promise<number | null> {
     if (messages.length === 0) return null;
-    const [answer] = await transaction.send({ topic: this.#topic, messages: [...messages], acks: -1 });
+    const [answer] = await transaction.send({
+      topic: this.#topic,
+      messages: [...messages],
+      acks: -1,
+      ...(bytesOf(messages) >= COMPRESSED_FROM_BYTES ? { compression: ZSTD } : {}),
+    });
     return answer?.baseOffset === undefined ? null : Number(answer.baseOffset);
   }
+}
+
+function bytesOf(messages: readonly Message[]): number {
+  return messages.reduce((sum, { value }) => sum + (value?.length ?? 0), 0);
 }
 
 function offsetsOf({ group, topic, partition, next }: Offsets) {
