@@ -78,6 +78,9 @@ function start(
   };
   const before = earlier.flatMap((migration) => space.attempts.open(migration)?.state.attempt ?? []);
   const attempt = openAttempt(data, record, site, before);
+  // A call from a host to itself moves nothing: what is open goes on, and is still the one that tells where the guest is.
+  const movesNothing = data.source === data.destination && before.length > 0;
+  if (movesNothing) return space.keep(begin(attempt, now), {}, record, cause, moment);
   space.keep(begin(attempt, now), {}, { ...record, lastMigration: data.migration }, cause, moment);
   // The report is a fact: what was open before is asked about at once and decided as at its deadline.
   earlier.forEach((migration, index) => {

@@ -253,6 +253,21 @@ describe('one attempt at a time', () => {
     }
   });
 
+  it('45: a call from a host to itself moves nothing, so the open one is still watched', async () => {
+    const world = new World();
+    await world.migrates(moving);
+    await world.fails();
+    await world.send('landfall.migration.started.v1', { migration: 'm2', source: S, destination: S });
+    const error = { kind: 'libvirt' as const, message: 'the domain has a job already' };
+    await world.send('landfall.migration.returned.v1', { migration: 'm2', ok: false, error });
+    expect(world.attempt.value).toEqual({ Rechecking: 'watching' });
+    expect(world.ledger.record(VM)).toMatchObject({ lastMigration: 'm1', certainty: 'provisional' });
+    world.says = landed;
+    await world.wait(10);
+    expect(world.attempt.attempt.verdicts.at(-1)).toMatchObject({ row: 'landed', host: D });
+    expect(world.ledger.record(VM)).toMatchObject({ host: D });
+  });
+
   it('45: an attempt whose hosts are silent when it is superseded does not stay open for ever', async () => {
     const world = new World();
     await world.migrates({});
