@@ -14,6 +14,7 @@ import { promisify } from 'node:util';
 import { constants, zstdCompress, zstdDecompress } from 'node:zlib';
 import { kafkaFault } from './faults.ts';
 import type { BrokerOptions, KafkaLog } from './options.ts';
+import { socketFactory as sharedLookups } from './sockets.ts';
 
 /** kafkajs as it is used here: with waits that fit transactions, and its log going where ours goes. */
 
@@ -52,7 +53,7 @@ function quietly(): void {
 }
 
 export function connectTo(
-  { brokers, clientId, ssl, sasl, socketFactory }: BrokerOptions,
+  { brokers, clientId, ssl, sasl, socketFactory = sharedLookups }: BrokerOptions,
   log: KafkaLog = () => {},
 ): Kafka {
   quietly();
@@ -61,7 +62,7 @@ export function connectTo(
     brokers: [...brokers],
     ...(ssl === undefined ? {} : { ssl }),
     ...(sasl === undefined ? {} : { sasl: { ...sasl } }), // kafkajs writes into it
-    ...(socketFactory === undefined ? {} : { socketFactory }),
+    socketFactory,
     connectionTimeout: CONNECT_MS,
     authenticationTimeout: CONNECT_MS,
     requestTimeout: REQUEST_MS,

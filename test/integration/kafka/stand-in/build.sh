@@ -12,7 +12,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 if ! docker image inspect local/debian:bookworm >/dev/null 2>&1; then
-  debootstrap --variant=minbase bookworm "$work/debian" http://deb.debian.org/debian
+  debootstrap --variant=minbase bookworm "$work/debian"
   tar -C "$work/debian" --exclude=./var/cache/apt --exclude=./var/lib/apt/lists --exclude=./usr/share/doc -c . |
     docker import --change 'ENV LANG=C.UTF-8' - local/debian:bookworm
 fi

@@ -1,0 +1,24 @@
+import type { LookupFunction } from 'node:net';
+import { describe, expect, it } from 'vitest';
+import { oneAtATime } from '../../log/kafka/sockets.ts';
+
+describe('the names of brokers', () => {
+  const asked: { name: string; answer: Parameters<LookupFunction>[2] }[] = [];
+  const lookup = oneAtATime((name, _options, answer) => asked.push({ name, answer }));
+  const look = (name: string) =>
+    new Promise((resolve, reject) => {
+      lookup(name, { all: false }, (error, address) => (error === null ? resolve(address) : reject(error)));
+    });
+
+  it('are looked up one at a time: one that nobody answers for takes no more than one thread', async () => {
+    const gone = Array.from({ length: 20 }, () => look('gone'));
+    const there = look('there');
+    expect(asked.map(({ name }) => name)).toEqual(['gone', 'there']);
+    asked[1]?.answer(null, '10.0.0.1', 4);
+    await expect(there).resolves.toBe('10.0.0.1');
+    asked[0]?.answer(new Error('EAI_AGAIN'), '');
+    for (const each of gone) await expect(each).rejects.toThrow('EAI_AGAIN');
+    void look('gone').catch(() => {});
+    expect(asked).toHaveLength(3);
+  });
+});
