@@ -33,6 +33,8 @@ export const socketFactory: ISocketFactory = ({ host, port, ssl, onConnect }) =>
   const options = { host, port, lookup, ...(isIP(host) === 0 ? { servername: host } : {}) };
   const socket = isTls(ssl) ? connectTls({ ...options, ...ssl }, onConnect) : connect(options, onConnect);
   socket.setKeepAlive(true, KEEP_ALIVE_MS);
+  // kafkajs ends one that is closed again and again; each time leaves a listener, of which Node would warn.
+  socket.setMaxListeners(0);
   return socket;
 };
 
