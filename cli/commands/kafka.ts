@@ -90,17 +90,24 @@ function addImport(kafka: Command, io: Io): void {
     .summary('moves an embedded ledger into the topics')
     .description(
       'Puts every entry of a ledger file into the partition of its VM, to the letter; what concerns the site goes to all of them. ' +
-        'Tokens, deadlines and remembered identities go on there. An import that was interrupted is finished by running it again.',
+        'Tokens, deadlines and remembered identities go on there. No instance may run meanwhile. An import that was interrupted ' +
+        'is finished by running it again. The file is marked as moved: it can be read, and nothing goes on with it.',
     )
     .addHelpText('after', examples(['landfall kafka import --db .landfall/ledger.db --kafka-brokers b1:9092', 'once']))
     .action(async (flags: ImportFlags) => {
       const access = requireKafka(settingsOf(flags, io));
       const file = flags.db ?? io.env['LANDFALL_DB'] ?? DEFAULT_FILE;
       // Opened as its one writer, so that nobody adds to it meanwhile.
-      const source = await SqliteLedger.open({ file, mode: 'write', machineVersion: MACHINE_VERSION });
+      const source = await SqliteLedger.open({
+        file,
+        mode: 'write',
+        machineVersion: MACHINE_VERSION,
+        movingTo: access.prefix,
+      });
       try {
         await temporarily(async (folder) =>
-          copied({ ...access, folder, clientId: `${access.clientId}.import` }, async (ledger) => {
+          // A name of its own: two of one name would share the partitions between them.
+          copied({ ...access, folder, clientId: `${access.clientId}.import.${folder.slice(-6)}` }, async (ledger) => {
             const { read, written } = await importLedger({ access, ledger, source });
             io.out(
               `${plural(read, 'entry', 'entries')} read and verified, ${written} written to ${ledger.partitions} partitions`,

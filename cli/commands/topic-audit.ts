@@ -1,6 +1,7 @@
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Fault } from '../../events/fault.ts';
 import { FOREIGN_RECORD } from '../../log/kafka/follower.ts';
 import type { KafkaLedger } from '../../log/kafka/ledger.ts';
 import type { KafkaLog } from '../../log/kafka/options.ts';
@@ -8,6 +9,7 @@ import { formatPosition, type Head } from '../../log/port.ts';
 import { SqliteLedger } from '../../log/sqlite/ledger.ts';
 import { MACHINE_VERSION } from '../../machines/version.ts';
 import { type Audit, audit } from '../../projections/audit.ts';
+import { parseHead } from '../../projections/audit-checks.ts';
 import { Found, type Io } from '../io.ts';
 import { type AuditReport, auditText } from '../render/audit.ts';
 import { requireKafka, type SettingFlags, settingsOf } from '../settings.ts';
@@ -20,6 +22,7 @@ type Finding = AuditReport['findings'][number];
 
 export async function auditTopic({ json, head, ...flags }: TopicAuditOptions, io: Io): Promise<void> {
   const access = requireKafka(settingsOf(flags, io));
+  const heads = headsIn(head);
   const foreign: Finding[] = [];
   const log: KafkaLog = (_level, message, details) => {
     if (message === FOREIGN_RECORD) foreign.push(foreignFinding(details));
@@ -29,7 +32,7 @@ export async function auditTopic({ json, head, ...flags }: TopicAuditOptions, io
     const clientId = `${access.clientId}.audit.${folder.slice(-6)}`;
     const reports = await copied(
       { ...access, folder, clientId },
-      (ledger) => auditAll(ledger, access.folder, headsIn(head)),
+      (ledger) => auditAll(ledger, access.folder, requireHeads(heads, ledger.partitions)),
       log,
     );
     const total = sum(reports, foreign);
@@ -102,14 +105,38 @@ function sum(reports: readonly AuditReport[], foreign: readonly Finding[]): Audi
   };
 }
 
-/** `0:17:HASH,1:4:HASH…` as an earlier audit printed it. */
-function headsIn(text: string | undefined): ReadonlyMap<number, Head> {
+type Heads = ReadonlyMap<number, Head>;
+
+/** `0:17:HASH,1:4:HASH…` as an earlier audit printed it; null: none is given. @throws Fault BAD_HEAD. */
+function headsIn(text: string | undefined): Heads | null {
+  if (text === undefined) return null;
   const heads = new Map<number, Head>();
-  for (const each of (text ?? '').split(',').filter((part) => part !== '')) {
-    const [partition, sequence, hash] = each.split(':');
-    heads.set(Number(partition), { sequence: Number(sequence), hash: hash ?? '' });
+  for (const each of text.split(',')) {
+    const head = parseHead(each);
+    const partition = Number(/^\s*(\d+):\d+:/.exec(each)?.[1] ?? Number.NaN);
+    if (Number.isNaN(partition)) throw badHeads(`${JSON.stringify(each)} does not say of which partition it is`);
+    if (heads.has(partition)) throw badHeads(`there are two heads of partition ${partition}`);
+    heads.set(partition, head);
   }
   return heads;
+}
+
+/** A partition without its head would not be checked, and nobody would know. */
+function requireHeads(heads: Heads | null, partitions: number): Heads {
+  if (heads === null) return new Map();
+  for (const partition of heads.keys())
+    if (partition >= partitions) throw badHeads(`there is no partition ${partition}: the topic has ${partitions}`);
+  for (let partition = 0; partition < partitions; partition += 1)
+    if (!heads.has(partition)) throw badHeads(`there is no head of partition ${partition}`);
+  return heads;
+}
+
+function badHeads(what: string): Fault {
+  return new Fault(
+    'BAD_HEAD',
+    what,
+    'Give one head of each partition, as an audit prints them: PARTITION:SEQUENCE:HASH, joined by commas.',
+  );
 }
 
 function foreignFinding(details: object): Finding {

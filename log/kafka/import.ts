@@ -1,13 +1,13 @@
 import type { Message } from 'kafkajs';
 import { setTimeout as wait } from 'node:timers/promises';
 import { Fault } from '../../events/fault.ts';
-import type { BrokerOptions } from './options.ts';
 import { ChainFault, link } from '../chain.ts';
-import type { Head, StoredEntry } from '../port.ts';
+import type { Head, InputPosition, StoredEntry } from '../port.ts';
 import type { SqliteLedger } from '../sqlite/ledger.ts';
-import { connectTo } from './client.ts';
+import { administer, connectTo } from './client.ts';
+import type { Copy } from './copy.ts';
 import type { KafkaLedger } from './ledger.ts';
-import { topicsOf } from './options.ts';
+import { type BrokerOptions, topicsOf } from './options.ts';
 import { partitionOf } from './partitioner.ts';
 import { claimMessage, entryMessages, positionsMessage } from './records.ts';
 import { Transactor } from './transactor.ts';
@@ -17,7 +17,8 @@ import { Transactor } from './transactor.ts';
  * them, texts to the letter, each partition chained anew. Each record names its sequence in the source (header `origin`).
  *
  * The first record of every partition names the source's head, the last one says that all is there: between them the partition
- * is nobody's to own, and the import can be run again, which goes on where it ended.
+ * is nobody's to own, and the import can be run again, which goes on where it ended. The last one also says that commands and
+ * dead letters of the past have left: they did, where the ledger came from.
  */
 
 export type Import = {
@@ -28,6 +29,9 @@ export type Import = {
 };
 
 type Imported = Pick<StoredEntry, 'sequence' | 'text' | 'entry'>;
+
+/** The stream of positions that says through which sequence commands and dead letters have left. */
+export const RELAYED = '\u0000relayed';
 
 const BEGUN = '\u0000import ';
 const DONE = '\u0000imported ';
@@ -41,45 +45,95 @@ export function isBeingImported(positions: ReadonlyMap<string, number>): boolean
   return begun !== undefined && !positions.has(DONE + begun.slice(BEGUN.length));
 }
 
-/** @returns how many entries were read, and written in this run. @throws Fault IMPORT_REFUSED, LEDGER_ALTERED, KAFKA_…. */
+/**
+ * @returns how many entries were read, and written in this run.
+ * @throws Fault IMPORT_REFUSED, IMPORT_INTERRUPTED, LEDGER_ALTERED, KAFKA_….
+ */
 export async function importLedger({ access, ledger, source }: Import): Promise<{ read: number; written: number }> {
   const head = await source.head(0);
-  requireRoom(ledger, head);
-  const targets = await Promise.all(
-    Array.from({ length: ledger.partitions }, (_, partition) => Target.open(access, ledger, partition, head)),
-  );
+  await requireNobody(ledger);
+  const unfinished = requireRoom(ledger, head);
+  const targets: Target[] = [];
   try {
-    let read = 0;
-    for await (const stored of source.readVerified()) {
-      read += 1;
-      for (const target of targetsOf(stored, targets)) await target.take(stored);
-    }
-    for (const target of targets) await target.conclude();
+    for (const partition of unfinished) targets.push(await Target.open(access, ledger, partition, head));
+    // What was written since the first look was written before our claims, and is in the copies now.
+    requireRoom(ledger, head);
+    for (const target of targets) await target.begin();
+    const read = await copyAll(source, ledger.partitions, targets);
     await settled(ledger, targets);
-    await compare(source, ledger);
+    await compare(source, ledger, targets);
+    // Before anybody can own what was imported.
+    source.markMoved(access.prefix);
+    for (const target of targets) await target.conclude();
     return { read, written: targets.reduce((sum, { written }) => sum + written, 0) };
+  } catch (error) {
+    throw error instanceof Fault && error.code === 'LEDGER_FENCED' ? interrupted(error) : error;
   } finally {
     await Promise.all(targets.map((target) => target.close()));
   }
 }
 
-function targetsOf<T>({ entry: { vm } }: Imported, targets: readonly T[]): readonly T[] {
-  if (vm === null) return targets;
-  const target = targets[partitionOf(vm, targets.length)];
-  return target === undefined ? [] : [target];
+async function copyAll(source: SqliteLedger, partitions: number, targets: readonly Target[]): Promise<number> {
+  let read = 0;
+  for await (const stored of source.readVerified()) {
+    read += 1;
+    const places = placesOf(stored, partitions);
+    for (const target of targets) if (places.has(target.partition)) await target.take(stored);
+  }
+  for (const target of targets) await target.flush();
+  return read;
 }
 
-/** Either nothing is there, or an unfinished import of this very ledger. */
-function requireRoom(ledger: KafkaLedger, head: Head): void {
-  for (let partition = 0; partition < ledger.partitions; partition += 1) {
-    const { positions, head: there } = ledger.copy(partition);
-    const isOurs = positions.has(BEGUN + head.hash) && !positions.has(DONE + head.hash);
-    if (isOurs || (there.sequence === 0 && positions.size === 0)) continue;
-    const what = positions.has(DONE + head.hash) ? 'holds this ledger already' : 'is not empty';
-    const remedy =
-      'Import into topics of their own: choose another --kafka-prefix and make them with `landfall kafka init`.';
-    throw new Fault('IMPORT_REFUSED', `partition ${partition} ${what}`, remedy);
-  }
+/** What concerns the site goes to all; what could not even be read concerns nobody, and is kept once. */
+function placesOf({ entry: { vm, cause } }: Imported, partitions: number): ReadonlySet<number> {
+  if (vm !== null) return new Set([partitionOf(vm, partitions)]);
+  return new Set(cause.kind === 'malformed' ? [0] : Array.from({ length: partitions }, (_, partition) => partition));
+}
+
+/** Instances would claim what is being imported, again and again. */
+async function requireNobody({ kafka, group }: KafkaLedger): Promise<void> {
+  const { groups } = await administer(kafka, (admin) => admin.describeGroups([group]));
+  const members = groups.flatMap((each) => each.members);
+  if (members.length === 0) return;
+  const clients = [...new Set(members.map(({ clientId }) => clientId))].join(', ');
+  const remedy =
+    'Stop all instances, and run the import again; one that was killed counts until kafkaSessionSeconds have passed.';
+  throw new Fault('IMPORT_REFUSED', `instances are running on these topics: ${clients}`, remedy);
+}
+
+/**
+ * In every partition nothing is yet, or an import of this very ledger.
+ * @returns those where it is not finished.
+ */
+function requireRoom(ledger: KafkaLedger, source: Head): number[] {
+  const partitions = Array.from({ length: ledger.partitions }, (_, partition) => partition);
+  const other = partitions.find((partition) => standingOf(ledger.copy(partition), source) === 'other');
+  if (other !== undefined) throw noRoom(`partition ${other} is not empty`);
+  const unfinished = partitions.filter((partition) => standingOf(ledger.copy(partition), source) === 'unfinished');
+  if (unfinished.length === 0) throw noRoom('every partition holds this ledger already');
+  return unfinished;
+}
+
+function standingOf({ positions, head, fault }: Copy, source: Head): 'done' | 'unfinished' | 'other' {
+  if (fault !== null) throw fault;
+  if (positions.has(DONE + source.hash)) return 'done';
+  const isEmpty = head.sequence === 0 && positions.size === 0;
+  return isEmpty || positions.has(BEGUN + source.hash) ? 'unfinished' : 'other';
+}
+
+function noRoom(what: string): Fault {
+  const remedy =
+    'Import into topics of their own: choose another --kafka-prefix and make them with `landfall kafka init`.';
+  return new Fault('IMPORT_REFUSED', what, remedy);
+}
+
+function interrupted(cause: unknown): Fault {
+  return new Fault(
+    'IMPORT_INTERRUPTED',
+    'an instance or another import took a partition meanwhile',
+    'Stop all instances and other imports, and run this one again: it goes on where it ended.',
+    cause,
+  );
 }
 
 class Target {
@@ -87,33 +141,45 @@ class Target {
   written = 0;
   readonly #transactor: Transactor;
   readonly #source: Head;
+  readonly #isBegun: boolean;
   /** Entries that an earlier run wrote. */
   #skip: number;
   #head: Head;
   #pending: Message[] = [];
   #bytes = 0;
 
-  private constructor(partition: number, transactor: Transactor, there: Head, source: Head) {
-    this.partition = partition;
+  private constructor(copy: Copy, transactor: Transactor, source: Head) {
+    this.partition = copy.partition;
     this.#transactor = transactor;
-    this.#skip = there.sequence;
-    this.#head = there;
+    this.#skip = copy.head.sequence;
+    this.#head = copy.head;
     this.#source = source;
+    this.#isBegun = copy.positions.has(BEGUN + source.hash);
   }
 
+  /** Claims the partition as an owner does: what stands before the claim is in the copy, and nobody writes after it. */
   static async open(access: Import['access'], ledger: KafkaLedger, partition: number, source: Head): Promise<Target> {
     const { prefix, clientId } = access;
-    const claim = claimMessage(partition, crypto.randomUUID(), clientId);
-    const topic = topicsOf(prefix).ledger;
-    const transactor = await Transactor.open(connectTo(access), `${prefix}.${partition}`, topic, claim);
     const copy = ledger.copy(partition);
-    const target = new Target(partition, transactor, copy.head, source);
-    if (!copy.positions.has(BEGUN + source.hash)) await target.#mark(BEGUN);
-    return target;
+    const claim = () => claimMessage(partition, crypto.randomUUID(), clientId);
+    const topic = topicsOf(prefix).ledger;
+    const transactor = await Transactor.open(connectTo(access), `${prefix}.${partition}`, topic, claim());
+    try {
+      // Another record, whose place is known: the copy is to have read it.
+      await readThrough(copy, await transactor.commit([claim()], null));
+      return new Target(copy, transactor, source);
+    } catch (error) {
+      await transactor.close();
+      throw error;
+    }
   }
 
   get head(): Head {
     return this.#head;
+  }
+
+  async begin(): Promise<void> {
+    if (!this.#isBegun) await this.#note([this.#mark(BEGUN)]);
   }
 
   async take({ sequence: origin, text, entry }: Imported): Promise<void> {
@@ -129,54 +195,72 @@ class Target {
       this.#pending.push({ ...message, headers: { ...message.headers, origin: String(origin) } });
     this.#bytes += text.length;
     this.written += 1;
-    if (this.#bytes >= COMMIT_BYTES) await this.#flush();
+    if (this.#bytes >= COMMIT_BYTES) await this.flush();
   }
 
-  async conclude(): Promise<void> {
-    await this.#flush();
-    await this.#mark(DONE);
-  }
-
-  close(): Promise<void> {
-    return this.#transactor.close();
-  }
-
-  async #flush(): Promise<void> {
+  async flush(): Promise<void> {
     if (this.#pending.length === 0) return;
     await this.#transactor.commit(this.#pending, null);
     this.#pending = [];
     this.#bytes = 0;
   }
 
-  async #mark(kind: string): Promise<void> {
-    const positions = [{ stream: kind + this.#source.hash, offset: this.#source.sequence }];
+  /** From here on it may be owned. What is outstanding is sent again by the attempts that wait for it. */
+  async conclude(): Promise<void> {
+    await this.#note([this.#mark(DONE), { stream: RELAYED, offset: this.#head.sequence }]);
+  }
+
+  close(): Promise<void> {
+    return this.#transactor.close();
+  }
+
+  async #note(positions: readonly InputPosition[]): Promise<void> {
     await this.#transactor.commit([positionsMessage(this.partition, positions)], null);
   }
+
+  #mark(kind: string): InputPosition {
+    return { stream: kind + this.#source.hash, offset: this.#source.sequence };
+  }
+}
+
+async function readThrough(copy: Copy, offset: number | null): Promise<void> {
+  if (offset === null)
+    throw new Fault('LEDGER_FAILED', 'the brokers do not say where a record stands', 'Run it again.');
+  await until(copy, () => (copy.offset ?? -1) >= offset);
 }
 
 async function settled(ledger: KafkaLedger, targets: readonly Target[]): Promise<void> {
-  const deadline = Date.now() + SETTLE_MS;
-  while (targets.some(({ partition, head }) => ledger.copy(partition).readableSequence < head.sequence)) {
-    const broken = targets.map(({ partition }) => ledger.copy(partition).fault).find((fault) => fault !== null);
-    if (broken !== undefined) throw broken;
-    if (Date.now() > deadline) {
-      throw new Fault('LEDGER_FAILED', 'what was imported cannot be read back in time', 'Run the import again.');
-    }
-    await wait(LOOK_MS);
+  for (const { partition, head } of targets) {
+    const copy = ledger.copy(partition);
+    await until(copy, () => copy.readableSequence >= head.sequence);
   }
 }
 
-/** What can be read back from the topics must be what the source has, in its order. */
-async function compare(source: SqliteLedger, ledger: KafkaLedger): Promise<void> {
+async function until(copy: Copy, isSo: () => boolean): Promise<void> {
+  for (const deadline = Date.now() + SETTLE_MS; !isSo(); await wait(LOOK_MS)) {
+    if (copy.fault !== null) throw copy.fault;
+    if (Date.now() <= deadline) continue;
+    throw new Fault('LEDGER_FAILED', 'what is in the topics cannot be read back in time', 'Run the import again.');
+  }
+}
+
+/**
+ * What can be read back from the topics must be what the source has, in its order. In a partition that was finished by an
+ * earlier run an instance may have gone on since.
+ */
+async function compare(source: SqliteLedger, ledger: KafkaLedger, targets: readonly Target[]): Promise<void> {
   const readers = Array.from({ length: ledger.partitions }, (_, partition) =>
     ledger.read(partition, 1)[Symbol.asyncIterator](),
   );
   for await (const stored of source.read(0, 1)) {
-    for (const reader of targetsOf(stored, readers)) {
-      const { value, done } = await reader.next();
-      if (done === true || value.text !== stored.text) {
-        throw new ChainFault(stored, 'altered', 'the topics do not have this entry where it belongs');
-      }
+    for (const place of placesOf(stored, readers.length)) {
+      const next = await readers[place]?.next();
+      if (next?.done === false && next.value.text === stored.text) continue;
+      throw new ChainFault(stored, 'altered', 'the topics do not have this entry where it belongs');
     }
+  }
+  for (const { partition, head } of targets) {
+    if ((await readers[partition]?.next())?.done === true) continue;
+    throw new ChainFault({ partition, sequence: head.sequence }, 'altered', 'it is not in the file that was imported');
   }
 }

@@ -22,12 +22,23 @@ type Wanted = {
 const LEDGER_MESSAGE_BYTES = 32 * 1024 * 1024;
 /** An input is at most a MiB; HTTP batches are sent one partition at a time. */
 const INPUT_MESSAGE_BYTES = 12 * 1024 * 1024;
+/** Sends of commands and dead letters are smaller, unless one item alone is not. */
+const LEAVING_MESSAGE_BYTES = 4 * 1024 * 1024;
+const INPUT_DAYS = 14;
 const DAY_MS = 86_400_000;
+/** From this many on, one may be missing while two others acknowledge. */
+const SAFE_REPLICAS = 3;
+const SAFE_IN_SYNC = 2;
+const UNCLEAN = 'unclean.leader.election.enable';
 /** kafkajs's ConfigResourceTypes.TOPIC, which an ES module cannot import by its name. */
 const CONFIG_OF_TOPIC = 2;
 
-/** @returns what was made, and what was there already. @throws Fault KAFKA_MISMATCH naming each difference. */
+/**
+ * @returns what was made, and what was there already.
+ * @throws Fault KAFKA_MISMATCH naming each difference, KAFKA_UNSAFE.
+ */
 export async function initTopics(kafka: Kafka, plan: TopicPlan): Promise<{ made: string[]; present: string[] }> {
+  requireSafe(plan);
   return administer(kafka, async (admin) => {
     const existing = new Set(await admin.listTopics());
     const [present, missing] = [[] as Wanted[], [] as Wanted[]];
@@ -44,14 +55,21 @@ export async function initTopics(kafka: Kafka, plan: TopicPlan): Promise<{ made:
 /** What a service needs of the topics, whoever made them. @throws Fault KAFKA_NO_TOPIC, KAFKA_MISMATCH. */
 export async function requireTopics(kafka: Kafka, prefix: string): Promise<{ partitions: number }> {
   const { inputs, ledger, commands, deadLetters } = topicsOf(prefix);
-  const counts = await partitionCounts(kafka, [inputs, ledger, commands, deadLetters]);
-  const partitions = counts.get(ledger) ?? 0;
-  if (counts.get(inputs) !== partitions) {
-    throw mismatch([`${inputs} has ${counts.get(inputs)} partition(s), ${ledger} has ${partitions}`]);
+  const found = await layoutOf(kafka, [inputs, ledger, commands, deadLetters]);
+  const countOf = (topic: string) => found.get(topic)?.partitions ?? 0;
+  const partitions = countOf(ledger);
+  if (countOf(inputs) !== partitions) {
+    throw mismatch([`${inputs} has ${countOf(inputs)} partition(s), ${ledger} has ${partitions}`]);
   }
+  if (countOf(commands) < partitions) {
+    throw mismatch([`${commands} has ${countOf(commands)} partition(s), ${ledger} has ${partitions}`]);
+  }
+  const safe = (wanted: Wanted) => withSafety(wanted, found.get(wanted.topic)?.replicas ?? 1);
   const differences = await configDifferences(kafka, [
-    ledgerTopic(prefix, partitions),
-    inputsTopic(prefix, partitions),
+    safe(ledgerTopic(prefix, partitions)),
+    safe(inputsTopic(prefix, partitions)),
+    commandsTopic(prefix, countOf(commands)),
+    deadLettersTopic(prefix),
   ]);
   if (differences.length > 0) throw mismatch(differences);
   return { partitions };
@@ -62,17 +80,18 @@ export async function replicationOf(
   kafka: Kafka,
   topic: string,
 ): Promise<{ replicationFactor: number; minInsyncReplicas: number }> {
-  await partitionCounts(kafka, [topic]);
-  const { topics } = await administer(kafka, (admin) => admin.fetchTopicMetadata({ topics: [topic] }));
-  const replicas = topics.flatMap(({ partitions }) => partitions.map((each) => each.replicas.length));
+  const layout = await layoutOf(kafka, [topic]);
   const name = 'min.insync.replicas';
   const resources = [{ type: CONFIG_OF_TOPIC, name: topic, configNames: [name] }];
   const described = await administer(kafka, (admin) => admin.describeConfigs({ resources, includeSynonyms: false }));
   const found = described.resources[0]?.configEntries.find(({ configName }) => configName === name)?.configValue;
-  return { replicationFactor: Math.min(...replicas), minInsyncReplicas: Number(found ?? 1) };
+  return { replicationFactor: layout.get(topic)?.replicas ?? 1, minInsyncReplicas: Number(found ?? 1) };
 }
 
-async function partitionCounts(kafka: Kafka, topics: readonly string[]): Promise<Map<string, number>> {
+type Layout = { readonly partitions: number; readonly replicas: number };
+
+/** @throws Fault KAFKA_NO_TOPIC. */
+async function layoutOf(kafka: Kafka, topics: readonly string[]): Promise<Map<string, Layout>> {
   const { existing, found } = await administer(kafka, async (admin) => {
     const names = new Set(await admin.listTopics());
     const wanted = topics.filter((topic) => names.has(topic));
@@ -83,7 +102,12 @@ async function partitionCounts(kafka: Kafka, topics: readonly string[]): Promise
     const remedy = '`landfall kafka init` makes them; check kafkaPrefix.';
     throw new Fault('KAFKA_NO_TOPIC', `there is no topic ${missing.join(', ')}`, remedy);
   }
-  return new Map(found.topics.map(({ name, partitions }) => [name, partitions.length]));
+  return new Map(
+    found.topics.map(({ name, partitions }) => {
+      const replicas = Math.min(...partitions.map((each) => each.replicas.length));
+      return [name, { partitions: partitions.length, replicas }];
+    }),
+  );
 }
 
 /** A ledger is never thinned out: neither by time, nor by size, nor by key. */
@@ -99,21 +123,54 @@ function ledgerTopic(prefix: string, partitions: number): Wanted {
 }
 
 function inputsTopic(prefix: string, partitions: number): Wanted {
-  const configs = { 'cleanup.policy': 'delete', 'max.message.bytes': String(INPUT_MESSAGE_BYTES) };
+  const configs = {
+    ...forDays(INPUT_DAYS),
+    // What was acknowledged is deleted by its age alone, however much there is of it.
+    'retention.bytes': '-1',
+    'max.message.bytes': String(INPUT_MESSAGE_BYTES),
+  };
   return { topic: topicsOf(prefix).inputs, partitions, configs };
 }
 
+function commandsTopic(prefix: string, partitions: number): Wanted {
+  const configs = { 'max.message.bytes': String(LEAVING_MESSAGE_BYTES) };
+  return { topic: topicsOf(prefix).commands, partitions, configs };
+}
+
+function deadLettersTopic(prefix: string): Wanted {
+  const configs = { 'max.message.bytes': String(LEAVING_MESSAGE_BYTES) };
+  return { topic: topicsOf(prefix).deadLetters, partitions: 1, configs };
+}
+
+function forDays(count: number): Wanted['configs'] {
+  return { 'cleanup.policy': 'delete', 'retention.ms': String(count * DAY_MS) };
+}
+
+/** Where there are brokers enough, nothing that was acknowledged may be on one of them alone, or be left behind by an election. */
+function withSafety(wanted: Wanted, replicas: number): Wanted {
+  const copies = replicas < SAFE_REPLICAS ? {} : { 'min.insync.replicas': String(SAFE_IN_SYNC) };
+  const elections = replicas < 2 ? {} : { [UNCLEAN]: 'false' };
+  return { ...wanted, configs: { ...copies, ...elections, ...wanted.configs } };
+}
+
+function requireSafe({ replicationFactor, minInsyncReplicas }: TopicPlan): void {
+  if (replicationFactor < SAFE_REPLICAS || minInsyncReplicas >= SAFE_IN_SYNC) return;
+  throw new Fault(
+    'KAFKA_UNSAFE',
+    `with ${replicationFactor} replicas and min.insync.replicas ${minInsyncReplicas} what one broker alone acknowledged may be lost`,
+    `Give --min-insync-replicas ${SAFE_IN_SYNC} or more.`,
+  );
+}
+
 function wantedTopics({ prefix, partitions, minInsyncReplicas }: TopicPlan): Wanted[] {
-  const { commands, deadLetters } = topicsOf(prefix);
   const durable = { 'min.insync.replicas': String(minInsyncReplicas) };
-  const days = (count: number) => ({ 'cleanup.policy': 'delete', 'retention.ms': String(count * DAY_MS) });
-  const inputs = inputsTopic(prefix, partitions);
-  const ledger = ledgerTopic(prefix, partitions);
+  const [inputs, ledger] = [inputsTopic(prefix, partitions), ledgerTopic(prefix, partitions)];
+  const [commands, deadLetters] = [commandsTopic(prefix, partitions), deadLettersTopic(prefix)];
   return [
-    { ...inputs, configs: { ...inputs.configs, ...durable, 'retention.ms': String(14 * DAY_MS) } },
+    { ...inputs, configs: { ...inputs.configs, ...durable } },
     { ...ledger, configs: { ...ledger.configs, ...durable } },
-    { topic: commands, partitions, configs: { ...durable, ...days(7) } },
-    { topic: deadLetters, partitions: 1, configs: { ...durable, ...days(90), 'max.message.bytes': '4194304' } },
+    { ...commands, configs: { ...commands.configs, ...durable, ...forDays(7) } },
+    { ...deadLetters, configs: { ...deadLetters.configs, ...durable, ...forDays(90) } },
   ];
 }
 
@@ -138,7 +195,8 @@ async function differencesOf(kafka: Kafka, wanted: readonly Wanted[], replicatio
     if (replicas !== replicationFactor)
       differences.push(`${topic} has ${replicas} replica(s), not ${replicationFactor}`);
   }
-  return [...differences, ...(await configDifferences(kafka, wanted))];
+  const safe = wanted.map((each) => withSafety(each, replicationFactor));
+  return [...differences, ...(await configDifferences(kafka, safe))];
 }
 
 async function configDifferences(kafka: Kafka, wanted: readonly Wanted[]): Promise<string[]> {
@@ -161,7 +219,8 @@ async function configDifferences(kafka: Kafka, wanted: readonly Wanted[]): Promi
 /** More room, more safety or a longer memory than asked for is no mismatch. */
 function isEnough(name: string, is: string | undefined, wanted: string): boolean {
   if (is === wanted) return true;
-  if (is === undefined) return false;
+  // Some brokers have no such setting, and no such elections.
+  if (is === undefined) return name === UNCLEAN;
   switch (name) {
     case 'max.message.bytes':
     case 'min.insync.replicas':

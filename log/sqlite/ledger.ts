@@ -9,6 +9,7 @@ import { sqliteFault } from './faults.ts';
 import { type FollowerModule, importFollowers } from './followers.ts';
 import { type Horizon, loadIdentities, remember } from './identity-rows.ts';
 import type { Durability, WriterOptions } from './messages.ts';
+import { markMoved } from './moved.ts';
 import { SqliteOwner } from './owner.ts';
 import { Reader } from './reader.ts';
 import { EMPTY, PARTITION, type Unread } from './rows.ts';
@@ -27,6 +28,8 @@ export type SqliteLedgerOptions = {
   /** Whether the chain is verified from the last snapshot on before anything else. By default where the ledger is written. */
   readonly verifyOnOpen?: boolean;
   readonly durability?: Durability;
+  /** Opened to finish its being moved there: it may have been marked as moved already. */
+  readonly movingTo?: string;
 };
 
 const DEFAULT_HORIZON: Horizon = { seconds: 7 * 86_400, count: 1_000_000 };
@@ -64,7 +67,7 @@ export class SqliteLedger implements Ledger {
   }
 
   /**
-   * @throws Fault LEDGER_NOT_A_LEDGER, LEDGER_NEWER, LEDGER_OLDER, LEDGER_READ_ONLY, LEDGER_BUSY, LEDGER_MISSING,
+   * @throws Fault LEDGER_NOT_A_LEDGER, LEDGER_NEWER, LEDGER_OLDER, LEDGER_READ_ONLY, LEDGER_BUSY, LEDGER_MISSING, LEDGER_MOVED,
    * LEDGER_ALTERED, LEDGER_DAMAGED, LEDGER_FULL, LEDGER_FAILED.
    */
   static async open(options: SqliteLedgerOptions): Promise<SqliteLedger> {
@@ -195,6 +198,11 @@ export class SqliteLedger implements Ledger {
     const db = openReader(this.path);
     this.#connections.push(db);
     return db;
+  }
+
+  /** From its next opening on nobody writes the file any more, but for who finishes the moving. */
+  markMoved(to: string): void {
+    markMoved(this.path, to);
   }
 
   /** From the next commits on. */

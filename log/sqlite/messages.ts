@@ -19,6 +19,7 @@ export type WriterOptions = {
   readonly horizon: Horizon;
   readonly verifyOnOpen: boolean;
   readonly durability: Durability;
+  readonly movingTo?: string;
 };
 
 export type CommitRequest = {

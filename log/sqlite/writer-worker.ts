@@ -5,6 +5,7 @@ import { openWriter, requireWritable } from './connection.ts';
 import { plainFault, sqliteFault } from './faults.ts';
 import { importFollowers, prepareFollowers } from './followers.ts';
 import type { CommitRequest, WriterAnswer, WriterOptions, WriterReply, WriterRequest } from './messages.ts';
+import { requireUnmoved } from './moved.ts';
 import { EMPTY, timeOf } from './rows.ts';
 import { SNAPSHOT_ENTRIES, takeSnapshot, trustedHead, verifyRows } from './snapshots.ts';
 import { WriterLock } from './writer-lock.ts';
@@ -37,6 +38,7 @@ function acquire(file: string): WriterLock {
 
 async function open(db: DatabaseSync, options: WriterOptions): Promise<Writer> {
   try {
+    requireUnmoved(db, options.file, options.movingTo);
     if (options.verifyOnOpen) verifyTail(db, options.machineVersion);
     const followers = await importFollowers(options.followers);
     prepareFollowers(db, followers);

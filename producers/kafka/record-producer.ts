@@ -22,6 +22,7 @@ export class RecordProducer {
   }
 
   /**
+   * They go as one batch, so that their offsets follow each other; where that does not matter, `partsOf` makes them fit.
    * @returns the offset of the first record; null where the broker did not say.
    * @throws Fault KAFKA_…: they may be in the topic nevertheless.
    */
@@ -99,8 +100,28 @@ type Waiting = {
 };
 type Lane = { readonly topic: string; readonly partition: number; readonly queue: Waiting[]; isBusy: boolean };
 
-/** Records of one send are one batch, which the topic's max.message.bytes limits. */
-const SEND_BYTES_MAX = 1024 * 1024;
+/** Records of one send are one batch, which the topic's max.message.bytes limits: by default to a little more than this. */
+const SEND_BYTES_MAX = 900_000;
+/** Offsets, lengths and times of a record. */
+const RECORD_BYTES = 100;
+
+/** Messages in parts that are small enough for one send each; one that is larger alone is a part of its own. */
+export function partsOf(messages: readonly Message[]): Message[][] {
+  const parts: Message[][] = [];
+  let room = 0;
+  for (const message of messages) {
+    const bytes = bytesOfMessage(message);
+    const part = parts.at(-1);
+    if (part === undefined || bytes > room) {
+      parts.push([message]);
+      room = SEND_BYTES_MAX - bytes;
+    } else {
+      part.push(message);
+      room -= bytes;
+    }
+  }
+  return parts;
+}
 
 function nextGroup(queue: Waiting[]): Waiting[] {
   let bytes = 0;
@@ -114,5 +135,15 @@ function nextGroup(queue: Waiting[]): Waiting[] {
 }
 
 function bytesOf(messages: readonly Message[]): number {
-  return messages.reduce((sum, { value }) => sum + (value?.length ?? 0) + 100, 0);
+  return messages.reduce((sum, message) => sum + bytesOfMessage(message), 0);
+}
+
+function bytesOfMessage({ key, value, headers = {} }: Message): number {
+  const named = Object.entries(headers).flatMap(([name, given]) => [name, ...[given].flat()]);
+  return [key, value, ...named].reduce((sum, part) => sum + lengthOf(part), RECORD_BYTES);
+}
+
+/** In bytes: a character may take three. */
+function lengthOf(part: Buffer | string | null | undefined): number {
+  return part === null || part === undefined ? 0 : Buffer.byteLength(part);
 }

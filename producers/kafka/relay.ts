@@ -1,14 +1,16 @@
 import type { Message } from 'kafkajs';
 import type { Entry } from '../../events/entries.ts';
+import { WALL } from '../../events/vocabulary.ts';
+import { RELAYED } from '../../log/kafka/import.ts';
 import type { KafkaLog, Topics } from '../../log/kafka/options.ts';
 import { partitionOf } from '../../log/kafka/partitioner.ts';
 import { type DeadLetter, deadLettersOf } from '../dead-letters.ts';
-import type { RecordProducer } from './record-producer.ts';
+import { partsOf, type RecordProducer } from './record-producer.ts';
 
 /**
  * Carries what one partition's committed entries ask, command and refuse into the topics of commands and of dead letters: in
  * order, at least once, each item under its id. How far it came is a position among the partition's own, so the next owner
- * goes on from there.
+ * goes on from there. What a recording asked long ago is passed over.
  */
 
 export type RelayOptions = {
@@ -23,8 +25,7 @@ export type RelayOptions = {
   readonly log: KafkaLog;
 };
 
-/** The stream of positions that says how far it came. */
-export const RELAYED = '\u0000relayed';
+export { RELAYED };
 
 /** Entries that wait here at most; beyond that they are read again from the ledger. */
 const WAITING_MAX = 10_000;
@@ -106,13 +107,18 @@ export class Relay {
   async #send(items: readonly Item[]): Promise<void> {
     const last = items.at(-1);
     if (last === undefined) return;
-    const { producer, topics, relayed } = this.#options;
-    for (const [partition, messages] of this.#commands(items))
-      await producer.send(topics.commands, partition, messages);
-    const letters = items.flatMap((item) => this.#letters(item));
-    if (letters.length > 0) await producer.send(topics.deadLetters, 0, letters);
+    const { topics, relayed } = this.#options;
+    const live = items.filter(({ entry }) => entry.clock === WALL);
+    for (const [partition, messages] of this.#commands(live)) await this.#sendAll(topics.commands, partition, messages);
+    const letters = live.flatMap((item) => this.#letters(item));
+    await this.#sendAll(topics.deadLetters, 0, letters);
     this.#next = last.sequence + 1;
     relayed(last.sequence);
+  }
+
+  /** A batch that the topic does not take would be sent again for ever. */
+  async #sendAll(topic: string, partition: number, messages: readonly Message[]): Promise<void> {
+    for (const part of partsOf(messages)) await this.#options.producer.send(topic, partition, part);
   }
 
   /** By the partition of their host; the orchestrator's have no key. */

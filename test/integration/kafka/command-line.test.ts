@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { connectTo } from '../../../log/kafka/client.ts';
+import { administer, connectTo } from '../../../log/kafka/client.ts';
+import { topicsOf } from '../../../log/kafka/options.ts';
 import { RecordProducer } from '../../../producers/kafka/record-producer.ts';
 import { landfall, recording, scratchFolder } from '../../support/landfall.ts';
 import { declared, textOf, VM } from '../../service/harness.ts';
@@ -12,6 +13,17 @@ import { scratchTopics } from './scratch.ts';
 const shared = await brokersForTests();
 const brokers = shared?.bootstrap.join(',') ?? '';
 const ONE = ['--replication-factor', '1', '--min-insync-replicas', '1'];
+
+/** Sets all that a topic has of its own. */
+async function configure(topic: string, configs: Record<string, string>): Promise<void> {
+  const kafka = connectTo({ brokers: shared?.bootstrap ?? [], clientId: 'test' });
+  const configEntries = Object.entries({ 'cleanup.policy': 'delete', ...configs }).map(([name, value]) => ({
+    name,
+    value,
+  }));
+  const resources = [{ type: 2, name: topic, configEntries }];
+  await administer(kafka, (admin) => admin.alterConfigs({ resources, validateOnly: false }));
+}
 
 describe.skipIf(shared === null)('landfall kafka', { timeout: 90_000 }, () => {
   const run = (args: readonly string[], prefix: string, env: Record<string, string> = {}) =>
@@ -27,10 +39,38 @@ describe.skipIf(shared === null)('landfall kafka', { timeout: 90_000 }, () => {
     expect(other.code).toBe(2);
     expect(other.stderr).toContain(`${prefix}.ledger has 2 partition(s), not 3`);
     const copies = await run(
-      ['init', '--partitions', '2', '--replication-factor', '7', '--min-insync-replicas', '1'],
+      ['init', '--partitions', '2', '--replication-factor', '7', '--min-insync-replicas', '2'],
       uniqueName('seven'),
     );
     expect([copies.code, copies.stderr]).toEqual([2, expect.stringMatching(/KAFKA_FAILED|replication/i)]);
+    const unsafe = await run(['init', '--replication-factor', '3', '--min-insync-replicas', '1'], uniqueName('unsafe'));
+    expect([unsafe.code, unsafe.stderr]).toEqual([2, expect.stringContaining('KAFKA_UNSAFE')]);
+  });
+
+  it('serve refuses topics that forget too soon, or take too little at once', async () => {
+    const scratch = forTest(await scratchTopics(shared?.bootstrap ?? [], 1));
+    const { inputs, commands, deadLetters } = topicsOf(scratch.prefix);
+    await configure(inputs, {
+      'retention.ms': '3600000',
+      'retention.bytes': '1000000',
+      'max.message.bytes': '12582912',
+    });
+    await configure(commands, { 'max.message.bytes': '1048588' });
+    await configure(deadLetters, { 'max.message.bytes': '1048588' });
+    const serve = ['serve', '--port', '0', '--kafka-brokers', brokers, '--kafka-prefix', scratch.prefix];
+    const env = { LANDFALL_DB: join(scratch.folder('one'), 'ledger.db') };
+    const refused = await landfall(serve, { env });
+    expect([refused.code, refused.stderr]).toEqual([2, expect.stringContaining('KAFKA_MISMATCH')]);
+    const named = Array.from(
+      refused.stderr.matchAll(/: (\S+) is (\d+), not/g),
+      ([, name, value]) => `${name} ${value}`,
+    );
+    expect(named).toEqual([
+      'retention.ms 3600000',
+      'retention.bytes 1000000',
+      'max.message.bytes 1048588',
+      'max.message.bytes 1048588',
+    ]);
   });
 
   it('says what is wrong, and soon', async () => {
@@ -78,6 +118,10 @@ describe.skipIf(shared === null)('landfall kafka', { timeout: 90_000 }, () => {
     expect([moved.code, moved.stdout]).toEqual([0, expect.stringContaining('nothing is lost')]);
     const twice = await run(['import', '--db', db], scratch.prefix);
     expect([twice.code, twice.stderr]).toEqual([2, expect.stringContaining('holds this ledger already')]);
+    const goneOn = await landfall(['config', 'set', 'recheckIntervalSeconds=9', '--db', db]);
+    expect([goneOn.code, goneOn.stderr]).toEqual([2, expect.stringMatching(/LEDGER_MOVED[\s\S]*--kafka-brokers/)]);
+    const read = await landfall(['config', 'get', 'recheckIntervalSeconds', '--db', db]);
+    expect([read.code, read.stdout.trim()]).toEqual([0, expect.stringMatching(/recheckIntervalSeconds +7 /)]);
     const one = await instance(scratch, 'one');
     await ready(scratch, one);
     expect((await one.get('/v1/config')).body['recheckIntervalSeconds']).toBe(7);
@@ -89,6 +133,20 @@ describe.skipIf(shared === null)('landfall kafka', { timeout: 90_000 }, () => {
     expect([whole.code, whole.stdout]).toEqual([0, expect.stringContaining('nothing differs')]);
     const heads = /^head {2}(\S+)$/m.exec(whole.stdout)?.[1] ?? '';
     expect((await run(['audit', '--head', heads], scratch.prefix, env)).code).toBe(0);
+    const [first = '', ...others] = heads.split(',');
+    for (const [wrong, why] of [
+      ['garbage', 'is no head'],
+      ['', 'is no head'],
+      [`${others.join(',')}`, 'no head of partition 0'],
+      [`${heads},${first}`, 'two heads of partition 0'],
+      [`${heads},${first.replace('0:', '3:')}`, 'no partition 3'],
+      [heads.replace(/^0:/, ''), 'of which partition'],
+    ] as const) {
+      const refused = await run(['audit', '--head', wrong], scratch.prefix, env);
+      expect([refused.code, refused.stderr]).toEqual([2, expect.stringMatching(new RegExp(`BAD_HEAD.*${why}`))]);
+    }
+    const cut = await run(['audit', '--head', heads.replace(/:(\d+):/, ':9$1:')], scratch.prefix, env);
+    expect([cut.code, cut.stdout]).toEqual([1, expect.stringContaining('tail cut off')]);
     const producer = new RecordProducer(connectTo({ brokers: shared?.bootstrap ?? [], clientId: 'test' }));
     await producer.send(`${scratch.prefix}.ledger`, 1, [{ key: null, value: 'forged' }]);
     await producer.close();
