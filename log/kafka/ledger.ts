@@ -51,7 +51,8 @@ export class KafkaLedger implements Ledger {
     this.#copies = copies;
     const { log = () => {} } = options;
     const group = `${options.prefix}.copy.${options.clientId}`;
-    this.#follower = new Follower(kafka, { topic: this.topics.ledger, group, copies, log });
+    const overtaken = (partition: number) => void this.#owners.get(partition)?.end(claimedAnew());
+    this.#follower = new Follower(kafka, { topic: this.topics.ledger, group, copies, log, overtaken });
   }
 
   /** @throws Fault KAFKA_… where the topics are not as they must be, LEDGER_… where a copy cannot be opened. */
