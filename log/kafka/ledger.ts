@@ -50,7 +50,8 @@ export class KafkaLedger implements Ledger {
     this.partitions = copies.length;
     this.#copies = copies;
     const { log = () => {} } = options;
-    const group = `${options.prefix}.copy.${options.clientId}`;
+    // Nobody waits for a member that was killed, and namesakes do not share what each has to read whole.
+    const group = `${options.prefix}.copy.${options.clientId}.${randomUUID()}`;
     const overtaken = (partition: number) => void this.#owners.get(partition)?.end(claimedAnew());
     this.#follower = new Follower(kafka, { topic: this.topics.ledger, group, copies, log, overtaken });
   }
