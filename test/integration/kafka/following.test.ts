@@ -1,6 +1,6 @@
 import type { Consumer, Kafka } from 'kafkajs';
 import { join } from 'node:path';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { setTimeout as wait } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { abandon, connectTo } from '../../../log/kafka/client.ts';
@@ -28,6 +28,9 @@ async function fill(ledger: KafkaLedger, partitions: number): Promise<void> {
   }
 }
 
+/** Ends the thread that writes a copy, once, when a file beside it says so. */
+const SABOTEUR = new URL('../../log/saboteur.ts', import.meta.url).href;
+
 const sequences = (copies: readonly Copy[]) => copies.map(({ readableSequence }) => readableSequence);
 
 /** A follower over copies of its own, and its consumers' doings: what they fetched, and from where on. */
@@ -36,7 +39,10 @@ async function followerOf(scratch: Scratch, group: string) {
   mkdirSync(folder, { recursive: true });
   const copies = await Promise.all(
     Array.from({ length: scratch.partitions }, (_, partition) =>
-      Copy.open({ file: join(folder, `${partition}.db`), partition, followers: [], machineVersion: 'test' }, () => {}),
+      Copy.open(
+        { file: join(folder, `${partition}.db`), partition, followers: [SABOTEUR], machineVersion: 'test' },
+        () => {},
+      ),
     ),
   );
   const kafka = connectTo({ brokers: scratch.brokers, clientId: 'follower' });
@@ -65,7 +71,8 @@ async function followerOf(scratch: Scratch, group: string) {
     await Promise.all(copies.map((copy) => copy.close()));
   });
   await follower.start();
-  return { follower, copies, fetched, joins: () => joins };
+  const sabotage = (partition: number) => writeFileSync(join(folder, `${partition}.db.sabotage`), 'lost');
+  return { follower, copies, fetched, joins: () => joins, sabotage };
 }
 
 /** Another member of a group, for as long as it takes to be given something. */
@@ -105,6 +112,20 @@ describe.skipIf(shared === null)('following the ledger’s topic', { timeout: 90
       [5, null],
       [4, null],
     ]);
+    await ledger.close();
+  });
+
+  it('takes a copy up again whose file could not be written for a while', async () => {
+    const scratch = await scratchOf(1);
+    const ledger = await scratch.open('one');
+    await fill(ledger, 1);
+    const { copies, sabotage } = await followerOf(scratch, uniqueName('follow'));
+    await eventually(async () => (sequences(copies)[0] === 12 ? true : null));
+    sabotage(0);
+    await (await ledger.claim(0)).commit(late());
+    await eventually(async () => copies[0]?.fault ?? null);
+    await eventually(async () => (sequences(copies)[0] === 13 ? true : null));
+    expect(copies[0]?.fault).toBeNull();
     await ledger.close();
   });
 
