@@ -2,6 +2,8 @@ import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { extname, join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { Driver } from '../consumers/driver.ts';
+import { Fault } from '../events/fault.ts';
+import type { Copy } from '../log/kafka/copy.ts';
 import { KafkaLedger } from '../log/kafka/ledger.ts';
 import type { KafkaLog } from '../log/kafka/options.ts';
 import type { Ledger } from '../log/port.ts';
@@ -14,6 +16,8 @@ import type { KafkaAccess } from '../service/kafka-access.ts';
 
 const FOLLOWERS = [new URL(`../projections/follow${extname(import.meta.url)}`, import.meta.url).href];
 const LOOK_MS = 100;
+/** A reader that hears nothing for so long will not hear any more. */
+const STALL_MS = 60_000;
 
 /** Runs `work` on a copy that has all that the topic had when it was opened. @throws Fault KAFKA_…, LEDGER_…. */
 export async function copied<T>(
@@ -30,12 +34,38 @@ export async function copied<T>(
   }
 }
 
-/** A partition that cannot be followed is as far as it will get: its copy's `fault` says why. */
-async function caughtUp(ledger: KafkaLedger): Promise<void> {
+type Followed = Pick<KafkaLedger, 'partitions' | 'ageMs' | 'lag'> & {
+  readonly copy: (partition: number) => Pick<Copy, 'offset' | 'fault'>;
+};
+
+/**
+ * A partition that cannot be followed is as far as it will get: its copy's `fault` says why. A long topic takes its time, as
+ * long as something comes.
+ * @throws Fault KAFKA_FAILED where nothing more comes.
+ */
+export async function caughtUp(ledger: Followed, stallMs = STALL_MS): Promise<void> {
   const isBehind = (partition: number) =>
     ledger.ageMs(partition, Date.now()) === null && ledger.copy(partition).fault === null;
   const partitions = Array.from({ length: ledger.partitions }, (_, partition) => partition);
-  while (partitions.some(isBehind)) await wait(LOOK_MS);
+  let [reached, since] = ['', Date.now()];
+  for (;;) {
+    const behind = partitions.filter(isBehind);
+    if (behind.length === 0) return;
+    const now = behind.map((partition) => `${partition}:${ledger.copy(partition).offset ?? -1}`).join();
+    if (now !== reached) [reached, since] = [now, Date.now()];
+    else if (Date.now() - since >= stallMs) throw stalled(behind, ledger, stallMs);
+    await wait(LOOK_MS);
+  }
+}
+
+function stalled(behind: readonly number[], ledger: Followed, stallMs: number): Fault {
+  const missing = behind.map((partition) => `partition ${partition} (${ledger.lag(partition)} records to come)`);
+  const seconds = Math.round(stallMs / 1000);
+  return new Fault(
+    'KAFKA_FAILED',
+    `the ledger’s topic could not be read to its end: for ${seconds} s nothing more came of ${missing.join(', ')}`,
+    'Check that each of its partitions has a leader (kafka-topics.sh --describe), the ACLs and the network; run it again.',
+  );
 }
 
 /** Runs `work` as the owner of partition 0. What it decided is committed before this returns. */

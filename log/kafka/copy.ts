@@ -4,6 +4,7 @@ import { ChainFault, extend, type Link } from '../chain.ts';
 import { entryOf } from '../entry-text.ts';
 import type { Head, Identity, InputPosition, Owner } from '../port.ts';
 import { SqliteLedger } from '../sqlite/ledger.ts';
+import { outcomeUnknown } from './faults.ts';
 
 /**
  * One partition of the ledger as this instance has it: a ledger file of its own with its projections, written only from what
@@ -11,14 +12,25 @@ import { SqliteLedger } from '../sqlite/ledger.ts';
  * from it, comes again from the topic.
  */
 
-/** Committed records, in the order of the topic. */
+/** What its owner has committed just now. */
 export type Appended = {
   readonly links: readonly Link[];
-  /** The entries of the links, where they are at hand. */
-  readonly entries?: readonly Entry[];
+  /** The entries of the links. */
+  readonly entries: readonly Entry[];
   readonly positions: readonly InputPosition[];
   /** The last record's offset in the topic; null where it is not known. */
   readonly offset: number | null;
+};
+
+/** An entry, and where it stands in the topic. */
+export type PlacedLink = Link & { readonly offset: number };
+
+/** Committed records that were read, in the order of the topic. */
+export type Taken = {
+  readonly links: readonly PlacedLink[];
+  readonly positions: readonly InputPosition[];
+  /** The last record's offset in the topic. */
+  readonly offset: number;
 };
 
 export type CopyOptions = {
@@ -39,12 +51,17 @@ export type Readable = (
 /** How far the topic was read is kept among the positions, under a name that no stream has. */
 const TOPIC = '\u0000ledger';
 
+/** Faults that no second try makes good. */
+const LASTING: ReadonlySet<string> = new Set(['LEDGER_ALTERED', 'LEDGER_DAMAGED', 'ENTRY_NEWER']);
+
+type Written = Omit<Appended, 'offset'> & { readonly offset: number; readonly head: Head };
+
 export class Copy {
   readonly partition: number;
   readonly ledger: SqliteLedger;
-  readonly #owner: Owner;
   readonly #onReadable: Readable;
-  readonly #positions: Map<string, number>;
+  #owner: Owner;
+  #positions: Map<string, number>;
   /** The end of what was handed to the file, which is committed in that order. */
   #head: Head;
   #offset: number | null;
@@ -55,13 +72,11 @@ export class Copy {
   private constructor(options: CopyOptions, ledger: SqliteLedger, owner: Owner, onReadable: Readable) {
     this.partition = options.partition;
     this.ledger = ledger;
-    this.#owner = owner;
     this.#onReadable = onReadable;
+    this.#owner = owner;
     this.#head = owner.claimedHead;
     this.#readable = owner.claimedHead.sequence;
-    this.#positions = new Map(owner.positions);
-    this.#offset = this.#positions.get(TOPIC) ?? null;
-    this.#positions.delete(TOPIC);
+    ({ positions: this.#positions, offset: this.#offset } = positionsIn(owner));
   }
 
   /** @throws Fault LEDGER_…: delete the file where it is damaged, it is fetched anew. */
@@ -105,16 +120,46 @@ export class Copy {
   }
 
   /**
+   * Appends what its owner has committed. Resolves once it is readable.
+   * @throws Fault LEDGER_OUTCOME_UNKNOWN where it is not known to stand right behind what is here: it is to be read from the
+   * topic; LEDGER_FULL and the like of its file.
+   */
+  async append({ links, entries, positions, offset }: Appended): Promise<void> {
+    if (this.#fault !== null) throw this.#fault;
+    const [first = null] = links;
+    const follows = first === null || first.previous === this.#head.hash;
+    if (!follows || offset === null || this.#has(offset)) throw outOfStep(this.partition);
+    await this.#guard(this.#write({ links, entries, positions, offset, head: links.at(-1) ?? this.#head }));
+  }
+
+  /**
    * Appends what is new among these; what is here already is compared. Resolves once it is readable.
    * @throws Fault LEDGER_ALTERED where topic and copy differ, LEDGER_FULL and the like of its file.
    */
-  async append(appended: Appended): Promise<void> {
+  async take(taken: Taken): Promise<void> {
     if (this.#fault !== null) throw this.#fault;
+    await this.#guard(this.#take(taken));
+  }
+
+  /**
+   * Takes records again after a fault that may be over, such as a full disk: from where its file ends. What is missing there
+   * comes again from the topic.
+   * @returns whether it does.
+   */
+  async recover(): Promise<boolean> {
+    if (this.#fault === null || LASTING.has(this.#fault.code)) return false;
     try {
-      await this.#append(appended);
+      const owner = await this.ledger.claim(0);
+      this.#owner = owner;
+      this.#head = owner.claimedHead;
+      this.#readable = owner.claimedHead.sequence;
+      ({ positions: this.#positions, offset: this.#offset } = positionsIn(owner));
+      this.#written = Promise.resolve();
+      this.#fault = null;
+      return true;
     } catch (error) {
-      this.#fault ??= error instanceof Fault ? error : copyFailed(error);
-      throw this.#fault;
+      this.#fault = error instanceof Fault ? error : copyFailed(error);
+      return false;
     }
   }
 
@@ -128,34 +173,61 @@ export class Copy {
     await this.ledger.close();
   }
 
-  async #append({ links, entries, positions, offset }: Appended): Promise<void> {
-    const known = links.findIndex(({ sequence }) => sequence > this.#head.sequence);
-    const fresh = known === -1 ? [] : links.slice(known);
-    this.#requireSame(known === -1 ? links.at(-1) : links[known - 1]);
-    // Entries that are at hand were chained by their owner just now.
-    const head = entries === undefined ? fresh.reduce(extend, this.#head) : (fresh.at(-1) ?? this.#head);
-    if (fresh.length === 0 && positions.length === 0 && (offset === null || offset === this.#offset)) return;
-    const given = entries?.slice(links.length - fresh.length) ?? fresh.map(({ text }) => entryOf(text));
-    this.#head = { sequence: head.sequence, hash: head.hash };
-    if (offset !== null) this.#offset = Math.max(offset, this.#offset ?? 0);
-    for (const { stream, offset: at } of positions)
-      this.#positions.set(stream, Math.max(at, this.#positions.get(stream) ?? 0));
-    const mark = this.#offset === null ? [] : [{ stream: TOPIC, offset: this.#offset }];
-    const texts = fresh.map(({ text }) => text);
-    const committed = this.#owner.commit({ entries: given, texts, positions: [...positions, ...mark] });
+  async #guard(work: Promise<void>): Promise<void> {
+    try {
+      await work;
+    } catch (error) {
+      this.#fault ??= error instanceof Fault ? error : copyFailed(error);
+      throw this.#fault;
+    }
+  }
+
+  /** Whether the topic was read through this offset. */
+  #has(offset: number): boolean {
+    return this.#offset !== null && offset <= this.#offset;
+  }
+
+  /** A record that stands behind all that is here must be the next one, whatever it calls itself. */
+  async #take({ links, positions, offset }: Taken): Promise<void> {
+    const old = links.filter((each) => this.#has(each.offset));
+    if (old.length > 0) await this.#requireSame(old);
+    const fresh = links.filter((each) => !this.#has(each.offset));
+    const { sequence, hash } = fresh.reduce(extend, this.#head);
+    const entries = fresh.map(({ text }) => entryOf(text));
+    await this.#write({ links: fresh, entries, positions, offset, head: { sequence, hash } });
+  }
+
+  /** Positions only ever go on: what is read again says what was so once. */
+  async #write({ links, entries, positions, offset, head: { sequence, hash } }: Written): Promise<void> {
+    const newer = positions.filter(({ stream, offset: at }) => at > (this.#positions.get(stream) ?? -1));
+    if (links.length === 0 && newer.length === 0 && this.#has(offset)) {
+      await this.#written;
+      return;
+    }
+    const head = { sequence, hash };
+    this.#head = head;
+    this.#offset = Math.max(offset, this.#offset ?? 0);
+    for (const { stream, offset: at } of newer) this.#positions.set(stream, at);
+    const texts = links.map(({ text }) => text);
+    const mark = { stream: TOPIC, offset: this.#offset };
+    const committed = this.#owner.commit({ entries, texts, positions: [...newer, mark] });
     this.#written = committed;
     // Whoever waits for `append` hears of a failure; nobody else need.
     this.#written.catch(() => {});
     const written = await committed;
-    if (fresh.length > 0 && written.hash !== head.hash) throw this.#differs(head.sequence);
-    this.#readable = head.sequence;
-    this.#onReadable(this.partition, given, head, positions);
+    if (links.length > 0 && written.hash !== hash) throw this.#differs(sequence);
+    this.#readable = sequence;
+    this.#onReadable(this.partition, entries, head, newer);
   }
 
-  /** The newest record that both have must be the same one. */
-  #requireSame(link: Link | undefined): void {
-    if (link === undefined || link.sequence !== this.#head.sequence || link.hash === this.#head.hash) return;
-    throw this.#differs(link.sequence);
+  async #requireSame(links: readonly PlacedLink[]): Promise<void> {
+    // Only what is written can be read.
+    await this.#written;
+    for (const { sequence, previous, hash, text } of links) {
+      const stored = this.ledger.entryAt(sequence);
+      const isSame = stored?.hash === hash && stored.previous === previous && stored.text === text;
+      if (!isSame) throw this.#differs(sequence);
+    }
   }
 
   #differs(sequence: number): Fault {
@@ -165,6 +237,17 @@ export class Copy {
       'the topic and the local copy of it say different things',
     );
   }
+}
+
+function positionsIn(owner: Owner): { positions: Map<string, number>; offset: number | null } {
+  const positions = new Map(owner.positions);
+  const offset = positions.get(TOPIC) ?? null;
+  positions.delete(TOPIC);
+  return { positions, offset };
+}
+
+function outOfStep(partition: number): Fault {
+  return outcomeUnknown(new Error(`where its records stand in partition ${partition} is not known`));
 }
 
 function copyFailed(cause: unknown): Fault {

@@ -1,13 +1,14 @@
-import type { Consumer, EachBatchPayload, Kafka } from 'kafkajs';
+import type { Batch, Consumer, ConsumerConfig, EachBatchPayload, Kafka } from 'kafkajs';
 import { Fault } from '../../events/fault.ts';
-import type { Link } from '../chain.ts';
 import type { InputPosition } from '../port.ts';
-import { abandon, administer } from './client.ts';
-import type { Copy } from './copy.ts';
+import { abandon } from './client.ts';
+import type { Copy, PlacedLink } from './copy.ts';
 import { TopicEnds } from './ends.ts';
 import { kafkaFault } from './faults.ts';
+import { Freshness } from './freshness.ts';
 import type { KafkaLog } from './options.ts';
 import { recordOf } from './records.ts';
+import { requireSameTopic } from './same-topic.ts';
 
 /**
  * Reads the ledger's topic into the copies: every partition on every instance. The partitions that this instance owns are
@@ -22,6 +23,8 @@ export type FollowerOptions = {
   readonly group: string;
   readonly copies: readonly Copy[];
   readonly log: KafkaLog;
+  /** The topic has more than our own commits in a partition that is ours: another has it by now, or writes into it. */
+  readonly overtaken: (partition: number) => void;
 };
 
 /** What is logged of a record that has no business there. */
@@ -30,6 +33,8 @@ export const FOREIGN_RECORD = 'a record that Landfall did not write is passed ov
 const FETCH_WAIT_MS = 200;
 /** How often the topic's ends are compared with what was read. */
 const LOOK_MS = 1000;
+/** How long a copy rests after a fault of its own before it takes records again. */
+const RECOVER_MS = 5000;
 const RESTART_MS_MIN = 200;
 const RESTART_MS_MAX = 5000;
 const FETCH_BYTES = 4 * 1024 * 1024;
@@ -40,7 +45,6 @@ export class Follower {
   readonly #owned = new Set<number>();
   /** Who waits for a claim's record to be read. */
   readonly #claims = new Map<string, () => void>();
-  readonly #heardAt = new Map<number, number>();
   #consumer: Consumer | null = null;
   /** The same, once it takes orders. */
   #running: Consumer | null = null;
@@ -48,21 +52,24 @@ export class Follower {
   #restart: NodeJS.Timeout | null = null;
   #stopped = false;
   #starting: Promise<void> = Promise.resolve();
-  /** The last offset that was read of each partition, markers of transactions included. */
-  readonly #readThrough = new Map<number, number>();
-  readonly #lag = new Map<number, number>();
+  readonly #faultyAt = new Map<number, number>();
   readonly #ends: TopicEnds;
+  readonly #freshness: Freshness;
   #look: NodeJS.Timeout | null = null;
 
   constructor(kafka: Kafka, options: FollowerOptions) {
     this.#kafka = kafka;
     this.#options = options;
     this.#ends = new TopicEnds(kafka, options.topic);
+    const { copies, overtaken } = options;
+    const isOwned = (partition: number) => this.#owned.has(partition);
+    this.#freshness = new Freshness({ copies, overtaken, isOwned, ends: () => this.#ends.now() });
   }
 
   /** @throws Fault KAFKA_…, LEDGER_ALTERED where the topic is not the one that was copied. */
   async start(): Promise<void> {
-    await this.#requireSameTopic();
+    const { topic, copies } = this.#options;
+    await requireSameTopic(this.#kafka, topic, copies);
     this.#starting = this.#attempt();
     await this.#starting;
     this.#lookLater();
@@ -79,13 +86,12 @@ export class Follower {
 
   /** Records of a partition that are in the topic, but not in its copy yet. */
   lag(partition: number): number {
-    return this.#owned.has(partition) ? 0 : (this.#lag.get(partition) ?? 0);
+    return this.#freshness.lag(partition);
   }
 
   /** How long ago a partition's copy was last known to be up to date; null: never. */
   ageMs(partition: number, now: number): number | null {
-    const at = this.#heardAt.get(partition);
-    return at === undefined ? null : Math.max(0, now - at);
+    return this.#freshness.ageMs(partition, now);
   }
 
   /** A claim whose record is about to be written: `seen` resolves once it was read, and all before it is in the copy. */
@@ -104,29 +110,28 @@ export class Follower {
   /** The instance owns the partition now: its copy is written by its commits. */
   leaveOut(partition: number): void {
     this.#owned.add(partition);
-    this.#running?.pause([{ topic: this.#options.topic, partitions: [partition] }]);
+    if (this.#running !== null) this.#pause(this.#running, partition);
   }
 
   takeUp(partition: number): void {
-    if (!this.#owned.delete(partition) || this.#running === null) return;
+    if (this.#owned.delete(partition)) this.#goOn(partition);
+  }
+
+  /** One that is being built anew begins there by itself. */
+  #goOn(partition: number): void {
+    if (this.#running === null) return;
     this.#seek(this.#running, partition);
     this.#running.resume([{ topic: this.#options.topic, partitions: [partition] }]);
   }
 
   async #run(): Promise<void> {
     const { topic, group, copies, log } = this.#options;
-    const consumer = this.#kafka.consumer({
-      groupId: group,
-      readUncommitted: false,
-      maxWaitTimeInMs: FETCH_WAIT_MS,
-      maxBytesPerPartition: FETCH_BYTES,
-      sessionTimeout: 30_000,
-      heartbeatInterval: 3000,
-      allowAutoTopicCreation: false,
-      retry: { restartOnFailure: () => Promise.resolve(false) },
-    });
+    const consumer = this.#kafka.consumer(consumerOf(group));
     this.#consumer = consumer;
     const crashes: Error[] = [];
+    consumer.on(consumer.events.GROUP_JOIN, () => {
+      if (crashes.length === 0) this.#joined(consumer);
+    });
     consumer.on(consumer.events.CRASH, ({ payload: { error } }) => {
       crashes.push(error);
       if (this.#running !== consumer) return;
@@ -134,8 +139,9 @@ export class Follower {
       log('warn', 'the ledger is no longer followed: the consumer is built anew', { error: error.message });
       this.#restartLater(consumer);
     });
-    consumer.on(consumer.events.END_BATCH_PROCESS, ({ payload }) => {
-      this.#readThrough.set(payload.partition, Number(payload.lastOffset));
+    consumer.on(consumer.events.END_BATCH_PROCESS, ({ payload: { partition, batchSize, lastOffset } }) => {
+      // Nothing but markers, of which `#take` does not hear.
+      if (batchSize === 0) this.#freshness.read(partition, Number(lastOffset));
     });
     try {
       await consumer.connect();
@@ -149,14 +155,24 @@ export class Follower {
       // It returns without an error where the group could not be joined.
       const [crash] = crashes;
       if (crash !== undefined) throw crash;
-      for (const { partition } of copies) this.#seek(consumer, partition);
-      for (const partition of this.#owned) consumer.pause([{ topic, partitions: [partition] }]);
-      this.#running = consumer;
-      this.#restartMs = RESTART_MS_MIN;
     } catch (error) {
       await abandon(consumer);
       throw kafkaFault(error);
     }
+  }
+
+  /**
+   * Whenever the group is joined, also anew when a leader has moved, kafkajs forgets where it was, and would begin at the
+   * topic's beginning: each copy says where it ends before the next fetch.
+   */
+  #joined(consumer: Consumer): void {
+    if (this.#stopped || this.#consumer !== consumer) return;
+    for (const { partition, fault } of this.#options.copies) {
+      if (this.#owned.has(partition) || fault !== null) this.#pause(consumer, partition);
+      else this.#seek(consumer, partition);
+    }
+    this.#running = consumer;
+    this.#restartMs = RESTART_MS_MIN;
   }
 
   /** A group that cannot be joined yet is joined later: reads are answered meanwhile, with their age. */
@@ -172,6 +188,10 @@ export class Follower {
   #seek(consumer: Consumer, partition: number): void {
     const offset = this.#options.copies[partition]?.offset ?? 0;
     consumer.seek({ topic: this.#options.topic, partition, offset: String(offset) });
+  }
+
+  #pause(consumer: Consumer, partition: number): void {
+    consumer.pause([{ topic: this.#options.topic, partitions: [partition] }]);
   }
 
   #restartLater(consumer: Consumer): void {
@@ -190,27 +210,33 @@ export class Follower {
     const last = batch.messages.at(-1);
     // A partition that was left out since is taken up again from its copy's end.
     if (copy === undefined || last === undefined || payload.isStale() || this.#owned.has(partition)) return;
-    const links: Link[] = [];
+    const { links, positions, claims } = this.#recordsIn(batch);
+    try {
+      await copy.take({ links, positions, offset: Number(last.offset) });
+    } catch (error) {
+      // It stands still and says why (`copy.fault`), while the others go on.
+      this.#options.log('error', 'a partition of the ledger cannot be followed', { partition, error: String(error) });
+      if (this.#running !== null) this.#pause(this.#running, partition);
+      return;
+    }
+    payload.resolveOffset(last.offset);
+    this.#freshness.read(partition, Number(batch.lastOffset()));
+    for (const claim of claims) this.#claims.get(claim)?.();
+    await payload.heartbeat();
+  }
+
+  #recordsIn({ partition, messages }: Batch): { links: PlacedLink[]; positions: InputPosition[]; claims: string[] } {
+    const links: PlacedLink[] = [];
     const positions = new Map<string, InputPosition>();
     const claims: string[] = [];
-    for (const message of batch.messages) {
+    for (const message of messages) {
       const record = recordOf(partition, message);
       if (record.kind === 'claim') claims.push(record.claim);
       else if (record.kind === 'foreign') this.#noteForeign(partition, message.offset, record.reason);
       else for (const position of record.positions) positions.set(position.stream, position);
-      if (record.kind === 'entry') links.push(record.link);
+      if (record.kind === 'entry') links.push({ ...record.link, offset: Number(message.offset) });
     }
-    try {
-      await copy.append({ links, positions: [...positions.values()], offset: Number(last.offset) });
-    } catch (error) {
-      // It stands still and says why (`copy.fault`), while the others go on.
-      this.#options.log('error', 'a partition of the ledger cannot be followed', { partition, error: String(error) });
-      this.#running?.pause([{ topic: batch.topic, partitions: [partition] }]);
-      return;
-    }
-    payload.resolveOffset(last.offset);
-    for (const claim of claims) this.#claims.get(claim)?.();
-    await payload.heartbeat();
+    return { links, positions: [...positions.values()], claims };
   }
 
   #noteForeign(partition: number, offset: string, reason: string): void {
@@ -220,47 +246,38 @@ export class Follower {
   #lookLater(): void {
     if (this.#stopped) return;
     this.#look = setTimeout(() => {
-      void this.#compareEnds().finally(() => this.#lookLater());
+      const unknown = (error: unknown) =>
+        this.#options.log('debug', 'the ends of the ledger are not known', { error: String(error) });
+      void Promise.all([this.#freshness.look().catch(unknown), this.#recover()]).finally(() => this.#lookLater());
     }, LOOK_MS);
     this.#look.unref();
   }
 
-  /** What was read is up to date as of the moment when the ends were asked for. Where nobody answers, it grows older. */
-  async #compareEnds(): Promise<void> {
-    const now = Date.now();
-    try {
-      for (const [partition, end] of await this.#ends.now()) {
-        // What this instance commits is in its copy at once; others may have taken the partition over, which it would hear.
-        const isOwned = this.#owned.has(partition);
-        const lag = isOwned ? 0 : Math.max(0, end - 1 - (this.#readThrough.get(partition) ?? -1));
-        this.#lag.set(partition, lag);
-        if (lag === 0) this.#heardAt.set(partition, now);
-      }
-    } catch (error) {
-      this.#options.log('debug', 'the ends of the ledger are not known', { error: String(error) });
-    }
-  }
-
-  /** An offset beyond the topic's ends would be reset without a word. */
-  async #requireSameTopic(): Promise<void> {
-    const { topic, copies } = this.#options;
-    const ends = await administer(this.#kafka, (admin) => admin.fetchTopicOffsets(topic));
-    for (const { partition, offset } of copies) {
-      const end = ends.find((each) => each.partition === partition);
-      if (end === undefined) throw mismatch(`${topic} has no partition ${partition}`);
-      const [low, high] = [Number(end.low), Number(end.high)];
-      if (offset === null ? low > 0 : offset < low) throw mismatch(`${topic}/${partition} begins at ${low} only`);
-      if (offset !== null && offset >= high) throw mismatch(`${topic}/${partition} ends at ${high}`);
+  /** A full disk may have room again. */
+  async #recover(): Promise<void> {
+    for (const copy of this.#options.copies) {
+      const { partition, fault } = copy;
+      const since = this.#faultyAt.get(partition) ?? Date.now();
+      if (fault === null) this.#faultyAt.delete(partition);
+      else this.#faultyAt.set(partition, since);
+      if (fault === null || this.#owned.has(partition) || Date.now() - since < RECOVER_MS) continue;
+      this.#faultyAt.delete(partition);
+      if (await copy.recover()) this.#goOn(partition);
     }
   }
 }
 
-function mismatch(what: string): Fault {
-  return new Fault(
-    'LEDGER_ALTERED',
-    `the topic is not the one that was copied: ${what}`,
-    'Check kafkaPrefix and the retention of the topic; where the topic is right, `landfall rebuild` fetches the copy anew.',
-  );
+function consumerOf(groupId: string): ConsumerConfig {
+  return {
+    groupId,
+    readUncommitted: false,
+    maxWaitTimeInMs: FETCH_WAIT_MS,
+    maxBytesPerPartition: FETCH_BYTES,
+    sessionTimeout: 30_000,
+    heartbeatInterval: 3000,
+    allowAutoTopicCreation: false,
+    retry: { restartOnFailure: () => Promise.resolve(false) },
+  };
 }
 
 function behind(): Fault {

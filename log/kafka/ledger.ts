@@ -50,8 +50,10 @@ export class KafkaLedger implements Ledger {
     this.partitions = copies.length;
     this.#copies = copies;
     const { log = () => {} } = options;
-    const group = `${options.prefix}.copy.${options.clientId}`;
-    this.#follower = new Follower(kafka, { topic: this.topics.ledger, group, copies, log });
+    // Nobody waits for a member that was killed, and namesakes do not share what each has to read whole.
+    const group = `${options.prefix}.copy.${options.clientId}.${randomUUID()}`;
+    const overtaken = (partition: number) => void this.#owners.get(partition)?.end(claimedAnew());
+    this.#follower = new Follower(kafka, { topic: this.topics.ledger, group, copies, log, overtaken });
   }
 
   /** @throws Fault KAFKA_… where the topics are not as they must be, LEDGER_… where a copy cannot be opened. */

@@ -12,7 +12,7 @@ import { fencedBy, isFenced, kafkaFault, notCommitted, outcomeUnknown } from './
  */
 
 /** An owner that stalls holds readers back no longer than this. */
-const TRANSACTION_TIMEOUT_MS = 20_000;
+export const TRANSACTION_TIMEOUT_MS = 20_000;
 
 /** Below that the way through the thread pool costs more than it saves. */
 const COMPRESSED_FROM_BYTES = 32 * 1024;

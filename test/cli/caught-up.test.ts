@@ -1,0 +1,46 @@
+import { describe, expect, it } from 'vitest';
+import { caughtUp } from '../../cli/topics.ts';
+import { Fault } from '../../events/fault.ts';
+
+/** Two partitions that are followed: the first is up to date, the second as a test says, look by look. */
+function followed(second: (look: number) => { offset: number | null; ageMs: number | null; fault?: Fault }) {
+  let look = 0;
+  return {
+    partitions: 2,
+    lag: () => 7,
+    ageMs: (partition: number) => (partition === 0 ? 5 : second((look += 1)).ageMs),
+    copy: (partition: number) => ({
+      offset: partition === 0 ? 3 : second(look).offset,
+      fault: partition === 0 ? null : (second(look).fault ?? null),
+    }),
+  };
+}
+
+describe('a copy that a command waits for', () => {
+  it('is given up, with what to do, once nothing more comes', async () => {
+    const stuck = caughtUp(
+      followed(() => ({ offset: 4, ageMs: null })),
+      300,
+    );
+    await expect(stuck).rejects.toMatchObject({
+      code: 'KAFKA_FAILED',
+      message: expect.stringContaining('partition 1 (7 records to come)'),
+      remedy: expect.stringContaining('has a leader'),
+    });
+  });
+
+  it('may take long while something comes', async () => {
+    const slow = followed((look) => ({ offset: look, ageMs: look < 10 ? null : 0 }));
+    await expect(caughtUp(slow, 300)).resolves.toBeUndefined();
+  });
+
+  it('is as far as it gets where it cannot be followed', async () => {
+    const fault = new Fault('LEDGER_ALTERED', 'altered', 'Look.');
+    await expect(
+      caughtUp(
+        followed(() => ({ offset: 4, ageMs: null, fault })),
+        300,
+      ),
+    ).resolves.toBeUndefined();
+  });
+});

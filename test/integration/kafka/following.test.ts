@@ -1,0 +1,218 @@
+import type { Consumer, Kafka } from 'kafkajs';
+import { join } from 'node:path';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { setTimeout as wait } from 'node:timers/promises';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { abandon, connectTo } from '../../../log/kafka/client.ts';
+import { Copy } from '../../../log/kafka/copy.ts';
+import { Follower } from '../../../log/kafka/follower.ts';
+import type { KafkaLedger } from '../../../log/kafka/ledger.ts';
+import { RecordProducer } from '../../../producers/kafka/record-producer.ts';
+import { entriesOf } from '../../support/entries.ts';
+import { brokersForTests, uniqueName } from './brokers/index.ts';
+import { committedRecords } from './faults/topic.ts';
+import { eventually, forTest } from './instances.ts';
+import { type Scratch, scratchTopics } from './scratch.ts';
+
+const shared = await brokersForTests();
+
+const scratchOf = async (partitions: number) => forTest(await scratchTopics(shared?.bootstrap ?? [], partitions));
+
+/** Several transactions in every partition, each with a position. */
+async function fill(ledger: KafkaLedger, partitions: number): Promise<void> {
+  for (let partition = 0; partition < partitions; partition += 1) {
+    const owner = await ledger.claim(partition);
+    for (let n = 1; n <= 4; n += 1) {
+      await owner.commit({ entries: entriesOf(`${n}`, 3), positions: [{ stream: 'in', offset: n }] });
+    }
+  }
+}
+
+/** Ends the thread that writes a copy, once, when a file beside it says so. */
+const SABOTEUR = new URL('../../log/saboteur.ts', import.meta.url).href;
+
+const sequences = (copies: readonly Copy[]) => copies.map(({ readableSequence }) => readableSequence);
+
+/** A follower over copies of its own, and its consumers' doings: what they fetched, and from where on. */
+async function followerOf(scratch: Scratch, group: string) {
+  const folder = scratch.folder('follower');
+  mkdirSync(folder, { recursive: true });
+  const copies = await Promise.all(
+    Array.from({ length: scratch.partitions }, (_, partition) =>
+      Copy.open(
+        { file: join(folder, `${partition}.db`), partition, followers: [SABOTEUR], machineVersion: 'test' },
+        () => {},
+      ),
+    ),
+  );
+  const kafka = connectTo({ brokers: scratch.brokers, clientId: 'follower' });
+  const fetched: { partition: number; from: number; copied: number }[] = [];
+  let joins = 0;
+  const watched = {
+    admin: () => kafka.admin(),
+    consumer: (config: Parameters<Kafka['consumer']>[0]) => {
+      const consumer = kafka.consumer(config);
+      consumer.on(consumer.events.GROUP_JOIN, () => (joins += 1));
+      consumer.on(consumer.events.START_BATCH_PROCESS, ({ payload: { partition, firstOffset } }) => {
+        fetched.push({ partition, from: Number(firstOffset), copied: copies[partition]?.offset ?? -1 });
+      });
+      return consumer;
+    },
+  };
+  const follower = new Follower(watched as Kafka, {
+    topic: `${scratch.prefix}.ledger`,
+    group,
+    copies,
+    log: () => {},
+    overtaken: () => {},
+  });
+  onTestFinished(async () => {
+    await follower.stop();
+    await Promise.all(copies.map((copy) => copy.close()));
+  });
+  await follower.start();
+  const sabotage = (partition: number) => writeFileSync(join(folder, `${partition}.db.sabotage`), 'lost');
+  return { follower, copies, fetched, joins: () => joins, sabotage };
+}
+
+/** Another member of a group, for as long as it takes to be given something. */
+async function joinAndLeave(scratch: Scratch, groupId: string): Promise<void> {
+  const kafka = connectTo({ brokers: scratch.brokers, clientId: 'other' });
+  const member: Consumer = kafka.consumer({ groupId, allowAutoTopicCreation: false });
+  const joined = Promise.withResolvers<void>();
+  member.on(member.events.GROUP_JOIN, () => joined.resolve());
+  await member.connect();
+  await member.subscribe({ topics: [`${scratch.prefix}.ledger`], fromBeginning: true });
+  await member.run({ autoCommit: false, eachBatch: () => Promise.resolve() });
+  await joined.promise;
+  await abandon(member);
+}
+
+describe.skipIf(shared === null)('following the ledger’s topic', { timeout: 90_000 }, () => {
+  it('goes on where the copies end when the group is joined anew, and turns no position back', async () => {
+    const scratch = await scratchOf(3);
+    const ledger = await scratch.open('one');
+    await fill(ledger, 3);
+    const group = uniqueName('follow');
+    const { copies, fetched, joins, follower } = await followerOf(scratch, group);
+    await eventually(async () => (sequences(copies).every((last) => last === 12) ? true : null));
+    const [before, seen] = [joins(), fetched.length];
+    await joinAndLeave(scratch, group);
+    // Once with the other one, once without it.
+    await eventually(async () => (joins() >= before + 2 ? true : null));
+    const owner = await ledger.claim(1);
+    await owner.commit({ entries: entriesOf('late', 1), positions: [{ stream: 'in', offset: 5 }] });
+    await eventually(async () => (copies[1]?.readableSequence === 13 ? true : null));
+    await eventually(async () => ([0, 1, 2].every((each) => follower.lag(each) === 0) ? true : null));
+    const again = fetched.slice(seen);
+    expect(again.length).toBeGreaterThan(0);
+    expect(again.filter(({ from, copied }) => from < copied)).toEqual([]);
+    expect(copies.map(({ positions, fault }) => [positions.get('in'), fault])).toEqual([
+      [4, null],
+      [5, null],
+      [4, null],
+    ]);
+    await ledger.close();
+  });
+
+  it('takes a copy up again whose file could not be written for a while', async () => {
+    const scratch = await scratchOf(1);
+    const ledger = await scratch.open('one');
+    await fill(ledger, 1);
+    const { copies, sabotage } = await followerOf(scratch, uniqueName('follow'));
+    await eventually(async () => (sequences(copies)[0] === 12 ? true : null));
+    sabotage(0);
+    await (await ledger.claim(0)).commit(late());
+    await eventually(async () => copies[0]?.fault ?? null);
+    await eventually(async () => (sequences(copies)[0] === 13 ? true : null));
+    expect(copies[0]?.fault).toBeNull();
+    await ledger.close();
+  });
+
+  it('sees a record that stands in the topic twice, fetched much later than the first', async () => {
+    const scratch = await scratchOf(1);
+    const ledger = await scratch.open('one');
+    await fill(ledger, 1);
+    const { copies } = await followerOf(scratch, uniqueName('follow'));
+    await eventually(async () => (sequences(copies)[0] === 12 ? true : null));
+    const topic = `${scratch.prefix}.ledger`;
+    const [records = []] = await committedRecords(scratch.brokers, topic);
+    const third = records.find((each) => each.kind === 'entry' && each.link.sequence === 3);
+    if (third?.kind !== 'entry') throw new Error('there is no third entry');
+    const { sequence, previous, hash, text } = third.link;
+    const producer = new RecordProducer(connectTo({ brokers: scratch.brokers, clientId: 'test' }));
+    const headers = { landfall: JSON.stringify({ kind: 'entry', sequence, previous, hash }) };
+    await producer.send(topic, 0, [{ key: null, value: text, headers }]);
+    await producer.close();
+    const fault = await eventually(async () => copies[0]?.fault ?? null);
+    expect(fault).toMatchObject({ code: 'LEDGER_ALTERED', message: expect.stringContaining('0:3') });
+    await ledger.close();
+  });
+
+  it('two instances of one name each have everything', async () => {
+    const scratch = await scratchOf(2);
+    const writer = await scratch.open('writer');
+    await fill(writer, 2);
+    const namesakes = await Promise.all([1, 2].map((n) => scratch.open('one', { folder: scratch.folder(`one-${n}`) })));
+    await Promise.all([0, 1].map((each) => writer.claim(each).then((owner) => owner.commit(late()))));
+    for (const each of namesakes) {
+      await eventually(async () => (sequences([each.copy(0), each.copy(1)]).join() === '13,13' ? true : null));
+    }
+    await Promise.all([writer, ...namesakes].map((each) => each.close()));
+  });
+
+  it('an owner that was overtaken says so by its age, and follows the one that did', async () => {
+    const scratch = await scratchOf(1);
+    const [one, two] = [await scratch.open('one'), await scratch.open('two')];
+    const stale = await one.claim(0);
+    await stale.commit(late());
+    await eventually(async () => ((one.ageMs(0, Date.now()) ?? 9999) < 2000 ? true : null));
+    await (await two.claim(0)).commit(late());
+    const committedAt = Date.now();
+    while (one.copy(0).readableSequence < 2) {
+      const now = Date.now();
+      const ageMs = one.ageMs(0, now) ?? 0;
+      // Whoever asks is not told that it is newer than what it lacks.
+      expect(now - ageMs).toBeLessThanOrEqual(committedAt);
+      expect(now - committedAt).toBeLessThan(20_000);
+      await wait(50);
+    }
+    await eventually(async () => (Date.now() - (one.ageMs(0, Date.now()) ?? 9999) > committedAt ? true : null));
+    await expect(stale.commit(late())).rejects.toMatchObject({ code: 'LEDGER_FENCED' });
+    // The one that owns it now is not disturbed.
+    expect((await two.head(0)).sequence).toBe(2);
+    expect(two.lag(0)).toBe(0);
+    await Promise.all([one.close(), two.close()]);
+  });
+
+  it('a topic whose end is not settled yet is waited for', async () => {
+    const scratch = await scratchOf(1);
+    const ledger = await scratch.open('one');
+    const owner = await ledger.claim(0);
+    // Readers see no further than to its beginning, until it ends.
+    const producer = connectTo({ brokers: scratch.brokers, clientId: 'test' }).producer({
+      transactionalId: uniqueName('open'),
+      idempotent: true,
+      maxInFlightRequests: 1,
+    });
+    await producer.connect();
+    const transaction = await producer.transaction();
+    await transaction.send({
+      topic: `${scratch.prefix}.ledger`,
+      messages: [{ partition: 0, key: null, value: 'open' }],
+    });
+    await owner.commit(late());
+    await ledger.close();
+    const opened = scratch.open('one');
+    const first = await Promise.race([opened.then(() => 'opened'), wait(1500, 'waits')]).catch(String);
+    expect(first).toBe('waits');
+    await transaction.abort();
+    const again = await opened;
+    expect(again.copy(0).head.sequence).toBe(1);
+    await Promise.all([again.close(), producer.disconnect()]);
+  });
+});
+
+function late() {
+  return { entries: entriesOf('late', 1), positions: [] };
+}
