@@ -51,6 +51,10 @@ export type LiveObserver = {
 /** setTimeout takes no more than this; the loop then looks again. */
 const TIMEOUT_MAX_MS = 2_000_000_000;
 export const INPUTS_PER_COMMIT = 1024;
+/** Of inputs, where their size is known: what is decided of them must fit into one transaction. */
+export const COMMIT_BYTES = 4 * 1024 * 1024;
+/** One input about a host writes an entry for each of its open attempts. */
+const ENTRIES_PER_COMMIT = 2048;
 const TIMERS_PER_COMMIT = 1024;
 const COMMITS_UNDER_WAY = 2;
 
@@ -63,6 +67,7 @@ export type LiveOptions = {
 type Waiting = {
   items: readonly Delivered[];
   clock: string;
+  bytes: number;
   /** Deadlines that fell due later wait for it. */
   arrivedAt: number;
   onTaken?: () => void;
@@ -111,20 +116,20 @@ export class Live {
    */
   submit(inputs: readonly Input[], clock = WALL): Promise<Receipt[]> {
     const items = inputs.map((input) => ({ input, at: null }));
-    return this.#enqueue({ items, clock, arrivedAt: this.#time.now() });
+    return this.#enqueue({ items, clock, bytes: 0, arrivedAt: this.#time.now() });
   }
 
   /**
    * Takes what a log delivered, in order. Resolves when it is durable. Whether deadlines wait for it is the gate's to say.
    * @throws Fault where it is not durable: the log delivers it again.
    */
-  deliver(items: readonly Delivered[]): Promise<Receipt[]> {
-    return this.#enqueue({ items, clock: WALL, arrivedAt: Number.POSITIVE_INFINITY });
+  deliver(items: readonly Delivered[], bytes = 0): Promise<Receipt[]> {
+    return this.#enqueue({ items, clock: WALL, bytes, arrivedAt: Number.POSITIVE_INFINITY });
   }
 
   /** Calls back when all that was delivered before has been taken, in the same turn in which deadlines are looked at. */
   whenTaken(callback: () => void): void {
-    const entry = { items: [], clock: WALL, arrivedAt: Number.POSITIVE_INFINITY, onTaken: callback };
+    const entry = { items: [], clock: WALL, bytes: 0, arrivedAt: Number.POSITIVE_INFINITY, onTaken: callback };
     this.#enqueue(entry).catch(() => {});
   }
 
@@ -174,21 +179,28 @@ export class Live {
 
   #takeQueued(answers: Answer[]): void {
     const now = this.#time.now();
-    let taken = 0;
+    const taken = { inputs: 0, bytes: 0 };
     let index = 0;
     for (
       let waiting = this.#queue[0];
-      waiting !== undefined && taken < INPUTS_PER_COMMIT;
+      waiting !== undefined && this.#hasRoom(waiting, taken);
       waiting = this.#queue[index]
     ) {
       index += 1;
       const answer: Answer = { waiting, receipts: [] };
       answers.push(answer);
       for (const item of waiting.items) answer.receipts.push(this.#takeOne(item, now, waiting.clock));
-      taken += waiting.items.length;
+      taken.inputs += waiting.items.length;
+      taken.bytes += waiting.bytes;
       waiting.onTaken?.();
     }
     this.#queue = this.#queue.slice(index);
+  }
+
+  /** What comes first is always taken: alone it is as large as it is. */
+  #hasRoom({ bytes }: Waiting, taken: { inputs: number; bytes: number }): boolean {
+    if (taken.inputs >= INPUTS_PER_COMMIT || this.#driver.partition.pendingCount >= ENTRIES_PER_COMMIT) return false;
+    return taken.inputs === 0 || taken.bytes + bytes <= COMMIT_BYTES;
   }
 
   #takeOne(item: Delivered, now: number, clock: string): { taken: Taken; index: number | null } {

@@ -11,6 +11,7 @@ import { MACHINE_VERSION } from '../../machines/version.ts';
 import { backtest } from '../../policies/backtest.ts';
 import type { Io } from '../io.ts';
 import { DEFAULT_FILE } from '../ledgers.ts';
+import { acceptLoss } from './accept-loss.ts';
 import { backtestText } from '../render/backtest.ts';
 import { plural } from '../render/text.ts';
 import { addKafkaOptions, addSettingOptions, requireKafka, type SettingFlags, settingsOf } from '../settings.ts';
@@ -30,6 +31,16 @@ export function addKafka(program: Command, io: Io): void {
   addInit(kafka, io);
   addImport(kafka, io);
   addPlay(kafka, io);
+  withAccess(kafka.command('accept-loss'))
+    .summary('goes on behind inputs that were deleted before they were taken')
+    .description(
+      'Where an instance says INPUTS_LOST: names the inputs that the topic no longer has, and lets their partition go on behind ' +
+        'them. Nothing else is changed; the instances may run.',
+    )
+    .action((flags: SettingFlags) => {
+      const access = requireKafka(settingsOf(flags, io));
+      return temporarily((folder) => acceptLoss({ ...access, folder, clientId: `${access.clientId}.accept` }, io));
+    });
   withAccess(kafka.command('audit'))
     .summary('the topic itself: chain, verdicts, and this machine’s copy')
     .description(

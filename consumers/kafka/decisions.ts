@@ -1,5 +1,6 @@
 import type { Entry } from '../../events/entries.ts';
 import type { Head, InputPosition } from '../../log/port.ts';
+import { inputsAltered } from './held-inputs.ts';
 
 /**
  * What the owners decided about inputs that this instance put into the topic: each is found in the ledger by where it stands
@@ -15,8 +16,13 @@ export class Decisions {
   readonly #stream: string;
   /** How far inputs were consumed. */
   #consumed: number;
-  /** Sends that do not know their offsets yet; what is decided meanwhile may be about them. */
-  #sending = 0;
+  /** The newest offset that a send was given. */
+  #sent = -1;
+  /**
+   * Sends that do not know their offsets yet, oldest first, each with the offset behind which its records can only be; what is
+   * decided meanwhile may be about them.
+   */
+  readonly #sending = new Set<{ readonly behind: number }>();
   readonly #recent = new Map<number, Decision>();
   readonly #waiting = new Map<number, (decision: Decision) => void>();
 
@@ -25,22 +31,38 @@ export class Decisions {
     this.#consumed = consumed;
   }
 
-  /** To be called before the records are sent, and `sent` with what came of that. */
+  /**
+   * To be called before the records are sent, and `sent` with what came of that. @throws Fault INPUTS_ALTERED where they were
+   * given offsets that had been given before: whoever decides would pass them over, as taken already.
+   */
   sending(): { sent: (first: number | null, count: number) => Promise<Decision>[] } {
-    this.#sending += 1;
+    const sending = { behind: this.#consumed };
+    this.#sending.add(sending);
+    const given = this.#sent;
     return {
       sent: (first, count) => {
-        const found = first === null ? [] : Array.from({ length: count }, (_, index) => this.#of(first + index));
-        this.#sending -= 1;
-        if (this.#sending === 0) this.#recent.clear();
-        return found;
+        try {
+          if (first === null) return [];
+          if (first <= Math.max(sending.behind, given))
+            throw inputsAltered(`${this.#stream} gave offset ${first} again`);
+          this.#sent = Math.max(this.#sent, first + count - 1);
+          return Array.from({ length: count }, (_, index) => this.#of(first + index));
+        } finally {
+          this.#sending.delete(sending);
+          this.#forgetRecent();
+        }
       },
     };
   }
 
+  /** How many decisions are kept for sends under way. */
+  get kept(): number {
+    return this.#recent.size;
+  }
+
   /** Entries can be read, and inputs count as consumed. */
   readable(entries: readonly Entry[], head: Head, positions: readonly InputPosition[]): void {
-    if (this.#sending > 0 || this.#waiting.size > 0) this.#look(entries, head.sequence - entries.length + 1);
+    if (this.#sending.size > 0 || this.#waiting.size > 0) this.#look(entries, head.sequence - entries.length + 1);
     const position = positions.find(({ stream }) => stream === this.#stream);
     if (position === undefined || position.offset <= this.#consumed) return;
     this.#consumed = position.offset;
@@ -54,6 +76,16 @@ export class Decisions {
   /** Nobody waits any longer. */
   forget(offset: number): void {
     this.#waiting.delete(offset);
+  }
+
+  /** No send under way is about what was consumed before it began. They are in the order of the inputs. */
+  #forgetRecent(): void {
+    const [oldest] = this.#sending;
+    if (oldest === undefined) return this.#recent.clear();
+    for (const offset of this.#recent.keys()) {
+      if (offset > oldest.behind) return;
+      this.#recent.delete(offset);
+    }
   }
 
   #of(offset: number): Promise<Decision> {
@@ -77,7 +109,7 @@ export class Decisions {
       this.#waiting.delete(cause.offset);
       if (resolve !== undefined) resolve(decision);
       // An input may leave several entries: its first one tells.
-      else if (this.#sending > 0 && !this.#recent.has(cause.offset)) this.#recent.set(cause.offset, decision);
+      else if (this.#sending.size > 0 && !this.#recent.has(cause.offset)) this.#recent.set(cause.offset, decision);
     }
   }
 }

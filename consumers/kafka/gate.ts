@@ -21,6 +21,7 @@ export class TopicGate implements Gate {
   /** The offset after the last record that was delivered. */
   #delivered = 0;
   #looking = false;
+  #closed = false;
   #awaited: { readonly end: number; readonly at: number } | null = null;
   #cancelRetry: (() => void) | null = null;
 
@@ -39,7 +40,9 @@ export class TopicGate implements Gate {
     this.#settle();
   }
 
+  /** It looks no more, nor when a look that is under way fails. */
   close(): void {
+    this.#closed = true;
     this.#looking = true;
     this.#cancelRetry?.();
   }
@@ -50,9 +53,9 @@ export class TopicGate implements Gate {
     const at = time.now();
     try {
       this.#awaited = { end: await end(), at };
-      this.#settle();
+      if (!this.#closed) this.#settle();
     } catch {
-      this.#cancelRetry = time.after(RETRY_MS, () => void this.#look());
+      if (!this.#closed) this.#cancelRetry = time.after(RETRY_MS, () => void this.#look());
     }
   }
 

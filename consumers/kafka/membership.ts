@@ -1,9 +1,11 @@
 import type { Consumer, EachBatchPayload, Kafka } from 'kafkajs';
+import { Fault } from '../../events/fault.ts';
 import { abandon } from '../../log/kafka/client.ts';
 import { TopicEnds } from '../../log/kafka/ends.ts';
-import { type KafkaLog, streamOf } from '../../log/kafka/options.ts';
-import { delivered } from './input-record.ts';
-import type { Share } from './share.ts';
+import type { KafkaLog } from '../../log/kafka/options.ts';
+import { fetchedOf } from './fetched.ts';
+import type { Held } from './held-inputs.ts';
+import type { Limit, Share } from './share.ts';
 
 /**
  * Membership in the group that shares the partitions. What the group gives is claimed; what it takes away is given up. A
@@ -26,7 +28,7 @@ export type MembershipOptions = {
 };
 
 /** Inputs of a partition that may wait for their commit: it bounds the memory, and keeps the next batch at hand. */
-const WAITING_MAX = 4096;
+const WAITING_MAX: Limit = { inputs: 4096, bytes: 16 * 1024 * 1024 };
 const FETCH_BYTES = 2 * 1024 * 1024;
 const FETCH_WAIT_MS = 100;
 const RESTART_MS_MIN = 200;
@@ -43,6 +45,10 @@ export class Membership {
   #restart: NodeJS.Timeout | null = null;
   #stopped = false;
   #isMember = false;
+  /** What the group gave last. */
+  #assigned: ReadonlySet<number> = new Set();
+  /** How often the group said that this stands. */
+  #words = 0;
   #crash: string | null = null;
 
   constructor(options: MembershipOptions) {
@@ -90,9 +96,17 @@ export class Membership {
     this.#pause([partition]);
   }
 
-  /** The end of a partition of inputs: the offset after its last record. */
-  async end(partition: number): Promise<number> {
-    return (await this.#ends.now()).get(partition) ?? 0;
+  /** Which inputs the topic holds of a partition. @throws Fault KAFKA_…: it is not known. */
+  async held(partition: number): Promise<Held> {
+    const held = (await this.#ends.held()).get(partition);
+    if (held !== undefined) return held;
+    const remedy = 'Look whether the topic is being made anew; it is asked again.';
+    throw new Fault('KAFKA_NO_TOPIC', `${this.#options.topic} has no partition ${partition}`, remedy);
+  }
+
+  /** Counts how often the group said that the partition is ours; null while it does not. */
+  word(partition: number): number | null {
+    return this.#isMember && this.#assigned.has(partition) ? this.#words : null;
   }
 
   async #run(): Promise<void> {
@@ -109,6 +123,8 @@ export class Membership {
     });
     this.#consumer = consumer;
     consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => this.#joined(payload.memberAssignment[topic] ?? []));
+    consumer.on(consumer.events.HEARTBEAT, () => (this.#words += 1));
+    consumer.on(consumer.events.REBALANCING, () => this.#rebalancing());
     consumer.on(consumer.events.CRASH, ({ payload: { error } }) => this.#crashed(consumer, error));
     consumer.on(consumer.events.END_BATCH_PROCESS, ({ payload }) => {
       this.#shares.get(payload.partition)?.passed(Number(payload.lastOffset) + 1);
@@ -123,12 +139,19 @@ export class Membership {
     });
   }
 
+  /** Until it is shared out anew nobody can say what is ours; what was taken is committed meanwhile. */
+  #rebalancing(): void {
+    this.#assigned = new Set();
+  }
+
   #joined(assigned: readonly number[]): void {
     if (this.#stopped) return;
     this.#isMember = true;
+    this.#words += 1;
     this.#crash = null;
     this.#restartMs = RESTART_MS_MIN;
     const ours = new Set(assigned);
+    this.#assigned = ours;
     // Nothing is delivered until its share says from where on.
     this.#pause(assigned.filter((partition) => this.#shares.get(partition)?.fault !== null));
     for (const partition of this.#shares.keys()) if (!ours.has(partition)) void this.#leave(partition);
@@ -138,7 +161,8 @@ export class Membership {
 
   async #enter(partition: number): Promise<void> {
     await this.#leaving.get(partition);
-    if (this.#stopped || this.#shares.has(partition)) return;
+    // It may have been given to another while it was being left.
+    if (this.#stopped || this.#shares.has(partition) || !this.#assigned.has(partition)) return;
     this.#shares.set(partition, this.#options.open(partition));
   }
 
@@ -170,17 +194,11 @@ export class Membership {
   }
 
   async #take(payload: EachBatchPayload): Promise<void> {
-    const { topic, partition, messages } = payload.batch;
+    const { partition, messages } = payload.batch;
     const share = this.#shares.get(partition);
     const last = messages.at(-1);
     if (share === undefined || share.fault !== null || last === undefined || payload.isStale()) return;
-    const stream = streamOf(topic, partition);
-    const { partitions } = this.#options;
-    const offsets = messages.map(({ offset }) => Number(offset));
-    const items = messages.map((message, index) =>
-      delivered(message, { stream, offset: offsets[index] ?? 0, partition, partitions }),
-    );
-    share.deliver(items, offsets);
+    if (!share.deliver(fetchedOf(payload.batch, this.#options.partitions))) return;
     payload.resolveOffset(last.offset);
     let isFull = true;
     while (isFull) {

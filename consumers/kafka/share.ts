@@ -1,19 +1,14 @@
-import type { Entry } from '../../events/entries.ts';
 import { Fault } from '../../events/fault.ts';
 import { WALL } from '../../events/vocabulary.ts';
 import { isBeingImported } from '../../log/kafka/import.ts';
 import type { Ledger, Owner } from '../../log/port.ts';
 import { Driver } from '../driver.ts';
-import { type Delivered, INPUTS_PER_COMMIT, Live, type LiveObserver, type Time } from '../live.ts';
+import { Live, type LiveObserver, type Time } from '../live.ts';
 import type { Directory } from '../partition/directory.ts';
+import { bytesOf, type Fetched, follows, partsOf } from './fetched.ts';
+import { type Carried, carry, type Carrying } from './carried.ts';
 import { TopicGate } from './gate.ts';
-
-/** Carries committed entries further, from the first that has not been. */
-type Carrier = {
-  readonly committed: (first: number, entries: readonly Entry[]) => void;
-  /** Ends; what was not carried is the next owner's. */
-  readonly stop: () => Promise<void>;
-};
+import { type Held, inputsBroken, requireNext, requireReached } from './held-inputs.ts';
 
 /**
  * One partition while it is this instance's to decide: claimed, run, and where its owner died claimed anew, until the group
@@ -27,8 +22,12 @@ export type ShareOptions = {
   readonly stream: string;
   readonly time: Time;
   readonly directory: () => Directory;
-  /** The topic's end, for deadlines. */
-  readonly end: () => Promise<number>;
+  /** The positions as far as this instance has read the ledger: the partition's own may be further. */
+  readonly known: () => ReadonlyMap<string, number>;
+  /** Which inputs the topic holds. */
+  readonly held: () => Promise<Held>;
+  /** Counts how often the group said that the partition is ours; null while it does not. */
+  readonly word: () => number | null;
   readonly carrier: Carried;
   readonly observer: LiveObserver & {
     /** From here on inputs are taken, beginning with this offset. */
@@ -39,34 +38,29 @@ export type ShareOptions = {
   };
 };
 
-/** How far entries were carried is kept under `stream`, among the positions of the partition. */
-type Carried = {
-  readonly stream: string;
-  readonly start: (next: number, carried: (sequence: number) => void) => Carrier;
-};
-
 /** One is worked out, one is committed in the topic, one is written to the copy. */
 const COMMITS_UNDER_WAY = 3;
 const RETRY_MS_MIN = 100;
 const RETRY_MS_MAX = 5000;
+/** How often the group's word is looked for. */
+const WORD_MS = 100;
 /** Clocks may differ by this much; an owner further behind than the last entry is not ready. */
 const CLOCK_BEHIND_MAX_MS = 1000;
-/** How often it is written down how far entries were carried. */
-const CARRIED_MS = 1000;
 
-type Running = {
+type Running = Carrying & {
   readonly owner: Owner;
   readonly live: Live;
   readonly gate: TopicGate;
-  readonly carrier: Carrier;
-  /** Writes down how far entries were carried. */
-  readonly note: () => Promise<void>;
+  readonly died: (fault: Fault) => void;
 };
 
 type State =
   | ({ readonly kind: 'ready' } & Running)
   | { readonly kind: 'down'; readonly fault: Fault }
   | { readonly kind: 'stopped' };
+
+/** Inputs that wait for their commit. */
+export type Limit = { readonly inputs: number; readonly bytes: number };
 
 export class Share {
   readonly partition: number;
@@ -76,7 +70,12 @@ export class Share {
   #cancelRetry: (() => void) | null = null;
   #claiming: Promise<void> = Promise.resolve();
   #next = 0;
+  /** The topic was read up to this offset, markers of transactions included. */
+  #read = 0;
+  /** Where the last claim found the inputs deleted; null: it did not. */
+  #lostAt: number | null = null;
   #waiting = 0;
+  #waitingBytes = 0;
   #room: (() => void)[] = [];
 
   constructor(options: ShareOptions) {
@@ -95,33 +94,46 @@ export class Share {
     return this.#waiting;
   }
 
-  /** Takes what the topic delivered; each item with its offset. What was delivered before is passed over. */
-  deliver(items: readonly Delivered[], offsets: readonly number[]): void {
-    if (this.#state.kind !== 'ready') return;
-    const { live, gate } = this.#state;
-    const from = offsets.findIndex((offset) => offset >= this.#next);
-    if (from === -1) return;
-    this.#waiting += items.length - from;
-    this.#next = (offsets.at(-1) ?? 0) + 1;
-    // In parts, so that one is worked on while another is committed.
-    for (let start = from; start < items.length; start += INPUTS_PER_COMMIT) {
-      const part = items.slice(start, start + INPUTS_PER_COMMIT);
+  /**
+   * Takes what the topic delivered; what was delivered before is passed over. What does not follow ends the owner, as kafkajs
+   * goes on elsewhere without a word where an offset is not there. Returns whether it follows.
+   */
+  deliver(fetched: Fetched): boolean {
+    if (this.#state.kind !== 'ready') return false;
+    const { live, gate, died } = this.#state;
+    if (!follows(fetched, this.#next, this.#read)) {
+      died(inputsBroken(this.#options.stream, this.#next, fetched.from));
+      return false;
+    }
+    const fresh = fetched.items.filter(({ offset }) => offset >= this.#next);
+    this.#read = Math.max(this.#read, fetched.until);
+    this.#next = (fresh.at(-1)?.offset ?? this.#next - 1) + 1;
+    for (const part of partsOf(fresh)) {
+      const bytes = bytesOf(part);
+      this.#waiting += part.length;
+      this.#waitingBytes += bytes;
       void live
-        .deliver(part)
+        .deliver(
+          part.map(({ item }) => item),
+          bytes,
+        )
         .catch(() => {}) // its owner died, which is told elsewhere
-        .then(() => this.#release(part.length));
+        .then(() => this.#release(part.length, bytes));
     }
     gate.delivered(this.#next);
+    return true;
   }
 
   /** The topic was read up to this offset, markers of transactions included. */
   passed(next: number): void {
-    if (this.#state.kind === 'ready' && next >= this.#next) this.#state.gate.delivered(next);
+    if (this.#state.kind !== 'ready' || next < this.#next) return;
+    this.#read = Math.max(this.#read, next);
+    this.#state.gate.delivered(next);
   }
 
   /** Resolves when fewer inputs than this wait. */
-  async room(limit: number): Promise<void> {
-    while (this.#waiting >= limit && this.#state.kind === 'ready') {
+  async room({ inputs, bytes }: Limit): Promise<void> {
+    while ((this.#waiting >= inputs || this.#waitingBytes >= bytes) && this.#state.kind === 'ready') {
       await new Promise<void>((resolve) => this.#room.push(resolve));
     }
   }
@@ -136,8 +148,9 @@ export class Share {
     await this.#claiming;
   }
 
-  #release(count: number): void {
+  #release(count: number, bytes: number): void {
     this.#waiting -= count;
+    this.#waitingBytes -= bytes;
     this.#wakeAll();
   }
 
@@ -147,70 +160,108 @@ export class Share {
 
   async #claim(): Promise<void> {
     try {
+      await this.#requireFree();
+      if (this.#state.kind === 'stopped') return;
       await this.#run();
       this.#retryMs = RETRY_MS_MIN;
     } catch (error) {
-      this.#died(error instanceof Fault ? error : new Fault('LEDGER_FAILED', String(error), 'See the log.', error));
+      this.#down(faultOf(error));
     }
   }
 
+  /** What can be known before: a claim would fence whoever imports, and adds a record to the ledger each time. */
+  async #requireFree(): Promise<void> {
+    const { known, held, stream, partition } = this.#options;
+    const positions = known();
+    if (isBeingImported(positions)) throw importing(partition);
+    const next = nextOf(positions, stream);
+    const found = await held();
+    requireReached(stream, next, found);
+    // The ledger may be further than it is known here: what is missing is for the claim to tell, once.
+    if (this.#lostAt !== null && next <= this.#lostAt) requireNext(stream, this.#lostAt, found);
+  }
+
   async #run(): Promise<void> {
-    const { ledger, partition, stream, time, directory, end, observer } = this.#options;
+    const { ledger, partition, observer } = this.#options;
     const owner = await ledger.claim(partition);
-    if (this.#state.kind === 'stopped') return owner.release();
-    let driver: Driver;
     try {
-      if (isBeingImported(owner.positions)) throw importing(partition);
-      const past = directory();
-      requireClock(past, time.now());
-      driver = new Driver(owner, past);
+      if (this.#state.kind !== 'stopped') await this.#requireWhole(owner);
     } catch (error) {
       await owner.release();
       throw error;
     }
-    const { carrier, note } = this.#carry(owner);
-    driver.onCommitted((entries, { sequence }) => carrier.committed(sequence - entries.length + 1, entries));
-    const gate = new TopicGate({ time, end, whenTaken: (callback) => live.whenTaken(callback) });
-    const died = (fault: Fault) => {
-      gate.close();
-      void Promise.all([carrier.stop(), owner.release()]).finally(() => this.#died(fault));
-    };
-    const live: Live = new Live(driver, time, { ...observer, died }, { gate, commitsUnderWay: COMMITS_UNDER_WAY });
-    this.#next = (owner.positions.get(stream) ?? -1) + 1;
-    gate.delivered(this.#next);
-    this.#state = { kind: 'ready', owner, live, gate, carrier, note };
+    // It may have been given up while the topic was asked.
+    if (this.#isStopped()) return owner.release();
+    const running = this.#start(owner);
+    this.#state = { kind: 'ready', ...running };
     observer.ready(partition, this.#next);
   }
 
-  #carry(owner: Owner): Pick<Running, 'carrier' | 'note'> {
-    const { time, carrier: carried } = this.#options;
-    let sequence = owner.positions.get(carried.stream) ?? 0;
-    let noted = sequence;
-    let cancel: (() => void) | null = null;
-    const note = async (): Promise<void> => {
-      cancel?.();
-      cancel = null;
-      if (noted === sequence) return;
-      noted = sequence;
-      await owner.commit({ entries: [], positions: [{ stream: carried.stream, offset: sequence }] });
-    };
-    const carrier = carried.start(sequence + 1, (reached) => {
-      sequence = reached;
-      // Where it cannot be written the owner is dead, and whoever comes next carries some entries twice.
-      cancel ??= time.after(CARRIED_MS, () => void note().catch(() => {}));
-    });
-    return { carrier, note };
+  #isStopped(): boolean {
+    return this.#state.kind === 'stopped';
   }
 
-  #died(fault: Fault): void {
+  /** What is to be decided must follow what was. */
+  async #requireWhole({ positions }: Owner): Promise<void> {
+    const { partition, stream, held, directory, time } = this.#options;
+    if (isBeingImported(positions)) throw importing(partition);
+    requireClock(directory(), time.now());
+    const next = nextOf(positions, stream);
+    this.#lostAt = next;
+    requireNext(stream, next, await held());
+    this.#lostAt = null;
+  }
+
+  #start(owner: Owner): Running {
+    const { stream, time, directory, held, observer, carrier: carried } = this.#options;
+    const driver = new Driver(owner, directory());
+    const { carrier, note } = carry(owner, carried, time);
+    driver.onCommitted((entries, { sequence }) => carrier.committed(sequence - entries.length + 1, entries));
+    const end = async () => (await held()).high;
+    const gate = new TopicGate({ time, end, whenTaken: (callback) => live.whenTaken(callback) });
+    const died = (fault: Fault) => {
+      if (this.#state.kind !== 'ready' || this.#state.owner !== owner) return;
+      // Nobody may take it for alive while what it began is being ended.
+      this.#setDown(fault);
+      gate.close();
+      this.#claiming = Promise.all([carrier.stop(), owner.release()])
+        .catch(() => {})
+        .then(() => this.#retryLater(fault));
+    };
+    const live: Live = new Live(driver, time, { ...observer, died }, { gate, commitsUnderWay: COMMITS_UNDER_WAY });
+    this.#next = nextOf(owner.positions, stream);
+    this.#read = this.#next;
+    gate.delivered(this.#next);
+    return { owner, live, gate, carrier, note, died };
+  }
+
+  #down(fault: Fault): void {
+    this.#setDown(fault);
+    this.#retryLater(fault);
+  }
+
+  #setDown(fault: Fault): void {
     if (this.#state.kind === 'stopped') return;
     this.#state = { kind: 'down', fault };
     this.#wakeAll();
     this.#options.observer.down(this.partition, fault);
-    this.#cancelRetry = this.#options.time.after(this.#retryMs, () => {
-      this.#claiming = this.#claim();
-    });
+  }
+
+  #retryLater({ code }: Fault): void {
+    const { word } = this.#options;
+    // Whoever fenced it may be the one to whom the group gave the partition: only the group's word after that counts.
+    this.#retryWhenOurs(this.#retryMs, code === 'LEDGER_FENCED' ? word() : null);
     this.#retryMs = Math.min(this.#retryMs * 2, RETRY_MS_MAX);
+  }
+
+  #retryWhenOurs(ms: number, heard: number | null): void {
+    const { time, word } = this.#options;
+    if (this.#state.kind === 'stopped') return;
+    this.#cancelRetry = time.after(ms, () => {
+      const said = word();
+      if (said === null || said === heard) this.#retryWhenOurs(WORD_MS, heard);
+      else this.#claiming = this.#claim();
+    });
   }
 }
 
@@ -220,6 +271,12 @@ async function ended({ live, gate, carrier, note }: Running): Promise<void> {
   // What a dying owner refuses comes again, from the topic or from the ledger.
   await note().catch(() => {});
   await live.stop().catch(() => {});
+}
+
+const nextOf = (positions: ReadonlyMap<string, number>, stream: string): number => (positions.get(stream) ?? -1) + 1;
+
+function faultOf(error: unknown): Fault {
+  return error instanceof Fault ? error : new Fault('LEDGER_FAILED', String(error), 'See the log.', error);
 }
 
 function importing(partition: number): Fault {

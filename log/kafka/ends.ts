@@ -2,12 +2,14 @@ import type { Admin, Kafka } from 'kafkajs';
 import { abandon } from './client.ts';
 import { kafkaFault } from './faults.ts';
 
-/** Where the partitions of a topic end. Those who ask at the same time share one question, asked after they did. */
+type Ends = ReadonlyMap<number, { readonly low: number; readonly high: number }>;
+
+/** Where the partitions of a topic begin and end. Those who ask at the same time share one question, asked after they did. */
 export class TopicEnds {
   readonly #kafka: Kafka;
   readonly #topic: string;
   #admin: Promise<Admin> | null = null;
-  #asked: Promise<Map<number, number>> | null = null;
+  #asked: Promise<Ends> | null = null;
 
   constructor(kafka: Kafka, topic: string) {
     this.#kafka = kafka;
@@ -16,6 +18,11 @@ export class TopicEnds {
 
   /** The offset after the last record of each partition. @throws Fault KAFKA_…. */
   async now(): Promise<ReadonlyMap<number, number>> {
+    return new Map([...(await this.held())].map(([partition, { high }]) => [partition, high]));
+  }
+
+  /** The offset of the first record of each partition, and the one after its last. @throws Fault KAFKA_…. */
+  async held(): Promise<Ends> {
     // One that is being answered may have been asked too early.
     await this.#asked?.catch(() => {});
     this.#asked ??= this.#ask().finally(() => {
@@ -28,11 +35,11 @@ export class TopicEnds {
     await this.#admin?.then(abandon).catch(() => {});
   }
 
-  async #ask(): Promise<Map<number, number>> {
+  async #ask(): Promise<Ends> {
     try {
       this.#admin ??= this.#connect();
       const ends = await (await this.#admin).fetchTopicOffsets(this.#topic);
-      return new Map(ends.map(({ partition, high }) => [partition, Number(high)]));
+      return new Map(ends.map(({ partition, low, high }) => [partition, { low: Number(low), high: Number(high) }]));
     } catch (error) {
       void this.close();
       this.#admin = null;

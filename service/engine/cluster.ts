@@ -50,6 +50,8 @@ const DECISION_MS = 5000;
 /** Where nothing was heard of the brokers for so long, the instance is not ready. */
 const SILENT_MS = 15_000;
 const REACHED_LOOK_MS = 20;
+/** An instance that begins takes inputs once its copies are up to date: before that it cannot tell what became of them. */
+const COPY_MS = 30_000;
 
 type Opened = {
   readonly ledger: KafkaLedger;
@@ -134,6 +136,8 @@ export class ClusterEngine implements engine.Engine {
       .map(({ partition }) => this.ledger.copy(partition).fault)
       .find((fault) => fault !== null);
     if (damaged !== undefined) return damaged;
+    if (!this.parts.every(({ partition }) => this.#isCopied(partition)))
+      return engine.notReady('the ledger is being read');
     if (membership.absence !== null) return engine.notReady(membership.absence);
     if (down !== undefined && down !== null) return down;
     return this.ageMs > SILENT_MS ? engine.notReady('the brokers do not answer') : null;
@@ -237,6 +241,7 @@ export class ClusterEngine implements engine.Engine {
     const ours = decisions[partition];
     if (ours === undefined) throw new RangeError(`there is no partition ${partition}`);
     const { inputs } = this.ledger.topics;
+    await this.#copied(partition);
     const sending = ours.sending();
     let first: number | null = null;
     let found: Promise<Decision>[] = [];
@@ -259,6 +264,16 @@ export class ClusterEngine implements engine.Engine {
     });
   }
 
+  #isCopied(partition: number): boolean {
+    return this.ledger.ageMs(partition, this.#options.time.now()) !== null;
+  }
+
+  async #copied(partition: number): Promise<void> {
+    for (const deadline = Date.now() + COPY_MS; !this.#isCopied(partition); await wait(REACHED_LOOK_MS)) {
+      if (this.#stopped || Date.now() > deadline) throw engine.notReady('the ledger is being read');
+    }
+  }
+
   #share(partition: number): Share {
     const { ledger, parts, membership } = this.#opened;
     const { time, log, observer = {} } = this.#options;
@@ -270,7 +285,9 @@ export class ClusterEngine implements engine.Engine {
       stream: streamOf(ledger.topics.inputs, partition),
       time,
       directory: () => directory(part.db),
-      end: () => membership.end(partition),
+      known: () => ledger.copy(partition).positions,
+      held: () => membership.held(partition),
+      word: () => membership.word(partition),
       carrier: { stream: RELAYED, start: (next, carried) => this.#relay(partition, next, carried) },
       observer: {
         committed: (entries, ms) => observer.committed?.(entries, ms),
@@ -362,6 +379,7 @@ function letterOf({ stream, offset, value, fault }: RefusedRecord): Message {
 }
 
 function unsent(cause: unknown): Fault {
+  if (cause instanceof Fault && cause.code === 'INPUTS_ALTERED') return cause;
   const why = cause instanceof Fault ? cause.code : 'KAFKA_FAILED';
   const remedy = 'Send it again when /readyz says so: a repeat changes nothing.';
   return new Fault('NOT_READY', `the brokers did not acknowledge it (${why})`, remedy, cause);

@@ -39,9 +39,11 @@ const statuses: Readonly<Record<string, number>> = {
   STOPPING: 503,
 };
 
-/** Faults of the ledger are the disk's or the file's: the service is not ready, and the same may be sent again. */
+/** What is wrong with the ledger, the brokers, the topics or the clock: not ready, and the same may be sent again. */
+const UNREADY = /^(LEDGER_|KAFKA_|INPUTS_|IMPORT_UNFINISHED$|CLOCK_BEHIND$)/;
+
 export function statusOf(code: string): number | null {
-  return statuses[code] ?? (code.startsWith('LEDGER_') ? 503 : null);
+  return statuses[code] ?? (UNREADY.test(code) ? 503 : null);
 }
 
 type ErrorBody = { code: string; message: string; remedy: string; errors?: readonly BadMember[] };

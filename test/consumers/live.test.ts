@@ -1,41 +1,15 @@
 import { expect, it } from 'vitest';
 import { Driver } from '../../consumers/driver.ts';
-import { Live, type LiveObserver, type Time } from '../../consumers/live.ts';
+import { COMMIT_BYTES, Live, type LiveObserver } from '../../consumers/live.ts';
 import { toInput } from '../../events/cloud-event.ts';
 import { Fault } from '../../events/fault.ts';
 import type { Input } from '../../events/inputs.ts';
 import { sha256 } from '../../log/chain.ts';
 import type { Batch, Head, Owner } from '../../log/port.ts';
+import { HandTime, turns } from '../support/hand-time.ts';
 import { MemoryLedger } from '../support/memory-ledger.ts';
 
 const VM = '6d9b758b-e53f-4b06-84e0-9888ad96345d';
-
-/** Time that a test moves by hand. */
-class HandTime implements Time {
-  #now = 1_000_000;
-  #alarms: { at: number; callback: () => void }[] = [];
-
-  now(): number {
-    return this.#now;
-  }
-
-  after(ms: number, callback: () => void): () => void {
-    const alarm = { at: this.#now + ms, callback };
-    this.#alarms.push(alarm);
-    return () => {
-      this.#alarms = this.#alarms.filter((other) => other !== alarm);
-    };
-  }
-
-  async pass(ms: number): Promise<void> {
-    this.#now += ms;
-    for (const alarm of this.#alarms.filter(({ at }) => at <= this.#now)) {
-      this.#alarms = this.#alarms.filter((other) => other !== alarm);
-      alarm.callback();
-    }
-    await turns();
-  }
-}
 
 /** Commits when it is told to, or fails. */
 class HeldOwner implements Owner {
@@ -70,10 +44,6 @@ class HeldOwner implements Owner {
       else fail(fault);
     }
   }
-}
-
-async function turns(): Promise<void> {
-  for (let turn = 0; turn < 10; turn += 1) await new Promise<void>((resolve) => setImmediate(resolve));
 }
 
 async function setUp(observer: LiveObserver = {}) {
@@ -203,4 +173,16 @@ it('finishes what it took before it stops, and takes nothing more', async () => 
   await stopped;
   expect(await taken).toHaveLength(1);
   expect(ledger.entries).toHaveLength(1);
+});
+
+it('ends a batch at its bytes', async () => {
+  const sizes: number[] = [];
+  const { live } = await setUp({ committed: (entries) => sizes.push(entries) });
+  const large = (count: number) =>
+    live.deliver(
+      Array.from({ length: count }, () => ({ input: acted(), at: null })),
+      COMMIT_BYTES / 2,
+    );
+  await Promise.all([large(1), large(1), large(1), large(2)]);
+  expect(sizes).toEqual([2, 3]);
 });

@@ -1,0 +1,45 @@
+import type { Entry } from '../../events/entries.ts';
+import type { Owner } from '../../log/port.ts';
+import type { Time } from '../live.ts';
+
+/** Carries committed entries further, from the first that has not been. */
+type Carrier = {
+  readonly committed: (first: number, entries: readonly Entry[]) => void;
+  /** Ends; what was not carried is the next owner's. */
+  readonly stop: () => Promise<void>;
+};
+
+/** How far entries were carried is kept under `stream`, among the positions of the partition. */
+export type Carried = {
+  readonly stream: string;
+  readonly start: (next: number, carried: (sequence: number) => void) => Carrier;
+};
+
+export type Carrying = {
+  readonly carrier: Carrier;
+  /** Writes down how far entries were carried. */
+  readonly note: () => Promise<void>;
+};
+
+/** How often it is written down how far entries were carried. */
+const CARRIED_MS = 1000;
+
+/** Goes on carrying where the owner before came to. */
+export function carry(owner: Owner, { stream, start }: Carried, time: Time): Carrying {
+  let sequence = owner.positions.get(stream) ?? 0;
+  let noted = sequence;
+  let cancel: (() => void) | null = null;
+  const note = async (): Promise<void> => {
+    cancel?.();
+    cancel = null;
+    if (noted === sequence) return;
+    noted = sequence;
+    await owner.commit({ entries: [], positions: [{ stream, offset: sequence }] });
+  };
+  const carrier = start(sequence + 1, (reached) => {
+    sequence = reached;
+    // Where it cannot be written the owner is dead, and whoever comes next carries some entries twice.
+    cancel ??= time.after(CARRIED_MS, () => void note().catch(() => {}));
+  });
+  return { carrier, note };
+}

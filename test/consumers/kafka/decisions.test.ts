@@ -1,0 +1,63 @@
+import { expect, it } from 'vitest';
+import { Decisions } from '../../../consumers/kafka/decisions.ts';
+import type { Entry } from '../../../events/entries.ts';
+import { entriesOf } from '../../support/entries.ts';
+
+/** What became of inputs that were sent: told by where they stand, whatever comes first. */
+
+const STREAM = 'inputs/0';
+
+/** The entry that the input at this offset left. */
+function decided(offset: number): Entry {
+  const [entry] = entriesOf('e', 1);
+  if (entry === undefined || entry.cause.kind === 'timer') throw new Error('no entry of an input');
+  return { ...entry, cause: { ...entry.cause, stream: STREAM, offset } };
+}
+
+/** All inputs up to this offset count as taken, with the entry of the last. */
+function take(decisions: Decisions, offset: number): void {
+  decisions.readable([decided(offset)], { sequence: offset + 1, hash: '' }, [{ stream: STREAM, offset }]);
+}
+
+it('tells a decision that came before the offset was known, and one that comes after', async () => {
+  const decisions = new Decisions(STREAM, 9);
+  const sending = decisions.sending();
+  take(decisions, 10);
+  const [early, late] = sending.sent(10, 2);
+  expect(await early).toEqual({ sequence: 11, refusal: null });
+  take(decisions, 11);
+  expect(await late).toEqual({ sequence: 12, refusal: null });
+});
+
+it('tells a duplicate of what was taken and left no entry', async () => {
+  const decisions = new Decisions(STREAM, -1);
+  const [duplicate] = decisions.sending().sent(0, 1);
+  decisions.readable([], { sequence: 0, hash: '' }, [{ stream: STREAM, offset: 0 }]);
+  expect(await duplicate).toEqual({ sequence: null, refusal: null });
+});
+
+it('calls nothing a duplicate that was given an offset of before', () => {
+  const decisions = new Decisions(STREAM, 1000);
+  expect(() => decisions.sending().sent(0, 1)).toThrow(expect.objectContaining({ code: 'INPUTS_ALTERED' }));
+  void decisions.sending().sent(1001, 5);
+  expect(() => decisions.sending().sent(1003, 1)).toThrow(expect.objectContaining({ code: 'INPUTS_ALTERED' }));
+});
+
+it('takes no offence at what was taken while it was being sent', async () => {
+  const decisions = new Decisions(STREAM, 3);
+  const sending = decisions.sending();
+  take(decisions, 8);
+  expect(await sending.sent(5, 1)[0]).toEqual({ sequence: null, refusal: null });
+});
+
+it('keeps what sends under way may be about, and no more, however they overlap', async () => {
+  const decisions = new Decisions(STREAM, -1);
+  let before = decisions.sending();
+  for (let offset = 0; offset < 1000; offset += 1) {
+    const next = decisions.sending();
+    take(decisions, offset);
+    expect(await before.sent(offset, 1)[0]).toEqual({ sequence: offset + 1, refusal: null });
+    expect(decisions.kept).toBeLessThan(3);
+    before = next;
+  }
+});

@@ -1,0 +1,57 @@
+import { expect, it } from 'vitest';
+import { TopicGate } from '../../../consumers/kafka/gate.ts';
+import { HandTime, turns } from '../../support/hand-time.ts';
+
+/** A deadline waits for the inputs that were in the topic when it fell due. */
+
+function setUp() {
+  const time = new HandTime();
+  const asked: PromiseWithResolvers<number>[] = [];
+  const taken: (() => void)[] = [];
+  const end = () => {
+    const question = Promise.withResolvers<number>();
+    asked.push(question);
+    return question.promise;
+  };
+  const gate = new TopicGate({ time, end, whenTaken: (callback) => taken.push(callback) });
+  return { time, asked, taken, gate };
+}
+
+it('opens up to when the end was asked for, once all before that end is delivered and taken', async () => {
+  const { time, asked, taken, gate } = setUp();
+  const dueAt = time.now();
+  expect(gate.takenUntil(dueAt)).toBe(Number.NEGATIVE_INFINITY);
+  await time.pass(50);
+  asked[0]?.resolve(7);
+  await turns();
+  gate.delivered(6);
+  expect(taken).toHaveLength(0);
+  gate.delivered(7);
+  expect(gate.takenUntil(dueAt)).toBe(Number.NEGATIVE_INFINITY);
+  taken[0]?.();
+  expect(gate.takenUntil(dueAt)).toBe(dueAt);
+  expect(asked).toHaveLength(1);
+  gate.takenUntil(dueAt + 1);
+  expect(asked).toHaveLength(2);
+});
+
+it('stays closed while nobody says where the topic ends, and asks again', async () => {
+  const { time, asked, gate } = setUp();
+  gate.takenUntil(time.now());
+  asked[0]?.reject(new Error('no broker'));
+  await turns();
+  expect(gate.takenUntil(time.now())).toBe(Number.NEGATIVE_INFINITY);
+  await time.pass(500);
+  expect(asked).toHaveLength(2);
+});
+
+it('asks no more after it was closed, nor when what it asked fails then', async () => {
+  const { time, asked, taken, gate } = setUp();
+  gate.takenUntil(time.now());
+  gate.close();
+  asked[0]?.reject(new Error('no broker'));
+  await turns();
+  expect(time.alarms).toBe(0);
+  await time.pass(5000);
+  expect([asked.length, taken.length]).toEqual([1, 0]);
+});

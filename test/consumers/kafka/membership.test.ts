@@ -1,0 +1,130 @@
+import type { Consumer, Kafka } from 'kafkajs';
+import { expect, it } from 'vitest';
+import { Membership } from '../../../consumers/kafka/membership.ts';
+import type { Share } from '../../../consumers/kafka/share.ts';
+import { turns } from '../../support/hand-time.ts';
+
+/** What the group gives is opened once it is ours, and only while it is. */
+
+const EVENTS = ['GROUP_JOIN', 'HEARTBEAT', 'REBALANCING', 'CRASH', 'END_BATCH_PROCESS'] as const;
+
+/** A consumer whose group the test plays. */
+class HandConsumer {
+  readonly events = Object.fromEntries(EVENTS.map((name) => [name, name]));
+  readonly orders: string[] = [];
+  readonly #listeners = new Map<string, (event: { payload: unknown }) => void>();
+
+  on(event: string, listener: (event: { payload: unknown }) => void): void {
+    this.#listeners.set(event, listener);
+  }
+  tell(event: (typeof EVENTS)[number], payload: unknown = {}): void {
+    this.#listeners.get(event)?.({ payload });
+  }
+  give(...partitions: readonly number[]): void {
+    this.tell('GROUP_JOIN', { memberAssignment: { inputs: partitions } });
+  }
+  async connect(): Promise<void> {}
+  async subscribe(): Promise<void> {}
+  async run(): Promise<void> {}
+  async disconnect(): Promise<void> {}
+  seek({ partition, offset }: { partition: number; offset: string }): void {
+    this.orders.push(`seek ${partition} ${offset}`);
+  }
+  pause([{ partitions }]: [{ partitions: readonly number[] }]): void {
+    this.orders.push(`pause ${partitions.join()}`);
+  }
+  resume([{ partitions }]: [{ partitions: readonly number[] }]): void {
+    this.orders.push(`resume ${partitions.join()}`);
+  }
+}
+
+/** A share that ends when it is told to. */
+class HandShare {
+  readonly stopping = Promise.withResolvers<void>();
+  readonly fault = null;
+  isStopped = false;
+  stop(): Promise<void> {
+    this.isStopped = true;
+    return this.stopping.promise;
+  }
+}
+
+async function setUp() {
+  const consumer = new HandConsumer();
+  const opened: { partition: number; share: HandShare }[] = [];
+  const ends = [{ partition: 0, low: '2', high: '9', offset: '9' }];
+  const admin = { connect: async () => {}, disconnect: async () => {}, fetchTopicOffsets: async () => ends };
+  const kafka = { consumer: () => consumer as unknown as Consumer, admin: () => admin } as unknown as Kafka;
+  const open = (partition: number) => {
+    const share = new HandShare();
+    opened.push({ partition, share });
+    return share as unknown as Share;
+  };
+  const options = { group: 'g', topic: 'inputs', partitions: 4, log: () => {}, sessionTimeoutMs: 6000 };
+  const membership = new Membership({ ...options, kafka, open });
+  membership.start();
+  await turns();
+  return { membership, consumer, opened, owned: () => [...membership.shares.keys()] };
+}
+
+it('opens what is given, ends what is taken, and keeps the rest', async () => {
+  const { consumer, opened, owned } = await setUp();
+  consumer.give(0, 1);
+  await turns();
+  consumer.give(1, 2);
+  await turns();
+  expect(owned()).toEqual([1, 2]);
+  expect(opened.map(({ partition, share }) => [partition, share.isStopped])).toEqual([
+    [0, true],
+    [1, false],
+    [2, false],
+  ]);
+});
+
+it('does not open what was taken away again while it was being left', async () => {
+  const { consumer, opened, owned } = await setUp();
+  consumer.give(0);
+  await turns();
+  consumer.give();
+  consumer.give(0);
+  consumer.give();
+  opened[0]?.share.stopping.resolve();
+  await turns();
+  expect([owned(), opened.length]).toEqual([[], 1]);
+  consumer.give(0);
+  await turns();
+  expect([owned(), opened.length]).toEqual([[0], 2]);
+});
+
+it('knows the word of the group: from its members only, of what it gave, and not while it shares out', async () => {
+  const { membership, consumer } = await setUp();
+  expect([membership.word(0), membership.absence]).toEqual([null, expect.any(String)]);
+  consumer.give(0);
+  const first = membership.word(0);
+  expect([typeof first, membership.word(1)]).toEqual(['number', null]);
+  consumer.tell('HEARTBEAT');
+  expect(membership.word(0)).toBeGreaterThan(first ?? 0);
+  consumer.tell('REBALANCING');
+  expect(membership.word(0)).toBe(null);
+  consumer.give(0);
+  expect(membership.word(0)).not.toBe(null);
+  consumer.tell('CRASH', { error: new Error('the coordinator is gone') });
+  expect([membership.word(0), membership.absence]).toEqual([null, 'the coordinator is gone']);
+  await membership.stop();
+});
+
+it('delivers from where a share says, and nothing while it takes nothing', async () => {
+  const { membership, consumer } = await setUp();
+  consumer.give(0);
+  await turns();
+  membership.ready(0, 17);
+  membership.down(0);
+  membership.ready(3, 1);
+  expect(consumer.orders).toEqual(['pause 0', 'seek 0 17', 'resume 0', 'pause 0']);
+});
+
+it('says what the topic holds, and does not guess where it has no such partition', async () => {
+  const { membership } = await setUp();
+  expect(await membership.held(0)).toEqual({ low: 2, high: 9 });
+  await expect(membership.held(1)).rejects.toMatchObject({ code: 'KAFKA_NO_TOPIC' });
+});

@@ -1,0 +1,129 @@
+import { toInput } from '../../../events/cloud-event.ts';
+import type { Fault } from '../../../events/fault.ts';
+import type { Fetched } from '../../../consumers/kafka/fetched.ts';
+import { Share } from '../../../consumers/kafka/share.ts';
+import { sha256 } from '../../../log/chain.ts';
+import type { Batch, Head, Ledger, Owner } from '../../../log/port.ts';
+import { vmOf } from '../../support/entries.ts';
+import { HandTime, turns } from '../../support/hand-time.ts';
+import { MemoryLedger } from '../../support/memory-ledger.ts';
+
+/** A share of partition 0 over a ledger in memory, with the group, the topic and the brokers in the test's hand. */
+
+export const STREAM = 'inputs/0';
+
+export class ShareWorld {
+  readonly time = new HandTime();
+  readonly ledger = new MemoryLedger();
+  /** What the topic holds. */
+  held = { low: 0, high: 0 };
+  word: number | null = 1;
+  positions = new Map<string, number>();
+  known: ReadonlyMap<string, number> = this.positions;
+  claims = 0;
+  /** Commits that wait to be let go, where it is held. */
+  isHolding = false;
+  readonly commits: PromiseWithResolvers<void>[] = [];
+  readonly batches: Batch[] = [];
+  readonly told: string[] = [];
+  stopCarrier: () => Promise<void> = async () => {};
+  readonly share: Share;
+
+  constructor(change: (world: ShareWorld) => void = () => {}) {
+    change(this);
+    this.share = this.#open();
+  }
+
+  /** Delivers inputs of these offsets, as one fetch from `from` on. */
+  deliver(offsets: readonly number[], from = offsets[0] ?? 0, bytes = 100): boolean {
+    const until = (offsets.at(-1) ?? from) + 1;
+    this.held = { ...this.held, high: Math.max(this.held.high, until) };
+    const items = offsets.map((offset) => ({
+      item: { input: inputAt(offset), at: { stream: STREAM, offset } },
+      offset,
+      bytes,
+    }));
+    const fetched: Fetched = { items, from, until, high: this.held.high };
+    return this.share.deliver(fetched);
+  }
+
+  /** The inputs that are in the ledger. */
+  get decided(): (number | null | undefined)[] {
+    return this.ledger.entries.map(({ cause }) => (cause.kind === 'timer' ? null : cause.offset));
+  }
+
+  letGo(fault?: Fault): void {
+    for (const { resolve, reject } of this.commits.splice(0)) {
+      if (fault === undefined) resolve();
+      else reject(fault);
+    }
+  }
+
+  #open(): Share {
+    const { time, ledger } = this;
+    return new Share({
+      partition: 0,
+      ledger: {
+        ...this.#claimable(),
+        head: () => ledger.head(),
+        read: (...where) => ledger.read(...where),
+        close: async () => {},
+      },
+      stream: STREAM,
+      time,
+      directory: () => ledger,
+      known: () => this.known,
+      held: async () => this.held,
+      word: () => this.word,
+      carrier: {
+        stream: 'carried',
+        start: () => ({ committed: () => {}, stop: () => this.stopCarrier() }),
+      },
+      observer: {
+        committed: () => {},
+        ready: (_partition, next) => this.told.push(`from ${next}`),
+        down: (_partition, { code }) => this.told.push(code),
+      },
+    });
+  }
+
+  #claimable(): Pick<Ledger, 'partitions' | 'claim'> {
+    return {
+      partitions: 1,
+      claim: async (): Promise<Owner> => {
+        this.claims += 1;
+        const owner = await this.ledger.claim();
+        return { ...owner, positions: new Map(this.positions), commit: (batch) => this.#commit(owner, batch) };
+      },
+    };
+  }
+
+  async #commit(owner: Owner, batch: Batch): Promise<Head> {
+    if (this.isHolding) {
+      const held = Promise.withResolvers<void>();
+      this.commits.push(held);
+      await held.promise;
+    }
+    this.batches.push(batch);
+    for (const { stream, offset } of batch.positions) this.positions.set(stream, offset);
+    return owner.commit(batch);
+  }
+}
+
+export async function readyWorld(change?: (world: ShareWorld) => void): Promise<ShareWorld> {
+  const world = new ShareWorld(change);
+  await turns();
+  return world;
+}
+
+function inputAt(offset: number) {
+  const event = {
+    specversion: '1.0',
+    source: 'test',
+    id: `e${offset}`,
+    type: 'landfall.operator.acted.v1',
+    subject: vmOf(offset % 7),
+    data: { action: 'look', ok: true },
+  };
+  return toInput(event, sha256);
+}
