@@ -20,7 +20,7 @@ export type ForeignOptions = {
   readonly log: KafkaLog;
 };
 
-export type RefusedRecord = {
+type RefusedRecord = {
   readonly stream: string;
   readonly offset: number;
   readonly value: Buffer | null;

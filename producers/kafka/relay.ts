@@ -2,7 +2,7 @@ import type { Message } from 'kafkajs';
 import type { Entry } from '../../events/entries.ts';
 import type { KafkaLog, Topics } from '../../log/kafka/options.ts';
 import { partitionOf } from '../../log/kafka/partitioner.ts';
-import { type DeadLetter, deadLettersOf } from '../dead-letters.ts';
+import { deadLettersOf, recordOfLetter } from '../dead-letters.ts';
 import type { RecordProducer } from './record-producer.ts';
 
 /**
@@ -135,11 +135,9 @@ export class Relay {
 
   #letters({ sequence, entry }: Item): Message[] {
     const position = `${this.#options.partition}:${sequence}`;
-    return deadLettersOf([entry]).map((letter) => ({
-      key: null,
-      value: letter.text,
-      headers: headersOf(letter, position),
-    }));
+    return deadLettersOf([entry])
+      .map(recordOfLetter)
+      .map((record) => ({ ...record, headers: { ...record.headers, position } }));
   }
 
   #pause(ms?: number): Promise<void> {
@@ -154,13 +152,4 @@ export class Relay {
       };
     });
   }
-}
-
-/** The value is the original; why it was refused, and where it stood, stand beside it. */
-function headersOf(
-  { code, message, remedy, stream, offset, digest }: DeadLetter,
-  position: string,
-): Record<string, string> {
-  const place = stream === null || offset === null ? {} : { stream, offset: String(offset) };
-  return { code, message, remedy, digest, position, ...place };
 }
