@@ -199,5 +199,5 @@ export class Ingest {
   }
 }
 
-const isRecorded = (value: unknown) =>
+export const isRecorded = (value: unknown) =>
   typeof value === 'object' && value !== null && 'kind' in value && !('specversion' in value);

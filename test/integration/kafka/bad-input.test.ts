@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { setTimeout as wait } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { sha256 } from '../../../log/chain.ts';
 import { connectTo } from '../../../log/kafka/client.ts';
@@ -9,6 +8,7 @@ import { RecordProducer } from '../../../producers/kafka/record-producer.ts';
 import { declared, started, textOf } from '../../service/harness.ts';
 import { brokersForTests } from './brokers/index.ts';
 import { eventually, forTest, instance, ready } from './instances.ts';
+import { lettersOf } from './letters.ts';
 import { scratchTopics } from './scratch.ts';
 
 /** What should never be in the topic of inputs. */
@@ -66,7 +66,7 @@ describe.skipIf(shared === null)('a record that is no input', { timeout: 60_000 
     ]);
     expect((await one.get(`/v1/vms/${vm}`)).body['host']).toBe('host-a');
     const left = await eventually(async () => {
-      const found = await recordsOf(brokers, deadLetters);
+      const found = await lettersOf(brokers, deadLetters);
       return found.length === 9 ? found : null;
     });
     const letterAt = (offset: number) =>
@@ -87,26 +87,3 @@ describe.skipIf(shared === null)('a record that is no input', { timeout: 60_000 
     await one.stop();
   });
 });
-
-type Letter = { readonly value: Buffer; readonly headers: Record<string, string> };
-
-async function recordsOf(brokers: readonly string[], topic: string): Promise<Letter[]> {
-  const kafka = connectTo({ brokers, clientId: 'test' });
-  const consumer = kafka.consumer({ groupId: randomUUID(), maxWaitTimeInMs: 100 });
-  const found: Letter[] = [];
-  await consumer.connect();
-  await consumer.subscribe({ topic, fromBeginning: true });
-  await consumer.run({
-    eachMessage: ({ message }) => {
-      const headers = Object.entries(message.headers ?? {}).map(([name, value]) => [name, String(value)]);
-      found.push({
-        value: message.value ?? Buffer.alloc(0),
-        headers: Object.fromEntries(headers) as Letter['headers'],
-      });
-      return Promise.resolve();
-    },
-  });
-  await wait(1500);
-  await consumer.disconnect();
-  return found;
-}
