@@ -296,8 +296,8 @@ export class ClusterEngine implements engine.Engine {
       kafka: ledger.kafka,
       group: `${options.prefix}.mappings`,
       mappings,
-      submit: async (event) => {
-        await this.submit([engine.submissionOf(event)]);
+      submit: async (events) => {
+        await this.submit(events);
       },
       refuse: async ({ fault, stream, offset, value }) => {
         const letter = recordOfForeign(fault, { stream, offset }, value ?? Buffer.alloc(0));
