@@ -162,6 +162,17 @@ export class ClusterEngine implements engine.Engine {
     return this.parts.map(({ partition }) => ({ partition, records: this.ledger.lag(partition) }));
   }
 
+  /** Inputs of our partitions that are not decided yet. @throws Fault KAFKA_…. */
+  async inputLag(): Promise<{ partition: number; records: number }[]> {
+    const { ledger, membership } = this.#opened;
+    return Promise.all(
+      this.owned.map(async (partition) => {
+        const taken = ledger.copy(partition).positions.get(streamOf(ledger.topics.inputs, partition)) ?? -1;
+        return { partition, records: Math.max(0, (await membership.end(partition)) - taken - 1) };
+      }),
+    );
+  }
+
   async start(): Promise<void> {
     this.#opened.membership.start();
     this.#opened.foreign?.start();
