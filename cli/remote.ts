@@ -21,6 +21,8 @@ type Query = Record<string, string | number | undefined>;
 type Problem = { code: string; message: string; remedy: string };
 type Page<T> = { items: T[]; next: string | null };
 type RemoteEntry = { position: string; previous: string; hash: string; entry: Entry };
+/** What became of an event. */
+type EventOutcome = { duplicate: boolean; pending?: string; refusal: Problem | null };
 export type Explained = { state: AttemptState; timers: Timers; entries: StoredEntry[]; name: string | null };
 
 export class Remote {
@@ -78,6 +80,17 @@ export class Remote {
     return this.#ask('POST', `/v1/migrations/${encodeURIComponent(attempt)}/resolution`, {}, resolution);
   }
 
+  /** Hands in events; what became of each. @throws Fault where none was taken, or it is not known. */
+  async events(batch: readonly unknown[]): Promise<EventOutcome[]> {
+    try {
+      return (await this.#ask<Page<EventOutcome>>('POST', '/v1/events', {}, batch)).items;
+    } catch (error) {
+      // Some were refused: the others were followed, and each has its outcome.
+      if (error instanceof Fault && isPage(error.cause)) return error.cause.items;
+      throw error;
+    }
+  }
+
   /** Whether the service knows by the token who asks: then nobody says it beside the token. */
   get isNamed(): boolean {
     return this.#token !== undefined;
@@ -133,7 +146,7 @@ export class Remote {
     const text = await response.text();
     const value = parsed(text);
     if (response.ok && value !== undefined) return value;
-    if (isProblem(value)) throw new Fault(value.code, value.message, value.remedy);
+    if (isProblem(value)) throw new Fault(value.code, value.message, value.remedy, value);
     throw new Fault(
       'NOT_LANDFALL',
       `${this.#base.origin} answered with status ${response.status}, not as Landfall does`,
@@ -166,6 +179,10 @@ function parsed(text: string): unknown {
 function isProblem(value: unknown): value is Problem {
   if (typeof value !== 'object' || value === null) return false;
   return 'code' in value && typeof value.code === 'string' && 'message' in value && 'remedy' in value;
+}
+
+function isPage(value: unknown): value is { items: EventOutcome[] } {
+  return typeof value === 'object' && value !== null && 'items' in value && Array.isArray(value.items);
 }
 
 function storedOf({ position, previous, hash, entry }: RemoteEntry): StoredEntry {

@@ -7,7 +7,7 @@ import { WALL } from '../events/vocabulary.ts';
 import { sha256 } from '../log/chain.ts';
 import type { Driver } from './driver.ts';
 import { CUT_OFF, parseLine } from './line-json.ts';
-import { type Line, readLines } from './lines.ts';
+import { keptOfLine, type Line, readLines } from './lines.ts';
 import { OddTimes } from './odd-times.ts';
 import type { Taken } from './partition/partition.ts';
 import { findLastProbes, isBlank, type LastProbes } from './recording/last-probes.ts';
@@ -139,13 +139,8 @@ export class Ingest {
     }
     this.report.bad += 1;
     const { clock, now } = this.#stage.moment ?? { clock: WALL, now: this.#options.now() };
-    const { number: offset, text, bytes } = line;
-    const digest = line.digest ?? sha256(text);
-    this.#driver.partition.takeMalformed(
-      { stream: `file:${this.#name}`, offset, text, bytes, digest, fault },
-      now,
-      clock,
-    );
+    const at = { stream: `file:${this.#name}`, offset: line.number };
+    this.#driver.partition.takeMalformed({ ...at, ...keptOfLine(line), fault }, now, clock);
   }
 
   async #event(input: Input, line: Line, times: OddTimes): Promise<void> {
@@ -204,5 +199,5 @@ export class Ingest {
   }
 }
 
-const isRecorded = (value: unknown) =>
+export const isRecorded = (value: unknown) =>
   typeof value === 'object' && value !== null && 'kind' in value && !('specversion' in value);

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { INPUT_BYTES_MAX } from '../events/cloud-event.ts';
 import { MALFORMED_BYTES_KEPT } from '../events/entry-version.ts';
+import { endOfCharacter, type Kept, keptOf } from '../log/kept-bytes.ts';
 
 /**
  * Lines of an ndjson stream, in constant memory: of a line beyond the limit only its first bytes are kept, with its length
@@ -15,6 +16,8 @@ export type Line = {
   torn: boolean;
   /** SHA-256 of the whole line, in hex. Only worked out for an oversized one. */
   digest: string | null;
+  /** The bytes that `text` was made of. */
+  raw: Buffer;
 };
 
 const NEWLINE = 0x0a;
@@ -62,7 +65,7 @@ class GrowingLine {
   #overflow(): void {
     const kept = Buffer.concat(this.#parts);
     this.#hash = createHash('sha256').update(kept);
-    this.#parts = [kept.subarray(0, MALFORMED_BYTES_KEPT)];
+    this.#parts = [kept.subarray(0, endOfCharacter(kept, MALFORMED_BYTES_KEPT))];
   }
 
   take(torn: boolean): Line {
@@ -76,12 +79,19 @@ class GrowingLine {
       oversized: this.#hash !== null,
       torn,
       digest: this.#hash?.digest('hex') ?? null,
+      raw: whole,
     };
     this.#parts = [];
     this.#hash = null;
     this.bytes = 0;
     return line;
   }
+}
+
+/** What is kept of a line that is no input. */
+export function keptOfLine({ raw, bytes, digest }: Line): Kept {
+  const kept = keptOf(raw);
+  return digest === null ? kept : { ...kept, bytes, digest };
 }
 
 function withoutMark(text: string): string {

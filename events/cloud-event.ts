@@ -71,6 +71,22 @@ export function toInput(value: unknown, hash: (text: string) => string): Input {
   return { ...base, vm: vm.data, digest } as VmInput;
 }
 
+/** The event that an input was; what it left out stands there with its default. */
+export function toEvent({ id, source, type, vm, time, trace, data }: Fields): CloudEvent {
+  return {
+    specversion: '1.0',
+    id,
+    source,
+    type,
+    ...(vm === null ? {} : { subject: vm }),
+    ...(time === undefined ? {} : { time }),
+    ...(trace === undefined ? {} : { traceparent: trace }),
+    data,
+  };
+}
+
+type Fields = Pick<Input, 'id' | 'source' | 'vm' | 'time' | 'trace'> & { type: string; data?: unknown };
+
 /** Parses with a schema; a failure names the first bad field. */
 export function parse<S extends z.ZodType>(schema: S, value: unknown, prefix: string): z.infer<S> {
   const result = schema.safeParse(value);

@@ -36,6 +36,8 @@ export const Cause = z.discriminatedUnion('kind', [
     text: z.string(),
     /** Its whole length in bytes. */
     bytes: z.number().int(),
+    /** `text` is base64, as the bytes are no UTF-8. Absent: it is the bytes as UTF-8. */
+    encoding: z.literal('base64').optional(),
   }),
   z.strictObject({
     kind: z.literal('timer'),

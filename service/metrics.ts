@@ -1,3 +1,4 @@
+import { setTimeout as wait } from 'node:timers/promises';
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { Entry } from '../events/entries.ts';
 import { path } from '../machines/round.ts';
@@ -7,6 +8,8 @@ import { isOver } from '../machines/vm.ts';
 
 const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 const DECISION_SECONDS = [0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800];
+/** How long collecting may take. */
+const COLLECT_MS = 1000;
 const ENTRIES = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048];
 
 /** What is read when somebody looks. */
@@ -19,9 +22,15 @@ export type Gauges = {
   counts: () => { at: string; contested: boolean; count: number }[];
   open: () => Iterable<{ migration: string; at: string; contested: boolean }>;
   /** Where several instances share the partitions. */
-  cluster?: { lag: () => { partition: number; records: number }[]; owned: () => number };
+  cluster?: {
+    readonly lag: readonly Lag[];
+    readonly owned: readonly number[];
+    /** May take long, or fail, while the brokers do not answer. */
+    inputLag: () => Promise<readonly Lag[]>;
+  };
 };
 
+type Lag = { readonly partition: number; readonly records: number };
 type Place = { readonly at: string; readonly contested: boolean };
 /** One of each, however many attempts are there. */
 const places = new Map<string, Place>();
@@ -141,15 +150,27 @@ export class Metrics {
     });
   }
 
-  #clusterGauges({ lag, owned }: NonNullable<Gauges['cluster']>): void {
-    this.#gauge('landfall_partitions_owned', 'Partitions that this instance decides', owned);
+  #clusterGauges(cluster: NonNullable<Gauges['cluster']>): void {
+    this.#gauge('landfall_partitions_owned', 'Partitions that this instance decides', () => cluster.owned.length);
+    this.#lagGauge('landfall_copy_lag_records', 'Records of the ledger that are not in the local copy yet', () =>
+      Promise.resolve(cluster.lag),
+    );
+    this.#lagGauge('landfall_input_lag_records', 'Inputs of the partitions decided here that are not decided yet', () =>
+      withoutWaiting(cluster.inputLag()),
+    );
+  }
+
+  /** What is not known is not there: a lag of none would be a claim. */
+  #lagGauge(name: string, help: string, read: () => Promise<readonly Lag[]>): void {
     const gauge: Gauge<'partition'> = new Gauge({
-      name: 'landfall_copy_lag_records',
-      help: 'Records of the ledger that are not in the local copy yet',
+      name,
+      help,
       labelNames: ['partition'],
       registers: [this.registry],
-      collect: () => {
-        for (const { partition, records } of lag()) gauge.set({ partition: String(partition) }, records);
+      collect: async () => {
+        const lag = await read();
+        gauge.reset();
+        for (const { partition, records } of lag) gauge.set({ partition: String(partition) }, records);
       },
     });
   }
@@ -180,6 +201,12 @@ export class Metrics {
   #histogram(name: string, help: string, buckets: number[]): Histogram {
     return new Histogram({ name, help, buckets, registers: [this.registry] });
   }
+}
+
+/** Whoever collects metrics does not wait for brokers. */
+function withoutWaiting(lag: Promise<readonly Lag[]>): Promise<readonly Lag[]> {
+  const none: readonly Lag[] = [];
+  return Promise.race([lag.catch(() => none), wait(COLLECT_MS, none, { ref: false })]);
 }
 
 /** An attempt that was not open until now is new, or was settled and is doubted: then it keeps its side at first. */

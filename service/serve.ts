@@ -16,12 +16,14 @@ import { buildApp, type TlsOptions } from './app.ts';
 import { Agents } from './engine/agents.ts';
 import type { Engine } from './engine/engine.ts';
 import { openDemo, openEngine, type Opened } from './engine/open.ts';
+import { SharedAgents } from './engine/shared-agents.ts';
 import { configure } from './http/operator-routes.ts';
 import type { App, Service } from './http/service.ts';
 import { Metrics } from './metrics.ts';
 import { listHosts } from './reads/lists.ts';
-import type { Reads } from './reads/parts.ts';
 import { decisionsIn, type Settings } from './settings.ts';
+import { ClusterWatch } from './watch/cluster-watch.ts';
+import { type Demo, watchAgents, watchDemo } from './watch/watchers.ts';
 
 /** Puts the service together, and takes it apart again without losing anything. */
 
@@ -39,9 +41,6 @@ export type Running = {
 };
 
 export type Surroundings = { readonly time?: Time; readonly logger?: Logger };
-
-const AGENTS_EVERY_MS = 1000;
-const DEMO_EVERY_MS = 30_000;
 
 /** Where the shipped recordings are played: beside the ledger. */
 export const demoFileOf = (db: string): string => join(dirname(db), 'demo.db');
@@ -65,19 +64,24 @@ export async function startService(settings: Settings, around: Surroundings = {}
 }
 
 type Parts = Awaited<ReturnType<typeof assemble>>;
-type Demo = { reads: Reads; close: () => Promise<void> };
 
 async function assemble(settings: Settings, time: Time, logger: Logger) {
-  const demo: { shown: Demo | null } = { shown: null };
-  // The engine reports to both, and both read from it: what it reports before they are there, they will read.
-  const watch: { metrics?: Metrics; agents?: Agents } = {};
+  const demo: Demo = { shown: null };
+  // The engine reports to these, and they read from it: what it reports before they are there, they will read.
+  const watch: { metrics?: Metrics; agents?: Agents; cluster?: ClusterWatch } = {};
   const opened: Opened = await openEngine(settings, {
     time,
     logger,
     observer: {
-      committed: (entries, ms) => watch.metrics?.committed(entries, ms),
+      committed: (entries, ms) => {
+        watch.metrics?.committed(entries, ms);
+        watch.cluster?.committed(ms);
+      },
       fired: (count, latenessMsMax) => watch.metrics?.fired(count, latenessMsMax),
-      entries: (entries, isOwn) => watch.metrics?.entries(entries, isOwn),
+      entries: (entries, isOwn) => {
+        watch.metrics?.entries(entries, isOwn);
+        watch.cluster?.agents.read(entries);
+      },
       claimed: () => {
         watch.metrics?.recount();
         watch.agents?.forgetReports();
@@ -90,15 +94,20 @@ async function assemble(settings: Settings, time: Time, logger: Logger) {
       rebalanced: (partitions) => {
         watch.metrics?.rebalanced();
         logger.info({ partitions }, 'the partitions were shared out');
+        watch.cluster?.rebalanced(partitions);
       },
     },
   });
   const { engine, cluster, isEmpty } = opened;
-  const agents = new Agents(settings.agentSilentSeconds * 1000, () => time.now(), { isAlone: cluster === null });
+  const silentMs = settings.agentSilentSeconds * 1000;
+  if (cluster !== null) {
+    watch.cluster = new ClusterWatch({ cluster, time, logger, agents: new SharedAgents(silentMs, () => time.now()) });
+  }
+  const agents = watch.cluster?.agents ?? new Agents(silentMs, () => time.now());
   const metrics = metricsOf(opened, agents);
   Object.assign(watch, { metrics, agents });
   const service: Service = { engine, agents, metrics, demo: () => demo.shown?.reads ?? null };
-  return { engine, cluster, agents, service, demo, isEmpty, time };
+  return { engine, cluster, agents, service, demo, isEmpty, time, watched: watch.cluster };
 }
 
 function metricsOf({ engine, cluster }: Opened, agents: Agents): Metrics {
@@ -116,14 +125,14 @@ function metricsOf({ engine, cluster }: Opened, agents: Agents): Metrics {
         }
       }
     },
-    ...(cluster === null ? {} : { cluster: { lag: () => cluster.lag, owned: () => cluster.owned.length } }),
+    ...(cluster === null ? {} : { cluster }),
   });
 }
 
 function running(settings: Settings, parts: Parts, app: App, guard: Guard, logger: Logger): Running {
-  const { engine, demo, isEmpty, cluster } = parts;
+  const { engine, demo, isEmpty, cluster, watched } = parts;
   const cancelAgents = watchAgents(parts);
-  const cancelDemo = cluster === null ? () => {} : watchDemo(settings, parts, logger);
+  const cancelDemo = cluster === null ? () => {} : watchDemo(parts, () => openDemo(settings, logger), logger);
   return {
     url: urlOf(settings, app.server.address()),
     app,
@@ -140,6 +149,7 @@ function running(settings: Settings, parts: Parts, app: App, guard: Guard, logge
     stop: async () => {
       cancelAgents();
       cancelDemo();
+      watched?.stop();
       // Long polls end first, then the requests that are under way, then what they had committed.
       engine.outbox.close();
       const late = setTimeout(() => app.server.closeAllConnections(), settings.shutdownSeconds * 1000);
@@ -148,40 +158,6 @@ function running(settings: Settings, parts: Parts, app: App, guard: Guard, logge
       await engine.stop();
       await demo.shown?.close();
     },
-  };
-}
-
-/** Tells the ledger of agents that fall silent. What cannot be told just now is told at the next look. */
-function watchAgents({ engine, agents, time }: Parts): () => void {
-  let cancel = () => {};
-  const look = (): void => {
-    const inputs = engine.fault === null ? agents.changes(listHosts(engine.parts)) : [];
-    if (inputs.length > 0) engine.submit(inputs).catch(() => agents.forgetReports());
-    cancel = time.after(AGENTS_EVERY_MS, look);
-  };
-  cancel = time.after(AGENTS_EVERY_MS, look);
-  return () => cancel();
-}
-
-/** Recordings may be played into topics of their own at any time: from then on they are shown. */
-function watchDemo(settings: Settings, { demo, time }: Parts, logger: Logger): () => void {
-  let cancel = () => {};
-  let isOver = false;
-  const look = async (): Promise<void> => {
-    try {
-      const found = await openDemo(settings, logger);
-      if (isOver) return await found?.close();
-      demo.shown = found;
-    } catch (error) {
-      if (!(error instanceof Fault)) throw error;
-      // There are none, as a rule.
-      if (!isOver) cancel = time.after(DEMO_EVERY_MS, () => void look());
-    }
-  };
-  void look();
-  return () => {
-    isOver = true;
-    cancel();
   };
 }
 

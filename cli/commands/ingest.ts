@@ -9,13 +9,16 @@ import type { Ledger } from '../../log/port.ts';
 import { deadLettersOf } from '../../producers/dead-letters.ts';
 import { Dispatcher, unanswered } from '../../producers/dispatcher.ts';
 import { countsByState } from '../../projections/attempts.ts';
+import { kafkaAccess, type KafkaAccess } from '../../service/kafka-access.ts';
+import { BadLines, progress } from '../bad-lines.ts';
 import { EXIT_WRONG_USE, Found, type Io } from '../io.ts';
 import { driving, reading } from '../ledgers.ts';
-import { faultText } from '../render/errors.ts';
-import { ingestTotals, VerdictPrinter } from '../render/ingest-summary.ts';
+import { ServerReceiver, sendingToTopic } from '../receivers.ts';
+import { Remote } from '../remote.ts';
+import { ingestTotals, sendTotals, VerdictPrinter } from '../render/ingest-summary.ts';
+import { type SendReport, sendFiles } from '../sending.ts';
+import { addKafkaOptions, addSettingOptions, settingsOf } from '../settings.ts';
 import { dbOption, examples, jsonOption } from './options.ts';
-
-const BAD_LINES_TOLD = 20;
 
 /** Runs work as the one writer of partition 0 of a ledger. */
 type Drive = <T>(work: (driver: Driver, ledger: Ledger) => Promise<T>) => Promise<T>;
@@ -30,14 +33,29 @@ export type IngestOptions = {
   verify: boolean;
 };
 
+/** The same, of the command line: a place to send to takes the file's. */
+type IngestFlags = IngestOptions & {
+  server?: string;
+  kafkaBrokers?: string;
+  kafkaPrefix?: string;
+  config?: string;
+  set?: string[];
+};
+
+type Destination =
+  | { readonly kind: 'file' }
+  | { readonly kind: 'topic'; readonly access: KafkaAccess }
+  | { readonly kind: 'server'; readonly url: string };
+
 export function addIngest(program: Command, io: Io): void {
-  program
-    .command('ingest')
+  addSettingOptions(addKafkaOptions(program.command('ingest')))
     .summary('recorded streams or CloudEvents into the ledger')
     .description(
       'Takes recorded migrations or CloudEvents 1.0, one JSON object a line (- reads stdin), into the ledger. ' +
         'A recording is played on its own clock and its questions are answered from it. ' +
-        'What is in already is recognised: an interrupted ingest is finished by running it again.',
+        'What is in already is recognised: an interrupted ingest is finished by running it again. ' +
+        'Where brokers are named, by a flag or LANDFALL_KAFKA_BROKERS, and --db is not given, CloudEvents go into the topic ' +
+        'of inputs, and it is told how many the brokers acknowledged.',
     )
     .argument('<file...>', 'ndjson files; - for stdin')
     .addOption(dbOption())
@@ -47,18 +65,35 @@ export function addIngest(program: Command, io: Io): void {
     .option('--apart', 'every recording gets VMs and attempts of its own, named after it')
     .option('--fail-on <what...>', 'exit 1 where an attempt ends so: contested')
     .option('--no-verify', 'open the ledger although its end is altered')
+    .option('--server <url>', 'send CloudEvents to a running service (token from LANDFALL_TOKEN)')
     .addHelpText(
       'after',
       examples(
         ['landfall ingest recordings/abort.ndjson', 'play one recorded migration'],
         ['landfall ingest --skip-bad events.ndjson', 'take the good lines, keep the bad ones as dead letters'],
         ['producer | landfall ingest -', 'CloudEvents from stdin'],
+        ['landfall ingest --kafka-brokers b1:9092 events.ndjson', 'CloudEvents into the topic of inputs'],
       ),
     )
-    .action((files: string[], options: IngestOptions) => ingestCommand(files, options, io));
+    .action((files: string[], flags: IngestFlags, command: Command) => {
+      const to = destinationOf(flags, command.getOptionValueSource('db') === 'cli', io);
+      return ingestCommand(files, flags, to, io);
+    });
 }
 
-async function ingestCommand(files: string[], options: IngestOptions, io: Io): Promise<void> {
+/** A ledger file only where it is named, or nothing else is: what is meant for the instances must not end in a file. */
+function destinationOf(flags: IngestFlags, isFileNamed: boolean, io: Io): Destination {
+  const { server, kafkaBrokers, kafkaPrefix, config, set } = flags;
+  if ([isFileNamed, server !== undefined, kafkaBrokers !== undefined].filter(Boolean).length > 1)
+    throw new Fault('BAD_OPTION', '--db, --server and --kafka-brokers are different places', 'Name one of them.');
+  if (isFileNamed) return { kind: 'file' };
+  if (server !== undefined) return { kind: 'server', url: server };
+  const file = config === undefined ? {} : { config };
+  const access = kafkaAccess(settingsOf({ kafkaBrokers, kafkaPrefix, set: set ?? [], ...file }, io));
+  return access === null ? { kind: 'file' } : { kind: 'topic', access };
+}
+
+async function ingestCommand(files: string[], options: IngestOptions, to: Destination, io: Io): Promise<void> {
   const wrong = options.failOn?.find((what) => what !== 'contested');
   if (wrong !== undefined)
     throw new Fault('BAD_OPTION', `--fail-on: ${JSON.stringify(wrong)} is not known`, 'It takes: contested.');
@@ -70,12 +105,37 @@ async function ingestCommand(files: string[], options: IngestOptions, io: Io): P
   }
   // Before anything is taken in: a place that cannot be written to is told at once.
   if (options.deadLetters !== undefined) appendFileSync(options.deadLetters, '');
+  if (to.kind !== 'file') return sendCommand(files, options, to, io);
   const report = await ingestFiles(files, options, io);
   if (options.json === true) io.out(JSON.stringify({ ...report, endings: undefined }));
   else io.err(ingestTotals(report, io.errStyle));
-  if (report.refused > 0 && options.skipBad !== true)
-    throw new Found(`${report.refused} input(s) were refused`, { cause: EXIT_WRONG_USE });
+  requireNoneRefused(report, options);
   if (options.failOn !== undefined) await failOnContested(options.db);
+}
+
+async function sendCommand(
+  files: string[],
+  options: IngestOptions,
+  to: Exclude<Destination, { kind: 'file' }>,
+  io: Io,
+): Promise<void> {
+  const { apart, failOn, verify, skipBad, deadLetters } = options;
+  if (apart === true || failOn !== undefined || !verify) {
+    const what = '--apart, --fail-on and --no-verify are of use with a ledger file only';
+    throw new Fault('BAD_OPTION', what, 'Leave them out, or name a file with --db.');
+  }
+  const sources = files.map((file) => (file === '-' ? stdinSource() : fileSource(file)));
+  const how = { skipBad: skipBad === true, deadLetters };
+  const report = await (to.kind === 'server'
+    ? sendFiles(sources, new ServerReceiver(new Remote(to.url, io.env)), how, io)
+    : sendingToTopic(to.access, (receiver) => sendFiles(sources, receiver, how, io)));
+  if (options.json === true) io.out(JSON.stringify(report));
+  else io.err(sendTotals(report, io.errStyle));
+  requireNoneRefused(report, options);
+}
+
+function requireNoneRefused({ refused }: Pick<SendReport, 'refused'>, { skipBad }: IngestOptions): void {
+  if (refused > 0 && skipBad !== true) throw new Found(`${refused} input(s) were refused`, { cause: EXIT_WRONG_USE });
 }
 
 /** Ingests files in the order of their recordings' times, and prints each verdict as it falls. */
@@ -90,7 +150,7 @@ export async function ingestFiles(
   const work = async (driver: Driver, ledger: Ledger) => {
     const verdicts = new VerdictPrinter(io.style, print);
     driver.onCommitted((entries) => verdicts.committed(entries));
-    const bad = new BadLines(io);
+    const bad = new BadLines(io, 'landfall dead-letters lists them all');
     const ingest = new Ingest(driver, {
       skipBad: options.skipBad === true,
       apart: options.apart === true,
@@ -116,36 +176,6 @@ export async function ingestFiles(
 async function inOrder(sources: Source[]): Promise<Source[]> {
   const timed = await Promise.all(sources.map(async (source) => ({ source, t: await peekTime(source) })));
   return timed.sort((a, b) => a.t - b.t).map(({ source }) => source);
-}
-
-/** The first of them tell enough; the others are counted, and told by the dead letters. */
-class BadLines {
-  readonly #io: Io;
-  #told = 0;
-
-  constructor(io: Io) {
-    this.#io = io;
-  }
-
-  tell(fault: Fault): void {
-    this.#told += 1;
-    if (this.#told <= BAD_LINES_TOLD) this.#io.err(faultText(fault, this.#io.errStyle));
-  }
-
-  conclude(): void {
-    const untold = this.#told - BAD_LINES_TOLD;
-    if (untold > 0) this.#io.err(`and ${untold} more: landfall dead-letters lists them all`);
-  }
-}
-
-/** Only for whom it may concern: a terminal, and an ingest that takes its time. */
-function progress(io: Io): (at: { name: string; lines: number }) => void {
-  let shown = io.now();
-  return ({ name, lines }) => {
-    if (io.now() - shown < 1000) return;
-    shown = io.now();
-    io.err(`${name}: ${lines} lines`);
-  };
 }
 
 function appendLetters(file: string, entries: readonly Entry[]): void {

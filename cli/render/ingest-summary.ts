@@ -4,6 +4,7 @@ import type { Entry } from '../../events/entries.ts';
 import type { Verdict } from '../../events/verdict.ts';
 import { table as verdictTable } from '../../machines/table.ts';
 import { afterCall, overTexts } from './explain-verdict.ts';
+import type { SendReport } from '../sending.ts';
 import type { Style, Tone } from './style.ts';
 import { clean, cut, message, pad, plural, shortId, widthOf } from './text.ts';
 
@@ -96,16 +97,30 @@ export class VerdictPrinter {
   }
 }
 
+/** What was sent elsewhere: what became of it there is told there. */
+export function sendTotals({ lines, bad, sent, consumed, duplicates, refused }: SendReport, style: Style): string {
+  return totals(lines, style, [
+    [sent, 'good', 'sent and durable, to be decided'],
+    [consumed, 'good', 'taken in'],
+    [duplicates, 'dim', 'known already'],
+    [refused, 'warn', 'refused'],
+    [bad, 'bad', 'unreadable'],
+  ]);
+}
+
 export function ingestTotals(
   { lines, bad, consumed, duplicates, refused }: Omit<IngestReport, 'endings' | 'cutOff'>,
   style: Style,
 ): string {
-  const notes: [number, Tone, string][] = [
+  return totals(lines, style, [
     [consumed, 'good', 'taken in'],
     [duplicates, 'dim', `known already`],
     [refused, 'warn', 'refused, see landfall dead-letters'],
     [bad, 'bad', 'unreadable, see landfall dead-letters'],
-  ];
+  ]);
+}
+
+function totals(lines: number, style: Style, notes: readonly [number, Tone, string][]): string {
   const said = notes.filter(([count]) => count > 0).map(([count, tone, text]) => style.paint(tone, `${count} ${text}`));
   return `${plural(lines, 'line')} read${said.length === 0 ? '' : `: ${said.join(', ')}`}`;
 }

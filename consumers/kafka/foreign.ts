@@ -1,5 +1,8 @@
 import type { Consumer, EachBatchPayload, Kafka, KafkaMessage } from 'kafkajs';
+import { INPUT_BYTES_MAX, toInput } from '../../events/cloud-event.ts';
 import { Fault } from '../../events/fault.ts';
+import type { Input } from '../../events/inputs.ts';
+import { sha256 } from '../../log/chain.ts';
 import { abandon } from '../../log/kafka/client.ts';
 import { type KafkaLog, streamOf } from '../../log/kafka/options.ts';
 import { mapped, type Mapping } from './mapping.ts';
@@ -13,22 +16,31 @@ export type ForeignOptions = {
   readonly kafka: Kafka;
   readonly group: string;
   readonly mappings: readonly Mapping[];
-  /** Resolves once these events are durable. @throws Fault where they may not be: they come again; BAD_EVENT and the like of one. */
-  readonly submit: (event: unknown) => Promise<void>;
+  /** Resolves once these events are durable. @throws Fault where they may not be: they come again. */
+  readonly submit: (events: readonly ForeignEvent[]) => Promise<void>;
   /** Resolves once the record is durable among the dead letters. */
   readonly refuse: (letter: RefusedRecord) => Promise<void>;
   readonly log: KafkaLog;
 };
 
-export type RefusedRecord = {
+type RefusedRecord = {
   readonly stream: string;
   readonly offset: number;
   readonly value: Buffer | null;
   readonly fault: Fault;
 };
 
-/** Faults of the record, not of the moment: it would be refused again. */
-const LASTING = new Set(['BAD_JSON', 'UNMAPPED', 'BAD_EVENT', 'UNKNOWN_TYPE', 'BAD_SUBJECT', 'TOO_LARGE']);
+type ForeignEvent = { readonly input: Input; readonly event: unknown };
+
+/** What a record is: null where no mapping fits. */
+type Read =
+  | { readonly kind: 'event'; readonly event: ForeignEvent; readonly bytes: number }
+  | { readonly kind: 'refused'; readonly record: RefusedRecord }
+  | null;
+
+/** A part's events go together, and those of one partition in one batch. */
+const PART_RECORDS = 256;
+const PART_BYTES = 512 * 1024;
 const FETCH_WAIT_MS = 200;
 const RETRY_MS = 1000;
 
@@ -67,28 +79,42 @@ export class ForeignTopics {
     await consumer.run({ autoCommit: false, eachBatchAutoResolve: false, eachBatch: (payload) => this.#take(payload) });
   }
 
+  /** In parts: each is durable as a whole before the next begins, so what comes again comes in the same order. */
   async #take(payload: EachBatchPayload): Promise<void> {
     const { topic, partition, messages } = payload.batch;
+    let part = new Part();
     for (const message of messages) {
       if (!payload.isRunning() || payload.isStale()) return;
-      await this.#takeOne(topic, partition, message);
+      part.add(this.#read(topic, partition, message));
+      if (!part.isFull && message !== messages.at(-1)) continue;
+      await this.#settle(part);
+      part = new Part();
       payload.resolveOffset(message.offset);
       await payload.heartbeat();
     }
     await payload.commitOffsetsIfNecessary(payload.uncommittedOffsets());
   }
 
-  async #takeOne(topic: string, partition: number, { value, offset }: KafkaMessage): Promise<void> {
-    const { mappings, submit, refuse } = this.#options;
+  async #settle({ events, refused }: Part): Promise<void> {
+    const { submit, refuse } = this.#options;
+    await Promise.all([events.length === 0 ? undefined : submit(events), ...refused.map((record) => refuse(record))]);
+  }
+
+  #read(topic: string, partition: number, { value, offset }: KafkaMessage): Read {
+    const ours = this.#options.mappings.filter((mapping) => mapping.topic === topic);
     try {
-      const event = mapped(
-        mappings.filter((mapping) => mapping.topic === topic),
-        value,
-      );
-      if (event !== null) await submit(event);
+      const event = mapped(ours, value);
+      if (event === null) return null;
+      const bytes = Buffer.byteLength(JSON.stringify(event));
+      if (bytes > INPUT_BYTES_MAX) throw tooLarge(bytes);
+      return { kind: 'event', bytes, event: { input: toInput(event, sha256), event } };
     } catch (error) {
-      if (!(error instanceof Fault && LASTING.has(error.code))) throw error;
-      await refuse({ stream: streamOf(topic, partition), offset: Number(offset), value, fault: error });
+      // Whatever cannot be read now cannot be read later either: a fault of the moment comes from `submit` only.
+      if (!(error instanceof Fault)) throw error;
+      return {
+        kind: 'refused',
+        record: { stream: streamOf(topic, partition), offset: Number(offset), value, fault: error },
+      };
     }
   }
 
@@ -103,4 +129,35 @@ export class ForeignTopics {
       });
     }, RETRY_MS);
   }
+}
+
+class Part {
+  readonly events: ForeignEvent[] = [];
+  readonly refused: RefusedRecord[] = [];
+  #records = 0;
+  #bytes = 0;
+
+  get isFull(): boolean {
+    return this.#records >= PART_RECORDS || this.#bytes >= PART_BYTES;
+  }
+
+  add(read: Read): void {
+    this.#records += 1;
+    switch (read?.kind) {
+      case undefined:
+        return;
+      case 'event':
+        this.events.push(read.event);
+        this.#bytes += read.bytes;
+        return;
+      case 'refused':
+        this.refused.push(read.record);
+        this.#bytes += read.record.value?.length ?? 0;
+    }
+  }
+}
+
+function tooLarge(bytes: number): Fault {
+  const remedy = 'Map references to large data, not the data.';
+  return new Fault('TOO_LARGE', `the mapped event has ${bytes} bytes: an input has 1 MiB at most`, remedy);
 }

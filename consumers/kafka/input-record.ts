@@ -1,7 +1,7 @@
 import { INPUT_BYTES_MAX, toInput } from '../../events/cloud-event.ts';
-import { MALFORMED_BYTES_KEPT } from '../../events/entry-version.ts';
 import { Fault, messageOf } from '../../events/fault.ts';
 import { sha256 } from '../../log/chain.ts';
+import { keptOf } from '../../log/kept-bytes.ts';
 import { partitionOf } from '../../log/kafka/partitioner.ts';
 import type { Delivered } from '../live.ts';
 import type { At } from '../partition/partition.ts';
@@ -21,9 +21,7 @@ export function delivered({ key, value }: InputRecord, place: Place): Delivered 
     return { input, at };
   } catch (error) {
     if (!(error instanceof Fault)) throw error;
-    const bytes = value ?? Buffer.alloc(0);
-    const text = bytes.subarray(0, MALFORMED_BYTES_KEPT).toString();
-    return { malformed: { ...at, text, bytes: bytes.length, digest: sha256(bytes), fault: error } };
+    return { malformed: { ...at, ...keptOf(value ?? Buffer.alloc(0)), fault: error } };
   }
 }
 

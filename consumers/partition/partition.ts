@@ -1,9 +1,11 @@
+import { toEvent } from '../../events/cloud-event.ts';
 import type { AttemptState } from '../../events/attempt.ts';
 import type { Configuration } from '../../events/configuration.ts';
 import type { Cause } from '../../events/entries.ts';
 import { MALFORMED_BYTES_KEPT } from '../../events/entry-version.ts';
 import type { Fault } from '../../events/fault.ts';
 import type { Input } from '../../events/inputs.ts';
+import type { Kept } from '../../log/kept-bytes.ts';
 import type { Batch, Identity, InputPosition } from '../../log/port.ts';
 import type { Directory } from './directory.ts';
 import { refusals } from './refusals.ts';
@@ -19,7 +21,7 @@ import { type Moment, Workspace } from './workspace.ts';
  * Invariant 10: an identity is consumed once.
  */
 
-export type Malformed = { stream: string; offset: number; text: string; bytes: number; digest: string; fault: Fault };
+export type Malformed = At & Kept & { readonly fault: Fault };
 /** Where an input stood in its stream. */
 export type At = { stream: string; offset: number };
 /** `refused`: it is in the ledger with the reason why it was not followed. */
@@ -129,24 +131,18 @@ export class Partition {
   }
 
   #conflict(input: Input, at: At | null, moment: Moment): Taken {
-    const text = JSON.stringify({
-      source: input.source,
-      id: input.id,
-      type: input.type,
-      subject: input.vm,
-      data: input.data,
-    });
+    const text = JSON.stringify(toEvent(input));
     const identity = { source: input.source, id: `conflict:${input.id}:${input.digest.slice(0, 16)}` };
     const place = at ?? { stream: input.source, offset: 0 };
     const fault = refusals.identityConflict(input);
-    this.#bury(identity, { ...place, text, bytes: text.length, digest: input.digest }, fault, moment);
+    this.#bury(identity, { ...place, text, bytes: Buffer.byteLength(text), digest: input.digest }, fault, moment);
     // Buried once, refused each time it comes.
     return { outcome: 'refused', refusal: { code: fault.code, message: fault.message, remedy: fault.remedy } };
   }
 
   #bury(identity: Identity, letter: Omit<Malformed, 'fault'>, fault: Fault, moment: Moment): Taken {
     if (this.#known(identity) !== null) return DUPLICATE;
-    const { stream, offset, digest, bytes } = letter;
+    const { stream, offset, digest, bytes, encoding } = letter;
     const text = letter.text.slice(0, MALFORMED_BYTES_KEPT);
     const cause: Cause = {
       kind: 'malformed',
@@ -157,6 +153,7 @@ export class Partition {
       offset,
       text,
       bytes,
+      ...(encoding === undefined ? {} : { encoding }),
     };
     this.#space.refuse(null, fault, cause, moment);
     this.#remember(identity, digest);

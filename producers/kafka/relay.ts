@@ -4,7 +4,7 @@ import { WALL } from '../../events/vocabulary.ts';
 import { RELAYED } from '../../log/kafka/import.ts';
 import type { KafkaLog, Topics } from '../../log/kafka/options.ts';
 import { partitionOf } from '../../log/kafka/partitioner.ts';
-import { type DeadLetter, deadLettersOf } from '../dead-letters.ts';
+import { deadLettersOf, recordOfLetter } from '../dead-letters.ts';
 import { partsOf, type RecordProducer } from './record-producer.ts';
 
 /**
@@ -141,11 +141,9 @@ export class Relay {
 
   #letters({ sequence, entry }: Item): Message[] {
     const position = `${this.#options.partition}:${sequence}`;
-    return deadLettersOf([entry]).map((letter) => ({
-      key: null,
-      value: letter.text,
-      headers: headersOf(letter, position),
-    }));
+    return deadLettersOf([entry])
+      .map(recordOfLetter)
+      .map((record) => ({ ...record, headers: { ...record.headers, position } }));
   }
 
   #pause(ms?: number): Promise<void> {
@@ -160,13 +158,4 @@ export class Relay {
       };
     });
   }
-}
-
-/** The value is the original; why it was refused, and where it stood, stand beside it. */
-function headersOf(
-  { code, message, remedy, stream, offset, digest }: DeadLetter,
-  position: string,
-): Record<string, string> {
-  const place = stream === null || offset === null ? {} : { stream, offset: String(offset) };
-  return { code, message, remedy, digest, position, ...place };
 }

@@ -9,18 +9,15 @@ import { type Submission, submissionOf } from './engine.ts';
  */
 export class Agents {
   readonly #limitMs: number;
-  readonly #now: () => number;
+  protected readonly now: () => number;
   readonly #heard = new Map<string, number>();
   readonly #asking = new Map<string, number>();
-  readonly #reported = new Map<string, HostRecord['agent']>();
-  readonly #isAlone: boolean;
+  protected readonly reported = new Map<string, HostRecord['agent']>();
   #since: number;
 
-  /** @param isAlone whether agents have nobody else to ask: then one that was never heard is silent too. */
-  constructor(limitMs: number, now: () => number, { isAlone } = { isAlone: true }) {
+  constructor(limitMs: number, now: () => number) {
     this.#limitMs = limitMs;
-    this.#now = now;
-    this.#isAlone = isAlone;
+    this.now = now;
     this.#since = now();
   }
 
@@ -31,13 +28,12 @@ export class Agents {
       const left = (this.#asking.get(host) ?? 1) - 1;
       if (left === 0) this.#asking.delete(host);
       else this.#asking.set(host, left);
-      this.#heard.set(host, this.#now());
+      this.#heard.set(host, this.now());
     };
   }
 
   isSilent(host: string): boolean {
-    if (this.#asking.has(host) || (!this.#isAlone && !this.#heard.has(host))) return false;
-    return this.#now() - (this.#heard.get(host) ?? this.#since) > this.#limitMs;
+    return !this.#asking.has(host) && this.now() - (this.#heard.get(host) ?? this.#since) > this.#limitMs;
   }
 
   /** What the ledger is to be told: agents that fell silent or speak again since it was told last. */
@@ -46,30 +42,50 @@ export class Agents {
     for (const { host, agent } of live(hosts)) {
       const now = this.isSilent(host) ? 'silent' : 'speaking';
       // An agent that was never heard here is not reported as speaking, whatever is recorded.
-      const wasHeard = this.#heard.has(host) || this.#asking.has(host);
-      if (now === agent || now === this.#reported.get(host) || (now === 'speaking' && !wasHeard)) continue;
-      this.#reported.set(host, now);
-      inputs.push(factsInput(host, now));
+      if (now === agent || now === this.reported.get(host) || (now === 'speaking' && !this.wasHeard(host))) continue;
+      this.reported.set(host, now);
+      inputs.push(agentIs(host, now));
     }
     return inputs;
   }
 
   /** What was reported may not have become durable: it is looked at anew. */
   forgetReports(): void {
-    this.#reported.clear();
+    this.reported.clear();
   }
 
   /** Known hosts whose agents are silent, as it stands now. */
   silent(hosts: readonly HostRecord[]): number {
     return live(hosts).filter(({ host }) => this.isSilent(host)).length;
   }
+
+  protected wasHeard(host: string): boolean {
+    return this.#heard.has(host) || this.#asking.has(host);
+  }
+
+  /** When it was heard last; null: never, or it was forgotten. */
+  protected heardAt(host: string): number | null {
+    return this.#asking.has(host) ? this.now() : (this.#heard.get(host) ?? null);
+  }
+
+  protected forget(host: string): void {
+    this.#heard.delete(host);
+    this.reported.delete(host);
+  }
 }
 
 /** A recorded world's hosts have no agents. */
-const live = (hosts: readonly HostRecord[]) => hosts.filter(({ clock }) => clock === WALL);
+export const live = (hosts: readonly HostRecord[]) => hosts.filter(({ clock }) => clock === WALL);
 
-function factsInput(host: string, agent: HostRecord['agent']): Submission {
-  const type = 'landfall.host.facts.v1';
-  const id = `agent-${agent}/${randomUUID()}`;
-  return submissionOf({ specversion: '1.0', id, source: 'landfall:service', type, data: { host, agent } });
+/** @param id what one occurrence is called by everybody who tells of it; by default it is told by us alone. */
+export function agentIs(host: string, agent: HostRecord['agent'], id = `agent-${agent}/${randomUUID()}`): Submission {
+  return facts(id, { host, agent });
 }
+
+export function facts(id: string, data: { host: string; agent?: HostRecord['agent'] }): Submission {
+  return submissionOf({ specversion: '1.0', id, source: SERVICE, type: FACTS, data });
+}
+
+export const FACTS = 'landfall.host.facts.v1';
+/** Who says so. */
+export const SERVICE = 'landfall:service';

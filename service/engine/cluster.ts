@@ -1,7 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Message } from 'kafkajs';
 import { type Decision, Decisions } from '../../consumers/kafka/decisions.ts';
-import { ForeignTopics, type RefusedRecord } from '../../consumers/kafka/foreign.ts';
+import { ForeignTopics } from '../../consumers/kafka/foreign.ts';
 import type { Mapping } from '../../consumers/kafka/mapping.ts';
 import { Membership } from '../../consumers/kafka/membership.ts';
 import { Share } from '../../consumers/kafka/share.ts';
@@ -15,6 +15,7 @@ import { KafkaLedger, type KafkaLedgerOptions } from '../../log/kafka/ledger.ts'
 import { type KafkaLog, streamOf } from '../../log/kafka/options.ts';
 import { partitionOf } from '../../log/kafka/partitioner.ts';
 import { formatPosition } from '../../log/port.ts';
+import { recordOfForeign } from '../../producers/dead-letters.ts';
 import { RecordProducer } from '../../producers/kafka/record-producer.ts';
 import { Relay, RELAYED } from '../../producers/kafka/relay.ts';
 import { openAttempts } from '../../projections/attempts.ts';
@@ -165,6 +166,17 @@ export class ClusterEngine implements engine.Engine {
     return this.parts.map(({ partition }) => ({ partition, records: this.ledger.lag(partition) }));
   }
 
+  /** Inputs of our partitions that are not decided yet. @throws Fault KAFKA_…. */
+  async inputLag(): Promise<{ partition: number; records: number }[]> {
+    const { ledger, membership } = this.#opened;
+    return Promise.all(
+      this.owned.map(async (partition) => {
+        const taken = ledger.copy(partition).positions.get(streamOf(ledger.topics.inputs, partition)) ?? -1;
+        return { partition, records: Math.max(0, (await membership.held(partition)).high - taken - 1) };
+      }),
+    );
+  }
+
   async start(): Promise<void> {
     this.#opened.membership.start();
     this.#opened.foreign?.start();
@@ -312,11 +324,12 @@ export class ClusterEngine implements engine.Engine {
       kafka: ledger.kafka,
       group: `${options.prefix}.mappings`,
       mappings,
-      submit: async (event) => {
-        await this.submit([engine.submissionOf(event)]);
+      submit: async (events) => {
+        await this.submit(events);
       },
-      refuse: async (record) => {
-        await producer.send(ledger.topics.deadLetters, 0, [letterOf(record)]);
+      refuse: async ({ fault, stream, offset, value }) => {
+        const letter = recordOfForeign(fault, { stream, offset }, value ?? Buffer.alloc(0));
+        await producer.send(ledger.topics.deadLetters, 0, [letter]);
       },
       log,
     });
@@ -371,11 +384,6 @@ function receiptOf(outcomes: readonly Outcome[]): engine.Receipt {
   if (entries.length === 0) return { outcome: 'duplicate', refusal: null, position: null };
   const refusal = outcomes.find(({ decision }) => decision?.refusal !== null)?.decision?.refusal ?? null;
   return { outcome: refusal === null ? 'consumed' : 'refused', refusal, position: entries.join(',') };
-}
-
-function letterOf({ stream, offset, value, fault }: RefusedRecord): Message {
-  const { code, message, remedy } = fault;
-  return { key: null, value, headers: { code, message, remedy, stream, offset: String(offset) } };
 }
 
 function unsent(cause: unknown): Fault {

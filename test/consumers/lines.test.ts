@@ -59,6 +59,7 @@ describe('a line as JSON', () => {
     oversized: false,
     torn: false,
     digest: null,
+    raw: Buffer.from(text),
     ...changes,
   });
 

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { setTimeout as wait } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
+import { sha256 } from '../../../log/chain.ts';
 import { connectTo } from '../../../log/kafka/client.ts';
 import { topicsOf } from '../../../log/kafka/options.ts';
 import { partitionOf } from '../../../log/kafka/partitioner.ts';
@@ -8,12 +8,14 @@ import { RecordProducer } from '../../../producers/kafka/record-producer.ts';
 import { declared, started, textOf } from '../../service/harness.ts';
 import { brokersForTests } from './brokers/index.ts';
 import { eventually, forTest, instance, ready } from './instances.ts';
+import { lettersOf } from './letters.ts';
 import { scratchTopics } from './scratch.ts';
 
 /** What should never be in the topic of inputs. */
 
 const shared = await brokersForTests();
 const PARTITIONS = 3;
+const NO_UTF8 = Buffer.from([0xff, 0xfe, 0x00, 0x80]);
 
 describe.skipIf(shared === null)('a record that is no input', { timeout: 60_000 }, () => {
   it('becomes a dead letter with its reason, place and bytes, and the partition goes on', async () => {
@@ -34,16 +36,20 @@ describe.skipIf(shared === null)('a record that is no input', { timeout: 60_000 
     await send(away, vm, good);
     await send(home, vm, '{"specversion": "1.0", "id":');
     await send(home, vm, null);
-    await send(home, vm, Buffer.from([0xff, 0xfe, 0x00, 0x80]));
+    await send(home, vm, NO_UTF8);
     await send(home, vm, JSON.stringify({ ...declared(vm), type: 'landfall.vm.declared.v9' }));
-    await send(home, vm, JSON.stringify({ ...declared(vm), padding: 'x'.repeat(10 * 1024 * 1024) }));
+    const large = JSON.stringify({ ...declared(vm), padding: 'é'.repeat(5 * 1024 * 1024) });
+    await send(home, vm, large);
     await send(home, vm, good);
     await producer.close();
     expect((await one.post(started('m-1', vm))).status).toBe(202);
+    // Understood and refused: the attempt is open.
+    const refused = { ...started('m-1', vm), time: '2026-11-25T10:00:00Z' };
+    expect((await one.post(refused)).status).toBe(409);
     // Another partition may be a moment behind.
     const letters = await eventually(async () => {
       const { body } = await one.get('/v1/dead-letters');
-      return body.items.length === 8 ? body.items : null;
+      return body.items.length === 9 ? body.items : null;
     });
     const codesOf = (partition: number) =>
       letters.filter((item) => textOf(item['position']).startsWith(`${partition}:`)).map((item) => item['code']);
@@ -56,34 +62,28 @@ describe.skipIf(shared === null)('a record that is no input', { timeout: 60_000 
       'BAD_JSON',
       'UNKNOWN_TYPE',
       'TOO_LARGE',
+      'ATTEMPT_EXISTS',
     ]);
     expect((await one.get(`/v1/vms/${vm}`)).body['host']).toBe('host-a');
     const left = await eventually(async () => {
-      const found = await recordsOf(brokers, deadLetters);
-      return found.length === 8 ? found : null;
+      const found = await lettersOf(brokers, deadLetters);
+      return found.length === 9 ? found : null;
     });
-    const torn = left.find(({ value }) => value === '{"specversion": "1.0", "id":');
-    expect(torn?.headers).toMatchObject({ code: 'BAD_JSON', stream: `${inputs}/${home}`, offset: '2' });
+    const letterAt = (offset: number) =>
+      left.find(({ headers }) => headers['stream'] === `${inputs}/${home}` && headers['offset'] === String(offset));
+    expect(letterAt(2)?.headers).toMatchObject({ code: 'BAD_JSON', bytes: '28' });
+    expect(letterAt(2)?.headers['cut']).toBeUndefined();
+    expect(letterAt(2)?.value).toEqual(Buffer.from('{"specversion": "1.0", "id":'));
+    expect(letterAt(4)?.value).toEqual(NO_UTF8);
+    const cut = letterAt(6);
+    expect(cut?.headers).toMatchObject({ cut: 'true', bytes: String(Buffer.byteLength(large)), digest: sha256(large) });
+    expect(cut?.value.length).toBeGreaterThan(65_500);
+    expect(cut?.value).toEqual(Buffer.from(large).subarray(0, cut?.value.length));
+    const again = left.find(({ headers }) => headers['code'] === 'ATTEMPT_EXISTS');
+    expect(JSON.parse(String(again?.value))).toMatchObject(refused);
+    // It is an event as it stands: sent with an id of its own it is refused for the same reason, and not as unreadable.
+    const resent = await one.post({ ...(JSON.parse(String(again?.value)) as object), id: randomUUID() });
+    expect(resent.body['code']).toBe('ATTEMPT_EXISTS');
     await one.stop();
   });
 });
-
-type Letter = { readonly value: string; readonly headers: Record<string, string> };
-
-async function recordsOf(brokers: readonly string[], topic: string): Promise<Letter[]> {
-  const kafka = connectTo({ brokers, clientId: 'test' });
-  const consumer = kafka.consumer({ groupId: randomUUID(), maxWaitTimeInMs: 100 });
-  const found: Letter[] = [];
-  await consumer.connect();
-  await consumer.subscribe({ topic, fromBeginning: true });
-  await consumer.run({
-    eachMessage: ({ message }) => {
-      const headers = Object.entries(message.headers ?? {}).map(([name, value]) => [name, String(value)]);
-      found.push({ value: String(message.value), headers: Object.fromEntries(headers) as Letter['headers'] });
-      return Promise.resolve();
-    },
-  });
-  await wait(1500);
-  await consumer.disconnect();
-  return found;
-}

@@ -2,12 +2,15 @@ import { randomUUID } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { sha256 } from '../../../log/chain.ts';
 import { connectTo } from '../../../log/kafka/client.ts';
+import { topicsOf } from '../../../log/kafka/options.ts';
 import { RecordProducer } from '../../../producers/kafka/record-producer.ts';
-import { declared } from '../../service/harness.ts';
+import { declared, textOf } from '../../service/harness.ts';
 import { scratchFolder } from '../../support/landfall.ts';
 import { brokersForTests, uniqueName } from './brokers/index.ts';
 import { eventually, forTest, instance, ready } from './instances.ts';
+import { lettersOf } from './letters.ts';
 import { scratchTopics } from './scratch.ts';
 
 const shared = await brokersForTests();
@@ -66,4 +69,62 @@ describe.skipIf(shared === null)('topics of others', { timeout: 60_000 }, () => 
     await producer.close();
     await one.stop();
   });
+
+  it('goes on behind records that are too large or too many to be taken one by one', async () => {
+    const brokers = shared?.bootstrap ?? [];
+    const kafka = connectTo({ brokers, clientId: 'test' });
+    const theirs = uniqueName('large');
+    const admin = kafka.admin();
+    await admin.connect();
+    const configEntries = [{ name: 'max.message.bytes', value: '16777216' }];
+    await admin.createTopics({ topics: [{ topic: theirs, numPartitions: 1, configEntries }], waitForLeaders: true });
+    await admin.disconnect();
+    const file = join(scratchFolder(), 'mappings.json');
+    writeFileSync(
+      file,
+      JSON.stringify([{ topic: theirs, when: { '/type': 'landfall.vm.declared.v1' } }, UNMAPPED(theirs)]),
+    );
+    const scratch = forTest(await scratchTopics(brokers, 2));
+    const producer = new RecordProducer(kafka);
+    const send = (...values: string[]) =>
+      producer.send(
+        theirs,
+        0,
+        values.map((value) => ({ key: null, value })),
+      );
+    const noJson = `x${'é'.repeat(5 * MIB)}`;
+    const unmapped = JSON.stringify({ kind: 'unmapped', padding: 'x'.repeat(5 * MIB) });
+    const tooLarge = JSON.stringify({ ...declared(randomUUID()), padding: 'x'.repeat(13 * MIB) });
+    for (const value of [noJson, unmapped, tooLarge]) await send(value);
+    const vms = Array.from({ length: 20 }, () => randomUUID());
+    const names = Array.from({ length: 100 }, (_, index) => `name-${index}`);
+    for (const name of names) await send(...vms.map((vm) => JSON.stringify(named(vm, name))));
+    const one = await instance(scratch, 'one', { kafkaMappings: file });
+    await ready(scratch, one);
+    // The last of each VM's is the one that holds.
+    await eventually(async () => {
+      const { body } = await one.get('/v1/vms?limit=1000');
+      const held = body.items.filter((item) => textOf(item['name']) === names.at(-1));
+      return held.length === vms.length ? held : null;
+    });
+    const history = await one.get(`/v1/vms/${vms[0]}/history?limit=1000`);
+    expect(history.body.items).toHaveLength(names.length);
+    const left = await lettersOf(brokers, topicsOf(scratch.prefix).deadLetters);
+    expect(left.map(({ headers }) => headers['code'])).toEqual(['BAD_JSON', 'UNMAPPED', 'TOO_LARGE']);
+    for (const [index, value] of [noJson, unmapped, tooLarge].entries()) {
+      const whole = Buffer.from(value);
+      const letter = left[index];
+      expect(letter?.headers).toMatchObject({ cut: 'true', bytes: String(whole.length), digest: sha256(value) });
+      expect(letter?.value.equals(whole.subarray(0, letter.value.length))).toBe(true);
+    }
+    await producer.close();
+    await one.stop();
+  });
+});
+
+const MIB = 1024 * 1024;
+const UNMAPPED = (topic: string) => ({ topic, when: { '/kind': 'unmapped' }, event: { id: { from: '/missing' } } });
+const named = (vm: string, name: string) => ({
+  ...declared(vm),
+  data: { name, host: 'host-a', power: 'running', volumes: [] },
 });

@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as wait } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { declared, event, returned, started, textOf, workOff } from '../../service/harness.ts';
 import { brokersForTests } from './brokers/index.ts';
-import { forTest, instance, ready } from './instances.ts';
+import { eventually, forTest, instance, ready } from './instances.ts';
 import { scratchTopics } from './scratch.ts';
 
 const shared = await brokersForTests();
@@ -77,5 +78,38 @@ describe.skipIf(shared === null)('instances that share the partitions', { timeou
     expect((await two.post(event('host.facts', { host: 'host-a', zone: 'z1' }))).body['position']).toMatch(
       /^0:\d+,1:\d+,2:\d+,3:\d+$/,
     );
+  });
+
+  it('ask each other before an agent counts as silent; it moves between them, and falls silent', async () => {
+    const scratch = await topics();
+    const flags = { agentSilentSeconds: 1 };
+    const [one, two] = [await instance(scratch, 'one', flags), await instance(scratch, 'two', flags)];
+    await ready(scratch, one, two);
+    await one.post(event('host.facts', { host: 'host-a', stream: 'connected' }));
+    const poll = (via: typeof one) => via.get('/v1/hosts/host-a/work?wait=0');
+    await poll(one);
+    for (let half = 0; half < 14; half += 1) {
+      await poll(two);
+      await wait(500);
+    }
+    const agents = async () => (await one.get('/v1/hosts')).body.items.map((item) => [item['agent'], item['stream']]);
+    expect(await agents()).toEqual([['speaking', 'connected']]);
+    await eventually(async () => (textOf((await agents())[0]?.[0]) === 'silent' ? true : null));
+    await poll(two);
+    await eventually(async () => (textOf((await agents())[0]?.[0]) === 'speaking' ? true : null));
+  });
+
+  it('say how far they are behind, and how long commits take', async () => {
+    const scratch = await topics();
+    const one = await instance(scratch, 'one');
+    await ready(scratch, one);
+    await one.post(Array.from({ length: 8 }, () => declared(randomUUID())));
+    const metrics = textOf((await one.get('/metrics')).body);
+    for (const partition of Array.from({ length: PARTITIONS }, (_, index) => index))
+      expect(metrics).toContain(`landfall_input_lag_records{partition="${partition}"} 0`);
+    const told = await eventually(() =>
+      Promise.resolve(one.logged.find((line) => line.includes('"how it goes"')) ?? null),
+    );
+    expect(JSON.parse(told)).toMatchObject({ partitions: [0, 1, 2, 3], inputLag: 0, copyLag: expect.any(Number) });
   });
 });

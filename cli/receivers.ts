@@ -1,0 +1,89 @@
+import type { EventOfLine } from '../consumers/event-lines.ts';
+import { connectTo } from '../log/kafka/client.ts';
+import { topicsOf } from '../log/kafka/options.ts';
+import { requireTopics } from '../log/kafka/topics.ts';
+import { recordOfLetter } from '../producers/dead-letters.ts';
+import { InputSender } from '../producers/kafka/input-sender.ts';
+import { RecordProducer } from '../producers/kafka/record-producer.ts';
+import type { KafkaAccess } from '../service/kafka-access.ts';
+import type { Remote } from './remote.ts';
+import type { Counts, Receiver, Refused } from './sending.ts';
+
+/** Where `landfall ingest` sends events to, if not into a ledger file. */
+
+/** Runs `work` with the topic of inputs at hand. @throws Fault KAFKA_…. */
+export async function sendingToTopic<T>(access: KafkaAccess, work: (receiver: Receiver) => Promise<T>): Promise<T> {
+  const kafka = connectTo({ ...access, clientId: `${access.clientId}.ingest` });
+  const { partitions } = await requireTopics(kafka, access.prefix);
+  const { inputs, deadLetters } = topicsOf(access.prefix);
+  const producer = new RecordProducer(kafka);
+  const sender = new InputSender({ producer, topic: inputs, partitions });
+  try {
+    return await work({
+      get counts() {
+        return { ...noCounts(), sent: sender.sent };
+      },
+      kept: `they are in the topic ${deadLetters}`,
+      take: ({ input, line }) => sender.take(input, line.text),
+      bury: async (letter) => {
+        await producer.send(deadLetters, 0, [recordOfLetter(letter)]);
+      },
+      flush: () => sender.flush(),
+    });
+  } finally {
+    await producer.close();
+  }
+}
+
+const noCounts = (): Counts => ({ sent: 0, consumed: 0, duplicates: 0, refused: 0 });
+
+/** A request is at most so much: the service takes 1,000 events and 8 MiB. */
+const BATCH_EVENTS = 500;
+const BATCH_BYTES = 4 * 1024 * 1024;
+
+type Waiting = EventOfLine & { readonly name: string };
+
+/** A running service, which decides as it takes. */
+export class ServerReceiver implements Receiver {
+  readonly kept = '--dead-letters FILE keeps them all';
+  readonly #remote: Remote;
+  readonly #counts = noCounts();
+  #batch: Waiting[] = [];
+  #bytes = 0;
+
+  constructor(remote: Remote) {
+    this.#remote = remote;
+  }
+
+  get counts(): Readonly<Counts> {
+    return this.#counts;
+  }
+
+  async take(event: EventOfLine, name: string, refused: Refused): Promise<void> {
+    const { bytes } = event.line;
+    if (this.#batch.length === BATCH_EVENTS || this.#bytes + bytes > BATCH_BYTES) await this.flush(refused);
+    this.#batch.push({ ...event, name });
+    this.#bytes += bytes;
+  }
+
+  /** The service keeps what it could read only. */
+  bury(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  async flush(refused: Refused): Promise<void> {
+    const batch = this.#batch;
+    if (batch.length === 0) return;
+    this.#batch = [];
+    this.#bytes = 0;
+    const outcomes = await this.#remote.events(batch.map(({ value }) => value));
+    for (const [index, { duplicate, pending, refusal }] of outcomes.entries()) {
+      const event = batch[index];
+      if (refusal !== null) this.#counts.refused += 1;
+      else if (pending !== undefined) this.#counts.sent += 1;
+      else if (duplicate) this.#counts.duplicates += 1;
+      else this.#counts.consumed += 1;
+      if (refusal !== null && event !== undefined) refused(event, refusal);
+    }
+  }
+}

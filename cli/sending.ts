@@ -1,0 +1,128 @@
+import { appendFileSync } from 'node:fs';
+import { type EventOfLine, readEventLines, requireEvents } from '../consumers/event-lines.ts';
+import type { Source } from '../consumers/ingest.ts';
+import { CUT_OFF } from '../consumers/line-json.ts';
+import { keptOfLine, type Line } from '../consumers/lines.ts';
+import { Fault } from '../events/fault.ts';
+import type { DeadLetter } from '../producers/dead-letters.ts';
+import { BadLines, progress } from './bad-lines.ts';
+import type { Io } from './io.ts';
+
+/** Files of CloudEvents to whoever decides them: a topic of inputs, or a running service. */
+
+export type Counts = {
+  /** Durable among the inputs; their owners decide them. */
+  sent: number;
+  consumed: number;
+  duplicates: number;
+  refused: number;
+};
+export type SendReport = Counts & { lines: number; bad: number; cutOff: number };
+
+type Place = { readonly name: string; readonly line: Line };
+export type Refused = (place: Place, refusal: Pick<Fault, 'code' | 'message' | 'remedy'>) => void;
+
+/** Where events go. */
+export type Receiver = {
+  readonly counts: Readonly<Counts>;
+  /** Where bad lines are found afterwards, in words. */
+  readonly kept: string;
+  /** An event of a file: it is durable once `flush` has resolved. */
+  take(event: EventOfLine, name: string, refused: Refused): Promise<void>;
+  /** A line that is no event; resolves once it is kept, where there is a place for it. */
+  bury(letter: DeadLetter): Promise<void>;
+  flush(refused: Refused): Promise<void>;
+};
+
+type SendOptions = { readonly skipBad: boolean; readonly deadLetters: string | undefined };
+
+/** @throws Fault of the first bad line, unless they are skipped: what came before it is durable. NOT_LIVE of a recording. */
+export async function sendFiles(
+  sources: readonly Source[],
+  receiver: Receiver,
+  options: SendOptions,
+  io: Io,
+): Promise<SendReport> {
+  for (const source of sources) if (source.twice) await requireEvents(source);
+  const sending = new Sending(receiver, options, io);
+  try {
+    for (const source of sources) await sending.run(source);
+    await sending.flush();
+  } catch (error) {
+    const { sent, consumed, duplicates } = receiver.counts;
+    io.err(`acknowledged before that: ${sent + consumed + duplicates}`);
+    throw error;
+  }
+  return sending.concluded();
+}
+
+class Sending {
+  readonly #receiver: Receiver;
+  readonly #options: SendOptions;
+  readonly #bad: BadLines;
+  readonly #progress: ReturnType<typeof progress>;
+  readonly #lines = { lines: 0, bad: 0, cutOff: 0 };
+
+  constructor(receiver: Receiver, options: SendOptions, io: Io) {
+    this.#receiver = receiver;
+    this.#options = options;
+    this.#bad = new BadLines(io, receiver.kept);
+    this.#progress = progress(io);
+  }
+
+  async run(source: Source): Promise<void> {
+    const { name } = source;
+    for await (const { line, found } of readEventLines(source)) {
+      this.#lines.lines += 1;
+      this.#progress({ name, lines: this.#lines.lines });
+      if (found instanceof Fault) await this.#bury({ name, line }, found);
+      else await this.#receiver.take(found, name, this.#refused);
+    }
+  }
+
+  flush(): Promise<void> {
+    return this.#receiver.flush(this.#refused);
+  }
+
+  concluded(): SendReport {
+    this.#bad.conclude();
+    return { ...this.#lines, ...this.#receiver.counts };
+  }
+
+  async #bury(place: Place, fault: Fault): Promise<void> {
+    const told = placed(place, fault);
+    if (!this.#options.skipBad) {
+      await this.flush();
+      throw told;
+    }
+    this.#bad.tell(told);
+    // Half a line is no bad one: the rest of it is still to come.
+    if (fault.code === CUT_OFF) this.#lines.cutOff += 1;
+    else {
+      this.#lines.bad += 1;
+      const letter = letterOf(place, fault);
+      await this.#receiver.bury(letter);
+      this.#append(letter);
+    }
+  }
+
+  readonly #refused: Refused = (place, { code, message, remedy }) => {
+    const fault = new Fault(code, message, remedy);
+    this.#bad.tell(placed(place, fault));
+    this.#append(letterOf(place, fault));
+  };
+
+  #append(letter: DeadLetter): void {
+    const { deadLetters } = this.#options;
+    if (deadLetters !== undefined) appendFileSync(deadLetters, `${JSON.stringify(letter)}\n`);
+  }
+}
+
+function letterOf({ name, line }: Place, { code, message, remedy }: Fault): DeadLetter {
+  return { code, message, remedy, stream: `file:${name}`, offset: line.number, ...keptOfLine(line) };
+}
+
+/** The fault with the place it happened in. */
+function placed({ name, line }: Place, { code, message, remedy }: Fault): Fault {
+  return new Fault(code, `${name}:${line.number}: ${message}`, remedy);
+}

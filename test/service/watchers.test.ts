@@ -1,0 +1,80 @@
+import { pino } from 'pino';
+import { describe, expect, it } from 'vitest';
+import { Fault } from '../../events/fault.ts';
+import { SharedAgents } from '../../service/engine/shared-agents.ts';
+import { ClusterWatch } from '../../service/watch/cluster-watch.ts';
+import { watchDemo } from '../../service/watch/watchers.ts';
+
+/** Time that passes when it is told to. */
+class Hand {
+  #now = 0;
+  #alarms: { at: number; work: () => void }[] = [];
+
+  now = (): number => this.#now;
+
+  after = (ms: number, work: () => void): (() => void) => {
+    const alarm = { at: this.#now + ms, work };
+    this.#alarms.push(alarm);
+    return () => {
+      this.#alarms = this.#alarms.filter((each) => each !== alarm);
+    };
+  };
+
+  async pass(ms: number): Promise<void> {
+    this.#now += ms;
+    const due = this.#alarms.filter(({ at }) => at <= this.#now);
+    this.#alarms = this.#alarms.filter((each) => !due.includes(each));
+    for (const { work } of due) work();
+    for (let turn = 0; turn < 10; turn += 1) await Promise.resolve();
+  }
+}
+
+function logging() {
+  const logged: Record<string, unknown>[] = [];
+  const logger = pino(
+    { base: null, timestamp: false },
+    { write: (line: string) => void logged.push(JSON.parse(line) as Record<string, unknown>) },
+  );
+  return { logged, logger };
+}
+
+describe('looking for recordings to show', () => {
+  it('goes on whatever hinders it, and ends no process', async () => {
+    const time = new Hand();
+    const { logged, logger } = logging();
+    const failures = [new Fault('KAFKA_NO_TOPIC', 'none', 'Make it.'), new TypeError('surprise')];
+    const shown = { reads: [], close: () => Promise.resolve() };
+    const demo: { shown: typeof shown | null } = { shown: null };
+    const open = () => {
+      const failure = failures.shift();
+      return failure === undefined ? Promise.resolve(shown) : Promise.reject(failure);
+    };
+    const cancel = watchDemo({ demo, time }, open, logger);
+    for (let look = 0; look < 3; look += 1) await time.pass(30_000);
+    expect(demo.shown).toBe(shown);
+    expect(logged).toEqual([{ level: 40, error: 'surprise', msg: 'the recordings cannot be shown' }]);
+    cancel();
+  });
+});
+
+describe('one of several instances', () => {
+  it('says now and then, and after a rebalance, how long commits take and how far it is behind', async () => {
+    const time = new Hand();
+    const { logged, logger } = logging();
+    let inputLag = () => Promise.resolve([{ partition: 1, records: 7 }]);
+    const cluster = { parts: [], owned: [1], lag: [{ partition: 0, records: 3 }], inputLag: () => inputLag() };
+    const watch = new ClusterWatch({ cluster, agents: new SharedAgents(1, time.now), time, logger });
+    watch.committed(10);
+    watch.committed(30);
+    await time.pass(60_000);
+    const commits = { count: 2, meanMs: 20, longestMs: 30 };
+    expect(logged).toEqual([{ level: 30, partitions: [1], commits, inputLag: 7, copyLag: 3, msg: 'how it goes' }]);
+    inputLag = () => Promise.reject(new Error('no broker'));
+    watch.rebalanced([1]);
+    await time.pass(5000);
+    expect(logged[1]).toMatchObject({ commits: { count: 0, meanMs: null }, inputLag: 'no broker' });
+    watch.stop();
+    await time.pass(120_000);
+    expect(logged).toHaveLength(2);
+  });
+});
