@@ -1,0 +1,80 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as wait } from 'node:timers/promises';
+import type { Admin } from 'kafkajs';
+import { describe, expect, it } from 'vitest';
+import { administer, connectTo } from '../../../log/kafka/client.ts';
+import { initTopics } from '../../../log/kafka/topics.ts';
+import { RecordProducer } from '../../../producers/kafka/record-producer.ts';
+import { declared, textOf } from '../../service/harness.ts';
+import { landfall } from '../../support/landfall.ts';
+import { brokersForTests } from './brokers/index.ts';
+import { eventually, forTest, instance, ready } from './instances.ts';
+import { scratchTopics } from './scratch.ts';
+
+/** The topic of inputs under the ledger's feet: made anew, or with records deleted that nobody took. */
+
+const shared = await brokersForTests();
+
+describe.skipIf(shared === null)('a topic of inputs that does not fit the ledger', { timeout: 90_000 }, () => {
+  const setUp = async () => {
+    const scratch = forTest(await scratchTopics(shared?.bootstrap ?? [], 1));
+    const kafka = connectTo({ brokers: scratch.brokers, clientId: 'test' });
+    const topic = `${scratch.prefix}.inputs`;
+    const one = await instance(scratch, 'one');
+    await ready(scratch, one);
+    expect((await one.post(Array.from({ length: 5 }, () => declared(randomUUID())))).status).toBe(202);
+    return { scratch, topic, one, kafka, admin: <T>(work: (admin: Admin) => Promise<T>) => administer(kafka, work) };
+  };
+
+  it('swallows nothing where it was made anew: inputs are refused, by those that run and those that begin', async () => {
+    const { scratch, topic, one, kafka, admin } = await setUp();
+    await admin((each) => each.deleteTopics({ topics: [topic] }));
+    await wait(1000);
+    await initTopics(kafka, { prefix: scratch.prefix, partitions: 1, replicationFactor: 1, minInsyncReplicas: 1 });
+    const refused = await eventually(async () => {
+      const { status, body } = await one.post(declared(randomUUID()));
+      expect([status, body['duplicate']]).not.toEqual([202, true]);
+      return textOf(body['code']) === 'INPUTS_ALTERED' ? status : null;
+    });
+    expect(refused).toBe(503);
+    await eventually(async () => (textOf((await one.get('/readyz')).body['code']) === 'INPUTS_ALTERED' ? true : null));
+    await one.stop();
+    const two = await instance(scratch, 'two');
+    await eventually(async () => (textOf((await two.get('/readyz')).body['code']) === 'INPUTS_ALTERED' ? true : null));
+    expect((await two.post(declared(randomUUID()))).body['code']).toBe('INPUTS_ALTERED');
+    expect((await two.get('/v1/vms')).body.items).toHaveLength(5);
+  });
+
+  it('names what was deleted before it was taken, until an operator accepts it', async () => {
+    const { scratch, topic, one, kafka, admin } = await setUp();
+    await one.stop();
+    const producer = new RecordProducer(kafka);
+    const vms = Array.from({ length: 4 }, () => randomUUID());
+    await producer.send(
+      topic,
+      0,
+      vms.map((vm) => ({ key: vm, value: JSON.stringify(declared(vm)) })),
+    );
+    await producer.close();
+    await admin(async (each) => {
+      await each.fetchTopicOffsets(topic); // without it kafkajs does not know the topic
+      await each.deleteTopicRecords({ topic, partitions: [{ partition: 0, offset: '8' }] });
+    });
+    const two = await instance(scratch, 'two');
+    const told = await eventually(async () => {
+      const { status, body } = await two.get('/readyz');
+      return textOf(body['code']) === 'INPUTS_LOST' ? [status, body['message']] : null;
+    });
+    expect(told).toEqual([503, `inputs 5 to 7 of ${topic}/0 were deleted before they were taken`]);
+    const access = ['--kafka-brokers', scratch.brokers.join(), '--kafka-prefix', scratch.prefix];
+    const accepted = await landfall(['kafka', 'accept-loss', ...access]);
+    expect([accepted.code, accepted.stdout]).toEqual([
+      0,
+      expect.stringContaining(`${topic}/0: inputs 5 to 7 are given up`),
+    ]);
+    await ready(scratch, two);
+    await eventually(async () => ((await two.get('/v1/vms')).body.items.length === 6 ? true : null));
+    expect((await two.post(declared(randomUUID()))).status).toBe(202);
+    expect((await landfall(['kafka', 'accept-loss', ...access])).stdout).toContain('Nothing is missing.');
+  });
+});
