@@ -38,7 +38,9 @@ function hostFacts(space: Workspace, data: InputData<'landfall.host.facts.v1'>, 
   const rebooted = before !== undefined && before.boot !== null && before.boot !== host.boot;
   const stimuli: Stimulus[] = [];
   // What a silent agent or a rebooted host did not deliver is as lost as with the stream itself.
-  if (rebooted || host.stream === 'lost') stimuli.push({ type: 'stream', host: host.host, stream: 'lost' });
+  // So is what came between one stream and the next: who says that it is connected has just connected.
+  const isAnew = before !== undefined && data.stream === 'connected';
+  if (rebooted || isAnew || host.stream === 'lost') stimuli.push({ type: 'stream', host: host.host, stream: 'lost' });
   // Whoever is back is asked at once.
   if (data.stream === 'connected' || data.agent === 'speaking')
     stimuli.push({ type: 'stream', host: host.host, stream: 'connected' });

@@ -277,6 +277,34 @@ describe('one attempt at a time', () => {
   });
 });
 
+describe('an event stream that is connected anew', () => {
+  /** The destination's shell ended, for whoever did not hear that its CPUs had run in between. */
+  async function shellEnded(world: World, between: () => Promise<unknown>): Promise<void> {
+    await world.migrates({});
+    await world.send('landfall.host.lifecycle.v1', { host: D, event: 'Started', detail: 'Migrated' });
+    await between();
+    await world.send('landfall.host.lifecycle.v1', { host: D, event: 'Stopped', detail: 'Failed' });
+    world.says = { [S]: paused('migrating'), [D]: absent };
+    await world.fails();
+    await world.answer();
+  }
+  const rows = (world: World) => world.attempt.attempt.verdicts.map(({ row }) => row);
+
+  it('proves nothing of what came before: the source is not resumed', async () => {
+    const world = new World();
+    await shellEnded(world, () => world.send('landfall.host.facts.v1', { host: D, stream: 'connected' }));
+    await world.wait(400);
+    expect(rows(world)).toEqual(['ran-and-died']);
+    expect(world.commands.some(({ kind }) => kind === 'resume-guest')).toBe(false);
+  });
+
+  it('where it was never cut, it proves that the destination did not run', async () => {
+    const world = new World();
+    await shellEnded(world, () => Promise.resolve());
+    expect(rows(world)).toEqual(['stalled']);
+  });
+});
+
 describe('an attempt that is examined again', () => {
   it('hears the hosts that are known then, not those of its call', async () => {
     const world = new World();
