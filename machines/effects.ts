@@ -83,6 +83,25 @@ function emptyHosts({ evidence }: Verdict): string[] {
   return evidence.others.filter(({ presence }) => isOneOf(GONE, presence)).map(({ host }) => host);
 }
 
+/**
+ * A host that is only now heard to have had the guest may hold its locks as well: what is not acquired yet waits for their
+ * release there (invariant 6).
+ */
+export function alsoRelease(attempt: Attempt, host: string): Attempt {
+  const verdict = attempt.verdicts.at(-1);
+  if (verdict === undefined || attempt.supersededBy !== null || attempt.effects === 'observe') return attempt;
+  const make = maker(attempt, verdict);
+  let isAdded = false;
+  const steps = attempt.steps.flatMap((step): Step[] => {
+    if (step.kind !== 'acquire-lock' || isOver(step) || step.host === host || step.volume === null) return [step];
+    const release = make('release-lock', host, { volume: step.volume });
+    if (attempt.steps.some(({ command }) => command === release.command)) return [step];
+    isAdded = true;
+    return [release, { ...step, status: 'waiting', tries: 0, error: null, after: [...step.after, release.command] }];
+  });
+  return isAdded ? { ...attempt, steps } : attempt;
+}
+
 type Make = (kind: StepKind, host: string | null, more?: { volume?: string; after?: Step[] }) => Step;
 
 function maker(attempt: Attempt, verdict: Verdict): Make {

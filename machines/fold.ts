@@ -2,7 +2,7 @@ import type { Attempt, AttemptState } from '../events/attempt.ts';
 import { unreachable } from '../events/fault.ts';
 import type { InputData } from '../events/inputs.ts';
 import type { Power } from '../events/vocabulary.ts';
-import { acknowledge, isStuck, noticeGone, raisesDoubt, resend } from './effects.ts';
+import { acknowledge, alsoRelease, isStuck, noticeGone, raisesDoubt, resend } from './effects.ts';
 import { ask, askedOf, asksOf, breakStream, evidenceOf, hear, readHost, runOut, witness } from './evidence.ts';
 import { type EventType, type MachineEvent, pursue } from './migration.ts';
 import type { Reading } from './presence.ts';
@@ -193,7 +193,9 @@ function leaving(attempt: Attempt, leftLocks: readonly string[]): Attempt {
 /** A third host that had the guest while the attempt was open may have taken its locks: one is released there as well. */
 function toldByOther(attempt: Attempt, host: string, context: StepContext): MachineEvent | null {
   const next = leaving(attempt, [host]);
-  return next === attempt ? null : toEvent('EVIDENCE', nothing(next), context);
+  if (next === attempt) return null;
+  const releasing = alsoRelease(next, host);
+  return toEvent(releasing === next ? 'EVIDENCE' : 'PROGRESS', nothing(releasing), context);
 }
 
 /** Events that a standing verdict does not expect: the guest starts to run, or leaves, where it should not. */

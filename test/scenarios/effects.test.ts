@@ -108,6 +108,18 @@ describe('locks', () => {
       .thenIs({ state: 'Completed.settled', commands: [] });
   });
 
+  it('a third host that is heard late to have had the guest: its release comes before the lock is acquired again', () => {
+    given(landed)
+      .when(fails(), acks('post-migrate'), acks('after-migrate'), acks('release-lock'), acks('acquire-lock', false))
+      .thenIs({
+        commands: ['post-migrate', `release-lock ${S} vol-1`, 'after-migrate', `acquire-lock ${D} vol-1`],
+      })
+      .when(event(T, 'Started', 'Booted'))
+      .thenIs({ state: 'Completed.settling', commands: [`release-lock ${T} vol-1`] })
+      .when(acks('release-lock', true, 'vol-1'))
+      .thenIs({ commands: [`acquire-lock ${D} vol-1`] });
+  });
+
   it.each(['release-lock', 'acquire-lock'] as const)(
     '36: a lock whose %s is refused three times is held and tried on, and somebody is called',
     (kind) => {
