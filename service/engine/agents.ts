@@ -41,6 +41,8 @@ export class Agents {
     const inputs: Submission[] = [];
     for (const { host, agent } of live(hosts)) {
       const now = this.isSilent(host) ? 'silent' : 'speaking';
+      // What the ledger says already was told: the next change is told anew.
+      if (now === agent) this.reported.delete(host);
       // An agent that was never heard here is not reported as speaking, whatever is recorded.
       if (now === agent || now === this.reported.get(host) || (now === 'speaking' && !this.wasHeard(host))) continue;
       this.reported.set(host, now);

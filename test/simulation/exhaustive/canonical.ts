@@ -28,12 +28,14 @@ export function canonical(situation: Situation): string {
       attempt.twoCopies,
       attempt.quietRounds,
       attempt.callError?.kind,
+      attempt.seenAtSource,
     ],
     order: [
       rank(attempt.emptySequence ?? null),
       rank(attempt.returnedSequence),
       rank(attempt.judgedSequence),
       rank(attempt.landedSequence),
+      rank(attempt.countedSequence),
     ],
     times: [attempt.pollAt, attempt.deadlineAt, attempt.retryAt].map(relative),
     // Only whether the 35 s are over matters.
@@ -79,6 +81,7 @@ function ranksOf({ state, asked, late }: Situation): ReadonlyMap<number, number>
     attempt.returnedSequence ?? 0,
     attempt.judgedSequence ?? 0,
     attempt.landedSequence ?? 0,
+    attempt.countedSequence ?? 0,
   ];
   return new Map(
     [...new Set([...named, ...pending, ...marks])]
