@@ -30,6 +30,8 @@ export const Evidence = z.strictObject({
   libvirtError: z.boolean(),
   /** The source showed this attempt's outgoing job at some time. */
   outgoingSeen: z.boolean(),
+  /** The destination had a shell of this attempt: its migration had begun. Absent: none was heard of. */
+  shellSeen: z.boolean().optional(),
   /** Two rounds at least 35 s apart found the source resident without a job and the destination without the guest. */
   quietRounds: z.boolean(),
   /** The destination was asked after the source's answer had arrived. */

@@ -33,7 +33,7 @@ const conditions: Readonly<Record<ConditionName, (evidence: Evidence) => boolean
   'landed-on-thirds': (e) => thirdHosts(e).length > (e.others.every((other) => other.presence !== 'unknown') ? 0 : 1),
   'one-third-landed': (e) => thirdHosts(e).length === 1 && e.twoCopies !== true && isNoLeftover(e),
   'handed-over-or-ran': (e) => e.source.presence === 'handed-over' || e.ran === 'yes',
-  'proven-over': (e) => e.libvirtError || e.outgoingSeen || e.quietRounds,
+  'proven-over': (e) => e.libvirtError || e.outgoingSeen || e.quietRounds || (e.shellSeen === true && e.ran === 'yes'),
   'others-gone': (e) => othersGone(e) && e.emptyTwice === true,
   'others-silent': othersSilent,
   'no-copy-can-differ': (e) => othersGone(e) && e.emptyTwice === true && (e.ran === 'no' || !e.storageCopied),

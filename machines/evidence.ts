@@ -268,6 +268,7 @@ export function evidenceOf(attempt: Attempt): Evidence {
     storageCopied: attempt.storageCopied,
     libvirtError: attempt.callError?.kind === 'libvirt',
     outgoingSeen: attempt.outgoingSeen,
+    ...(attempt.shell.started ? { shellSeen: true } : {}),
     quietRounds: attempt.quietRounds,
     destinationAskedLast: isAskedAfter(destinationAnswer, sourceAnswer),
     othersAskedLast: asked.every(([, answer]) => isAskedAfter(answer, sourceAnswer)),

@@ -6,7 +6,7 @@ import type { Job, Presence, Ran } from '../events/vocabulary.ts';
  *
  * Raise the version with any change that can move a verdict.
  */
-export const TABLE_VERSION = 2;
+export const TABLE_VERSION = 3;
 
 export const GONE = ['absent', 'off', 'handed-over'] as const satisfies readonly Presence[];
 /** On the destination: the guest has landed. On the source: it is resident. */
@@ -25,7 +25,7 @@ export const conditionTexts = {
     'exactly one third host has it landed, executing where the destination’s CPUs had run, and there cannot be two copies',
   'handed-over-or-ran': 'the source handed over, or the destination’s CPUs ran',
   'proven-over':
-    'libvirt itself returned an error, or the source had shown this attempt’s outgoing job and no longer does, or two rounds at least 35 s apart say so',
+    'libvirt itself returned an error, or the source had shown this attempt’s outgoing job and no longer does, or the guest ran on the destination in a shell of this attempt, or two rounds at least 35 s apart say so',
   'others-gone':
     'every other known host was asked after the source had answered, and two whole rounds, one after the other, found the guest on no host',
   'others-silent': 'no other known host that answered has the guest',
@@ -225,13 +225,14 @@ export const table: readonly Row[] = [
     destination: GONE,
     sourceJob: 'none',
     ran: 'yes',
+    when: ['proven-over'],
     now: onlyCopy,
     deadline: onlyCopy,
     asksEveryone: true,
     asksEveryoneIf: 'two-copies',
     settlesOnGone: true,
     alarm: 'both-hosts-wrote',
-    why: 'The guest is back on the source after it ran on the destination: both may have written to the disk.',
+    why: 'The guest is back on the source after it ran on the destination: both may have written to the disk. Somebody may have started it there by hand while the migration was still queued, so the job must be proven over.',
   },
   {
     id: 'stayed',

@@ -380,6 +380,21 @@ describe('the guest is on both sides', () => {
       .when(says(S, running()), says(D, absent), fails())
       .thenIs({ ...ROLLED_BACK, row: 'ran-and-resumed', alarms: ['both-hosts-wrote'] });
   });
+
+  it('the destination’s shell alone proves that its migration had begun', () => {
+    given({})
+      .when(event(D, 'Started', 'Migrated'), event(D, 'Resumed', 'Migrated'))
+      .when(says(S, running()), says(D, absent), fails('caller-lost'))
+      .thenIs({ ...ROLLED_BACK, row: 'ran-and-resumed', alarms: ['both-hosts-wrote'] });
+  });
+
+  it('a guest that somebody started on the destination while its migration was queued: the queue is waited for', () => {
+    given({ says: { [S]: running(), [D]: running() } })
+      .when(after(1), says(S, running()), says(D, absent), fails('caller-lost'))
+      .thenIs({ state: 'Rechecking.watching', waiting: { row: 'moving', host: S }, commands: [] })
+      .when(after(41))
+      .thenIs({ ...ROLLED_BACK, row: 'ran-and-resumed', alarms: ['both-hosts-wrote'] });
+  });
 });
 
 describe('a side is silent', () => {
