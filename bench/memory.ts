@@ -6,13 +6,14 @@ import { bareCommits } from './floors.ts';
 import { inputOf, open } from './landfall.ts';
 import { MIB, perSecond, Samples, sleep } from './measure.ts';
 import type { Benchmark } from './report.ts';
-import { failed, newAttempt, started, stillMoving } from './workload.ts';
+import { configurationSet, failed, newAttempt, started, stillMoving } from './workload.ts';
 
 /** A hundred thousand attempts that cannot be decided yet: what they cost, and whether their deadlines are kept. */
 
 const ATTEMPTS = 100_000;
 /** The polls of all attempts fall due as evenly as the attempts came; the interval leaves the time to bring all of them in. */
 const INTERVAL_SECONDS = 60;
+const SETTINGS = { recheckIntervalSeconds: INTERVAL_SECONDS, recheckTimeoutSeconds: 3600, questionLimitSeconds: 30 };
 /** Attempts that are brought in together. */
 const CHUNK = 256;
 const CHUNKS_UNDER_WAY = 3;
@@ -24,7 +25,7 @@ export const memory: Benchmark = {
     const bare = bareCommits(join(folder, 'bare.db'), 'x'.repeat(2000), 300);
     const { ledger, driver } = await open(folder, 'memory');
     const live = new Live(driver, wallTime);
-    await live.submit([inputOf(configurationSet())]);
+    await live.submit([inputOf(configurationSet(SETTINGS))]);
     const polls = new Polls(live, driver);
     const began = performance.now();
     await bringIn(live);
@@ -65,19 +66,6 @@ export const memory: Benchmark = {
     };
   },
 };
-
-function configurationSet(): string {
-  return JSON.stringify({
-    specversion: '1.0',
-    id: 'configuration',
-    source: 'bench',
-    type: 'landfall.configuration.set.v1',
-    data: {
-      change: { recheckIntervalSeconds: INTERVAL_SECONDS, recheckTimeoutSeconds: 3600, questionLimitSeconds: 30 },
-      operator: 'bench',
-    },
-  });
-}
 
 /** Brings every attempt into Rechecking, a few chunks at a time. */
 async function bringIn(live: Live): Promise<void> {

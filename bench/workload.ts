@@ -56,6 +56,18 @@ export function quickCourse(attempt: Attempt): readonly string[] {
   return [started(attempt), failed(attempt), ...landedAnswers(attempt, 3), ...acknowledgements(attempt)];
 }
 
+/** Polls and limits other than the default ones. */
+export function configurationSet(change: Readonly<Record<string, number>>): string {
+  const data = { change, operator: 'bench' };
+  return JSON.stringify({
+    specversion: '1.0',
+    id: 'configuration',
+    source: 'bench',
+    type: 'landfall.configuration.set.v1',
+    data,
+  });
+}
+
 export function started({ vm, migration, source, destination }: Attempt): string {
   return event('landfall.migration.started.v1', vm, source, { migration, source, destination, origin: 'running' });
 }
