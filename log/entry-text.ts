@@ -38,8 +38,9 @@ const BEGINNING = new RegExp(
   `^\\{"v":${ENTRY_VERSION},"time":(\\d+),"clock":"([^"\\\\]*)","vm":"([^"\\\\]*)","cause":`,
 );
 const ATTEMPT = ',"attempt":{"migration":"';
-const NO_RECORD = ',"record":null,"host":null,"configuration":null,"questions":[';
-const ONLY_A_RECORD = ',"host":null,"configuration":null,"questions":[';
+const RECORD = ',"record":';
+const NO_RECORD = `${RECORD}null`;
+const NOTHING_ELSE = ',"host":null,"configuration":null,"questions":[';
 const END = ',"refusal":null}';
 
 /**
@@ -52,9 +53,12 @@ export function sightOf(text: string): Sight | null {
   const begin = text.indexOf(ATTEMPT) + ATTEMPT.length;
   const migration = text.slice(begin, text.indexOf('"', begin));
   if (begin < ATTEMPT.length || migration.includes('\\')) return null;
-  const hasRecord = !text.includes(NO_RECORD);
-  if (hasRecord && !(text.includes(ONLY_A_RECORD) && text.includes(`,"record":{"vm":"${vm}",`))) return null;
-  return { time: Number(time), clock, vm, migration, hasRecord };
+  // Behind an entry's record there is little, and nothing that has one of its own: it is looked for from the end.
+  const record = text.lastIndexOf(RECORD);
+  const hasRecord = !text.startsWith(NO_RECORD, record);
+  if (hasRecord && !text.startsWith(`${RECORD}{"vm":"${vm}",`, record)) return null;
+  const rest = hasRecord ? text.indexOf(NOTHING_ELSE, record) : record + NO_RECORD.length;
+  return text.startsWith(NOTHING_ELSE, rest) ? { time: Number(time), clock, vm, migration, hasRecord } : null;
 }
 
 /** The identity of the input that an entry consumed; null where a timer caused it. */
