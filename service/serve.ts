@@ -106,7 +106,8 @@ async function assemble(settings: Settings, time: Time, logger: Logger) {
   const agents = watch.cluster?.agents ?? new Agents(silentMs, () => time.now());
   const metrics = metricsOf(opened, agents);
   Object.assign(watch, { metrics, agents });
-  const service: Service = { engine, agents, metrics, demo: () => demo.shown?.reads ?? null };
+  const streamMs = settings.streamSeconds * 1000;
+  const service: Service = { engine, agents, metrics, streamMs, demo: () => demo.shown?.reads ?? null };
   return { engine, cluster, agents, service, demo, isEmpty, time, watched: watch.cluster };
 }
 

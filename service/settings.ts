@@ -24,6 +24,12 @@ const own = {
     .max(86_400)
     .default(30)
     .describe('an agent that asks for no work for so long is silent'),
+  streamSeconds: z
+    .number()
+    .min(1)
+    .max(3600)
+    .default(60)
+    .describe('a stream of work ends after so long, and its reader is admitted anew'),
   requestsPerSecondMax: z.number().int().min(1).max(1_000_000).default(2000).describe('from one address'),
   kafkaBrokers: z
     .array(z.string().regex(/^\S+:\d{1,5}$/, 'is not host:port'))

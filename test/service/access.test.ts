@@ -120,6 +120,19 @@ it('takes new credentials without a restart, and keeps the old ones where the ne
   expect((await service.get('/v1/vms', as('alice'))).status).toBe(401);
 });
 
+it('lets nobody read on whose token was revoked meanwhile', async () => {
+  const service = await serve({ tokens: join(folder, 'tokens'), streamSeconds: 1 });
+  const headers = { ...as('agent-a'), accept: 'text/event-stream' };
+  const stream = await fetch(`${service.url}/v1/hosts/host-a/work`, { headers });
+  expect(stream.status).toBe(200);
+  const file = join(folder, 'tokens');
+  writeFileSync(file, readFileSync(file, 'utf8').replace(/^agent-a .*$/m, ''));
+  service.reloadTokens();
+  // It ends by itself.
+  await stream.text();
+  expect((await fetch(`${service.url}/v1/hosts/host-a/work`, { headers })).status).toBe(401);
+});
+
 it('on loopback without tokens answers nobody who was sent by another site', async () => {
   const service = await serve();
   const asked = await service.app.inject({ url: '/v1/vms', headers: { host: 'evil.example' } });

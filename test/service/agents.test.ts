@@ -18,10 +18,10 @@ describe('an agent', () => {
     let now = 0;
     const agents = new Agents(LIMIT_MS, () => now);
     const told = (agent: HostRecord['agent']) => agents.changes([host(agent)]).length;
-    agents.asks('host-a')();
+    agents.asks('host-a');
     now += LIMIT_MS + 1;
     expect([told('speaking'), told('speaking'), told('silent')]).toEqual([1, 0, 0]);
-    agents.asks('host-a')();
+    agents.asks('host-a');
     // Its own facts came first: there is nothing to tell.
     expect(told('speaking')).toBe(0);
     now += LIMIT_MS + 1;
