@@ -74,24 +74,16 @@ function has(principal: Principal, role: Role): boolean {
   return principal.roles.has(role) || (role === 'read' && principal.roles.has('operate'));
 }
 
-/** What an agent reports itself, of its own hosts. */
-const hostOf = (input: Input): string | null => {
-  switch (input.type) {
-    case 'landfall.host.answered.v1':
-    case 'landfall.host.lifecycle.v1':
-    case 'landfall.host.facts.v1':
-    case 'landfall.volume.lease-expired.v1':
-      return input.data.host;
-    default:
-      return null;
-  }
+/** What is recorded, by which an agent's word is judged. */
+export type Recorded = {
+  /** The host that a command was sent to; null: the orchestrator; undefined: no such command is known. */
+  readonly hostOfCommand: (command: string) => string | null | undefined;
+  /** Who holds the lease of a VM's volume, as it was reported last. */
+  readonly holders: (vm: string, volume: string) => readonly string[];
 };
 
-/** The host that a command was sent to; null: the orchestrator; undefined: no such command is known. */
-export type CommandHost = (input: Input) => string | null | undefined;
-
 /** @throws Fault FORBIDDEN where these may not report this. */
-export function requireMayReport(principal: Principal, input: Input, commandHost: CommandHost): void {
+export function requireMayReport(principal: Principal, input: Input, recorded: Recorded): void {
   const { name } = principal;
   if (name === null) return;
   if (input.type === 'landfall.migration.resolved.v1' || input.type === 'landfall.configuration.set.v1') {
@@ -101,13 +93,40 @@ export function requireMayReport(principal: Principal, input: Input, commandHost
   }
   if (principal.roles.has('ingest')) return;
   if (!principal.roles.has('agent')) throw forbidden(name, input.type, 'ingest or agent');
-  if (input.type === 'landfall.volume.holders.v1') return;
-  const host = input.type === 'landfall.command.acknowledged.v1' ? commandHost(input) : hostOf(input);
-  if (host === undefined || (host === null && input.type === 'landfall.command.acknowledged.v1')) {
-    throw new Fault('FORBIDDEN', `${name} was sent no such command`, 'Acknowledge a command by the id it came with.');
+  for (const host of hostsOf(principal, input, recorded)) requireHost(principal, host);
+}
+
+/** The hosts that an agent speaks for with this. @throws Fault FORBIDDEN where it is nothing that an agent reports. */
+function hostsOf({ name }: Principal, input: Input, recorded: Recorded): readonly string[] {
+  switch (input.type) {
+    case 'landfall.host.answered.v1':
+    case 'landfall.host.lifecycle.v1':
+    case 'landfall.host.facts.v1':
+    case 'landfall.volume.lease-expired.v1':
+      return [input.data.host];
+    case 'landfall.volume.holders.v1': {
+      // Who is left out of the list is said to hold it no longer.
+      const { volume, holders } = input.data;
+      return [...holders.map(({ host }) => host), ...recorded.holders(input.vm, volume)];
+    }
+    case 'landfall.command.acknowledged.v1':
+      return [hostOfCommand(name, recorded.hostOfCommand(input.data.command))];
+    case 'landfall.vm.declared.v1':
+    case 'landfall.vm.requested.v1':
+    case 'landfall.migration.started.v1':
+    case 'landfall.migration.returned.v1':
+    case 'landfall.migration.resolved.v1':
+    case 'landfall.operator.acted.v1':
+    case 'landfall.host.fenced.v1':
+    case 'landfall.configuration.set.v1':
+      throw forbidden(name ?? '', input.type, 'ingest');
   }
-  if (host === null) throw forbidden(name, input.type, 'ingest');
-  requireHost(principal, host);
+}
+
+function hostOfCommand(name: string | null, host: string | null | undefined): string {
+  if (host !== null && host !== undefined) return host;
+  const remedy = 'Acknowledge a command by the id it came with.';
+  throw new Fault('FORBIDDEN', `${name} was sent no such command`, remedy);
 }
 
 /** @throws Fault FORBIDDEN where an agent speaks for a host that is not its own. */

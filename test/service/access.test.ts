@@ -80,6 +80,23 @@ it('lets an agent speak for its own hosts only', async () => {
   expect((await service.post(event('host.facts', { host: 'host-a' }), as('agent-a'))).status).toBe(202);
 });
 
+it('lets an agent tell of leases only where none but its own hosts hold them', async () => {
+  const service = await guarded();
+  const holders = (...hosts: string[]) =>
+    event('volume.holders', { volume: 'vol-1', holders: hosts.map((host) => ({ host, mode: 'exclusive' })) });
+  const told = async (name: Name, ...hosts: string[]) => (await service.post(holders(...hosts), as(name))).status;
+  expect(await told('agent-a', 'host-a')).toBe(202);
+  expect(await told('agent-a', 'host-b')).toBe(403);
+  expect(await told('agent-a', 'host-a', 'host-b')).toBe(403);
+  expect(await told('agent-a')).toBe(202);
+  // The other host's lease is not its own to take away.
+  expect(await told('orchestrator', 'host-b')).toBe(202);
+  expect(await told('agent-a')).toBe(403);
+  expect(await told('agent-a', 'host-a')).toBe(403);
+  expect(await told('orchestrator')).toBe(202);
+  expect(await told('agent-a', 'host-a')).toBe(202);
+});
+
 it('writes the name of the token into the ledger, and nobody else’s', async () => {
   const service = await guarded();
   expect((await service.send('PUT', '/v1/config', { recheckIntervalSeconds: 3 }, as('alice'))).status).toBe(200);
