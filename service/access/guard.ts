@@ -18,6 +18,9 @@ declare module 'fastify' {
   }
 }
 
+/** What the sources of Landfall's own inputs begin with. */
+const OWN_SOURCES = 'landfall:';
+
 /** `Host` names by which a browser on this machine may ask: any other is a page that was tricked into asking. */
 const LOOPBACK_NAMES = /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?$/i;
 
@@ -85,6 +88,7 @@ export type Recorded = {
 /** @throws Fault FORBIDDEN where these may not report this. */
 export function requireMayReport(principal: Principal, input: Input, recorded: Recorded): void {
   const { name } = principal;
+  requireSource(principal, input.source);
   if (name === null) return;
   if (input.type === 'landfall.migration.resolved.v1' || input.type === 'landfall.configuration.set.v1') {
     if (!principal.roles.has('operate')) throw forbidden(name, input.type, 'operate');
@@ -94,6 +98,23 @@ export function requireMayReport(principal: Principal, input: Input, recorded: R
   if (principal.roles.has('ingest')) return;
   if (!principal.roles.has('agent')) throw forbidden(name, input.type, 'ingest or agent');
   for (const host of hostsOf(principal, input, recorded)) requireHost(principal, host);
+}
+
+/**
+ * `source` and `id` name an event for good, so whoever may use another's source can take its names away: who does not report
+ * for others has sources of its own, and Landfall's own are nobody's.
+ * @throws Fault FORBIDDEN.
+ */
+function requireSource({ name, roles, hosts }: Principal, source: string): void {
+  const given = JSON.stringify(source.slice(0, 100));
+  if (source.startsWith(OWN_SOURCES)) {
+    throw new Fault('FORBIDDEN', `source: ${given} is Landfall's own`, 'Use a source that names who reports.');
+  }
+  if (name === null || roles.has('ingest')) return;
+  const own = [...[...hosts].map((host) => `agent://${host}`), ...(roles.has('operate') ? [`operator://${name}`] : [])];
+  if (own.some((each) => source === each || source.startsWith(`${each}/`))) return;
+  const remedy = `It reports as ${own.join(', ') || 'nobody'}, also with a / and anything behind it.`;
+  throw new Fault('FORBIDDEN', `source: ${given} is not one of ${name}`, remedy);
 }
 
 /** The hosts that an agent speaks for with this. @throws Fault FORBIDDEN where it is nothing that an agent reports. */

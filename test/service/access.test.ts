@@ -9,6 +9,8 @@ import { answerStayed, declared, event, returned, serve, started, VM } from './h
 
 const roles = { reader: 'read', orchestrator: 'ingest', 'agent-a': 'agent:host-a', alice: 'operate' };
 type Name = keyof typeof roles;
+/** Who reports is the agent of host-a. */
+const OF_A = { source: 'agent://host-a' };
 let folder: string;
 let tokens: Record<Name, string>;
 const as = (name: Name) => ({ authorization: `Bearer ${tokens[name]}` });
@@ -66,24 +68,71 @@ it('lets an agent speak for its own hosts only', async () => {
   const { body } = await service.get('/v1/hosts/host-a/work?wait=0', as('agent-a'));
   const mine = body.items[0]?.['question'] as unknown as { question: string; vm: string; host: string };
   expect((await service.get('/v1/hosts/host-b/work?wait=0', as('agent-a'))).status).toBe(403);
-  expect((await service.post(answerStayed({ ...mine, host: 'host-b' }), as('agent-a'))).status).toBe(403);
-  expect(
-    (await service.post([answerStayed(mine), answerStayed({ ...mine, host: 'host-b' })], as('agent-a'))).status,
-  ).toBe(403);
-  expect((await service.post(event('host.facts', { host: 'host-b' }), as('agent-a'))).status).toBe(403);
-  expect((await service.post(event('migration.returned', { migration: 'm-1', ok: true }), as('agent-a'))).status).toBe(
+  expect((await service.post({ ...answerStayed({ ...mine, host: 'host-b' }), ...OF_A }, as('agent-a'))).status).toBe(
     403,
   );
-  const command = event('command.acknowledged', { command: 'm-1/v1/fail-call', ok: true });
+  expect(
+    (
+      await service.post(
+        [
+          { ...answerStayed(mine), ...OF_A },
+          { ...answerStayed({ ...mine, host: 'host-b' }), ...OF_A },
+        ],
+        as('agent-a'),
+      )
+    ).status,
+  ).toBe(403);
+  expect((await service.post(event('host.facts', { host: 'host-b' }, OF_A), as('agent-a'))).status).toBe(403);
+  expect(
+    (await service.post(event('migration.returned', { migration: 'm-1', ok: true }, OF_A), as('agent-a'))).status,
+  ).toBe(403);
+  const command = event('command.acknowledged', { command: 'm-1/v1/fail-call', ok: true }, OF_A);
   expect((await service.post(command, as('agent-a'))).status).toBe(403);
-  expect((await service.post(answerStayed(mine), as('agent-a'))).status).toBe(202);
-  expect((await service.post(event('host.facts', { host: 'host-a' }), as('agent-a'))).status).toBe(202);
+  expect((await service.post({ ...answerStayed(mine), ...OF_A }, as('agent-a'))).status).toBe(202);
+  expect((await service.post(event('host.facts', { host: 'host-a' }, OF_A), as('agent-a'))).status).toBe(202);
+});
+
+it('lets an agent name its events by its own hosts only, and nobody as Landfall', async () => {
+  const service = await guarded();
+  const status = async (name: Name | null, source: string, host = 'host-a') =>
+    (await service.post(event('host.facts', { host }, { source }), name === null ? {} : as(name))).status;
+  expect(await status('agent-a', 'agent://host-a')).toBe(202);
+  expect(await status('agent-a', 'agent://host-a/facts')).toBe(202);
+  for (const source of [
+    'agent://host-b',
+    'agent://host-a2',
+    'orchestrator',
+    'agent://',
+    'agent://host-b/agent://host-a',
+  ])
+    expect([source, await status('agent-a', source)]).toEqual([source, 403]);
+  // The identity that the orchestrator was about to use is still free.
+  const returned = event(
+    'migration.returned',
+    { migration: 'm-1', ok: true },
+    { id: 'job-end', source: 'orchestrator' },
+  );
+  const taken = event('host.facts', { host: 'host-a' }, { id: 'job-end', source: 'orchestrator' });
+  expect((await service.post(taken, as('agent-a'))).status).toBe(403);
+  expect((await service.post(returned, as('orchestrator'))).body['code']).toBe('UNKNOWN_ATTEMPT');
+  for (const name of ['agent-a', 'orchestrator', 'alice'] as const)
+    expect([name, await status(name, 'landfall:service')]).toEqual([name, 403]);
+  const open = await serve();
+  const own = event('host.facts', { host: 'host-a', agent: 'silent' }, { source: 'landfall:service' });
+  expect(await open.post(own)).toMatchObject({ status: 403, body: { code: 'FORBIDDEN' } });
+});
+
+it('lets an operator name its decisions by its own name only', async () => {
+  const service = await guarded();
+  const set = (source: string) => event('configuration.set', { change: {}, operator: 'alice' }, { source });
+  expect((await service.post(set('operator://alice/console'), as('alice'))).status).toBe(202);
+  expect((await service.post(set('orchestrator'), as('alice'))).status).toBe(403);
 });
 
 it('lets an agent tell of leases only where none but its own hosts hold them', async () => {
   const service = await guarded();
   const holders = (...hosts: string[]) =>
-    event('volume.holders', { volume: 'vol-1', holders: hosts.map((host) => ({ host, mode: 'exclusive' })) });
+    event('volume.holders', { volume: 'vol-1', holders: hosts.map((host) => ({ host, mode: 'exclusive' })) }, OF_A);
   const told = async (name: Name, ...hosts: string[]) => (await service.post(holders(...hosts), as(name))).status;
   expect(await told('agent-a', 'host-a')).toBe(202);
   expect(await told('agent-a', 'host-b')).toBe(403);
@@ -102,7 +151,7 @@ it('writes the name of the token into the ledger, and nobody else’s', async ()
   expect((await service.send('PUT', '/v1/config', { recheckIntervalSeconds: 3 }, as('alice'))).status).toBe(200);
   expect((await service.send('PUT', '/v1/config?operator=bob', {}, as('alice'))).status).toBe(403);
   expect((await service.send('PUT', '/v1/config', {}, as('orchestrator'))).status).toBe(403);
-  const set = event('configuration.set', { change: {}, operator: 'bob' });
+  const set = event('configuration.set', { change: {}, operator: 'bob' }, { source: 'operator://alice' });
   expect((await service.post(set, as('alice'))).status).toBe(403);
   expect((await service.post(set, as('orchestrator'))).status).toBe(403);
   const { body } = await service.get('/v1/ledger', as('alice'));
