@@ -103,7 +103,7 @@ export async function configure(
 
 /** @throws Fault with the refusal's code. */
 async function take({ engine }: Pick<Service, 'engine'>, submission: Submission, clock?: string): Promise<void> {
-  const [receipt] = await engine.submit([submission], clock);
+  const [receipt] = await engine.submit([submission], { clock });
   if (receipt?.outcome === 'pending') {
     const remedy = 'Look for its effect before you send it again.';
     throw new Fault('NOT_DECIDED', 'it is durable and will be followed, but nobody has decided it yet', remedy);

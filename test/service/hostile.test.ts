@@ -39,6 +39,22 @@ it('takes nothing of a body that was torn off', async () => {
   await expect.poll(async () => (await service.get('/readyz')).body['position']).toBe('0:0');
 });
 
+it('refuses what cannot wait, by its length, before it has come', async () => {
+  const service = await serve();
+  let asked = 0;
+  Object.assign(service.engine, {
+    hasRoom: (bytes: number) => {
+      asked = bytes;
+      return false;
+    },
+  });
+  const socket = await dial(service);
+  socket.write(head(8_000_000));
+  expect(await answerOf(socket)).toMatch(/^HTTP\/1.1 429[^]*"OVERLOADED"/);
+  expect(asked).toBe(8_000_000);
+  socket.destroy();
+});
+
 it('answers what is no HTTP, and goes on', async () => {
   const service = await serve();
   for (const text of [
