@@ -23,6 +23,7 @@ type Page<T> = { items: T[]; next: string | null };
 type RemoteEntry = { position: string; previous: string; hash: string; entry: Entry };
 /** What became of an event. */
 type EventOutcome = { duplicate: boolean; pending?: string; refusal: Problem | null };
+type ExplainedPage = Omit<Explained, 'entries'> & Page<RemoteEntry>;
 export type Explained = { state: AttemptState; timers: Timers; entries: StoredEntry[]; name: string | null };
 
 export class Remote {
@@ -61,8 +62,15 @@ export class Remote {
 
   async explained(attempt: string): Promise<Explained> {
     const path = `/v1/migrations/${encodeURIComponent(attempt)}/entries`;
-    const { state, timers, items, name } = await this.#get<Omit<Explained, 'entries'> & Page<RemoteEntry>>(path, {});
-    return { state, timers, name, entries: items.map(storedOf) };
+    const entries: StoredEntry[] = [];
+    for (let after: string | undefined; ; ) {
+      const page: ExplainedPage = await this.#get(path, { after, limit: PAGE });
+      entries.push(...page.items.map(storedOf));
+      // Its state is the newest, as of the last page.
+      const { state, timers, name, next } = page;
+      if (next === null) return { state, timers, name, entries };
+      after = next;
+    }
   }
 
   async configuration(): Promise<Configuration> {

@@ -12,6 +12,7 @@ import { addHealth } from './http/health-routes.ts';
 import { addLedger } from './http/ledger-route.ts';
 import { addConfiguration, addResolution } from './http/operator-routes.ts';
 import { addMigrationReads, addSiteReads, addVmReads } from './http/read-routes.ts';
+import { addEntries, addHistory } from './http/story-routes.ts';
 import { replyNotFound, replyToError } from './http/replies.ts';
 import type { App, Service } from './http/service.ts';
 import { addWork } from './http/work-routes.ts';
@@ -131,7 +132,9 @@ async function describe(app: App): Promise<void> {
 function addRoutes(app: App, service: Service): void {
   addEvents(app, service);
   addVmReads(app, service);
+  addHistory(app, service);
   addMigrationReads(app, service);
+  addEntries(app, service);
   addSiteReads(app, service);
   addLedger(app, service);
   addResolution(app, service);
