@@ -5,6 +5,7 @@ import { jsonSchemaTransform, validatorCompiler, type ZodTypeProvider } from 'fa
 import type { Logger } from 'pino';
 import { INPUT_BYTES_MAX } from '../events/cloud-event.ts';
 import { Fault } from '../events/fault.ts';
+import { requireShallow } from '../events/nesting.ts';
 import { ANYBODY } from './access/credentials.ts';
 import type { Guard } from './access/guard.ts';
 import { addEvents, Body } from './http/events-routes.ts';
@@ -97,10 +98,24 @@ function readBodies(app: App): void {
   app.addContentTypeParser(types, { parseAs: 'string' }, (request, text, done) => {
     void parseJson(request, String(text), (error, value) => {
       if (error !== null) return done(new Fault('BAD_JSON', 'the body is not JSON', 'Is it cut off?', error));
+      const deep = depthFault(value);
+      if (deep !== null) return done(deep);
       const isEvents = request.routeOptions.url === '/v1/events';
       done(null, isEvents ? new Body(value, Buffer.byteLength(text)) : value);
     });
   });
+}
+
+/** A batch may be as deep as its members. */
+function depthFault(value: unknown): Fault | null {
+  try {
+    if (Array.isArray(value)) value.forEach((member, index) => requireShallow(member, `[${index}]`));
+    else requireShallow(value);
+    return null;
+  } catch (error) {
+    if (error instanceof Fault) return error;
+    throw error;
+  }
 }
 
 async function limitRates(app: App, max: number): Promise<void> {

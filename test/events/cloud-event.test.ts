@@ -181,6 +181,11 @@ describe('a refusal names the field', () => {
     expect(fault.remedy).not.toBe('');
   });
 
+  it('that nests too deep, wherever it comes from', () => {
+    const deep: unknown = JSON.parse(`{"more":${'['.repeat(1e5)}${']'.repeat(1e5)}}`);
+    expect(() => toInput(deep, sha256)).toThrow(expect.objectContaining({ code: 'BAD_JSON' }));
+  });
+
   it('whatever is sent, nothing but a refusal comes of it', () => {
     fc.assert(
       fc.property(fc.anything(), fc.constantFrom(...types), (data, type) => {
