@@ -61,7 +61,12 @@ it('answers as of a moment of the past', async () => {
     const { body } = await service.get(`${path}?at=${new Date(before).toISOString()}`);
     expect(body.items?.[0] ?? body).toMatchObject({ migration: 'm-1', certainty: 'provisional' });
   }
-  expect(await service.get('/v1/vms?at=yesterday')).toMatchObject({ status: 400, body: { code: 'BAD_REQUEST' } });
+  // What Date makes something of is no time yet.
+  for (const at of ['yesterday', '1', '2026', 'Mon 7', 'vm1 2026-11-23', '2026-02-30', '2026-11-23T02:14:00Zx'])
+    expect(await service.get(`/v1/vms?at=${encodeURIComponent(at)}`)).toMatchObject({
+      status: 400,
+      body: { code: 'BAD_REQUEST', message: expect.stringMatching(/^querystring.at: is no time/) },
+    });
   expect((await service.get('/v1/vms/nobody')).body['code']).toBe('UNKNOWN_VM');
   expect((await service.get('/v1/vms?ledger=demo')).body['code']).toBe('NO_DEMO');
   expect((await service.get('/v1/migrations?after=m-77')).status).toBe(400);
