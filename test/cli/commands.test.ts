@@ -56,12 +56,12 @@ describe('wrong use', () => {
     [
       'interval 0',
       ['config', 'set', 'recheckIntervalSeconds=0'],
-      'BAD_CONFIGURATION: recheckIntervalSeconds: .*>0, not 0',
+      'BAD_CONFIGURATION: recheckIntervalSeconds: .*>=0.1, not 0',
     ],
     [
       'a negative interval',
       ['config', 'set', 'recheckIntervalSeconds=-1'],
-      'BAD_CONFIGURATION: recheckIntervalSeconds: .*>0, not -1',
+      'BAD_CONFIGURATION: recheckIntervalSeconds: .*>=0.1, not -1',
     ],
     [
       'an interval above the timeout',
