@@ -42,13 +42,13 @@ it('reads over HTTP what it reads from the file', { timeout: 60_000 }, async () 
     ['config', 'get'],
   ];
   const server = ['--server', service.url];
+  expect(
+    (await landfall(['resolve', 'm-1', '--host', 'host-a', '--reason', 'r', '--attest', ...server])).stderr,
+  ).toContain('NOT_CONTESTED');
   const remote = await Promise.all(commands.map((command) => landfallJson([...command, ...server])));
   const inWords = await landfall(['explain', 'm-1', ...server]);
   await landfallJson(['config', 'set', 'recheckIntervalSeconds=3', '--operator', 'ann', ...server]);
   expect((await service.get('/v1/config')).body).toMatchObject({ recheckIntervalSeconds: 3 });
-  expect(
-    (await landfall(['resolve', 'm-1', '--host', 'host-a', '--reason', 'r', '--attest', ...server])).stderr,
-  ).toContain('NOT_CONTESTED');
   expect((await landfall(['status', 'nobody', ...server])).stderr).toContain('UNKNOWN_VM');
   expect(
     (await landfall(['config', 'set', 'recheckIntervalSeconds=4', '--db', join(service.folder, 'ledger.db')])).stderr,

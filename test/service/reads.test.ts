@@ -109,5 +109,21 @@ it('lets an operator settle a contested attempt only', async () => {
     body: { code: 'NOT_CONTESTED' },
   });
   expect((await service.send('POST', '/v1/migrations/m-2/resolution', resolution)).status).toBe(404);
+  await service.post(returned('m-1'));
+  await workOff(service);
+  expect((await service.get('/v1/migrations/m-1')).body).toMatchObject({ settled: true });
+  const late = await service.send('POST', '/v1/migrations/m-1/resolution', { ...resolution, operator: 'ann' });
+  expect(late).toMatchObject({
+    status: 409,
+    body: { code: 'NOT_CONTESTED', message: expect.stringContaining('RolledBack.settled') },
+  });
+  // Who tried to settle what is settled stands in the ledger.
+  const letters = (await service.get('/v1/dead-letters')).body.items;
+  expect(letters.map((letter) => [letter['code'], letter['type']])).toEqual([
+    ['NOT_CONTESTED', 'landfall.migration.resolved.v1'],
+    ['NOT_CONTESTED', 'landfall.migration.resolved.v1'],
+  ]);
+  const { body } = await service.get('/v1/ledger?limit=1000');
+  expect(body.items.at(-1)?.['entry']?.['cause']?.['data']).toMatchObject({ operator: 'ann', reason: 'looked' });
   expect((await service.send('POST', '/v1/migrations/m-1/resolution', { host: 'host-a' })).status).toBe(400);
 });
