@@ -159,6 +159,7 @@ describe('a refusal names the field', () => {
     ['datacontenttype', eventOf('landfall.host.fenced.v1', { datacontenttype: 'text/xml' })],
     ['subject', eventOf('landfall.vm.requested.v1', { subject: 5 })],
     ['data.host', withData('landfall.host.fenced.v1', { host: '' })],
+    ['data.host', withData('landfall.host.fenced.v1', { host: 'host-\ud800' })],
     ['data.action', withData('landfall.vm.requested.v1', { action: 'explode' })],
     ['data.error', withData('landfall.migration.returned.v1', { ok: true })],
     ['data.error', withData('landfall.migration.returned.v1', { error: undefined })],
