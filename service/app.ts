@@ -1,19 +1,21 @@
 import rateLimit from '@fastify/rate-limit';
 import swagger from '@fastify/swagger';
-import Fastify, { type FastifyError, type FastifyRequest, type FastifyServerOptions, LogController } from 'fastify';
+import Fastify, { type FastifyError, type FastifyServerOptions, LogController } from 'fastify';
 import { jsonSchemaTransform, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { Logger } from 'pino';
 import { INPUT_BYTES_MAX } from '../events/cloud-event.ts';
 import { Fault } from '../events/fault.ts';
 import { requireShallow } from '../events/nesting.ts';
 import { ANYBODY } from './access/credentials.ts';
-import type { Guard } from './access/guard.ts';
+import { type Guard, requireNeeds } from './access/guard.ts';
+import { answerBrokenHttp } from './http/broken-http.ts';
 import { addEvents, Body } from './http/events-routes.ts';
 import { addHealth } from './http/health-routes.ts';
 import { addLedger } from './http/ledger-route.ts';
 import { addConfiguration, addResolution } from './http/operator-routes.ts';
 import { addMigrationReads, addSiteReads, addVmReads } from './http/read-routes.ts';
 import { addEntries, addHistory } from './http/story-routes.ts';
+import { awaitPosition } from './http/position.ts';
 import { replyNotFound, replyToError } from './http/replies.ts';
 import type { App, Service } from './http/service.ts';
 import { addWork } from './http/work-routes.ts';
@@ -34,8 +36,6 @@ const PARAMETER_LENGTH_MAX = 2048;
 const REQUEST_MS_MAX = 30_000;
 /** A connection on which nothing moves for so long is closed: longer than any long poll. */
 const CONNECTION_IDLE_MS_MAX = 120_000;
-/** How long a read waits for a position that it was given. */
-const REACHED_MS = 5000;
 const PATHS_WITHOUT_LIMIT: readonly string[] = ['/healthz', '/readyz'];
 
 export async function buildApp(service: Service, options: AppOptions): Promise<App> {
@@ -55,23 +55,12 @@ export async function buildApp(service: Service, options: AppOptions): Promise<A
   app.addHook('onSend', async (_request, reply) => {
     void reply.header('x-content-type-options', 'nosniff');
   });
-  app.addHook('preHandler', (request) => requireReached(service, request));
+  app.addHook('onRoute', requireNeeds);
+  app.addHook('onRoute', (route) => awaitPosition(service, route));
   await describe(app);
   app.after(() => addRoutes(app, service));
   await app.ready();
   return app;
-}
-
-/**
- * Who names a position that it was given reads from there on or later, whichever instance it asks.
- * @throws Fault BEHIND.
- */
-async function requireReached({ engine }: Service, request: FastifyRequest): Promise<void> {
-  const position = request.headers['landfall-position'];
-  if (request.method !== 'GET' || typeof position !== 'string' || position === '') return;
-  if (await engine.reached(position, REACHED_MS)) return;
-  const message = `landfall-position: ${JSON.stringify(position.slice(0, 100))} is not here yet; this is ${engine.position}`;
-  throw new Fault('BEHIND', message, 'Ask again, or ask another instance.');
 }
 
 function create({ logger, tls }: AppOptions): App {
@@ -83,6 +72,7 @@ function create({ logger, tls }: AppOptions): App {
     connectionTimeout: CONNECTION_IDLE_MS_MAX,
     forceCloseConnections: 'idle' as const,
     routerOptions: { maxParamLength: PARAMETER_LENGTH_MAX },
+    clientErrorHandler: answerBrokenHttp,
     frameworkErrors: replyToError as NonNullable<FastifyServerOptions['frameworkErrors']>,
   };
   // Over TLS the server is of another class, which differs in nothing that is used here.
@@ -156,5 +146,5 @@ function addRoutes(app: App, service: Service): void {
   addConfiguration(app, service);
   addWork(app, service);
   addHealth(app, service);
-  app.get('/v1/openapi.json', { schema: { hide: true } }, async () => app.swagger());
+  app.get('/v1/openapi.json', { config: { needs: 'nothing' }, schema: { hide: true } }, async () => app.swagger());
 }

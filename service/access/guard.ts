@@ -1,5 +1,5 @@
 import type { TLSSocket } from 'node:tls';
-import type { FastifyRequest } from 'fastify';
+import type { FastifyRequest, RouteOptions } from 'fastify';
 import { Fault } from '../../events/fault.ts';
 import type { Input } from '../../events/inputs.ts';
 import { ANYBODY, type Credentials, type Principal, type Role } from './credentials.ts';
@@ -9,9 +9,14 @@ import { ANYBODY, type Credentials, type Principal, type Role } from './credenti
 /** What a route asks for: one of these roles, or nothing at all. */
 type Needs = readonly Role[] | 'nothing';
 
+/** A route that does not say what it asks for is a mistake, found at the start. */
+export function requireNeeds({ url, config }: Pick<RouteOptions, 'url' | 'config'>): void {
+  if (config?.needs === undefined) throw new TypeError(`the route ${url} does not say who may ask: config.needs`);
+}
+
 declare module 'fastify' {
   interface FastifyContextConfig {
-    needs?: Needs;
+    needs: Needs;
   }
   interface FastifyRequest {
     principal: Principal;
@@ -38,9 +43,13 @@ export class Guard {
 
   /** @throws Fault UNAUTHENTICATED, FORBIDDEN, FOREIGN_HOST. */
   admit(request: FastifyRequest): Principal {
-    const needs = request.routeOptions.config.needs ?? 'nothing';
-    if (needs === 'nothing') return ANYBODY;
+    // Where there is no route there is nothing to guard.
+    if (request.is404) return ANYBODY;
+    const { needs } = request.routeOptions.config as { needs?: Needs };
+    // Who shows a valid token may be told more, also where nobody needs one.
+    if (needs === 'nothing') return this.#shown(request) ?? ANYBODY;
     const principal = this.#principalOf(request);
+    if (needs === undefined) throw new Fault('FORBIDDEN', 'nobody may do this', 'It has no rule for who may.');
     if (principal.name === null || needs.some((role) => has(principal, role))) return principal;
     throw new Fault('FORBIDDEN', `${principal.name} has not the right to do this`, `It needs ${needs.join(' or ')}.`);
   }
@@ -50,13 +59,17 @@ export class Guard {
       if (LOOPBACK_NAMES.test(request.headers.host ?? '')) return ANYBODY;
       throw new Fault('FOREIGN_HOST', 'without tokens only this machine may ask, by its own name', 'Ask 127.0.0.1.');
     }
-    const principal = this.#byToken(request) ?? this.#byCertificate(request);
+    const principal = this.#shown(request);
     if (principal !== null) return principal;
     throw new Fault(
       'UNAUTHENTICATED',
       'no valid token or client certificate came with the request',
       'Send `Authorization: Bearer TOKEN`; `landfall token` makes one.',
     );
+  }
+
+  #shown(request: FastifyRequest): Principal | null {
+    return this.#byToken(request) ?? this.#byCertificate(request);
   }
 
   #byToken({ headers }: FastifyRequest): Principal | null {

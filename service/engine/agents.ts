@@ -51,6 +51,17 @@ export class Agents {
     return inputs;
   }
 
+  /** Whoever asks under the name of no known host is not remembered for longer than it is heard. */
+  forgetStrangers(hosts: readonly HostRecord[]): void {
+    const known = new Set(live(hosts).map(({ host }) => host));
+    for (const host of this.#heard.keys()) if (!known.has(host) && this.isSilent(host)) this.#heard.delete(host);
+  }
+
+  /** Of how many hosts it remembers that they asked. */
+  get remembered(): number {
+    return this.#heard.size;
+  }
+
   /** What was reported may not have become durable: it is looked at anew. */
   forgetReports(): void {
     this.reported.clear();

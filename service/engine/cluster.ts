@@ -25,7 +25,7 @@ import type { Part } from '../reads/parts.ts';
 import { Backlog } from './backlog.ts';
 import * as engine from './engine.ts';
 import { Outbox } from './outbox.ts';
-import { type Outcome, receiptOf, recorded, unsent } from './outcomes.ts';
+import { notJoined, type Outcome, receiptOf, recorded, unsent } from './outcomes.ts';
 
 /**
  * One of several instances that share the partitions of a topic. It puts inputs into the topic, decides those of its own
@@ -141,7 +141,7 @@ export class ClusterEngine implements engine.Engine {
     if (damaged !== undefined) return damaged;
     if (!this.parts.every(({ partition }) => this.#isCopied(partition)))
       return engine.notReady('the ledger is being read');
-    if (membership.absence !== null) return engine.notReady(membership.absence);
+    if (membership.absence !== null) return notJoined(membership.absence);
     if (down !== undefined && down !== null) return down;
     return this.ageMs > SILENT_MS ? engine.notReady('the brokers do not answer') : null;
   }

@@ -30,3 +30,7 @@ export function recorded(): Fault {
   const remedy = 'Play the recording into an embedded ledger, and resolve it there.';
   return new Fault('NOT_LIVE', 'what belongs to a recording is not decided in this ledger', remedy);
 }
+
+export function notJoined(why: string): Fault {
+  return new Fault('KAFKA_NOT_JOINED', `no member of the group: ${why}`, 'It is tried again; check the brokers.');
+}

@@ -2,8 +2,11 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { request } from 'node:https';
 import { join } from 'node:path';
+import Fastify from 'fastify';
 import { beforeEach, describe, expect, it } from 'vitest';
+import { Fault } from '../../events/fault.ts';
 import { Credentials, newToken } from '../../service/access/credentials.ts';
+import { Guard, requireNeeds } from '../../service/access/guard.ts';
 import { scratchFolder } from '../support/landfall.ts';
 import { answerStayed, declared, event, returned, serve, started, VM } from './harness.ts';
 
@@ -166,6 +169,40 @@ it('logs no token, and tells nobody outside more than the code', async () => {
   const log = service.logged.join('');
   for (const secret of [...Object.values(tokens), 'lf_secret-that-is-wrong']) expect(log).not.toContain(secret);
   expect(log).toContain('UNAUTHENTICATED');
+});
+
+it('has no route that does not say who may ask, and would let nobody in there', async () => {
+  expect(() => requireNeeds({ url: '/v1/new' })).toThrow(/\/v1\/new does not say who may ask/);
+  const app = Fastify();
+  const guard = new Guard(Credentials.read(join(folder, 'tokens')));
+  const open = new Guard(null);
+  app.get('/v1/open', async (request) => open.admit(request).name);
+  app.get('/v1/new', async (request) => guard.admit(request).name);
+  app.setErrorHandler<Fault>((error, _request, reply) => reply.status(403).send(error.code));
+  expect((await app.inject({ url: '/v1/new', headers: as('alice') })).body).toBe('FORBIDDEN');
+  expect((await app.inject({ url: '/v1/open', headers: { host: '127.0.0.1' } })).body).toBe('FORBIDDEN');
+  const service = await guarded();
+  expect(await service.get('/v1/nothing')).toMatchObject({ status: 404, body: { code: 'NOT_FOUND' } });
+});
+
+it('tells the words of the brokers only to who has a token', async () => {
+  const service = await guarded();
+  const fault = new Fault('KAFKA_FAILED', 'Kafka: connect ECONNREFUSED 10.1.2.3:9092', 'Check kafkaBrokers.');
+  Object.defineProperty(service.engine, 'fault', { get: () => fault });
+  const asked = await service.get('/readyz');
+  expect(asked).toMatchObject({
+    status: 503,
+    body: { code: 'KAFKA_FAILED', message: expect.stringContaining('KAFKA_FAILED') },
+  });
+  expect(JSON.stringify(asked.body)).not.toContain('10.1.2.3');
+  expect((await service.get('/readyz', as('alice'))).body['message']).toContain('10.1.2.3');
+  expect(JSON.stringify((await service.get('/readyz', { authorization: 'Bearer lf_wrong' })).body)).not.toContain(
+    '10.1',
+  );
+  expect(service.logged.join('')).toContain('10.1.2.3');
+  const open = await serve();
+  Object.defineProperty(open.engine, 'fault', { get: () => fault });
+  expect(JSON.stringify((await open.get('/readyz')).body)).not.toContain('10.1.2.3');
 });
 
 it('takes new credentials without a restart, and keeps the old ones where the new cannot be read', async () => {

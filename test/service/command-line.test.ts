@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
 import { finished, landfall, landfallJson, scratchFolder, start } from '../support/landfall.ts';
@@ -70,4 +71,11 @@ it('prints a token and the line that lets it in', async () => {
   expect((await landfall(['serve', '--host', '0.0.0.0', '--db', join(scratchFolder(), 'l.db')])).stderr).toContain(
     'UNGUARDED',
   );
+});
+
+it('refuses to have the demo’s ledger as its own', async () => {
+  const folder = scratchFolder();
+  const ran = await landfall(['serve', '--db', join(folder, 'demo.db'), '--port', '0']);
+  expect([ran.code, ran.stderr]).toEqual([2, expect.stringMatching(/BAD_SETTING.*demo\.db/)]);
+  expect(existsSync(join(folder, 'demo.db'))).toBe(false);
 });

@@ -72,6 +72,18 @@ it('answers as of a moment of the past', async () => {
   expect((await service.get('/v1/migrations?after=m-77')).status).toBe(400);
 });
 
+it('answers from a position on, and says of what is none', async () => {
+  const service = await serve();
+  await service.post([declared(), started('m-1')]);
+  const ask = (position: string, path = '/v1/vms') => service.get(path, { 'landfall-position': position });
+  expect((await ask('0:2')).status).toBe(200);
+  expect(await ask('0:3')).toMatchObject({ status: 503, body: { code: 'BEHIND' } });
+  for (const junk of ['junk', '3', '0:2,junk', '7:1', '0:-1', '0:9999999999999999999'])
+    expect([junk, await ask(junk)]).toMatchObject([junk, { status: 400, body: { code: 'BAD_REQUEST' } }]);
+  for (const path of ['/healthz', '/readyz', '/metrics', '/v1/openapi.json'])
+    for (const position of ['junk', '0:3']) expect((await ask(position, path)).status).toBe(200);
+});
+
 it('gives the ledger with texts that its hashes vouch for', async () => {
   const service = await serve();
   await service.post([declared(), started('m-1')]);

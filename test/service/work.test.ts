@@ -110,6 +110,13 @@ it('does not hear an agent that was stopped, although its connection is open', a
   socket.destroy();
 });
 
+it('does not keep the names under which strangers ask', async () => {
+  const service = await serve({ agentSilentSeconds: 0.1 });
+  for (let number = 0; number < 20; number += 1) await service.get(`/v1/hosts/stranger-${number}/work?wait=0`);
+  expect(service.agents.remembered).toBeGreaterThan(0);
+  await expect.poll(() => service.agents.remembered, { timeout: 5000 }).toBe(0);
+});
+
 it('hears an agent that does nothing but wait for longer than the limit', async () => {
   const service = await serve({ agentSilentSeconds: 2 });
   await service.post([event('host.facts', { host: 'host-a', stream: 'connected' })]);
