@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { dirname, join, resolve } from 'node:path';
-import { pino, type Logger } from 'pino';
+import { type DestinationStream, type Logger, pino } from 'pino';
 import { type Time, wallTime } from '../consumers/live.ts';
 import { defaultConfiguration } from '../events/configuration.ts';
 import { Fault, messageOf } from '../events/fault.ts';
@@ -224,11 +224,12 @@ function readPem(file: string, setting: string): string {
   }
 }
 
-function loggerFor({ logLevel }: Settings): Logger {
+/** JSON lines, in which no token stands. */
+export function loggerFor({ logLevel }: Pick<Settings, 'logLevel'>, to?: DestinationStream): Logger {
   const redact = ['authorization', '*.authorization', '*.headers.authorization', 'headers.authorization'];
   return pino(
     { level: logLevel, redact: { paths: redact, censor: '***' } },
-    pino.destination({ dest: 2, sync: false }),
+    to ?? pino.destination({ dest: 2, sync: false }),
   );
 }
 

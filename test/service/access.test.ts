@@ -166,7 +166,13 @@ it('logs no token, and tells nobody outside more than the code', async () => {
   await service.get('/v1/vms', as('alice'));
   await service.get('/v1/vms', { authorization: 'Bearer lf_secret-that-is-wrong' });
   await service.post(declared(), as('reader'));
+  // Whoever logs a request, or its headers, logs no token.
+  const headers = as('alice');
+  service.app.log.info({ headers }, 'of headers');
+  service.app.log.info({ request: { headers }, reply: headers }, 'of a request');
+  service.app.log.child({ part: 'kafka' }).info(headers, 'of a part');
   const log = service.logged.join('');
+  expect(log.match(/"authorization":"\*\*\*"/g)).toHaveLength(4);
   for (const secret of [...Object.values(tokens), 'lf_secret-that-is-wrong']) expect(log).not.toContain(secret);
   expect(log).toContain('UNAUTHENTICATED');
 });

@@ -102,8 +102,6 @@ it('refuses what is too large, of another type, or more than a batch may have', 
   expect(await service.post([declared(), long])).toMatchObject({ status: 413, body: { code: 'TOO_LARGE' } });
   expect((await service.post(Array.from({ length: 1001 }, () => declared()))).status).toBe(413);
   expect(await service.post([])).toMatchObject({ status: 202, body: { items: [] } });
-  const ten = await service.post({ ...declared(), data: 'x'.repeat(10_000_000) }).catch(() => ({ status: 413 }));
-  expect(ten.status).toBe(413);
   expect((await service.post(declared(), { 'content-type': 'text/plain' })).status).toBe(415);
   expect((await service.get('/readyz')).body['position']).toBe('0:0');
 });
