@@ -121,8 +121,8 @@ it('keeps no more than a page for a reader that does not read, and is not held u
   service.app.server.on('connection', (socket: Socket) => connections.add(socket));
   const vm = (number: number) => `00000000-0000-4000-8000-${String(number).padStart(12, '0')}`;
   // Names so long that no kernel buffers all that is outstanding.
-  const attempt = (number: number) => `${'\u{4e00}'.repeat(200)}${number}`;
-  for (let from = 0; from < 8000; from += 1000) {
+  const attempt = (number: number) => `${'\u{4e00}'.repeat(250)}${number}`;
+  for (let from = 0; from < 5000; from += 1000) {
     const numbers = Array.from({ length: 1000 }, (_, index) => from + index);
     await service.post(numbers.map((number) => started(attempt(number), vm(number))));
   }
@@ -145,6 +145,7 @@ it('keeps no more than a page for a reader that does not read, and is not held u
   const began = performance.now();
   await service.post(Array.from({ length: 300 }, (_, number) => returned(attempt(number), vm(number))));
   expect((await service.get('/readyz')).status).toBe(200);
-  expect(performance.now() - began).toBeLessThan(5000);
+  // Whoever waited for them would wait until their streams end.
+  expect(performance.now() - began).toBeLessThan(20_000);
   for (const socket of slow) socket.destroy();
 });
