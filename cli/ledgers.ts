@@ -3,6 +3,7 @@ import { dirname, extname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { Driver } from '../consumers/driver.ts';
 import { Fault } from '../events/fault.ts';
+import { parseMoment } from '../events/moment.ts';
 import { ChainFault, link } from '../log/chain.ts';
 import type { StoredEntry } from '../log/port.ts';
 import { SqliteLedger } from '../log/sqlite/ledger.ts';
@@ -135,27 +136,13 @@ export async function rebuilding(file: string): Promise<number> {
   }
 }
 
-const ISO = /^(\d{4}-\d{2}-(\d{2}))(?:[T ](\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?)(Z|[+-]\d{2}:\d{2})?)?$/i;
-/** The last moment that a Date can name. */
-const MS_MAX = 8.64e15;
-
-/** A moment as the user types or copies it: ISO 8601, in UTC where it names no zone, or milliseconds since the epoch. */
+/** A moment as the user types or copies it. @throws Fault BAD_TIME. */
 export function parseTime(text: string): number {
-  const ms = /^\d{12,16}$/.test(text) ? Number(text) : parseIso(text.trim());
-  if (Number.isNaN(ms) || ms > MS_MAX) {
-    throw new Fault(
-      'BAD_TIME',
-      `--at: ${JSON.stringify(text)} is not a time`,
-      'Write it as 2026-11-23T02:14:00Z, or in milliseconds since the epoch.',
-    );
-  }
-  return ms;
-}
-
-function parseIso(text: string): number {
-  const [, date, day, time = '00:00', zone = 'Z'] = ISO.exec(text) ?? [];
-  if (date === undefined) return Number.NaN;
-  // Date takes 30 February for 2 March.
-  const isDay = new Date(`${date}T00:00Z`).getUTCDate() === Number(day);
-  return isDay ? Date.parse(`${date}T${time}${zone}`) : Number.NaN;
+  const ms = parseMoment(text);
+  if (ms !== null) return ms;
+  throw new Fault(
+    'BAD_TIME',
+    `--at: ${JSON.stringify(text)} is not a time`,
+    'Write it as 2026-11-23T02:14:00Z, or in milliseconds since the epoch.',
+  );
 }

@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { addAudit, addBacktest, addRebuild } from './commands/check.ts';
 import { addDemo } from './commands/demo.ts';
+import { addDoctor } from './commands/doctor.ts';
 import { addIngest } from './commands/ingest.ts';
 import { addKafka } from './commands/kafka.ts';
 import { addDeadLetters, addExplain, addHistory, addMigrations, addStatus } from './commands/read.ts';
@@ -44,6 +45,7 @@ export function buildProgram(io: Io, version: string): Command {
   addRebuild(program, io);
   addDeadLetters(program, io);
   addDemo(program, io);
+  addDoctor(program, io);
   addCompletion(program, io);
   for (const command of program.commands) inherit(command, program);
   return program;

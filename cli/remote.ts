@@ -23,6 +23,7 @@ type Page<T> = { items: T[]; next: string | null };
 type RemoteEntry = { position: string; previous: string; hash: string; entry: Entry };
 /** What became of an event. */
 type EventOutcome = { duplicate: boolean; pending?: string; refusal: Problem | null };
+type ExplainedPage = Omit<Explained, 'entries'> & Page<RemoteEntry>;
 export type Explained = { state: AttemptState; timers: Timers; entries: StoredEntry[]; name: string | null };
 
 export class Remote {
@@ -61,8 +62,27 @@ export class Remote {
 
   async explained(attempt: string): Promise<Explained> {
     const path = `/v1/migrations/${encodeURIComponent(attempt)}/entries`;
-    const { state, timers, items, name } = await this.#get<Omit<Explained, 'entries'> & Page<RemoteEntry>>(path, {});
-    return { state, timers, name, entries: items.map(storedOf) };
+    const entries: StoredEntry[] = [];
+    for (let after: string | undefined; ; ) {
+      const page: ExplainedPage = await this.#get(path, { after, limit: PAGE });
+      entries.push(...page.items.map(storedOf));
+      // Its state is the newest, as of the last page.
+      const { state, timers, name, next } = page;
+      if (next === null) return { state, timers, name, entries };
+      after = next;
+    }
+  }
+
+  /** How far its ledger goes, of every partition. */
+  async position(): Promise<string> {
+    const { headers } = await this.#ask('GET', '/v1/ledger', { limit: 1 });
+    return headers.get('landfall-position') ?? '';
+  }
+
+  /** A page of the ledger from a position on, with the partitions that follow. */
+  async entries(from: string): Promise<StoredEntry[]> {
+    const { items } = await this.#get<Page<RemoteEntry>>('/v1/ledger', { from, limit: PAGE });
+    return items.map(storedOf);
   }
 
   async configuration(): Promise<Configuration> {
@@ -70,20 +90,21 @@ export class Remote {
   }
 
   async configure(change: unknown, operator: string | undefined): Promise<Configuration> {
-    return this.#ask('PUT', '/v1/config', { operator }, change);
+    return (await this.#ask<Configuration>('PUT', '/v1/config', { operator }, change)).value;
   }
 
   async resolve(
     attempt: string,
     resolution: { host: string; reason: string; attest: boolean; operator?: string | undefined },
   ): Promise<MigrationView> {
-    return this.#ask('POST', `/v1/migrations/${encodeURIComponent(attempt)}/resolution`, {}, resolution);
+    const path = `/v1/migrations/${encodeURIComponent(attempt)}/resolution`;
+    return (await this.#ask<MigrationView>('POST', path, {}, resolution)).value;
   }
 
   /** Hands in events; what became of each. @throws Fault where none was taken, or it is not known. */
   async events(batch: readonly unknown[]): Promise<EventOutcome[]> {
     try {
-      return (await this.#ask<Page<EventOutcome>>('POST', '/v1/events', {}, batch)).items;
+      return (await this.#ask<Page<EventOutcome>>('POST', '/v1/events', {}, batch)).value.items;
     } catch (error) {
       // Some were refused: the others were followed, and each has its outcome.
       if (error instanceof Fault && isPage(error.cause)) return error.cause.items;
@@ -108,10 +129,10 @@ export class Remote {
   }
 
   async #get<T>(path: string, query: Query): Promise<T> {
-    return this.#ask('GET', path, query);
+    return (await this.#ask<T>('GET', path, query)).value;
   }
 
-  async #ask<T>(method: string, path: string, query: Query, body?: unknown): Promise<T> {
+  async #ask<T>(method: string, path: string, query: Query, body?: unknown): Promise<{ value: T; headers: Headers }> {
     const url = new URL(`.${path}`, this.#base);
     for (const [name, value] of Object.entries(query)) {
       if (value !== undefined) url.searchParams.set(name, String(value));
@@ -125,7 +146,7 @@ export class Remote {
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       signal: AbortSignal.timeout(TIMEOUT_MS),
     });
-    return (await this.#read(response)) as T;
+    return { value: (await this.#read(response)) as T, headers: response.headers };
   }
 
   async #fetch(url: URL, init: RequestInit): Promise<Response> {

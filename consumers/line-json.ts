@@ -1,4 +1,5 @@
 import { Fault, messageOf } from '../events/fault.ts';
+import { requireShallow } from '../events/nesting.ts';
 import type { Line } from './lines.ts';
 
 /** A line as JSON, or in words why it is none. */
@@ -17,6 +18,7 @@ export function parseLine(line: Line): unknown {
   }
   const value = parseText(line);
   if (Array.isArray(value)) throw anArray();
+  requireShallow(value);
   return value;
 }
 

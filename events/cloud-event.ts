@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { Fault } from './fault.ts';
 import { type Input, inputSchemas, isInputType, isVmInputType, type SiteInput, type VmInput } from './inputs.ts';
+import { requireShallow } from './nesting.ts';
 import { upcast } from './upcast.ts';
 import { VmId } from './vocabulary.ts';
 
@@ -33,9 +34,10 @@ export const INPUT_BYTES_MAX = 1_048_576;
 /**
  * Turns a parsed CloudEvent into a trusted input.
  * @param hash SHA-256 in hex of a text; handed in, so that this module does no I/O and names no runtime.
- * @throws Fault BAD_EVENT (the field is named), UNKNOWN_TYPE, BAD_SUBJECT.
+ * @throws Fault BAD_EVENT (the field is named), BAD_JSON where it nests too deep, UNKNOWN_TYPE, BAD_SUBJECT.
  */
 export function toInput(value: unknown, hash: (text: string) => string): Input {
+  requireShallow(value);
   const event = parse(CloudEvent, value, '');
   const current = upcast(event.type, event.data);
   if (!isInputType(current.type)) {

@@ -4,35 +4,35 @@ import { z } from 'zod';
  * The settings that take part in decisions. They are changed by an input, kept in the ledger, and fixed for an attempt when
  * its call returns. Times are in seconds, as an operator types them.
  */
-const seconds = z
-  .number()
-  .positive()
-  .max(7 * 86_400);
+const DAY = 86_400;
+/** As whoever sets them may give them: the clocks of deadlines count milliseconds, and a tenth is below any sense. */
+const seconds = (max: number) => z.number().min(0.1).max(max).multipleOf(0.001);
+/** As a ledger may hold them, which earlier versions wrote too. */
+const recorded = (max: number) => z.number().positive().max(max);
 
-const shape = {
+const shapeOf = <S extends z.ZodType>(time: (max: number) => S) => ({
   /** How often both hosts are asked again while nothing decides. */
-  recheckIntervalSeconds: seconds,
+  recheckIntervalSeconds: time(7 * DAY),
   /** How long after the call returned the last round is asked. */
-  recheckTimeoutSeconds: seconds,
+  recheckTimeoutSeconds: time(7 * DAY),
   /** After this long without an answer a question's answer is `unknown`. */
-  questionLimitSeconds: seconds,
+  questionLimitSeconds: time(7 * DAY),
   /** First wait before an unacknowledged or refused command is sent again; it doubles with each try, up to 64 times. */
-  commandRetrySeconds: seconds,
+  commandRetrySeconds: time(7 * DAY),
   /** Error codes of the call after which a rollback asks the origin for the VM's state once more. */
   askOriginErrorCodes: z.array(z.string().min(1).max(255)).max(1000),
   /** How long the identity of a consumed input is remembered. */
-  dedupHorizonSeconds: z
-    .number()
-    .positive()
-    .max(366 * 86_400),
+  dedupHorizonSeconds: time(366 * DAY),
   /** How many identities are remembered at most; the horizon ends at whichever limit comes first. */
   dedupHorizonCount: z.number().int().min(1000).max(100_000_000),
-};
+});
 
-export const ConfigurationFields = z.strictObject(shape);
+/** The settings as they are given. */
+export const ConfigurationFields = z.strictObject(shapeOf(seconds));
+const RecordedFields = z.strictObject(shapeOf(recorded));
 
-/** The whole configuration: every field present, and consistent with the others. */
-export const Configuration = ConfigurationFields.superRefine((value, context) => {
+/** The whole configuration as it is in force: every field present, and consistent with the others. */
+export const Configuration = RecordedFields.superRefine((value, context) => {
   if (value.recheckIntervalSeconds > value.recheckTimeoutSeconds) {
     context.addIssue({
       code: 'custom',
@@ -44,7 +44,7 @@ export const Configuration = ConfigurationFields.superRefine((value, context) =>
 export type Configuration = z.infer<typeof Configuration>;
 
 /** The settings that are fixed for an attempt when its call returns. */
-export const AttemptConfiguration = ConfigurationFields.pick({
+export const AttemptConfiguration = RecordedFields.pick({
   recheckIntervalSeconds: true,
   recheckTimeoutSeconds: true,
   questionLimitSeconds: true,

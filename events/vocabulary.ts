@@ -4,20 +4,17 @@ import { z } from 'zod';
  * The words that inputs, entries and the verdict table share. Terms are libvirt's where libvirt has one.
  */
 
-/** A host's name as its agent registers it. Hosts are keys of records, where this one name means something else to JavaScript. */
-export const Host = z
+/** Well-formed Unicode only: a lone surrogate is stored as another character, and would not be found again. */
+const Name = z
   .string()
   .min(1)
   .max(255)
-  .refine((name) => name !== '__proto__', 'is not a name for a host');
+  .refine((name) => name.isWellFormed(), 'is no well-formed Unicode');
+/** A host's name as its agent registers it. Hosts are keys of records, where this one name means something else to JavaScript. */
+export const Host = Name.refine((name) => name !== '__proto__', 'is not a name for a host');
 /** A domain's UUID, in lower case. */
 export const VmId = z.guid().transform((uuid) => uuid.toLowerCase());
-/** Well-formed Unicode only: a lone surrogate is stored as another character, and would not be found again. */
-export const MigrationId = z
-  .string()
-  .min(1)
-  .max(255)
-  .refine((id) => id.isWellFormed(), 'is no well-formed Unicode');
+export const MigrationId = Name;
 /** Milliseconds since the Unix epoch, on the clock that the entry names. */
 export const Milliseconds = z.number().int().nonnegative();
 

@@ -34,7 +34,11 @@ export type AuditOptions = {
 const FINDINGS_MAX = 20;
 const TURN_ENTRIES = 2000;
 
-export async function audit(ledger: Ledger, partition: number, options: AuditOptions = {}): Promise<Audit> {
+export async function audit(
+  ledger: Pick<Ledger, 'head' | 'read'>,
+  partition: number,
+  options: AuditOptions = {},
+): Promise<Audit> {
   const db = scratch();
   const { projections } = options;
   const atLeast = await ledger.head(partition);

@@ -29,21 +29,30 @@ export type TimelineItem = {
 
 /** Entries of other VMs are passed over. */
 export function timeline(entries: Iterable<StoredEntry>, vm: string): TimelineItem[] {
-  const teller = new Teller();
-  for (const stored of entries) if (stored.entry.vm === vm) teller.tell(stored);
+  const teller = new Teller(vm);
+  for (const stored of entries) teller.tell(stored);
   return teller.items;
 }
 
-export async function timelineOf(entries: AsyncIterable<StoredEntry>, vm: string): Promise<TimelineItem[]> {
-  const teller = new Teller();
-  for await (const stored of entries) if (stored.entry.vm === vm) teller.tell(stored);
+/** @param untilMs as far as it was known then. */
+export async function timelineOf(
+  entries: AsyncIterable<StoredEntry>,
+  vm: string,
+  untilMs?: number,
+): Promise<TimelineItem[]> {
+  const teller = new Teller(vm, untilMs);
+  for await (const stored of entries) teller.tell(stored);
   return teller.items;
 }
 
 type Said = { lane?: Lane; host?: string | null; kind: string; text: string };
 
-class Teller {
+/** Folds entries into items, as they come. */
+export class Teller {
+  /** What was told and not taken away yet. */
   readonly items: TimelineItem[] = [];
+  readonly #vm: string;
+  readonly #untilMs: number;
   readonly #states = new Map<string, AttemptState>();
   #told: { source: string; id: string } | null = null;
   /** The newest attempt: its ends are the lanes of the hosts. */
@@ -51,8 +60,21 @@ class Teller {
   /** What each host last answered, and who was last asked, since anything else happened. */
   readonly #repeatable = new Map<string, TimelineItem>();
 
+  constructor(vm: string, untilMs = Number.POSITIVE_INFINITY) {
+    this.#vm = vm;
+    this.#untilMs = untilMs;
+  }
+
+  /** How many of the items no later entry changes. */
+  get finished(): number {
+    const repeatable = new Set(this.#repeatable.values());
+    const first = this.items.findIndex((item) => repeatable.has(item));
+    return first === -1 ? this.items.length : first;
+  }
+
   tell(stored: StoredEntry): void {
     const { entry } = stored;
+    if (entry.vm !== this.#vm || entry.time > this.#untilMs) return;
     const after = entry.attempt;
     const before = after === null ? undefined : this.#states.get(after.attempt.migration);
     if (after !== null && (before === undefined || this.#newest?.migration === after.attempt.migration))

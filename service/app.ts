@@ -1,17 +1,21 @@
 import rateLimit from '@fastify/rate-limit';
 import swagger from '@fastify/swagger';
-import Fastify, { type FastifyError, type FastifyRequest, type FastifyServerOptions, LogController } from 'fastify';
+import Fastify, { type FastifyError, type FastifyServerOptions, LogController } from 'fastify';
 import { jsonSchemaTransform, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { Logger } from 'pino';
 import { INPUT_BYTES_MAX } from '../events/cloud-event.ts';
 import { Fault } from '../events/fault.ts';
+import { requireShallow } from '../events/nesting.ts';
 import { ANYBODY } from './access/credentials.ts';
-import type { Guard } from './access/guard.ts';
+import { type Guard, requireNeeds } from './access/guard.ts';
+import { answerBrokenHttp } from './http/broken-http.ts';
 import { addEvents, Body } from './http/events-routes.ts';
 import { addHealth } from './http/health-routes.ts';
 import { addLedger } from './http/ledger-route.ts';
 import { addConfiguration, addResolution } from './http/operator-routes.ts';
 import { addMigrationReads, addSiteReads, addVmReads } from './http/read-routes.ts';
+import { addEntries, addHistory } from './http/story-routes.ts';
+import { awaitPosition } from './http/position.ts';
 import { replyNotFound, replyToError } from './http/replies.ts';
 import type { App, Service } from './http/service.ts';
 import { addWork } from './http/work-routes.ts';
@@ -32,8 +36,6 @@ const PARAMETER_LENGTH_MAX = 2048;
 const REQUEST_MS_MAX = 30_000;
 /** A connection on which nothing moves for so long is closed: longer than any long poll. */
 const CONNECTION_IDLE_MS_MAX = 120_000;
-/** How long a read waits for a position that it was given. */
-const REACHED_MS = 5000;
 const PATHS_WITHOUT_LIMIT: readonly string[] = ['/healthz', '/readyz'];
 
 export async function buildApp(service: Service, options: AppOptions): Promise<App> {
@@ -53,23 +55,12 @@ export async function buildApp(service: Service, options: AppOptions): Promise<A
   app.addHook('onSend', async (_request, reply) => {
     void reply.header('x-content-type-options', 'nosniff');
   });
-  app.addHook('preHandler', (request) => requireReached(service, request));
+  app.addHook('onRoute', requireNeeds);
+  app.addHook('onRoute', (route) => awaitPosition(service, route));
   await describe(app);
   app.after(() => addRoutes(app, service));
   await app.ready();
   return app;
-}
-
-/**
- * Who names a position that it was given reads from there on or later, whichever instance it asks.
- * @throws Fault BEHIND.
- */
-async function requireReached({ engine }: Service, request: FastifyRequest): Promise<void> {
-  const position = request.headers['landfall-position'];
-  if (request.method !== 'GET' || typeof position !== 'string' || position === '') return;
-  if (await engine.reached(position, REACHED_MS)) return;
-  const message = `landfall-position: ${JSON.stringify(position.slice(0, 100))} is not here yet; this is ${engine.position}`;
-  throw new Fault('BEHIND', message, 'Ask again, or ask another instance.');
 }
 
 function create({ logger, tls }: AppOptions): App {
@@ -81,6 +72,7 @@ function create({ logger, tls }: AppOptions): App {
     connectionTimeout: CONNECTION_IDLE_MS_MAX,
     forceCloseConnections: 'idle' as const,
     routerOptions: { maxParamLength: PARAMETER_LENGTH_MAX },
+    clientErrorHandler: answerBrokenHttp,
     frameworkErrors: replyToError as NonNullable<FastifyServerOptions['frameworkErrors']>,
   };
   // Over TLS the server is of another class, which differs in nothing that is used here.
@@ -96,10 +88,24 @@ function readBodies(app: App): void {
   app.addContentTypeParser(types, { parseAs: 'string' }, (request, text, done) => {
     void parseJson(request, String(text), (error, value) => {
       if (error !== null) return done(new Fault('BAD_JSON', 'the body is not JSON', 'Is it cut off?', error));
+      const deep = depthFault(value);
+      if (deep !== null) return done(deep);
       const isEvents = request.routeOptions.url === '/v1/events';
       done(null, isEvents ? new Body(value, Buffer.byteLength(text)) : value);
     });
   });
+}
+
+/** A batch may be as deep as its members. */
+function depthFault(value: unknown): Fault | null {
+  try {
+    if (Array.isArray(value)) value.forEach((member, index) => requireShallow(member, `[${index}]`));
+    else requireShallow(value);
+    return null;
+  } catch (error) {
+    if (error instanceof Fault) return error;
+    throw error;
+  }
 }
 
 async function limitRates(app: App, max: number): Promise<void> {
@@ -131,12 +137,14 @@ async function describe(app: App): Promise<void> {
 function addRoutes(app: App, service: Service): void {
   addEvents(app, service);
   addVmReads(app, service);
+  addHistory(app, service);
   addMigrationReads(app, service);
+  addEntries(app, service);
   addSiteReads(app, service);
   addLedger(app, service);
   addResolution(app, service);
   addConfiguration(app, service);
   addWork(app, service);
   addHealth(app, service);
-  app.get('/v1/openapi.json', { schema: { hide: true } }, async () => app.swagger());
+  app.get('/v1/openapi.json', { config: { needs: 'nothing' }, schema: { hide: true } }, async () => app.swagger());
 }

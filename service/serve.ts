@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
-import { dirname, join } from 'node:path';
-import { pino, type Logger } from 'pino';
+import { dirname, join, resolve } from 'node:path';
+import { type DestinationStream, type Logger, pino } from 'pino';
 import { type Time, wallTime } from '../consumers/live.ts';
 import { defaultConfiguration } from '../events/configuration.ts';
 import { Fault, messageOf } from '../events/fault.ts';
@@ -31,6 +31,7 @@ export type Running = {
   readonly url: string;
   readonly app: App;
   readonly engine: Engine;
+  readonly agents: Agents;
   /** Nothing was in the ledger when it was opened. */
   readonly isEmpty: boolean;
   /** From now on `?ledger=demo` reads this file. */
@@ -46,6 +47,7 @@ export type Surroundings = { readonly time?: Time; readonly logger?: Logger };
 export const demoFileOf = (db: string): string => join(dirname(db), 'demo.db');
 
 export async function startService(settings: Settings, around: Surroundings = {}): Promise<Running> {
+  requireOtherThanDemo(settings);
   const logger = around.logger ?? loggerFor(settings);
   const guard = new Guard(credentialsFor(settings));
   const tls = tlsFor(settings);
@@ -61,6 +63,13 @@ export async function startService(settings: Settings, around: Surroundings = {}
     await parts.engine.stop();
     throw listenFault(error, settings);
   }
+}
+
+/** The recordings would be played into the ledger itself. */
+function requireOtherThanDemo({ db, kafkaBrokers }: Settings): void {
+  if (kafkaBrokers !== undefined || resolve(db) !== resolve(demoFileOf(db))) return;
+  const what = `db: ${db} is where the demo's recordings are played, beside the ledger`;
+  throw new Fault('BAD_SETTING', what, 'Give the ledger another name; `landfall status --db` reads that file.');
 }
 
 type Parts = Awaited<ReturnType<typeof assemble>>;
@@ -106,7 +115,8 @@ async function assemble(settings: Settings, time: Time, logger: Logger) {
   const agents = watch.cluster?.agents ?? new Agents(silentMs, () => time.now());
   const metrics = metricsOf(opened, agents);
   Object.assign(watch, { metrics, agents });
-  const service: Service = { engine, agents, metrics, demo: () => demo.shown?.reads ?? null };
+  const streamMs = settings.streamSeconds * 1000;
+  const service: Service = { engine, agents, metrics, streamMs, demo: () => demo.shown?.reads ?? null };
   return { engine, cluster, agents, service, demo, isEmpty, time, watched: watch.cluster };
 }
 
@@ -130,13 +140,14 @@ function metricsOf({ engine, cluster }: Opened, agents: Agents): Metrics {
 }
 
 function running(settings: Settings, parts: Parts, app: App, guard: Guard, logger: Logger): Running {
-  const { engine, demo, isEmpty, cluster, watched } = parts;
+  const { engine, agents, demo, isEmpty, cluster, watched } = parts;
   const cancelAgents = watchAgents(parts);
   const cancelDemo = cluster === null ? () => {} : watchDemo(parts, () => openDemo(settings, logger), logger);
   return {
     url: urlOf(settings, app.server.address()),
     app,
     engine,
+    agents,
     isEmpty,
     showDemo: async (file) => {
       const ledger = await SqliteLedger.open({ file, mode: 'read', machineVersion: MACHINE_VERSION });
@@ -213,11 +224,12 @@ function readPem(file: string, setting: string): string {
   }
 }
 
-function loggerFor({ logLevel }: Settings): Logger {
+/** JSON lines, in which no token stands. */
+export function loggerFor({ logLevel }: Pick<Settings, 'logLevel'>, to?: DestinationStream): Logger {
   const redact = ['authorization', '*.authorization', '*.headers.authorization', 'headers.authorization'];
   return pino(
     { level: logLevel, redact: { paths: redact, censor: '***' } },
-    pino.destination({ dest: 2, sync: false }),
+    to ?? pino.destination({ dest: 2, sync: false }),
   );
 }
 

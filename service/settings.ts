@@ -8,6 +8,8 @@ import { Fault, messageOf } from '../events/fault.ts';
  * a JSON file, or its default, in this order. Those that take part in decisions are applied to the ledger at the start.
  */
 
+const seconds = (min: number, max: number) => z.number().min(min).max(max).multipleOf(0.001);
+
 const own = {
   db: z.string().min(1).default('.landfall/ledger.db').describe('the ledger'),
   host: z.string().min(1).default('127.0.0.1').describe('the address to listen on'),
@@ -18,12 +20,10 @@ const own = {
   tlsClientCa: z.string().min(1).optional().describe('who signs the certificates of clients, PEM'),
   recordings: z.boolean().default(true).describe('play the shipped recordings where the ledger is empty'),
   logLevel: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'silent']).default('info').describe('JSON to stderr'),
-  agentSilentSeconds: z
-    .number()
-    .positive()
-    .max(86_400)
-    .default(30)
-    .describe('an agent that asks for no work for so long is silent'),
+  agentSilentSeconds: seconds(0.1, 86_400).default(30).describe('an agent that asks for no work for so long is silent'),
+  streamSeconds: seconds(1, 3600)
+    .default(60)
+    .describe('a stream of work ends after so long, and its reader is admitted anew'),
   requestsPerSecondMax: z.number().int().min(1).max(1_000_000).default(2000).describe('from one address'),
   kafkaBrokers: z
     .array(z.string().regex(/^\S+:\d{1,5}$/, 'is not host:port'))
@@ -48,10 +48,7 @@ const own = {
   kafkaUsername: z.string().min(1).optional(),
   kafkaPassword: z.string().min(1).optional().describe('better in a file: kafkaPasswordFile'),
   kafkaPasswordFile: z.string().min(1).optional().describe('a file with nothing else in it'),
-  kafkaSessionSeconds: z
-    .number()
-    .min(6)
-    .max(300)
+  kafkaSessionSeconds: seconds(6, 300)
     .default(10)
     .describe('an instance that is not heard for so long loses its partitions to others'),
   kafkaMappings: z
@@ -59,7 +56,7 @@ const own = {
     .min(1)
     .optional()
     .describe('topics of others to take inputs from: a JSON file, docs/kafka.md'),
-  shutdownSeconds: z.number().positive().max(3600).default(10).describe('how long requests may take to end'),
+  shutdownSeconds: seconds(0.1, 3600).default(10).describe('how long requests may take to end'),
 };
 
 export const Settings = z.strictObject({ ...own, ...ConfigurationFields.partial().shape });

@@ -13,16 +13,18 @@ import { audit } from '../../projections/audit.ts';
 import { parseHead } from '../../projections/audit-checks.ts';
 import { Found, type Io } from '../io.ts';
 import { reading, readingLedger, rebuilding } from '../ledgers.ts';
-import { auditText } from '../render/audit.ts';
+import { Remote } from '../remote.ts';
+import { RemoteLedger } from '../remote-ledger.ts';
+import { type AuditReport, auditText } from '../render/audit.ts';
 import { backtestText } from '../render/backtest.ts';
 import { requireKafka, type SettingFlags, settingsOf } from '../settings.ts';
 import { copied, removeCopy } from '../topics.ts';
-import { dbOption, examples, jsonOption } from './options.ts';
-import { auditTopic } from './topic-audit.ts';
+import { dbOption, examples, jsonOption, serverOption } from './options.ts';
+import { auditTopic, headsIn, requireHeads, sum } from './topic-audit.ts';
 
 /** Commands that go over the whole ledger: the audit, the rebuild, and the comparison with other rules. */
 
-type AuditOptions = SettingFlags & { db: string; json?: true; head?: string; saveHead?: string };
+type AuditOptions = SettingFlags & { db: string; server?: string; json?: true; head?: string; saveHead?: string };
 
 export function addAudit(program: Command, io: Io): void {
   program
@@ -30,9 +32,11 @@ export function addAudit(program: Command, io: Io): void {
     .summary('chain, projections against a rebuild, verdicts against today’s table')
     .description(
       'Reads the whole ledger once: the hash chain, the projections against a rebuild, every verdict decided again from its ' +
-        'recorded evidence. Exit code 1 on any finding. A tail that was cut off is found against a head kept elsewhere.',
+        'recorded evidence. Exit code 1 on any finding. A tail that was cut off is found against a head kept elsewhere. ' +
+        'Of a running service (--server) the entries are checked as it tells them; its projections and its file are not.',
     )
     .addOption(dbOption())
+    .addOption(serverOption())
     .addOption(jsonOption())
     .option('--head <position:hash>', 'a head that an earlier audit printed')
     .option('--save-head <file>', 'append the head to a file kept elsewhere')
@@ -50,18 +54,36 @@ export function addAudit(program: Command, io: Io): void {
 
 async function auditCommand(options: AuditOptions, io: Io): Promise<void> {
   if (options['kafkaBrokers'] !== undefined) return auditTopic(options, io);
+  const result =
+    options.server === undefined ? await auditFile(options) : await auditServer(options.server, options, io);
+  if (options.saveHead !== undefined) appendFileSync(options.saveHead, `${result.head.position}:${result.head.hash}\n`);
+  io.out(options.json === true ? JSON.stringify(result) : auditText(result, io.style));
+  if (result.findings.length > 0) throw new Found('the audit differs');
+}
+
+async function auditFile(options: AuditOptions): Promise<AuditReport> {
   const kept = options.head === undefined ? {} : { head: parseHead(options.head) };
   // Before the long work: a place that cannot be written to is told at once.
   if (options.saveHead !== undefined) appendFileSync(options.saveHead, '');
-  const result = await readingLedger(options.db, async ({ ledger, db }) => {
+  return readingLedger(options.db, async ({ ledger, db }) => {
     const audited = await audit(ledger, 0, { projections: db, ...kept });
     const damaged = [...ledger.findDamage(), ...(audited.findings.length === 0 ? await columnDamage(ledger) : [])];
     const found = damaged.map((message) => ({ position: audited.head.position, kind: 'damaged' as const, message }));
     return { ...audited, findings: [...audited.findings, ...found] };
   });
-  if (options.saveHead !== undefined) appendFileSync(options.saveHead, `${result.head.position}:${result.head.hash}\n`);
-  io.out(options.json === true ? JSON.stringify(result) : auditText(result, io.style));
-  if (result.findings.length > 0) throw new Found('the audit differs');
+}
+
+async function auditServer(url: string, { head, saveHead }: AuditOptions, io: Io): Promise<AuditReport> {
+  const given = headsIn(head);
+  if (saveHead !== undefined) appendFileSync(saveHead, '');
+  const ledger = await RemoteLedger.open(new Remote(url, io.env));
+  const heads = requireHeads(given, ledger.partitions);
+  const reports: AuditReport[] = [];
+  for (let partition = 0; partition < ledger.partitions; partition += 1) {
+    const kept = heads.get(partition);
+    reports.push(await audit(ledger, partition, kept === undefined ? {} : { head: kept }));
+  }
+  return sum(reports, []);
 }
 
 /** The columns beside an entry's text, by which it is found, must say what the text says. */
@@ -105,7 +127,7 @@ async function refetch(flags: SettingFlags, io: Io): Promise<void> {
   });
 }
 
-type BacktestOptions = { db: string; json?: true; policy?: string[]; truth?: string[] };
+type BacktestOptions = { db: string; server?: string; json?: true; policy?: string[]; truth?: string[] };
 
 export function addBacktest(program: Command, io: Io): void {
   program
@@ -118,6 +140,7 @@ export function addBacktest(program: Command, io: Io): void {
     .option('--policy <name...>', `one or more of: ${policies.map(({ id }) => id).join(', ')}`)
     .option('--truth <file...>', 'the recordings that were ingested: their closing lines say where guests ended')
     .addOption(dbOption())
+    .addOption(serverOption())
     .addOption(jsonOption())
     .addHelpText(
       'after',
@@ -141,7 +164,11 @@ async function backtestCommand(options: BacktestOptions, io: Io): Promise<void> 
     return policy;
   });
   const witnessed = await truthsIn(options.truth ?? []);
-  const result = await reading(options.db, ({ ledger }) => backtest(ledger.read(0, 1), witnessed, chosen));
+  const { server } = options;
+  const result =
+    server === undefined
+      ? await reading(options.db, ({ ledger }) => backtest(ledger.read(0, 1), witnessed, chosen))
+      : await backtest((await RemoteLedger.open(new Remote(server, io.env))).all(), witnessed, chosen);
   io.out(options.json === true ? JSON.stringify(result) : backtestText(result, io.style));
 }
 

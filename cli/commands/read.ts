@@ -147,8 +147,7 @@ async function historyOf(vm: string, { db: file, server, at }: ReadOptions, io: 
   if (server === undefined) {
     return reading(file, async ({ db, ledger }) => {
       const id = theVm(db, vm);
-      const until = at ?? Number.POSITIVE_INFINITY;
-      const items = (await timelineOf(whole(ledger.readVm(id)), id)).filter((item) => Date.parse(item.time) <= until);
+      const items = await timelineOf(whole(ledger.readVm(id)), id, at);
       return { vm: id, name: vmRecord(db, id)?.name ?? null, items };
     });
   }

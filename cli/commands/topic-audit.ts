@@ -87,7 +87,7 @@ function placedReport(partition: number, report: AuditReport): AuditReport {
 }
 
 /** As one report: its head is the vector of all heads. */
-function sum(reports: readonly AuditReport[], foreign: readonly Finding[]): AuditReport {
+export function sum(reports: readonly AuditReport[], foreign: readonly Finding[]): AuditReport {
   const verdicts: Audit['verdicts'] = { checked: 0, differing: 0, otherTable: 0, byOperator: 0 };
   for (const each of reports) {
     verdicts.checked += each.verdicts.checked;
@@ -108,7 +108,7 @@ function sum(reports: readonly AuditReport[], foreign: readonly Finding[]): Audi
 type Heads = ReadonlyMap<number, Head>;
 
 /** `0:17:HASH,1:4:HASH…` as an earlier audit printed it; null: none is given. @throws Fault BAD_HEAD. */
-function headsIn(text: string | undefined): Heads | null {
+export function headsIn(text: string | undefined): Heads | null {
   if (text === undefined) return null;
   const heads = new Map<number, Head>();
   for (const each of text.split(',')) {
@@ -122,7 +122,7 @@ function headsIn(text: string | undefined): Heads | null {
 }
 
 /** A partition without its head would not be checked, and nobody would know. */
-function requireHeads(heads: Heads | null, partitions: number): Heads {
+export function requireHeads(heads: Heads | null, partitions: number): Heads {
   if (heads === null) return new Map();
   for (const partition of heads.keys())
     if (partition >= partitions) throw badHeads(`there is no partition ${partition}: the topic has ${partitions}`);

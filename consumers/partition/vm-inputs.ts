@@ -110,9 +110,13 @@ function returned({ space, record, cause, moment }: Taking, data: InputData<'lan
 }
 
 function resolve({ space, record, cause, moment }: Taking, data: InputData<'landfall.migration.resolved.v1'>): void {
-  const found = record.open.includes(data.migration) ? space.attempts.open(data.migration) : null;
+  const { migration } = data;
+  // A settled one is known too: that it is settled is the reason why it takes no resolution.
+  const found = record.open.includes(migration) ? space.attempts.open(migration) : space.attempts.peek(migration);
   const fault =
-    found === null ? refusals.unknownAttempt(data.migration) : refusals.ofResolution(found.state, data, space.hosts);
+    found?.state.attempt.vm === record.vm
+      ? refusals.ofResolution(found.state, data, space.hosts)
+      : refusals.unknownAttempt(migration);
   if (fault !== null) return space.refuse(record.vm, fault, cause, moment);
   space.step(data.migration, { type: 'resolved', data }, cause, moment);
 }

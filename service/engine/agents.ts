@@ -4,14 +4,15 @@ import { WALL } from '../../events/vocabulary.ts';
 import { type Submission, submissionOf } from './engine.ts';
 
 /**
- * Which agents are heard: one is, while it asks for work. One that stops asking for longer than the limit is reported to the
- * ledger as silent, and as speaking again when it comes back. Only known hosts are: asking for work registers nobody.
+ * Which agents are heard: one is, at the moment it asks for work. That it waits for an answer shows nothing: a stopped process
+ * keeps its connection open, and the kernel takes what is sent to it. So no wait lasts longer than `waitMsMax`, after which a
+ * living agent asks again before the limit. One that does not is reported to the ledger as silent, and as speaking again when it
+ * comes back. Only known hosts are: asking for work registers nobody.
  */
 export class Agents {
   readonly #limitMs: number;
   protected readonly now: () => number;
   readonly #heard = new Map<string, number>();
-  readonly #asking = new Map<string, number>();
   protected readonly reported = new Map<string, HostRecord['agent']>();
   #since: number;
 
@@ -21,19 +22,18 @@ export class Agents {
     this.#since = now();
   }
 
-  /** It asks, and waits for an answer. Returns what says that it waits no longer. */
-  asks(host: string): () => void {
-    this.#asking.set(host, (this.#asking.get(host) ?? 0) + 1);
-    return () => {
-      const left = (this.#asking.get(host) ?? 1) - 1;
-      if (left === 0) this.#asking.delete(host);
-      else this.#asking.set(host, left);
-      this.#heard.set(host, this.now());
-    };
+  /** How long an agent may be left waiting: the rest of the limit is its time to ask again. */
+  get waitMsMax(): number {
+    return Math.floor(this.#limitMs * WAIT_SHARE);
+  }
+
+  /** It asks for work. */
+  asks(host: string): void {
+    this.#heard.set(host, this.now());
   }
 
   isSilent(host: string): boolean {
-    return !this.#asking.has(host) && this.now() - (this.#heard.get(host) ?? this.#since) > this.#limitMs;
+    return this.now() - (this.#heard.get(host) ?? this.#since) > this.#limitMs;
   }
 
   /** What the ledger is to be told: agents that fell silent or speak again since it was told last. */
@@ -51,6 +51,17 @@ export class Agents {
     return inputs;
   }
 
+  /** Whoever asks under the name of no known host is not remembered for longer than it is heard. */
+  forgetStrangers(hosts: readonly HostRecord[]): void {
+    const known = new Set(live(hosts).map(({ host }) => host));
+    for (const host of this.#heard.keys()) if (!known.has(host) && this.isSilent(host)) this.#heard.delete(host);
+  }
+
+  /** Of how many hosts it remembers that they asked. */
+  get remembered(): number {
+    return this.#heard.size;
+  }
+
   /** What was reported may not have become durable: it is looked at anew. */
   forgetReports(): void {
     this.reported.clear();
@@ -62,12 +73,12 @@ export class Agents {
   }
 
   protected wasHeard(host: string): boolean {
-    return this.#heard.has(host) || this.#asking.has(host);
+    return this.#heard.has(host);
   }
 
   /** When it was heard last; null: never, or it was forgotten. */
   protected heardAt(host: string): number | null {
-    return this.#asking.has(host) ? this.now() : (this.#heard.get(host) ?? null);
+    return this.#heard.get(host) ?? null;
   }
 
   protected forget(host: string): void {
@@ -75,6 +86,9 @@ export class Agents {
     this.reported.delete(host);
   }
 }
+
+/** Of the limit; with the usual 30 seconds a poll may wait its usual 25. */
+const WAIT_SHARE = 5 / 6;
 
 /** A recorded world's hosts have no agents. */
 export const live = (hosts: readonly HostRecord[]) => hosts.filter(({ clock }) => clock === WALL);

@@ -8,7 +8,7 @@ import { Share } from '../../consumers/kafka/share.ts';
 import type { Time } from '../../consumers/live.ts';
 import type { AttemptState } from '../../events/attempt.ts';
 import type { Entry } from '../../events/entries.ts';
-import { Fault } from '../../events/fault.ts';
+import type { Fault } from '../../events/fault.ts';
 import { WALL } from '../../events/vocabulary.ts';
 import type { Readable } from '../../log/kafka/copy.ts';
 import { KafkaLedger, type KafkaLedgerOptions } from '../../log/kafka/ledger.ts';
@@ -22,8 +22,10 @@ import { openAttempts } from '../../projections/attempts.ts';
 import { directory } from '../../projections/directory.ts';
 import { configuration } from '../../projections/site.ts';
 import type { Part } from '../reads/parts.ts';
+import { Backlog } from './backlog.ts';
 import * as engine from './engine.ts';
 import { Outbox } from './outbox.ts';
+import { notJoined, type Outcome, receiptOf, recorded, unsent } from './outcomes.ts';
 
 /**
  * One of several instances that share the partitions of a topic. It puts inputs into the topic, decides those of its own
@@ -68,7 +70,7 @@ export class ClusterEngine implements engine.Engine {
   readonly #options: ClusterOptions;
   readonly #openedAt: number;
   readonly #opened: Opened;
-  #waiting = 0;
+  readonly #backlog = new Backlog();
   #stopped = false;
 
   private constructor(options: ClusterOptions, ledger: KafkaLedger) {
@@ -139,7 +141,7 @@ export class ClusterEngine implements engine.Engine {
     if (damaged !== undefined) return damaged;
     if (!this.parts.every(({ partition }) => this.#isCopied(partition)))
       return engine.notReady('the ledger is being read');
-    if (membership.absence !== null) return engine.notReady(membership.absence);
+    if (membership.absence !== null) return notJoined(membership.absence);
     if (down !== undefined && down !== null) return down;
     return this.ageMs > SILENT_MS ? engine.notReady('the brokers do not answer') : null;
   }
@@ -158,7 +160,7 @@ export class ClusterEngine implements engine.Engine {
 
   get waiting(): number {
     const shares = [...this.#opened.membership.shares.values()];
-    return this.#waiting + shares.reduce((sum, share) => sum + share.waiting, 0);
+    return this.#backlog.inputs + shares.reduce((sum, share) => sum + share.waiting, 0);
   }
 
   /** Records of the ledger that are not in the copies yet. */
@@ -183,16 +185,21 @@ export class ClusterEngine implements engine.Engine {
     this.#options.observer?.claimed?.();
   }
 
-  async submit(submissions: readonly engine.Submission[], clock = WALL): Promise<engine.Receipt[]> {
+  hasRoom(bytes: number): boolean {
+    return this.#backlog.hasRoom(1, bytes);
+  }
+
+  async submit(
+    submissions: readonly engine.Submission[],
+    { clock = WALL, bytes = 0 }: engine.Submitting = {},
+  ): Promise<engine.Receipt[]> {
     if (this.#stopped) throw engine.stopping();
     if (clock !== WALL) throw recorded();
-    const { length } = submissions;
-    if (this.#waiting > 0 && this.#waiting + length > engine.WAITING_MAX) throw engine.overloaded();
-    this.#waiting += length;
+    const leave = this.#backlog.enter(submissions.length, bytes);
     try {
       return await this.#submit(submissions);
     } finally {
-      this.#waiting -= length;
+      leave();
     }
   }
 
@@ -370,30 +377,4 @@ export class ClusterEngine implements engine.Engine {
     if (!(partition < this.ledger.partitions)) return false;
     return this.ledger.copy(partition).readableSequence >= Number(match?.[2]);
   }
-}
-
-/** What became of an input in one partition. */
-type Outcome = { readonly partition: number; readonly decision: Decision | null; readonly input: string };
-
-function receiptOf(outcomes: readonly Outcome[]): engine.Receipt {
-  const pending = outcomes.find(({ decision }) => decision === null);
-  if (pending !== undefined) return { outcome: 'pending', refusal: null, position: null, input: pending.input };
-  const entries = outcomes.flatMap(({ partition, decision }) =>
-    decision === null || decision.sequence === null ? [] : [formatPosition({ partition, sequence: decision.sequence })],
-  );
-  if (entries.length === 0) return { outcome: 'duplicate', refusal: null, position: null };
-  const refusal = outcomes.find(({ decision }) => decision?.refusal !== null)?.decision?.refusal ?? null;
-  return { outcome: refusal === null ? 'consumed' : 'refused', refusal, position: entries.join(',') };
-}
-
-function unsent(cause: unknown): Fault {
-  if (cause instanceof Fault && cause.code === 'INPUTS_ALTERED') return cause;
-  const why = cause instanceof Fault ? cause.code : 'KAFKA_FAILED';
-  const remedy = 'Send it again when /readyz says so: a repeat changes nothing.';
-  return new Fault('NOT_READY', `the brokers did not acknowledge it (${why})`, remedy, cause);
-}
-
-function recorded(): Fault {
-  const remedy = 'Play the recording into an embedded ledger, and resolve it there.';
-  return new Fault('NOT_LIVE', 'what belongs to a recording is not decided in this ledger', remedy);
 }

@@ -9,6 +9,7 @@ import type { SqliteLedger } from '../../log/sqlite/ledger.ts';
 import { openAttempts } from '../../projections/attempts.ts';
 import { directory } from '../../projections/directory.ts';
 import type { Part } from '../reads/parts.ts';
+import { Backlog } from './backlog.ts';
 import * as engine from './engine.ts';
 import { Outbox } from './outbox.ts';
 
@@ -34,7 +35,7 @@ export class EmbeddedEngine implements engine.Engine {
   #retryMs = RETRY_MS_MIN;
   #cancelRetry: (() => void) | null = null;
   #claiming: Promise<void> = Promise.resolve();
-  #waiting = 0;
+  readonly #backlog = new Backlog();
   #sequence = 0;
 
   constructor(ledger: SqliteLedger, time: Time, observer: engine.EngineObserver = {}) {
@@ -65,21 +66,26 @@ export class EmbeddedEngine implements engine.Engine {
   }
 
   get waiting(): number {
-    return this.#waiting;
+    return this.#backlog.inputs;
   }
 
-  async submit(submissions: readonly engine.Submission[], clock?: string): Promise<engine.Receipt[]> {
+  hasRoom(bytes: number): boolean {
+    return this.#backlog.hasRoom(1, bytes);
+  }
+
+  async submit(
+    submissions: readonly engine.Submission[],
+    { clock, bytes = 0 }: engine.Submitting = {},
+  ): Promise<engine.Receipt[]> {
     const state = this.#state;
     if (state.kind === 'stopped') throw engine.stopping();
     if (state.kind === 'down') throw engine.notReady(state.fault.code, state.fault);
-    const { length } = submissions;
-    if (this.#waiting > 0 && this.#waiting + length > engine.WAITING_MAX) throw engine.overloaded();
-    this.#waiting += length;
+    const leave = this.#backlog.enter(submissions.length, bytes);
     try {
       const inputs = submissions.map(({ input }) => input);
       return (await state.live.submit(inputs, clock)).map(receiptOf);
     } finally {
-      this.#waiting -= length;
+      leave();
     }
   }
 

@@ -26,12 +26,13 @@ export interface Engine {
   readonly waiting: number;
   /** @throws Fault where it cannot begin. */
   start(): Promise<void>;
+  /** Whether a body of so many bytes could be taken just now, beside what waits already. */
+  hasRoom(bytes: number): boolean;
   /**
    * Takes inputs; resolves once they are durable, and as a rule decided.
-   * @param clock another than the wall clock for what belongs to a recording.
    * @throws Fault NOT_READY, OVERLOADED, STOPPING, LEDGER_…: some may be durable, and sending them again changes nothing.
    */
-  submit(submissions: readonly Submission[], clock?: string): Promise<Receipt[]>;
+  submit(submissions: readonly Submission[], how?: Submitting): Promise<Receipt[]>;
   /** Resolves with whether what is read has reached this position, at the latest after so long. */
   reached(position: string, ms: number): Promise<boolean>;
   /** Takes nothing more; returns once what was taken is durable and all is closed. */
@@ -40,6 +41,13 @@ export interface Engine {
 
 /** An input, and the CloudEvent that it came in. */
 export type Submission = { readonly input: Input; readonly event: unknown };
+
+export type Submitting = {
+  /** Another than the wall clock for what belongs to a recording. */
+  readonly clock?: string | undefined;
+  /** How large the body was that they came in. */
+  readonly bytes?: number;
+};
 
 /** What became of an input. `pending`: it is durable, and will be decided. */
 export type Receipt = {
@@ -62,9 +70,6 @@ export type EngineObserver = LiveObserver & {
 export function submissionOf(event: unknown): Submission {
   return { input: toInput(event, sha256), event };
 }
-
-/** Inputs that may wait for their commit. More are refused, so that a burst costs no more memory than this. */
-export const WAITING_MAX = 20_000;
 
 export function notReady(why: string, cause?: Fault): Fault {
   return new Fault('NOT_READY', `nothing can be taken just now (${why})`, 'Send it again when /readyz says so.', cause);

@@ -95,10 +95,6 @@ export class Outbox {
     };
   }
 
-  waiting(recipient: Recipient): number {
-    return this.#shelves.get(recipient)?.waiters.size ?? 0;
-  }
-
   /** Ends every wait: the service stops. */
   close(): void {
     this.#closed = true;

@@ -3,9 +3,11 @@ import type { FastifyRequest } from 'fastify';
 import { INPUT_BYTES_MAX } from '../../events/cloud-event.ts';
 import { Fault } from '../../events/fault.ts';
 import type { Input } from '../../events/inputs.ts';
+import type { VmRecord } from '../../events/records.ts';
 import { attemptState } from '../../projections/attempts.ts';
-import { requireMayReport } from '../access/guard.ts';
-import { type Receipt, type Submission, submissionOf } from '../engine/engine.ts';
+import { vmRecord } from '../../projections/vms.ts';
+import { type Recorded, requireMayReport } from '../access/guard.ts';
+import { type Engine, overloaded, type Receipt, type Submission, submissionOf } from '../engine/engine.ts';
 import { ORCHESTRATOR } from '../engine/outbox.ts';
 import { refusalOfEarlier } from '../reads/earlier.ts';
 import { BadBatch, type BadMember } from './bad-batch.ts';
@@ -61,14 +63,15 @@ export function addEvents(app: App, service: Service): void {
       schema,
       bodyLimit: EVENTS_BYTES_MAX,
       config: { needs: ['ingest', 'agent', 'operate'] },
+      preParsing: (request) => requireRoom(service, request),
       // The body is validated here, so that an error names the event's own field, and the member of a batch.
       validatorCompiler: () => (value: unknown) => ({ value }),
     },
     async (request, reply) => {
       const began = performance.now();
-      const { submissions, isBatch } = read(request);
-      for (const { input } of submissions) requireMayReport(request.principal, input, hostOfCommand(service));
-      const receipts = await service.engine.submit(submissions);
+      const { submissions, isBatch, bytes } = read(request);
+      for (const { input } of submissions) requireMayReport(request.principal, input, recordedIn(service));
+      const receipts = await service.engine.submit(submissions, { bytes });
       const items = submissions.map(({ input }, index) => outcomeOf(service, input, receipts[index]));
       for (const item of items) service.metrics.taken(wordOf(item), performance.now() - began);
       const refused = items.filter((item) => item.refusal !== null);
@@ -84,19 +87,24 @@ export function addEvents(app: App, service: Service): void {
   );
 }
 
-function read(request: FastifyRequest): { submissions: Submission[]; isBatch: boolean } {
+/** What cannot wait is refused by its length alone, before anybody reads it. @throws Fault OVERLOADED. */
+async function requireRoom({ engine }: Service, { headers }: FastifyRequest): Promise<void> {
+  if (!engine.hasRoom(Number(headers['content-length'] ?? 0))) throw overloaded();
+}
+
+function read(request: FastifyRequest): { submissions: Submission[]; isBatch: boolean; bytes: number } {
   const { value, bytes } = bodyOf(request);
   const isBatch = Array.isArray(value);
   const isBatchType = request.headers['content-type']?.includes('cloudevents-batch') === true;
   if (isBatchType && !isBatch) throw new Fault('BAD_BATCH', 'event: a batch is an array of events', 'Send [ … ].');
   if (!isBatch) {
     if (bytes > INPUT_BYTES_MAX) throw tooLarge('the event');
-    return { submissions: [submissionOf(value)], isBatch };
+    return { submissions: [submissionOf(value)], isBatch, bytes };
   }
   if (value.length > BATCH_MAX)
     throw new Fault('TOO_LARGE', `a batch has at most ${BATCH_MAX} events`, 'Send several.');
   if (bytes > INPUT_BYTES_MAX) value.forEach(requireSmall);
-  return { submissions: readMembers(value), isBatch };
+  return { submissions: readMembers(value), isBatch, bytes };
 }
 
 function bodyOf(request: FastifyRequest): Body {
@@ -133,19 +141,30 @@ function idOf(value: unknown): string | null {
   return typeof value.id === 'string' ? value.id.slice(0, 512) : null;
 }
 
-/** Whom a command was sent to, looked up among what is outstanding and then in what is recorded of its attempt. */
-function hostOfCommand({ engine }: Service) {
-  return (input: Input): string | null | undefined => {
-    if (input.type !== 'landfall.command.acknowledged.v1') return undefined;
-    const { command } = input.data;
-    const migration = /^(.+)\/v\d+\/[a-z-]+(\/|$)/.exec(command)?.[1];
-    if (migration === undefined) return undefined;
-    const recipient = engine.outbox.commandFor(migration, command);
-    if (recipient !== undefined) return recipient === ORCHESTRATOR ? null : recipient;
-    const found = engine.parts.map(({ db }) => attemptState(db, migration)).find((state) => state !== null);
-    const steps = found?.state.attempt.steps ?? [];
-    return steps.find((step) => step.command === command)?.host;
+function recordedIn({ engine }: Service): Recorded {
+  return {
+    hostOfCommand: (command) => hostOfCommand(engine, command),
+    holders: (vm, volume) => {
+      const records = engine.parts.map(({ db }) => vmRecord(db, vm));
+      return records.flatMap((record) => (record === null ? [] : heldBy(record, volume)));
+    },
   };
+}
+
+function heldBy({ holders }: VmRecord, volume: string): string[] {
+  const found = Object.hasOwn(holders, volume) ? (holders[volume] ?? []) : [];
+  return found.map(({ host }) => host);
+}
+
+/** Whom a command was sent to, looked up among what is outstanding and then in what is recorded of its attempt. */
+function hostOfCommand({ outbox, parts }: Engine, command: string): string | null | undefined {
+  const migration = /^(.+)\/v\d+\/[a-z-]+(\/|$)/.exec(command)?.[1];
+  if (migration === undefined) return undefined;
+  const recipient = outbox.commandFor(migration, command);
+  if (recipient !== undefined) return recipient === ORCHESTRATOR ? null : recipient;
+  const found = parts.map(({ db }) => attemptState(db, migration)).find((state) => state !== null);
+  const steps = found?.state.attempt.steps ?? [];
+  return steps.find((step) => step.command === command)?.host;
 }
 
 function outcomeOf({ engine }: Service, input: Input, receipt: Receipt | undefined): OutcomeItem {

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { App, Service } from './service.ts';
-import { Problem } from './shapes.ts';
+import { Problem, problems } from './shapes.ts';
 
 /** What a supervisor and Prometheus ask. Alive says nothing of the ledger; ready says that inputs can be taken. */
 
@@ -9,13 +9,23 @@ const Ready = z.object({ ready: z.literal(true), position: z.string() });
 export function addHealth(app: App, service: Service): void {
   app.get(
     '/healthz',
-    { schema: { summary: 'Alive', tags: ['health'], response: { 200: z.object({ alive: z.literal(true) }) } } },
+    {
+      config: { needs: 'nothing' },
+      schema: {
+        summary: 'Alive',
+        tags: ['health'],
+        security: [],
+        response: { 200: z.object({ alive: z.literal(true) }) },
+      },
+    },
     async () => ({ alive: true as const }),
   );
   app.get(
     '/readyz',
     {
+      config: { needs: 'nothing' },
       schema: {
+        security: [],
         summary: 'Ready: inputs can be taken. While it is not, reads go on, and say how old they may be',
         tags: ['health'],
         response: { 200: Ready, 503: Problem },
@@ -35,7 +45,7 @@ export function addHealth(app: App, service: Service): void {
         summary: 'Metrics for Prometheus',
         tags: ['health'],
         produces: ['text/plain'],
-        response: { 200: z.string() },
+        response: { 200: z.string(), ...problems(401, 403) },
       },
     },
     async (_request, reply) => {

@@ -1,14 +1,14 @@
 import { z } from 'zod';
-import { formatPosition, type Position } from '../../log/port.ts';
-import { positionIn, type Reads } from '../reads/parts.ts';
+import { formatPosition, type Position, type StoredEntry } from '../../log/port.ts';
+import { type Part, positionIn, type Reads } from '../reads/parts.ts';
 import { label } from './read-routes.ts';
 import type { App, Service } from './service.ts';
 import { EntryShape, LIMIT_MAX, LedgerQuery, listOf, problems } from './shapes.ts';
 
 /** `GET /v1/ledger`: the entries as they were hashed, for whoever copies or checks them. */
 
-/** A page also ends here, however few entries that is. */
-const PAGE_CHARACTERS_MAX = 4 * 1024 * 1024;
+/** A page also ends here, however few items that is. */
+export const PAGE_CHARACTERS_MAX = 4 * 1024 * 1024;
 
 const Query = LedgerQuery.extend({
   from: z.string().max(64).optional().describe('the first position wanted; without it the beginning'),
@@ -32,13 +32,21 @@ export function addLedger(app: App, service: Service): void {
       const reads = label(reply, service, ledger);
       const { texts, next } = await page(reads, firstOf(reads, from, after), limit);
       const mark = ledger === 'demo' ? ',"ledger":"demo"' : '';
-      // The texts are JSON as they were hashed: nobody needs to parse and write them anew.
       return reply
         .type('application/json')
         .serializer((body) => String(body))
         .send(`{"items":[${texts.join(',')}],"next":${JSON.stringify(next)}${mark}}` as never);
     },
   );
+}
+
+/** An item of a page, as JSON. The entry's text is JSON as it was hashed: nobody needs to parse and write it anew. */
+export function entryText(
+  { partition }: Pick<Part, 'partition'>,
+  { sequence, previous, hash, text }: StoredEntry,
+): string {
+  const position = formatPosition({ partition, sequence });
+  return `{"position":"${position}","previous":"${previous}","hash":"${hash}","entry":${text}}`;
 }
 
 function firstOf(parts: Reads, from: string | undefined, after: string | undefined): Position {
@@ -55,13 +63,12 @@ async function page(parts: Reads, first: Position, limit: number): Promise<{ tex
   for (const part of parts) {
     if (part.partition < first.partition) continue;
     const from = part.partition === first.partition ? Math.max(1, first.sequence) : 1;
-    for await (const { sequence, previous, hash, text } of part.ledger.read(0, from)) {
+    for await (const stored of part.ledger.read(0, from)) {
       if (texts.length === limit || characters > PAGE_CHARACTERS_MAX) {
-        return { texts, next: formatPosition({ partition: part.partition, sequence: sequence - 1 }) };
+        return { texts, next: formatPosition({ partition: part.partition, sequence: stored.sequence - 1 }) };
       }
-      const position = formatPosition({ partition: part.partition, sequence });
-      texts.push(`{"position":"${position}","previous":"${previous}","hash":"${hash}","entry":${text}}`);
-      characters += text.length;
+      texts.push(entryText(part, stored));
+      characters += stored.text.length;
     }
   }
   return { texts, next: null };

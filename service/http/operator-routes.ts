@@ -3,7 +3,6 @@ import { z } from 'zod';
 import { Configuration, ConfigurationChange, defaultConfiguration } from '../../events/configuration.ts';
 import { Fault } from '../../events/fault.ts';
 import { Host } from '../../events/vocabulary.ts';
-import { isOver } from '../../machines/vm.ts';
 import { attemptState, migrationView } from '../../projections/attempts.ts';
 import { configuration } from '../../projections/site.ts';
 import type { Principal } from '../access/credentials.ts';
@@ -42,7 +41,6 @@ export function addResolution(app: App, service: Service): void {
       const { db } = partOfAttempt(engine.parts, id);
       const found = attemptState(db, id);
       if (found === null) throw unknownAttempt(id);
-      if (isOver(found.state)) throw notContested(id);
       const { vm, clock } = found.state.attempt;
       const { host, reason, attest } = body;
       const data = { migration: id, host, reason, attest, operator: operatorOf(principal, body.operator) };
@@ -52,11 +50,6 @@ export function addResolution(app: App, service: Service): void {
       return view;
     },
   );
-}
-
-function notContested(id: string): Fault {
-  const remedy = 'Only a contested or provisional attempt takes a resolution.';
-  return new Fault('NOT_CONTESTED', `attempt ${id} is settled: there is nothing to resolve`, remedy);
 }
 
 export function addConfiguration(app: App, service: Service): void {
@@ -103,7 +96,7 @@ export async function configure(
 
 /** @throws Fault with the refusal's code. */
 async function take({ engine }: Pick<Service, 'engine'>, submission: Submission, clock?: string): Promise<void> {
-  const [receipt] = await engine.submit([submission], clock);
+  const [receipt] = await engine.submit([submission], { clock });
   if (receipt?.outcome === 'pending') {
     const remedy = 'Look for its effect before you send it again.';
     throw new Fault('NOT_DECIDED', 'it is durable and will be followed, but nobody has decided it yet', remedy);

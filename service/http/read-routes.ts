@@ -1,13 +1,10 @@
 import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
-import { Fault } from '../../events/fault.ts';
-import { formatPosition } from '../../log/port.ts';
-import { attemptState, migrationView } from '../../projections/attempts.ts';
-import { timelineOf } from '../../projections/timeline.ts';
+import { migrationView } from '../../projections/attempts.ts';
 import { vmStatus } from '../../projections/vms.ts';
 import { listDeadLetters, listHosts, listMigrations, listVms, placedVm } from '../reads/lists.ts';
 import { migrationAt, vmAt } from '../reads/past.ts';
-import { partOfAttempt, partOfVm, placed, type Reads, unknownAttempt, unknownVm } from '../reads/parts.ts';
+import { partOfAttempt, partOfVm, type Reads, unknownAttempt, unknownVm } from '../reads/parts.ts';
 import { type App, list, readsOf, type Service, type Which } from './service.ts';
 import * as shapes from './shapes.ts';
 
@@ -55,30 +52,6 @@ export function addVmReads(app: App, service: Service): void {
       return found;
     },
   );
-  app.get(
-    '/v1/vms/:vm/history',
-    {
-      config,
-      schema: {
-        summary: 'The timeline of a VM, oldest first',
-        tags: ['reads'],
-        params: shapes.VmParams,
-        querystring: shapes.ListQuery,
-        response: { 200: shapes.listOf(shapes.TimelineShape), ...problems(400, 401, 403, 404, 409, 422) },
-      },
-    },
-    async ({ params, query: { ledger, at, limit, after } }, reply) => {
-      const reads = label(reply, service, ledger);
-      const { part, vm } = partOfVm(reads, params.vm);
-      const all = await timelineOf(part.ledger.readVm(vm), vm);
-      const until = at ?? Number.POSITIVE_INFINITY;
-      // One entry may tell several things, so a page ends at an index.
-      const from = after === undefined ? 0 : numberOf(after, 'after');
-      const page = all.filter((item) => Date.parse(item.time) <= until).slice(from, from + limit);
-      const items = page.map((item) => ({ ...item, position: placed(part, item.position) }));
-      return list(items, ledger, limit, () => String(from + items.length));
-    },
-  );
 }
 
 export function addMigrationReads(app: App, service: Service): void {
@@ -119,45 +92,6 @@ export function addMigrationReads(app: App, service: Service): void {
       const found = at === undefined ? migrationView(part.db, id) : await migrationAt(part, id, at);
       if (found === null) throw unknownAttempt(id);
       return found;
-    },
-  );
-  app.get(
-    '/v1/migrations/:id/entries',
-    {
-      config,
-      schema: {
-        summary: 'All that the ledger has of one attempt, with its present state: what an explanation is made from',
-        tags: ['reads'],
-        params: shapes.MigrationParams,
-        querystring: shapes.LedgerQuery,
-        response: {
-          200: shapes
-            .listOf(shapes.EntryShape)
-            .extend({ state: z.looseObject({}), timers: z.looseObject({}), name: z.string().nullable() }),
-          ...problems(400, 401, 403, 404),
-        },
-      },
-    },
-    async ({ params: { id }, query: { ledger } }, reply) => {
-      const reads = label(reply, service, ledger);
-      const part = partOfAttempt(reads, id);
-      const { partition, ledger: file, db } = part;
-      const found = attemptState(db, id);
-      if (found === null) throw unknownAttempt(id);
-      const stored = await Array.fromAsync(file.readMigration(id));
-      const items = stored.map(({ sequence, previous, hash, entry }) => ({
-        position: formatPosition({ partition, sequence }),
-        previous,
-        hash,
-        entry,
-      }));
-      const name = vmStatus(db, found.state.attempt.vm)[0]?.name ?? null;
-      return {
-        ...list(items, ledger, Number.POSITIVE_INFINITY, () => ''),
-        state: found.state,
-        timers: found.timers,
-        name,
-      };
     },
   );
 }
@@ -202,13 +136,4 @@ export function label(reply: FastifyReply, service: Service, which: Which): Read
   if (which === 'live') void reply.header('landfall-position', position);
   if (which === 'live' && ageMs > 0) void reply.header('landfall-age-seconds', Math.ceil(ageMs / 1000));
   return readsOf(service, which);
-}
-
-function numberOf(text: string, field: string): number {
-  if (/^\d{1,15}$/.test(text)) return Number(text);
-  throw new Fault(
-    'BAD_REQUEST',
-    `${field}: is no position that this service gave`,
-    'Give the `next` of a page, or leave it out.',
-  );
 }

@@ -1,5 +1,6 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { Fault } from '../../events/fault.ts';
+import type { Principal } from '../access/credentials.ts';
 import { BadBatch, type BadMember } from './bad-batch.ts';
 
 /** Every error as it leaves: a status, and `{code, message, remedy}`. The mapping of codes to statuses is here and nowhere else. */
@@ -80,7 +81,9 @@ function wordsOf(message = 'invalid'): string {
 }
 
 export function replyToError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
-  const [status, body] = describe(error);
+  // What broke before anybody was admitted has no principal yet.
+  const principal = request.principal as Principal | null | undefined;
+  const [status, body] = describe(error, (principal?.name ?? null) !== null);
   if (status >= 500) request.log.error({ err: error }, body.message);
   else if (status === 401 || status === 403) request.log.warn({ code: body.code, url: request.url }, body.message);
   // What is worth another attempt says when.
@@ -89,10 +92,10 @@ export function replyToError(error: unknown, request: FastifyRequest, reply: Fas
   return reply.status(status).send(body);
 }
 
-function describe(error: unknown): [status: number, body: ErrorBody] {
+function describe(error: unknown, isNamed: boolean): [status: number, body: ErrorBody] {
   if (error instanceof Fault) {
     const status = statusOf(error.code);
-    if (status !== null) return [status, bodyOf(error)];
+    if (status !== null) return [status, bodyOf(error, isNamed)];
   } else {
     const framework = ofFramework(error as FastifyError);
     if (framework !== null) return framework;
@@ -100,8 +103,11 @@ function describe(error: unknown): [status: number, body: ErrorBody] {
   return [500, { code: 'INTERNAL', message: 'something went wrong here', remedy: 'The log of the service says what.' }];
 }
 
-/** Of a ledger's fault only what it means is told: paths are nobody's business outside. */
-function bodyOf(fault: Fault): ErrorBody {
+/**
+ * Of a ledger's fault only what it means is told: paths are nobody's business outside. The words of the brokers may name their
+ * addresses: they are for who has a token.
+ */
+function bodyOf(fault: Fault, isNamed: boolean): ErrorBody {
   const { code, message, remedy } = fault;
   if (fault instanceof BadBatch) return { code, message, remedy, errors: fault.errors };
   if (code.startsWith('LEDGER_')) {
@@ -111,6 +117,7 @@ function bodyOf(fault: Fault): ErrorBody {
       remedy: 'Send it again when /readyz says so: a repeat changes nothing.',
     };
   }
+  if (UNREADY.test(code) && !isNamed) return { code, message: `nothing can be taken just now (${code})`, remedy };
   return { code, message, remedy };
 }
 

@@ -13,6 +13,8 @@ export type Service = {
   readonly engine: Engine;
   readonly agents: Agents;
   readonly metrics: Metrics;
+  /** How long a stream of server-sent events lasts at most. */
+  readonly streamMs: number;
   /** The ledger of the shipped recordings; null where there is none. */
   readonly demo: () => Reads | null;
 };

@@ -2,13 +2,13 @@ import { z } from 'zod';
 import { Alarm } from '../../events/attempt.ts';
 import { CloudEvent } from '../../events/cloud-event.ts';
 import { Command, Question } from '../../events/commands.ts';
+import { parseMoment } from '../../events/moment.ts';
 import { Verdict } from '../../events/verdict.ts';
 import { Certainty, LockMode, Power, State } from '../../events/vocabulary.ts';
 import type { MigrationView } from '../../projections/attempts.ts';
 import type { DeadLetter } from '../../projections/site.ts';
 import type { TimelineItem } from '../../projections/timeline.ts';
 import type { VmStatus } from '../../projections/vms.ts';
-import { parseTime } from './time.ts';
 
 /** The shapes of requests and replies. From these the OpenAPI description is generated; replies of tests are held to them. */
 
@@ -27,7 +27,7 @@ const At = z
   .max(40)
   .describe('as of then: ISO 8601, or milliseconds since the epoch')
   .transform((text, context) => {
-    const ms = parseTime(text);
+    const ms = parseMoment(text);
     if (ms !== null) return ms;
     context.addIssue({ code: 'custom', message: 'is no time: write it as 2026-11-23T02:14:00Z' });
     return z.NEVER;

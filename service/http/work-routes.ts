@@ -13,16 +13,25 @@ import { HostParams, problems, WorkList, WorkQuery } from './shapes.ts';
  * in a connection, so a slow or lost reader costs nothing and misses nothing.
  */
 
-const WAITERS_MAX = 16;
+/** Of one recipient: those that wait, and those whose last reply is still on its way. */
+const ASKING_MAX = 16;
 const HEARTBEAT_MS = 15_000;
+/** What a stream that has ended still has to send is not waited for any longer. */
+const ENDING_MS = 5000;
+/** A reader whose stream ended asks again after so long. */
+const RETRY_MS = 1000;
 const SSE_ITEMS = 100;
 
 /** A cursor of another run is none: then all that is outstanding is handed out again. */
 const RUN = randomBytes(6).toString('base64url');
 
+const STREAMS =
+  'With `Accept: text/event-stream` they come as they arise. A stream ends after `streamSeconds`; who reads on asks again with `Last-Event-ID`, and is admitted anew.';
+
 type Ask = { after?: string | undefined; wait: number; limit: number };
 
 export function addWork(app: App, service: Service): void {
+  const desk = new Desk(service);
   const schema = {
     tags: ['work'],
     querystring: WorkQuery,
@@ -36,79 +45,108 @@ export function addWork(app: App, service: Service): void {
       schema: {
         ...schema,
         summary: 'Questions and commands for the agent of a host, at least once',
-        description:
-          'With `Accept: text/event-stream` they come as they arise. Answers and acknowledgements are events.',
+        description: `${STREAMS} Answers and acknowledgements are events. The agent counts as heard when it asks, so it is never left waiting for longer than 5/6 of \`agentSilentSeconds\`.`,
         params: HostParams,
       },
     },
-    async (request, reply) => {
+    (request, reply) => {
       const { host } = request.params;
       requireHost(request.principal, host);
-      const done = service.agents.asks(host);
-      try {
-        return await hand(service, host, request.query, request, reply);
-      } finally {
-        done();
-      }
+      service.agents.asks(host);
+      return desk.hand(host, request.query, request, reply, service.agents.waitMsMax);
     },
   );
   app.get(
     '/v1/orchestrator/work',
     {
       config: { needs: ['ingest', 'operate'] },
-      schema: { ...schema, summary: 'Commands for the orchestrator, at least once' },
+      schema: { ...schema, summary: 'Commands for the orchestrator, at least once', description: STREAMS },
     },
-    (request, reply) => hand(service, ORCHESTRATOR, request.query, request, reply),
+    (request, reply) => desk.hand(ORCHESTRATOR, request.query, request, reply),
   );
 }
 
-async function hand({ engine }: Service, recipient: Recipient, ask: Ask, request: FastifyRequest, reply: FastifyReply) {
-  const { outbox } = engine;
-  if (outbox.isClosed) throw new Fault('STOPPING', 'the service is stopping', 'Ask again when it is back.');
-  if (outbox.waiting(recipient) >= WAITERS_MAX)
-    throw new Fault('OVERLOADED', 'too many wait for this work already', 'One is enough.');
-  const isStream = request.headers.accept?.includes('text/event-stream') === true;
-  const lastEventId = request.headers['last-event-id'];
-  const from = numberOf(typeof lastEventId === 'string' ? lastEventId : ask.after);
-  if (isStream) return stream(outbox, recipient, from, reply);
-  const gone = closing(reply);
-  await news(outbox, recipient, from, ask.wait * 1000, gone);
+/** Where work is handed out, to a few at a time for each recipient. */
+class Desk {
+  readonly #service: Service;
+  readonly #asking = new Map<Recipient, number>();
+
+  constructor(service: Service) {
+    this.#service = service;
+  }
+
+  async hand(to: Recipient, ask: Ask, request: FastifyRequest, reply: FastifyReply, msMax = Number.POSITIVE_INFINITY) {
+    const { engine, streamMs } = this.#service;
+    const { outbox } = engine;
+    if (outbox.isClosed) throw new Fault('STOPPING', 'the service is stopping', 'Ask again when it is back.');
+    const lastEventId = request.headers['last-event-id'];
+    const from = numberOf(typeof lastEventId === 'string' ? lastEventId : ask.after);
+    const isStream = request.headers.accept?.includes('text/event-stream') === true;
+    const leave = this.#enter(to);
+    try {
+      if (isStream) return await stream(outbox, to, from, Math.min(streamMs, msMax), reply);
+      return await poll(outbox, to, from, { ...ask, wait: Math.min(ask.wait * 1000, msMax) }, reply);
+    } finally {
+      leave();
+    }
+  }
+
+  /** @throws Fault OVERLOADED. */
+  #enter(recipient: Recipient): () => void {
+    const before = this.#asking.get(recipient) ?? 0;
+    if (before >= ASKING_MAX) throw new Fault('OVERLOADED', 'too many ask for this work already', 'One is enough.');
+    this.#asking.set(recipient, before + 1);
+    return () => {
+      const left = (this.#asking.get(recipient) ?? 1) - 1;
+      if (left === 0) this.#asking.delete(recipient);
+      else this.#asking.set(recipient, left);
+    };
+  }
+}
+
+/** @param ask its wait is in milliseconds. */
+async function poll(outbox: Outbox, recipient: Recipient, from: number, ask: Ask, reply: FastifyReply) {
+  await news(outbox, recipient, from, ask.wait, closing(reply));
   const found = outbox.after(recipient, from, ask.limit);
   const items: WorkItem[] = found.map(({ item }) => item);
   return { items, next: cursor(found.at(-1)?.number ?? from) };
 }
 
-/** The reader's pace is kept: the next items are fetched when the last ones have gone out. */
-async function stream(outbox: Outbox, recipient: Recipient, from: number, reply: FastifyReply): Promise<FastifyReply> {
+/**
+ * The reader's pace is kept: the next items are fetched when the last ones have gone out. It ends after a while, so that who
+ * reads on has to ask anew: with a token that is still valid, and by a process that still runs.
+ */
+async function stream(outbox: Outbox, recipient: Recipient, from: number, ms: number, reply: FastifyReply) {
   reply.hijack();
   const { raw } = reply;
-  const gone = new AbortController();
-  raw.on('close', () => gone.abort());
-  raw.on('error', () => gone.abort());
+  const gone = closing(reply);
+  const over = AbortSignal.any([gone, AbortSignal.timeout(ms)]);
+  raw.on('error', () => raw.destroy());
   raw.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store', 'x-accel-buffering': 'no' });
+  raw.write(`retry: ${RETRY_MS}\n\n`);
   let number = from;
-  while (!gone.signal.aborted && !outbox.isClosed) {
+  while (!over.aborted && !outbox.isClosed) {
     const found = outbox.after(recipient, number, SSE_ITEMS);
     number = found.at(-1)?.number ?? number;
     const text = found.map(
       (each) => `id: ${cursor(each.number)}\nevent: ${each.item.kind}\ndata: ${JSON.stringify(each.item)}\n\n`,
     );
     const isTaken = raw.write(text.length === 0 ? ': still here\n\n' : text.join(''));
-    // A reader that does not read is asked to come again; what it missed lies here still.
-    if (!isTaken && !(await drained(raw, gone.signal))) break;
-    await news(outbox, recipient, number, HEARTBEAT_MS, gone.signal);
+    // What a reader misses that does not read lies here still, for when it comes again.
+    if (!isTaken && !(await happens(raw, 'drain', over))) break;
+    await news(outbox, recipient, number, HEARTBEAT_MS, over);
   }
-  if (gone.signal.aborted) raw.destroy();
-  else raw.end();
+  raw.end();
+  if (!raw.writableFinished) await happens(raw, 'finish', AbortSignal.any([gone, AbortSignal.timeout(ENDING_MS)]));
+  if (!raw.writableFinished) raw.destroy();
   return reply;
 }
 
-async function drained(raw: FastifyReply['raw'], gone: AbortSignal): Promise<boolean> {
+async function happens(raw: FastifyReply['raw'], event: 'drain' | 'finish', until: AbortSignal): Promise<boolean> {
   try {
-    await once(raw, 'drain', { signal: AbortSignal.any([gone, AbortSignal.timeout(2 * HEARTBEAT_MS)]) });
+    await once(raw, event, { signal: until });
     return true;
   } catch {
-    raw.destroy();
     return false;
   }
 }

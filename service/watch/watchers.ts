@@ -18,7 +18,9 @@ export type Demo = { shown: Shown | null };
 export function watchAgents({ engine, agents, time }: { engine: Engine; agents: Agents; time: Time }): () => void {
   let cancel = () => {};
   const look = (): void => {
-    const inputs = engine.fault === null ? agents.changes(listHosts(engine.parts)) : [];
+    const hosts = listHosts(engine.parts);
+    agents.forgetStrangers(hosts);
+    const inputs = engine.fault === null ? agents.changes(hosts) : [];
     if (inputs.length > 0) engine.submit(inputs).catch(() => agents.forgetReports());
     cancel = time.after(AGENTS_EVERY_MS, look);
   };

@@ -78,8 +78,11 @@ describe('a line as JSON', () => {
     expect(parseLine(line('{"a":1}', { torn: true }))).toEqual({ a: 1 });
   });
 
-  it('is read at any depth', () => {
-    expect(() => parseLine(line(`{"a":${'['.repeat(200_000)}${']'.repeat(200_000)}}`))).not.toThrow();
+  it('is refused beyond a depth, however deep it is', () => {
+    const nested = (levels: number) => line(`{"a":${'['.repeat(levels)}${']'.repeat(levels)}}`);
+    expect(() => parseLine(nested(63))).not.toThrow();
+    for (const levels of [64, 200_000])
+      expect(() => parseLine(nested(levels))).toThrow(expect.objectContaining({ code: 'BAD_JSON' }));
   });
 });
 

@@ -159,6 +159,7 @@ describe('a refusal names the field', () => {
     ['datacontenttype', eventOf('landfall.host.fenced.v1', { datacontenttype: 'text/xml' })],
     ['subject', eventOf('landfall.vm.requested.v1', { subject: 5 })],
     ['data.host', withData('landfall.host.fenced.v1', { host: '' })],
+    ['data.host', withData('landfall.host.fenced.v1', { host: 'host-\ud800' })],
     ['data.action', withData('landfall.vm.requested.v1', { action: 'explode' })],
     ['data.error', withData('landfall.migration.returned.v1', { ok: true })],
     ['data.error', withData('landfall.migration.returned.v1', { error: undefined })],
@@ -179,6 +180,11 @@ describe('a refusal names the field', () => {
     const fault = faultOf(value);
     expect(fault.message.slice(0, fault.message.indexOf(': '))).toBe(field);
     expect(fault.remedy).not.toBe('');
+  });
+
+  it('that nests too deep, wherever it comes from', () => {
+    const deep: unknown = JSON.parse(`{"more":${'['.repeat(1e5)}${']'.repeat(1e5)}}`);
+    expect(() => toInput(deep, sha256)).toThrow(expect.objectContaining({ code: 'BAD_JSON' }));
   });
 
   it('whatever is sent, nothing but a refusal comes of it', () => {
@@ -202,6 +208,17 @@ describe('settings', () => {
     '47: an interval of %j is refused',
     (recheckIntervalSeconds) => {
       expect(ConfigurationChange.safeParse({ recheckIntervalSeconds }).success).toBe(false);
+    },
+  );
+
+  test.each(['recheckIntervalSeconds', 'questionLimitSeconds', 'commandRetrySeconds', 'dedupHorizonSeconds'] as const)(
+    '%s is given in whole milliseconds, and no less than a tenth of a second',
+    (name) => {
+      const isTaken = (value: number) => ConfigurationChange.safeParse({ [name]: value }).success;
+      expect([0.1, 0.3, 0.123, 7.001, 86_399.999].map(isTaken)).toEqual([true, true, true, true, true]);
+      expect([0.0001, 0.099, 1e-300, 0.12345, 5 + 1e-9].map(isTaken)).toEqual([false, false, false, false, false]);
+      // What an earlier version wrote is read as before.
+      expect(Configuration.safeParse({ ...defaultConfiguration, [name]: 0.01 }).success).toBe(true);
     },
   );
 

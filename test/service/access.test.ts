@@ -2,13 +2,18 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { request } from 'node:https';
 import { join } from 'node:path';
+import Fastify from 'fastify';
 import { beforeEach, describe, expect, it } from 'vitest';
+import { Fault } from '../../events/fault.ts';
 import { Credentials, newToken } from '../../service/access/credentials.ts';
+import { Guard, requireNeeds } from '../../service/access/guard.ts';
 import { scratchFolder } from '../support/landfall.ts';
 import { answerStayed, declared, event, returned, serve, started, VM } from './harness.ts';
 
 const roles = { reader: 'read', orchestrator: 'ingest', 'agent-a': 'agent:host-a', alice: 'operate' };
 type Name = keyof typeof roles;
+/** Who reports is the agent of host-a. */
+const OF_A = { source: 'agent://host-a' };
 let folder: string;
 let tokens: Record<Name, string>;
 const as = (name: Name) => ({ authorization: `Bearer ${tokens[name]}` });
@@ -66,18 +71,82 @@ it('lets an agent speak for its own hosts only', async () => {
   const { body } = await service.get('/v1/hosts/host-a/work?wait=0', as('agent-a'));
   const mine = body.items[0]?.['question'] as unknown as { question: string; vm: string; host: string };
   expect((await service.get('/v1/hosts/host-b/work?wait=0', as('agent-a'))).status).toBe(403);
-  expect((await service.post(answerStayed({ ...mine, host: 'host-b' }), as('agent-a'))).status).toBe(403);
-  expect(
-    (await service.post([answerStayed(mine), answerStayed({ ...mine, host: 'host-b' })], as('agent-a'))).status,
-  ).toBe(403);
-  expect((await service.post(event('host.facts', { host: 'host-b' }), as('agent-a'))).status).toBe(403);
-  expect((await service.post(event('migration.returned', { migration: 'm-1', ok: true }), as('agent-a'))).status).toBe(
+  expect((await service.post({ ...answerStayed({ ...mine, host: 'host-b' }), ...OF_A }, as('agent-a'))).status).toBe(
     403,
   );
-  const command = event('command.acknowledged', { command: 'm-1/v1/fail-call', ok: true });
+  expect(
+    (
+      await service.post(
+        [
+          { ...answerStayed(mine), ...OF_A },
+          { ...answerStayed({ ...mine, host: 'host-b' }), ...OF_A },
+        ],
+        as('agent-a'),
+      )
+    ).status,
+  ).toBe(403);
+  expect((await service.post(event('host.facts', { host: 'host-b' }, OF_A), as('agent-a'))).status).toBe(403);
+  expect(
+    (await service.post(event('migration.returned', { migration: 'm-1', ok: true }, OF_A), as('agent-a'))).status,
+  ).toBe(403);
+  const command = event('command.acknowledged', { command: 'm-1/v1/fail-call', ok: true }, OF_A);
   expect((await service.post(command, as('agent-a'))).status).toBe(403);
-  expect((await service.post(answerStayed(mine), as('agent-a'))).status).toBe(202);
-  expect((await service.post(event('host.facts', { host: 'host-a' }), as('agent-a'))).status).toBe(202);
+  expect((await service.post({ ...answerStayed(mine), ...OF_A }, as('agent-a'))).status).toBe(202);
+  expect((await service.post(event('host.facts', { host: 'host-a' }, OF_A), as('agent-a'))).status).toBe(202);
+});
+
+it('lets an agent name its events by its own hosts only, and nobody as Landfall', async () => {
+  const service = await guarded();
+  const status = async (name: Name | null, source: string, host = 'host-a') =>
+    (await service.post(event('host.facts', { host }, { source }), name === null ? {} : as(name))).status;
+  expect(await status('agent-a', 'agent://host-a')).toBe(202);
+  expect(await status('agent-a', 'agent://host-a/facts')).toBe(202);
+  for (const source of [
+    'agent://host-b',
+    'agent://host-a2',
+    'orchestrator',
+    'agent://',
+    'agent://host-b/agent://host-a',
+  ])
+    expect([source, await status('agent-a', source)]).toEqual([source, 403]);
+  // The identity that the orchestrator was about to use is still free.
+  const returned = event(
+    'migration.returned',
+    { migration: 'm-1', ok: true },
+    { id: 'job-end', source: 'orchestrator' },
+  );
+  const taken = event('host.facts', { host: 'host-a' }, { id: 'job-end', source: 'orchestrator' });
+  expect((await service.post(taken, as('agent-a'))).status).toBe(403);
+  expect((await service.post(returned, as('orchestrator'))).body['code']).toBe('UNKNOWN_ATTEMPT');
+  for (const name of ['agent-a', 'orchestrator', 'alice'] as const)
+    expect([name, await status(name, 'landfall:service')]).toEqual([name, 403]);
+  const open = await serve();
+  const own = event('host.facts', { host: 'host-a', agent: 'silent' }, { source: 'landfall:service' });
+  expect(await open.post(own)).toMatchObject({ status: 403, body: { code: 'FORBIDDEN' } });
+});
+
+it('lets an operator name its decisions by its own name only', async () => {
+  const service = await guarded();
+  const set = (source: string) => event('configuration.set', { change: {}, operator: 'alice' }, { source });
+  expect((await service.post(set('operator://alice/console'), as('alice'))).status).toBe(202);
+  expect((await service.post(set('orchestrator'), as('alice'))).status).toBe(403);
+});
+
+it('lets an agent tell of leases only where none but its own hosts hold them', async () => {
+  const service = await guarded();
+  const holders = (...hosts: string[]) =>
+    event('volume.holders', { volume: 'vol-1', holders: hosts.map((host) => ({ host, mode: 'exclusive' })) }, OF_A);
+  const told = async (name: Name, ...hosts: string[]) => (await service.post(holders(...hosts), as(name))).status;
+  expect(await told('agent-a', 'host-a')).toBe(202);
+  expect(await told('agent-a', 'host-b')).toBe(403);
+  expect(await told('agent-a', 'host-a', 'host-b')).toBe(403);
+  expect(await told('agent-a')).toBe(202);
+  // The other host's lease is not its own to take away.
+  expect(await told('orchestrator', 'host-b')).toBe(202);
+  expect(await told('agent-a')).toBe(403);
+  expect(await told('agent-a', 'host-a')).toBe(403);
+  expect(await told('orchestrator')).toBe(202);
+  expect(await told('agent-a', 'host-a')).toBe(202);
 });
 
 it('writes the name of the token into the ledger, and nobody else’s', async () => {
@@ -85,7 +154,7 @@ it('writes the name of the token into the ledger, and nobody else’s', async ()
   expect((await service.send('PUT', '/v1/config', { recheckIntervalSeconds: 3 }, as('alice'))).status).toBe(200);
   expect((await service.send('PUT', '/v1/config?operator=bob', {}, as('alice'))).status).toBe(403);
   expect((await service.send('PUT', '/v1/config', {}, as('orchestrator'))).status).toBe(403);
-  const set = event('configuration.set', { change: {}, operator: 'bob' });
+  const set = event('configuration.set', { change: {}, operator: 'bob' }, { source: 'operator://alice' });
   expect((await service.post(set, as('alice'))).status).toBe(403);
   expect((await service.post(set, as('orchestrator'))).status).toBe(403);
   const { body } = await service.get('/v1/ledger', as('alice'));
@@ -97,9 +166,49 @@ it('logs no token, and tells nobody outside more than the code', async () => {
   await service.get('/v1/vms', as('alice'));
   await service.get('/v1/vms', { authorization: 'Bearer lf_secret-that-is-wrong' });
   await service.post(declared(), as('reader'));
+  // Whoever logs a request, or its headers, logs no token.
+  const headers = as('alice');
+  service.app.log.info({ headers }, 'of headers');
+  service.app.log.info({ request: { headers }, reply: headers }, 'of a request');
+  service.app.log.child({ part: 'kafka' }).info(headers, 'of a part');
   const log = service.logged.join('');
+  expect(log.match(/"authorization":"\*\*\*"/g)).toHaveLength(4);
   for (const secret of [...Object.values(tokens), 'lf_secret-that-is-wrong']) expect(log).not.toContain(secret);
   expect(log).toContain('UNAUTHENTICATED');
+});
+
+it('has no route that does not say who may ask, and would let nobody in there', async () => {
+  expect(() => requireNeeds({ url: '/v1/new' })).toThrow(/\/v1\/new does not say who may ask/);
+  const app = Fastify();
+  const guard = new Guard(Credentials.read(join(folder, 'tokens')));
+  const open = new Guard(null);
+  app.get('/v1/open', async (request) => open.admit(request).name);
+  app.get('/v1/new', async (request) => guard.admit(request).name);
+  app.setErrorHandler<Fault>((error, _request, reply) => reply.status(403).send(error.code));
+  expect((await app.inject({ url: '/v1/new', headers: as('alice') })).body).toBe('FORBIDDEN');
+  expect((await app.inject({ url: '/v1/open', headers: { host: '127.0.0.1' } })).body).toBe('FORBIDDEN');
+  const service = await guarded();
+  expect(await service.get('/v1/nothing')).toMatchObject({ status: 404, body: { code: 'NOT_FOUND' } });
+});
+
+it('tells the words of the brokers only to who has a token', async () => {
+  const service = await guarded();
+  const fault = new Fault('KAFKA_FAILED', 'Kafka: connect ECONNREFUSED 10.1.2.3:9092', 'Check kafkaBrokers.');
+  Object.defineProperty(service.engine, 'fault', { get: () => fault });
+  const asked = await service.get('/readyz');
+  expect(asked).toMatchObject({
+    status: 503,
+    body: { code: 'KAFKA_FAILED', message: expect.stringContaining('KAFKA_FAILED') },
+  });
+  expect(JSON.stringify(asked.body)).not.toContain('10.1.2.3');
+  expect((await service.get('/readyz', as('alice'))).body['message']).toContain('10.1.2.3');
+  expect(JSON.stringify((await service.get('/readyz', { authorization: 'Bearer lf_wrong' })).body)).not.toContain(
+    '10.1',
+  );
+  expect(service.logged.join('')).toContain('10.1.2.3');
+  const open = await serve();
+  Object.defineProperty(open.engine, 'fault', { get: () => fault });
+  expect(JSON.stringify((await open.get('/readyz')).body)).not.toContain('10.1.2.3');
 });
 
 it('takes new credentials without a restart, and keeps the old ones where the new cannot be read', async () => {
@@ -118,6 +227,19 @@ it('takes new credentials without a restart, and keeps the old ones where the ne
   );
   service.reloadTokens();
   expect((await service.get('/v1/vms', as('alice'))).status).toBe(401);
+});
+
+it('lets nobody read on whose token was revoked meanwhile', async () => {
+  const service = await serve({ tokens: join(folder, 'tokens'), streamSeconds: 1 });
+  const headers = { ...as('agent-a'), accept: 'text/event-stream' };
+  const stream = await fetch(`${service.url}/v1/hosts/host-a/work`, { headers });
+  expect(stream.status).toBe(200);
+  const file = join(folder, 'tokens');
+  writeFileSync(file, readFileSync(file, 'utf8').replace(/^agent-a .*$/m, ''));
+  service.reloadTokens();
+  // It ends by itself.
+  await stream.text();
+  expect((await fetch(`${service.url}/v1/hosts/host-a/work`, { headers })).status).toBe(401);
 });
 
 it('on loopback without tokens answers nobody who was sent by another site', async () => {

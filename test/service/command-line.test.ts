@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
 import { finished, landfall, landfallJson, scratchFolder, start } from '../support/landfall.ts';
@@ -42,13 +43,13 @@ it('reads over HTTP what it reads from the file', { timeout: 60_000 }, async () 
     ['config', 'get'],
   ];
   const server = ['--server', service.url];
+  expect(
+    (await landfall(['resolve', 'm-1', '--host', 'host-a', '--reason', 'r', '--attest', ...server])).stderr,
+  ).toContain('NOT_CONTESTED');
   const remote = await Promise.all(commands.map((command) => landfallJson([...command, ...server])));
   const inWords = await landfall(['explain', 'm-1', ...server]);
   await landfallJson(['config', 'set', 'recheckIntervalSeconds=3', '--operator', 'ann', ...server]);
   expect((await service.get('/v1/config')).body).toMatchObject({ recheckIntervalSeconds: 3 });
-  expect(
-    (await landfall(['resolve', 'm-1', '--host', 'host-a', '--reason', 'r', '--attest', ...server])).stderr,
-  ).toContain('NOT_CONTESTED');
   expect((await landfall(['status', 'nobody', ...server])).stderr).toContain('UNKNOWN_VM');
   expect(
     (await landfall(['config', 'set', 'recheckIntervalSeconds=4', '--db', join(service.folder, 'ledger.db')])).stderr,
@@ -70,4 +71,34 @@ it('prints a token and the line that lets it in', async () => {
   expect((await landfall(['serve', '--host', '0.0.0.0', '--db', join(scratchFolder(), 'l.db')])).stderr).toContain(
     'UNGUARDED',
   );
+});
+
+it('refuses to have the demo’s ledger as its own', async () => {
+  const folder = scratchFolder();
+  const ran = await landfall(['serve', '--db', join(folder, 'demo.db'), '--port', '0']);
+  expect([ran.code, ran.stderr]).toEqual([2, expect.stringMatching(/BAD_SETTING.*demo\.db/)]);
+  expect(existsSync(join(folder, 'demo.db'))).toBe(false);
+});
+
+it('audits and backtests what a running service tells of its ledger', { timeout: 60_000 }, async () => {
+  const service = await serve({ logLevel: 'silent' });
+  await service.post([declared(), started('m-1'), returned('m-1')]);
+  await workOff(service);
+  const server = ['--server', service.url];
+  const remote = await landfallJson(['audit', ...server]);
+  expect(remote).toMatchObject({ findings: [], verdicts: { checked: 1 } });
+  const heads = join(service.folder, 'heads');
+  expect((await landfall(['audit', '--save-head', heads, ...server])).code).toBe(0);
+  const head = readFileSync(heads, 'utf8').trim();
+  expect((await landfall(['audit', '--head', head, ...server])).code).toBe(0);
+  const forged = head.replace(/.$/, (digit) => (digit === '0' ? '1' : '0'));
+  expect(await landfall(['audit', '--head', forged, ...server])).toMatchObject({
+    code: 1,
+    stdout: expect.stringContaining('written anew'),
+  });
+  const decided = await landfallJson(['backtest', ...server]);
+  await service.stop();
+  const db = ['--db', join(service.folder, 'ledger.db')];
+  expect(remote).toEqual(await landfallJson(['audit', ...db]));
+  expect(decided).toEqual(await landfallJson(['backtest', ...db]));
 });

@@ -1,5 +1,5 @@
-import { expect, it } from 'vitest';
-import { declared, event, returned, serve, started, VM, workOff, textOf } from './harness.ts';
+import { describe, expect, it } from 'vitest';
+import { declared, event, returned, serve, type Served, started, VM, workOff, textOf } from './harness.ts';
 
 it('acknowledges an event with its position, and a repeat as a duplicate', async () => {
   const service = await serve();
@@ -102,8 +102,47 @@ it('refuses what is too large, of another type, or more than a batch may have', 
   expect(await service.post([declared(), long])).toMatchObject({ status: 413, body: { code: 'TOO_LARGE' } });
   expect((await service.post(Array.from({ length: 1001 }, () => declared()))).status).toBe(413);
   expect(await service.post([])).toMatchObject({ status: 202, body: { items: [] } });
-  const ten = await service.post({ ...declared(), data: 'x'.repeat(10_000_000) }).catch(() => ({ status: 413 }));
-  expect(ten.status).toBe(413);
   expect((await service.post(declared(), { 'content-type': 'text/plain' })).status).toBe(415);
   expect((await service.get('/readyz')).body['position']).toBe('0:0');
+});
+
+describe('what nests', () => {
+  const nested = (levels: number) => `${'['.repeat(levels)}${']'.repeat(levels)}`;
+  const text = (extension: string) => JSON.stringify(declared()).replace(/\}$/, `,"extension":${extension}}`);
+  const send = async (service: Served, body: string, method: 'POST' | 'PUT' = 'POST', path = '/v1/events') => {
+    const headers = { 'content-type': 'application/json' };
+    const response = await fetch(`${service.url}${path}`, { body, method, headers });
+    return { status: response.status, body: (await response.json()) as { code?: string; message?: string } };
+  };
+
+  it.each([
+    ['one event', `${text(nested(65))}`, 'extension: nests'],
+    ['a member of a batch', `[${text('1')},${text(nested(65))}]`, '[1].extension: nests'],
+    [
+      'a member of a large batch',
+      `[${text(JSON.stringify('x'.repeat(1_000_000)))},${text(nested(100_000))}]`,
+      '[1].extension: nests',
+    ],
+    ['no event at all', nested(500_000), '[0].0: nests'],
+    ['objects', `${'{"a":'.repeat(70)}1${'}'.repeat(70)}`, 'a: nests'],
+  ])('too deep is refused by name: %s', async (_name, body, message) => {
+    const service = await serve();
+    const reply = await send(service, body);
+    expect(reply).toMatchObject({ status: 400, body: { code: 'BAD_JSON' } });
+    expect(reply.body.message).toContain(message);
+    expect((await service.get('/readyz')).body['position']).toBe('0:0');
+  });
+
+  it('is taken as deep as it may be, alone and in a batch', async () => {
+    const service = await serve();
+    expect((await send(service, text(nested(63)))).status).toBe(202);
+    expect((await send(service, `[${text(nested(63))}]`)).status).toBe(202);
+    expect((await send(service, text(nested(64)))).status).toBe(400);
+  });
+
+  it('is refused in any body', async () => {
+    const service = await serve();
+    const body = `{"recheckIntervalSeconds":${nested(100)}}`;
+    expect(await send(service, body, 'PUT', '/v1/config')).toMatchObject({ status: 400, body: { code: 'BAD_JSON' } });
+  });
 });

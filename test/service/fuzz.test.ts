@@ -1,8 +1,17 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { declared, event, serve, started, VM } from './harness.ts';
+import { z } from 'zod';
+import { newToken } from '../../service/access/credentials.ts';
+import { commandLine } from '../support/command-line.ts';
+import { ROOT, scratchFolder } from '../support/landfall.ts';
+import { declared, event, returned, serve, type Served, started, VM, workOff } from './harness.ts';
 
-/** Requests made from the OpenAPI description, valid and not: no reply is a 5xx, undeclared, or tells of the inside. */
+/**
+ * Requests made from the OpenAPI description, valid and not: no reply is a 5xx, undeclared, or tells of the inside, and one
+ * that says that it worked is as it is described.
+ */
 
 const RUNS = Number(process.env['FUZZ_RUNS'] ?? 60);
 const SEED = Number(process.env['SEED'] ?? Date.now() % 1_000_000);
@@ -27,8 +36,9 @@ type Parameter = { name: string; in: string; schema: Schema; required?: boolean 
 type Operation = {
   parameters?: Parameter[];
   requestBody?: { content: Record<string, { schema: Schema }> };
-  responses: Record<string, unknown>;
+  responses: Record<string, { content?: Record<string, { schema: Schema }> }>;
 };
+type Answer = { statusCode: number; payload: string; headers: Record<string, unknown> };
 
 /** Values that a schema allows; where it says too little to be met by chance, something like it. */
 function valid(schema: Schema): fc.Arbitrary<unknown> {
@@ -45,7 +55,10 @@ function valid(schema: Schema): fc.Arbitrary<unknown> {
       );
     case 'integer':
     case 'number':
-      return fc.integer({ min: Math.max(schema.minimum ?? 0, -1e6), max: Math.min(schema.maximum ?? 1000, 1e6) });
+      return fc.integer({
+        min: Math.max(Math.ceil(schema.minimum ?? 0), -1e6),
+        max: Math.min(schema.maximum ?? 1000, 1e6),
+      });
     case 'boolean':
       return fc.boolean();
     case 'null':
@@ -120,51 +133,131 @@ function requestOf(path: string, { parameters = [], requestBody }: Operation) {
 }
 
 /** What is wrong with a reply; null: nothing. */
-function complaintAbout(
-  reply: { statusCode: number; payload: string },
-  url: string,
-  { responses }: Operation,
-): string | null {
+function complaintAbout(reply: Answer, url: string, { responses }: Operation): string | null {
   const { statusCode, payload } = reply;
   if (statusCode >= 500) return `status ${statusCode}: ${payload}`;
   if (statusCode !== 404 && !Object.hasOwn(responses, statusCode))
     return `undescribed status ${statusCode}: ${payload}`;
-  if (statusCode < 400) return null;
+  if (statusCode < 400) return differenceFrom(responses[statusCode], reply);
   const { code, message, remedy } = JSON.parse(payload) as Record<string, unknown>;
   if (![code, message, remedy].every((part) => typeof part === 'string'))
     return `no code, message and remedy: ${payload}`;
   return INSIDE.test(payload.replaceAll(JSON.stringify(url), '')) ? `tells of the inside: ${payload}` : null;
 }
 
-it(`has a described answer to whatever comes (SEED=${SEED})`, { timeout: 120_000 }, async () => {
-  const service = await serve({ requestsPerSecondMax: 1_000_000, logLevel: 'silent' });
-  await service.post([declared(), started('m-1')]);
+const described = new WeakMap<object, z.ZodType>();
+
+/** Whether a reply that says that it worked has the described body, and nothing else in it. */
+function differenceFrom(
+  response: Operation['responses'][string] | undefined,
+  { payload, headers }: Answer,
+): string | null {
+  const isJson = String(headers['content-type']).includes('json');
+  const schema = Object.values(response?.content ?? {})[0]?.schema;
+  if (schema === undefined) return 'its body is not described';
+  const parser = described.get(schema) ?? z.fromJSONSchema(schema as Parameters<typeof z.fromJSONSchema>[0]);
+  described.set(schema, parser);
+  const { error } = parser.safeParse(isJson ? JSON.parse(payload) : payload);
+  return error === undefined ? null : `not as it is described: ${error.message} ${payload.slice(0, 2000)}`;
+}
+
+type How = { readonly headers?: Record<string, string>; readonly runs?: number; readonly large?: boolean };
+
+/** Asks for everything that is described, and complains about what it is answered. @returns how often which status came. */
+async function askForAll(service: Served, { headers = {}, runs = RUNS, large = false }: How = {}) {
   const { paths } = service.app.swagger() as unknown as { paths: Record<string, Record<string, Operation>> };
+  const statuses = new Map<number, number>();
   for (const [path, operations] of Object.entries(paths)) {
     for (const [method, operation] of Object.entries(operations)) {
+      if (large && operation.requestBody === undefined) continue;
       await fc.assert(
         fc.asyncProperty(requestOf(path, operation), async ({ url, payload }) => {
+          const body = JSON.stringify(large ? enlarged(payload) : payload);
           const reply = await service.app.inject({
             method: method.toUpperCase() as 'GET',
             url,
-            headers: { host: '127.0.0.1', ...(payload === undefined ? {} : { 'content-type': 'application/json' }) },
-            ...(payload === undefined ? {} : { payload: JSON.stringify(payload) }),
+            headers: {
+              host: '127.0.0.1',
+              ...headers,
+              ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+            },
+            ...(body === undefined ? {} : { payload: body }),
           });
-          const asked = `${method} ${url} ${JSON.stringify(payload)}`;
+          statuses.set(reply.statusCode, (statuses.get(reply.statusCode) ?? 0) + 1);
+          const asked = `${method} ${url} ${body?.slice(0, 2000)}`;
           expect([asked, complaintAbout(reply, url, operation)]).toEqual([asked, null]);
         }),
-        { numRuns: RUNS, seed: SEED },
+        { numRuns: runs, seed: SEED },
       );
     }
   }
+  return statuses;
+}
+
+/** Over 1 MiB: a batch of what was there and of events, or the same with too much in it. */
+function enlarged(payload: unknown): unknown {
+  const filler = 'x'.repeat(400_000);
+  const events = Array.from({ length: 3 }, () => ({ ...declared(), filler }));
+  if (Array.isArray(payload)) return [...payload.slice(0, 3), ...events];
+  if (typeof payload !== 'object' || payload === null) return events;
+  return { ...payload, filler: [filler, filler, filler] };
+}
+
+/** A ledger in which every read finds something, and a demo beside it. */
+async function lived(flags: Parameters<typeof serve>[0] = {}, headers: Record<string, string> = {}): Promise<Served> {
+  const folder = scratchFolder();
+  const service = await serve({ requestsPerSecondMax: 1_000_000, logLevel: 'silent', ...flags }, folder);
+  const story = [declared(), event('host.facts', { host: 'host-a', zone: 'z1' }), started('m-1'), returned('m-1')];
+  expect((await service.post(story, headers)).status).toBe(202);
+  await workOff(service, headers);
+  await service.post(returned('m-99'), headers);
+  const demo = join(folder, 'demo.db');
+  expect(await commandLine(['ingest', join(ROOT, 'recordings/abort.ndjson'), '--db', demo])).toMatchObject({ code: 0 });
+  await service.showDemo(demo);
+  return service;
+}
+
+it(`has a described answer to whatever comes (SEED=${SEED})`, { timeout: 120_000 }, async () => {
+  const service = await lived();
+  const statuses = await askForAll(service);
+  expect(statuses.get(200)).toBeGreaterThan(20);
   expect((await service.get('/readyz')).status).toBe(200);
+});
+
+it(`has a described answer to bodies over 1 MiB (SEED=${SEED})`, { timeout: 120_000 }, async () => {
+  const service = await lived();
+  const statuses = await askForAll(service, { large: true, runs: Math.ceil(RUNS / 3) });
+  expect([...statuses.keys()]).toEqual(expect.arrayContaining([400, 413]));
+  expect((await service.get('/readyz')).status).toBe(200);
+});
+
+// The last one may do everything; what the others may not do, they are refused.
+it.each([
+  ['read', 10],
+  ['ingest', 10],
+  ['agent:host-a', 10],
+  ['operate', 10],
+  ['read+ingest+agent:host-a+operate', 0],
+])(`has a described answer for a token of %s (SEED=${SEED})`, { timeout: 120_000 }, async (role, refused) => {
+  const [own, all] = [newToken('who', role), newToken('all', 'read+ingest+operate+agent:host-a,host-b')];
+  const tokens = join(scratchFolder(), 'tokens');
+  writeFileSync(tokens, `${own.line}\n${all.line}\n`);
+  const bearer = ({ token }: { token: string }) => ({ authorization: `Bearer ${token}` });
+  const service = await lived({ tokens }, bearer(all));
+  const statuses = await askForAll(service, { headers: bearer(own), runs: Math.ceil(RUNS / 3) });
+  expect(statuses.get(401)).toBeUndefined();
+  expect(statuses.get(200)).toBeGreaterThan(10);
+  expect(statuses.get(403) ?? 0).toBeGreaterThanOrEqual(refused);
+  const nobody = await askForAll(service, { runs: 3 });
+  // Alive and ready is all that is told to who shows none.
+  expect(nobody.get(200)).toBeLessThanOrEqual(6);
+  expect([...nobody.keys()].filter((status) => ![200, 401, 404].includes(status))).toEqual([]);
 });
 
 it(`takes or refuses any data of every type of event (SEED=${SEED})`, { timeout: 120_000 }, async () => {
   const service = await serve({ requestsPerSecondMax: 1_000_000, logLevel: 'silent' });
   await service.post([declared(), started('m-1')]);
   const { inputSchemas } = await import('../../events/inputs.ts');
-  const { z } = await import('zod');
   for (const [type, schema] of Object.entries(inputSchemas)) {
     const data = valid(z.toJSONSchema(schema, { io: 'input' }) as Schema);
     await fc.assert(

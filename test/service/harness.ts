@@ -1,9 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
-import { pino } from 'pino';
 import { onTestFinished } from 'vitest';
 import type { SqliteLedger } from '../../log/sqlite/ledger.ts';
-import { type Running, startService } from '../../service/serve.ts';
+import { loggerFor, type Running, startService } from '../../service/serve.ts';
 import { readSettings } from '../../service/settings.ts';
 import { scratchFolder } from '../support/landfall.ts';
 
@@ -32,8 +31,7 @@ type Flags = Record<string, string | boolean | number | undefined>;
 export async function serve(flags: Flags = {}, folder = scratchFolder()): Promise<Served> {
   const logged: string[] = [];
   const settings = readSettings({ flags: { db: join(folder, 'ledger.db'), port: 0, ...flags }, env: {} });
-  const redact = { paths: ['*.headers.authorization'], censor: '***' };
-  const logger = pino({ level: 'debug', redact }, { write: (line: string) => void logged.push(line) });
+  const logger = loggerFor({ logLevel: 'debug' }, { write: (line: string) => void logged.push(line) });
   const running = await startService(settings, { logger });
   let stopped: Promise<void> | null = null;
   const stop = () => (stopped ??= running.stop());

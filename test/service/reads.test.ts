@@ -61,10 +61,27 @@ it('answers as of a moment of the past', async () => {
     const { body } = await service.get(`${path}?at=${new Date(before).toISOString()}`);
     expect(body.items?.[0] ?? body).toMatchObject({ migration: 'm-1', certainty: 'provisional' });
   }
-  expect(await service.get('/v1/vms?at=yesterday')).toMatchObject({ status: 400, body: { code: 'BAD_REQUEST' } });
+  // What Date makes something of is no time yet.
+  for (const at of ['yesterday', '1', '2026', 'Mon 7', 'vm1 2026-11-23', '2026-02-30', '2026-11-23T02:14:00Zx'])
+    expect(await service.get(`/v1/vms?at=${encodeURIComponent(at)}`)).toMatchObject({
+      status: 400,
+      body: { code: 'BAD_REQUEST', message: expect.stringMatching(/^querystring.at: is no time/) },
+    });
   expect((await service.get('/v1/vms/nobody')).body['code']).toBe('UNKNOWN_VM');
   expect((await service.get('/v1/vms?ledger=demo')).body['code']).toBe('NO_DEMO');
   expect((await service.get('/v1/migrations?after=m-77')).status).toBe(400);
+});
+
+it('answers from a position on, and says of what is none', async () => {
+  const service = await serve();
+  await service.post([declared(), started('m-1')]);
+  const ask = (position: string, path = '/v1/vms') => service.get(path, { 'landfall-position': position });
+  expect((await ask('0:2')).status).toBe(200);
+  expect(await ask('0:3')).toMatchObject({ status: 503, body: { code: 'BEHIND' } });
+  for (const junk of ['junk', '3', '0:2,junk', '7:1', '0:-1', '0:9999999999999999999'])
+    expect([junk, await ask(junk)]).toMatchObject([junk, { status: 400, body: { code: 'BAD_REQUEST' } }]);
+  for (const path of ['/healthz', '/readyz', '/metrics', '/v1/openapi.json'])
+    for (const position of ['junk', '0:3']) expect((await ask(position, path)).status).toBe(200);
 });
 
 it('gives the ledger with texts that its hashes vouch for', async () => {
@@ -104,5 +121,21 @@ it('lets an operator settle a contested attempt only', async () => {
     body: { code: 'NOT_CONTESTED' },
   });
   expect((await service.send('POST', '/v1/migrations/m-2/resolution', resolution)).status).toBe(404);
+  await service.post(returned('m-1'));
+  await workOff(service);
+  expect((await service.get('/v1/migrations/m-1')).body).toMatchObject({ settled: true });
+  const late = await service.send('POST', '/v1/migrations/m-1/resolution', { ...resolution, operator: 'ann' });
+  expect(late).toMatchObject({
+    status: 409,
+    body: { code: 'NOT_CONTESTED', message: expect.stringContaining('RolledBack.settled') },
+  });
+  // Who tried to settle what is settled stands in the ledger.
+  const letters = (await service.get('/v1/dead-letters')).body.items;
+  expect(letters.map((letter) => [letter['code'], letter['type']])).toEqual([
+    ['NOT_CONTESTED', 'landfall.migration.resolved.v1'],
+    ['NOT_CONTESTED', 'landfall.migration.resolved.v1'],
+  ]);
+  const { body } = await service.get('/v1/ledger?limit=1000');
+  expect(body.items.at(-1)?.['entry']?.['cause']?.['data']).toMatchObject({ operator: 'ann', reason: 'looked' });
   expect((await service.send('POST', '/v1/migrations/m-1/resolution', { host: 'host-a' })).status).toBe(400);
 });

@@ -49,7 +49,7 @@ class Site {
   }
 }
 
-const polls = (agents: SharedAgents) => agents.asks('h')();
+const polls = (agents: SharedAgents) => agents.asks('h');
 
 describe('an agent that may ask any instance', () => {
   let site: Site;

@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
 import { expect, it } from 'vitest';
 import {
@@ -90,10 +92,66 @@ it('reports the agent of a known host that asks no more, and that it is back', a
   await service.get('/v1/hosts/host-z/work?wait=0');
   await expect.poll(agent, { timeout: 5000 }).toBe('silent');
   expect(textOf((await service.get('/metrics')).body)).toContain('landfall_agents_silent 1');
-  const polled = service.get('/v1/hosts/host-a/work?wait=3');
-  await expect.poll(agent, { timeout: 3000 }).toBe('speaking');
+  const polling = async () => {
+    await service.get('/v1/hosts/host-a/work?wait=3');
+    return agent();
+  };
+  await expect.poll(polling, { timeout: 5000 }).toBe('speaking');
   expect((await service.get('/v1/hosts')).body.items).toHaveLength(1);
-  await polled;
+});
+
+it('does not hear an agent that was stopped, although its connection is open', async () => {
+  const service = await serve({ agentSilentSeconds: 2 });
+  await service.post([event('host.facts', { host: 'host-a', stream: 'connected' })]);
+  const socket = await stopped(service.url, 'host-a');
+  const agent = async () => (await service.get('/v1/hosts')).body.items[0]?.['agent'];
+  await expect.poll(agent, { timeout: 6000 }).toBe('silent');
+  expect(socket.closed).toBe(false);
+  socket.destroy();
+});
+
+it('does not keep the names under which strangers ask', async () => {
+  const service = await serve({ agentSilentSeconds: 0.1 });
+  for (let number = 0; number < 20; number += 1) await service.get(`/v1/hosts/stranger-${number}/work?wait=0`);
+  expect(service.agents.remembered).toBeGreaterThan(0);
+  await expect.poll(() => service.agents.remembered, { timeout: 5000 }).toBe(0);
+});
+
+it('hears an agent that does nothing but wait for longer than the limit', async () => {
+  const service = await serve({ agentSilentSeconds: 2 });
+  await service.post([event('host.facts', { host: 'host-a', stream: 'connected' })]);
+  const began = Date.now();
+  while (Date.now() - began < 6000) {
+    await service.get('/v1/hosts/host-a/work?wait=60');
+    expect((await service.get('/v1/hosts')).body.items).toMatchObject([{ agent: 'speaking' }]);
+  }
+});
+
+it('ends every stream after a while, and its reader goes on where it was', async () => {
+  const service = await serve({ streamSeconds: 1 });
+  await service.post([declared(), started('m-1')]);
+  const first = await readEvents(`${service.url}/v1/hosts/host-a/work`, 2);
+  expect(first.events).toHaveLength(1);
+  const again = await readEvents(`${service.url}/v1/hosts/host-a/work`, 1, { 'last-event-id': first.lastId });
+  expect(again.events).toEqual([]);
+});
+
+it('counts those that do not read among the few that may ask at a time', { timeout: 60_000 }, async () => {
+  const service = await serve({ logLevel: 'silent' });
+  const vm = (number: number) => `00000000-0000-4000-8000-${String(number).padStart(12, '0')}`;
+  // Names so long that no kernel buffers all that is outstanding.
+  const attempt = (number: number) => `${'\u{4e00}'.repeat(200)}${number}`;
+  for (let from = 0; from < 6000; from += 1000) {
+    const numbers = Array.from({ length: 1000 }, (_, index) => from + index);
+    await service.post(numbers.map((number) => started(attempt(number), vm(number))));
+  }
+  const sockets = await Promise.all(Array.from({ length: 16 }, () => stopped(service.url, 'host-a')));
+  const another = () => service.get('/v1/hosts/host-a/work?wait=0&limit=1');
+  await wait(1000);
+  expect(await another()).toMatchObject({ status: 429, body: { code: 'OVERLOADED' } });
+  expect((await service.get('/v1/hosts/host-b/work?wait=0&limit=1')).status).toBe(200);
+  for (const socket of sockets) socket.destroy();
+  await expect.poll(async () => (await another()).status).toBe(200);
 });
 
 it('ends long polls when it stops, and takes nothing more', async () => {
@@ -108,6 +166,16 @@ it('ends long polls when it stops, and takes nothing more', async () => {
   expect(performance.now() - began).toBeLessThan(3000);
   await expect(client(() => service.url).get('/healthz')).rejects.toThrow(/fetch failed/);
 });
+
+/** A reader of a stream whose process was stopped: its connection stays, and nothing is read from it. */
+async function stopped(url: string, host: string): Promise<Socket> {
+  const { hostname, port } = new URL(url);
+  const socket = connect({ port: Number(port), host: hostname });
+  socket.pause().on('error', () => {});
+  await once(socket, 'connect');
+  socket.write(`GET /v1/hosts/${host}/work HTTP/1.1\r\nhost: 127.0.0.1\r\naccept: text/event-stream\r\n\r\n`);
+  return socket;
+}
 
 async function readEvents(url: string, count: number, headers: Record<string, string> = {}) {
   const response = await fetch(url, { headers: { accept: 'text/event-stream', ...headers } });

@@ -1,0 +1,138 @@
+import { execFile } from 'node:child_process';
+import { accessSync, constants, existsSync, statfsSync, statSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { promisify } from 'node:util';
+import { Fault, messageOf } from '../events/fault.ts';
+import { connectTo } from '../log/kafka/client.ts';
+import { requireTopics } from '../log/kafka/topics.ts';
+import { SqliteLedger } from '../log/sqlite/ledger.ts';
+import { WriterLock } from '../log/sqlite/writer-lock.ts';
+import { MACHINE_VERSION } from '../machines/version.ts';
+import { kafkaAccess } from '../service/kafka-access.ts';
+import type { Settings } from '../service/settings.ts';
+
+/** What a machine has, and what it lacks, for Landfall to run on it as its settings say. Nothing is changed by looking. */
+
+export type Checked = {
+  readonly what: string;
+  /** `absent`: it is not there, and is not needed to run. */
+  readonly state: 'good' | 'missing' | 'absent';
+  readonly found: string;
+  readonly remedy: string;
+};
+
+const NODE_MAJOR = 24;
+const SPACE_BYTES_MIN = 256 * 1024 * 1024;
+const PROGRAM_MS = 5000;
+
+export async function checkUp(settings: Settings): Promise<Checked[]> {
+  return [
+    node(),
+    sqlite(),
+    folder(settings.db),
+    space(settings.db),
+    await ledger(settings),
+    ...(settings.kafkaBrokers === undefined ? [] : [await brokers(settings)]),
+    await program('java', ['-version'], 'only to test with a Kafka of one’s own'),
+    await program('mvn', ['--version'], 'only to test with a Kafka of one’s own'),
+    await program('virsh', ['--version'], 'only beside a hypervisor'),
+  ];
+}
+
+const good = (what: string, found: string): Checked => ({ what, state: 'good', found, remedy: '' });
+const missing = (what: string, found: string, remedy: string): Checked => ({ what, state: 'missing', found, remedy });
+
+function node(): Checked {
+  const isNew = Number(process.versions.node.split('.')[0]) >= NODE_MAJOR;
+  const found = `Node ${process.versions.node}`;
+  return isNew ? good('node', found) : missing('node', found, `Install Node ${NODE_MAJOR}, or run \`npm ci\` here.`);
+}
+
+function sqlite(): Checked {
+  try {
+    const db = new DatabaseSync(':memory:');
+    const version = String(db.prepare('SELECT sqlite_version() AS version').get()?.['version']);
+    db.close();
+    return good('node:sqlite', `SQLite ${version}`);
+  } catch (error) {
+    return missing('node:sqlite', messageOf(error), 'Use a Node that was built with SQLite.');
+  }
+}
+
+/** The folder, or what it would be made in. */
+function placeOf(db: string): string {
+  let place = resolve(dirname(db));
+  while (!existsSync(place) && dirname(place) !== place) place = dirname(place);
+  return place;
+}
+
+function folder(db: string): Checked {
+  const place = placeOf(db);
+  const remedy = 'Choose another place with --db, or make it writable.';
+  try {
+    if (!statSync(place).isDirectory()) return missing('ledger folder', `${place} is no folder`, remedy);
+    accessSync(place, constants.W_OK | constants.X_OK);
+    return good('ledger folder', place);
+  } catch (error) {
+    return missing('ledger folder', messageOf(error), remedy);
+  }
+}
+
+function space(db: string): Checked {
+  try {
+    const { bavail, bsize } = statfsSync(placeOf(db));
+    const found = `${Math.floor((bavail * bsize) / 1024 / 1024)} MiB free`;
+    const isEnough = bavail * bsize >= SPACE_BYTES_MIN;
+    return isEnough ? good('disk space', found) : missing('disk space', found, 'Make room: a full disk stops commits.');
+  } catch (error) {
+    return missing('disk space', messageOf(error), 'Choose another place with --db.');
+  }
+}
+
+/** That another writes the ledger is as it should be while the service runs. */
+async function ledger({ db, kafkaBrokers }: Settings): Promise<Checked> {
+  const what = 'ledger';
+  if (kafkaBrokers !== undefined) return good(what, 'a topic of the brokers');
+  if (!existsSync(db)) return good(what, `${db} is not there yet: it is made at the first start`);
+  try {
+    const opened = await SqliteLedger.open({ file: db, mode: 'read', machineVersion: MACHINE_VERSION });
+    const { sequence } = await opened.head(0);
+    await opened.close();
+    return good(what, `${sequence} entries; ${writerOf(db)}`);
+  } catch (error) {
+    return missing(what, messageOf(error), error instanceof Fault ? error.remedy : 'landfall audit says more.');
+  }
+}
+
+function writerOf(db: string): string {
+  try {
+    WriterLock.acquire(db).release();
+    return 'nobody writes it';
+  } catch (error) {
+    if (error instanceof Fault && error.code === 'LEDGER_BUSY') return error.message;
+    throw error;
+  }
+}
+
+/** That they answer, let us in, and have the topics. */
+async function brokers(settings: Settings): Promise<Checked> {
+  const what = 'kafka';
+  try {
+    const access = kafkaAccess(settings);
+    if (access === null) return good(what, 'not configured');
+    const { partitions } = await requireTopics(connectTo(access), access.prefix);
+    return good(what, `${access.brokers.join(', ')}: ${partitions} partitions`);
+  } catch (error) {
+    return missing(what, messageOf(error), error instanceof Fault ? error.remedy : 'Check kafkaBrokers.');
+  }
+}
+
+async function program(name: string, args: string[], use: string): Promise<Checked> {
+  try {
+    const { stdout, stderr } = await promisify(execFile)(name, args, { timeout: PROGRAM_MS });
+    return good(name, (stdout || stderr).trim().split('\n')[0] ?? '');
+  } catch {
+    return { what: name, state: 'absent', found: `not there; it is needed ${use}`, remedy: '' };
+  }
+}

@@ -1,0 +1,39 @@
+import type { Command } from 'commander';
+import { type Checked, checkUp } from '../checkup.ts';
+import { Found, type Io } from '../io.ts';
+import type { Style } from '../render/style.ts';
+import { cell, table } from '../render/table.ts';
+import { message } from '../render/text.ts';
+import { addKafkaOptions, addSettingOptions, type SettingFlags, settingsOf } from '../settings.ts';
+import { examples, jsonOption } from './options.ts';
+
+/** `landfall doctor`: what is missing on this machine. */
+
+export function addDoctor(program: Command, io: Io): void {
+  addSettingOptions(addKafkaOptions(program.command('doctor')))
+    .summary('what is missing on this machine')
+    .description(
+      'Looks for what the service needs with these settings: Node, SQLite, a writable folder with room for the ledger, the ledger ' +
+        'and who writes it, the brokers and their topics where they are configured. Exit code 1 where something is missing.',
+    )
+    .option('--db <file>', 'the ledger')
+    .addOption(jsonOption())
+    .addHelpText('after', examples(['landfall doctor', 'before the first start, or when it does not start']))
+    .action(async ({ json, ...flags }: SettingFlags & { json?: true }) => {
+      const checked = await checkUp(settingsOf(flags, io));
+      io.out(json === true ? JSON.stringify(checked) : checkedTable(checked, io.style));
+      if (checked.some(({ state }) => state === 'missing')) throw new Found('something is missing');
+    });
+}
+
+const columns = [{ header: '' }, { header: 'WHAT' }, { header: 'FOUND', flex: true }] as const;
+const marks = { good: cell('✔', 'good'), missing: cell('✗', 'bad'), absent: cell('–', 'dim') };
+
+function checkedTable(checked: readonly Checked[], style: Style): string {
+  const rows = checked.map(({ what, state, found, remedy }) => [
+    marks[state],
+    what,
+    message(remedy === '' ? found : `${found}. ${remedy}`),
+  ]);
+  return table(columns, rows, style);
+}

@@ -1,0 +1,36 @@
+import type { Decision } from '../../consumers/kafka/decisions.ts';
+import { Fault } from '../../events/fault.ts';
+import { formatPosition } from '../../log/port.ts';
+import type { Receipt } from './engine.ts';
+
+/** What became of inputs that were sent to several partitions. */
+
+/** What became of an input in one partition. */
+export type Outcome = { readonly partition: number; readonly decision: Decision | null; readonly input: string };
+
+export function receiptOf(outcomes: readonly Outcome[]): Receipt {
+  const pending = outcomes.find(({ decision }) => decision === null);
+  if (pending !== undefined) return { outcome: 'pending', refusal: null, position: null, input: pending.input };
+  const entries = outcomes.flatMap(({ partition, decision }) =>
+    decision === null || decision.sequence === null ? [] : [formatPosition({ partition, sequence: decision.sequence })],
+  );
+  if (entries.length === 0) return { outcome: 'duplicate', refusal: null, position: null };
+  const refusal = outcomes.find(({ decision }) => decision?.refusal !== null)?.decision?.refusal ?? null;
+  return { outcome: refusal === null ? 'consumed' : 'refused', refusal, position: entries.join(',') };
+}
+
+export function unsent(cause: unknown): Fault {
+  if (cause instanceof Fault && cause.code === 'INPUTS_ALTERED') return cause;
+  const why = cause instanceof Fault ? cause.code : 'KAFKA_FAILED';
+  const remedy = 'Send it again when /readyz says so: a repeat changes nothing.';
+  return new Fault('NOT_READY', `the brokers did not acknowledge it (${why})`, remedy, cause);
+}
+
+export function recorded(): Fault {
+  const remedy = 'Play the recording into an embedded ledger, and resolve it there.';
+  return new Fault('NOT_LIVE', 'what belongs to a recording is not decided in this ledger', remedy);
+}
+
+export function notJoined(why: string): Fault {
+  return new Fault('KAFKA_NOT_JOINED', `no member of the group: ${why}`, 'It is tried again; check the brokers.');
+}

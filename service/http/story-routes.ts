@@ -1,0 +1,103 @@
+import { z } from 'zod';
+import { Fault } from '../../events/fault.ts';
+import { formatPosition } from '../../log/port.ts';
+import { attemptState } from '../../projections/attempts.ts';
+import { vmStatus } from '../../projections/vms.ts';
+import { Histories } from '../reads/history.ts';
+import { type Part, partOfAttempt, partOfVm, placed, positionIn, unknownAttempt } from '../reads/parts.ts';
+import { entryText, PAGE_CHARACTERS_MAX } from './ledger-route.ts';
+import { label } from './read-routes.ts';
+import type { App, Service } from './service.ts';
+import * as shapes from './shapes.ts';
+
+/** What happened to one VM or attempt, a page at a time: such a story may be as long as the ledger. */
+
+const config = { needs: ['read'] as const };
+const { problems } = shapes;
+
+export function addHistory(app: App, service: Service): void {
+  const histories = new Histories();
+  app.get(
+    '/v1/vms/:vm/history',
+    {
+      config,
+      schema: {
+        summary: 'The timeline of a VM, oldest first',
+        tags: ['reads'],
+        params: shapes.VmParams,
+        querystring: shapes.ListQuery,
+        response: { 200: shapes.listOf(shapes.TimelineShape), ...problems(400, 401, 403, 404, 409, 422) },
+      },
+    },
+    async ({ params, query: { ledger, at, limit, after } }, reply) => {
+      const reads = label(reply, service, ledger);
+      const { part, vm } = partOfVm(reads, params.vm);
+      // One entry may tell several things, so a page ends at an index.
+      const from = after === undefined ? 0 : numberOf(after, 'after');
+      const found = await histories.page(part, { vm, at }, from, limit);
+      const items = found.items.map((item) => ({ ...item, position: placed(part, item.position) }));
+      const next = found.next === null ? null : String(found.next);
+      return ledger === 'demo' ? { items, next, ledger } : { items, next };
+    },
+  );
+}
+
+export function addEntries(app: App, service: Service): void {
+  app.get(
+    '/v1/migrations/:id/entries',
+    {
+      config,
+      schema: {
+        summary: 'All that the ledger has of one attempt, with its present state: what an explanation is made from',
+        tags: ['reads'],
+        params: shapes.MigrationParams,
+        querystring: shapes.NowQuery,
+        response: {
+          200: shapes
+            .listOf(shapes.EntryShape)
+            .extend({ state: z.looseObject({}), timers: z.looseObject({}), name: z.string().nullable() }),
+          ...problems(400, 401, 403, 404),
+        },
+      },
+    },
+    async ({ params: { id }, query: { ledger, limit, after } }, reply) => {
+      const reads = label(reply, service, ledger);
+      const part = partOfAttempt(reads, id);
+      const from = after === undefined ? 1 : positionIn([part], after, 'after').sequence + 1;
+      const { texts, next } = await entriesOf(part, id, from, limit);
+      const found = attemptState(part.db, id);
+      if (found === null) throw unknownAttempt(id);
+      const name = vmStatus(part.db, found.state.attempt.vm)[0]?.name ?? null;
+      const rest = { next, ...(ledger === 'demo' ? { ledger } : {}), state: found.state, timers: found.timers, name };
+      return reply
+        .type('application/json')
+        .serializer((body) => String(body))
+        .send(`{"items":[${texts.join(',')}],${JSON.stringify(rest).slice(1)}` as never);
+    },
+  );
+}
+
+/** `next`: the last position on the page, where there is more. */
+async function entriesOf(part: Part, migration: string, from: number, limit: number) {
+  const texts: string[] = [];
+  let characters = 0;
+  let last = from - 1;
+  for await (const stored of part.ledger.readMigration(migration, from)) {
+    if (texts.length === limit || characters > PAGE_CHARACTERS_MAX) {
+      return { texts, next: formatPosition({ partition: part.partition, sequence: last }) };
+    }
+    texts.push(entryText(part, stored));
+    characters += stored.text.length;
+    last = stored.sequence;
+  }
+  return { texts, next: null };
+}
+
+function numberOf(text: string, field: string): number {
+  if (/^\d{1,15}$/.test(text)) return Number(text);
+  throw new Fault(
+    'BAD_REQUEST',
+    `${field}: is no position that this service gave`,
+    'Give the `next` of a page, or leave it out.',
+  );
+}

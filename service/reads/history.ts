@@ -1,0 +1,87 @@
+import { setImmediate } from 'node:timers/promises';
+import { Teller, type TimelineItem } from '../../projections/timeline.ts';
+import type { Part } from './parts.ts';
+
+/**
+ * Timelines, a page at a time. A timeline is folded from all of the VM's entries, and what is folded at the end of a page is
+ * kept for whoever asks for the next one: so a page costs about a page. Where it is no longer there, it is folded anew.
+ */
+
+/** Of each a few attempts are kept, as a rule. */
+const KEPT_MAX = 16;
+/** A page also ends here, however few items that is. */
+const PAGE_CHARACTERS_MAX = 4 * 1024 * 1024;
+/** After so many entries others get their turn. */
+const TURN_ENTRIES = 64;
+
+type Of = { readonly vm: string; readonly at: number | undefined };
+
+/** A timeline that is folded up to an entry. */
+type Folding = { readonly teller: Teller; sequence: number };
+type Kept = { readonly part: Part; readonly key: string; readonly folding: Folding };
+
+export class Histories {
+  /** The one that was left longest ago comes first. */
+  #kept: Kept[] = [];
+
+  /** @param from the index of the first item. `next`: that of the one behind the page; null: there is none. */
+  async page(part: Part, of: Of, from: number, limit: number): Promise<{ items: TimelineItem[]; next: number | null }> {
+    const folding = this.#take(part, keyOf(of, from)) ?? (await begun(part, of, from));
+    const { teller } = folding;
+    const isWhole = await fold(part, of, folding, limit);
+    const items = teller.items.slice(
+      0,
+      lengthOf(isWhole ? teller.items : teller.items.slice(0, teller.finished), limit),
+    );
+    if (isWhole && items.length === teller.items.length) return { items, next: null };
+    teller.items.splice(0, items.length);
+    const next = from + items.length;
+    this.#kept.push({ part, key: keyOf(of, next), folding });
+    this.#kept = this.#kept.slice(-KEPT_MAX);
+    return { items, next };
+  }
+
+  /** Nobody else goes on from it then: two who read the same do not disturb each other. */
+  #take(part: Part, key: string): Folding | undefined {
+    const index = this.#kept.findIndex((kept) => kept.part.db === part.db && kept.key === key);
+    return index === -1 ? undefined : this.#kept.splice(index, 1)[0]?.folding;
+  }
+}
+
+const keyOf = ({ vm, at }: Of, from: number): string => `${vm} ${at ?? ''} ${from}`;
+
+/** From the beginning, without the items that were given out before. */
+async function begun(part: Part, of: Of, from: number): Promise<Folding> {
+  const folding = { teller: new Teller(of.vm, of.at), sequence: 0 };
+  for (let passed = 0; passed < from; ) {
+    const isWhole = await fold(part, of, folding, Math.min(from - passed, TURN_ENTRIES));
+    const { items, finished } = folding.teller;
+    passed += items.splice(0, Math.min(from - passed, isWhole ? items.length : finished)).length;
+    if (isWhole) break;
+  }
+  return folding;
+}
+
+/** Until so many items are there that nothing will change. Returns whether that were all entries. */
+async function fold(part: Part, { vm }: Of, folding: Folding, wanted: number): Promise<boolean> {
+  const { teller } = folding;
+  if (teller.finished >= wanted) return false;
+  let count = 0;
+  for await (const stored of part.ledger.readVm(vm, folding.sequence + 1)) {
+    teller.tell(stored);
+    folding.sequence = stored.sequence;
+    if (teller.finished >= wanted) return false;
+    count += 1;
+    if (count % TURN_ENTRIES === 0) await setImmediate();
+  }
+  return true;
+}
+
+function lengthOf(items: readonly TimelineItem[], limit: number): number {
+  let characters = 0;
+  const end = items.findIndex(({ text }) => {
+    characters += text.length;
+    return characters > PAGE_CHARACTERS_MAX;
+  });
+  return Math.min(limit, end === -1 ? items.length : Math.max(1, end));
+}
