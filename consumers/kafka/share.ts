@@ -1,5 +1,4 @@
 import { Fault } from '../../events/fault.ts';
-import { WALL } from '../../events/vocabulary.ts';
 import { isBeingImported } from '../../log/kafka/import.ts';
 import type { Ledger, Owner } from '../../log/port.ts';
 import { Driver } from '../driver.ts';
@@ -7,6 +6,7 @@ import { Live, type LiveObserver, type Time } from '../live.ts';
 import type { Directory } from '../partition/directory.ts';
 import { bytesOf, type Fetched, follows, partsOf } from './fetched.ts';
 import { type Carried, carry, type Carrying } from './carried.ts';
+import { clockBehind } from './clock.ts';
 import { TopicGate } from './gate.ts';
 import { type Held, inputsBroken, requireNext, requireReached } from './held-inputs.ts';
 
@@ -44,8 +44,6 @@ const RETRY_MS_MIN = 100;
 const RETRY_MS_MAX = 5000;
 /** How often the group's word is looked for. */
 const WORD_MS = 100;
-/** Clocks may differ by this much; an owner further behind than the last entry is not ready. */
-const CLOCK_BEHIND_MAX_MS = 1000;
 
 type Running = Carrying & {
   readonly owner: Owner;
@@ -171,9 +169,11 @@ export class Share {
 
   /** What can be known before: a claim would fence whoever imports, and adds a record to the ledger each time. */
   async #requireFree(): Promise<void> {
-    const { known, held, stream, partition } = this.#options;
+    const { known, held, stream, partition, directory, time } = this.#options;
     const positions = known();
     if (isBeingImported(positions)) throw importing(partition);
+    const behind = clockBehind(directory(), time.now());
+    if (behind !== null) throw behind;
     const next = nextOf(positions, stream);
     const found = await held();
     requireReached(stream, next, found);
@@ -205,7 +205,8 @@ export class Share {
   async #requireWhole({ positions }: Owner): Promise<void> {
     const { partition, stream, held, directory, time } = this.#options;
     if (isBeingImported(positions)) throw importing(partition);
-    requireClock(directory(), time.now());
+    const behind = clockBehind(directory(), time.now());
+    if (behind !== null) throw behind;
     const next = nextOf(positions, stream);
     this.#lostAt = next;
     requireNext(stream, next, await held());
@@ -282,17 +283,4 @@ function faultOf(error: unknown): Fault {
 function importing(partition: number): Fault {
   const remedy = 'Run `landfall kafka import` again: it goes on where it ended.';
   return new Fault('IMPORT_UNFINISHED', `the import into partition ${partition} is not finished`, remedy);
-}
-
-/** An owner whose clock is behind would give new entries the times of old ones, and keep deadlines late. */
-function requireClock(past: Directory, now: number): void {
-  for (const [clock, time] of past.times()) {
-    if (clock !== WALL || time <= now + CLOCK_BEHIND_MAX_MS) continue;
-    const behind = Math.round((time - now) / 1000);
-    throw new Fault(
-      'CLOCK_BEHIND',
-      `this machine's clock is ${behind} s behind the ledger's last entry`,
-      'Set the clock right; the partition is claimed again and again until it is.',
-    );
-  }
 }

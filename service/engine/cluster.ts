@@ -1,6 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import type { Message } from 'kafkajs';
-import { type Decision, Decisions } from '../../consumers/kafka/decisions.ts';
+import { clockBehind } from '../../consumers/kafka/clock.ts';
+import { Decisions } from '../../consumers/kafka/decisions.ts';
 import { ForeignTopics } from '../../consumers/kafka/foreign.ts';
 import type { Mapping } from '../../consumers/kafka/mapping.ts';
 import { Membership } from '../../consumers/kafka/membership.ts';
@@ -13,7 +13,6 @@ import { WALL } from '../../events/vocabulary.ts';
 import type { Readable } from '../../log/kafka/copy.ts';
 import { KafkaLedger, type KafkaLedgerOptions } from '../../log/kafka/ledger.ts';
 import { type KafkaLog, streamOf } from '../../log/kafka/options.ts';
-import { partitionOf } from '../../log/kafka/partitioner.ts';
 import { formatPosition } from '../../log/port.ts';
 import { recordOfForeign } from '../../producers/dead-letters.ts';
 import { RecordProducer } from '../../producers/kafka/record-producer.ts';
@@ -24,6 +23,7 @@ import { configuration } from '../../projections/site.ts';
 import type { Part } from '../reads/parts.ts';
 import * as engine from './engine.ts';
 import { Outbox } from './outbox.ts';
+import { TopicInputs } from './topic-inputs.ts';
 
 /**
  * One of several instances that share the partitions of a topic. It puts inputs into the topic, decides those of its own
@@ -46,19 +46,16 @@ export type ClusterOptions = {
   readonly observer?: ClusterObserver;
 };
 
-/** An input that its owner has not decided by then is acknowledged as pending: it is durable. */
-const DECISION_MS = 5000;
 /** Where nothing was heard of the brokers for so long, the instance is not ready. */
 const SILENT_MS = 15_000;
 const REACHED_LOOK_MS = 20;
-/** An instance that begins takes inputs once its copies are up to date: before that it cannot tell what became of them. */
-const COPY_MS = 30_000;
 
 type Opened = {
   readonly ledger: KafkaLedger;
   readonly parts: readonly Part[];
   readonly decisions: readonly Decisions[];
   readonly producer: RecordProducer;
+  readonly inputs: TopicInputs;
   readonly membership: Membership;
   readonly foreign: ForeignTopics | null;
 };
@@ -92,10 +89,12 @@ export class ClusterEngine implements engine.Engine {
       log,
       sessionTimeoutMs,
       open: (partition) => this.#share(partition),
+      obstacle: (partition) => this.#obstacle(partition),
       rebalanced: (partitions) => options.observer?.rebalanced?.(partitions),
     });
     const foreign = this.#foreign(ledger, producer);
-    this.#opened = { ledger, parts, decisions, producer, membership, foreign };
+    const inputs = new TopicInputs({ ledger, producer, decisions, isStopped: () => this.#stopped });
+    this.#opened = { ledger, parts, decisions, producer, inputs, membership, foreign };
     this.outbox.restore(this.#openStates());
     this.#keepHorizon();
   }
@@ -131,16 +130,17 @@ export class ClusterEngine implements engine.Engine {
 
   get fault(): Fault | null {
     if (this.#stopped) return engine.stopping();
-    const { membership } = this.#opened;
+    const { membership, inputs } = this.#opened;
     const down = [...membership.shares.values()].find(({ fault }) => fault !== null)?.fault;
     const damaged = this.parts
       .map(({ partition }) => this.ledger.copy(partition).fault)
       .find((fault) => fault !== null);
     if (damaged !== undefined) return damaged;
-    if (!this.parts.every(({ partition }) => this.#isCopied(partition)))
+    if (!this.parts.every(({ partition }) => inputs.isCopied(partition, this.#options.time.now())))
       return engine.notReady('the ledger is being read');
     if (membership.absence !== null) return engine.notReady(membership.absence);
     if (down !== undefined && down !== null) return down;
+    if (membership.declined !== null) return membership.declined;
     return this.ageMs > SILENT_MS ? engine.notReady('the brokers do not answer') : null;
   }
 
@@ -190,7 +190,7 @@ export class ClusterEngine implements engine.Engine {
     if (this.#waiting > 0 && this.#waiting + length > engine.WAITING_MAX) throw engine.overloaded();
     this.#waiting += length;
     try {
-      return await this.#submit(submissions);
+      return await this.#opened.inputs.submit(submissions);
     } finally {
       this.#waiting -= length;
     }
@@ -212,78 +212,6 @@ export class ClusterEngine implements engine.Engine {
     await membership.stop();
     await producer.close();
     await ledger.close();
-  }
-
-  /** Each input goes to its VM's partition; what concerns the site goes to all. */
-  async #submit(submissions: readonly engine.Submission[]): Promise<engine.Receipt[]> {
-    const { partitions } = this.ledger;
-    const parcels = new Map<number, { index: number; message: Message }[]>();
-    for (const [index, { input, event }] of submissions.entries()) {
-      const message = { key: input.vm, value: JSON.stringify(event) };
-      const targets =
-        input.vm === null ? this.parts.map(({ partition }) => partition) : [partitionOf(input.vm, partitions)];
-      for (const partition of targets) {
-        const parcel = parcels.get(partition) ?? [];
-        parcel.push({ index, message });
-        parcels.set(partition, parcel);
-      }
-    }
-    const sent = await Promise.allSettled(
-      [...parcels].map(async ([partition, parcel]) => ({
-        parcel,
-        outcomes: await this.#send(
-          partition,
-          parcel.map(({ message }) => message),
-        ),
-      })),
-    );
-    const byIndex: Outcome[][] = submissions.map(() => []);
-    for (const each of sent) {
-      if (each.status === 'rejected') throw unsent(each.reason);
-      for (const [nth, { index }] of each.value.parcel.entries()) {
-        const outcome = each.value.outcomes[nth];
-        if (outcome !== undefined) byIndex[index]?.push(outcome);
-      }
-    }
-    return byIndex.map(receiptOf);
-  }
-
-  async #send(partition: number, messages: readonly Message[]): Promise<Outcome[]> {
-    const { producer, decisions } = this.#opened;
-    const ours = decisions[partition];
-    if (ours === undefined) throw new RangeError(`there is no partition ${partition}`);
-    const { inputs } = this.ledger.topics;
-    await this.#copied(partition);
-    const sending = ours.sending();
-    let first: number | null = null;
-    let found: Promise<Decision>[] = [];
-    try {
-      first = await producer.send(inputs, partition, messages);
-    } finally {
-      found = sending.sent(first, messages.length);
-    }
-    const from = first;
-    const late = new AbortController();
-    const timeout = wait(DECISION_MS, null, { signal: late.signal, ref: false }).catch(() => null);
-    const decided = await Promise.all(found.map((decision) => Promise.race([decision, timeout])));
-    late.abort();
-    return messages.map((_, nth): Outcome => {
-      const offset = from === null ? null : from + nth;
-      const decision = decided[nth] ?? null;
-      if (decision === null && offset !== null) ours.forget(offset);
-      const input = `${streamOf(inputs, partition)}${offset === null ? '' : `:${offset}`}`;
-      return { partition, decision, input };
-    });
-  }
-
-  #isCopied(partition: number): boolean {
-    return this.ledger.ageMs(partition, this.#options.time.now()) !== null;
-  }
-
-  async #copied(partition: number): Promise<void> {
-    for (const deadline = Date.now() + COPY_MS; !this.#isCopied(partition); await wait(REACHED_LOOK_MS)) {
-      if (this.#stopped || Date.now() > deadline) throw engine.notReady('the ledger is being read');
-    }
   }
 
   #share(partition: number): Share {
@@ -315,6 +243,12 @@ export class ClusterEngine implements engine.Engine {
         },
       },
     });
+  }
+
+  #obstacle(partition: number): Fault | null {
+    const part = this.parts[partition];
+    const behind = part === undefined ? null : clockBehind(directory(part.db), this.#options.time.now());
+    return this.ledger.copy(partition).fault ?? behind;
   }
 
   #foreign(ledger: KafkaLedger, producer: RecordProducer): ForeignTopics | null {
@@ -370,27 +304,6 @@ export class ClusterEngine implements engine.Engine {
     if (!(partition < this.ledger.partitions)) return false;
     return this.ledger.copy(partition).readableSequence >= Number(match?.[2]);
   }
-}
-
-/** What became of an input in one partition. */
-type Outcome = { readonly partition: number; readonly decision: Decision | null; readonly input: string };
-
-function receiptOf(outcomes: readonly Outcome[]): engine.Receipt {
-  const pending = outcomes.find(({ decision }) => decision === null);
-  if (pending !== undefined) return { outcome: 'pending', refusal: null, position: null, input: pending.input };
-  const entries = outcomes.flatMap(({ partition, decision }) =>
-    decision === null || decision.sequence === null ? [] : [formatPosition({ partition, sequence: decision.sequence })],
-  );
-  if (entries.length === 0) return { outcome: 'duplicate', refusal: null, position: null };
-  const refusal = outcomes.find(({ decision }) => decision?.refusal !== null)?.decision?.refusal ?? null;
-  return { outcome: refusal === null ? 'consumed' : 'refused', refusal, position: entries.join(',') };
-}
-
-function unsent(cause: unknown): Fault {
-  if (cause instanceof Fault && cause.code === 'INPUTS_ALTERED') return cause;
-  const why = cause instanceof Fault ? cause.code : 'KAFKA_FAILED';
-  const remedy = 'Send it again when /readyz says so: a repeat changes nothing.';
-  return new Fault('NOT_READY', `the brokers did not acknowledge it (${why})`, remedy, cause);
 }
 
 function recorded(): Fault {

@@ -60,7 +60,14 @@ async function setUp() {
     opened.push({ partition, share });
     return share as unknown as Share;
   };
-  const options = { group: 'g', topic: 'inputs', partitions: 4, log: () => {}, sessionTimeoutMs: 6000 };
+  const options = {
+    group: 'g',
+    topic: 'inputs',
+    partitions: 4,
+    log: () => {},
+    sessionTimeoutMs: 6000,
+    obstacle: () => null,
+  };
   const membership = new Membership({ ...options, kafka, open });
   membership.start();
   await turns();
