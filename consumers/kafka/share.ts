@@ -183,7 +183,11 @@ export class Share {
 
   async #run(): Promise<void> {
     const { ledger, partition, observer } = this.#options;
-    const owner = await ledger.claim(partition);
+    const lost: { fault: Fault | null; died: (fault: Fault) => void } = { fault: null, died: () => {} };
+    const owner = await ledger.claim(partition, (fault) => {
+      lost.fault = fault;
+      lost.died(fault);
+    });
     try {
       if (this.#state.kind !== 'stopped') await this.#requireWhole(owner);
     } catch (error) {
@@ -195,6 +199,8 @@ export class Share {
     const running = this.#start(owner);
     this.#state = { kind: 'ready', ...running };
     observer.ready(partition, this.#next);
+    lost.died = running.died;
+    if (lost.fault !== null) running.died(lost.fault);
   }
 
   #isStopped(): boolean {

@@ -20,6 +20,8 @@ export type OwnerOptions = {
   readonly group: string;
   /** A transaction became durable. */
   readonly committed?: (partition: number, entries: number, ms: number) => void;
+  /** A newer owner has the partition, which was not learnt from a commit. */
+  readonly lost: (fault: Fault) => void;
   /** It will never commit again. */
   readonly ended: () => void;
 };
@@ -65,6 +67,13 @@ export class KafkaOwner implements Owner {
 
   recall(identities: readonly Identity[]): (string | null)[] {
     return this.#options.copy.recall(identities);
+  }
+
+  /** Whoever commits nothing for a while would not hear of it. */
+  overtaken(why: Fault): void {
+    if (this.#dead !== null) return;
+    void this.end(why);
+    this.#options.lost(why);
   }
 
   release(): Promise<void> {

@@ -26,6 +26,8 @@ export class ShareWorld {
   readonly commits: PromiseWithResolvers<void>[] = [];
   readonly batches: Batch[] = [];
   readonly told: string[] = [];
+  /** A newer owner has the partition, and ours has committed nothing since. */
+  overtake: (fault: Fault) => void = () => {};
   stopCarrier: () => Promise<void> = async () => {};
   readonly share: Share;
 
@@ -90,8 +92,9 @@ export class ShareWorld {
   #claimable(): Pick<Ledger, 'partitions' | 'claim'> {
     return {
       partitions: 1,
-      claim: async (): Promise<Owner> => {
+      claim: async (_partition, lost = () => {}): Promise<Owner> => {
         this.claims += 1;
+        this.overtake = lost;
         const owner = await this.ledger.claim();
         return { ...owner, positions: new Map(this.positions), commit: (batch) => this.#commit(owner, batch) };
       },

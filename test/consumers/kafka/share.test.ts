@@ -124,6 +124,18 @@ describe('a claim', () => {
     expect([world.share.fault, world.claims]).toEqual([null, 2]);
   });
 
+  it('is not made by one that was overtaken while it was idle, before the group says so again', async () => {
+    const world = await readyWorld();
+    world.overtake(fenced());
+    expect(world.share.fault?.code).toBe('LEDGER_FENCED');
+    expect([world.told, world.deliver([0])]).toEqual([['from 0', 'LEDGER_FENCED'], false]);
+    await world.time.pass(60_000);
+    expect(world.claims).toBe(1);
+    world.word = 2;
+    await world.time.pass(1000);
+    expect([world.share.fault, world.claims]).toEqual([null, 2]);
+  });
+
   it('waits while it is absent from the group', async () => {
     const world = await readyWorld((begun) => (begun.isHolding = true));
     world.deliver([0]);
