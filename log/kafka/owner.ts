@@ -9,7 +9,7 @@ import { entryMessages, positionsMessage } from './records.ts';
 import type { Offsets, Transactor } from './transactor.ts';
 
 /**
- * The owner of one partition: batches that wait are joined into one transaction, which is one send to one partition and the
+ * The owner of one partition: batches that wait are joined into one transaction, which goes to one partition together with the
  * offsets of the inputs. While one is committed the next one waits, and the copy of the one before is written.
  */
 
@@ -129,10 +129,9 @@ export class KafkaOwner implements Owner {
       links.length === 0
         ? [positionsMessage(this.partition, positions)]
         : entryMessages(this.partition, links, entries, positions);
-    const first = await transactor.commit(messages, this.#offsetsIn(positions));
+    const offset = await transactor.commit(messages, this.#offsetsIn(positions));
     this.#head = heads.at(-1) ?? this.#head;
     committed?.(this.partition, entries.length, performance.now() - began);
-    const offset = first === null ? null : first + messages.length - 1;
     const copied = copy.append({ links, entries, positions, offset });
     this.#copying.add(copied);
     copied.then(
