@@ -123,6 +123,9 @@ export function partsOf(messages: readonly Message[]): Message[][] {
   return parts;
 }
 
+/** Whether it is sent with no other: what the topic does not take of it, it does not take at all. */
+export const goesAlone = (message: Message): boolean => bytesOfMessage(message) > SEND_BYTES_MAX;
+
 function nextGroup(queue: Waiting[]): Waiting[] {
   let bytes = 0;
   let count = 0;

@@ -16,7 +16,7 @@ import { type KafkaLog, streamOf } from '../../log/kafka/options.ts';
 import { formatPosition } from '../../log/port.ts';
 import { recordOfForeign } from '../../producers/dead-letters.ts';
 import { RecordProducer } from '../../producers/kafka/record-producer.ts';
-import { Relay, RELAYED } from '../../producers/kafka/relay.ts';
+import { type Outgoing, Relay, RELAYED } from '../../producers/kafka/relay.ts';
 import { openAttempts } from '../../projections/attempts.ts';
 import { directory } from '../../projections/directory.ts';
 import { configuration } from '../../projections/site.ts';
@@ -34,6 +34,8 @@ import { TopicInputs } from './topic-inputs.ts';
 export type ClusterObserver = engine.EngineObserver & {
   /** The group has shared the partitions out anew: these are ours. */
   rebalanced?: (partitions: readonly number[]) => void;
+  /** A command or a dead letter was too large for its topic. */
+  buried?: (kind: Outgoing) => void;
 };
 
 export type ClusterOptions = {
@@ -273,7 +275,9 @@ export class ClusterEngine implements engine.Engine {
     const { ledger, producer } = this.#opened;
     const read = (from: number) => ledger.read(partition, from);
     const { partitions, topics } = ledger;
-    return new Relay({ partition, partitions, topics, producer, read, relayed, log: this.#options.log }, next);
+    const { log, observer = {} } = this.#options;
+    const buried = (kind: Outgoing) => observer.buried?.(kind);
+    return new Relay({ partition, partitions, topics, producer, read, relayed, buried, log }, next);
   }
 
   #readable(...[partition, entries, head, positions]: Parameters<Readable>): void {
