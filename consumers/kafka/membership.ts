@@ -170,7 +170,10 @@ export class Membership {
     this.#assigned = ours;
     // Nothing is delivered until its share says from where on.
     this.#pause(assigned.filter((partition) => this.#shares.get(partition)?.fault !== null));
-    for (const partition of this.#shares.keys()) if (!ours.has(partition)) void this.#leave(partition);
+    for (const [partition, share] of this.#shares) {
+      if (ours.has(partition)) share.rejoined();
+      else void this.#leave(partition);
+    }
     for (const partition of ours) if (!this.#shares.has(partition)) void this.#enter(partition);
     this.#options.rebalanced?.(assigned);
   }

@@ -9,6 +9,8 @@ import { type Carried, carry, type Carrying } from './carried.ts';
 import { clockBehind } from './clock.ts';
 import { TopicGate } from './gate.ts';
 import { type Held, inputsBroken, requireNext, requireReached } from './held-inputs.ts';
+import { Proof } from './proof.ts';
+import { type Witness, witnessIn } from './witness.ts';
 
 /**
  * One partition while it is this instance's to decide: claimed, run, and where its owner died claimed anew, until the group
@@ -28,9 +30,11 @@ export type ShareOptions = {
   readonly held: () => Promise<Held>;
   /** Counts how often the group said that the partition is ours; null while it does not. */
   readonly word: () => number | null;
+  /** Asks the topic to deliver from this offset on. */
+  readonly seek: (offset: number) => void;
   readonly carrier: Carried;
   readonly observer: LiveObserver & {
-    /** From here on inputs are taken, beginning with this offset. */
+    /** It is claimed: from here on inputs are taken, beginning with this offset. */
     ready: (partition: number, next: number) => void;
     /** It takes nothing for now. */
     down: (partition: number, fault: Fault) => void;
@@ -42,6 +46,8 @@ export type ShareOptions = {
 const COMMITS_UNDER_WAY = 3;
 const RETRY_MS_MIN = 100;
 const RETRY_MS_MAX = 5000;
+/** An altered topic of inputs may be brought back: then it is claimed again, which adds a record to the ledger each time. */
+const ALTERED_MS = 60_000;
 /** How often the group's word is looked for. */
 const WORD_MS = 100;
 
@@ -49,6 +55,7 @@ type Running = Carrying & {
   readonly owner: Owner;
   readonly live: Live;
   readonly gate: TopicGate;
+  readonly proof: Proof;
   readonly died: (fault: Fault) => void;
 };
 
@@ -72,6 +79,8 @@ export class Share {
   #read = 0;
   /** Where the last claim found the inputs deleted; null: it did not. */
   #lostAt: number | null = null;
+  /** What the last owner found in the topic; null: what was to be expected. */
+  #altered: { readonly fault: Fault; readonly next: number; readonly at: number } | null = null;
   #waiting = 0;
   #waitingBytes = 0;
   #room: (() => void)[] = [];
@@ -98,11 +107,14 @@ export class Share {
    */
   deliver(fetched: Fetched): boolean {
     if (this.#state.kind !== 'ready') return false;
-    const { live, gate, died } = this.#state;
+    const { live, gate, died, proof } = this.#state;
     if (!follows(fetched, this.#next, this.#read)) {
       died(inputsBroken(this.#options.stream, this.#next, fetched.from));
       return false;
     }
+    const { fault, isGiven } = proof.look(fetched);
+    if (fault !== null) this.#diedOf(fault, died);
+    if (!isGiven) return false;
     const fresh = fetched.items.filter(({ offset }) => offset >= this.#next);
     this.#read = Math.max(this.#read, fetched.until);
     this.#next = (fresh.at(-1)?.offset ?? this.#next - 1) + 1;
@@ -118,13 +130,24 @@ export class Share {
         .catch(() => {}) // its owner died, which is told elsewhere
         .then(() => this.#release(part.length, bytes));
     }
+    proof.taken(fresh, this.#next);
     gate.delivered(this.#next);
     return true;
   }
 
+  /** The group was joined anew: until then nobody read what the topic did. */
+  rejoined(): void {
+    if (this.#state.kind === 'ready') this.#state.proof.renew();
+  }
+
+  #diedOf(fault: Fault, died: (fault: Fault) => void): void {
+    this.#altered = { fault, next: this.#next, at: this.#options.time.now() };
+    died(fault);
+  }
+
   /** The topic was read up to this offset, markers of transactions included. */
   passed(next: number): void {
-    if (this.#state.kind !== 'ready' || next < this.#next) return;
+    if (this.#state.kind !== 'ready' || next < this.#next || !this.#state.proof.isGiven) return;
     this.#read = Math.max(this.#read, next);
     this.#state.gate.delivered(next);
   }
@@ -177,28 +200,37 @@ export class Share {
     const next = nextOf(positions, stream);
     const found = await held();
     requireReached(stream, next, found);
+    this.#requireUnaltered(next);
     // The ledger may be further than it is known here: what is missing is for the claim to tell, once.
     if (this.#lostAt !== null && next <= this.#lostAt) requireNext(stream, this.#lostAt, found);
   }
 
+  #requireUnaltered(next: number): void {
+    if (this.#altered?.next !== next || this.#options.time.now() - this.#altered.at >= ALTERED_MS) this.#altered = null;
+    if (this.#altered !== null) throw this.#altered.fault;
+  }
+
   async #run(): Promise<void> {
-    const { ledger, partition, observer } = this.#options;
+    const { ledger, partition, stream, observer } = this.#options;
     const lost: { fault: Fault | null; died: (fault: Fault) => void } = { fault: null, died: () => {} };
     const owner = await ledger.claim(partition, (fault) => {
       lost.fault = fault;
       lost.died(fault);
     });
+    let found: { held: Held; witness: Witness | null };
     try {
-      if (this.#state.kind !== 'stopped') await this.#requireWhole(owner);
+      found = { held: await this.#requireWhole(owner), witness: await witnessIn(ledger, partition, stream) };
     } catch (error) {
       await owner.release();
       throw error;
     }
     // It may have been given up while the topic was asked.
     if (this.#isStopped()) return owner.release();
-    const running = this.#start(owner);
+    const running = this.#start(owner, found.witness);
     this.#state = { kind: 'ready', ...running };
     observer.ready(partition, this.#next);
+    running.proof.begin(found.held);
+    if (running.proof.isGiven) running.gate.delivered(this.#next);
     lost.died = running.died;
     if (lost.fault !== null) running.died(lost.fault);
   }
@@ -208,19 +240,21 @@ export class Share {
   }
 
   /** What is to be decided must follow what was. */
-  async #requireWhole({ positions }: Owner): Promise<void> {
+  async #requireWhole({ positions }: Owner): Promise<Held> {
     const { partition, stream, held, directory, time } = this.#options;
     if (isBeingImported(positions)) throw importing(partition);
     const behind = clockBehind(directory(), time.now());
     if (behind !== null) throw behind;
     const next = nextOf(positions, stream);
     this.#lostAt = next;
-    requireNext(stream, next, await held());
+    const found = await held();
+    requireNext(stream, next, found);
     this.#lostAt = null;
+    return found;
   }
 
-  #start(owner: Owner): Running {
-    const { stream, time, directory, held, observer, carrier: carried } = this.#options;
+  #start(owner: Owner, witness: Witness | null): Running {
+    const { stream, seek, time, directory, held, observer, carrier: carried } = this.#options;
     const driver = new Driver(owner, directory());
     const { carrier, note } = carry(owner, carried, time);
     driver.onCommitted((entries, { sequence }) => carrier.committed(sequence - entries.length + 1, entries));
@@ -231,6 +265,7 @@ export class Share {
       // Nobody may take it for alive while what it began is being ended.
       this.#setDown(fault);
       gate.close();
+      proof.close();
       this.#claiming = Promise.all([carrier.stop(), owner.release()])
         .catch(() => {})
         .then(() => this.#retryLater(fault));
@@ -238,8 +273,8 @@ export class Share {
     const live: Live = new Live(driver, time, { ...observer, died }, { gate, commitsUnderWay: COMMITS_UNDER_WAY });
     this.#next = nextOf(owner.positions, stream);
     this.#read = this.#next;
-    gate.delivered(this.#next);
-    return { owner, live, gate, carrier, note, died };
+    const proof = new Proof({ stream, time, held, from: seek }, witness, this.#next);
+    return { owner, live, gate, proof, carrier, note, died };
   }
 
   #down(fault: Fault): void {
@@ -272,8 +307,9 @@ export class Share {
   }
 }
 
-async function ended({ live, gate, carrier, note }: Running): Promise<void> {
+async function ended({ live, gate, proof, carrier, note }: Running): Promise<void> {
   gate.close();
+  proof.close();
   await carrier.stop();
   // What a dying owner refuses comes again, from the topic or from the ledger.
   await note().catch(() => {});

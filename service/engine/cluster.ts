@@ -95,7 +95,13 @@ export class ClusterEngine implements engine.Engine {
       rebalanced: (partitions) => options.observer?.rebalanced?.(partitions),
     });
     const foreign = this.#foreign(ledger, producer);
-    const inputs = new TopicInputs({ ledger, producer, decisions, isStopped: () => this.#stopped });
+    const inputs = new TopicInputs({
+      ledger,
+      producer,
+      decisions,
+      fault: (partition) => membership.shares.get(partition)?.fault ?? null,
+      isStopped: () => this.#stopped,
+    });
     this.#opened = { ledger, parts, decisions, producer, inputs, membership, foreign };
     this.outbox.restore(this.#openStates());
     this.#keepHorizon();
@@ -230,13 +236,13 @@ export class ClusterEngine implements engine.Engine {
       known: () => ledger.copy(partition).positions,
       held: () => membership.held(partition),
       word: () => membership.word(partition),
+      seek: (offset) => membership.ready(partition, offset),
       carrier: { stream: RELAYED, start: (next, carried) => this.#relay(partition, next, carried) },
       observer: {
         committed: (entries, ms) => observer.committed?.(entries, ms),
         fired: (count, ms) => observer.fired?.(count, ms),
         ready: (ready, next) => {
           log('info', 'the partition is ours', { partition: ready, next });
-          membership.ready(ready, next);
         },
         down: (lost, fault) => {
           log('warn', fault.message, { partition: lost, code: fault.code });

@@ -16,6 +16,8 @@ export type TopicInputsOptions = {
   readonly producer: RecordProducer;
   /** Of each partition. */
   readonly decisions: readonly Decisions[];
+  /** Why a partition that is ours is not decided just now. */
+  readonly fault: (partition: number) => Fault | null;
   readonly isStopped: () => boolean;
 };
 
@@ -84,6 +86,9 @@ export class TopicInputs {
     if (ours === undefined) throw new RangeError(`there is no partition ${partition}`);
     const { inputs } = ledger.topics;
     await this.#copied(partition);
+    // Whoever brings the topic back that the ledger knows takes away what this one holds.
+    const fault = this.#options.fault(partition);
+    if (fault?.code === 'INPUTS_ALTERED') throw fault;
     const sending = ours.sending();
     let first: number | null = null;
     let found: Promise<Decision>[] = [];

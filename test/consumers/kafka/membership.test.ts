@@ -43,6 +43,7 @@ class HandShare {
   readonly stopping = Promise.withResolvers<void>();
   readonly fault = null;
   isStopped = false;
+  rejoined(): void {}
   stop(): Promise<void> {
     this.isStopped = true;
     return this.stopping.promise;

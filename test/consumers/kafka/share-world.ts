@@ -37,11 +37,11 @@ export class ShareWorld {
   }
 
   /** Delivers inputs of these offsets, as one fetch from `from` on. */
-  deliver(offsets: readonly number[], from = offsets[0] ?? 0, bytes = 100): boolean {
+  deliver(offsets: readonly number[], from = offsets[0] ?? 0, bytes = 100, ids = 'e'): boolean {
     const until = (offsets.at(-1) ?? from) + 1;
     this.held = { ...this.held, high: Math.max(this.held.high, until) };
     const items = offsets.map((offset) => ({
-      item: { input: inputAt(offset), at: { stream: STREAM, offset } },
+      item: { input: inputAt(offset, ids), at: { stream: STREAM, offset } },
       offset,
       bytes,
     }));
@@ -77,13 +77,14 @@ export class ShareWorld {
       known: () => this.known,
       held: async () => this.held,
       word: () => this.word,
+      seek: (offset) => void this.told.push(`from ${offset}`),
       carrier: {
         stream: 'carried',
         start: () => ({ committed: () => {}, stop: () => this.stopCarrier() }),
       },
       observer: {
         committed: () => {},
-        ready: (_partition, next) => this.told.push(`from ${next}`),
+        ready: () => {},
         down: (_partition, { code }) => this.told.push(code),
       },
     });
@@ -119,11 +120,11 @@ export async function readyWorld(change?: (world: ShareWorld) => void): Promise<
   return world;
 }
 
-function inputAt(offset: number) {
+function inputAt(offset: number, ids: string) {
   const event = {
     specversion: '1.0',
     source: 'test',
-    id: `e${offset}`,
+    id: `${ids}${offset}`,
     type: 'landfall.operator.acted.v1',
     subject: vmOf(offset % 7),
     data: { action: 'look', ok: true },

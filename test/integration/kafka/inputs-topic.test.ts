@@ -14,6 +14,7 @@ import { scratchTopics } from './scratch.ts';
 /** The topic of inputs under the ledger's feet: made anew, or with records deleted that nobody took. */
 
 const shared = await brokersForTests();
+const recordOf = (vm: string) => ({ key: vm, value: JSON.stringify(declared(vm)) });
 
 describe.skipIf(shared === null)('a topic of inputs that does not fit the ledger', { timeout: 90_000 }, () => {
   const setUp = async () => {
@@ -45,16 +46,33 @@ describe.skipIf(shared === null)('a topic of inputs that does not fit the ledger
     expect((await two.get('/v1/vms')).body.items).toHaveLength(5);
   });
 
+  it('is told from one that was made anew and has been filled again meanwhile', async () => {
+    const { scratch, topic, one, kafka, admin } = await setUp();
+    await one.stop();
+    await admin((each) => each.deleteTopics({ topics: [topic] }));
+    await wait(1000);
+    await initTopics(kafka, { prefix: scratch.prefix, partitions: 1, replicationFactor: 1, minInsyncReplicas: 1 });
+    const producer = new RecordProducer(kafka);
+    const others = Array.from({ length: 12 }, () => randomUUID());
+    const send = async () => producer.send(topic, 0, others.map(recordOf));
+    await eventually(() => send().catch(() => null));
+    await producer.close();
+    const two = await instance(scratch, 'two');
+    const told = await eventually(async () => {
+      const { status, body } = await two.get('/readyz');
+      return textOf(body['code']) === 'INPUTS_ALTERED' ? [status, textOf(body['message'])] : null;
+    });
+    expect(told).toEqual([503, expect.stringContaining(`${topic}/0 has another record at 4`)]);
+    expect((await two.post(declared(randomUUID()))).body['code']).toBe('INPUTS_ALTERED');
+    expect((await two.get('/v1/vms')).body.items).toHaveLength(5);
+  });
+
   it('names what was deleted before it was taken, until an operator accepts it', async () => {
     const { scratch, topic, one, kafka, admin } = await setUp();
     await one.stop();
     const producer = new RecordProducer(kafka);
     const vms = Array.from({ length: 4 }, () => randomUUID());
-    await producer.send(
-      topic,
-      0,
-      vms.map((vm) => ({ key: vm, value: JSON.stringify(declared(vm)) })),
-    );
+    await producer.send(topic, 0, vms.map(recordOf));
     await producer.close();
     await admin(async (each) => {
       await each.fetchTopicOffsets(topic); // without it kafkajs does not know the topic
