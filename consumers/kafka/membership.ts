@@ -217,7 +217,7 @@ export class Membership {
     const share = this.#shares.get(partition);
     const last = messages.at(-1);
     if (share === undefined || share.fault !== null || last === undefined || payload.isStale()) return;
-    if (!share.deliver(fetchedOf(payload.batch, this.#options.partitions))) return;
+    if (!share.deliver(fetchedOf(payload.batch, this.#options.partitions, share.stream))) return;
     payload.resolveOffset(last.offset);
     let isFull = true;
     while (isFull) {

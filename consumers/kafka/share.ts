@@ -20,8 +20,8 @@ import { type Witness, witnessIn } from './witness.ts';
 export type ShareOptions = {
   readonly partition: number;
   readonly ledger: Ledger;
-  /** The stream of its inputs: positions are kept under this name. */
-  readonly stream: string;
+  /** The stream of its inputs, by what stands in the ledger: their positions are kept under this name. */
+  readonly streamIn: (positions: ReadonlyMap<string, number>) => string;
   readonly time: Time;
   readonly directory: () => Directory;
   /** The positions as far as this instance has read the ledger: the partition's own may be further. */
@@ -64,6 +64,10 @@ type State =
   | { readonly kind: 'down'; readonly fault: Fault }
   | { readonly kind: 'stopped' };
 
+/** How far a stream was taken. */
+type Place = { readonly stream: string; readonly next: number };
+const isPlace = (place: Place | null, { stream, next }: Place) => place?.stream === stream && place.next === next;
+
 /** Inputs that wait for their commit. */
 export type Limit = { readonly inputs: number; readonly bytes: number };
 
@@ -74,13 +78,14 @@ export class Share {
   #retryMs = RETRY_MS_MIN;
   #cancelRetry: (() => void) | null = null;
   #claiming: Promise<void> = Promise.resolve();
+  #stream: string;
   #next = 0;
   /** The topic was read up to this offset, markers of transactions included. */
   #read = 0;
   /** Where the last claim found the inputs deleted; null: it did not. */
-  #lostAt: number | null = null;
+  #lostAt: Place | null = null;
   /** What the last owner found in the topic; null: what was to be expected. */
-  #altered: { readonly fault: Fault; readonly next: number; readonly at: number } | null = null;
+  #altered: (Place & { readonly fault: Fault; readonly at: number }) | null = null;
   #waiting = 0;
   #waitingBytes = 0;
   #room: (() => void)[] = [];
@@ -88,12 +93,18 @@ export class Share {
   constructor(options: ShareOptions) {
     this.partition = options.partition;
     this.#options = options;
+    this.#stream = options.streamIn(options.known());
     this.#claiming = this.#claim();
   }
 
   /** Why it takes nothing just now; null: it does. */
   get fault(): Fault | null {
     return this.#state.kind === 'down' ? this.#state.fault : null;
+  }
+
+  /** The stream that its inputs are of. */
+  get stream(): string {
+    return this.#stream;
   }
 
   /** Inputs that were delivered and are not durable yet. */
@@ -109,7 +120,7 @@ export class Share {
     if (this.#state.kind !== 'ready') return false;
     const { live, gate, died, proof } = this.#state;
     if (!follows(fetched, this.#next, this.#read)) {
-      died(inputsBroken(this.#options.stream, this.#next, fetched.from));
+      died(inputsBroken(this.#stream, this.#next, fetched.from));
       return false;
     }
     const { fault, isGiven } = proof.look(fetched);
@@ -141,7 +152,7 @@ export class Share {
   }
 
   #diedOf(fault: Fault, died: (fault: Fault) => void): void {
-    this.#altered = { fault, next: this.#next, at: this.#options.time.now() };
+    this.#altered = { fault, stream: this.#stream, next: this.#next, at: this.#options.time.now() };
     died(fault);
   }
 
@@ -192,26 +203,34 @@ export class Share {
 
   /** What can be known before: a claim would fence whoever imports, and adds a record to the ledger each time. */
   async #requireFree(): Promise<void> {
-    const { known, held, stream, partition, directory, time } = this.#options;
+    const { known, held, partition, directory, time } = this.#options;
     const positions = known();
     if (isBeingImported(positions)) throw importing(partition);
     const behind = clockBehind(directory(), time.now());
     if (behind !== null) throw behind;
-    const next = nextOf(positions, stream);
+    const { stream, next } = this.#placeIn(positions);
     const found = await held();
     requireReached(stream, next, found);
-    this.#requireUnaltered(next);
+    this.#requireUnaltered({ stream, next });
     // The ledger may be further than it is known here: what is missing is for the claim to tell, once.
-    if (this.#lostAt !== null && next <= this.#lostAt) requireNext(stream, this.#lostAt, found);
+    const lost = this.#lostAt;
+    if (lost?.stream === stream && next <= lost.next) requireNext(stream, lost.next, found);
   }
 
-  #requireUnaltered(next: number): void {
-    if (this.#altered?.next !== next || this.#options.time.now() - this.#altered.at >= ALTERED_MS) this.#altered = null;
-    if (this.#altered !== null) throw this.#altered.fault;
+  #requireUnaltered(place: Place): void {
+    const altered = this.#altered;
+    if (altered === null) return;
+    if (isPlace(altered, place) && this.#options.time.now() - altered.at < ALTERED_MS) throw altered.fault;
+    this.#altered = null;
+  }
+
+  #placeIn(positions: ReadonlyMap<string, number>): Place {
+    const stream = this.#options.streamIn(positions);
+    return { stream, next: (positions.get(stream) ?? -1) + 1 };
   }
 
   async #run(): Promise<void> {
-    const { ledger, partition, stream, observer } = this.#options;
+    const { ledger, partition, observer } = this.#options;
     const lost: { fault: Fault | null; died: (fault: Fault) => void } = { fault: null, died: () => {} };
     const owner = await ledger.claim(partition, (fault) => {
       lost.fault = fault;
@@ -219,7 +238,7 @@ export class Share {
     });
     let found: { held: Held; witness: Witness | null };
     try {
-      found = { held: await this.#requireWhole(owner), witness: await witnessIn(ledger, partition, stream) };
+      found = { held: await this.#requireWhole(owner), witness: await witnessIn(ledger, partition, this.#stream) };
     } catch (error) {
       await owner.release();
       throw error;
@@ -241,12 +260,13 @@ export class Share {
 
   /** What is to be decided must follow what was. */
   async #requireWhole({ positions }: Owner): Promise<Held> {
-    const { partition, stream, held, directory, time } = this.#options;
+    const { partition, held, directory, time } = this.#options;
     if (isBeingImported(positions)) throw importing(partition);
     const behind = clockBehind(directory(), time.now());
     if (behind !== null) throw behind;
-    const next = nextOf(positions, stream);
-    this.#lostAt = next;
+    const { stream, next } = this.#placeIn(positions);
+    this.#stream = stream;
+    this.#lostAt = { stream, next };
     const found = await held();
     requireNext(stream, next, found);
     this.#lostAt = null;
@@ -254,7 +274,7 @@ export class Share {
   }
 
   #start(owner: Owner, witness: Witness | null): Running {
-    const { stream, seek, time, directory, held, observer, carrier: carried } = this.#options;
+    const { seek, time, directory, held, observer, carrier: carried } = this.#options;
     const driver = new Driver(owner, directory());
     const { carrier, note } = carry(owner, carried, time);
     driver.onCommitted((entries, { sequence }) => carrier.committed(sequence - entries.length + 1, entries));
@@ -271,7 +291,8 @@ export class Share {
         .then(() => this.#retryLater(fault));
     };
     const live: Live = new Live(driver, time, { ...observer, died }, { gate, commitsUnderWay: COMMITS_UNDER_WAY });
-    this.#next = nextOf(owner.positions, stream);
+    const { stream, next } = this.#placeIn(owner.positions);
+    this.#next = next;
     this.#read = this.#next;
     const proof = new Proof({ stream, time, held, from: seek }, witness, this.#next);
     return { owner, live, gate, proof, carrier, note, died };
@@ -315,8 +336,6 @@ async function ended({ live, gate, proof, carrier, note }: Running): Promise<voi
   await note().catch(() => {});
   await live.stop().catch(() => {});
 }
-
-const nextOf = (positions: ReadonlyMap<string, number>, stream: string): number => (positions.get(stream) ?? -1) + 1;
 
 function faultOf(error: unknown): Fault {
   return error instanceof Fault ? error : new Fault('LEDGER_FAILED', String(error), 'See the log.', error);

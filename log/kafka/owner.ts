@@ -4,7 +4,7 @@ import { textOf } from '../entry-text.ts';
 import type { Batch, Head, Identity, InputPosition, Owner } from '../port.ts';
 import type { Copy } from './copy.ts';
 import { fencedBy } from './faults.ts';
-import { streamOf } from './options.ts';
+import { inputsStream } from './inputs-stream.ts';
 import { entryMessages, positionsMessage } from './records.ts';
 import type { Offsets, Transactor } from './transactor.ts';
 
@@ -159,8 +159,8 @@ export class KafkaOwner implements Owner {
 
   /** The group's offset is a hint for who looks at lags; what was consumed stands with the entries. */
   #offsetsIn(positions: readonly InputPosition[]): Offsets | null {
-    const { inputsTopic: topic, group } = this.#options;
-    const stream = streamOf(topic, this.partition);
+    const { inputsTopic: topic, group, copy } = this.#options;
+    const stream = inputsStream(copy.positions, topic, this.partition);
     const position = positions.find((each) => each.stream === stream);
     return position === undefined ? null : { group, topic, partition: this.partition, next: position.offset + 1 };
   }

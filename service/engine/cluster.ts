@@ -12,7 +12,8 @@ import { Fault } from '../../events/fault.ts';
 import { WALL } from '../../events/vocabulary.ts';
 import type { Readable } from '../../log/kafka/copy.ts';
 import { KafkaLedger, type KafkaLedgerOptions } from '../../log/kafka/ledger.ts';
-import { type KafkaLog, streamOf } from '../../log/kafka/options.ts';
+import { inputsStream } from '../../log/kafka/inputs-stream.ts';
+import type { KafkaLog } from '../../log/kafka/options.ts';
 import { formatPosition } from '../../log/port.ts';
 import { recordOfForeign } from '../../producers/dead-letters.ts';
 import { RecordProducer } from '../../producers/kafka/record-producer.ts';
@@ -80,8 +81,9 @@ export class ClusterEngine implements engine.Engine {
       return { partition, ledger: file, db: file.readConnection() };
     });
     const decisions = parts.map(({ partition }) => {
-      const stream = streamOf(ledger.topics.inputs, partition);
-      return new Decisions(stream, ledger.copy(partition).positions.get(stream) ?? -1);
+      const { positions } = ledger.copy(partition);
+      const stream = inputsStream(positions, ledger.topics.inputs, partition);
+      return new Decisions(stream, positions.get(stream) ?? -1);
     });
     const membership: Membership = new Membership({
       kafka: ledger.kafka,
@@ -179,7 +181,8 @@ export class ClusterEngine implements engine.Engine {
     const { ledger, membership } = this.#opened;
     return Promise.all(
       this.owned.map(async (partition) => {
-        const taken = ledger.copy(partition).positions.get(streamOf(ledger.topics.inputs, partition)) ?? -1;
+        const { positions } = ledger.copy(partition);
+        const taken = positions.get(inputsStream(positions, ledger.topics.inputs, partition)) ?? -1;
         return { partition, records: Math.max(0, (await membership.held(partition)).high - taken - 1) };
       }),
     );
@@ -230,7 +233,7 @@ export class ClusterEngine implements engine.Engine {
     return new Share({
       partition,
       ledger,
-      stream: streamOf(ledger.topics.inputs, partition),
+      streamIn: (positions) => inputsStream(positions, ledger.topics.inputs, partition),
       time,
       directory: () => directory(part.db),
       known: () => ledger.copy(partition).positions,
@@ -287,7 +290,9 @@ export class ClusterEngine implements engine.Engine {
   }
 
   #readable(...[partition, entries, head, positions]: Parameters<Readable>): void {
-    this.#opened.decisions[partition]?.readable(entries, head, positions);
+    const { decisions, ledger } = this.#opened;
+    decisions[partition]?.follow(inputsStream(ledger.copy(partition).positions, ledger.topics.inputs, partition));
+    decisions[partition]?.readable(entries, head, positions);
     if (entries.length === 0) return;
     this.outbox.committed(entries);
     this.#options.observer?.entries?.(entries, this.#opened.membership.shares.has(partition));

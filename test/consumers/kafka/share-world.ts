@@ -41,7 +41,7 @@ export class ShareWorld {
     const until = (offsets.at(-1) ?? from) + 1;
     this.held = { ...this.held, high: Math.max(this.held.high, until) };
     const items = offsets.map((offset) => ({
-      item: { input: inputAt(offset, ids), at: { stream: STREAM, offset } },
+      item: { input: inputAt(offset, ids), at: { stream: this.share.stream, offset } },
       offset,
       bytes,
     }));
@@ -71,7 +71,7 @@ export class ShareWorld {
         read: (...where) => ledger.read(...where),
         close: async () => {},
       },
-      stream: STREAM,
+      streamIn: (positions) => (positions.has(`${STREAM}#1`) ? `${STREAM}#1` : STREAM),
       time,
       directory: () => ledger,
       known: () => this.known,

@@ -151,6 +151,24 @@ describe('a claim', () => {
     expect([world.share.fault?.code, world.claims]).toEqual(['INPUTS_ALTERED', 0]);
   });
 
+  it('goes on in a topic that was made anew once an operator said so, though its offsets are lower', async () => {
+    const world = await readyWorld((begun) => {
+      begun.positions.set(STREAM, 1_000_000);
+      begun.held = { low: 0, high: 12 };
+    });
+    expect(world.share.fault?.code).toBe('INPUTS_ALTERED');
+    world.positions.set(`${STREAM}#1`, 4);
+    await world.time.pass(10_000);
+    expect([world.share.fault, world.told.at(-1)]).toEqual([null, 'from 5']);
+    world.deliver([5, 6]);
+    await turns();
+    expect([world.decided, world.positions.get(`${STREAM}#1`), world.positions.get(STREAM)]).toEqual([
+      [5, 6],
+      6,
+      1_000_000,
+    ]);
+  });
+
   it('that finds inputs deleted is not repeated, and goes on once an operator accepted it', async () => {
     const world = await readyWorld((begun) => (begun.held = { low: 5, high: 9 }));
     await world.time.pass(60_000);
