@@ -8,7 +8,7 @@ import { type Submission, submissionOf } from './engine.ts';
  * ledger as silent, and as speaking again when it comes back. Only known hosts are: asking for work registers nobody.
  */
 export class Agents {
-  readonly #limitMs: number;
+  protected readonly limitMs: number;
   protected readonly now: () => number;
   readonly #heard = new Map<string, number>();
   readonly #asking = new Map<string, number>();
@@ -16,7 +16,7 @@ export class Agents {
   #since: number;
 
   constructor(limitMs: number, now: () => number) {
-    this.#limitMs = limitMs;
+    this.limitMs = limitMs;
     this.now = now;
     this.#since = now();
   }
@@ -33,7 +33,7 @@ export class Agents {
   }
 
   isSilent(host: string): boolean {
-    return !this.#asking.has(host) && this.now() - (this.#heard.get(host) ?? this.#since) > this.#limitMs;
+    return !this.#asking.has(host) && this.now() - (this.#heard.get(host) ?? this.#since) > this.limitMs;
   }
 
   /** What the ledger is to be told: agents that fell silent or speak again since it was told last. */
