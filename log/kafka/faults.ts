@@ -57,6 +57,13 @@ export function kafkaFault(error: unknown): Fault {
   return new Fault('KAFKA_FAILED', `Kafka: ${message}`, remedy, error);
 }
 
+/** Where too few replicas are in sync a broker may know nothing of it, and neither take nor refuse what it is sent. */
+export function unacknowledged(topic: string, ms: number): Fault {
+  const message = `${topic} did not acknowledge anything for ${Math.round(ms / 1000)} s`;
+  const remedy = 'Check that the brokers run, and that enough replicas of the topic are in sync; it is tried again.';
+  return new Fault('KAFKA_UNACKNOWLEDGED', message, remedy);
+}
+
 export function fencedBy(cause: unknown): Fault {
   return new Fault('LEDGER_FENCED', 'another owner has claimed the partition since', 'Claim it anew.', cause);
 }

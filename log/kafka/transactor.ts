@@ -1,6 +1,6 @@
 import type { Kafka, Message, Producer, Transaction } from 'kafkajs';
-import { abandon, byPartition, ZSTD } from './client.ts';
-import { fencedBy, isFenced, kafkaFault, notCommitted, outcomeUnknown } from './faults.ts';
+import { abandon, byPartition, within, ZSTD } from './client.ts';
+import { fencedBy, isFenced, kafkaFault, notCommitted, outcomeUnknown, unacknowledged } from './faults.ts';
 
 /**
  * The transactions of one partition's owner. Their transactional id is the partition's own, so the first transaction of a
@@ -13,6 +13,9 @@ import { fencedBy, isFenced, kafkaFault, notCommitted, outcomeUnknown } from './
 
 /** An owner that stalls holds readers back no longer than this. */
 export const TRANSACTION_TIMEOUT_MS = 20_000;
+
+/** Later than that the brokers have given it up. */
+const COMMIT_MS = TRANSACTION_TIMEOUT_MS + 2000;
 
 /** Below that the way through the thread pool costs more than it saves. */
 const COMPRESSED_FROM_BYTES = 32 * 1024;
@@ -50,7 +53,7 @@ export class Transactor {
     });
     const transactor = new Transactor(producer, topic);
     try {
-      await producer.connect();
+      await within(COMMIT_MS, producer.connect(), () => unacknowledged(topic, COMMIT_MS));
       await transactor.commit([claim], null);
       return transactor;
     } catch (error) {
@@ -63,7 +66,12 @@ export class Transactor {
    * @returns the offset of the last record; null where there was none, or the broker did not say.
    * @throws Fault LEDGER_FENCED, LEDGER_FAILED, LEDGER_OUTCOME_UNKNOWN; after any of them it is of no more use.
    */
-  async commit(messages: readonly Message[], offsets: Offsets | null): Promise<number | null> {
+  commit(messages: readonly Message[], offsets: Offsets | null): Promise<number | null> {
+    const late = () => outcomeUnknown(unacknowledged(this.#topic, COMMIT_MS));
+    return within(COMMIT_MS, this.#commit(messages, offsets), late);
+  }
+
+  async #commit(messages: readonly Message[], offsets: Offsets | null): Promise<number | null> {
     let transaction: Transaction;
     let last: number | null = null;
     try {
