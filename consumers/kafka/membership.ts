@@ -248,7 +248,7 @@ export class Membership {
   /** What is declined is said when the group is joined, so it is joined anew. */
   #lookAtObstacles(): void {
     if (this.#stopped || !this.#isMember || this.#consumer === null) return;
-    const down = [...this.#shares.values()].filter(({ fault }) => fault !== null).map(({ partition }) => partition);
+    const down = [...this.#shares].filter(([, { fault }]) => fault !== null).map(([partition]) => partition);
     if (!this.#declining.look(down, Date.now())) return;
     const { partitions, fault } = this.#declining;
     this.#options.log('warn', 'other partitions are declined than before: the group is joined anew', {
