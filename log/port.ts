@@ -1,4 +1,5 @@
 import type { Entry } from '../events/entries.ts';
+import type { Fault } from '../events/fault.ts';
 
 /**
  * The ledger port: a few partitions, each one sequence of entries, each entry chained to the one before it.
@@ -71,8 +72,11 @@ export interface Owner {
 
 export interface Ledger {
   readonly partitions: number;
-  /** @throws Fault LEDGER_BUSY where another process holds it and cannot be fenced; LEDGER_ALTERED where the tail is not whole. */
-  claim(partition: number): Promise<Owner>;
+  /**
+   * @param lost called once where it is learnt that a newer owner has the partition, also while nothing is committed.
+   * @throws Fault LEDGER_BUSY where another process holds it and cannot be fenced; LEDGER_ALTERED where the tail is not whole.
+   */
+  claim(partition: number, lost?: (fault: Fault) => void): Promise<Owner>;
   head(partition: number): Promise<Head>;
   /** Committed entries from `from` on, in order, until the head as it was when the reading began. Unverified: see `verify`. */
   read(partition: number, from: number): AsyncIterable<StoredEntry>;

@@ -2,7 +2,7 @@ import type { Cause, Entry } from '../events/entries.ts';
 import { toEvent } from '../events/cloud-event.ts';
 import type { Fault } from '../events/fault.ts';
 import { sha256 } from '../log/chain.ts';
-import { originalOf } from '../log/kept-bytes.ts';
+import { keptOf, originalOf } from '../log/kept-bytes.ts';
 
 /** An input that was refused, as it leaves for whoever can mend it: why, where it stood, and what it was. */
 export type DeadLetter = {
@@ -49,6 +49,11 @@ function contentOf(vm: string | null, cause: Exclude<Cause, { kind: 'timer' }>):
 /** A letter in a topic: its value is the original, and why it was refused, and where it stood, stand beside it. */
 export function recordOfLetter(letter: DeadLetter): LetterRecord {
   return letterRecord(letter, originalOf(letter));
+}
+
+/** What cannot leave whole: its first bytes, and why. */
+export function recordOfBuried({ code, message, remedy }: Fault, value: Buffer): LetterRecord {
+  return recordOfLetter({ code, message, remedy, stream: null, offset: null, ...keptOf(value) });
 }
 
 type LetterRecord = { readonly key: null; readonly value: Buffer; readonly headers: Record<string, string> };

@@ -51,6 +51,11 @@ export class Metrics {
   readonly #verdicts = this.#counter('landfall_verdicts_total', 'Verdicts by the row that decided', ['row', 'outcome']);
   readonly #inputs = this.#counter('landfall_inputs_total', 'Inputs by what became of them', ['outcome']);
   readonly #faults = this.#counter('landfall_ledger_faults_total', 'Times the ledger refused a commit', ['code']);
+  readonly #buried = this.#counter(
+    'landfall_buried_total',
+    'What was too large for its topic and did not leave whole',
+    ['kind'],
+  );
   readonly #rebalances = this.#counter('landfall_rebalances_total', 'Times the partitions were shared out anew', []);
   readonly #commitSize = this.#histogram('landfall_commit_entries', 'Entries in one commit', ENTRIES);
   readonly #commitTime = this.#histogram('landfall_commit_seconds', 'Time until a commit was durable', SECONDS);
@@ -108,6 +113,10 @@ export class Metrics {
   /** Verdicts are counted by whoever decided them; where attempts stand, every instance knows. */
   entries(entries: readonly Entry[], isOwn: boolean): void {
     for (const entry of entries) this.#entry(entry, isOwn);
+  }
+
+  buried(kind: string): void {
+    this.#buried.inc({ kind });
   }
 
   rebalanced(): void {

@@ -100,6 +100,7 @@ async function assemble(settings: Settings, time: Time, logger: Logger) {
         watch.metrics?.died(fault.code);
         logger.error({ code: fault.code, remedy: fault.remedy }, fault.message);
       },
+      buried: (kind) => watch.metrics?.buried(kind),
       rebalanced: (partitions) => {
         watch.metrics?.rebalanced();
         logger.info({ partitions }, 'the partitions were shared out');

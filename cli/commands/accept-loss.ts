@@ -1,37 +1,142 @@
+import { randomUUID } from 'node:crypto';
+import { type Held, inputsAltered } from '../../consumers/kafka/held-inputs.ts';
+import { delivered } from '../../consumers/kafka/input-record.ts';
+import { deliveredWitness, isSame, witnessIn } from '../../consumers/kafka/witness.ts';
+import { Partition } from '../../consumers/partition/partition.ts';
+import { Fault } from '../../events/fault.ts';
 import { TopicEnds } from '../../log/kafka/ends.ts';
+import { inputsStream, nextInputsStream } from '../../log/kafka/inputs-stream.ts';
 import type { KafkaLedger } from '../../log/kafka/ledger.ts';
-import { streamOf } from '../../log/kafka/options.ts';
+import { recordAt } from '../../log/kafka/record-at.ts';
+import type { InputPosition, Owner } from '../../log/port.ts';
+import { directory } from '../../projections/directory.ts';
 import type { KafkaAccess } from '../../service/kafka-access.ts';
 import type { Io } from '../io.ts';
 import { copied } from '../topics.ts';
 
-/** Lets partitions go on behind inputs that the topic no longer has, and names them. */
-export async function acceptLoss(access: KafkaAccess, io: Io): Promise<void> {
+/**
+ * Lets partitions go on whose inputs are not what the ledger expects: behind inputs that the topic no longer has, and in a
+ * topic that was made anew. Who did that, why, and from where to where is an entry of each partition's chain.
+ */
+
+export type Acceptance = {
+  readonly reason: string;
+  readonly operator: string;
+  /** Where a topic that was made anew is gone on with. */
+  readonly madeAnew?: 'begin' | 'end';
+};
+
+/** What the entry says. It is no type of input: nobody can send it. */
+const REPOSITIONED = 'landfall.inputs.repositioned.v1';
+/** The next input to take. */
+type Place = { readonly stream: string; readonly next: number };
+type Move = { readonly from: Place; readonly to: Place; readonly positions: readonly InputPosition[] };
+
+export async function acceptLoss(access: KafkaAccess, acceptance: Acceptance, io: Io): Promise<void> {
   await copied(access, async (ledger) => {
     const ends = new TopicEnds(ledger.kafka, ledger.topics.inputs);
     try {
-      let count = 0;
-      for (const [partition, { low }] of await ends.held()) count += await goBehind(ledger, partition, low, io);
-      io.out(count === 0 ? 'Nothing is missing.' : `${count} input(s) are given up.`);
+      let moved = 0;
+      for (const [partition, held] of await ends.held())
+        if (await goOn(ledger, { partition, held }, acceptance, io)) moved += 1;
+      if (moved === 0) io.out('Nothing is missing.');
     } finally {
       await ends.close();
     }
   });
 }
 
-async function goBehind(ledger: KafkaLedger, partition: number, low: number, io: Io): Promise<number> {
-  const stream = streamOf(ledger.topics.inputs, partition);
-  const nextIn = (positions: ReadonlyMap<string, number>) => (positions.get(stream) ?? -1) + 1;
+type Inputs = { readonly partition: number; readonly held: Held };
+
+/** @returns whether it was to be done. @throws Fault INPUTS_ALTERED. */
+async function goOn(ledger: KafkaLedger, inputs: Inputs, acceptance: Acceptance, io: Io): Promise<boolean> {
+  const { partition } = inputs;
+  const isAltered = await wasMadeAnew(ledger, inputs);
+  if (isAltered && acceptance.madeAnew === undefined) throw undecided(ledger, partition);
+  const moveIn = (positions: Positions) =>
+    isAltered ? anew(ledger, inputs, positions, acceptance.madeAnew ?? 'begin') : behindLost(ledger, inputs, positions);
   // A partition that lacks nothing is left to its owner.
-  if (nextIn(ledger.copy(partition).positions) >= low) return 0;
+  if (moveIn(ledger.copy(partition).positions) === null) return false;
   const owner = await ledger.claim(partition);
   try {
-    const next = nextIn(owner.positions);
-    if (next >= low) return 0;
-    await owner.commit({ entries: [], positions: [{ stream, offset: low - 1 }] });
-    io.out(`${stream}: inputs ${next} to ${low - 1} are given up`);
-    return low - next;
+    const move = moveIn(owner.positions);
+    if (move === null) return false;
+    await commit(ledger, owner, move, { ...acceptance, now: io.now() });
+    io.out(wordsOf(move, isAltered));
+    return true;
   } finally {
     await owner.release();
   }
+}
+
+type Positions = ReadonlyMap<string, number>;
+
+function placeIn(ledger: KafkaLedger, partition: number, positions: Positions): Place {
+  const stream = inputsStream(positions, ledger.topics.inputs, partition);
+  return { stream, next: (positions.get(stream) ?? -1) + 1 };
+}
+
+/** The same that its owner looks at: more was taken than it holds, or another record stands where the last one stood. */
+async function wasMadeAnew(ledger: KafkaLedger, { partition, held }: Inputs): Promise<boolean> {
+  const { partitions, topics, kafka } = ledger;
+  const { stream, next } = placeIn(ledger, partition, ledger.copy(partition).positions);
+  if (next > held.high) return true;
+  const witness = await witnessIn(ledger, partition, stream);
+  if (witness === null || held.low > witness.offset) return false;
+  const message = await recordAt(kafka, { topic: topics.inputs, partition, offset: witness.offset });
+  const offset = Number(message.offset);
+  const item = delivered(message, { stream, offset, partition, partitions });
+  return !isSame(witness, deliveredWitness(item, offset));
+}
+
+function behindLost(ledger: KafkaLedger, { partition, held: { low } }: Inputs, positions: Positions): Move | null {
+  const from = placeIn(ledger, partition, positions);
+  if (from.next >= low) return null;
+  const to = { ...from, next: low };
+  return { from, to, positions: [{ stream: to.stream, offset: low - 1 }] };
+}
+
+/** Offsets of the old topic say nothing of the new one's, so its positions have a name of their own. */
+function anew(
+  ledger: KafkaLedger,
+  { partition, held: { low, high } }: Inputs,
+  positions: Positions,
+  where: 'begin' | 'end',
+): Move {
+  const { stream, mark } = nextInputsStream(positions, ledger.topics.inputs, partition);
+  const to = { stream, next: where === 'begin' ? low : high };
+  const taken = to.next === 0 ? [] : [{ stream, offset: to.next - 1 }];
+  return { from: placeIn(ledger, partition, positions), to, positions: [mark, ...taken] };
+}
+
+async function commit(
+  ledger: KafkaLedger,
+  owner: Owner,
+  { from, to, positions }: Move,
+  { reason, operator, now }: Acceptance & { readonly now: number },
+): Promise<void> {
+  const { partition } = owner;
+  const past = directory(ledger.copy(partition).ledger.readConnection());
+  const decisions = new Partition(past, (identities) => owner.recall(identities));
+  decisions.note(
+    { type: REPOSITIONED, source: 'landfall:cli', id: randomUUID(), data: { from, to, reason, operator } },
+    now,
+  );
+  await owner.commit({ entries: decisions.drain().batch.entries, positions });
+}
+
+function wordsOf({ from, to }: Move, isAltered: boolean): string {
+  if (isAltered) return `${from.stream}: made anew after ${from.next}; it goes on at ${to.next}, as ${to.stream}`;
+  return `${from.stream}: inputs ${from.next} to ${to.next - 1} are given up`;
+}
+
+function undecided(ledger: KafkaLedger, partition: number): Fault {
+  const { stream } = placeIn(ledger, partition, ledger.copy(partition).positions);
+  const { code, message } = inputsAltered(stream);
+  return new Fault(
+    code,
+    message,
+    'Bring it back with its offsets; or say where to go on with what is there now: --made-anew begin takes all of it ' +
+      '(what was decided already is recognised within the horizon), --made-anew end gives it up.',
+  );
 }

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { Fault } from '../../events/fault.ts';
 import { connectTo } from '../../log/kafka/client.ts';
 import { importLedger } from '../../log/kafka/import.ts';
@@ -31,16 +31,7 @@ export function addKafka(program: Command, io: Io): void {
   addInit(kafka, io);
   addImport(kafka, io);
   addPlay(kafka, io);
-  withAccess(kafka.command('accept-loss'))
-    .summary('goes on behind inputs that were deleted before they were taken')
-    .description(
-      'Where an instance says INPUTS_LOST: names the inputs that the topic no longer has, and lets their partition go on behind ' +
-        'them. Nothing else is changed; the instances may run.',
-    )
-    .action((flags: SettingFlags) => {
-      const access = requireKafka(settingsOf(flags, io));
-      return temporarily((folder) => acceptLoss({ ...access, folder, clientId: `${access.clientId}.accept` }, io));
-    });
+  addAcceptLoss(kafka, io);
   withAccess(kafka.command('audit'))
     .summary('the topic itself: chain, verdicts, and this machine’s copy')
     .description(
@@ -54,6 +45,34 @@ export function addKafka(program: Command, io: Io): void {
 
 function withAccess(command: Command): Command {
   return addSettingOptions(addKafkaOptions(command)).option('--db <file>', 'the copies lie beside it');
+}
+
+type AcceptFlags = SettingFlags & { reason: string; operator: string; madeAnew?: 'begin' | 'end' };
+
+function addAcceptLoss(kafka: Command, io: Io): void {
+  withAccess(kafka.command('accept-loss'))
+    .summary('goes on where the topic of inputs is not as the ledger expects it')
+    .description(
+      'Where an instance says INPUTS_LOST: names the inputs that the topic no longer has, and lets their partition go on behind ' +
+        'them. Where it says INPUTS_ALTERED and the topic cannot be brought back: goes on with the one that is there. Who did it ' +
+        'and why is kept in the ledger. Nothing else is changed; the instances may run.',
+    )
+    .requiredOption('--reason <text>', 'why nothing can be brought back')
+    .option('--operator <name>', 'who decides', process.env['USER'] ?? 'operator')
+    .addOption(
+      new Option(
+        '--made-anew <where>',
+        'go on at the beginning, or behind the end, of a topic that was made anew',
+      ).choices(['begin', 'end']),
+    )
+    .action(({ reason, operator, madeAnew, ...flags }: AcceptFlags) => {
+      if (reason === '') throw new Fault('BAD_OPTION', '--reason is empty', 'Say something with --reason.');
+      const access = requireKafka(settingsOf(flags, io));
+      const acceptance = { reason, operator, ...(madeAnew === undefined ? {} : { madeAnew }) };
+      return temporarily((folder) =>
+        acceptLoss({ ...access, folder, clientId: `${access.clientId}.accept` }, acceptance, io),
+      );
+    });
 }
 
 type InitFlags = SettingFlags & { partitions: string; replicationFactor: string; minInsyncReplicas: string };

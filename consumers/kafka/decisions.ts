@@ -13,7 +13,7 @@ const DUPLICATE: Decision = { sequence: null, refusal: null };
 
 /** One partition's. */
 export class Decisions {
-  readonly #stream: string;
+  #stream: string;
   /** How far inputs were consumed. */
   #consumed: number;
   /** The newest offset that a send was given. */
@@ -71,6 +71,15 @@ export class Decisions {
       this.#waiting.delete(offset);
       resolve(DUPLICATE);
     }
+  }
+
+  /** The topic was made anew: its offsets begin again, and what was sent into it already is waited for under its new name. */
+  follow(stream: string): void {
+    if (stream === this.#stream) return;
+    this.#stream = stream;
+    this.#consumed = -1;
+    this.#sent = -1;
+    this.#recent.clear();
   }
 
   /** Nobody waits any longer. */

@@ -1,5 +1,4 @@
 import type { Batch } from 'kafkajs';
-import { streamOf } from '../../log/kafka/options.ts';
 import { COMMIT_BYTES, type Delivered, INPUTS_PER_COMMIT } from '../live.ts';
 import { delivered } from './input-record.ts';
 
@@ -17,9 +16,8 @@ export type Fetched = {
   readonly high: number;
 };
 
-export function fetchedOf(batch: Batch, partitions: number): Fetched {
-  const { topic, partition, messages, highWatermark } = batch;
-  const stream = streamOf(topic, partition);
+export function fetchedOf(batch: Batch, partitions: number, stream: string): Fetched {
+  const { partition, messages, highWatermark } = batch;
   const items = messages.map((message): Item => {
     const offset = Number(message.offset);
     const bytes = message.value?.length ?? 0;

@@ -28,7 +28,8 @@ export function inputsAltered(what: string): Fault {
   return new Fault(
     'INPUTS_ALTERED',
     `${what}: it is not the topic whose inputs the ledger has`,
-    'Bring the topic back with its offsets, or begin with topics under another kafkaPrefix (docs/kafka.md, Recover).',
+    'Check kafkaPrefix; bring the topic back with its offsets, or go on with the one that is there: ' +
+      '`landfall kafka accept-loss --made-anew` (docs/kafka.md, Recover).',
   );
 }
 

@@ -3,6 +3,8 @@ import { Fault } from '../../events/fault.ts';
 import { abandon } from '../../log/kafka/client.ts';
 import { TopicEnds } from '../../log/kafka/ends.ts';
 import type { KafkaLog } from '../../log/kafka/options.ts';
+import { assignersOf } from './assigner.ts';
+import { Declining } from './declining.ts';
 import { fetchedOf } from './fetched.ts';
 import type { Held } from './held-inputs.ts';
 import type { Limit, Share } from './share.ts';
@@ -24,6 +26,8 @@ export type MembershipOptions = {
   readonly sessionTimeoutMs: number;
   /** Begins to own a partition. It reports `ready` and `down` by calling these. */
   readonly open: (partition: number) => Share;
+  /** What keeps this instance, and not every one, from deciding a partition; null: nothing. */
+  readonly obstacle: (partition: number) => Fault | null;
   readonly rebalanced?: (partitions: readonly number[]) => void;
 };
 
@@ -34,6 +38,7 @@ const FETCH_WAIT_MS = 100;
 const RESTART_MS_MIN = 200;
 const RESTART_MS_MAX = 5000;
 const HEARTBEAT_MS = 1000;
+const LOOK_MS = 1000;
 
 export class Membership {
   readonly #options: MembershipOptions;
@@ -43,6 +48,8 @@ export class Membership {
   readonly #ends: TopicEnds;
   #restartMs = RESTART_MS_MIN;
   #restart: NodeJS.Timeout | null = null;
+  readonly #declining: Declining;
+  #look: NodeJS.Timeout | null = null;
   #stopped = false;
   #isMember = false;
   /** What the group gave last. */
@@ -54,12 +61,18 @@ export class Membership {
   constructor(options: MembershipOptions) {
     this.#options = options;
     this.#ends = new TopicEnds(options.kafka, options.topic);
+    this.#declining = new Declining(options.obstacle);
   }
 
   /** Why it is no member just now; null: the group has said which partitions are ours. */
   get absence(): string | null {
     if (this.#isMember) return null;
     return this.#crash ?? 'the group has not shared the partitions out yet';
+  }
+
+  /** Why a partition is declined that might be ours; null: none is. */
+  get declined(): Fault | null {
+    return this.#declining.fault;
   }
 
   get shares(): ReadonlyMap<number, Share> {
@@ -69,12 +82,14 @@ export class Membership {
   /** Joins as soon as the brokers let it: `absence` says why not yet. */
   start(): void {
     void this.#attempt();
+    this.#look = setInterval(() => this.#lookAtObstacles(), LOOK_MS);
   }
 
   /** Gives up what is ours, in order, so that others find it settled; then leaves the group. */
   async stop(): Promise<void> {
     this.#stopped = true;
     if (this.#restart !== null) clearTimeout(this.#restart);
+    if (this.#look !== null) clearInterval(this.#look);
     this.#pause([...this.#shares.keys()]);
     await Promise.all([...this.#shares.keys()].map((partition) => this.#leave(partition)));
     if (this.#consumer !== null) await abandon(this.#consumer);
@@ -118,6 +133,7 @@ export class Membership {
       rebalanceTimeout: 2 * sessionTimeoutMs,
       maxWaitTimeInMs: FETCH_WAIT_MS,
       maxBytesPerPartition: FETCH_BYTES,
+      partitionAssigners: assignersOf(() => this.#declining.partitions),
       allowAutoTopicCreation: false,
       retry: { restartOnFailure: () => Promise.resolve(false) },
     });
@@ -154,7 +170,10 @@ export class Membership {
     this.#assigned = ours;
     // Nothing is delivered until its share says from where on.
     this.#pause(assigned.filter((partition) => this.#shares.get(partition)?.fault !== null));
-    for (const partition of this.#shares.keys()) if (!ours.has(partition)) void this.#leave(partition);
+    for (const [partition, share] of this.#shares) {
+      if (ours.has(partition)) share.rejoined();
+      else void this.#leave(partition);
+    }
     for (const partition of ours) if (!this.#shares.has(partition)) void this.#enter(partition);
     this.#options.rebalanced?.(assigned);
   }
@@ -198,7 +217,7 @@ export class Membership {
     const share = this.#shares.get(partition);
     const last = messages.at(-1);
     if (share === undefined || share.fault !== null || last === undefined || payload.isStale()) return;
-    if (!share.deliver(fetchedOf(payload.batch, this.#options.partitions))) return;
+    if (!share.deliver(fetchedOf(payload.batch, this.#options.partitions, share.stream))) return;
     payload.resolveOffset(last.offset);
     let isFull = true;
     while (isFull) {
@@ -213,13 +232,30 @@ export class Membership {
   #crashed(consumer: Consumer, error: Error): void {
     if (this.#stopped || consumer !== this.#consumer || this.#restart !== null) return;
     this.#options.log('warn', 'the inputs are no longer read: the consumer is built anew', { error: error.message });
-    this.#isMember = false;
     this.#crash = error.message;
+    this.#restartIn(consumer, this.#restartMs);
+    this.#restartMs = Math.min(this.#restartMs * 2, RESTART_MS_MAX);
+  }
+
+  #restartIn(consumer: Consumer, ms: number): void {
+    this.#isMember = false;
     this.#restart = setTimeout(() => {
       this.#restart = null;
       void this.#rebuild(consumer);
-    }, this.#restartMs);
-    this.#restartMs = Math.min(this.#restartMs * 2, RESTART_MS_MAX);
+    }, ms);
+  }
+
+  /** What is declined is said when the group is joined, so it is joined anew. */
+  #lookAtObstacles(): void {
+    if (this.#stopped || !this.#isMember || this.#consumer === null) return;
+    const down = [...this.#shares].filter(([, { fault }]) => fault !== null).map(([partition]) => partition);
+    if (!this.#declining.look(down, Date.now())) return;
+    const { partitions, fault } = this.#declining;
+    this.#options.log('warn', 'other partitions are declined than before: the group is joined anew', {
+      partitions,
+      code: fault?.code ?? null,
+    });
+    this.#restartIn(this.#consumer, 0);
   }
 
   async #rebuild(consumer: Consumer): Promise<void> {

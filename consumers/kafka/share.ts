@@ -1,5 +1,4 @@
 import { Fault } from '../../events/fault.ts';
-import { WALL } from '../../events/vocabulary.ts';
 import { isBeingImported } from '../../log/kafka/import.ts';
 import type { Ledger, Owner } from '../../log/port.ts';
 import { Driver } from '../driver.ts';
@@ -7,8 +6,11 @@ import { Live, type LiveObserver, type Time } from '../live.ts';
 import type { Directory } from '../partition/directory.ts';
 import { bytesOf, type Fetched, follows, partsOf } from './fetched.ts';
 import { type Carried, carry, type Carrying } from './carried.ts';
+import { clockBehind } from './clock.ts';
 import { TopicGate } from './gate.ts';
 import { type Held, inputsBroken, requireNext, requireReached } from './held-inputs.ts';
+import { Proof } from './proof.ts';
+import { type Witness, witnessIn } from './witness.ts';
 
 /**
  * One partition while it is this instance's to decide: claimed, run, and where its owner died claimed anew, until the group
@@ -18,8 +20,8 @@ import { type Held, inputsBroken, requireNext, requireReached } from './held-inp
 export type ShareOptions = {
   readonly partition: number;
   readonly ledger: Ledger;
-  /** The stream of its inputs: positions are kept under this name. */
-  readonly stream: string;
+  /** The stream of its inputs, by what stands in the ledger: their positions are kept under this name. */
+  readonly streamIn: (positions: ReadonlyMap<string, number>) => string;
   readonly time: Time;
   readonly directory: () => Directory;
   /** The positions as far as this instance has read the ledger: the partition's own may be further. */
@@ -28,9 +30,11 @@ export type ShareOptions = {
   readonly held: () => Promise<Held>;
   /** Counts how often the group said that the partition is ours; null while it does not. */
   readonly word: () => number | null;
+  /** Asks the topic to deliver from this offset on. */
+  readonly seek: (offset: number) => void;
   readonly carrier: Carried;
   readonly observer: LiveObserver & {
-    /** From here on inputs are taken, beginning with this offset. */
+    /** It is claimed: from here on inputs are taken, beginning with this offset. */
     ready: (partition: number, next: number) => void;
     /** It takes nothing for now. */
     down: (partition: number, fault: Fault) => void;
@@ -42,15 +46,16 @@ export type ShareOptions = {
 const COMMITS_UNDER_WAY = 3;
 const RETRY_MS_MIN = 100;
 const RETRY_MS_MAX = 5000;
+/** An altered topic of inputs may be brought back: then it is claimed again, which adds a record to the ledger each time. */
+const ALTERED_MS = 60_000;
 /** How often the group's word is looked for. */
 const WORD_MS = 100;
-/** Clocks may differ by this much; an owner further behind than the last entry is not ready. */
-const CLOCK_BEHIND_MAX_MS = 1000;
 
 type Running = Carrying & {
   readonly owner: Owner;
   readonly live: Live;
   readonly gate: TopicGate;
+  readonly proof: Proof;
   readonly died: (fault: Fault) => void;
 };
 
@@ -58,6 +63,10 @@ type State =
   | ({ readonly kind: 'ready' } & Running)
   | { readonly kind: 'down'; readonly fault: Fault }
   | { readonly kind: 'stopped' };
+
+/** How far a stream was taken. */
+type Place = { readonly stream: string; readonly next: number };
+const isPlace = (place: Place | null, { stream, next }: Place) => place?.stream === stream && place.next === next;
 
 /** Inputs that wait for their commit. */
 export type Limit = { readonly inputs: number; readonly bytes: number };
@@ -69,11 +78,14 @@ export class Share {
   #retryMs = RETRY_MS_MIN;
   #cancelRetry: (() => void) | null = null;
   #claiming: Promise<void> = Promise.resolve();
+  #stream: string;
   #next = 0;
   /** The topic was read up to this offset, markers of transactions included. */
   #read = 0;
   /** Where the last claim found the inputs deleted; null: it did not. */
-  #lostAt: number | null = null;
+  #lostAt: Place | null = null;
+  /** What the last owner found in the topic; null: what was to be expected. */
+  #altered: (Place & { readonly fault: Fault; readonly at: number }) | null = null;
   #waiting = 0;
   #waitingBytes = 0;
   #room: (() => void)[] = [];
@@ -81,12 +93,18 @@ export class Share {
   constructor(options: ShareOptions) {
     this.partition = options.partition;
     this.#options = options;
+    this.#stream = options.streamIn(options.known());
     this.#claiming = this.#claim();
   }
 
   /** Why it takes nothing just now; null: it does. */
   get fault(): Fault | null {
     return this.#state.kind === 'down' ? this.#state.fault : null;
+  }
+
+  /** The stream that its inputs are of. */
+  get stream(): string {
+    return this.#stream;
   }
 
   /** Inputs that were delivered and are not durable yet. */
@@ -100,11 +118,14 @@ export class Share {
    */
   deliver(fetched: Fetched): boolean {
     if (this.#state.kind !== 'ready') return false;
-    const { live, gate, died } = this.#state;
+    const { live, gate, died, proof } = this.#state;
     if (!follows(fetched, this.#next, this.#read)) {
-      died(inputsBroken(this.#options.stream, this.#next, fetched.from));
+      died(inputsBroken(this.#stream, this.#next, fetched.from));
       return false;
     }
+    const { fault, isGiven } = proof.look(fetched);
+    if (fault !== null) this.#diedOf(fault, died);
+    if (!isGiven) return false;
     const fresh = fetched.items.filter(({ offset }) => offset >= this.#next);
     this.#read = Math.max(this.#read, fetched.until);
     this.#next = (fresh.at(-1)?.offset ?? this.#next - 1) + 1;
@@ -120,13 +141,24 @@ export class Share {
         .catch(() => {}) // its owner died, which is told elsewhere
         .then(() => this.#release(part.length, bytes));
     }
+    proof.taken(fresh, this.#next);
     gate.delivered(this.#next);
     return true;
   }
 
+  /** The group was joined anew: until then nobody read what the topic did. */
+  rejoined(): void {
+    if (this.#state.kind === 'ready') this.#state.proof.renew();
+  }
+
+  #diedOf(fault: Fault, died: (fault: Fault) => void): void {
+    this.#altered = { fault, stream: this.#stream, next: this.#next, at: this.#options.time.now() };
+    died(fault);
+  }
+
   /** The topic was read up to this offset, markers of transactions included. */
   passed(next: number): void {
-    if (this.#state.kind !== 'ready' || next < this.#next) return;
+    if (this.#state.kind !== 'ready' || next < this.#next || !this.#state.proof.isGiven) return;
     this.#read = Math.max(this.#read, next);
     this.#state.gate.delivered(next);
   }
@@ -171,30 +203,55 @@ export class Share {
 
   /** What can be known before: a claim would fence whoever imports, and adds a record to the ledger each time. */
   async #requireFree(): Promise<void> {
-    const { known, held, stream, partition } = this.#options;
+    const { known, held, partition, directory, time } = this.#options;
     const positions = known();
     if (isBeingImported(positions)) throw importing(partition);
-    const next = nextOf(positions, stream);
+    const behind = clockBehind(directory(), time.now());
+    if (behind !== null) throw behind;
+    const { stream, next } = this.#placeIn(positions);
     const found = await held();
     requireReached(stream, next, found);
+    this.#requireUnaltered({ stream, next });
     // The ledger may be further than it is known here: what is missing is for the claim to tell, once.
-    if (this.#lostAt !== null && next <= this.#lostAt) requireNext(stream, this.#lostAt, found);
+    const lost = this.#lostAt;
+    if (lost?.stream === stream && next <= lost.next) requireNext(stream, lost.next, found);
+  }
+
+  #requireUnaltered(place: Place): void {
+    const altered = this.#altered;
+    if (altered === null) return;
+    if (isPlace(altered, place) && this.#options.time.now() - altered.at < ALTERED_MS) throw altered.fault;
+    this.#altered = null;
+  }
+
+  #placeIn(positions: ReadonlyMap<string, number>): Place {
+    const stream = this.#options.streamIn(positions);
+    return { stream, next: (positions.get(stream) ?? -1) + 1 };
   }
 
   async #run(): Promise<void> {
     const { ledger, partition, observer } = this.#options;
-    const owner = await ledger.claim(partition);
+    const lost: { fault: Fault | null; died: (fault: Fault) => void } = { fault: null, died: () => {} };
+    const owner = await ledger.claim(partition, (fault) => {
+      lost.fault = fault;
+      lost.died(fault);
+    });
+    let found: { held: Held; witness: Witness | null };
     try {
-      if (this.#state.kind !== 'stopped') await this.#requireWhole(owner);
+      found = { held: await this.#requireWhole(owner), witness: await witnessIn(ledger, partition, this.#stream) };
     } catch (error) {
       await owner.release();
       throw error;
     }
     // It may have been given up while the topic was asked.
     if (this.#isStopped()) return owner.release();
-    const running = this.#start(owner);
+    const running = this.#start(owner, found.witness);
     this.#state = { kind: 'ready', ...running };
     observer.ready(partition, this.#next);
+    running.proof.begin(found.held);
+    if (running.proof.isGiven) running.gate.delivered(this.#next);
+    lost.died = running.died;
+    if (lost.fault !== null) running.died(lost.fault);
   }
 
   #isStopped(): boolean {
@@ -202,18 +259,22 @@ export class Share {
   }
 
   /** What is to be decided must follow what was. */
-  async #requireWhole({ positions }: Owner): Promise<void> {
-    const { partition, stream, held, directory, time } = this.#options;
+  async #requireWhole({ positions }: Owner): Promise<Held> {
+    const { partition, held, directory, time } = this.#options;
     if (isBeingImported(positions)) throw importing(partition);
-    requireClock(directory(), time.now());
-    const next = nextOf(positions, stream);
-    this.#lostAt = next;
-    requireNext(stream, next, await held());
+    const behind = clockBehind(directory(), time.now());
+    if (behind !== null) throw behind;
+    const { stream, next } = this.#placeIn(positions);
+    this.#stream = stream;
+    this.#lostAt = { stream, next };
+    const found = await held();
+    requireNext(stream, next, found);
     this.#lostAt = null;
+    return found;
   }
 
-  #start(owner: Owner): Running {
-    const { stream, time, directory, held, observer, carrier: carried } = this.#options;
+  #start(owner: Owner, witness: Witness | null): Running {
+    const { seek, time, directory, held, observer, carrier: carried } = this.#options;
     const driver = new Driver(owner, directory());
     const { carrier, note } = carry(owner, carried, time);
     driver.onCommitted((entries, { sequence }) => carrier.committed(sequence - entries.length + 1, entries));
@@ -224,15 +285,17 @@ export class Share {
       // Nobody may take it for alive while what it began is being ended.
       this.#setDown(fault);
       gate.close();
+      proof.close();
       this.#claiming = Promise.all([carrier.stop(), owner.release()])
         .catch(() => {})
         .then(() => this.#retryLater(fault));
     };
     const live: Live = new Live(driver, time, { ...observer, died }, { gate, commitsUnderWay: COMMITS_UNDER_WAY });
-    this.#next = nextOf(owner.positions, stream);
+    const { stream, next } = this.#placeIn(owner.positions);
+    this.#next = next;
     this.#read = this.#next;
-    gate.delivered(this.#next);
-    return { owner, live, gate, carrier, note, died };
+    const proof = new Proof({ stream, time, held, from: seek }, witness, this.#next);
+    return { owner, live, gate, proof, carrier, note, died };
   }
 
   #down(fault: Fault): void {
@@ -265,15 +328,14 @@ export class Share {
   }
 }
 
-async function ended({ live, gate, carrier, note }: Running): Promise<void> {
+async function ended({ live, gate, proof, carrier, note }: Running): Promise<void> {
   gate.close();
+  proof.close();
   await carrier.stop();
   // What a dying owner refuses comes again, from the topic or from the ledger.
   await note().catch(() => {});
   await live.stop().catch(() => {});
 }
-
-const nextOf = (positions: ReadonlyMap<string, number>, stream: string): number => (positions.get(stream) ?? -1) + 1;
 
 function faultOf(error: unknown): Fault {
   return error instanceof Fault ? error : new Fault('LEDGER_FAILED', String(error), 'See the log.', error);
@@ -282,17 +344,4 @@ function faultOf(error: unknown): Fault {
 function importing(partition: number): Fault {
   const remedy = 'Run `landfall kafka import` again: it goes on where it ended.';
   return new Fault('IMPORT_UNFINISHED', `the import into partition ${partition} is not finished`, remedy);
-}
-
-/** An owner whose clock is behind would give new entries the times of old ones, and keep deadlines late. */
-function requireClock(past: Directory, now: number): void {
-  for (const [clock, time] of past.times()) {
-    if (clock !== WALL || time <= now + CLOCK_BEHIND_MAX_MS) continue;
-    const behind = Math.round((time - now) / 1000);
-    throw new Fault(
-      'CLOCK_BEHIND',
-      `this machine's clock is ${behind} s behind the ledger's last entry`,
-      'Set the clock right; the partition is claimed again and again until it is.',
-    );
-  }
 }

@@ -5,6 +5,8 @@ import type { Cause } from '../../events/entries.ts';
 import { MALFORMED_BYTES_KEPT } from '../../events/entry-version.ts';
 import type { Fault } from '../../events/fault.ts';
 import type { Input } from '../../events/inputs.ts';
+import { WALL } from '../../events/vocabulary.ts';
+import { sha256 } from '../../log/chain.ts';
 import type { Kept } from '../../log/kept-bytes.ts';
 import type { Batch, Identity, InputPosition } from '../../log/port.ts';
 import type { Directory } from './directory.ts';
@@ -27,6 +29,7 @@ export type At = { stream: string; offset: number };
 /** `refused`: it is in the ledger with the reason why it was not followed. */
 export type Taken = { outcome: 'consumed' | 'duplicate' } | { outcome: 'refused'; refusal: Refusal };
 export type Refusal = { code: string; message: string; remedy: string };
+export type Note = Identity & { readonly type: string; readonly data: object };
 /** A batch to commit, and what to call once it is durable. */
 export type Drained = { batch: Batch; committed: () => void };
 export type Recall = (identities: readonly Identity[]) => (string | null)[];
@@ -158,6 +161,12 @@ export class Partition {
     this.#space.refuse(null, fault, cause, moment);
     this.#remember(identity, digest);
     return { outcome: 'refused', refusal: { code: fault.code, message: fault.message, remedy: fault.remedy } };
+  }
+
+  /** Writes down what an operator did to the ledger itself. It is no input: it changes nothing that is decided. */
+  note({ type, source, id, data }: Note, now: number): void {
+    const digest = sha256(JSON.stringify(data));
+    this.#space.write(null, { kind: 'input', type, source, id, digest, data }, { now, clock: WALL }, {});
   }
 
   /** The batch of everything decided since the last call. */

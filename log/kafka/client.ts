@@ -92,6 +92,17 @@ export async function administer<T>(kafka: Kafka, work: (admin: Admin) => Promis
   }
 }
 
+/** Waits no longer than so long: the client tries again for minutes, and says nothing meanwhile. @throws what `late` makes. */
+export async function within<T>(ms: number, work: Promise<T>, late: () => Error): Promise<T> {
+  const over = Promise.withResolvers<never>();
+  const timer = setTimeout(() => over.reject(late()), ms);
+  try {
+    return await Promise.race([work, over.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 /** Closes what may be broken, or waiting for a broker that is gone: never longer than a moment. */
 export async function abandon(connected: Pick<Producer | Consumer | Admin, 'disconnect'>): Promise<void> {
   const ended = connected.disconnect().catch(() => {});

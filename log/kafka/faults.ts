@@ -14,6 +14,7 @@ const DENIED = new Set([
   'TRANSACTIONAL_ID_AUTHORIZATION_FAILED',
 ]);
 const TOO_FEW_REPLICAS = new Set(['NOT_ENOUGH_REPLICAS', 'NOT_ENOUGH_REPLICAS_AFTER_APPEND']);
+const TOO_LARGE = new Set(['MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE']);
 /** Codes that came after kafkajs: it knows their number only. 90 is PRODUCER_FENCED. */
 const PRODUCER_FENCED_CODE = 90;
 
@@ -48,8 +49,19 @@ export function kafkaFault(error: unknown): Fault {
     const remedy = '`landfall kafka init` makes the topics; check kafkaPrefix.';
     return new Fault('KAFKA_NO_TOPIC', `a topic is missing: ${message}`, remedy, error);
   }
+  if (types.some((type) => TOO_LARGE.has(type))) {
+    const remedy = 'Raise max.message.bytes of the topic (docs/kafka.md).';
+    return new Fault('KAFKA_TOO_LARGE', `it is larger than its topic takes: ${message}`, remedy, error);
+  }
   const remedy = 'Check kafkaBrokers, the network, and that the brokers run; it is tried again.';
   return new Fault('KAFKA_FAILED', `Kafka: ${message}`, remedy, error);
+}
+
+/** Where too few replicas are in sync a broker may know nothing of it, and neither take nor refuse what it is sent. */
+export function unacknowledged(topic: string, ms: number): Fault {
+  const message = `${topic} did not acknowledge anything for ${Math.round(ms / 1000)} s`;
+  const remedy = 'Check that the brokers run, and that enough replicas of the topic are in sync; it is tried again.';
+  return new Fault('KAFKA_UNACKNOWLEDGED', message, remedy);
 }
 
 export function fencedBy(cause: unknown): Fault {

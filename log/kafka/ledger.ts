@@ -52,7 +52,7 @@ export class KafkaLedger implements Ledger {
     const { log = () => {} } = options;
     // Nobody waits for a member that was killed, and namesakes do not share what each has to read whole.
     const group = `${options.prefix}.copy.${options.clientId}.${randomUUID()}`;
-    const overtaken = (partition: number) => void this.#owners.get(partition)?.end(claimedAnew());
+    const overtaken = (partition: number) => this.#owners.get(partition)?.overtaken(claimedAnew());
     this.#follower = new Follower(kafka, { topic: this.topics.ledger, group, copies, log, overtaken });
   }
 
@@ -71,7 +71,7 @@ export class KafkaLedger implements Ledger {
     }
   }
 
-  async claim(partition: number): Promise<Owner> {
+  async claim(partition: number, lost: (fault: Fault) => void = () => {}): Promise<Owner> {
     const copy = this.copy(partition);
     await this.#owners.get(partition)?.end(claimedAnew());
     if (copy.fault !== null) throw copy.fault;
@@ -91,7 +91,7 @@ export class KafkaLedger implements Ledger {
       tail.forget();
     }
     this.#follower.leaveOut(partition);
-    return this.#own(partition, copy, transactor);
+    return this.#own(copy, transactor, lost);
   }
 
   async head(partition: number): Promise<Head> {
@@ -126,14 +126,16 @@ export class KafkaLedger implements Ledger {
     return this.#follower.lag(partition);
   }
 
-  #own(partition: number, copy: Copy, transactor: Transactor): KafkaOwner {
+  #own(copy: Copy, transactor: Transactor, lost: (fault: Fault) => void): KafkaOwner {
     const { committed } = this.#options;
+    const { partition } = copy;
     const owner: KafkaOwner = new KafkaOwner({
       transactor,
       copy,
       inputsTopic: this.topics.inputs,
       group: this.group,
       ...(committed === undefined ? {} : { committed }),
+      lost,
       ended: () => {
         if (this.#owners.get(partition) !== owner) return;
         this.#owners.delete(partition);

@@ -4,12 +4,12 @@ import { textOf } from '../entry-text.ts';
 import type { Batch, Head, Identity, InputPosition, Owner } from '../port.ts';
 import type { Copy } from './copy.ts';
 import { fencedBy } from './faults.ts';
-import { streamOf } from './options.ts';
+import { inputsStream } from './inputs-stream.ts';
 import { entryMessages, positionsMessage } from './records.ts';
 import type { Offsets, Transactor } from './transactor.ts';
 
 /**
- * The owner of one partition: batches that wait are joined into one transaction, which is one send to one partition and the
+ * The owner of one partition: batches that wait are joined into one transaction, which goes to one partition together with the
  * offsets of the inputs. While one is committed the next one waits, and the copy of the one before is written.
  */
 
@@ -20,6 +20,8 @@ export type OwnerOptions = {
   readonly group: string;
   /** A transaction became durable. */
   readonly committed?: (partition: number, entries: number, ms: number) => void;
+  /** A newer owner has the partition, which was not learnt from a commit. */
+  readonly lost: (fault: Fault) => void;
   /** It will never commit again. */
   readonly ended: () => void;
 };
@@ -65,6 +67,13 @@ export class KafkaOwner implements Owner {
 
   recall(identities: readonly Identity[]): (string | null)[] {
     return this.#options.copy.recall(identities);
+  }
+
+  /** Whoever commits nothing for a while would not hear of it. */
+  overtaken(why: Fault): void {
+    if (this.#dead !== null) return;
+    void this.end(why);
+    this.#options.lost(why);
   }
 
   release(): Promise<void> {
@@ -120,10 +129,9 @@ export class KafkaOwner implements Owner {
       links.length === 0
         ? [positionsMessage(this.partition, positions)]
         : entryMessages(this.partition, links, entries, positions);
-    const first = await transactor.commit(messages, this.#offsetsIn(positions));
+    const offset = await transactor.commit(messages, this.#offsetsIn(positions));
     this.#head = heads.at(-1) ?? this.#head;
     committed?.(this.partition, entries.length, performance.now() - began);
-    const offset = first === null ? null : first + messages.length - 1;
     const copied = copy.append({ links, entries, positions, offset });
     this.#copying.add(copied);
     copied.then(
@@ -151,8 +159,8 @@ export class KafkaOwner implements Owner {
 
   /** The group's offset is a hint for who looks at lags; what was consumed stands with the entries. */
   #offsetsIn(positions: readonly InputPosition[]): Offsets | null {
-    const { inputsTopic: topic, group } = this.#options;
-    const stream = streamOf(topic, this.partition);
+    const { inputsTopic: topic, group, copy } = this.#options;
+    const stream = inputsStream(copy.positions, topic, this.partition);
     const position = positions.find((each) => each.stream === stream);
     return position === undefined ? null : { group, topic, partition: this.partition, next: position.offset + 1 };
   }

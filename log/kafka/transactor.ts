@@ -1,21 +1,30 @@
 import type { Kafka, Message, Producer, Transaction } from 'kafkajs';
-import { abandon, byPartition, ZSTD } from './client.ts';
-import { fencedBy, isFenced, kafkaFault, notCommitted, outcomeUnknown } from './faults.ts';
+import { abandon, byPartition, within, ZSTD } from './client.ts';
+import { fencedBy, isFenced, kafkaFault, notCommitted, outcomeUnknown, unacknowledged } from './faults.ts';
 
 /**
  * The transactions of one partition's owner. Their transactional id is the partition's own, so the first transaction of a
  * newer owner fences the older one, and settles what it left open, before it returns.
  *
- * Each transaction makes one send to one partition: kafkajs loses and repeats records without a word when a send spans
- * several partitions and a leader dies. Neither commit nor abort is tried again: after a failed one nothing is known, and the
+ * Each transaction makes its sends to one partition, one after the other: kafkajs loses and repeats records without a word
+ * when a send spans several partitions and a leader dies. Neither commit nor abort is tried again: after a failed one nothing is known, and the
  * producer is of no more use.
  */
 
 /** An owner that stalls holds readers back no longer than this. */
 export const TRANSACTION_TIMEOUT_MS = 20_000;
 
+/** Later than that the brokers have given it up. */
+const COMMIT_MS = TRANSACTION_TIMEOUT_MS + 2000;
+
 /** Below that the way through the thread pool costs more than it saves. */
 const COMPRESSED_FROM_BYTES = 32 * 1024;
+
+/**
+ * Records of one send are one batch, which is held whole by the client, the broker and every reader. One input may touch any
+ * number of attempts, so what it causes goes in several sends.
+ */
+const SEND_BYTES_MAX = 4 * 1024 * 1024;
 
 export type Offsets = {
   readonly group: string;
@@ -44,7 +53,7 @@ export class Transactor {
     });
     const transactor = new Transactor(producer, topic);
     try {
-      await producer.connect();
+      await within(COMMIT_MS, producer.connect(), () => unacknowledged(topic, COMMIT_MS));
       await transactor.commit([claim], null);
       return transactor;
     } catch (error) {
@@ -54,22 +63,27 @@ export class Transactor {
   }
 
   /**
-   * @returns the offset of the first record; null where there was none.
+   * @returns the offset of the last record; null where there was none, or the broker did not say.
    * @throws Fault LEDGER_FENCED, LEDGER_FAILED, LEDGER_OUTCOME_UNKNOWN; after any of them it is of no more use.
    */
-  async commit(messages: readonly Message[], offsets: Offsets | null): Promise<number | null> {
+  commit(messages: readonly Message[], offsets: Offsets | null): Promise<number | null> {
+    const late = () => outcomeUnknown(unacknowledged(this.#topic, COMMIT_MS));
+    return within(COMMIT_MS, this.#commit(messages, offsets), late);
+  }
+
+  async #commit(messages: readonly Message[], offsets: Offsets | null): Promise<number | null> {
     let transaction: Transaction;
-    let first: number | null;
+    let last: number | null = null;
     try {
       transaction = await this.#producer.transaction();
-      first = await this.#send(transaction, messages);
+      for (const part of partsOf(messages)) last = await this.#send(transaction, part);
       if (offsets !== null) await transaction.sendOffsets(offsetsOf(offsets));
     } catch (error) {
       throw isFenced(error) ? fencedBy(error) : notCommitted(error);
     }
     try {
       await transaction.commit();
-      return first;
+      return last;
     } catch (error) {
       throw isFenced(error) ? fencedBy(error) : outcomeUnknown(error);
     }
@@ -80,15 +94,32 @@ export class Transactor {
   }
 
   async #send(transaction: Transaction, messages: readonly Message[]): Promise<number | null> {
-    if (messages.length === 0) return null;
     const [answer] = await transaction.send({
       topic: this.#topic,
       messages: [...messages],
       acks: -1,
       ...(bytesOf(messages) >= COMPRESSED_FROM_BYTES ? { compression: ZSTD } : {}),
     });
-    return answer?.baseOffset === undefined ? null : Number(answer.baseOffset);
+    return answer?.baseOffset === undefined ? null : Number(answer.baseOffset) + messages.length - 1;
   }
+}
+
+/** One that is larger alone is a part of its own. */
+function partsOf(messages: readonly Message[]): Message[][] {
+  const parts: Message[][] = [];
+  let room = 0;
+  for (const message of messages) {
+    const { length } = message.value ?? '';
+    const part = parts.at(-1);
+    if (part === undefined || length > room) {
+      parts.push([message]);
+      room = SEND_BYTES_MAX - length;
+    } else {
+      part.push(message);
+      room -= length;
+    }
+  }
+  return parts;
 }
 
 function bytesOf(messages: readonly Message[]): number {

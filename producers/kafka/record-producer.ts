@@ -1,7 +1,7 @@
 import type { Kafka, Message, Producer } from 'kafkajs';
 import { Fault } from '../../events/fault.ts';
-import { abandon, byPartition } from '../../log/kafka/client.ts';
-import { kafkaFault } from '../../log/kafka/faults.ts';
+import { abandon, byPartition, within } from '../../log/kafka/client.ts';
+import { kafkaFault, unacknowledged } from '../../log/kafka/faults.ts';
 
 /**
  * Sends records, each acknowledged by every replica in sync before it counts as sent. What waits for one partition goes in one
@@ -59,7 +59,10 @@ export class RecordProducer {
           if (offset !== null) offset += messages.length;
         }
       } catch (error) {
-        for (const { reject } of group) reject(kafkaFault(error));
+        const fault = kafkaFault(error);
+        // What waits behind it would wait as long, in vain.
+        const others = fault.code === 'KAFKA_UNACKNOWLEDGED' ? lane.queue.splice(0) : [];
+        for (const { reject } of [...group, ...others]) reject(fault);
       }
     }
     lane.isBusy = false;
@@ -70,7 +73,8 @@ export class RecordProducer {
     const used = this.#producer;
     try {
       const messages = group.flatMap((each) => each.messages.map((message) => ({ ...message, partition })));
-      const [answer] = await (await used).send({ topic, messages, acks: -1 });
+      const sent = used.then((producer) => producer.send({ topic, messages, acks: -1 }));
+      const [answer] = await within(SEND_MS, sent, () => unacknowledged(topic, SEND_MS));
       const offset = Number(answer?.baseOffset ?? -1);
       return offset >= 0 ? offset : null;
     } catch (error) {
@@ -91,6 +95,9 @@ export class RecordProducer {
     return producer;
   }
 }
+
+/** Whoever sends waits no longer than this for an acknowledgement: a request that ran out is tried once more. */
+const SEND_MS = 20_000;
 
 type Waiting = {
   readonly messages: readonly Message[];
@@ -122,6 +129,9 @@ export function partsOf(messages: readonly Message[]): Message[][] {
   }
   return parts;
 }
+
+/** Whether it is sent with no other: what the topic does not take of it, it does not take at all. */
+export const goesAlone = (message: Message): boolean => bytesOfMessage(message) > SEND_BYTES_MAX;
 
 function nextGroup(queue: Waiting[]): Waiting[] {
   let bytes = 0;

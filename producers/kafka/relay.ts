@@ -1,16 +1,19 @@
 import type { Message } from 'kafkajs';
 import type { Entry } from '../../events/entries.ts';
+import { Fault } from '../../events/fault.ts';
 import { WALL } from '../../events/vocabulary.ts';
 import { RELAYED } from '../../log/kafka/import.ts';
 import type { KafkaLog, Topics } from '../../log/kafka/options.ts';
 import { partitionOf } from '../../log/kafka/partitioner.ts';
-import { deadLettersOf, recordOfLetter } from '../dead-letters.ts';
-import { partsOf, type RecordProducer } from './record-producer.ts';
+import { formatPosition } from '../../log/port.ts';
+import { deadLettersOf, recordOfBuried, recordOfLetter } from '../dead-letters.ts';
+import { goesAlone, partsOf, type RecordProducer } from './record-producer.ts';
 
 /**
  * Carries what one partition's committed entries ask, command and refuse into the topics of commands and of dead letters: in
  * order, at least once, each item under its id. How far it came is a position among the partition's own, so the next owner
- * goes on from there. What a recording asked long ago is passed over.
+ * goes on from there. What a recording asked long ago is passed over. One item that its topic does not take, being too large,
+ * would hold up all that follow: it is buried, which is told loudly.
  */
 
 export type RelayOptions = {
@@ -22,8 +25,14 @@ export type RelayOptions = {
   readonly read: (from: number) => AsyncIterable<{ readonly sequence: number; readonly entry: Entry }>;
   /** Everything through this sequence has left. */
   readonly relayed: (sequence: number) => void;
+  /** An item was too large for its topic. */
+  readonly buried?: (kind: Outgoing) => void;
   readonly log: KafkaLog;
 };
+
+export type Outgoing = 'question' | 'command' | 'dead-letter';
+/** `position`: of the entry that it comes from, where it can be read whole. */
+type Leaving = { readonly kind: Outgoing; readonly position: string; readonly message: Message };
 
 export { RELAYED };
 
@@ -109,7 +118,7 @@ export class Relay {
     if (last === undefined) return;
     const { topics, relayed } = this.#options;
     const live = items.filter(({ entry }) => entry.clock === WALL);
-    for (const [partition, messages] of this.#commands(live)) await this.#sendAll(topics.commands, partition, messages);
+    for (const [partition, leaving] of this.#commands(live)) await this.#sendAll(topics.commands, partition, leaving);
     const letters = live.flatMap((item) => this.#letters(item));
     await this.#sendAll(topics.deadLetters, 0, letters);
     this.#next = last.sequence + 1;
@@ -117,33 +126,68 @@ export class Relay {
   }
 
   /** A batch that the topic does not take would be sent again for ever. */
-  async #sendAll(topic: string, partition: number, messages: readonly Message[]): Promise<void> {
-    for (const part of partsOf(messages)) await this.#options.producer.send(topic, partition, part);
+  async #sendAll(topic: string, partition: number, leaving: readonly Leaving[]): Promise<void> {
+    const { producer } = this.#options;
+    const of = new Map(leaving.map((each) => [each.message, each]));
+    for (const part of partsOf(leaving.map(({ message }) => message))) {
+      const [first] = part;
+      const alone = first !== undefined && goesAlone(first) ? of.get(first) : undefined;
+      try {
+        await producer.send(topic, partition, part);
+      } catch (error) {
+        if (alone === undefined || !(error instanceof Fault) || error.code !== 'KAFKA_TOO_LARGE') throw error;
+        await this.#bury(topic, alone);
+      }
+    }
+  }
+
+  async #bury(topic: string, { kind, position, message }: Leaving): Promise<void> {
+    const { topics, producer, buried, log } = this.#options;
+    const value = Buffer.from(message.value ?? '');
+    const what = `a ${kind} of ${value.length} bytes is more than ${topic} takes in one record`;
+    const fault = new Fault('TOO_LARGE', what, `Raise max.message.bytes there; entry ${position} has all of it.`);
+    const cut = recordOfBuried(fault, value);
+    // A dead letter has a reason of its own, which stays.
+    const headers = { ...cut.headers, ...message.headers, cut: 'true', position };
+    await producer.send(topics.deadLetters, 0, [{ ...cut, headers }]);
+    log('error', what, { position, code: fault.code, remedy: fault.remedy });
+    buried?.(kind);
   }
 
   /** By the partition of their host; the orchestrator's have no key. */
-  #commands(items: readonly Item[]): Map<number, Message[]> {
+  #commands(items: readonly Item[]): Map<number, Leaving[]> {
     const { partitions } = this.#options;
-    const byPartition = new Map<number, Message[]>();
-    const add = (host: string | null, id: string, item: object): void => {
+    const byPartition = new Map<number, Leaving[]>();
+    const add = (kind: Outgoing, host: string | null, id: string, sequence: number, item: object): void => {
       const partition = host === null ? 0 : partitionOf(host, partitions);
       const message = { key: host, value: JSON.stringify(item), headers: { id } };
+      const leaving = { kind, position: this.#positionOf(sequence), message };
       const parcel = byPartition.get(partition);
-      if (parcel === undefined) byPartition.set(partition, [message]);
-      else parcel.push(message);
+      if (parcel === undefined) byPartition.set(partition, [leaving]);
+      else parcel.push(leaving);
     };
-    for (const { entry } of items) {
-      for (const question of entry.questions) add(question.host, question.question, { kind: 'question', question });
-      for (const command of entry.commands) add(command.host, command.command, { kind: 'command', command });
+    for (const { sequence, entry } of items) {
+      for (const question of entry.questions)
+        add('question', question.host, question.question, sequence, { kind: 'question', question });
+      for (const command of entry.commands)
+        add('command', command.host, command.command, sequence, { kind: 'command', command });
     }
     return byPartition;
   }
 
-  #letters({ sequence, entry }: Item): Message[] {
-    const position = `${this.#options.partition}:${sequence}`;
+  #letters({ sequence, entry }: Item): Leaving[] {
+    const position = this.#positionOf(sequence);
     return deadLettersOf([entry])
       .map(recordOfLetter)
-      .map((record) => ({ ...record, headers: { ...record.headers, position } }));
+      .map((record) => ({
+        kind: 'dead-letter',
+        position,
+        message: { ...record, headers: { ...record.headers, position } },
+      }));
+  }
+
+  #positionOf(sequence: number): string {
+    return formatPosition({ partition: this.#options.partition, sequence });
   }
 
   #pause(ms?: number): Promise<void> {

@@ -10,21 +10,21 @@ import { type Submission, submissionOf } from './engine.ts';
  * comes back. Only known hosts are: asking for work registers nobody.
  */
 export class Agents {
-  readonly #limitMs: number;
+  protected readonly limitMs: number;
   protected readonly now: () => number;
   readonly #heard = new Map<string, number>();
   protected readonly reported = new Map<string, HostRecord['agent']>();
   #since: number;
 
   constructor(limitMs: number, now: () => number) {
-    this.#limitMs = limitMs;
+    this.limitMs = limitMs;
     this.now = now;
     this.#since = now();
   }
 
   /** How long an agent may be left waiting: the rest of the limit is its time to ask again. */
   get waitMsMax(): number {
-    return Math.floor(this.#limitMs * WAIT_SHARE);
+    return Math.floor(this.limitMs * WAIT_SHARE);
   }
 
   /** It asks for work. */
@@ -33,7 +33,7 @@ export class Agents {
   }
 
   isSilent(host: string): boolean {
-    return this.now() - (this.#heard.get(host) ?? this.#since) > this.#limitMs;
+    return this.now() - (this.#heard.get(host) ?? this.#since) > this.limitMs;
   }
 
   /** What the ledger is to be told: agents that fell silent or speak again since it was told last. */

@@ -1,6 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import type { Message } from 'kafkajs';
-import { type Decision, Decisions } from '../../consumers/kafka/decisions.ts';
+import { clockBehind } from '../../consumers/kafka/clock.ts';
+import { Decisions } from '../../consumers/kafka/decisions.ts';
 import { ForeignTopics } from '../../consumers/kafka/foreign.ts';
 import type { Mapping } from '../../consumers/kafka/mapping.ts';
 import { Membership } from '../../consumers/kafka/membership.ts';
@@ -12,12 +12,12 @@ import type { Fault } from '../../events/fault.ts';
 import { WALL } from '../../events/vocabulary.ts';
 import type { Readable } from '../../log/kafka/copy.ts';
 import { KafkaLedger, type KafkaLedgerOptions } from '../../log/kafka/ledger.ts';
-import { type KafkaLog, streamOf } from '../../log/kafka/options.ts';
-import { partitionOf } from '../../log/kafka/partitioner.ts';
+import { inputsStream } from '../../log/kafka/inputs-stream.ts';
+import type { KafkaLog } from '../../log/kafka/options.ts';
 import { formatPosition } from '../../log/port.ts';
 import { recordOfForeign } from '../../producers/dead-letters.ts';
 import { RecordProducer } from '../../producers/kafka/record-producer.ts';
-import { Relay, RELAYED } from '../../producers/kafka/relay.ts';
+import { type Outgoing, Relay, RELAYED } from '../../producers/kafka/relay.ts';
 import { openAttempts } from '../../projections/attempts.ts';
 import { directory } from '../../projections/directory.ts';
 import { configuration } from '../../projections/site.ts';
@@ -25,7 +25,8 @@ import type { Part } from '../reads/parts.ts';
 import { Backlog } from './backlog.ts';
 import * as engine from './engine.ts';
 import { Outbox } from './outbox.ts';
-import { notJoined, type Outcome, receiptOf, recorded, unsent } from './outcomes.ts';
+import { notJoined, recorded } from './outcomes.ts';
+import { TopicInputs } from './topic-inputs.ts';
 
 /**
  * One of several instances that share the partitions of a topic. It puts inputs into the topic, decides those of its own
@@ -36,6 +37,8 @@ import { notJoined, type Outcome, receiptOf, recorded, unsent } from './outcomes
 export type ClusterObserver = engine.EngineObserver & {
   /** The group has shared the partitions out anew: these are ours. */
   rebalanced?: (partitions: readonly number[]) => void;
+  /** A command or a dead letter was too large for its topic. */
+  buried?: (kind: Outgoing) => void;
 };
 
 export type ClusterOptions = {
@@ -48,19 +51,16 @@ export type ClusterOptions = {
   readonly observer?: ClusterObserver;
 };
 
-/** An input that its owner has not decided by then is acknowledged as pending: it is durable. */
-const DECISION_MS = 5000;
 /** Where nothing was heard of the brokers for so long, the instance is not ready. */
 const SILENT_MS = 15_000;
 const REACHED_LOOK_MS = 20;
-/** An instance that begins takes inputs once its copies are up to date: before that it cannot tell what became of them. */
-const COPY_MS = 30_000;
 
 type Opened = {
   readonly ledger: KafkaLedger;
   readonly parts: readonly Part[];
   readonly decisions: readonly Decisions[];
   readonly producer: RecordProducer;
+  readonly inputs: TopicInputs;
   readonly membership: Membership;
   readonly foreign: ForeignTopics | null;
 };
@@ -83,8 +83,9 @@ export class ClusterEngine implements engine.Engine {
       return { partition, ledger: file, db: file.readConnection() };
     });
     const decisions = parts.map(({ partition }) => {
-      const stream = streamOf(ledger.topics.inputs, partition);
-      return new Decisions(stream, ledger.copy(partition).positions.get(stream) ?? -1);
+      const { positions } = ledger.copy(partition);
+      const stream = inputsStream(positions, ledger.topics.inputs, partition);
+      return new Decisions(stream, positions.get(stream) ?? -1);
     });
     const membership: Membership = new Membership({
       kafka: ledger.kafka,
@@ -94,10 +95,18 @@ export class ClusterEngine implements engine.Engine {
       log,
       sessionTimeoutMs,
       open: (partition) => this.#share(partition),
+      obstacle: (partition) => this.#obstacle(partition),
       rebalanced: (partitions) => options.observer?.rebalanced?.(partitions),
     });
     const foreign = this.#foreign(ledger, producer);
-    this.#opened = { ledger, parts, decisions, producer, membership, foreign };
+    const inputs = new TopicInputs({
+      ledger,
+      producer,
+      decisions,
+      fault: (partition) => membership.shares.get(partition)?.fault ?? null,
+      isStopped: () => this.#stopped,
+    });
+    this.#opened = { ledger, parts, decisions, producer, inputs, membership, foreign };
     this.outbox.restore(this.#openStates());
     this.#keepHorizon();
   }
@@ -133,16 +142,17 @@ export class ClusterEngine implements engine.Engine {
 
   get fault(): Fault | null {
     if (this.#stopped) return engine.stopping();
-    const { membership } = this.#opened;
+    const { membership, inputs } = this.#opened;
     const down = [...membership.shares.values()].find(({ fault }) => fault !== null)?.fault;
     const damaged = this.parts
       .map(({ partition }) => this.ledger.copy(partition).fault)
       .find((fault) => fault !== null);
     if (damaged !== undefined) return damaged;
-    if (!this.parts.every(({ partition }) => this.#isCopied(partition)))
+    if (!this.parts.every(({ partition }) => inputs.isCopied(partition, this.#options.time.now())))
       return engine.notReady('the ledger is being read');
     if (membership.absence !== null) return notJoined(membership.absence);
     if (down !== undefined && down !== null) return down;
+    if (membership.declined !== null) return membership.declined;
     return this.ageMs > SILENT_MS ? engine.notReady('the brokers do not answer') : null;
   }
 
@@ -173,7 +183,8 @@ export class ClusterEngine implements engine.Engine {
     const { ledger, membership } = this.#opened;
     return Promise.all(
       this.owned.map(async (partition) => {
-        const taken = ledger.copy(partition).positions.get(streamOf(ledger.topics.inputs, partition)) ?? -1;
+        const { positions } = ledger.copy(partition);
+        const taken = positions.get(inputsStream(positions, ledger.topics.inputs, partition)) ?? -1;
         return { partition, records: Math.max(0, (await membership.held(partition)).high - taken - 1) };
       }),
     );
@@ -197,7 +208,7 @@ export class ClusterEngine implements engine.Engine {
     if (clock !== WALL) throw recorded();
     const leave = this.#backlog.enter(submissions.length, bytes);
     try {
-      return await this.#submit(submissions);
+      return await this.#opened.inputs.submit(submissions);
     } finally {
       leave();
     }
@@ -221,78 +232,6 @@ export class ClusterEngine implements engine.Engine {
     await ledger.close();
   }
 
-  /** Each input goes to its VM's partition; what concerns the site goes to all. */
-  async #submit(submissions: readonly engine.Submission[]): Promise<engine.Receipt[]> {
-    const { partitions } = this.ledger;
-    const parcels = new Map<number, { index: number; message: Message }[]>();
-    for (const [index, { input, event }] of submissions.entries()) {
-      const message = { key: input.vm, value: JSON.stringify(event) };
-      const targets =
-        input.vm === null ? this.parts.map(({ partition }) => partition) : [partitionOf(input.vm, partitions)];
-      for (const partition of targets) {
-        const parcel = parcels.get(partition) ?? [];
-        parcel.push({ index, message });
-        parcels.set(partition, parcel);
-      }
-    }
-    const sent = await Promise.allSettled(
-      [...parcels].map(async ([partition, parcel]) => ({
-        parcel,
-        outcomes: await this.#send(
-          partition,
-          parcel.map(({ message }) => message),
-        ),
-      })),
-    );
-    const byIndex: Outcome[][] = submissions.map(() => []);
-    for (const each of sent) {
-      if (each.status === 'rejected') throw unsent(each.reason);
-      for (const [nth, { index }] of each.value.parcel.entries()) {
-        const outcome = each.value.outcomes[nth];
-        if (outcome !== undefined) byIndex[index]?.push(outcome);
-      }
-    }
-    return byIndex.map(receiptOf);
-  }
-
-  async #send(partition: number, messages: readonly Message[]): Promise<Outcome[]> {
-    const { producer, decisions } = this.#opened;
-    const ours = decisions[partition];
-    if (ours === undefined) throw new RangeError(`there is no partition ${partition}`);
-    const { inputs } = this.ledger.topics;
-    await this.#copied(partition);
-    const sending = ours.sending();
-    let first: number | null = null;
-    let found: Promise<Decision>[] = [];
-    try {
-      first = await producer.send(inputs, partition, messages);
-    } finally {
-      found = sending.sent(first, messages.length);
-    }
-    const from = first;
-    const late = new AbortController();
-    const timeout = wait(DECISION_MS, null, { signal: late.signal, ref: false }).catch(() => null);
-    const decided = await Promise.all(found.map((decision) => Promise.race([decision, timeout])));
-    late.abort();
-    return messages.map((_, nth): Outcome => {
-      const offset = from === null ? null : from + nth;
-      const decision = decided[nth] ?? null;
-      if (decision === null && offset !== null) ours.forget(offset);
-      const input = `${streamOf(inputs, partition)}${offset === null ? '' : `:${offset}`}`;
-      return { partition, decision, input };
-    });
-  }
-
-  #isCopied(partition: number): boolean {
-    return this.ledger.ageMs(partition, this.#options.time.now()) !== null;
-  }
-
-  async #copied(partition: number): Promise<void> {
-    for (const deadline = Date.now() + COPY_MS; !this.#isCopied(partition); await wait(REACHED_LOOK_MS)) {
-      if (this.#stopped || Date.now() > deadline) throw engine.notReady('the ledger is being read');
-    }
-  }
-
   #share(partition: number): Share {
     const { ledger, parts, membership } = this.#opened;
     const { time, log, observer = {} } = this.#options;
@@ -301,19 +240,19 @@ export class ClusterEngine implements engine.Engine {
     return new Share({
       partition,
       ledger,
-      stream: streamOf(ledger.topics.inputs, partition),
+      streamIn: (positions) => inputsStream(positions, ledger.topics.inputs, partition),
       time,
       directory: () => directory(part.db),
       known: () => ledger.copy(partition).positions,
       held: () => membership.held(partition),
       word: () => membership.word(partition),
+      seek: (offset) => membership.ready(partition, offset),
       carrier: { stream: RELAYED, start: (next, carried) => this.#relay(partition, next, carried) },
       observer: {
         committed: (entries, ms) => observer.committed?.(entries, ms),
         fired: (count, ms) => observer.fired?.(count, ms),
         ready: (ready, next) => {
           log('info', 'the partition is ours', { partition: ready, next });
-          membership.ready(ready, next);
         },
         down: (lost, fault) => {
           log('warn', fault.message, { partition: lost, code: fault.code });
@@ -322,6 +261,12 @@ export class ClusterEngine implements engine.Engine {
         },
       },
     });
+  }
+
+  #obstacle(partition: number): Fault | null {
+    const part = this.parts[partition];
+    const behind = part === undefined ? null : clockBehind(directory(part.db), this.#options.time.now());
+    return this.ledger.copy(partition).fault ?? behind;
   }
 
   #foreign(ledger: KafkaLedger, producer: RecordProducer): ForeignTopics | null {
@@ -346,11 +291,15 @@ export class ClusterEngine implements engine.Engine {
     const { ledger, producer } = this.#opened;
     const read = (from: number) => ledger.read(partition, from);
     const { partitions, topics } = ledger;
-    return new Relay({ partition, partitions, topics, producer, read, relayed, log: this.#options.log }, next);
+    const { log, observer = {} } = this.#options;
+    const buried = (kind: Outgoing) => observer.buried?.(kind);
+    return new Relay({ partition, partitions, topics, producer, read, relayed, buried, log }, next);
   }
 
   #readable(...[partition, entries, head, positions]: Parameters<Readable>): void {
-    this.#opened.decisions[partition]?.readable(entries, head, positions);
+    const { decisions, ledger } = this.#opened;
+    decisions[partition]?.follow(inputsStream(ledger.copy(partition).positions, ledger.topics.inputs, partition));
+    decisions[partition]?.readable(entries, head, positions);
     if (entries.length === 0) return;
     this.outbox.committed(entries);
     this.#options.observer?.entries?.(entries, this.#opened.membership.shares.has(partition));

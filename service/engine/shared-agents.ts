@@ -14,8 +14,9 @@ type Question = { readonly id: string; seenAt: number | null };
 
 /** How long the others may take to answer. */
 const ANSWER_MS = 10_000;
-/** A host that is taken over is asked about at some time within this one: all at once would be a burst. */
-const TAKE_OVER_MS = 10 * 60_000;
+/** Hosts that are taken over and were not heard for the limit are asked about within this one, or this for each: all at once would be a burst. */
+const TAKE_OVER_MS = 5000;
+const TAKE_OVER_MS_EACH = 10;
 const QUESTION = 'agent-missed/';
 
 export class SharedAgents extends Agents {
@@ -45,11 +46,13 @@ export class SharedAgents extends Agents {
     return live(hosts).filter(({ host, agent }) => agent === 'silent' && !this.#hears(host)).length;
   }
 
-  /** Whoever heard these agents may be gone. */
+  /** Whoever heard these agents may be gone. What is not heard here within the limit is asked about. */
   takeOver(hosts: readonly string[], chance: () => number = Math.random): void {
     const since = this.now();
+    const withinMs = Math.max(TAKE_OVER_MS, hosts.length * TAKE_OVER_MS_EACH);
     for (const host of hosts) {
-      if (!this.#takenOver.has(host)) this.#takenOver.set(host, { since, dueAt: since + chance() * TAKE_OVER_MS });
+      const dueAt = since + this.limitMs + chance() * withinMs;
+      if (!this.#takenOver.has(host)) this.#takenOver.set(host, { since, dueAt });
     }
   }
 

@@ -96,6 +96,22 @@ describe('wrong use', () => {
   });
 });
 
+describe('where brokers are named', () => {
+  it.each([
+    ['environment', ['resolve', 'm-1', '--host', 'host-a', '--reason', 'r', '--attest']],
+    ['file', ['config', 'set', 'recheckIntervalSeconds=5']],
+  ])('in the %s, landfall %j writes no ledger file unless that is named too', async (where, args) => {
+    const folder = scratchFolder();
+    const config = join(folder, 'landfall.json');
+    writeFileSync(config, JSON.stringify({ kafkaBrokers: ['127.0.0.1:1'] }));
+    const env = where === 'file' ? { LANDFALL_CONFIG: config } : { LANDFALL_KAFKA_BROKERS: '127.0.0.1:1' };
+    const say = async (...more: string[]) => (await commandLine([...args, ...more], undefined, env)).err;
+    expect(await say()).toMatch(/NEEDS_SERVER(.|\n)*--server URL/);
+    expect(await say('--server', 'http://127.0.0.1:1')).not.toContain('NEEDS_SERVER');
+    expect(await say('--db', join(folder, 'named.db'))).not.toContain('NEEDS_SERVER');
+  });
+});
+
 it('a VM is found by its UUID in any case, and by a name that two share', async () => {
   expect(await commandJson(['status', OTHER.toUpperCase(), '--db', db])).toMatchObject([{ vm: OTHER, name: 'twin' }]);
   expect(await commandJson(['status', 'twin', '--db', db])).toMatchObject([{ vm: VM }, { vm: OTHER }]);

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
+import { wallTime } from '../../consumers/live.ts';
 import type { SqliteLedger } from '../../log/sqlite/ledger.ts';
 import { loggerFor, type Running, startService } from '../../service/serve.ts';
 import { readSettings } from '../../service/settings.ts';
@@ -28,11 +29,11 @@ export type Served = Running & {
 
 type Flags = Record<string, string | boolean | number | undefined>;
 
-export async function serve(flags: Flags = {}, folder = scratchFolder()): Promise<Served> {
+export async function serve(flags: Flags = {}, folder = scratchFolder(), time = wallTime): Promise<Served> {
   const logged: string[] = [];
   const settings = readSettings({ flags: { db: join(folder, 'ledger.db'), port: 0, ...flags }, env: {} });
   const logger = loggerFor({ logLevel: 'debug' }, { write: (line: string) => void logged.push(line) });
-  const running = await startService(settings, { logger });
+  const running = await startService(settings, { logger, time });
   let stopped: Promise<void> | null = null;
   const stop = () => (stopped ??= running.stop());
   onTestFinished(stop);

@@ -10,6 +10,8 @@ class Site {
   now = 1_000_000;
   agent: HostRecord['agent'] = 'speaking';
   readonly told: string[] = [];
+  /** How often it was asked who hears the agent. */
+  asked = 0;
   readonly instances = new Map<string, SharedAgents>();
   /** What is submitted does not become readable while it is so. */
   isHeld = false;
@@ -34,7 +36,8 @@ class Site {
 
   #commit(input: Submission['input']): void {
     const { agent } = input.data as { agent?: HostRecord['agent'] };
-    if (agent !== undefined) {
+    if (agent === undefined) this.asked += 1;
+    else {
       this.agent = agent;
       this.told.push(agent);
     }
@@ -101,9 +104,24 @@ describe('an agent that may ask any instance', () => {
     site.instances.delete('b');
     site.pass(700);
     expect(site.agent).toBe('speaking');
-    a.takeOver(['h']);
-    site.pass(700);
+    a.takeOver(['h'], () => 1);
+    // The limit, what the hosts are spread over, and what the others may take to answer.
+    site.pass(30);
+    expect(site.agent).toBe('speaking');
+    site.pass(18);
     expect(site.told).toEqual(['silent']);
+  });
+
+  it('is not asked about where it comes to the instance that took it over, however often partitions move', () => {
+    site.pass(60, () => polls(b));
+    site.instances.delete('b');
+    a.takeOver(['h'], () => 0);
+    site.pass(20);
+    a.takeOver(['h'], () => 0);
+    site.pass(60, () => polls(a));
+    expect([site.agent, site.asked, site.told]).toEqual(['speaking', 0, []]);
+    site.pass(50);
+    expect(site.agent).toBe('silent');
   });
 
   it('is left to the instance that hears it when the partitions are shared out anew', () => {

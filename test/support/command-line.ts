@@ -6,7 +6,11 @@ import { run } from '../../cli/run.ts';
 
 export type Said = { code: number; out: string; err: string };
 
-export async function commandLine(args: readonly string[], now: () => number = () => Date.now()): Promise<Said> {
+export async function commandLine(
+  args: readonly string[],
+  now: () => number = () => Date.now(),
+  env: Io['env'] = {},
+): Promise<Said> {
   const out: string[] = [];
   const err: string[] = [];
   const io: Io = {
@@ -15,7 +19,7 @@ export async function commandLine(args: readonly string[], now: () => number = (
     style: PLAIN,
     errStyle: PLAIN,
     now,
-    env: {},
+    env,
   };
   const code = await run(io, args);
   return { code, out: out.join('\n'), err: err.join('\n') };

@@ -43,6 +43,17 @@ it('calls nothing a duplicate that was given an offset of before', () => {
   expect(() => decisions.sending().sent(1003, 1)).toThrow(expect.objectContaining({ code: 'INPUTS_ALTERED' }));
 });
 
+it('begins anew with a topic that was made anew', async () => {
+  const decisions = new Decisions(STREAM, 1000);
+  decisions.follow(`${STREAM}#1`);
+  const [decision] = decisions.sending().sent(7, 1);
+  const head = { sequence: 3, hash: '' };
+  decisions.readable([{ ...decided(7), cause: { ...decided(7).cause, stream: `${STREAM}#1` } as never }], head, [
+    { stream: `${STREAM}#1`, offset: 7 },
+  ]);
+  expect(await decision).toEqual({ sequence: 3, refusal: null });
+});
+
 it('takes no offence at what was taken while it was being sent', async () => {
   const decisions = new Decisions(STREAM, 3);
   const sending = decisions.sending();

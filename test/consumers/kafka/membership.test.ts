@@ -1,6 +1,7 @@
-import type { Consumer, Kafka } from 'kafkajs';
-import { expect, it } from 'vitest';
+import kafkajs, { type Consumer, type ConsumerConfig, type Kafka } from 'kafkajs';
+import { expect, it, onTestFinished, vi } from 'vitest';
 import { Membership } from '../../../consumers/kafka/membership.ts';
+import { Fault } from '../../../events/fault.ts';
 import type { Share } from '../../../consumers/kafka/share.ts';
 import { turns } from '../../support/hand-time.ts';
 
@@ -41,30 +42,54 @@ class HandConsumer {
 /** A share that ends when it is told to. */
 class HandShare {
   readonly stopping = Promise.withResolvers<void>();
-  readonly fault = null;
+  fault: Fault | null = null;
   isStopped = false;
+  rejoined(): void {}
   stop(): Promise<void> {
     this.isStopped = true;
     return this.stopping.promise;
   }
 }
 
-async function setUp() {
+/** What a consumer that joins says that it declines. */
+function declinedBy({ partitionAssigners = [] }: ConsumerConfig): unknown {
+  const [assigner] = partitionAssigners;
+  const protocol = assigner?.({ cluster: null as never, groupId: 'g', logger: null as never }).protocol({ topics: [] });
+  const { MemberMetadata } = kafkajs.AssignerProtocol;
+  const said = MemberMetadata.decode(protocol?.metadata ?? Buffer.alloc(0))?.userData.toString() ?? 'null';
+  return (JSON.parse(said) as { declined: unknown }).declined;
+}
+
+async function setUp(obstacle: (partition: number) => Fault | null = () => null) {
   const consumer = new HandConsumer();
   const opened: { partition: number; share: HandShare }[] = [];
   const ends = [{ partition: 0, low: '2', high: '9', offset: '9' }];
   const admin = { connect: async () => {}, disconnect: async () => {}, fetchTopicOffsets: async () => ends };
-  const kafka = { consumer: () => consumer as unknown as Consumer, admin: () => admin } as unknown as Kafka;
+  const joined: unknown[] = [];
+  const kafka = {
+    consumer: (config: ConsumerConfig) => {
+      joined.push(declinedBy(config));
+      return consumer as unknown as Consumer;
+    },
+    admin: () => admin,
+  } as unknown as Kafka;
   const open = (partition: number) => {
     const share = new HandShare();
     opened.push({ partition, share });
     return share as unknown as Share;
   };
-  const options = { group: 'g', topic: 'inputs', partitions: 4, log: () => {}, sessionTimeoutMs: 6000 };
+  const options = {
+    group: 'g',
+    topic: 'inputs',
+    partitions: 4,
+    log: () => {},
+    sessionTimeoutMs: 6000,
+    obstacle,
+  };
   const membership = new Membership({ ...options, kafka, open });
   membership.start();
   await turns();
-  return { membership, consumer, opened, owned: () => [...membership.shares.keys()] };
+  return { membership, consumer, opened, joins: () => joined, owned: () => [...membership.shares.keys()] };
 }
 
 it('opens what is given, ends what is taken, and keeps the rest', async () => {
@@ -121,6 +146,31 @@ it('delivers from where a share says, and nothing while it takes nothing', async
   membership.down(0);
   membership.ready(3, 1);
   expect(consumer.orders).toEqual(['pause 0', 'seek 0 17', 'resume 0', 'pause 0']);
+});
+
+it('joins anew without a partition that it cannot decide, and with it once it can', async () => {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'setTimeout', 'clearTimeout', 'Date'] });
+  onTestFinished(() => void vi.useRealTimers());
+  const behind = new Fault('CLOCK_BEHIND', 'the clock is behind', 'Set it right.');
+  let obstacle: Fault | null = behind;
+  const { membership, consumer, opened, joins } = await setUp((partition) => (partition === 1 ? obstacle : null));
+  consumer.give(0, 1);
+  await turns();
+  for (const { partition, share } of opened) share.fault = partition === 1 ? behind : null;
+  await vi.advanceTimersByTimeAsync(4000);
+  expect([joins(), membership.declined]).toEqual([[[]], null]);
+  await vi.advanceTimersByTimeAsync(4000);
+  await turns();
+  expect([joins(), membership.declined]).toEqual([[[], [1]], behind]);
+  consumer.give(0);
+  await turns();
+  expect([...membership.shares.keys()]).toEqual([0]);
+  obstacle = null;
+  await vi.advanceTimersByTimeAsync(20_000);
+  await turns();
+  expect([joins(), membership.declined]).toEqual([[[], [1], []], null]);
+  for (const { share } of opened) share.stopping.resolve();
+  await membership.stop();
 });
 
 it('says what the topic holds, and does not guess where it has no such partition', async () => {

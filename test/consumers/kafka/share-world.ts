@@ -26,6 +26,8 @@ export class ShareWorld {
   readonly commits: PromiseWithResolvers<void>[] = [];
   readonly batches: Batch[] = [];
   readonly told: string[] = [];
+  /** A newer owner has the partition, and ours has committed nothing since. */
+  overtake: (fault: Fault) => void = () => {};
   stopCarrier: () => Promise<void> = async () => {};
   readonly share: Share;
 
@@ -35,11 +37,11 @@ export class ShareWorld {
   }
 
   /** Delivers inputs of these offsets, as one fetch from `from` on. */
-  deliver(offsets: readonly number[], from = offsets[0] ?? 0, bytes = 100): boolean {
+  deliver(offsets: readonly number[], from = offsets[0] ?? 0, bytes = 100, ids = 'e'): boolean {
     const until = (offsets.at(-1) ?? from) + 1;
     this.held = { ...this.held, high: Math.max(this.held.high, until) };
     const items = offsets.map((offset) => ({
-      item: { input: inputAt(offset), at: { stream: STREAM, offset } },
+      item: { input: inputAt(offset, ids), at: { stream: this.share.stream, offset } },
       offset,
       bytes,
     }));
@@ -69,19 +71,20 @@ export class ShareWorld {
         read: (...where) => ledger.read(...where),
         close: async () => {},
       },
-      stream: STREAM,
+      streamIn: (positions) => (positions.has(`${STREAM}#1`) ? `${STREAM}#1` : STREAM),
       time,
       directory: () => ledger,
       known: () => this.known,
       held: async () => this.held,
       word: () => this.word,
+      seek: (offset) => void this.told.push(`from ${offset}`),
       carrier: {
         stream: 'carried',
         start: () => ({ committed: () => {}, stop: () => this.stopCarrier() }),
       },
       observer: {
         committed: () => {},
-        ready: (_partition, next) => this.told.push(`from ${next}`),
+        ready: () => {},
         down: (_partition, { code }) => this.told.push(code),
       },
     });
@@ -90,8 +93,9 @@ export class ShareWorld {
   #claimable(): Pick<Ledger, 'partitions' | 'claim'> {
     return {
       partitions: 1,
-      claim: async (): Promise<Owner> => {
+      claim: async (_partition, lost = () => {}): Promise<Owner> => {
         this.claims += 1;
+        this.overtake = lost;
         const owner = await this.ledger.claim();
         return { ...owner, positions: new Map(this.positions), commit: (batch) => this.#commit(owner, batch) };
       },
@@ -116,11 +120,11 @@ export async function readyWorld(change?: (world: ShareWorld) => void): Promise<
   return world;
 }
 
-function inputAt(offset: number) {
+function inputAt(offset: number, ids: string) {
   const event = {
     specversion: '1.0',
     source: 'test',
-    id: `e${offset}`,
+    id: `${ids}${offset}`,
     type: 'landfall.operator.acted.v1',
     subject: vmOf(offset % 7),
     data: { action: 'look', ok: true },

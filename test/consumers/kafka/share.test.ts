@@ -77,6 +77,68 @@ describe('inputs', () => {
   });
 });
 
+describe('a topic that may have been made anew', () => {
+  const reclaimed = async (held: { low: number; high: number }) => {
+    const world = await readyWorld();
+    world.deliver([0, 1, 2]);
+    await turns();
+    world.overtake(fenced());
+    await turns();
+    world.held = held;
+    world.word = 2;
+    await world.time.pass(1000);
+    return world;
+  };
+
+  it('is asked for what was taken last, and goes on where that is there', async () => {
+    const world = await reclaimed({ low: 0, high: 9 });
+    expect(world.told).toEqual(['from 0', 'LEDGER_FENCED', 'from 2']);
+    expect(world.deliver([2, 3, 4])).toBe(true);
+    await turns();
+    expect(world.decided).toEqual([0, 1, 2, 3, 4]);
+  });
+
+  it('is refused where another record is there, and is not claimed again and again', async () => {
+    const world = await reclaimed({ low: 0, high: 9 });
+    expect(world.deliver([2, 3, 4], 2, 100, 'other')).toBe(false);
+    expect(world.share.fault?.message).toContain('inputs/0 has another record at 2');
+    await world.time.pass(30_000);
+    expect([world.share.fault?.code, world.claims, world.decided]).toEqual(['INPUTS_ALTERED', 2, [0, 1, 2]]);
+    await world.time.pass(60_000);
+    expect([world.share.fault, world.claims]).toEqual([null, 3]);
+  });
+
+  it('is taken at its word where it no longer keeps that record', async () => {
+    const world = await reclaimed({ low: 3, high: 9 });
+    expect(world.told.at(-1)).toBe('from 3');
+    expect(world.deliver([3, 4])).toBe(true);
+  });
+
+  it('takes nothing from elsewhere before that', async () => {
+    const world = await reclaimed({ low: 0, high: 9 });
+    expect([world.deliver([3, 4]), world.deliver([0, 1]), world.share.fault]).toEqual([false, false, null]);
+    await turns();
+    expect(world.told.slice(3)).toEqual(['from 2']);
+    expect(world.deliver([1, 2, 3])).toBe(true);
+  });
+
+  it('is asked again after the group was joined anew', async () => {
+    const world = await readyWorld();
+    world.deliver([0, 1, 2]);
+    world.share.rejoined();
+    await turns();
+    expect(world.told).toEqual(['from 0', 'from 2']);
+    expect(world.deliver([2, 3], 2, 100, 'other')).toBe(false);
+    expect(world.share.fault?.code).toBe('INPUTS_ALTERED');
+  });
+
+  it('is asked again where nothing comes', async () => {
+    const world = await reclaimed({ low: 0, high: 9 });
+    await world.time.pass(10_000);
+    expect(world.told.slice(2)).toEqual(['from 2', 'from 2']);
+  });
+});
+
 describe('a claim', () => {
   it('is not made of what the topic of inputs never held', async () => {
     const world = await readyWorld((begun) => {
@@ -87,6 +149,24 @@ describe('a claim', () => {
     expect(world.share.fault?.remedy).toContain('kafkaPrefix');
     await world.time.pass(60_000);
     expect([world.share.fault?.code, world.claims]).toEqual(['INPUTS_ALTERED', 0]);
+  });
+
+  it('goes on in a topic that was made anew once an operator said so, though its offsets are lower', async () => {
+    const world = await readyWorld((begun) => {
+      begun.positions.set(STREAM, 1_000_000);
+      begun.held = { low: 0, high: 12 };
+    });
+    expect(world.share.fault?.code).toBe('INPUTS_ALTERED');
+    world.positions.set(`${STREAM}#1`, 4);
+    await world.time.pass(10_000);
+    expect([world.share.fault, world.told.at(-1)]).toEqual([null, 'from 5']);
+    world.deliver([5, 6]);
+    await turns();
+    expect([world.decided, world.positions.get(`${STREAM}#1`), world.positions.get(STREAM)]).toEqual([
+      [5, 6],
+      6,
+      1_000_000,
+    ]);
   });
 
   it('that finds inputs deleted is not repeated, and goes on once an operator accepted it', async () => {
@@ -118,6 +198,18 @@ describe('a claim', () => {
     expect([world.share.fault?.code, world.claims]).toEqual(['LEDGER_FENCED', 1]);
     world.word = null;
     await world.time.pass(1000);
+    expect(world.claims).toBe(1);
+    world.word = 2;
+    await world.time.pass(1000);
+    expect([world.share.fault, world.claims]).toEqual([null, 2]);
+  });
+
+  it('is not made by one that was overtaken while it was idle, before the group says so again', async () => {
+    const world = await readyWorld();
+    world.overtake(fenced());
+    expect(world.share.fault?.code).toBe('LEDGER_FENCED');
+    expect([world.told, world.deliver([0])]).toEqual([['from 0', 'LEDGER_FENCED'], false]);
+    await world.time.pass(60_000);
     expect(world.claims).toBe(1);
     world.word = 2;
     await world.time.pass(1000);

@@ -35,6 +35,19 @@ describe.skipIf(shared === null)('two processes that both think they own a parti
     await Promise.all([one.close(), two.close()]);
   });
 
+  it('the older one learns it within seconds, though it commits nothing', async () => {
+    const { one, two } = await twoLedgers();
+    const told = Promise.withResolvers<string>();
+    const older = await one.claim(0, ({ code }) => told.resolve(code));
+    await older.commit({ entries: entriesOf('a', 3), positions: [] });
+    const began = Date.now();
+    await two.claim(0);
+    expect(await told.promise).toBe('LEDGER_FENCED');
+    expect(Date.now() - began).toBeLessThan(8000);
+    await expect(older.commit({ entries: [], positions: [] })).rejects.toMatchObject({ code: 'LEDGER_FENCED' });
+    await Promise.all([one.close(), two.close()]);
+  });
+
   it('a transaction that was under way when its owner stopped is undone, and its late end refused', async () => {
     const { one, two, saboteur, idsInTopic } = await twoLedgers();
     const older = await one.claim(0);

@@ -9,11 +9,14 @@ import { declared, textOf } from '../../service/harness.ts';
 import { landfall } from '../../support/landfall.ts';
 import { brokersForTests } from './brokers/index.ts';
 import { eventually, forTest, instance, ready } from './instances.ts';
-import { scratchTopics } from './scratch.ts';
+import { type Scratch, scratchTopics } from './scratch.ts';
 
 /** The topic of inputs under the ledger's feet: made anew, or with records deleted that nobody took. */
 
 const shared = await brokersForTests();
+const why = ['--reason', 'retention was too short', '--operator', 'kim'];
+const accessTo = ({ brokers, prefix }: Scratch) => ['--kafka-brokers', brokers.join(), '--kafka-prefix', prefix];
+const recordOf = (vm: string) => ({ key: vm, value: JSON.stringify(declared(vm)) });
 
 describe.skipIf(shared === null)('a topic of inputs that does not fit the ledger', { timeout: 90_000 }, () => {
   const setUp = async () => {
@@ -45,16 +48,64 @@ describe.skipIf(shared === null)('a topic of inputs that does not fit the ledger
     expect((await two.get('/v1/vms')).body.items).toHaveLength(5);
   });
 
+  it('is told from one that was made anew and has been filled again meanwhile', async () => {
+    const { scratch, topic, one, kafka, admin } = await setUp();
+    await one.stop();
+    await admin((each) => each.deleteTopics({ topics: [topic] }));
+    await wait(1000);
+    await initTopics(kafka, { prefix: scratch.prefix, partitions: 1, replicationFactor: 1, minInsyncReplicas: 1 });
+    const producer = new RecordProducer(kafka);
+    const others = Array.from({ length: 12 }, () => randomUUID());
+    const send = async () => producer.send(topic, 0, others.map(recordOf));
+    await eventually(() => send().catch(() => null));
+    await producer.close();
+    const two = await instance(scratch, 'two');
+    const told = await eventually(async () => {
+      const { status, body } = await two.get('/readyz');
+      return textOf(body['code']) === 'INPUTS_ALTERED' ? [status, textOf(body['message'])] : null;
+    });
+    expect(told).toEqual([503, expect.stringContaining(`${topic}/0 has another record at 4`)]);
+    expect((await two.post(declared(randomUUID()))).body['code']).toBe('INPUTS_ALTERED');
+    expect((await two.get('/v1/vms')).body.items).toHaveLength(5);
+    const refused = await landfall(['kafka', 'accept-loss', ...why, ...accessTo(scratch)]);
+    expect([refused.code, refused.stderr]).toEqual([2, expect.stringContaining('--made-anew begin')]);
+    const accepted = await landfall(['kafka', 'accept-loss', '--made-anew', 'begin', ...why, ...accessTo(scratch)]);
+    expect([accepted.code, accepted.stdout]).toEqual([
+      0,
+      expect.stringContaining(`${topic}/0: made anew after 5; it goes on at 0, as ${topic}/0#1`),
+    ]);
+    await ready(scratch, two);
+    await eventually(async () => ((await two.get('/v1/vms')).body.items.length === 17 ? true : null));
+    expect((await two.post(declared(randomUUID()))).body).toMatchObject({ duplicate: false });
+    const entries = (await two.get('/v1/ledger?from=0:6')).body.items.map(({ entry }) => entry);
+    expect(entries[0]).toMatchObject({
+      cause: {
+        type: 'landfall.inputs.repositioned.v1',
+        data: {
+          from: { stream: `${topic}/0`, next: 5 },
+          to: { stream: `${topic}/0#1`, next: 0 },
+          reason: 'retention was too short',
+          operator: 'kim',
+        },
+      },
+    });
+    // Another instance goes on in the same topic, and finds nothing amiss.
+    await two.stop();
+    const three = await instance(scratch, 'three');
+    await ready(scratch, three);
+    expect((await three.post(declared(randomUUID()))).body).toMatchObject({ duplicate: false });
+    expect((await landfall(['kafka', 'accept-loss', ...why, ...accessTo(scratch)])).stdout).toContain(
+      'Nothing is missing.',
+    );
+    expect((await landfall(['kafka', 'audit', ...accessTo(scratch)])).code).toBe(0);
+  });
+
   it('names what was deleted before it was taken, until an operator accepts it', async () => {
     const { scratch, topic, one, kafka, admin } = await setUp();
     await one.stop();
     const producer = new RecordProducer(kafka);
     const vms = Array.from({ length: 4 }, () => randomUUID());
-    await producer.send(
-      topic,
-      0,
-      vms.map((vm) => ({ key: vm, value: JSON.stringify(declared(vm)) })),
-    );
+    await producer.send(topic, 0, vms.map(recordOf));
     await producer.close();
     await admin(async (each) => {
       await each.fetchTopicOffsets(topic); // without it kafkajs does not know the topic
@@ -66,8 +117,8 @@ describe.skipIf(shared === null)('a topic of inputs that does not fit the ledger
       return textOf(body['code']) === 'INPUTS_LOST' ? [status, body['message']] : null;
     });
     expect(told).toEqual([503, `inputs 5 to 7 of ${topic}/0 were deleted before they were taken`]);
-    const access = ['--kafka-brokers', scratch.brokers.join(), '--kafka-prefix', scratch.prefix];
-    const accepted = await landfall(['kafka', 'accept-loss', ...access]);
+    const access = accessTo(scratch);
+    const accepted = await landfall(['kafka', 'accept-loss', ...why, ...access]);
     expect([accepted.code, accepted.stdout]).toEqual([
       0,
       expect.stringContaining(`${topic}/0: inputs 5 to 7 are given up`),
@@ -75,6 +126,6 @@ describe.skipIf(shared === null)('a topic of inputs that does not fit the ledger
     await ready(scratch, two);
     await eventually(async () => ((await two.get('/v1/vms')).body.items.length === 6 ? true : null));
     expect((await two.post(declared(randomUUID()))).status).toBe(202);
-    expect((await landfall(['kafka', 'accept-loss', ...access])).stdout).toContain('Nothing is missing.');
+    expect((await landfall(['kafka', 'accept-loss', ...why, ...access])).stdout).toContain('Nothing is missing.');
   });
 });

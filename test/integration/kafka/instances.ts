@@ -3,6 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { onTestFinished } from 'vitest';
+import { wallTime } from '../../../consumers/live.ts';
 import { type Served, serve, textOf } from '../../service/harness.ts';
 import { start } from '../../support/landfall.ts';
 import type { Scratch } from './scratch.ts';
@@ -23,8 +24,8 @@ function flagsOf(scratch: Scratch, name: string, flags: Flags): Flags {
 }
 
 /** An instance in this process, over the scratch topics. */
-export async function instance(scratch: Scratch, name: string, flags: Flags = {}): Promise<Served> {
-  return serve(flagsOf(scratch, name, flags), scratch.folder(name));
+export async function instance(scratch: Scratch, name: string, flags: Flags = {}, time = wallTime): Promise<Served> {
+  return serve(flagsOf(scratch, name, flags), scratch.folder(name), time);
 }
 
 /** The same in a process of its own. `output` is all that it has written. */

@@ -8,12 +8,12 @@ import { Relay } from '../../../producers/kafka/relay.ts';
 import { entryOfInput, entryOfMalformed, VM } from '../../support/entries.ts';
 import { brokersForTests } from './brokers/index.ts';
 import { forTest } from './instances.ts';
-import { scratchTopics } from './scratch.ts';
+import { type Scratch, scratchTopics } from './scratch.ts';
 import { valuesOf } from './values.ts';
 
 const shared = await brokersForTests();
 
-const command = (id: string): Command => ({
+const command = (id: string, bytes = 60_000): Command => ({
   command: id,
   migration: 'm-1',
   vm: VM,
@@ -23,7 +23,7 @@ const command = (id: string): Command => ({
   mode: 'exclusive',
   token: 1,
   contested: false,
-  error: 'x'.repeat(60_000),
+  error: 'x'.repeat(bytes),
   onlyIf: [],
   boot: null,
   try: 1,
@@ -40,6 +40,36 @@ describe('parts of what is sent', () => {
   });
 });
 
+/** Lets all these entries leave as those of partition 1. */
+async function relayed(scratch: Scratch, entries: readonly Entry[]) {
+  const producer = new RecordProducer(connectTo({ brokers: scratch.brokers, clientId: 'test' }));
+  const told: string[] = [];
+  const buried: string[] = [];
+  const all = Promise.withResolvers<void>();
+  const relay = new Relay(
+    {
+      partition: 1,
+      partitions: 2,
+      topics: topicsOf(scratch.prefix),
+      producer,
+      read: async function* (from) {
+        await Promise.resolve();
+        for (const [index, entry] of entries.entries()) if (index + 1 >= from) yield { sequence: index + 1, entry };
+      },
+      relayed: (sequence) => {
+        if (sequence === entries.length) all.resolve();
+      },
+      buried: (kind) => void buried.push(kind),
+      log: (level, message) => void told.push(`${level}: ${message}`),
+    },
+    1,
+  );
+  await all.promise;
+  await relay.stop();
+  await producer.close();
+  return { told, buried };
+}
+
 describe.skipIf(shared === null)('what a partition asks and refuses', { timeout: 60_000 }, () => {
   const brokers = shared?.bootstrap ?? [];
 
@@ -54,35 +84,39 @@ describe.skipIf(shared === null)('what a partition asks and refuses', { timeout:
       entryOfInput('old', { clock: 'recording', commands: [command('old')] }),
       { ...entryOfMalformed('old', 'old'), clock: 'recording' },
     ];
-    const producer = new RecordProducer(connectTo({ brokers, clientId: 'test' }));
-    const warned: string[] = [];
-    const all = Promise.withResolvers<void>();
-    const relay = new Relay(
-      {
-        partition: 1,
-        partitions: 2,
-        topics,
-        producer,
-        read: async function* (from) {
-          await Promise.resolve();
-          for (const [index, entry] of entries.entries()) if (index + 1 >= from) yield { sequence: index + 1, entry };
-        },
-        relayed: (sequence) => {
-          if (sequence === entries.length) all.resolve();
-        },
-        log: (_level, message) => void warned.push(message),
-      },
-      1,
-    );
-    await all.promise;
-    await relay.stop();
-    await producer.close();
-    expect(warned).toEqual([]);
+    const { told } = await relayed(scratch, entries);
+    expect(told).toEqual([]);
     const letters = await valuesOf(brokers, topics.deadLetters);
     expect(letters.map(({ value, headers }) => [Number.parseInt(value, 10), headers['position']])).toEqual(
       Array.from({ length: 30 }, (_, nth) => [nth, `1:${nth + 1}`]),
     );
     const sent = await valuesOf(brokers, topics.commands);
     expect(sent.map(({ headers }) => headers['id'])).toEqual(commands);
+  });
+
+  it('goes on behind what is too large for its topic, of which the first bytes are buried, and told of', async () => {
+    const scratch = forTest(await scratchTopics(brokers, 2));
+    const topics = topicsOf(scratch.prefix);
+    const refusal = { code: 'BAD_EVENT', message: 'no such field', remedy: 'Mend it.' };
+    const huge = 5 * 1024 * 1024;
+    const { told, buried } = await relayed(scratch, [
+      entryOfInput('one', { commands: [command('c-1'), command('c-2', huge), command('c-3')] }),
+      entryOfInput('two', { refusal, content: 'y'.repeat(huge) }),
+      entryOfInput('three', { refusal, commands: [command('c-4', 3 * 1024 * 1024)] }),
+    ]);
+    expect(buried).toEqual(['command', 'dead-letter']);
+    expect(told).toEqual([
+      expect.stringMatching(/^error: a command of 52\d{5} bytes is more than .*\.commands takes/),
+      expect.stringMatching(/^error: a dead-letter of 52\d{5} bytes is more than .*\.dead-letters takes/),
+    ]);
+    const sent = await valuesOf(brokers, topics.commands);
+    expect(sent.map(({ headers }) => headers['id'])).toEqual(['c-1', 'c-3', 'c-4']);
+    const letters = await valuesOf(brokers, topics.deadLetters);
+    expect(letters.map(({ headers: { code, position, cut, id } }) => [code, position, cut, id])).toEqual([
+      ['TOO_LARGE', '1:1', 'true', 'c-2'],
+      ['BAD_EVENT', '1:2', 'true', undefined],
+      ['BAD_EVENT', '1:3', undefined, undefined],
+    ]);
+    expect(letters.map(({ value }) => value.length)).toEqual([65_536, 65_536, expect.any(Number)]);
   });
 });

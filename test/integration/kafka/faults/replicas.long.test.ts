@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as wait } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { declared, started } from '../../../service/harness.ts';
+import { declared, started, textOf } from '../../../service/harness.ts';
 import { canStartClusters, type Cluster, startCluster } from '../brokers/index.ts';
 import { eventually, forTest, instance, ready } from '../instances.ts';
 import { scratchTopics } from '../scratch.ts';
 
-describe.skipIf(!(await canStartClusters()))('too few replicas in sync', { timeout: 120_000 }, () => {
+describe.skipIf(!(await canStartClusters()))('too few replicas in sync', { timeout: 240_000 }, () => {
   let cluster: Cluster;
   beforeAll(async () => {
     cluster = await startCluster({ brokers: 3 });
@@ -35,5 +35,47 @@ describe.skipIf(!(await canStartClusters()))('too few replicas in sync', { timeo
     // It may be pending until the ledger, too, is written to all three again.
     await eventually(async () => ((await one.get('/v1/migrations')).body.items.length === 1 ? true : null));
     await one.stop();
+  });
+
+  it('where two of three brokers are gone nothing is acknowledged; with one of them back all goes on, and nothing is lost', async () => {
+    const scratch = forTest(await scratchTopics(cluster.bootstrap, 1, 3));
+    const one = await instance(scratch, 'one');
+    await ready(scratch, one);
+    const vms = Array.from({ length: 20 }, () => randomUUID());
+    expect((await one.post(vms.map((vm) => declared(vm)))).status).toBe(202);
+    // The leader stays: it could take what it is sent, and must not.
+    const leader = await cluster.leaderOf(`${scratch.prefix}.inputs`, 0);
+    const gone = [1, 2].map((step) => cluster.broker((leader + step) % 3));
+    await Promise.all(gone.map((broker) => broker.kill()));
+    const late = randomUUID();
+    const attempt = declared(late);
+    const began = Date.now();
+    const refused = await one.post(attempt);
+    expect([refused.status, refused.body['code']]).toEqual([503, 'NOT_READY']);
+    expect(refused.body['message']).toMatch(
+      /did not acknowledge it \(KAFKA_(UNACKNOWLEDGED|TOO_FEW_REPLICAS|FAILED)\)/,
+    );
+    expect(Date.now() - began).toBeLessThan(30_000);
+    const told = await eventually(async () => {
+      const { status, body } = await one.get('/readyz');
+      return status === 503 ? [textOf(body['message']), textOf(body['remedy'])] : null;
+    });
+    expect(told).toEqual([expect.stringMatching(/brokers|Connection|written|group/), expect.any(String)]);
+    expect((await one.post(attempt)).status).toBe(503);
+    const shown = await one.get('/v1/vms');
+    expect([shown.status, new Set(shown.body.items.map((item) => item['vm']))]).toEqual([200, new Set(vms)]);
+    await gone[0]?.start();
+    await expect.poll(async () => (await one.get('/readyz')).status, { timeout: 120_000, interval: 500 }).toBe(200);
+    await eventually(async () => ((await one.post(attempt)).status === 202 ? true : null));
+    await eventually(async () => ((await one.get('/v1/vms')).body.items.length === vms.length + 1 ? true : null));
+    const again = await one.post(attempt);
+    expect([again.status, again.body['duplicate']]).toEqual([202, true]);
+    await gone[1]?.start();
+    await one.stop();
+    const two = await instance(scratch, 'two');
+    await ready(scratch, two);
+    const all = (await two.get('/v1/vms')).body.items.map((item) => item['vm']);
+    expect([all.length, new Set(all)]).toEqual([vms.length + 1, new Set([...vms, late])]);
+    await two.stop();
   });
 });

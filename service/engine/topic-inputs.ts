@@ -1,0 +1,117 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import type { Message } from 'kafkajs';
+import type { Decision, Decisions } from '../../consumers/kafka/decisions.ts';
+import type { Fault } from '../../events/fault.ts';
+import type { KafkaLedger } from '../../log/kafka/ledger.ts';
+import { streamOf } from '../../log/kafka/options.ts';
+import { partitionOf } from '../../log/kafka/partitioner.ts';
+import type { RecordProducer } from '../../producers/kafka/record-producer.ts';
+import { notReady, type Receipt, type Submission } from './engine.ts';
+import { type Outcome, receiptOf, unsent } from './outcomes.ts';
+
+/** Puts an instance's inputs into their topic, and waits for what their owners decide. */
+
+export type TopicInputsOptions = {
+  readonly ledger: KafkaLedger;
+  readonly producer: RecordProducer;
+  /** Of each partition. */
+  readonly decisions: readonly Decisions[];
+  /** Why a partition that is ours is not decided just now. */
+  readonly fault: (partition: number) => Fault | null;
+  readonly isStopped: () => boolean;
+};
+
+/** An input that its owner has not decided by then is acknowledged as pending: it is durable. */
+const DECISION_MS = 5000;
+/** An instance that begins takes inputs once its copies are up to date: before that it cannot tell what became of them. */
+const COPY_MS = 30_000;
+const COPY_LOOK_MS = 20;
+
+type Parcel = { readonly index: number; readonly message: Message }[];
+
+export class TopicInputs {
+  readonly #options: TopicInputsOptions;
+
+  constructor(options: TopicInputsOptions) {
+    this.#options = options;
+  }
+
+  /** Whether a partition's copy is known to have been up to date. */
+  isCopied(partition: number, now: number): boolean {
+    return this.#options.ledger.ageMs(partition, now) !== null;
+  }
+
+  /** Each input goes to its VM's partition; what concerns the site goes to all. */
+  async submit(submissions: readonly Submission[]): Promise<Receipt[]> {
+    const sent = await Promise.allSettled(
+      [...this.#parcels(submissions)].map(async ([partition, parcel]) => ({
+        parcel,
+        outcomes: await this.#send(
+          partition,
+          parcel.map(({ message }) => message),
+        ),
+      })),
+    );
+    const byIndex: Outcome[][] = submissions.map(() => []);
+    for (const each of sent) {
+      if (each.status === 'rejected') throw unsent(each.reason);
+      for (const [nth, { index }] of each.value.parcel.entries()) {
+        const outcome = each.value.outcomes[nth];
+        if (outcome !== undefined) byIndex[index]?.push(outcome);
+      }
+    }
+    return byIndex.map(receiptOf);
+  }
+
+  #parcels(submissions: readonly Submission[]): Map<number, Parcel> {
+    const { partitions } = this.#options.ledger;
+    const all = Array.from({ length: partitions }, (_, partition) => partition);
+    const parcels = new Map<number, Parcel>();
+    for (const [index, { input, event }] of submissions.entries()) {
+      const message = { key: input.vm, value: JSON.stringify(event) };
+      for (const partition of input.vm === null ? all : [partitionOf(input.vm, partitions)]) {
+        const parcel = parcels.get(partition) ?? [];
+        parcel.push({ index, message });
+        parcels.set(partition, parcel);
+      }
+    }
+    return parcels;
+  }
+
+  async #send(partition: number, messages: readonly Message[]): Promise<Outcome[]> {
+    const { ledger, producer, decisions } = this.#options;
+    const ours = decisions[partition];
+    if (ours === undefined) throw new RangeError(`there is no partition ${partition}`);
+    const { inputs } = ledger.topics;
+    await this.#copied(partition);
+    // Whoever brings the topic back that the ledger knows takes away what this one holds.
+    const fault = this.#options.fault(partition);
+    if (fault?.code === 'INPUTS_ALTERED') throw fault;
+    const sending = ours.sending();
+    let first: number | null = null;
+    let found: Promise<Decision>[] = [];
+    try {
+      first = await producer.send(inputs, partition, messages);
+    } finally {
+      found = sending.sent(first, messages.length);
+    }
+    const from = first;
+    const late = new AbortController();
+    const timeout = wait(DECISION_MS, null, { signal: late.signal, ref: false }).catch(() => null);
+    const decided = await Promise.all(found.map((decision) => Promise.race([decision, timeout])));
+    late.abort();
+    return messages.map((_, nth): Outcome => {
+      const offset = from === null ? null : from + nth;
+      const decision = decided[nth] ?? null;
+      if (decision === null && offset !== null) ours.forget(offset);
+      const input = `${streamOf(inputs, partition)}${offset === null ? '' : `:${offset}`}`;
+      return { partition, decision, input };
+    });
+  }
+
+  async #copied(partition: number): Promise<void> {
+    for (const deadline = Date.now() + COPY_MS; !this.isCopied(partition, Date.now()); await wait(COPY_LOOK_MS)) {
+      if (this.#options.isStopped() || Date.now() > deadline) throw notReady('the ledger is being read');
+    }
+  }
+}

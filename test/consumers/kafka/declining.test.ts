@@ -1,0 +1,101 @@
+import kafkajs, { type Cluster } from 'kafkajs';
+import { describe, expect, it } from 'vitest';
+import { assignersOf, sharedOut, type Will } from '../../../consumers/kafka/assigner.ts';
+import { Declining } from '../../../consumers/kafka/declining.ts';
+import { Fault } from '../../../events/fault.ts';
+
+/** A partition that an instance cannot decide goes to one that can. */
+
+const behind = new Fault('CLOCK_BEHIND', 'behind', 'Set it right.');
+
+function setUp() {
+  const obstacles = new Map<number, Fault>();
+  const declining = new Declining((partition) => obstacles.get(partition) ?? null);
+  /** Looks each second, and says after how many the answer was that something changed; null: never. */
+  const changesWithin = (seconds: number, from: number, down: readonly number[]) => {
+    for (let second = 0; second <= seconds; second += 1) if (declining.look(down, from + second * 1000)) return second;
+    return null;
+  };
+  return { obstacles, declining, changesWithin };
+}
+
+describe('a partition is declined', () => {
+  it('once the obstacle has lasted, and only where it is ours', () => {
+    const { obstacles, declining, changesWithin } = setUp();
+    expect(changesWithin(60, 0, [0, 1])).toBe(null);
+    obstacles.set(1, behind);
+    obstacles.set(2, behind);
+    expect(changesWithin(60, 100_000, [0, 1])).toBe(5);
+    expect([declining.partitions, declining.fault]).toEqual([[1], behind]);
+    expect(changesWithin(600, 200_000, [0, 1])).toBe(null);
+  });
+
+  it('not for what passes by itself', () => {
+    const { obstacles, changesWithin } = setUp();
+    for (let from = 0; from < 100_000; from += 10_000) {
+      obstacles.set(0, behind);
+      expect(changesWithin(4, from, [0])).toBe(null);
+      obstacles.clear();
+      expect(changesWithin(4, from + 5000, [0])).toBe(null);
+    }
+  });
+
+  it('and taken again when the obstacle is gone, each time after a longer while', () => {
+    const { obstacles, declining, changesWithin } = setUp();
+    const waits: (number | null)[] = [];
+    for (let round = 0, from = 0; round < 4; round += 1, from += 500_000) {
+      obstacles.set(0, behind);
+      expect(changesWithin(10, from, [0])).toBe(5);
+      obstacles.clear();
+      waits.push(changesWithin(300, from + 5000, []));
+      expect(declining.partitions).toEqual([]);
+    }
+    expect(waits).toEqual([10, 20, 40, 80]);
+  });
+});
+
+describe('partitions are shared out', () => {
+  const will = (member: string, ...declined: number[]): Will => ({ member, declined: new Set(declined) });
+  const shares = (...members: Will[]) => Object.fromEntries(sharedOut([0, 1, 2, 3, 4, 5], members));
+
+  it('evenly, and as by anybody else where nobody declines', () => {
+    expect(shares(will('b'), will('a'))).toEqual({ a: [0, 2, 4], b: [1, 3, 5] });
+    expect(shares(will('a'))).toEqual({ a: [0, 1, 2, 3, 4, 5] });
+  });
+
+  it('to those that take them, and evenly otherwise', () => {
+    expect(shares(will('a', 0, 2), will('b'))).toEqual({ a: [1, 3, 4], b: [0, 2, 5] });
+    expect(shares(will('a', 0, 1, 2, 3, 4, 5), will('b'))).toEqual({ a: [], b: [0, 1, 2, 3, 4, 5] });
+  });
+
+  it('to somebody where all decline', () => {
+    const given = shares(will('a', 3), will('b', 3));
+    expect(
+      Object.values(given)
+        .flat()
+        .toSorted((one, other) => one - other),
+    ).toEqual([0, 1, 2, 3, 4, 5]);
+  });
+});
+
+it('members say what they decline, and one that cannot say so declines nothing', async () => {
+  const { MemberMetadata, MemberAssignment } = kafkajs.AssignerProtocol;
+  const partitionIds = [{ partitionId: 0 }, { partitionId: 1 }];
+  const cluster = { findTopicPartitionMetadata: () => partitionIds } as unknown as Cluster;
+  const made = (declined: number[]) => {
+    const [ours] = assignersOf(() => declined);
+    return ours?.({ cluster, groupId: 'g', logger: null as never });
+  };
+  const topics = ['inputs'];
+  const older = MemberMetadata.encode({ version: 0, topics, userData: Buffer.from('?') });
+  const members = [
+    { memberId: 'old', memberMetadata: older },
+    { memberId: 'new', memberMetadata: made([0])?.protocol({ topics }).metadata ?? older },
+  ];
+  const given = (await made([])?.assign({ members, topics })) ?? [];
+  const decoded = given.map(({ memberId, memberAssignment }) => [
+    memberId,
+    { ...MemberAssignment.decode(memberAssignment)?.assignment },
+  ]);
+  expect(Object.fromEntries(decoded)).toEqual({ old: { inputs: [0] }, new: { inputs: [1] } });
+});
