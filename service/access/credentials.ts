@@ -15,27 +15,34 @@ import { Fault, messageOf } from '../../events/fault.ts';
 const roles = ['read', 'ingest', 'agent', 'operate'] as const;
 export type Role = (typeof roles)[number];
 
-/** Who asks. `hosts` are those that an agent speaks for. */
+/** Who asks. `hosts` are those that an agent speaks for, `names` those of everybody who is let in. */
 export type Principal = {
+  readonly names: ReadonlySet<string>;
   /** Null where nobody needs to say who they are. */
   readonly name: string | null;
   readonly roles: ReadonlySet<Role>;
   readonly hosts: ReadonlySet<string>;
 };
 
-type Credential = Principal & { readonly kind: 'token' | 'certificate'; readonly secret: string };
+type Credential = Omit<Principal, 'names'> & { readonly kind: 'token' | 'certificate'; readonly secret: string };
 
 /** Everybody on this machine, where the service listens on loopback without credentials. */
-export const ANYBODY: Principal = { name: null, roles: new Set(['read', 'ingest', 'operate']), hosts: new Set() };
+export const ANYBODY: Principal = {
+  name: null,
+  names: new Set(),
+  roles: new Set(['read', 'ingest', 'operate']),
+  hosts: new Set(),
+};
 
 const TOKEN_PREFIX = 'lf_';
 const TOKEN_BYTES = 32;
 
 export class Credentials {
-  readonly #all: readonly Credential[];
+  readonly #all: readonly (Credential & Principal)[];
 
   constructor(all: readonly Credential[]) {
-    this.#all = all;
+    const names = new Set(all.flatMap(({ name }) => name ?? []));
+    this.#all = all.map((each) => ({ ...each, names }));
   }
 
   static read(file: string): Credentials {

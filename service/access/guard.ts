@@ -114,19 +114,26 @@ export function requireMayReport(principal: Principal, input: Input, recorded: R
 }
 
 /**
- * `source` and `id` name an event for good, so whoever may use another's source can take its names away: who does not report
- * for others has sources of its own, and Landfall's own are nobody's.
+ * `source` and `id` name an event for good, so whoever may use another's source can take its names away. Landfall's own are
+ * nobody's; who does not report for others may not use a source that speaks for another host, operator or token.
  * @throws Fault FORBIDDEN.
  */
-function requireSource({ name, roles, hosts }: Principal, source: string): void {
+function requireSource({ name, names, roles, hosts }: Principal, source: string): void {
   const given = JSON.stringify(source.slice(0, 100));
   if (source.startsWith(OWN_SOURCES)) {
     throw new Fault('FORBIDDEN', `source: ${given} is Landfall's own`, 'Use a source that names who reports.');
   }
   if (name === null || roles.has('ingest')) return;
-  const own = [...[...hosts].map((host) => `agent://${host}`), ...(roles.has('operate') ? [`operator://${name}`] : [])];
-  if (own.some((each) => source === each || source.startsWith(`${each}/`))) return;
-  const remedy = `It reports as ${own.join(', ') || 'nobody'}, also with a / and anything behind it.`;
+  const [, scheme, speaker = '', bare = ''] = /^(?:(agent|operator):\/\/([^/]*)|([^/:#?]*))/.exec(source) ?? [];
+  const isForeign =
+    scheme === 'agent'
+      ? !hosts.has(speaker)
+      : scheme === 'operator'
+        ? speaker !== name
+        : bare !== name && names.has(bare);
+  if (!isForeign) return;
+  const remedy =
+    'An agent is `agent://HOST` of its own hosts, an operator `operator://NAME`; no token uses the name of another.';
   throw new Fault('FORBIDDEN', `source: ${given} is not one of ${name}`, remedy);
 }
 

@@ -95,16 +95,21 @@ it('lets an agent speak for its own hosts only', async () => {
   expect((await service.post(event('host.facts', { host: 'host-a' }, OF_A), as('agent-a'))).status).toBe(202);
 });
 
-it('lets an agent name its events by its own hosts only, and nobody as Landfall', async () => {
+it('lets an agent use no source that speaks for another, and nobody Landfall’s', async () => {
   const service = await guarded();
   const status = async (name: Name | null, source: string, host = 'host-a') =>
     (await service.post(event('host.facts', { host }, { source }), name === null ? {} : as(name))).status;
   expect(await status('agent-a', 'agent://host-a')).toBe(202);
-  expect(await status('agent-a', 'agent://host-a/facts')).toBe(202);
+  for (const source of ['agent://host-a/facts', 'agent-a', 'agent-a/facts', 'site/agents', 'orchestrator2'])
+    expect([source, await status('agent-a', source)]).toEqual([source, 202]);
   for (const source of [
     'agent://host-b',
     'agent://host-a2',
     'orchestrator',
+    'orchestrator/jobs',
+    'orchestrator:jobs',
+    'operator://alice',
+    'alice',
     'agent://',
     'agent://host-b/agent://host-a',
   ])
