@@ -5,8 +5,8 @@ import { z } from 'zod';
  * its call returns. Times are in seconds, as an operator types them.
  */
 const DAY = 86_400;
-/** As whoever sets them may give them: the clocks of deadlines count milliseconds, and a tenth is below any sense. */
-const seconds = (max: number) => z.number().min(0.1).max(max).multipleOf(0.001);
+/** As whoever sets them may give them: the clocks of deadlines count milliseconds, and a hundredth is below any sense. */
+const seconds = (max: number) => z.number().min(0.01).max(max).multipleOf(0.001);
 /** As a ledger may hold them, which earlier versions wrote too. */
 const recorded = (max: number) => z.number().positive().max(max);
 

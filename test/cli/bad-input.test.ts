@@ -56,12 +56,12 @@ const unreadable: Record<string, [text: string, code: string, message: RegExp]> 
   'interval 0': [
     ndjson(set({ recheckIntervalSeconds: 0 })).trim(),
     'BAD_EVENT',
-    /^data.change.recheckIntervalSeconds: .*>=0.1/,
+    /^data.change.recheckIntervalSeconds: .*>=0.01/,
   ],
   'a negative interval': [
     ndjson(set({ recheckIntervalSeconds: -5 })).trim(),
     'BAD_EVENT',
-    /^data.change.recheckIntervalSeconds: .*>=0.1/,
+    /^data.change.recheckIntervalSeconds: .*>=0.01/,
   ],
   'deep nesting where a list is': [
     `{"specversion":"1.0","id":"p","source":"t","type":"landfall.vm.declared.v1","subject":"${VM}","data":{"name":"x","host":null,"volumes":${'['.repeat(100_000)}${']'.repeat(100_000)}}}`,

@@ -52,12 +52,12 @@ describe('wrong use', () => {
     [
       'interval 0',
       ['config', 'set', 'recheckIntervalSeconds=0'],
-      'BAD_CONFIGURATION: recheckIntervalSeconds: .*>=0.1, not 0',
+      'BAD_CONFIGURATION: recheckIntervalSeconds: .*>=0.01, not 0',
     ],
     [
       'a negative interval',
       ['config', 'set', 'recheckIntervalSeconds=-1'],
-      'BAD_CONFIGURATION: recheckIntervalSeconds: .*>=0.1, not -1',
+      'BAD_CONFIGURATION: recheckIntervalSeconds: .*>=0.01, not -1',
     ],
     [
       'an interval above the timeout',

@@ -212,13 +212,13 @@ describe('settings', () => {
   );
 
   test.each(['recheckIntervalSeconds', 'questionLimitSeconds', 'commandRetrySeconds', 'dedupHorizonSeconds'] as const)(
-    '%s is given in whole milliseconds, and no less than a tenth of a second',
+    '%s is given in whole milliseconds, and no less than a hundredth of a second',
     (name) => {
       const isTaken = (value: number) => ConfigurationChange.safeParse({ [name]: value }).success;
-      expect([0.1, 0.3, 0.123, 7.001, 86_399.999].map(isTaken)).toEqual([true, true, true, true, true]);
-      expect([0.0001, 0.099, 1e-300, 0.12345, 5 + 1e-9].map(isTaken)).toEqual([false, false, false, false, false]);
+      expect([0.01, 0.3, 0.123, 7.001, 86_399.999].map(isTaken)).toEqual([true, true, true, true, true]);
+      expect([0.0001, 0.009, 1e-300, 0.12345, 5 + 1e-9].map(isTaken)).toEqual([false, false, false, false, false]);
       // What an earlier version wrote is read as before.
-      expect(Configuration.safeParse({ ...defaultConfiguration, [name]: 0.01 }).success).toBe(true);
+      expect(Configuration.safeParse({ ...defaultConfiguration, [name]: 0.0005 }).success).toBe(true);
     },
   );
 

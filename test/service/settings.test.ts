@@ -34,7 +34,7 @@ it.each([
   [{ flags: {}, env: { LANDFALL_RECORDINGS: 'maybe' } }, /^environment LANDFALL_RECORDINGS: recordings: /],
   [{ flags: { agentSilentSeconds: '1e-9' }, env: {} }, /^--agent-silent-seconds: agentSilentSeconds: .*>=0.1/],
   [{ flags: { shutdownSeconds: '1.00001' }, env: {} }, /^--shutdown-seconds: shutdownSeconds: .*0\.001/],
-  [{ flags: { recheckIntervalSeconds: 0.01 }, env: {} }, /recheckIntervalSeconds: .*>=0.1/],
+  [{ flags: { recheckIntervalSeconds: 0.001 }, env: {} }, /recheckIntervalSeconds: .*>=0.01/],
   [{ flags: { colour: 'red' }, env: {} }, /^--colour: colour: there is no such setting/],
 ])('names the source and the setting: %j', (sources, message) => {
   expect(() => readSettings(sources)).toThrow(message);
