@@ -1,6 +1,8 @@
 import type { Consumer, EachBatchPayload, Kafka, KafkaMessage } from 'kafkajs';
 import { INPUT_BYTES_MAX, toInput } from '../../events/cloud-event.ts';
 import { Fault } from '../../events/fault.ts';
+import { requireShallow } from '../../events/nesting.ts';
+import { requireForeign } from '../../events/own-source.ts';
 import type { Input } from '../../events/inputs.ts';
 import { sha256 } from '../../log/chain.ts';
 import { abandon } from '../../log/kafka/client.ts';
@@ -105,9 +107,12 @@ export class ForeignTopics {
     try {
       const event = mapped(ours, value);
       if (event === null) return null;
+      requireShallow(event);
       const bytes = Buffer.byteLength(JSON.stringify(event));
       if (bytes > INPUT_BYTES_MAX) throw tooLarge(bytes);
-      return { kind: 'event', bytes, event: { input: toInput(event, sha256), event } };
+      const input = toInput(event, sha256);
+      requireForeign(input.source);
+      return { kind: 'event', bytes, event: { input, event } };
     } catch (error) {
       // Whatever cannot be read now cannot be read later either: a fault of the moment comes from `submit` only.
       if (!(error instanceof Fault)) throw error;

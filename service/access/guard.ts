@@ -2,6 +2,7 @@ import type { TLSSocket } from 'node:tls';
 import type { FastifyRequest, RouteOptions } from 'fastify';
 import { Fault } from '../../events/fault.ts';
 import type { Input } from '../../events/inputs.ts';
+import { requireForeign } from '../../events/own-source.ts';
 import { ANYBODY, type Credentials, type Principal, type Role } from './credentials.ts';
 
 /** Says who asks, and refuses what they may not do. */
@@ -22,9 +23,6 @@ declare module 'fastify' {
     principal: Principal;
   }
 }
-
-/** What the sources of Landfall's own inputs begin with. */
-const OWN_SOURCES = 'landfall:';
 
 /** `Host` names by which a browser on this machine may ask: any other is a page that was tricked into asking. */
 const LOOPBACK_NAMES = /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?$/i;
@@ -119,10 +117,7 @@ export function requireMayReport(principal: Principal, input: Input, recorded: R
  * @throws Fault FORBIDDEN.
  */
 function requireSource({ name, names, roles, hosts }: Principal, source: string): void {
-  const given = JSON.stringify(source.slice(0, 100));
-  if (source.startsWith(OWN_SOURCES)) {
-    throw new Fault('FORBIDDEN', `source: ${given} is Landfall's own`, 'Use a source that names who reports.');
-  }
+  requireForeign(source);
   if (name === null || roles.has('ingest')) return;
   const [, scheme, speaker = '', bare = ''] = /^(?:(agent|operator):\/\/([^/]*)|([^/:#?]*))/.exec(source) ?? [];
   const isForeign =
@@ -134,7 +129,7 @@ function requireSource({ name, names, roles, hosts }: Principal, source: string)
   if (!isForeign) return;
   const remedy =
     'An agent is `agent://HOST` of its own hosts, an operator `operator://NAME`; no token uses the name of another.';
-  throw new Fault('FORBIDDEN', `source: ${given} is not one of ${name}`, remedy);
+  throw new Fault('FORBIDDEN', `source: ${JSON.stringify(source.slice(0, 100))} is not one of ${name}`, remedy);
 }
 
 /** The hosts that an agent speaks for with this. @throws Fault FORBIDDEN where it is nothing that an agent reports. */

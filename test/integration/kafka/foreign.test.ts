@@ -95,7 +95,9 @@ describe.skipIf(shared === null)('topics of others', { timeout: 60_000 }, () => 
     const noJson = `x${'é'.repeat(5 * MIB)}`;
     const unmapped = JSON.stringify({ kind: 'unmapped', padding: 'x'.repeat(5 * MIB) });
     const tooLarge = JSON.stringify({ ...declared(randomUUID()), padding: 'x'.repeat(13 * MIB) });
-    for (const value of [noJson, unmapped, tooLarge]) await send(value);
+    const deep = `{"type":"landfall.vm.declared.v1","x":${'['.repeat(200_000)}${']'.repeat(200_000)}}`;
+    const ours = JSON.stringify({ ...declared(randomUUID()), source: 'landfall:service' });
+    for (const value of [noJson, unmapped, tooLarge, deep, ours]) await send(value);
     const vms = Array.from({ length: 20 }, () => randomUUID());
     const names = Array.from({ length: 100 }, (_, index) => `name-${index}`);
     for (const name of names) await send(...vms.map((vm) => JSON.stringify(named(vm, name))));
@@ -110,7 +112,13 @@ describe.skipIf(shared === null)('topics of others', { timeout: 60_000 }, () => 
     const history = await one.get(`/v1/vms/${vms[0]}/history?limit=1000`);
     expect(history.body.items).toHaveLength(names.length);
     const left = await lettersOf(brokers, topicsOf(scratch.prefix).deadLetters);
-    expect(left.map(({ headers }) => headers['code'])).toEqual(['BAD_JSON', 'UNMAPPED', 'TOO_LARGE']);
+    expect(left.map(({ headers }) => headers['code'])).toEqual([
+      'BAD_JSON',
+      'UNMAPPED',
+      'TOO_LARGE',
+      'BAD_JSON',
+      'FORBIDDEN',
+    ]);
     for (const [index, value] of [noJson, unmapped, tooLarge].entries()) {
       const whole = Buffer.from(value);
       const letter = left[index];
