@@ -17,6 +17,8 @@ export class Freshness {
   readonly #lag = new Map<number, number>();
   /** The last offset that was read of each partition, markers of transactions included. */
   readonly #readThrough = new Map<number, number>();
+  /** An end of the topic that was not reached when it was looked at: under load the newest one never is. */
+  readonly #ahead = new Map<number, { readonly at: number; readonly end: number }>();
   /** Where our commits ended when the topic had more at the last look. */
   readonly #outrun = new Map<number, number | null>();
 
@@ -50,8 +52,18 @@ export class Freshness {
       this.#lag.set(partition, lag);
       // A topic that ends before its copy is not the one that was copied, or does not know yet what it has.
       const isShorter = !isOwned && (before[partition] ?? -1) >= end;
-      if (lag === 0 && !isShorter) this.#heardAt.set(partition, now);
+      if (isShorter) this.#ahead.delete(partition);
+      else this.#note(partition, { at: now, end }, lag);
     }
+  }
+
+  #note(partition: number, look: { at: number; end: number }, lag: number): void {
+    const ahead = this.#ahead.get(partition);
+    if (lag === 0) this.#heardAt.set(partition, look.at);
+    else if (ahead !== undefined && ahead.end <= look.end - lag) this.#heardAt.set(partition, ahead.at);
+    else if (ahead !== undefined) return;
+    if (lag === 0) this.#ahead.delete(partition);
+    else this.#ahead.set(partition, look);
   }
 
   #readLag(partition: number, end: number): number {

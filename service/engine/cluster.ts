@@ -153,7 +153,9 @@ export class ClusterEngine implements engine.Engine {
     if (membership.absence !== null) return notJoined(membership.absence);
     if (down !== undefined && down !== null) return down;
     if (membership.declined !== null) return membership.declined;
-    return this.ageMs > SILENT_MS ? engine.notReady('the brokers do not answer') : null;
+    if (this.ageMs <= SILENT_MS) return null;
+    const isBehind = this.lag.some(({ records }) => records > 0);
+    return engine.notReady(isBehind ? 'its copy of the ledger is far behind' : 'the brokers do not answer');
   }
 
   get ageMs(): number {

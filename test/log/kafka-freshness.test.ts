@@ -1,0 +1,77 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { Freshness } from '../../log/kafka/freshness.ts';
+
+/** One partition, looked at each second; `end` is the offset after the topic's last record. */
+function partition({ isOwned = false } = {}) {
+  const at = { end: 0, offset: null as number | null, overtaken: 0 };
+  const freshness = new Freshness({
+    copies: [
+      {
+        get offset() {
+          return at.offset;
+        },
+      },
+    ],
+    ends: () => Promise.resolve(new Map([[0, at.end]])),
+    isOwned: () => isOwned,
+    overtaken: () => (at.overtaken += 1),
+  });
+  const look = async () => {
+    await freshness.look();
+    vi.advanceTimersByTime(1000);
+  };
+  return { at, freshness, look, age: () => freshness.ageMs(0, Date.now()) };
+}
+
+beforeEach(() => vi.useFakeTimers());
+afterEach(() => vi.useRealTimers());
+
+describe('how old a copy is', () => {
+  it('is as of the look that found all of it read', async () => {
+    const { at, freshness, look, age } = partition();
+    at.end = 10;
+    expect(age()).toBeNull();
+    freshness.read(0, 9);
+    await look();
+    expect([age(), freshness.lag(0)]).toEqual([1000, 0]);
+  });
+
+  it('is as of an earlier look whose end was reached, where the topic grows without a pause', async () => {
+    const { at, freshness, look, age } = partition();
+    for (let second = 1; second <= 60; second += 1) {
+      // What was there a second ago has been read, and as much is new.
+      freshness.read(0, at.end - 1);
+      at.end += 5000;
+      await look();
+      if (second > 1) expect([age(), freshness.lag(0)]).toEqual([2000, 5000]);
+    }
+  });
+
+  it('grows while the reader falls behind, and while the topic is shorter than its copy', async () => {
+    const { at, freshness, look, age } = partition();
+    freshness.read(0, 9);
+    at.end = 10;
+    await look();
+    at.end = 1_000_000;
+    for (let second = 0; second < 20; second += 1) {
+      freshness.read(0, 10 + second);
+      await look();
+    }
+    expect(age()).toBe(21_000);
+    Object.assign(at, { end: 5, offset: 9 });
+    await look();
+    expect(age()).toBe(22_000);
+  });
+
+  it('of an owner is as of its last commit and the marker behind it; more than that is another’s', async () => {
+    const { at, look, age } = partition({ isOwned: true });
+    Object.assign(at, { offset: 8, end: 10 });
+    await look();
+    expect([age(), at.overtaken]).toEqual([1000, 0]);
+    at.end = 12;
+    await look();
+    expect(at.overtaken).toBe(0);
+    await look();
+    expect([age(), at.overtaken]).toEqual([3000, 1]);
+  });
+});
