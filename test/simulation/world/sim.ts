@@ -58,7 +58,7 @@ export class Sim {
     return happens;
   }
 
-  after(ms: number, run: () => void | Promise<void>): void {
+  after(ms: number, run: () => void): void {
     this.schedule.after(ms, run);
   }
 
