@@ -14,11 +14,12 @@ import { LockManager } from './world/lock-manager.ts';
 import { Orchestrator } from './world/orchestrator.ts';
 import { type Letter, Outbox } from './world/outbox.ts';
 import type { Poll } from './world/poller.ts';
-import { Sim, type Violation } from './world/sim.ts';
+import { type Likely, Sim, type Violation } from './world/sim.ts';
 
 export type Options = {
   readonly seed: number;
   readonly faults?: ReadonlySet<FaultKind>;
+  readonly likely?: Likely;
   /** The most VMs a world has. */
   readonly vmsMax?: number;
   readonly tracing?: boolean;
@@ -27,12 +28,15 @@ export type Options = {
   readonly damage?: Damage;
   /** The service is killed here, and nowhere else. */
   readonly killAt?: KillAt;
+  /** Told of the world before it begins: what befalls it besides what chance brings. */
+  readonly story?: (world: Told) => void;
   /** Only a violation of this rule ends the world early. */
   readonly until?: string;
   readonly agentRules?: AgentRules;
   /** A long run: so many guests, and what befalls them, over days. */
   readonly span?: Span;
 };
+type Told = { readonly sim: Sim; readonly hypervisor: Hypervisor; readonly agents: Agents };
 export type Span = {
   readonly days: number;
   readonly hosts: number;
@@ -86,7 +90,7 @@ class World {
 
   constructor(options: Options) {
     this.#options = options;
-    const sim = new Sim(String(options.seed), options.faults ?? everyFault, options.tracing ?? false);
+    const sim = new Sim(String(options.seed), options.faults ?? everyFault, options.tracing ?? false, options.likely);
     this.#sim = sim;
     this.#settings = settingsOf(sim, options.span);
     this.#checker = new Checker(sim);
@@ -163,6 +167,7 @@ class World {
   async run(): Promise<Run> {
     const sim = this.#sim;
     await this.#begin();
+    this.#options.story?.({ sim, hypervisor: this.#hypervisor, agents: this.#agents });
     sim.faultsUntil = this.#settings.faultsUntilMs;
     for (const guest of this.#hypervisor.guests.values()) this.#live(guest);
     const parts = {

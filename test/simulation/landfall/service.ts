@@ -189,7 +189,9 @@ export class Service {
   #isKilledAt(when: KillAt['when']): boolean {
     const { killAt } = this.#wiring;
     if (killAt === undefined) return this.#sim.fault('service-crash', 0.008);
-    return killAt.commit === this.commits && killAt.when === when;
+    // A commit may be written together with the next one, or be refused.
+    const isThere = when === 'before' ? killAt.commit === this.commits : killAt.commit <= this.commits;
+    return killAt.when === when && isThere && this.restarts === 0;
   }
 
   /** Parsed once, however often it is sent. */
