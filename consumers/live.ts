@@ -17,6 +17,8 @@ export interface Time {
   now(): number;
   /** Calls back once, `ms` from now at the earliest. Returns what cancels it. */
   after(ms: number, callback: () => void): () => void;
+  /** Calls back after the callbacks that are at hand. Where time is simulated that is simulated too. */
+  soon?(callback: () => void): void;
 }
 
 export const wallTime: Time = {
@@ -155,10 +157,12 @@ export class Live {
   #wake(): void {
     if (this.#scheduled || this.#fault !== null) return;
     this.#scheduled = true;
-    setImmediate(() => {
+    const turn = () => {
       this.#scheduled = false;
       this.#turn();
-    });
+    };
+    if (this.#time.soon === undefined) setImmediate(turn);
+    else this.#time.soon(turn);
   }
 
   #turn(): void {

@@ -2,27 +2,34 @@ import { fork } from 'node:child_process';
 import { parseArgs } from 'node:util';
 import { faultKinds } from '../test/simulation/world/faults.ts';
 import { simulate } from '../test/simulation/simulate.ts';
+import type { KillAt } from '../test/simulation/landfall/service.ts';
 import { shrink } from '../test/simulation/shrink.ts';
 import type { Report } from '../test/simulation/simulate-worker.ts';
 
 /**
  * Runs simulated worlds from seeds, on several processes: npm run simulate -- --seeds 10000 [--from 1].
+ * Without --from they begin at a seed that the date gives, so that every day tries new ones.
+ * With --crash-every-commit each world is played again for each of its commits, with the service killed before and after it.
  * A failing seed is shrunk and printed with how to play it again.
  */
 const { values } = parseArgs({
   options: {
     seeds: { type: 'string', default: '1000' },
-    from: { type: 'string', default: '1' },
+    from: { type: 'string' },
     seed: { type: 'string' },
     'world-size': { type: 'string', default: '3' },
     without: { type: 'string', default: '' },
     processes: { type: 'string', default: '2' },
+    'crash-every-commit': { type: 'boolean', default: false },
+    // The one world of --seed, with the service killed there: before:12, after:12.
+    'kill-at': { type: 'string' },
     trace: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
   },
 });
 
 const PRINTED_MAX = 10;
+const everyCommit = values['crash-every-commit'];
 const vmsMax = number('world-size');
 const without = values.without.split(',').filter((name) => name !== '');
 const unknown = without.find((name) => !faultKinds.some((kind) => kind === name));
@@ -35,12 +42,25 @@ function stop(text: string): never {
 }
 
 function number(name: 'seeds' | 'from' | 'world-size' | 'processes'): number {
-  const value = Number(values[name]);
+  const value = Number(values[name] ?? seedOfToday());
   return Number.isSafeInteger(value) && value > 0 ? value : stop(`--${name} must be a positive whole number`);
 }
 
+/** The date in UTC, and room for a hundred thousand worlds a day. */
+function seedOfToday(): number {
+  return Number(new Date().toISOString().slice(0, 10).replaceAll('-', '')) * 100_000 + 1;
+}
+
+function killAt(): { killAt: KillAt } | Record<string, never> {
+  const given = values['kill-at'];
+  if (given === undefined) return {};
+  const match = /^(before|after):(\d+)$/.exec(given);
+  if (match === null) stop(`--kill-at ${given}: say before:12 or after:12`);
+  return { killAt: { when: match[1] === 'before' ? 'before' : 'after', commit: Number(match[2]) } };
+}
+
 async function one(seed: number): Promise<void> {
-  const run = await simulate({ seed, faults, vmsMax, tracing: true, replays: true });
+  const run = await simulate({ seed, faults, vmsMax, tracing: true, replays: true, ...killAt() });
   if (values.trace) console.log(run.lines.join('\n'));
   for (const { rule, message } of run.violations) console.log(`seed ${seed}: ${rule}: ${message}`);
   console.log(
@@ -51,19 +71,21 @@ async function one(seed: number): Promise<void> {
 
 async function many(): Promise<void> {
   const [seeds, from, processes] = [number('seeds'), number('from'), number('processes')];
+  if (!values.json) console.log(`${seeds} seeds from ${from} on${everyCommit ? ', killed at every commit' : ''}`);
   const begun = performance.now();
   const reports = await Promise.all(
     Array.from({ length: processes }, (_, nth) => worker(from + nth, from + seeds, processes)),
   );
   const failures = reports.flatMap((report) => report.failures).toSorted((a, b) => a.seed - b.seed);
+  const worlds = reports.reduce((sum, report) => sum + report.worlds, 0);
   const entries = reports.reduce((sum, report) => sum + report.entries, 0);
   const restarts = reports.reduce((sum, report) => sum + report.restarts, 0);
   const rows = sum(reports.map((report) => report.rows));
   const seconds = Math.round((performance.now() - begun) / 1000);
-  if (values.json) console.log(JSON.stringify({ worlds: seeds, entries, restarts, rows, failures, seconds }));
+  if (values.json) console.log(JSON.stringify({ worlds, entries, restarts, rows, failures, seconds }));
   else {
     console.log(
-      `${seeds} worlds from seed ${from}: ${entries} entries, ${restarts} kills, ${failures.length} failed, ${seconds} s`,
+      `${worlds} worlds from seed ${from}: ${entries} entries, ${restarts} kills, ${failures.length} failed, ${seconds} s`,
     );
     console.log(
       `verdicts: ${Object.entries(rows)
@@ -78,7 +100,7 @@ async function many(): Promise<void> {
 
 function worker(from: number, to: number, step: number): Promise<Report> {
   const file = new URL('../test/simulation/simulate-worker.ts', import.meta.url);
-  const child = fork(file, [JSON.stringify({ from, to, step, vmsMax, without })], { stdio: 'inherit' });
+  const child = fork(file, [JSON.stringify({ from, to, step, vmsMax, without, everyCommit })], { stdio: 'inherit' });
   return new Promise((resolve, reject) => {
     let report: Report | null = null;
     child.on('message', (message: Report) => {
@@ -97,6 +119,14 @@ function sum(counts: readonly Record<string, number>[]): Record<string, number> 
 
 /** The smallest world that still fails, and the end of its trace. */
 async function explain({ seed, rule, message }: Report['failures'][number]): Promise<void> {
+  if (everyCommit) {
+    const [, when, commit] = /^killed (before|after) commit (\d+)/.exec(message) ?? [];
+    console.log(`\nseed ${seed}: ${rule}: ${message}`);
+    const off = [...without, 'service-crash', 'service-restart'].join(',');
+    return console.log(
+      `replay: npm run simulate -- --seed ${seed} --trace --world-size ${vmsMax} --kill-at ${when}:${commit} --without ${off}`,
+    );
+  }
   const small = await shrink({ seed, faults, vmsMax }, rule);
   const off = faultKinds.filter((kind) => !small.faults.has(kind));
   const run = await simulate({ ...small, tracing: true, replays: true });

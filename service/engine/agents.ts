@@ -11,13 +11,16 @@ import { type Submission, submissionOf } from './engine.ts';
  */
 export class Agents {
   protected readonly limitMs: number;
+  readonly #newId: () => string;
   protected readonly now: () => number;
   readonly #heard = new Map<string, number>();
   protected readonly reported = new Map<string, HostRecord['agent']>();
   #since: number;
 
-  constructor(limitMs: number, now: () => number) {
+  /** @param newId what one occurrence is called, never the same twice. */
+  constructor(limitMs: number, now: () => number, newId: () => string = randomUUID) {
     this.limitMs = limitMs;
+    this.#newId = newId;
     this.now = now;
     this.#since = now();
   }
@@ -46,7 +49,7 @@ export class Agents {
       // An agent that was never heard here is not reported as speaking, whatever is recorded.
       if (now === agent || now === this.reported.get(host) || (now === 'speaking' && !this.wasHeard(host))) continue;
       this.reported.set(host, now);
-      inputs.push(agentIs(host, now));
+      inputs.push(agentIs(host, now, `agent-${now}/${this.#newId()}`));
     }
     return inputs;
   }

@@ -1,14 +1,15 @@
 import { Driver } from '../../consumers/driver.ts';
 import { Live, type Receipt as Taking, type Time } from '../../consumers/live.ts';
+import type { Directory } from '../../consumers/partition/directory.ts';
 import type { AttemptState } from '../../events/attempt.ts';
 import type { Configuration } from '../../events/configuration.ts';
 import type { Entry } from '../../events/entries.ts';
 import { Fault } from '../../events/fault.ts';
-import { formatPosition } from '../../log/port.ts';
+import { formatPosition, type Owner } from '../../log/port.ts';
 import type { SqliteLedger } from '../../log/sqlite/ledger.ts';
 import { openAttempts } from '../../projections/attempts.ts';
 import { directory } from '../../projections/directory.ts';
-import type { Part } from '../reads/parts.ts';
+import type { Reads } from '../reads/parts.ts';
 import { Backlog } from './backlog.ts';
 import * as engine from './engine.ts';
 import { Outbox } from './outbox.ts';
@@ -21,13 +22,40 @@ import { Outbox } from './outbox.ts';
 const RETRY_MS_MIN = 250;
 const RETRY_MS_MAX = 5000;
 
-type State = { kind: 'ready'; live: Live; driver: Driver } | { kind: 'down'; fault: Fault } | { kind: 'stopped' };
+/** The ledger's only partition, and what is looked up of it. */
+export interface EngineLedger {
+  /** What reads are answered from. */
+  readonly parts: Reads;
+  claim(): Promise<Owner>;
+  directory(): Directory;
+  openAttempts(): Iterable<{ readonly state: AttemptState }>;
+  setHorizon(horizon: { seconds: number; count: number }): Promise<void>;
+  close(): Promise<void>;
+}
+
+export function embedded(ledger: SqliteLedger): EngineLedger {
+  const db = ledger.readConnection();
+  return {
+    parts: [{ partition: 0, ledger, db }],
+    claim: () => ledger.claim(0),
+    directory: () => directory(db),
+    openAttempts: () => openAttempts(db),
+    setHorizon: (horizon) => ledger.setHorizon(horizon),
+    close: () => ledger.close(),
+  };
+}
+
+/** What runs the partition from a claim on. */
+export type Drive = (owner: Owner, directory: Directory) => Driver;
+
+type State = { kind: 'ready'; live: Live } | { kind: 'down'; fault: Fault } | { kind: 'stopped' };
 
 export class EmbeddedEngine implements engine.Engine {
-  readonly ledger: SqliteLedger;
-  readonly parts: readonly [Part];
+  readonly parts: Reads;
   readonly outbox = new Outbox();
+  readonly #ledger: EngineLedger;
   readonly #time: Time;
+  readonly #drive: Drive;
   readonly #observer: engine.EngineObserver;
   #state: State = { kind: 'down', fault: engine.notReady('starting') };
   /** When the ledger was last known to take commits. */
@@ -38,10 +66,16 @@ export class EmbeddedEngine implements engine.Engine {
   readonly #backlog = new Backlog();
   #sequence = 0;
 
-  constructor(ledger: SqliteLedger, time: Time, observer: engine.EngineObserver = {}) {
-    this.ledger = ledger;
-    this.parts = [{ partition: 0, ledger, db: ledger.readConnection() }];
+  constructor(
+    ledger: EngineLedger,
+    time: Time,
+    observer: engine.EngineObserver = {},
+    drive: Drive = (owner, past) => new Driver(owner, past),
+  ) {
+    this.#ledger = ledger;
+    this.parts = ledger.parts;
     this.#time = time;
+    this.#drive = drive;
     this.#observer = observer;
     this.#writableAt = time.now();
   }
@@ -102,16 +136,15 @@ export class EmbeddedEngine implements engine.Engine {
     await this.#claiming;
     // What a dying ledger refuses was told to those who waited for it.
     if (before.kind === 'ready') await before.live.stop().catch(() => {});
-    await this.ledger.close();
+    await this.#ledger.close();
   }
 
   async #claim(): Promise<void> {
-    const owner = await this.ledger.claim(0);
+    const owner = await this.#ledger.claim();
     if (this.#state.kind === 'stopped') return;
     this.#sequence = owner.claimedHead.sequence;
-    const [{ db }] = this.parts;
-    const driver = new Driver(owner, directory(db));
-    this.outbox.restore(statesOf(openAttempts(db)));
+    const driver = this.#drive(owner, this.#ledger.directory());
+    this.outbox.restore(statesOf(this.#ledger.openAttempts()));
     driver.onCommitted((entries, { sequence }) => {
       this.#sequence = sequence;
       this.#committed(entries, driver.partition.configuration);
@@ -119,7 +152,7 @@ export class EmbeddedEngine implements engine.Engine {
     await this.#keepHorizon(driver.partition.configuration);
     this.#observer.claimed?.();
     const live = new Live(driver, this.#time, { ...this.#observer, died: (fault) => this.#died(fault) });
-    this.#state = { kind: 'ready', live, driver };
+    this.#state = { kind: 'ready', live };
   }
 
   #committed(entries: readonly Entry[], configuration: Configuration): void {
@@ -130,7 +163,7 @@ export class EmbeddedEngine implements engine.Engine {
   }
 
   async #keepHorizon({ dedupHorizonSeconds, dedupHorizonCount }: Configuration): Promise<void> {
-    await this.ledger.setHorizon({ seconds: dedupHorizonSeconds, count: dedupHorizonCount });
+    await this.#ledger.setHorizon({ seconds: dedupHorizonSeconds, count: dedupHorizonCount });
   }
 
   #died(fault: Fault): void {

@@ -11,7 +11,7 @@ import { kafkaAccess, type KafkaAccess, readSetting } from '../kafka-access.ts';
 import type { Reads } from '../reads/parts.ts';
 import type { Settings } from '../settings.ts';
 import { ClusterEngine, type ClusterObserver } from './cluster.ts';
-import { EmbeddedEngine } from './embedded.ts';
+import { embedded, EmbeddedEngine } from './embedded.ts';
 import type { Engine } from './engine.ts';
 
 /** The engine that the settings ask for, over the ledger that they name. */
@@ -41,7 +41,7 @@ async function openEmbedded(file: string, { time, observer }: Around): Promise<O
     followers: FOLLOWERS,
     machineVersion: MACHINE_VERSION,
   });
-  const engine = new EmbeddedEngine(ledger, time, observer);
+  const engine = new EmbeddedEngine(embedded(ledger), time, observer);
   return { engine, cluster: null, isEmpty: ledger.entryAt(1) === null };
 }
 

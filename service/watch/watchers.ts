@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import type { Time } from '../../consumers/live.ts';
 import { Fault, messageOf } from '../../events/fault.ts';
+import type { HostRecord } from '../../events/records.ts';
 import type { Agents } from '../engine/agents.ts';
 import type { Engine } from '../engine/engine.ts';
 import { listHosts } from '../reads/lists.ts';
@@ -15,12 +16,15 @@ type Shown = { readonly reads: Reads; readonly close: () => Promise<void> };
 export type Demo = { shown: Shown | null };
 
 /** Tells the ledger of agents that fall silent. What cannot be told just now is told at the next look. */
-export function watchAgents({ engine, agents, time }: { engine: Engine; agents: Agents; time: Time }): () => void {
+export function watchAgents(
+  { engine, agents, time }: { engine: Engine; agents: Agents; time: Time },
+  hosts: () => readonly HostRecord[] = () => listHosts(engine.parts),
+): () => void {
   let cancel = () => {};
   const look = (): void => {
-    const hosts = listHosts(engine.parts);
-    agents.forgetStrangers(hosts);
-    const inputs = engine.fault === null ? agents.changes(hosts) : [];
+    const known = hosts();
+    agents.forgetStrangers(known);
+    const inputs = engine.fault === null ? agents.changes(known) : [];
     if (inputs.length > 0) engine.submit(inputs).catch(() => agents.forgetReports());
     cancel = time.after(AGENTS_EVERY_MS, look);
   };

@@ -1,36 +1,66 @@
-import { simulate } from './simulate.ts';
-import { faultKinds } from './world/faults.ts';
+import { killAtEveryCommit } from './every-commit.ts';
+import { type Run, simulate } from './simulate.ts';
+import { type FaultKind, faultKinds } from './world/faults.ts';
 
 /** One process of `npm run simulate`: every `step`-th seed. It reports once, at its end. */
 export type Report = {
+  worlds: number;
   failures: { seed: number; rule: string; message: string }[];
   entries: number;
   restarts: number;
   rows: Record<string, number>;
 };
-type Job = { from: number; to: number; step: number; vmsMax: number; without: readonly string[] };
+type Job = {
+  from: number;
+  to: number;
+  step: number;
+  vmsMax: number;
+  without: readonly string[];
+  everyCommit: boolean;
+};
+type Options = { seed: number; faults: ReadonlySet<FaultKind>; vmsMax: number };
 
 /** Every so manieth world is repeated in other batches, and every so manieth is run twice. */
 const REPLAYED_EVERY = 5;
 const TWICE_EVERY = 20;
 
-async function work({ from, to, step, vmsMax, without }: Job): Promise<Report> {
+async function work({ from, to, step, vmsMax, without, everyCommit }: Job): Promise<Report> {
   const faults = new Set(faultKinds.filter((kind) => !without.includes(kind)));
-  const report: Report = { failures: [], entries: 0, restarts: 0, rows: {} };
+  const report: Report = { worlds: 0, failures: [], entries: 0, restarts: 0, rows: {} };
   for (let seed = from; seed < to; seed += step) {
-    const nth = (seed - from) / step;
-    const options = { seed, faults, vmsMax, replays: nth % REPLAYED_EVERY === 0 };
-    const run = await simulate(options);
-    report.entries += run.entries;
-    report.restarts += run.restarts;
-    for (const [row, count] of run.rows) report.rows[row] = (report.rows[row] ?? 0) + count;
-    const [first] = run.violations;
-    if (first !== undefined) report.failures.push({ seed, rule: first.rule, message: first.message });
-    else if (nth % TWICE_EVERY === 0 && (await simulate(options)).head !== run.head) {
-      report.failures.push({ seed, rule: 'determinism', message: 'two runs of the seed gave different ledgers' });
-    }
+    if (everyCommit) await killed(report, { seed, faults, vmsMax });
+    else await play(report, { seed, faults, vmsMax }, (seed - from) / step);
   }
   return report;
+}
+
+async function play(report: Report, options: Options, nth: number): Promise<void> {
+  const { seed } = options;
+  const replays = nth % REPLAYED_EVERY === 0;
+  const run = await simulate({ ...options, replays });
+  count(report, run);
+  const [first] = run.violations;
+  if (first !== undefined) report.failures.push({ seed, rule: first.rule, message: first.message });
+  else if (nth % TWICE_EVERY === 0 && (await simulate({ ...options, replays })).head !== run.head)
+    report.failures.push({ seed, rule: 'determinism', message: 'two runs of the seed gave different ledgers' });
+}
+
+async function killed(report: Report, options: Options): Promise<void> {
+  const { runs, failures } = await killAtEveryCommit(options);
+  for (const run of runs) count(report, run);
+  for (const { at, run } of failures) {
+    const [first] = run.violations;
+    if (first === undefined) continue;
+    const message = `killed ${at.when} commit ${at.commit}: ${first.message}`;
+    report.failures.push({ seed: options.seed, rule: first.rule, message });
+  }
+}
+
+function count(report: Report, { entries, restarts, rows }: Run): void {
+  report.worlds += 1;
+  report.entries += entries;
+  report.restarts += restarts;
+  for (const [row, times] of rows) report.rows[row] = (report.rows[row] ?? 0) + times;
 }
 
 const [job] = process.argv.slice(2);

@@ -1,9 +1,11 @@
 import type { Entry } from '../../events/entries.ts';
 import type { Volume } from '../../events/vocabulary.ts';
+import type { Receipt } from '../../service/engine/engine.ts';
 import { Checker } from './checker/checker.ts';
 import { describe, isAtRest } from './checker/endings.ts';
 import { checkReplays } from './landfall/replay.ts';
-import { type Damage, Service } from './landfall/service.ts';
+import { Post } from './landfall/post.ts';
+import { type Damage, type KillAt, Service } from './landfall/service.ts';
 import { type AgentRules, Agents } from './world/agents.ts';
 import { Disasters } from './world/disasters.ts';
 import { everyFault, type FaultKind } from './world/faults.ts';
@@ -11,21 +13,30 @@ import { type Guest, Hypervisor } from './world/hypervisor.ts';
 import { LockManager } from './world/lock-manager.ts';
 import { Orchestrator } from './world/orchestrator.ts';
 import { type Letter, Outbox } from './world/outbox.ts';
-import { Sim, type Violation } from './world/sim.ts';
+import type { Poll } from './world/poller.ts';
+import { type Likely, Sim, type Violation } from './world/sim.ts';
 
 export type Options = {
   readonly seed: number;
   readonly faults?: ReadonlySet<FaultKind>;
+  readonly likely?: Likely;
   /** The most VMs a world has. */
   readonly vmsMax?: number;
   readonly tracing?: boolean;
   /** Repeats the run in other batches, which costs as much again. */
   readonly replays?: boolean;
   readonly damage?: Damage;
+  /** The service is killed here, and nowhere else. */
+  readonly killAt?: KillAt;
+  /** Told of the world before it begins: what befalls it besides what chance brings. */
+  readonly story?: (world: Told) => void;
+  /** Only a violation of this rule ends the world early. */
+  readonly until?: string;
   readonly agentRules?: AgentRules;
   /** A long run: so many guests, and what befalls them, over days. */
   readonly span?: Span;
 };
+type Told = { readonly sim: Sim; readonly hypervisor: Hypervisor; readonly agents: Agents };
 export type Span = {
   readonly days: number;
   readonly hosts: number;
@@ -46,11 +57,14 @@ export type Run = {
   readonly entries: number;
   readonly head: string;
   readonly restarts: number;
+  readonly commits: number;
   /** How often each row decided. */
   readonly rows: ReadonlyMap<string, number>;
 };
 
 const WHOLE: AgentRules = { deduplicates: true, checksTokens: true };
+/** Nothing fails before that. */
+const BEGINNING_MS = 1000;
 /** The longest that a fault lasts once it began: a lingering shell, a queued and slow migration. */
 const AFTERMATH_MS = 110_000;
 
@@ -65,54 +79,69 @@ class World {
   readonly #checker: Checker;
   readonly #service: Service;
   readonly #hypervisor: Hypervisor;
+  readonly #post: Post;
   readonly #outbox: Outbox;
   readonly #locks: LockManager;
   readonly #agents: Agents;
   readonly #orchestrator: Orchestrator;
   readonly #settings: Settings;
   readonly #rows = new Map<string, number>();
+  readonly #whenDurable = new Map<string, () => void>();
 
   constructor(options: Options) {
     this.#options = options;
-    const sim = new Sim(String(options.seed), options.faults ?? everyFault, options.tracing ?? false);
+    const sim = new Sim(String(options.seed), options.faults ?? everyFault, options.tracing ?? false, options.likely);
     this.#sim = sim;
     this.#settings = settingsOf(sim, options.span);
     this.#checker = new Checker(sim);
     this.#hypervisor = new Hypervisor(sim);
     this.#locks = new LockManager(sim);
-    this.#outbox = new Outbox(sim, (letter) => this.#service.deliver(letter));
-    this.#service = new Service(sim, {
-      ask: (question) => this.#agents.ask(question),
-      send: (command) => {
-        this.#checker.sent(command, this.#service);
-        const { host } = command;
-        if (host === null) this.#orchestrator.send(command);
-        else this.#agents.send({ ...command, host });
-      },
-      committed: (stored, service) => {
-        this.#checker.committed(stored, service);
-        for (const { entry } of stored) this.#look(entry);
-      },
-      refused: (letter, code) => this.#refused(letter, code),
-      ...(options.damage === undefined ? {} : { damage: options.damage }),
-      ...(options.span === undefined ? {} : { records: false }),
-    });
+    this.#service = this.#serviceOf(options);
+    this.#post = new Post(sim, this.#service, (letter, receipt) => this.#acknowledged(letter, receipt));
+    this.#outbox = new Outbox(sim, this.#post);
     this.#populate(options.vmsMax ?? 3);
-    this.#agents = new Agents(
-      sim,
-      this.#hypervisor,
-      this.#locks,
-      this.#outbox,
-      this.#checker,
-      options.agentRules ?? WHOLE,
-    );
+    const ways: { outbox: Outbox; poll: Poll } = {
+      outbox: this.#outbox,
+      poll: (recipient, ask, reply) => this.#service.poll(recipient, ask, reply),
+    };
+    this.#agents = new Agents(sim, this.#hypervisor, this.#locks, ways, this.#checker, options.agentRules ?? WHOLE);
     const { ledger } = this.#service;
-    this.#orchestrator = new Orchestrator(sim, this.#hypervisor, this.#outbox, this.#agents, {
+    this.#orchestrator = new Orchestrator(sim, this.#hypervisor, ways, this.#agents, {
       openOf: (vm) => ledger.record(vm)?.open ?? [],
       openAttempts: () => ledger.openAttempts(),
-      whenDurable: (letter, run) => this.#service.whenDurable(letter, run),
+      whenDurable: ({ source, id }, run) => this.#whenDurable.set(`${source}\n${id}`, run),
     });
     this.#checker.know({ world: this.#hypervisor, locks: this.#locks, transfers: this.#orchestrator.transfers });
+  }
+
+  #serviceOf({ damage, killAt, span }: Options): Service {
+    const rules = this.#checker.service;
+    return new Service(this.#sim, {
+      committed: (stored, decidedAt) => {
+        this.#checker.committed(stored, this.#service, decidedAt);
+        for (const { entry } of stored) this.#look(entry);
+      },
+      quiet: () => rules.rebuilds(this.#service),
+      handedOut: (item) => rules.handedOut(item, this.#service),
+      submitted: (letters) => rules.submitted(letters, this.#service),
+      rejected: (letters) => rules.rejected(letters),
+      agentSilentMs: this.#settings.agentSilentMs,
+      ...(damage === undefined ? {} : { damage }),
+      ...(killAt === undefined ? {} : { killAt }),
+      ...(span === undefined ? {} : { records: false }),
+    });
+  }
+
+  /** The sender goes on; a report that cannot be followed here is a defect of one of the two. */
+  #acknowledged(letter: Letter, { refusal }: Receipt): void {
+    this.#checker.service.acknowledged(letter);
+    const key = `${letter.source}\n${letter.id}`;
+    const run = this.#whenDurable.get(key);
+    this.#whenDurable.delete(key);
+    run?.();
+    if (refusal === null) return;
+    const expected = ['ATTEMPT_OPEN', 'NOT_CONTESTED', 'NOT_ATTESTED', 'UNKNOWN_ATTEMPT'].includes(refusal.code);
+    if (!expected) this.#sim.violate('refused', `${letter.source} ${letter.id} was refused: ${refusal.code}`);
   }
 
   #populate(vmsMax: number): void {
@@ -137,20 +166,9 @@ class World {
 
   async run(): Promise<Run> {
     const sim = this.#sim;
+    await this.#begin();
+    this.#options.story?.({ sim, hypervisor: this.#hypervisor, agents: this.#agents });
     sim.faultsUntil = this.#settings.faultsUntilMs;
-    await this.#service.start();
-    const change = this.#settings.configuration;
-    this.#outbox.post(
-      {
-        source: 'operator',
-        id: 'c1',
-        type: 'landfall.configuration.set.v1',
-        vm: null,
-        data: { change, operator: 'ops' },
-      },
-      1,
-    );
-    this.#agents.introduce();
     for (const guest of this.#hypervisor.guests.values()) this.#live(guest);
     const parts = {
       world: this.#hypervisor,
@@ -158,7 +176,7 @@ class World {
       outbox: this.#outbox,
       orchestrator: this.#orchestrator,
     };
-    new Disasters(sim, { ...parts, stepClock: (ms) => this.#service.stepClock(ms) }).plan(this.#settings.disasters);
+    new Disasters(sim, { ...parts, service: this.#service }).plan(this.#settings.disasters);
     const { span } = this.#options;
     for (let day = 1; day <= (span?.days ?? 0); day += 1) this.#weighAt(day * DAY_MS, day);
     for (let hour = 1; hour < 24 * (span?.days ?? 0); hour += 1)
@@ -167,6 +185,21 @@ class World {
     this.#checkEnd();
     if (this.#options.replays === true && sim.violations.length === 0) await checkReplays(sim, this.#service);
     return this.#result();
+  }
+
+  /** Hosts, guests and settings are known before anything happens: a host that is not registered cannot be asked. */
+  async #begin(): Promise<void> {
+    const { schedule } = this.#sim;
+    this.#service.start();
+    await schedule.runUntil(BEGINNING_MS, () => this.#service.isReady);
+    const begun = this.#sim.now;
+    const data = { change: this.#settings.configuration, operator: 'ops' };
+    this.#outbox.post({ source: 'operator', id: 'c1', type: 'landfall.configuration.set.v1', vm: null, data }, 1);
+    this.#agents.introduce();
+    for (const guest of this.#hypervisor.guests.values()) this.#orchestrator.declare(guest);
+    this.#orchestrator.start();
+    // What is posted is under way for some milliseconds.
+    await schedule.runUntil(BEGINNING_MS, () => this.#sim.now > begun + 50 && this.#post.count === 0);
   }
 
   #weighAt(at: number, day: number): void {
@@ -178,10 +211,9 @@ class World {
     });
   }
 
-  /** A guest's life: declared, and migrated a few times. */
+  /** A guest's life: it is migrated a few times. */
   #live(guest: Guest): void {
     const random = this.#sim.random(`life:${guest.vm}`);
-    this.#orchestrator.declare(guest);
     const { span } = this.#options;
     const migrations = span === undefined ? random.integer(1, 3) : Math.round(span.days * span.migrationsPerDay);
     for (let nth = 0; nth < migrations; nth += 1) {
@@ -198,16 +230,21 @@ class World {
     if (row !== undefined) this.#rows.set(row, (this.#rows.get(row) ?? 0) + 1);
   }
 
-  /** A report that cannot be followed here is a defect of one of the two. */
-  #refused(letter: Letter, code: string): void {
-    const expected = ['ATTEMPT_OPEN', 'NOT_CONTESTED', 'NOT_ATTESTED', 'UNKNOWN_ATTEMPT'].includes(code);
-    if (!expected) this.#sim.violate('refused', `${letter.source} ${letter.id} was refused: ${code}`);
+  get #isBroken(): boolean {
+    const { until } = this.#options;
+    return this.#sim.violations.some(({ rule }) => until === undefined || rule === until);
   }
 
   #isDone(): boolean {
-    if (this.#sim.violations.length > 0 && this.#options.tracing !== true) return true;
+    if (this.#isBroken && this.#options.tracing !== true) return true;
     const calm = this.#sim.now > this.#settings.faultsUntilMs + AFTERMATH_MS;
-    return calm && this.#service.idle && !this.#orchestrator.isMoving && this.#attemptsAtWork().length === 0;
+    return (
+      calm &&
+      this.#service.isReady &&
+      this.#post.count === 0 &&
+      !this.#orchestrator.isMoving &&
+      this.#attemptsAtWork().length === 0
+    );
   }
 
   #attemptsAtWork() {
@@ -217,11 +254,11 @@ class World {
   #checkEnd(): void {
     if (this.#sim.violations.length > 0) return;
     for (const { state } of this.#attemptsAtWork()) this.#sim.violate('every attempt ends', describe(state));
-    this.#checker.rebuilds(this.#service);
+    this.#checker.service.rebuilds(this.#service);
   }
 
   #result(): Run {
-    const { ledger, restarts } = this.#service;
+    const { ledger, restarts, commits } = this.#service;
     const { violations, lines, happened } = this.#sim;
     return {
       seed: this.#options.seed,
@@ -231,6 +268,7 @@ class World {
       entries: ledger.stored.at(-1)?.sequence ?? 0,
       head: ledger.stored.at(-1)?.hash ?? '',
       restarts,
+      commits,
       rows: this.#rows,
     };
   }
@@ -249,6 +287,7 @@ function settingsOf(sim: Sim, span: Span | undefined) {
   const disasters = span === undefined ? 3 : span.days * 24 * span.disastersPerHour;
   // Two timeouts, for what is reopened late; the longest wait between two tries of a command; and a clock that went back.
   const lastMs = (2 * recheckTimeoutSeconds + 4 * questionLimitSeconds + 64 * 2 * commandRetrySeconds) * 1000 + 150_000;
+  const agentSilentMs = random.pick([3000, 10_000, 30_000]);
   const configuration = { recheckTimeoutSeconds, questionLimitSeconds, commandRetrySeconds, recheckIntervalSeconds };
-  return { configuration, faultsUntilMs, disasters, endMs: faultsUntilMs + AFTERMATH_MS + lastMs };
+  return { configuration, agentSilentMs, faultsUntilMs, disasters, endMs: faultsUntilMs + AFTERMATH_MS + lastMs };
 }

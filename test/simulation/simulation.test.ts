@@ -18,7 +18,7 @@ type Summary = {
 describe('a simulated world', () => {
   it(`breaks no invariant, over ${WORLDS} seeds`, { timeout: 300_000 }, async () => {
     const run = promisify(execFile);
-    const args = ['scripts/simulate.ts', '--seeds', String(WORLDS), '--json'];
+    const args = ['scripts/simulate.ts', '--from', '1', '--seeds', String(WORLDS), '--json'];
     // A finding is exit code 1, and is then shown by its seed.
     const { stdout } = await run(process.execPath, args, { cwd: ROOT, maxBuffer: 1 << 26 }).catch(
       (error: { stdout: string }) => error,

@@ -10,12 +10,14 @@ import type { LockManager } from '../world/lock-manager.ts';
 import type { Sim } from '../world/sim.ts';
 import type { Transfer } from '../world/transfer.ts';
 import { LedgerRules } from './ledger-rules.ts';
+import { ServiceRules } from './service-rules.ts';
 import { since, untruths } from './truth.ts';
 
 export type Known = { world: Hypervisor; locks: LockManager; transfers: ReadonlyMap<string, Transfer> };
 
 /** Knows the true world, looks at every commit and at everything an agent does, and says what must not be. */
 export class Checker implements Witness {
+  readonly service: ServiceRules;
   readonly #sim: Sim;
   readonly #rules: LedgerRules;
   readonly #samples = new Map<string, Sample>();
@@ -23,16 +25,17 @@ export class Checker implements Witness {
   readonly #heard = new Map<string, Sample>();
   /** Since when the world may bear out what a verdict commands. */
   readonly #verdictSince = new Map<string, number>();
-  readonly #sent = new Set<string>();
   readonly #toldBy = new Set<string>();
   /** When each call's return became durable. */
   readonly #returned = new Map<string, number>();
+  /** The newest token by which anything was done, of each lock on each host. */
+  readonly #tokens = new Map<string, number>();
   #known: Known | null = null;
-  #commits = 0;
 
   constructor(sim: Sim) {
     this.#sim = sim;
     this.#rules = new LedgerRules((rule, text) => sim.violate(rule, text));
+    this.service = new ServiceRules(sim, this.#rules);
   }
 
   know(known: Known): void {
@@ -44,25 +47,12 @@ export class Checker implements Witness {
     return this.#known;
   }
 
-  consumed(source: string, id: string): boolean {
-    return this.#rules.consumed(source, id);
-  }
-
-  committed(stored: readonly StoredEntry[], service: Service): void {
+  committed(stored: readonly StoredEntry[], service: Service, decidedAt: number): void {
     for (const { entry } of stored) {
       this.#hear(entry);
       this.#rules.take(entry);
+      this.service.committed(entry, service, decidedAt);
       this.#judge(entry, service);
-    }
-    this.#commits += 1;
-    if (this.#commits % 8 === 0) this.rebuilds(service);
-  }
-
-  /** Invariant 9: what the ledger alone gives is what the service has. */
-  rebuilds(service: Service): void {
-    const folded = [...service.ledger.openAttempts()].map(({ state }) => JSON.stringify(state)).toSorted();
-    if (service.live !== null && JSON.stringify(folded) !== JSON.stringify(service.live)) {
-      this.#sim.violate('invariant 9', 'the running partition and the fold of its ledger differ');
     }
   }
 
@@ -103,20 +93,6 @@ export class Checker implements Witness {
         `${text}: ${verdict.outcome}${verdict.contested ? ', contested' : ''} on ${verdict.host} by ${verdict.row}, ${verdict.certainty}`,
     );
     for (const [rule, words] of untruths(attempt.vm, verdict, grounds)) this.#sim.violate(rule, `${text} ${words}`);
-  }
-
-  /** Invariant 9: a command is sent again only while it is under way. */
-  sent(command: Command, service: Service): void {
-    const key = `${command.command} ${command.try}`;
-    const step = service.ledger
-      .attempt(command.migration)
-      ?.state.attempt.steps.find((candidate) => candidate.command === command.command);
-    if (this.#sent.has(key) && step?.status !== 'sent')
-      this.#sim.violate(
-        'invariant 9',
-        `${command.command} was sent again though it is ${step?.status ?? 'no step any more'}`,
-      );
-    this.#sent.add(key);
   }
 
   sampled(input: string, sample: Sample): void {
@@ -170,6 +146,15 @@ export class Checker implements Witness {
 
   carriedOut(command: Command, repeated: boolean): void {
     if (repeated) this.#sim.violate('invariant 10', `${command.command} was carried out twice`);
+    if (command.volume !== null) this.#fenced(command, `${command.host}/${command.vm}/${command.volume}`);
+  }
+
+  /** Invariant 6: an agent that has seen a newer token for this lock does nothing by an older one. */
+  #fenced({ command, token }: Command, lock: string): void {
+    const newest = this.#tokens.get(lock) ?? 0;
+    if (token < newest)
+      this.#sim.violate('invariant 6', `${command} was carried out with token ${token} after one with ${newest}`);
+    this.#tokens.set(lock, Math.max(token, newest));
   }
 
   #since(command: Command): number {

@@ -2,6 +2,7 @@ import type { Attempt } from '../../../events/attempt.ts';
 import type { Entry } from '../../../events/entries.ts';
 import type { Verdict } from '../../../events/verdict.ts';
 import { decide } from '../../../machines/decide.ts';
+import { evidenceOf, isRoundClosed } from '../../../machines/evidence.ts';
 import { table } from '../../../machines/table.ts';
 import { path } from '../../../machines/round.ts';
 import { OPERATOR_ROW } from '../../../machines/verdicts.ts';
@@ -37,6 +38,7 @@ export class LedgerRules {
     this.#deadlines(before, attempt);
     if (entry.cause.kind === 'input') this.#limits(before, attempt, entry);
     this.#verdicts(entry, before, attempt);
+    this.#reopens(entry);
     this.#locks(entry, attempt);
   }
 
@@ -107,6 +109,19 @@ export class LedgerRules {
     const again = decide(verdict.evidence, verdict.final ? 'deadline' : 'now');
     if (again.row.id !== verdict.row)
       this.#violate('invariant 7', `${migration}: row ${verdict.row}, but its evidence gives ${again.row.id}`);
+  }
+
+  /** Invariant 7: answers that settle a contested attempt do so with the last of them. */
+  #reopens({ cause, attempt: state }: Entry): void {
+    const isAnswer = cause.kind === 'input' && cause.type === 'landfall.host.answered.v1';
+    if (!isAnswer || state === null || path(state.value) !== 'RolledBack.contested') return;
+    const { attempt } = state;
+    if (!isRoundClosed(attempt)) return;
+    const { outcome, row, askDestinationAgain } = decide(evidenceOf(attempt), 'now');
+    const isDecided = outcome === 'completed' || outcome === 'rolled-back';
+    // Who looks for the guest everywhere asks more than one round.
+    if (isDecided && !askDestinationAgain && row.asksEveryone !== true)
+      this.#violate('invariant 7', `${attempt.migration}: row ${row.id} decides now, and no verdict follows`);
   }
 
   /** Invariant 1. */

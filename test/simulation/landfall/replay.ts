@@ -1,23 +1,22 @@
 import { Partition } from '../../../consumers/partition/partition.ts';
+import { WALL } from '../../../events/vocabulary.ts';
 import { MemoryLedger } from '../../support/memory-ledger.ts';
 import type { Sim } from '../world/sim.ts';
-import type { Operation, Service } from './service.ts';
+import type { Operation } from './recorder.ts';
+import type { Service } from './service.ts';
 
 /** The same inputs and deadlines in other batches, by one partition that was never killed, must give the same ledger. */
-export async function checkReplays(sim: Sim, service: Service): Promise<void> {
-  const all = service.operations.flat();
+export async function checkReplays(sim: Sim, { ledger, operations }: Service): Promise<void> {
   const random = sim.random('replay');
-  const single = all.map((operation) => [operation]);
+  const single = operations.map((operation) => [operation]);
   const merged: Operation[][] = [];
-  for (let from = 0; from < all.length; ) {
+  for (let from = 0; from < operations.length; ) {
     const count = random.integer(1, 12);
-    merged.push(all.slice(from, from + count));
+    merged.push(operations.slice(from, from + count));
     from += count;
   }
-  for (const [name, batches] of [['split', single] as const, ['merged', merged] as const]) {
-    const ledger = await replay(batches, service.clock);
-    compare(sim, name, service.ledger, ledger);
-  }
+  for (const [name, batches] of [['split', single] as const, ['merged', merged] as const])
+    compare(sim, name, ledger, await replay(batches));
 }
 
 function compare(sim: Sim, name: string, original: MemoryLedger, repeated: MemoryLedger): void {
@@ -33,14 +32,14 @@ function difference(one: string, other: string): string {
   return `…${one.slice(Math.max(0, at - 60), at + 80)}… and …${other.slice(Math.max(0, at - 60), at + 80)}…`;
 }
 
-async function replay(batches: readonly (readonly Operation[])[], clock: string): Promise<MemoryLedger> {
+async function replay(batches: readonly (readonly Operation[])[]): Promise<MemoryLedger> {
   const ledger = new MemoryLedger();
   const owner = await ledger.claim();
   const partition = new Partition(ledger, (identities) => owner.recall(identities));
   for (const batch of batches) {
     for (const { now, input } of batch) {
-      if (input === null) partition.fire(now, clock);
-      else partition.take(input, null, now, clock);
+      if (input === null) partition.fire(now, WALL);
+      else partition.take(input, null, now, WALL);
     }
     const { batch: drained, committed } = partition.drain();
     await owner.commit(drained);

@@ -1,230 +1,323 @@
 import { Driver } from '../../../consumers/driver.ts';
-import type { Directory } from '../../../consumers/partition/directory.ts';
-import type { Command, Question } from '../../../events/commands.ts';
-import { toInput } from '../../../events/cloud-event.ts';
-import type { Input } from '../../../events/inputs.ts';
-import { sha256 } from '../../../log/chain.ts';
-import type { Batch, Head, Owner, StoredEntry } from '../../../log/port.ts';
-import { toCommand } from '../../../machines/effects.ts';
-import { Dispatcher, unanswered } from '../../../producers/dispatcher.ts';
+import type { Partition } from '../../../consumers/partition/partition.ts';
+import type { AttemptState } from '../../../events/attempt.ts';
+import type { Batch, StoredEntry } from '../../../log/port.ts';
+import { Agents } from '../../../service/engine/agents.ts';
+import { EmbeddedEngine } from '../../../service/engine/embedded.ts';
+import { type Receipt, type Submission, submissionOf } from '../../../service/engine/engine.ts';
+import type { Outbox, Recipient, WorkItem } from '../../../service/engine/outbox.ts';
+import { watchAgents } from '../../../service/watch/watchers.ts';
 import { MemoryLedger } from '../../support/memory-ledger.ts';
 import type { Letter } from '../world/outbox.ts';
-import { EPOCH, type Sim } from '../world/sim.ts';
+import type { Sim } from '../world/sim.ts';
+import { Connection, type LedgerDamage } from './connection.ts';
+import { Life } from './life.ts';
+import { type Operation, Recorder } from './recorder.ts';
 
-class DiskFull extends Error {}
+/** Where the service is to be killed: at one commit of the world, counted from 1. */
+export type KillAt = { readonly commit: number; readonly when: 'before' | 'after' };
 
-/** Something the partition was told, so that a run can be repeated in other batches. */
-export type Operation = { readonly now: number; readonly input: Input | null };
+/** Switches safety rules off, for the test that the checker notices. */
+export type Damage = LedgerDamage & {
+  /** Alters what runs the partition. */
+  readonly partition?: (partition: Partition, now: () => number) => void;
+};
 
-/** What the service is wired to. The `damage` functions switch safety rules off, for the test that the checker notices. */
 export type Wiring = {
-  readonly ask: (question: Question) => void;
-  readonly send: (command: Command, from: 'commit' | 'restart') => void;
-  readonly committed: (entries: readonly StoredEntry[], service: Service) => void;
-  readonly refused: (letter: Letter, code: string) => void;
+  /** @param decidedAt in true time. */
+  readonly committed: (stored: readonly StoredEntry[], decidedAt: number) => void;
+  /** All that was committed so far was told to the process. */
+  readonly quiet: () => void;
+  readonly handedOut: (item: WorkItem) => void;
+  readonly submitted: (letters: readonly Letter[]) => void;
+  readonly rejected: (letters: readonly Letter[]) => void;
   readonly damage?: Damage;
   /** False: the run is too long to be repeated. */
   readonly records?: boolean;
+  readonly killAt?: KillAt;
+  readonly agentSilentMs: number;
 };
-export type Damage = {
-  /** A directory that remembers wrongly. */
-  readonly directory?: (directory: Directory, now: number) => Directory;
-  /** An identity that is not recognised again. */
-  readonly forgetsIdentities?: boolean;
-  /** At a start all commands of the ledger are sent. */
-  readonly replaySends?: boolean;
+
+/** What a long poll asks: on from a cursor, at most so many, waiting so long. */
+export type Ask = { readonly after: string | null; readonly limit: number; readonly waitMs: number };
+export type Work = { readonly items: readonly WorkItem[]; readonly next: string };
+
+const REFUSED = new Error('connection refused');
+const RESET = new Error('connection reset');
+
+/** One run of the service's process. */
+type Process = {
+  readonly run: string;
+  readonly life: Life;
+  readonly connection: Connection;
+  readonly engine: EmbeddedEngine;
+  readonly agents: Agents;
+  partition: Partition | null;
 };
 
 /**
- * Landfall under test: the real driver, partition and dispatcher on a ledger in memory, killed at any commit and started anew
- * from what was committed. Its producers repeat what was not acknowledged.
+ * Landfall under test: the embedded engine as the service runs it, with its live loop, its outbox and its watch over agents,
+ * on a disk that outlives its process. The process is killed at any commit or in between, and started anew.
  */
 export class Service {
   readonly ledger: MemoryLedger;
-  /** Everything the partition was told, where it is to be repeated. */
-  readonly operations: Operation[][] = [];
-  readonly clock: string;
+  /** How the attempts stand as far as the running process knows. */
+  readonly known = new Map<string, AttemptState>();
   restarts = 0;
-  /** When its clock last jumped forward, in true time. */
+  commits = 0;
+  /** When its clock was last changed, and when it last jumped forward, in true time. */
+  steppedAt = Number.NEGATIVE_INFINITY;
   steppedForwardAt = Number.NEGATIVE_INFINITY;
   readonly #sim: Sim;
   readonly #wiring: Wiring;
-  readonly #whenDurable = new Map<string, () => void>();
-  #driver: Driver | null = null;
-  #queue: { letter: Letter; input: Input }[] = [];
-  #scheduled = false;
-  #alarm = 0;
+  readonly #recorder = new Recorder();
+  readonly #decidedAt = new WeakMap<Batch, number>();
+  readonly #parsed = new WeakMap<Letter, Submission>();
+  #process: Process | null = null;
+  #runs = 0;
+  #occurrences = 0;
   #skewMs = 0;
 
   constructor(sim: Sim, wiring: Wiring) {
     this.#sim = sim;
     this.#wiring = wiring;
-    this.clock = `simulated:${sim.seed}`;
     this.ledger = new MemoryLedger(...(wiring.records === false ? (['frugal'] as const) : []));
   }
 
-  get now(): number {
-    return EPOCH + this.#sim.now + this.#skewMs;
+  /** Everything partitions were told, as far as it is in the ledger. */
+  get operations(): readonly Operation[] {
+    return this.#recorder.durable;
   }
 
   /** What the running partition holds, as text; null while the service is down. */
   get live(): string[] | null {
-    return this.#driver === null
-      ? null
-      : [...this.#driver.partition.openAttempts()].map((state) => JSON.stringify(state)).toSorted();
+    const partition = this.#ready?.partition ?? null;
+    return partition === null ? null : [...partition.openAttempts()].map((state) => JSON.stringify(state)).toSorted();
   }
 
-  get idle(): boolean {
-    return this.#driver !== null && this.#queue.length === 0;
+  /** What the running process hands out; null while the service is down. */
+  get outbox(): Outbox | null {
+    return this.#ready?.engine.outbox ?? null;
   }
 
-  async start(): Promise<void> {
-    const owner = await this.ledger.claim();
-    const directory = this.#wiring.damage?.directory?.(this.ledger, this.now) ?? this.ledger;
-    const driver = new Driver(this.#guarded(owner), directory);
-    driver.onCommitted((entries) => this.#commit(driver, entries.length));
-    if (driver.partition.pendingCount > 0)
-      this.#sim.violate('invariant 9', 'building the partition anew decided something');
-    this.#driver = driver;
-    if (this.ledger.stored.length > 0) await this.#sendAgain();
-    this.#wake();
+  get isReady(): boolean {
+    return this.#ready !== null;
   }
 
-  /** The disk is full now and then; and a damaged service forgets what it consumed. */
-  #guarded(owner: Owner): Owner {
+  /** Whether all that the running process decided is in the ledger, and it knows. */
+  get isQuiet(): boolean {
+    const ready = this.#ready;
+    return ready !== null && ready.connection.isQuiet && ready.partition?.pendingCount === 0;
+  }
+
+  get #ready(): Process | null {
+    return this.#process?.engine.fault === null ? this.#process : null;
+  }
+
+  start(): void {
+    this.#runs += 1;
+    const life = new Life(this.#sim, () => this.#skewMs);
+    const connection = new Connection(this.#sim, this.ledger, life, this.#commitWitness(), this.#wiring.damage ?? {});
+    const engine = new EmbeddedEngine(connection, life, this.#observer(), (owner, directory) => {
+      const driver = new Driver(owner, directory);
+      this.#listen(driver.partition, life);
+      return driver;
+    });
+    const { agentSilentMs } = this.#wiring;
+    const agents = new Agents(
+      agentSilentMs,
+      () => life.now(),
+      () => String((this.#occurrences += 1)),
+    );
+    this.#process = { run: String(this.#runs), life, connection, engine, agents, partition: null };
+    this.#sim.schedule.unsettled();
+    engine.start().then(
+      () => {
+        if (!life.isOver) watchAgents({ engine, agents, time: life }, () => this.#hosts());
+      },
+      () => {
+        if (!life.isOver) this.kill('it cannot start');
+      },
+    );
+  }
+
+  #hosts() {
+    return [...this.ledger.hosts()].toSorted((a, b) => (a.host < b.host ? -1 : 1));
+  }
+
+  /** The partition from its beginning on; and what the process knows of attempts is what it claimed. */
+  #listen(partition: Partition, life: Life): void {
+    if (partition.pendingCount > 0) this.#sim.violate('invariant 9', 'building the partition anew decided something');
+    this.#wiring.damage?.partition?.(partition, () => life.now());
+    if (this.#wiring.records !== false) this.#recorder.listen(partition);
+    if (this.#process !== null) this.#process.partition = partition;
+    this.known.clear();
+    for (const { state } of this.ledger.openAttempts()) this.known.set(state.attempt.migration, state);
+  }
+
+  #observer() {
+    let told = 0;
     return {
-      ...owner,
-      recall: (identities) =>
-        this.#wiring.damage?.forgetsIdentities === true ? identities.map(() => null) : owner.recall(identities),
-      commit: async (batch: Batch): Promise<Head> => {
-        if (this.#sim.fault('disk-error', 0.01)) throw new DiskFull('simulated: no space left on device');
-        return owner.commit(batch);
+      entries: (entries: readonly { readonly attempt: AttemptState | null }[]) => {
+        for (const { attempt } of entries) if (attempt !== null) this.known.set(attempt.attempt.migration, attempt);
+        told += 1;
+        // Once what else was committed with it has been told as well.
+        if (told % 8 === 0) this.#process?.life.after(0, () => this.#wiring.quiet());
+      },
+      claimed: () => this.#process?.agents.forgetReports(),
+    };
+  }
+
+  #commitWitness() {
+    return {
+      called: (batch: Batch) => {
+        this.commits += 1;
+        this.#decidedAt.set(batch, this.#sim.now);
+        if (this.#isKilledAt('before')) this.kill('before a commit');
+      },
+      durable: (batch: Batch, stored: readonly StoredEntry[]) => {
+        this.#recorder.keep(batch);
+        for (const one of stored) this.#sim.trace(() => described(one));
+        this.#wiring.committed(stored, this.#decidedAt.get(batch) ?? this.#sim.now);
+      },
+      unacknowledged: () => {
+        if (this.#isKilledAt('after')) this.kill('after a commit');
       },
     };
   }
 
-  /** Open questions and commands under way are sent again; what is done is not. */
-  async #sendAgain(): Promise<void> {
-    for (const question of await unanswered(this.ledger.read(0, 1), this.clock)) this.#wiring.ask(question);
-    for (const { state } of this.ledger.openAttempts()) {
-      const { attempt } = state;
-      const verdict = attempt.verdicts.at(-1);
-      if (verdict === undefined) continue;
-      const underWay = attempt.steps.filter((step) => step.status === 'sent' && step.kind !== 'ask-origin');
-      for (const step of underWay) this.#wiring.send(toCommand(attempt, verdict, step), 'restart');
+  #isKilledAt(when: KillAt['when']): boolean {
+    const { killAt } = this.#wiring;
+    if (killAt === undefined) return this.#sim.fault('service-crash', 0.008);
+    // A commit may be written together with the next one, or be refused.
+    const isThere = when === 'before' ? killAt.commit === this.commits : killAt.commit <= this.commits;
+    return killAt.when === when && isThere && this.restarts === 0;
+  }
+
+  /** Parsed once, however often it is sent. */
+  #submission(letter: Letter): Submission {
+    const known = this.#parsed.get(letter);
+    if (known !== undefined) return known;
+    const { id, source, type, vm, data } = letter;
+    const event = { specversion: '1.0', id, source, type, data };
+    const submission = submissionOf(vm === null ? event : { ...event, subject: vm });
+    this.#parsed.set(letter, submission);
+    return submission;
+  }
+
+  /** Resolves once all of them are durable; rejects where that is not known. */
+  submit(letters: readonly Letter[]): Promise<Receipt[]> {
+    const process = this.#process;
+    if (process === null) return Promise.reject(REFUSED);
+    const { engine, life } = process;
+    this.#wiring.submitted(letters);
+    return new Promise((resolve, reject) => {
+      const refuse = (error: Error) => {
+        this.#wiring.rejected(letters);
+        reject(error);
+      };
+      const cancel = life.whenKilled(() => refuse(RESET));
+      engine.submit(letters.map((letter) => this.#submission(letter))).then(
+        (receipts) => {
+          cancel();
+          resolve(receipts);
+        },
+        (error: unknown) => {
+          cancel();
+          refuse(error instanceof Error ? error : new Error(String(error)));
+        },
+      );
+    });
+  }
+
+  /**
+   * A long poll, as the service answers it over HTTP: by `reply`, with null where the connection broke. Returns what hangs up.
+   */
+  poll(recipient: Recipient, { after, limit, waitMs }: Ask, reply: (work: Work | null) => void): () => void {
+    const process = this.#process;
+    if (process === null || process.engine.outbox.isClosed) {
+      reply(null);
+      return () => {};
     }
-    if (this.#wiring.damage?.replaySends !== true) return;
-    for (const { commands } of this.ledger.entries)
-      for (const command of commands) this.#wiring.send(command, 'restart');
-  }
-
-  deliver(letter: Letter): void {
-    const event = { specversion: '1.0', id: letter.id, source: letter.source, type: letter.type, data: letter.data };
-    const input = toInput(letter.vm === null ? event : { ...event, subject: letter.vm }, sha256);
-    this.#queue.push({ letter, input });
-    this.#wake();
-  }
-
-  /** Calls back once the letter is in the ledger. */
-  whenDurable({ source, id }: Pick<Letter, 'source' | 'id'>, run: () => void): void {
-    this.#whenDurable.set(`${source}\n${id}`, run);
+    const { outbox } = process.engine;
+    const isAgent = typeof recipient === 'string';
+    if (isAgent) process.agents.asks(recipient);
+    const patienceMs = isAgent ? Math.min(waitMs, process.agents.waitMsMax) : waitMs;
+    const [run, number] = (after ?? '').split('.');
+    // A cursor of another run is none.
+    const from = run === process.run ? Number(number) : 0;
+    const ends: (() => void)[] = [];
+    const end = () => ends.splice(0).forEach((cancel) => cancel());
+    ends.push(
+      process.life.whenKilled(() => {
+        end();
+        reply(null);
+      }),
+    );
+    const answer = () => {
+      if (ends.length === 0) return;
+      end();
+      const found = outbox.after(recipient, from, limit);
+      const items = found.map(({ item }) => item);
+      for (const item of items) this.#wiring.handedOut(item);
+      reply({ items, next: `${process.run}.${found.at(-1)?.number ?? from}` });
+    };
+    if (outbox.after(recipient, from, 1).length > 0) answer();
+    else {
+      ends.push(outbox.wait(recipient, () => process.life.after(0, answer)));
+      ends.push(process.life.after(patienceMs, answer));
+    }
+    return end;
   }
 
   stepClock(ms: number): void {
     this.#sim.trace(() => `the service’s clock steps by ${ms} ms`);
     this.#skewMs += ms;
+    this.steppedAt = this.#sim.now;
     if (ms > 0) this.steppedForwardAt = this.#sim.now;
-    this.#setAlarm();
   }
 
-  #wake(): void {
-    if (this.#scheduled || this.#driver === null) return;
-    this.#scheduled = true;
-    this.#sim.after(this.#sim.random('service').integer(0, 8), async () => {
-      this.#scheduled = false;
-      await this.#turn();
-    });
+  /** As its clock shows it. */
+  get now(): number {
+    return this.#process?.life.now() ?? 0;
   }
 
-  /** Inputs first, then what is due, then one commit for all of it. */
-  async #turn(): Promise<void> {
-    const driver = this.#driver;
-    if (driver === null) return;
-    const { now } = this;
-    const taken = this.#queue;
-    const operations: Operation[] = taken.map(({ input }) => ({ now, input }));
-    const refusals: { letter: Letter; code: string }[] = [];
-    for (const { letter, input } of taken) {
-      const { refusal } = driver.take(input, now, this.clock);
-      if (refusal !== null) refusals.push({ letter, code: refusal.code });
-    }
-    if (driver.partition.fire(now, this.clock) > 0) operations.push({ now, input: null });
-    if (this.#sim.fault('service-crash', 0.008)) return this.#crash('before a commit');
-    try {
-      await driver.flush();
-    } catch (error) {
-      if (!(error instanceof DiskFull)) throw error;
-      return this.#crash(error.message);
-    }
-    this.#queue = this.#queue.slice(taken.length);
-    if (operations.length > 0 && this.#wiring.records !== false) this.operations.push(operations);
-    for (const { letter } of taken) this.#acknowledge(letter);
-    for (const { letter, code } of refusals) this.#wiring.refused(letter, code);
-    if (this.#queue.length > 0) this.#wake();
-    this.#setAlarm();
-  }
-
-  #acknowledge({ source, id }: Letter): void {
-    const key = `${source}\n${id}`;
-    const run = this.#whenDurable.get(key);
-    this.#whenDurable.delete(key);
-    run?.();
-  }
-
-  /** Durable: the checker looks, and unless it is killed here, questions and commands go out. */
-  #commit(driver: Driver, count: number): void {
-    const stored = count === 0 ? [] : this.ledger.stored.slice(-count);
-    for (const { entry, sequence } of stored)
-      this.#sim.trace(
-        () =>
-          `  #${sequence} ${entry.cause.kind === 'timer' ? entry.cause.timer : entry.cause.id} → ${JSON.stringify(entry.attempt?.value ?? null)}${entry.refusal === null ? '' : ` refused: ${entry.refusal.code}`}`,
-      );
-    this.#wiring.committed(stored, this);
-    if (this.#sim.fault('service-crash', 0.008)) return this.#crash('after a commit');
-    if (driver !== this.#driver) return;
-    const dispatcher = new Dispatcher({
-      ask: this.#wiring.ask,
-      send: (command) => this.#wiring.send(command, 'commit'),
-    });
-    dispatcher.committed(stored.map(({ entry }) => entry));
-  }
-
-  /** What the partition holds in memory, in bytes: the process is killed for it. Null where it is down. */
+  /** What the process holds in memory, in bytes: it is killed for it. Null where it is down. */
   weigh(usedBytes: () => number): { bytes: number; open: number } | null {
-    if (this.#driver === null) return null;
-    const open = this.#driver.partition.openCount;
+    const partition = this.#ready?.partition ?? null;
+    if (partition === null) return null;
+    const open = partition.openCount;
     const before = usedBytes();
-    this.#crash('to be weighed');
+    this.kill('to be weighed');
     return { bytes: before - usedBytes(), open };
   }
 
   /** Everything that was not committed is gone. */
-  #crash(why: string): void {
-    if (this.#driver === null) return;
+  kill(why: string): void {
+    const process = this.#process;
+    if (process === null) return;
     this.#sim.trace(() => `the service is killed (${why})`);
-    this.#driver = null;
+    this.#process = null;
     this.restarts += 1;
-    this.#alarm += 1;
+    process.life.kill();
     this.#sim.after(this.#sim.random('service').integer(50, 20_000), () => this.start());
   }
 
-  #setAlarm(): void {
-    this.#alarm += 1;
-    const alarm = this.#alarm;
-    const dueAt = this.#driver?.partition.nextDueAt(this.clock) ?? null;
-    if (dueAt === null) return;
-    this.#sim.schedule.at(dueAt - EPOCH - this.#skewMs, () => {
-      if (alarm === this.#alarm) this.#wake();
+  /** It is asked to end, and started again. */
+  restart(): void {
+    const process = this.#ready;
+    if (process === null) return;
+    this.#sim.trace(() => 'the service is stopped');
+    process.engine.outbox.close();
+    void process.engine.stop().then(() => {
+      if (!process.life.isOver) this.kill('it has stopped');
     });
+    this.#sim.schedule.unsettled();
   }
+}
+
+function described({ entry, sequence }: StoredEntry): string {
+  const { cause, attempt, refusal } = entry;
+  const what = cause.kind === 'timer' ? cause.timer : cause.id;
+  return `  #${sequence} ${what} → ${JSON.stringify(attempt?.value ?? null)}${refusal === null ? '' : ` refused: ${refusal.code}`}`;
 }

@@ -24,6 +24,8 @@ export class Agent {
   readonly #agents: Agents;
   #waiting: Question[] = [];
   #answers = 0;
+  /** Rises when it ends: what it was about to do is not done. */
+  #life = 0;
   /** The boot on which it was first asked about a migration: what `same-boot` refers to. */
   readonly #bootOf = new Map<string, number>();
   readonly #done = new Set<string>();
@@ -35,14 +37,14 @@ export class Agent {
   }
 
   receive(question: Question): void {
-    if (!this.host.up) return;
     if (!this.#bootOf.has(question.migration)) this.#bootOf.set(question.migration, this.host.boot);
     this.#waiting.push(question);
     if (this.#waiting.length === 1) this.#agents.sim.after(this.#agents.random.integer(0, 80), () => this.#list());
   }
 
-  /** The power went: what it had in mind is lost. What it did is kept on disk. */
+  /** The power went, or it was started anew: what it had in mind is lost. What it did is kept on disk. */
   forget(): void {
+    this.#life += 1;
     this.#waiting = [];
     this.#bootOf.clear();
   }
@@ -51,15 +53,15 @@ export class Agent {
   #list(): void {
     const { sim, random } = this.#agents;
     const questions = this.#waiting;
-    const { boot } = this.host;
+    const life = this.#life;
     this.#waiting = [];
     const failed = sim.fault('listing-failed', 0.05);
     sim.after(sim.fault('listing-slow', 0.05) ? random.integer(500, 6000) : random.integer(0, 60), () => {
-      if (!this.host.up) return;
+      if (this.#life !== life) return;
       const states = questions.map((question) => this.#stateOf(question, failed));
       const racesMs = sim.fault('listing-races', 0.1) ? random.integer(50, 2500) : random.integer(0, 20);
       sim.after(racesMs, () => {
-        if (!this.host.up || this.host.boot !== boot) return;
+        if (this.#life !== life) return;
         states.forEach((state) => this.#answer(state));
       });
     });

@@ -1,9 +1,12 @@
-import type { Command, Question } from '../../../events/commands.ts';
+import type { Command } from '../../../events/commands.ts';
+import { unreachable } from '../../../events/fault.ts';
 import type { InputData } from '../../../events/inputs.ts';
+import type { WorkItem } from '../../../service/engine/outbox.ts';
 import { Agent, type Sample } from './agent.ts';
 import { bootIdOf, type Host, type Hypervisor, type Qemu } from './hypervisor.ts';
 import type { LockManager } from './lock-manager.ts';
 import type { Outbox } from './outbox.ts';
+import { Poller, type Poll } from './poller.ts';
 import type { Random } from './random.ts';
 import type { Sim } from './sim.ts';
 
@@ -38,13 +41,16 @@ export class Agents {
   readonly #witness: Witness;
   readonly #agents = new Map<string, Agent>();
   readonly #streams = new Map<string, boolean>();
+  readonly #pollers = new Map<string, Poller>();
+  readonly #silent = new Set<string>();
+  readonly #ended = new Set<string>();
   #acknowledged = 0;
 
   constructor(
     sim: Sim,
     hypervisor: Hypervisor,
     locks: LockManager,
-    outbox: Outbox,
+    ways: { outbox: Outbox; poll: Poll },
     witness: Witness,
     rules: AgentRules,
   ) {
@@ -53,9 +59,12 @@ export class Agents {
     this.hypervisor = hypervisor;
     this.rules = rules;
     this.#locks = locks;
-    this.#outbox = outbox;
+    this.#outbox = ways.outbox;
     this.#witness = witness;
-    for (const host of hypervisor.hosts.values()) this.#agents.set(host.name, new Agent(this, host));
+    for (const host of hypervisor.hosts.values()) {
+      this.#agents.set(host.name, new Agent(this, host));
+      this.#pollers.set(host.name, new Poller(sim, ways.poll, host.name, (item) => this.#take(host.name, item)));
+    }
     hypervisor.onEvent.push((host, vm, event, detail) => this.#event(host, vm, event, detail));
     hypervisor.onHost.push((host, what) => this.#hostChanged(host, what));
   }
@@ -66,9 +75,33 @@ export class Agents {
     return agent;
   }
 
-  ask(question: Question): void {
-    if (!this.#agents.has(question.host) || this.sim.fault('question-lost', 0.05)) return;
-    this.sim.after(this.random.integer(1, 40), () => this.#agent(question.host).receive(question));
+  #poller(host: string): Poller {
+    const poller = this.#pollers.get(host);
+    if (poller === undefined) throw new RangeError(`no agent on ${host}`);
+    return poller;
+  }
+
+  /** What was handed out to an agent may be lost there, or wait. */
+  #take(host: string, item: WorkItem): void {
+    switch (item.kind) {
+      case 'question':
+        if (!this.sim.fault('question-lost', 0.05)) this.#agent(host).receive(item.question);
+        return;
+      case 'command':
+        return this.#takeCommand(host, item.command);
+      default:
+        return unreachable(item);
+    }
+  }
+
+  #takeCommand(host: string, command: Command): void {
+    if (this.sim.fault('command-lost', 0.06)) return;
+    const delayMs = this.sim.fault('command-late', 0.08)
+      ? this.random.integer(500, this.rules.lateMsMax ?? 30_000)
+      : this.random.integer(1, 60);
+    this.sim.after(delayMs, () => {
+      if (!this.#ended.has(host)) this.#agent(host).execute(command);
+    });
   }
 
   answer(host: Host, vm: string, id: string, data: InputData<'landfall.host.answered.v1'>, sample: Sample): void {
@@ -91,18 +124,72 @@ export class Agents {
   }
 
   isStreaming(host: string): boolean {
-    return this.hypervisor.host(host).libvirtd && this.#streams.get(host) !== false;
+    return this.#canListen(host) && this.#streams.get(host) !== false;
+  }
+
+  #canListen(host: string): boolean {
+    return !this.#ended.has(host) && this.hypervisor.host(host).libvirtd;
   }
 
   #hostChanged(host: Host, what: 'libvirtd-down' | 'libvirtd-up' | 'host-down' | 'host-up'): void {
-    if (what === 'host-down') {
-      this.#agent(host.name).forget();
-      this.#outbox.cut(host.name);
-    } else if (what === 'libvirtd-down') this.#facts(host, 'lost');
-    else this.#reconnect(host);
+    switch (what) {
+      case 'host-down':
+        return this.#end(host.name);
+      case 'libvirtd-down':
+        return this.#facts(host, 'lost');
+      case 'host-up':
+        this.#begin(host.name);
+        return this.#reconnect(host);
+      case 'libvirtd-up':
+        return this.#reconnect(host);
+      default:
+        return unreachable(what);
+    }
+  }
+
+  /** What it has on disk is kept; all else is gone, and whatever it had not sent. */
+  #end(host: string): void {
+    this.#agent(host).forget();
+    this.#outbox.cut(host);
+    this.#poller(host).stop();
+    this.#poller(host).forget();
+    this.#streams.set(host, false);
+    this.#ended.add(host);
+  }
+
+  #begin(host: string): void {
+    this.#silent.delete(host);
+    this.#ended.delete(host);
+    this.#poller(host).start();
+  }
+
+  /** The agent's process ends and is started again. It knows of no lost stream: it says that it is connected. */
+  restart(host: string, downMs: number): void {
+    const { boot, up } = this.hypervisor.host(host);
+    if (!up) return;
+    this.sim.trace(() => `the agent on ${host} restarts`);
+    this.#end(host);
+    this.sim.after(downMs, () => {
+      const now = this.hypervisor.host(host);
+      if (!now.up || now.boot !== boot) return;
+      this.#begin(host);
+      this.#reconnect(now);
+    });
+  }
+
+  /** The agent asks for no work for a while; what libvirt tells it goes out. */
+  silence(host: string, forMs: number): void {
+    if (!this.hypervisor.host(host).up) return;
+    this.sim.trace(() => `the agent on ${host} falls silent`);
+    this.#silent.add(host);
+    this.#poller(host).stop();
+    this.sim.after(forMs, () => {
+      if (this.#silent.has(host) && this.hypervisor.host(host).up) this.#begin(host);
+    });
   }
 
   #reconnect(host: Host): void {
+    if (!this.#canListen(host.name)) return;
     this.#streams.set(host.name, true);
     host.jobsBlockedUntil = this.sim.now + this.random.integer(0, 20_000);
     this.#facts(host, 'connected');
@@ -114,12 +201,12 @@ export class Agents {
     this.#streams.set(host, false);
     this.#facts(this.hypervisor.host(host), 'lost');
     this.sim.after(forMs, () => {
-      const now = this.hypervisor.host(host);
-      if (now.libvirtd && this.#streams.get(host) === false) this.#reconnect(now);
+      if (this.#streams.get(host) === false) this.#reconnect(this.hypervisor.host(host));
     });
   }
 
   #facts(host: Host, stream: 'connected' | 'lost'): void {
+    if (this.#ended.has(host.name)) return;
     const data = { host: host.name, zone: 'z', cluster: 'c', boot: bootIdOf(host), stream };
     this.#outbox.stream(host.name, { type: 'landfall.host.facts.v1', vm: null, data });
   }
@@ -127,20 +214,13 @@ export class Agents {
   /** Every host is registered before anything happens: one that is not cannot be asked. */
   introduce(): void {
     for (const host of this.hypervisor.hosts.values()) {
+      this.#begin(host.name);
       const data = { host: host.name, zone: 'z', cluster: 'c', boot: bootIdOf(host), stream: 'connected' };
       this.#outbox.post(
         { source: 'site', id: `register-${host.name}`, type: 'landfall.host.facts.v1', vm: null, data },
         1,
       );
     }
-  }
-
-  send(command: Command & { host: string }): void {
-    if (!this.#agents.has(command.host) || this.sim.fault('command-lost', 0.06)) return;
-    const delayMs = this.sim.fault('command-late', 0.08)
-      ? this.random.integer(500, this.rules.lateMsMax ?? 30_000)
-      : this.random.integer(1, 60);
-    this.sim.after(delayMs, () => this.#agent(command.host).execute(command));
   }
 
   acknowledge(command: Command, refusal: string | null): void {

@@ -1,3 +1,4 @@
+import type { Service } from '../landfall/service.ts';
 import type { FaultKind } from './faults.ts';
 import type { Agents } from './agents.ts';
 import type { Guest, Hypervisor, Qemu } from './hypervisor.ts';
@@ -14,7 +15,7 @@ export class Disasters {
   readonly #agents: Agents;
   readonly #outbox: Outbox;
   readonly #orchestrator: Orchestrator;
-  readonly #stepClock: (ms: number) => void;
+  readonly #service: Pick<Service, 'kill' | 'restart' | 'stepClock'>;
   #letters = 0;
 
   constructor(
@@ -24,7 +25,7 @@ export class Disasters {
       agents: Agents;
       outbox: Outbox;
       orchestrator: Orchestrator;
-      stepClock: (ms: number) => void;
+      service: Pick<Service, 'kill' | 'restart' | 'stepClock'>;
     },
   ) {
     this.#sim = sim;
@@ -33,7 +34,7 @@ export class Disasters {
     this.#agents = parts.agents;
     this.#outbox = parts.outbox;
     this.#orchestrator = parts.orchestrator;
-    this.#stepClock = parts.stepClock;
+    this.#service = parts.service;
   }
 
   /** Plans every kind of disaster, so many times over the time of faults. */
@@ -45,10 +46,14 @@ export class Disasters {
       ['guest-paused', 0.4, () => this.#pauseGuest()],
       ['io-error', 0.2, () => this.#ioError()],
       ['stream-cut', 0.5, () => this.#agents.cutStream(this.#host(), this.#random.integer(100, 20_000))],
+      ['agent-restart', 0.6, () => this.#agents.restart(this.#host(), this.#random.integer(50, 4000))],
+      ['agent-silent', 0.3, () => this.#agents.silence(this.#host(), this.#random.integer(2000, 40_000))],
       ['moved-on', 0.15, () => this.#orchestrator.moveOn(this.#guest())],
       ['started-elsewhere', 0.6, () => this.#startElsewhere()],
-      ['clock-back', 0.2, () => this.#stepClock(-this.#random.integer(100, 40_000))],
-      ['clock-forward', 0.2, () => this.#stepClock(this.#random.integer(100, 40_000))],
+      ['clock-back', 0.2, () => this.#service.stepClock(-this.#random.integer(100, 40_000))],
+      ['clock-forward', 0.2, () => this.#service.stepClock(this.#random.integer(100, 40_000))],
+      ['service-crash', 0.2, () => this.#service.kill('by somebody')],
+      ['service-restart', 0.2, () => this.#service.restart()],
       ['operator', 0.8, () => this.#orchestrator.operate()],
     ];
     for (const [kind, probability, run] of kinds) {

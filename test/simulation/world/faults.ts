@@ -30,6 +30,9 @@ export const faultKinds = [
   'event-late',
   'event-repeated',
   'stream-cut',
+  'agent-restart',
+  'agent-silent',
+  'reply-lost',
   'listing-failed',
   'job-query-times-out',
   'listing-slow',
@@ -42,7 +45,12 @@ export const faultKinds = [
   'hook-fails',
   // the service
   'service-crash',
+  'service-restart',
   'disk-error',
+  'claim-refused',
+  'commit-slow',
+  'commit-outcome-unknown',
+  'commit-outlives',
   'clock-back',
   'clock-forward',
   // people

@@ -4,7 +4,9 @@ import type { CallError, InputData } from '../../../events/inputs.ts';
 import { path } from '../../../machines/round.ts';
 import type { Agents } from './agents.ts';
 import type { Guest, Hypervisor } from './hypervisor.ts';
+import { ORCHESTRATOR } from '../../../service/engine/outbox.ts';
 import type { Outbox } from './outbox.ts';
+import { Poller, type Poll } from './poller.ts';
 import type { Random } from './random.ts';
 import type { Sim } from './sim.ts';
 import { Transfer } from './transfer.ts';
@@ -27,15 +29,19 @@ export class Orchestrator {
   readonly #outbox: Outbox;
   readonly #agents: Agents;
   readonly #view: View;
+  readonly #poller: Poller;
   #count = 0;
 
-  constructor(sim: Sim, world: Hypervisor, outbox: Outbox, agents: Agents, view: View) {
+  constructor(sim: Sim, world: Hypervisor, ways: { outbox: Outbox; poll: Poll }, agents: Agents, view: View) {
     this.#sim = sim;
     this.#random = sim.random('orchestrator');
     this.#world = world;
-    this.#outbox = outbox;
+    this.#outbox = ways.outbox;
     this.#agents = agents;
     this.#view = view;
+    this.#poller = new Poller(sim, ways.poll, ORCHESTRATOR, (item) => {
+      if (item.kind === 'command') this.#perform(item.command);
+    });
     world.onHost.push((host, what) => {
       if (what !== 'libvirtd-down' && what !== 'host-down') return;
       for (const transfer of this.transfers.values()) transfer.libvirtdDown(host);
@@ -43,6 +49,10 @@ export class Orchestrator {
     world.onQemuGone.push((qemu) => {
       for (const transfer of this.transfers.values()) transfer.qemuGone(qemu);
     });
+  }
+
+  start(): void {
+    this.#poller.start();
   }
 
   #post(
@@ -183,7 +193,7 @@ export class Orchestrator {
   }
 
   /** A command to the orchestrator: a hook, or the call's failure. */
-  send(command: Command): void {
+  #perform(command: Command): void {
     if (this.#sim.fault('command-lost', 0.06)) return;
     this.#sim.after(this.#random.integer(1, 60), () => {
       this.#agents.acknowledge(command, this.#sim.fault('hook-fails', 0.08) ? 'the hook failed' : null);

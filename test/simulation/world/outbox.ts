@@ -7,22 +7,25 @@ type Streamed = Pick<Matter, 'type'> & { vm: string | null; data: unknown };
 
 /**
  * The way of inputs to Landfall. What is posted may overtake; what a host streams (lifecycle events, facts about itself) comes
- * in order, as one connection delivers it, and what is not yet out when the power goes is lost.
+ * in order, as one connection delivers it, and what is not yet out when the power goes or the agent ends is lost.
  */
 export class Outbox {
   readonly #sim: Sim;
-  readonly #deliver: (letter: Letter) => void;
+  /** `sender`: it keeps an order. */
+  readonly #deliver: (letter: Letter, sender: string | null) => void;
+  readonly #drop: (sender: string) => void;
   readonly #lastAt = new Map<string, number>();
   readonly #epochs = new Map<string, number>();
   #count = 0;
 
-  constructor(sim: Sim, deliver: (letter: Letter) => void) {
+  constructor(sim: Sim, post: { deliver(letter: Letter, sender: string | null): void; drop(sender: string): void }) {
     this.#sim = sim;
-    this.#deliver = deliver;
+    this.#deliver = (letter, sender) => post.deliver(letter, sender);
+    this.#drop = (sender) => post.drop(sender);
   }
 
   post(letter: Letter, delayMs: number): void {
-    this.#sim.after(delayMs, () => this.#deliver(letter));
+    this.#sim.after(delayMs, () => this.#deliver(letter, null));
   }
 
   stream(host: string, streamed: Streamed): void {
@@ -34,15 +37,16 @@ export class Outbox {
     this.#lastAt.set(host, at);
     const epoch = this.#epochs.get(host) ?? 0;
     const send = () => {
-      if (epoch === (this.#epochs.get(host) ?? 0)) this.#deliver(letter);
+      if (epoch === (this.#epochs.get(host) ?? 0)) this.#deliver(letter, letter.source);
     };
     this.#sim.schedule.at(at, send);
     if (this.#sim.fault('event-repeated', 0.05)) this.#sim.schedule.at(at + random.integer(1, 20_000), send);
   }
 
-  /** The host's power went: what it had not sent is lost. */
+  /** The host's power went, or its agent ended: what it had not sent is lost. */
   cut(host: string): void {
     this.#epochs.set(host, (this.#epochs.get(host) ?? 0) + 1);
     this.#lastAt.delete(host);
+    this.#drop(`agent/${host}`);
   }
 }

@@ -1,8 +1,12 @@
-type Task = { readonly at: number; readonly order: number; readonly run: () => void | Promise<void> };
+type Task = { readonly at: number; readonly order: number; readonly run: () => void };
 
-/** Virtual time: what is planned runs in the order of its time, and of its planning where times are equal. */
+/**
+ * Virtual time: what is planned runs in the order of its time, and of its planning where times are equal. Promises that a
+ * task settled are followed to their end before the next one: whatever they lead to happens at the task's time.
+ */
 export class Schedule {
   now = 0;
+  #isUnsettled = false;
   #order = 0;
   readonly #heap: Task[] = [];
 
@@ -20,9 +24,20 @@ export class Schedule {
     for (let next = this.#heap[0]; next !== undefined && next.at <= end && !isDone(); next = this.#heap[0]) {
       this.#pop();
       this.now = next.at;
-      const running = next.run();
-      if (running !== undefined) await running;
+      next.run();
+      if (this.#isUnsettled) await this.#settle();
     }
+  }
+
+  /** A promise was or may have been settled. */
+  unsettled(): void {
+    this.#isUnsettled = true;
+  }
+
+  /** No promise here waits for anything but virtual time, so that all callbacks have run when the event loop turns. */
+  async #settle(): Promise<void> {
+    this.#isUnsettled = false;
+    await new Promise<void>((resolve) => setImmediate(resolve));
   }
 
   #push(task: Task): void {

@@ -14,6 +14,9 @@ export class Violation extends Error {
   }
 }
 
+/** How probable faults are, where that is not what they usually are. */
+export type Likely = Partial<Readonly<Record<FaultKind, number>>>;
+
 /**
  * What every part of a simulated world shares: time, chance, the faults that may happen, and the trace.
  *
@@ -31,8 +34,10 @@ export class Sim {
   readonly #faults: ReadonlySet<FaultKind>;
   readonly #streams = new Map<string, Random>();
   readonly #tracing: boolean;
+  readonly #likely: Likely;
 
-  constructor(seed: string, faults: ReadonlySet<FaultKind>, tracing: boolean) {
+  constructor(seed: string, faults: ReadonlySet<FaultKind>, tracing: boolean, likely: Likely = {}) {
+    this.#likely = likely;
     this.seed = seed;
     this.#faults = faults;
     this.#tracing = tracing;
@@ -52,13 +57,13 @@ export class Sim {
 
   /** Whether the fault happens here and now. */
   fault(kind: FaultKind, probability: number): boolean {
-    const drawn = this.random(`fault:${kind}`).chance(probability);
+    const drawn = this.random(`fault:${kind}`).chance(this.#likely[kind] ?? probability);
     const happens = drawn && this.#faults.has(kind) && this.now < this.faultsUntil;
     if (happens) this.happened.set(kind, (this.happened.get(kind) ?? 0) + 1);
     return happens;
   }
 
-  after(ms: number, run: () => void | Promise<void>): void {
+  after(ms: number, run: () => void): void {
     this.schedule.after(ms, run);
   }
 

@@ -1,0 +1,88 @@
+import type { Entry } from '../../../events/entries.ts';
+import { Outbox, ORCHESTRATOR, type WorkItem } from '../../../service/engine/outbox.ts';
+import type { Service } from '../landfall/service.ts';
+import type { Letter } from '../world/outbox.ts';
+import type { Sim } from '../world/sim.ts';
+import type { LedgerRules } from './ledger-rules.ts';
+
+/** What must hold of the running service: of what it acknowledges, of what it hands out, and of what it has in memory. */
+export class ServiceRules {
+  readonly #sim: Sim;
+  readonly #ledger: LedgerRules;
+  /** Letters that a process took and did not acknowledge yet: when they came, by its clock and in true time. */
+  readonly #waiting = new Map<Letter, { readonly arrivedAt: number; readonly at: number }>();
+
+  constructor(sim: Sim, ledger: LedgerRules) {
+    this.#sim = sim;
+    this.#ledger = ledger;
+  }
+
+  submitted(letters: readonly Letter[], service: Service): void {
+    for (const letter of letters) this.#waiting.set(letter, { arrivedAt: service.now, at: this.#sim.now });
+  }
+
+  /** Its process is gone, or refused it: it will be sent again. */
+  rejected(letters: readonly Letter[]): void {
+    for (const letter of letters) this.#waiting.delete(letter);
+  }
+
+  /** Invariant 10: what is acknowledged is in the ledger. */
+  acknowledged(letter: Letter): void {
+    this.#waiting.delete(letter);
+    const { source, id } = letter;
+    if (!this.#ledger.consumed(source, id))
+      this.#sim.violate('invariant 10', `${source} ${id} was acknowledged, and is not in the ledger`);
+  }
+
+  /** A deadline waits for the inputs that were there when it fell due. */
+  committed({ cause }: Entry, { steppedAt }: Service, decidedAt: number): void {
+    if (cause.kind !== 'timer') return;
+    for (const [{ source, id }, { arrivedAt, at }] of this.#waiting) {
+      const wasThere = at > steppedAt && at <= decidedAt && arrivedAt < cause.dueAt;
+      if (wasThere && !this.#ledger.consumed(source, id))
+        this.#sim.violate('inputs before deadlines', `${cause.migration} ${cause.timer} fired before ${source} ${id}`);
+    }
+  }
+
+  /** Invariant 9: only what is under way is handed out, at first and ever again, and only once that is durable. */
+  handedOut(item: WorkItem, { known, ledger }: Service): void {
+    const migration = item.kind === 'question' ? item.question.migration : item.command.migration;
+    const durable = ledger.attempt(migration)?.state.attempt;
+    if (item.kind === 'question') {
+      const { host, question } = item.question;
+      if (durable?.asked[host] === undefined)
+        this.#sim.violate('invariant 9', `${question} is put to ${host}, and the ledger does not know of it`);
+      return;
+    }
+    const { command } = item.command;
+    const step = known.get(migration)?.attempt.steps.find((candidate) => candidate.command === command);
+    if (step?.status !== 'sent' || durable === undefined)
+      this.#sim.violate('invariant 9', `${command} is handed out though it is ${step?.status ?? 'no step'}`);
+  }
+
+  /** Invariant 9: what the ledger alone gives is what the service has, in its memory and to hand out. */
+  rebuilds(service: Service): void {
+    const { ledger, live } = service;
+    if (!service.isQuiet) return;
+    const states = [...ledger.openAttempts()].map(({ state }) => state);
+    const folded = states.map((state) => JSON.stringify(state)).toSorted();
+    if (JSON.stringify(folded) !== JSON.stringify(live))
+      this.#sim.violate('invariant 9', 'the running partition and the fold of its ledger differ');
+    const anew = new Outbox();
+    anew.restore(states);
+    const recipients = [ORCHESTRATOR, ...[...ledger.hosts()].map(({ host }) => host)] as const;
+    const [is, should] = [service.outbox, anew].map((outbox) =>
+      recipients.flatMap((recipient) =>
+        outbox?.after(recipient, 0, Number.POSITIVE_INFINITY).map(({ item }) => nameOf(item)),
+      ),
+    );
+    if (JSON.stringify(is?.toSorted()) !== JSON.stringify(should?.toSorted()))
+      this.#sim.violate(
+        'invariant 9',
+        `${JSON.stringify(is)} is handed out, and the ledger has ${JSON.stringify(should)}`,
+      );
+  }
+}
+
+const nameOf = (item: WorkItem): string =>
+  item.kind === 'question' ? item.question.question : `${item.command.command} ${item.command.try}`;

@@ -1,0 +1,41 @@
+import type { Partition } from '../../../consumers/partition/partition.ts';
+import type { Input } from '../../../events/inputs.ts';
+import type { Batch } from '../../../log/port.ts';
+
+/** Something a partition was told: an input, or (null) that time has come for what is due. */
+export type Operation = { readonly now: number; readonly input: Input | null };
+
+/** Keeps what partitions were told, batch by batch and in the order in which the batches became durable. */
+export class Recorder {
+  readonly durable: Operation[] = [];
+  readonly #batches = new WeakMap<Batch, readonly Operation[]>();
+
+  /** Listens to a partition, from its beginning on. */
+  listen(partition: Partition): void {
+    let since: Operation[] = [];
+    const take = partition.take.bind(partition);
+    const fire = partition.fire.bind(partition);
+    const drain = partition.drain.bind(partition);
+    partition.take = (input, at, now, clock) => {
+      since.push({ now, input });
+      return take(input, at, now, clock);
+    };
+    partition.fire = (now, clock, limit) => {
+      const fired = fire(now, clock, limit);
+      if (fired > 0) since.push({ now, input: null });
+      return fired;
+    };
+    partition.drain = () => {
+      const drained = drain();
+      this.#batches.set(drained.batch, since);
+      since = [];
+      return drained;
+    };
+  }
+
+  /** The batch is in the ledger. */
+  keep(batch: Batch): void {
+    const operations = this.#batches.get(batch) ?? [];
+    this.durable.push(...operations);
+  }
+}

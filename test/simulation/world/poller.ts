@@ -1,0 +1,73 @@
+import type { Recipient, WorkItem } from '../../../service/engine/outbox.ts';
+import type { Ask, Work } from '../landfall/service.ts';
+import type { Sim } from './sim.ts';
+
+export type Poll = (recipient: Recipient, ask: Ask, reply: (work: Work | null) => void) => () => void;
+
+/** Who asks Landfall for work, again and again, and reads on from where the last reply ended. */
+export class Poller {
+  readonly #sim: Sim;
+  readonly #poll: Poll;
+  readonly #recipient: Recipient;
+  readonly #take: (item: WorkItem) => void;
+  readonly #limit: number;
+  #cursor: string | null = null;
+  /** Rises when it stops: what comes after that is for nobody. */
+  #epoch = 0;
+  #hangUp = () => {};
+  #isAsking = false;
+
+  constructor(sim: Sim, poll: Poll, recipient: Recipient, take: (item: WorkItem) => void) {
+    this.#sim = sim;
+    this.#poll = poll;
+    this.#recipient = recipient;
+    this.#take = take;
+    this.#limit = sim.random('settings:poller').pick([1, 3, 100]);
+  }
+
+  start(): void {
+    if (this.#isAsking) return;
+    this.#isAsking = true;
+    this.#askIn(this.#ms(1, 20));
+  }
+
+  stop(): void {
+    this.#isAsking = false;
+    this.#epoch += 1;
+    this.#hangUp();
+  }
+
+  /** Begins anew: all that is outstanding is handed out to it again. */
+  forget(): void {
+    this.#cursor = null;
+  }
+
+  #ms(min: number, max: number): number {
+    return this.#sim.random('poller').integer(min, max);
+  }
+
+  #askIn(ms: number): void {
+    const epoch = this.#epoch;
+    this.#sim.after(ms, () => {
+      if (epoch !== this.#epoch) return;
+      const ask = { after: this.#cursor, limit: this.#limit, waitMs: 25_000 };
+      this.#hangUp = this.#poll(this.#recipient, ask, (work) => this.#replied(work, epoch));
+      this.#sim.schedule.unsettled();
+    });
+  }
+
+  #replied(work: Work | null, epoch: number): void {
+    this.#hangUp = () => {};
+    if (work === null || this.#sim.fault('reply-lost', 0.02)) return this.#again(epoch);
+    this.#sim.after(this.#ms(1, 20), () => {
+      if (epoch !== this.#epoch) return;
+      this.#cursor = work.next;
+      for (const item of work.items) this.#take(item);
+      this.#askIn(this.#ms(1, 20));
+    });
+  }
+
+  #again(epoch: number): void {
+    if (epoch === this.#epoch) this.#askIn(this.#ms(100, 2000));
+  }
+}
