@@ -139,9 +139,13 @@ export class EmbeddedEngine implements engine.Engine {
     await this.#ledger.close();
   }
 
+  get #isStopped(): boolean {
+    return this.#state.kind === 'stopped';
+  }
+
   async #claim(): Promise<void> {
     const owner = await this.#ledger.claim();
-    if (this.#state.kind === 'stopped') return;
+    if (this.#isStopped) return;
     this.#sequence = owner.claimedHead.sequence;
     const driver = this.#drive(owner, this.#ledger.directory());
     this.outbox.restore(statesOf(this.#ledger.openAttempts()));
@@ -150,6 +154,7 @@ export class EmbeddedEngine implements engine.Engine {
       this.#committed(entries, driver.partition.configuration);
     });
     await this.#keepHorizon(driver.partition.configuration);
+    if (this.#isStopped) return;
     this.#observer.claimed?.();
     const live = new Live(driver, this.#time, { ...this.#observer, died: (fault) => this.#died(fault) });
     this.#state = { kind: 'ready', live };

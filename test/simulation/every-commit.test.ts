@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { killAtEveryCommit } from './every-commit.ts';
 
 describe('a world whose service is killed', () => {
-  it.each([1, 2, 3])(
+  it.each([2, 3, 5])(
     'before and after every single commit breaks no invariant (seed %i)',
     { timeout: 120_000 },
     async (seed) => {

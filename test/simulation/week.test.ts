@@ -5,7 +5,9 @@ import { runLong, summary } from './long-run.ts';
 const WEIGHT_MAX = 4 * 1024 * 1024;
 
 describe('a day of virtual time', () => {
-  it('with many migrations, disasters and crashes breaks no invariant, and leaves nothing in memory', async () => {
+  it('with many migrations, disasters and crashes breaks no invariant, and leaves nothing in memory', {
+    timeout: 120_000,
+  }, async () => {
     const run = await runLong(1, { days: 1, hosts: 5, guests: 8, migrationsPerDay: 24, disastersPerHour: 4 });
     console.log(`a day: ${summary(run)}`);
     expect(run.violations).toEqual([]);
