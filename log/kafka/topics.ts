@@ -1,4 +1,5 @@
-import type { ITopicConfig, Kafka } from 'kafkajs';
+import { setTimeout as wait } from 'node:timers/promises';
+import type { Admin, ITopicConfig, Kafka } from 'kafkajs';
 import { Fault } from '../../events/fault.ts';
 import { administer } from './client.ts';
 import { topicsOf } from './options.ts';
@@ -24,6 +25,8 @@ const LEDGER_MESSAGE_BYTES = 32 * 1024 * 1024;
 const INPUT_MESSAGE_BYTES = 12 * 1024 * 1024;
 /** Sends of commands and dead letters are smaller, unless one item alone is not. */
 const LEAVING_MESSAGE_BYTES = 4 * 1024 * 1024;
+const LEADERS_MS = 30_000;
+const LEADERS_LOOK_MS = 50;
 const INPUT_DAYS = 14;
 const DAY_MS = 86_400_000;
 /** From this many on, one may be missing while two others acknowledge. */
@@ -46,10 +49,24 @@ export async function initTopics(kafka: Kafka, plan: TopicPlan): Promise<{ made:
     const differences = await differencesOf(kafka, present, plan.replicationFactor);
     if (differences.length > 0) throw mismatch(differences);
     if (missing.length > 0) {
-      await admin.createTopics({ waitForLeaders: true, topics: missing.map((each) => configOf(each, plan)) });
+      await admin.createTopics({ waitForLeaders: false, topics: missing.map((each) => configOf(each, plan)) });
+      await allLed(
+        admin,
+        missing.map(({ topic }) => topic),
+      );
     }
     return { made: missing.map(({ topic }) => topic), present: present.map(({ topic }) => topic) };
   });
+}
+
+/** kafkajs can wait for leaders too, but ends in an error where a broker has not heard of a topic yet. @throws Fault KAFKA_FAILED. */
+async function allLed(admin: Admin, topics: string[]): Promise<void> {
+  for (const deadline = Date.now() + LEADERS_MS; Date.now() < deadline; await wait(LEADERS_LOOK_MS)) {
+    const found = await admin.fetchTopicMetadata({ topics }).catch(() => ({ topics: [] }));
+    const isLed = found.topics.every(({ partitions }) => partitions.every(({ leader }) => leader >= 0));
+    if (found.topics.length === topics.length && isLed) return;
+  }
+  throw new Fault('KAFKA_FAILED', `${topics.join(', ')}: made, but without leaders`, 'Look at the log of the brokers.');
 }
 
 /** What a service needs of the topics, whoever made them. @throws Fault KAFKA_NO_TOPIC, KAFKA_MISMATCH. */

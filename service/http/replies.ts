@@ -117,7 +117,8 @@ function bodyOf(fault: Fault, isNamed: boolean): ErrorBody {
       remedy: 'Send it again when /readyz says so: a repeat changes nothing.',
     };
   }
-  if (UNREADY.test(code) && !isNamed) return { code, message: `nothing can be taken just now (${code})`, remedy };
+  if (code.startsWith('KAFKA_') && !isNamed)
+    return { code, message: `nothing can be taken just now (${code})`, remedy };
   return { code, message, remedy };
 }
 
