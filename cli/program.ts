@@ -48,7 +48,13 @@ export function buildProgram(io: Io, version: string): Command {
   addDoctor(program, io);
   addCompletion(program, io);
   for (const command of program.commands) inherit(command, program);
-  return program;
+  return program.hook('preAction', (_, command) => preferNamedFile(command));
+}
+
+/** A file that is named on the command line is meant, whatever service the environment names. */
+function preferNamedFile(command: Command): void {
+  const isNamed = command.getOptionValueSource('db') === 'cli' && command.getOptionValueSource('server') === 'env';
+  if (isNamed) command.setOptionValue('server', undefined);
 }
 
 /** Subcommands that were added by hand take the settings of their parent. */

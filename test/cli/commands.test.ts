@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { parseTime } from '../../cli/ledgers.ts';
 import { type AuditView, commandJson, commandLine, type DeadLetterView } from '../support/command-line.ts';
 import { cloudEvent, VM, writeEvents } from '../support/events.ts';
@@ -27,6 +27,17 @@ beforeAll(async () => {
     named(OTHER.toUpperCase()),
   );
   await commandLine(['ingest', file, '--db', db]);
+});
+
+it('reads a file that is named, whatever service the environment names', async () => {
+  vi.stubEnv('LANDFALL_SERVER', 'http://127.0.0.1:9');
+  try {
+    expect(await commandLine(['status', '--db', db])).toMatchObject({ code: 0 });
+    expect(await commandLine(['status'])).toMatchObject({ code: 2 });
+    expect(await commandLine(['status', '--db', db, '--server', 'http://127.0.0.1:9'])).toMatchObject({ code: 2 });
+  } finally {
+    vi.unstubAllEnvs();
+  }
 });
 
 describe('wrong use', () => {
