@@ -19,6 +19,7 @@ const REPETITIONS = 3;
 const ATTEMPTS_IN_FLIGHT = 4096;
 /** Until its hot paths are compiled a process does half as much; the service runs for months. */
 const WARM_UP_ATTEMPTS = 6144;
+const WARM_UP_WRITER_ATTEMPTS = 2048;
 /** One commit at a time, as the peers' figures of their own loop were taken. */
 const PER_COMMIT = [
   { perCommit: 1, attempts: 120 },
@@ -76,9 +77,7 @@ async function atInFlight({ folder }: Options, texts: readonly string[]): Promis
   await memory.run(courses(WARM_UP_ATTEMPTS));
   await withLedger(folder, (driver) => rateOf(new Lanes(driver, LANES, IN_FLIGHT / LANES), WARM_UP_ATTEMPTS));
   for (let nth = 0; nth < REPETITIONS; nth += 1) {
-    durable.push(
-      await withLedger(folder, (driver) => rateOf(new Lanes(driver, LANES, IN_FLIGHT / LANES), ATTEMPTS_IN_FLIGHT)),
-    );
+    durable.push(await withLedger(folder, warmRateOf));
     inMemory.push(await rateOf(memory, ATTEMPTS_IN_FLIGHT));
     bare.push(perSecond(texts.length, bareInserts(join(folder, 'bare.db'), texts, IN_FLIGHT / LANES)));
   }
@@ -102,6 +101,13 @@ async function atInFlight({ folder }: Options, texts: readonly string[]): Promis
     },
     { name: 'the same, in whole attempts', value: value / TRANSITIONS_PER_ATTEMPT, unit: '/s' },
   ];
+}
+
+/** The thread that writes is another one for each ledger, and begins as cold as a process. */
+async function warmRateOf(driver: Driver): Promise<number> {
+  const lanes = new Lanes(driver, LANES, IN_FLIGHT / LANES);
+  await lanes.run(courses(WARM_UP_WRITER_ATTEMPTS));
+  return rateOf(lanes, ATTEMPTS_IN_FLIGHT);
 }
 
 async function perCommit({ folder }: Options, texts: readonly string[]): Promise<Figure[]> {

@@ -1,36 +1,48 @@
 import { fork } from 'node:child_process';
-import { parseArgs } from 'node:util';
+import { Command } from 'commander';
 import { faultKinds } from '../test/simulation/world/faults.ts';
 import { simulate } from '../test/simulation/simulate.ts';
 import type { KillAt } from '../test/simulation/landfall/service.ts';
 import { shrink } from '../test/simulation/shrink.ts';
 import type { Report } from '../test/simulation/simulate-worker.ts';
 
-/**
- * Runs simulated worlds from seeds, on several processes: npm run simulate -- --seeds 10000 [--from 1].
- * Without --from they begin at a seed that the date gives, so that every day tries new ones.
- * With --crash-every-commit each world is played again for each of its commits, with the service killed before and after it.
- * A failing seed is shrunk and printed with how to play it again.
- */
-const { values } = parseArgs({
-  options: {
-    seeds: { type: 'string', default: '1000' },
-    from: { type: 'string' },
-    seed: { type: 'string' },
-    'world-size': { type: 'string', default: '3' },
-    without: { type: 'string', default: '' },
-    processes: { type: 'string', default: '2' },
-    'crash-every-commit': { type: 'boolean', default: false },
-    // The one world of --seed, with the service killed there: before:12, after:12.
-    'kill-at': { type: 'string' },
-    trace: { type: 'boolean', default: false },
-    json: { type: 'boolean', default: false },
-  },
-});
+/** Runs simulated worlds from seeds, on several processes. */
+type Options = {
+  readonly seeds: string;
+  readonly from?: string;
+  readonly seed?: string;
+  readonly worldSize: string;
+  readonly without: string;
+  readonly processes: string;
+  readonly crashEveryCommit: boolean;
+  readonly killAt?: string;
+  readonly trace: boolean;
+  readonly json: boolean;
+};
+const values = new Command('npm run simulate --')
+  .description(
+    'Plays simulated worlds and looks for a broken invariant. A failing seed is shrunk and printed with how to play it again.',
+  )
+  .option('--seeds <n>', 'how many worlds', '1000')
+  .option('--from <seed>', 'the first one; without it the date gives one, so that every day tries new ones')
+  .option('--seed <seed>', 'this world alone')
+  .option('--world-size <n>', 'VMs at most', '3')
+  .option('--without <faults>', 'no such faults, with commas between them', '')
+  .option('--processes <n>', 'how many at once', '2')
+  .option(
+    '--crash-every-commit',
+    'each world again for each of its commits, the service killed before and after it',
+    false,
+  )
+  .option('--kill-at <when>', 'with --seed: the service is killed there: before:12, after:12')
+  .option('--trace', 'with --seed: what happens', false)
+  .option('--json', 'the outcome for scripts', false)
+  .parse()
+  .opts<Options>();
 
 const PRINTED_MAX = 10;
-const everyCommit = values['crash-every-commit'];
-const vmsMax = number('world-size');
+const everyCommit = values.crashEveryCommit;
+const vmsMax = number('worldSize');
 const without = values.without.split(',').filter((name) => name !== '');
 const unknown = without.find((name) => !faultKinds.some((kind) => kind === name));
 if (unknown !== undefined) stop(`--without ${unknown}: there is no such fault. There are: ${faultKinds.join(', ')}`);
@@ -41,9 +53,11 @@ function stop(text: string): never {
   process.exit(2);
 }
 
-function number(name: 'seeds' | 'from' | 'world-size' | 'processes'): number {
+function number(name: 'seeds' | 'from' | 'worldSize' | 'processes'): number {
   const value = Number(values[name] ?? seedOfToday());
-  return Number.isSafeInteger(value) && value > 0 ? value : stop(`--${name} must be a positive whole number`);
+  return Number.isSafeInteger(value) && value > 0
+    ? value
+    : stop(`--${name === 'worldSize' ? 'world-size' : name} must be a positive whole number`);
 }
 
 /** The date in UTC, and room for a hundred thousand worlds a day. */
@@ -52,7 +66,7 @@ function seedOfToday(): number {
 }
 
 function killAt(): { killAt: KillAt } | Record<string, never> {
-  const given = values['kill-at'];
+  const given = values.killAt;
   if (given === undefined) return {};
   const match = /^(before|after):(\d+)$/.exec(given);
   if (match === null) stop(`--kill-at ${given}: say before:12 or after:12`);
