@@ -18,7 +18,7 @@ import { addKafkaOptions, addSettingOptions, requireKafka, type SettingFlags, se
 import { copied, drivingTopic } from '../topics.ts';
 import { shippedRecordings } from './demo.ts';
 import { ingestFiles } from './ingest.ts';
-import { examples } from './options.ts';
+import { emptyOption, examples } from './options.ts';
 import { auditTopic, type TopicAuditOptions } from './topic-audit.ts';
 
 /** The ledger in topics: making them, moving a ledger into them, playing recordings, and the audit. */
@@ -66,7 +66,7 @@ function addAcceptLoss(kafka: Command, io: Io): void {
       ).choices(['begin', 'end']),
     )
     .action(({ reason, operator, madeAnew, ...flags }: AcceptFlags) => {
-      if (reason === '') throw new Fault('BAD_OPTION', '--reason is empty', 'Say something with --reason.');
+      if (reason === '') throw emptyOption('reason');
       const access = requireKafka(settingsOf(flags, io));
       const acceptance = { reason, operator, ...(madeAnew === undefined ? {} : { madeAnew }) };
       return temporarily((folder) =>

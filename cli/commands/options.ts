@@ -1,4 +1,5 @@
 import { Option } from 'commander';
+import { Fault } from '../../events/fault.ts';
 import { DEFAULT_FILE, parseTime } from '../ledgers.ts';
 
 /** Options that several commands share. */
@@ -14,6 +15,10 @@ export const atOption = () =>
   new Option('--at <time>', 'as of then: ISO 8601, or milliseconds since the epoch').argParser(parseTime);
 
 export type ReadOptions = { db: string; server?: string; json?: true; at?: number };
+
+/** An option that must say something says nothing. */
+export const emptyOption = (name: string) =>
+  new Fault('BAD_OPTION', `--${name} is empty`, `Say something with --${name}.`);
 
 /** Examples as they stand below a command's help. */
 export function examples(...lines: [command: string, what: string][]): string {

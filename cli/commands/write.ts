@@ -12,7 +12,7 @@ import { configurationTable } from '../render/config.ts';
 import { migrationsTable } from '../render/migrations.ts';
 import { Remote } from '../remote.ts';
 import { settingsOf } from '../settings.ts';
-import { dbOption, examples, jsonOption, type ReadOptions, serverOption } from './options.ts';
+import { dbOption, emptyOption, examples, jsonOption, type ReadOptions, serverOption } from './options.ts';
 
 /** Commands that change what is decided: an operator's resolution, and the configuration. */
 
@@ -79,8 +79,6 @@ async function resolveInFile(migration: string, options: ResolveOptions, io: Io)
   );
   return reading(options.db, ({ db }) => migrationView(db, migration));
 }
-
-const emptyOption = (name: string) => new Fault('BAD_OPTION', `--${name} is empty`, `Say something with --${name}.`);
 
 export function addConfig(program: Command, io: Io): void {
   const config = program

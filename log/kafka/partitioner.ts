@@ -11,6 +11,12 @@ export function partitionOf(key: string, partitions: number): number {
   return javaPartitioner({ topic: '', partitionMetadata, message: { key, value: null } });
 }
 
+/** Where an input goes: to its VM's partition; what concerns the site (null) goes to all. */
+export function partitionsOf(vm: string | null, partitions: number): number[] {
+  if (vm !== null) return [partitionOf(vm, partitions)];
+  return Array.from({ length: partitions }, (_, partition) => partition);
+}
+
 function metadataOf(partitions: number) {
   return Array.from({ length: partitions }, (_, partitionId) => ({
     partitionId,

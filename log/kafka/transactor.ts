@@ -1,6 +1,7 @@
 import type { Kafka, Message, Producer, Transaction } from 'kafkajs';
 import { abandon, byPartition, within, ZSTD } from './client.ts';
 import { fencedBy, isFenced, kafkaFault, notCommitted, outcomeUnknown, unacknowledged } from './faults.ts';
+import { inParts } from './parts.ts';
 
 /**
  * The transactions of one partition's owner. Their transactional id is the partition's own, so the first transaction of a
@@ -76,7 +77,7 @@ export class Transactor {
     let last: number | null = null;
     try {
       transaction = await this.#producer.transaction();
-      for (const part of partsOf(messages)) last = await this.#send(transaction, part);
+      for (const part of inParts(messages, SEND_BYTES_MAX, lengthOf)) last = await this.#send(transaction, part);
       if (offsets !== null) await transaction.sendOffsets(offsetsOf(offsets));
     } catch (error) {
       throw isFenced(error) ? fencedBy(error) : notCommitted(error);
@@ -104,26 +105,10 @@ export class Transactor {
   }
 }
 
-/** One that is larger alone is a part of its own. */
-function partsOf(messages: readonly Message[]): Message[][] {
-  const parts: Message[][] = [];
-  let room = 0;
-  for (const message of messages) {
-    const { length } = message.value ?? '';
-    const part = parts.at(-1);
-    if (part === undefined || length > room) {
-      parts.push([message]);
-      room = SEND_BYTES_MAX - length;
-    } else {
-      part.push(message);
-      room -= length;
-    }
-  }
-  return parts;
-}
+const lengthOf = ({ value }: Message): number => value?.length ?? 0;
 
 function bytesOf(messages: readonly Message[]): number {
-  return messages.reduce((sum, { value }) => sum + (value?.length ?? 0), 0);
+  return messages.reduce((sum, message) => sum + lengthOf(message), 0);
 }
 
 function offsetsOf({ group, topic, partition, next }: Offsets) {

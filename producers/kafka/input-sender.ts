@@ -1,6 +1,6 @@
 import type { Message } from 'kafkajs';
 import type { Input } from '../../events/inputs.ts';
-import { partitionOf } from '../../log/kafka/partitioner.ts';
+import { partitionsOf } from '../../log/kafka/partitioner.ts';
 import type { RecordProducer } from './record-producer.ts';
 
 /**
@@ -38,8 +38,7 @@ export class InputSender {
     const bytes = Buffer.byteLength(text) + RECORD_BYTES;
     if (this.#waiting === ROUND_INPUTS || this.#bytes + bytes > ROUND_BYTES) await this.flush();
     const { partitions } = this.#options;
-    const all = Array.from({ length: partitions }, (_, partition) => partition);
-    for (const partition of vm === null ? all : [partitionOf(vm, partitions)]) {
+    for (const partition of partitionsOf(vm, partitions)) {
       const parcel = this.#parcels.get(partition) ?? [];
       parcel.push({ key: vm, value: text });
       this.#parcels.set(partition, parcel);

@@ -2,6 +2,7 @@ import type { Kafka, Message, Producer } from 'kafkajs';
 import { Fault } from '../../events/fault.ts';
 import { abandon, byPartition, within } from '../../log/kafka/client.ts';
 import { kafkaFault, unacknowledged } from '../../log/kafka/faults.ts';
+import { inParts } from '../../log/kafka/parts.ts';
 
 /**
  * Sends records, each acknowledged by every replica in sync before it counts as sent. What waits for one partition goes in one
@@ -114,20 +115,7 @@ const RECORD_BYTES = 100;
 
 /** Messages in parts that are small enough for one send each; one that is larger alone is a part of its own. */
 export function partsOf(messages: readonly Message[]): Message[][] {
-  const parts: Message[][] = [];
-  let room = 0;
-  for (const message of messages) {
-    const bytes = bytesOfMessage(message);
-    const part = parts.at(-1);
-    if (part === undefined || bytes > room) {
-      parts.push([message]);
-      room = SEND_BYTES_MAX - bytes;
-    } else {
-      part.push(message);
-      room -= bytes;
-    }
-  }
-  return parts;
+  return inParts(messages, SEND_BYTES_MAX, bytesOfMessage);
 }
 
 /** Whether it is sent with no other: what the topic does not take of it, it does not take at all. */

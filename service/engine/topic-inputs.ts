@@ -4,7 +4,7 @@ import type { Decision, Decisions } from '../../consumers/kafka/decisions.ts';
 import type { Fault } from '../../events/fault.ts';
 import type { KafkaLedger } from '../../log/kafka/ledger.ts';
 import { streamOf } from '../../log/kafka/options.ts';
-import { partitionOf } from '../../log/kafka/partitioner.ts';
+import { partitionsOf } from '../../log/kafka/partitioner.ts';
 import type { RecordProducer } from '../../producers/kafka/record-producer.ts';
 import { notReady, type Receipt, type Submission } from './engine.ts';
 import { type Outcome, receiptOf, unsent } from './outcomes.ts';
@@ -65,11 +65,10 @@ export class TopicInputs {
 
   #parcels(submissions: readonly Submission[]): Map<number, Parcel> {
     const { partitions } = this.#options.ledger;
-    const all = Array.from({ length: partitions }, (_, partition) => partition);
     const parcels = new Map<number, Parcel>();
     for (const [index, { input, event }] of submissions.entries()) {
       const message = { key: input.vm, value: JSON.stringify(event) };
-      for (const partition of input.vm === null ? all : [partitionOf(input.vm, partitions)]) {
+      for (const partition of partitionsOf(input.vm, partitions)) {
         const parcel = parcels.get(partition) ?? [];
         parcel.push({ index, message });
         parcels.set(partition, parcel);

@@ -4,30 +4,7 @@ import { Fault } from '../../events/fault.ts';
 import { SharedAgents } from '../../service/engine/shared-agents.ts';
 import { ClusterWatch } from '../../service/watch/cluster-watch.ts';
 import { watchDemo } from '../../service/watch/watchers.ts';
-
-/** Time that passes when it is told to. */
-class Hand {
-  #now = 0;
-  #alarms: { at: number; work: () => void }[] = [];
-
-  now = (): number => this.#now;
-
-  after = (ms: number, work: () => void): (() => void) => {
-    const alarm = { at: this.#now + ms, work };
-    this.#alarms.push(alarm);
-    return () => {
-      this.#alarms = this.#alarms.filter((each) => each !== alarm);
-    };
-  };
-
-  async pass(ms: number): Promise<void> {
-    this.#now += ms;
-    const due = this.#alarms.filter(({ at }) => at <= this.#now);
-    this.#alarms = this.#alarms.filter((each) => !due.includes(each));
-    for (const { work } of due) work();
-    for (let turn = 0; turn < 10; turn += 1) await Promise.resolve();
-  }
-}
+import { HandTime } from '../support/hand-time.ts';
 
 function logging() {
   const logged: Record<string, unknown>[] = [];
@@ -40,7 +17,7 @@ function logging() {
 
 describe('looking for recordings to show', () => {
   it('goes on whatever hinders it, and ends no process', async () => {
-    const time = new Hand();
+    const time = new HandTime();
     const { logged, logger } = logging();
     const failures = [new Fault('KAFKA_NO_TOPIC', 'none', 'Make it.'), new TypeError('surprise')];
     const shown = { reads: [], close: () => Promise.resolve() };
@@ -59,11 +36,11 @@ describe('looking for recordings to show', () => {
 
 describe('one of several instances', () => {
   it('says now and then, and after a rebalance, how long commits take and how far it is behind', async () => {
-    const time = new Hand();
+    const time = new HandTime();
     const { logged, logger } = logging();
     let inputLag = () => Promise.resolve([{ partition: 1, records: 7 }]);
     const cluster = { parts: [], owned: [1], lag: [{ partition: 0, records: 3 }], inputLag: () => inputLag() };
-    const watch = new ClusterWatch({ cluster, agents: new SharedAgents(1, time.now), time, logger });
+    const watch = new ClusterWatch({ cluster, agents: new SharedAgents(1, () => time.now()), time, logger });
     watch.committed(10);
     watch.committed(30);
     await time.pass(60_000);

@@ -1,0 +1,17 @@
+/** In order, in parts of at most so many bytes each; an item that is larger alone is a part of its own. */
+export function inParts<T>(items: readonly T[], bytesMax: number, bytesOf: (item: T) => number): T[][] {
+  const parts: T[][] = [];
+  let room = 0;
+  for (const item of items) {
+    const bytes = bytesOf(item);
+    const part = parts.at(-1);
+    if (part === undefined || bytes > room) {
+      parts.push([item]);
+      room = bytesMax - bytes;
+    } else {
+      part.push(item);
+      room -= bytes;
+    }
+  }
+  return parts;
+}
