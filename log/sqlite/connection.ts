@@ -10,8 +10,10 @@ import { type Migration, migrate, requireCurrent } from './schema.ts';
 /** How long a reader waits where a writer is just recovering the file. */
 const READER_TIMEOUT_MS = 5000;
 const WRITER_CACHE_KIB = 16_384;
-/** In pages of 4 KiB. Larger: fewer pages are copied twice; smaller: less to recover after a crash. */
-const CHECKPOINT_PAGES = 4000;
+/** An entry is about 3 kB: a page of SQLite's usual 4 KiB holds one and little else, and a commit would write a quarter more of them. */
+const PAGE_BYTES = 16_384;
+/** Larger: fewer pages are copied twice; smaller: less to recover after a crash. */
+const CHECKPOINT_BYTES = 16 * 1024 * 1024;
 /** A long reader lets the log of SQLite grow; afterwards it is cut back to this. */
 const WAL_BYTES_KEPT = 64 * 1024 * 1024;
 
@@ -35,13 +37,16 @@ export function openWriter(file: string, durability: Durability = 'full', steps?
   requireWritable(file);
   const db = connect(file, { timeout: READER_TIMEOUT_MS });
   return prepared(file, db, () => {
+    // Without effect on a file that has pages already: it keeps the size it was made with.
+    db.exec(`PRAGMA page_size = ${PAGE_BYTES}`);
     // First of all, so that another application's file is refused before anything of it is changed.
     migrate(db, file, steps);
+    const pageBytes = Number(db.prepare('PRAGMA page_size').get()?.['page_size']);
     db.exec(`
       PRAGMA journal_mode = WAL;
       PRAGMA synchronous = ${durability === 'full' ? 'FULL' : 'NORMAL'};
       PRAGMA cache_size = -${WRITER_CACHE_KIB};
-      PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES};
+      PRAGMA wal_autocheckpoint = ${Math.ceil(CHECKPOINT_BYTES / pageBytes)};
       PRAGMA journal_size_limit = ${WAL_BYTES_KEPT};
     `);
   });
