@@ -30,8 +30,7 @@ export function openAttempt(
     storageCopied: data.storageCopied,
     volumes: record.volumes,
     formerOwners: formerOwners(data, record, earlier),
-    // Its source may be what such an attempt left behind.
-    ...(sharesSource || earlier.some(({ twoCopies }) => twoCopies === true) ? { twoCopies: true } : {}),
+    ...(sharesSource || earlier.some((attempt) => mayHaveLeft(attempt, data.source)) ? { twoCopies: true } : {}),
     ...(sharesSource ? { sharesSource: true, leftover: true } : {}),
     sourceBoot: site.host(data.source)?.boot ?? null,
     knownHosts: [],
@@ -75,6 +74,13 @@ export function openAttempt(
     movedTo: null,
     settledAt: null,
   };
+}
+
+/** Whether what is on `host` may be the copy that such an attempt left behind: until a verdict has proven that it is the guest. */
+function mayHaveLeft({ twoCopies, verdicts }: Attempt, host: string): boolean {
+  const verdict = verdicts.at(-1);
+  const isFound = verdict?.certainty === 'proven' && !verdict.contested && verdict.host === host;
+  return twoCopies === true && !isFound;
 }
 
 function originOf({ power }: VmRecord): Attempt['origin'] {

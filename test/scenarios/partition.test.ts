@@ -5,7 +5,20 @@ import { toInput } from '../../events/cloud-event.ts';
 import type { Entry } from '../../events/entries.ts';
 import type { InputData, InputType } from '../../events/inputs.ts';
 import type { Head } from '../../log/port.ts';
-import { absent, D, jobs, paused, running, S, START, shell, T, VM, type Words } from '../support/machine-spec.ts';
+import {
+  absent,
+  D,
+  jobs,
+  paused,
+  running,
+  S,
+  START,
+  shell,
+  shutOff,
+  T,
+  VM,
+  type Words,
+} from '../support/machine-spec.ts';
 import { MemoryLedger } from '../support/memory-ledger.ts';
 
 /** The acceptance scenarios by their numbers: what a partition owes to redelivery, crashes and rebuilding. */
@@ -452,6 +465,38 @@ describe('an operator', () => {
     expect(refusalOf(await world.send('landfall.migration.resolved.v1', { ...by, attest: true }))).toBe(
       'NOT_CONTESTED',
     );
+  });
+});
+
+describe('a call that begins while the locks of a verdict still move', () => {
+  const MOVED: Said = { [D]: shutOff('migrated'), [S]: paused('user') };
+  /** Both had the guest; an operator has seen it on the destination, and no lock has moved since. It goes back from there. */
+  const movedBack = async (resolved: boolean) => {
+    const world = new World();
+    await world.migrates({ [S]: running(), [D]: running() });
+    await world.fails();
+    await world.wait(301);
+    expect(world.attempt).toMatchObject({ value: { RolledBack: 'contested' }, attempt: { twoCopies: true } });
+    const by = { migration: 'm1', host: D, reason: 'seen there', operator: 'ops', attest: true };
+    if (resolved) await world.send('landfall.migration.resolved.v1', by);
+    await world.send('landfall.migration.started.v1', { migration: 'm2', source: D, destination: S });
+    world.says = MOVED;
+    await world.send('landfall.migration.returned.v1', { migration: 'm2', ok: true });
+    return { world, second: world.ledger.attempt('m2')?.state };
+  };
+
+  it('has one copy to move where the verdict says that this is the guest, and ends what the earlier one still had to do', async () => {
+    const { world, second } = await movedBack(true);
+    expect(second).toMatchObject({
+      value: { Completed: 'settling' },
+      attempt: { verdicts: [{ certainty: 'proven' }] },
+    });
+    expect(world.attempt.value).toEqual({ Completed: 'settled' });
+  });
+
+  it('may move the wrong one of two where nobody said which is right', async () => {
+    const { second } = await movedBack(false);
+    expect(second?.attempt).toMatchObject({ twoCopies: true, verdicts: [] });
   });
 });
 
