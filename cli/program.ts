@@ -9,6 +9,7 @@ import { addServe, addToken } from './commands/serve.ts';
 import { addConfig, addResolve } from './commands/write.ts';
 import { completion, SHELLS } from './completion.ts';
 import type { Io } from './io.ts';
+import { choosePlace } from './place.ts';
 import { examples } from './commands/options.ts';
 import { Fault } from '../events/fault.ts';
 
@@ -48,13 +49,7 @@ export function buildProgram(io: Io, version: string): Command {
   addDoctor(program, io);
   addCompletion(program, io);
   for (const command of program.commands) inherit(command, program);
-  return program.hook('preAction', (_, command) => preferNamedFile(command));
-}
-
-/** A file that is named on the command line is meant, whatever service the environment names. */
-function preferNamedFile(command: Command): void {
-  const isNamed = command.getOptionValueSource('db') === 'cli' && command.getOptionValueSource('server') === 'env';
-  if (isNamed) command.setOptionValue('server', undefined);
+  return program.hook('preAction', (_, command) => choosePlace(command, io));
 }
 
 /** Subcommands that were added by hand take the settings of their parent. */

@@ -99,7 +99,7 @@ export const Attempt = z.strictObject({
   formerOwners: z.array(Host),
   /** The boot of the source when the migration began; null: not known. */
   sourceBoot: z.string().nullable(),
-  /** Known hosts of the VM’s cluster besides source and destination: those of the call’s return, or of a later doubt. */
+  /** Known hosts of the VM’s cluster besides source and destination: as of the newest round that a deadline or a doubt began. */
   knownHosts: z.array(Host),
   startedAt: Milliseconds,
   /** When the call returned, failed or not; null while it runs. */

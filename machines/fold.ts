@@ -38,7 +38,8 @@ export type Stimulus =
       configuration: Attempt['configuration'];
       knownHosts: readonly string[];
     }
-  | { type: 'timer'; id: string };
+  /** `knownHosts`: as of now, for the deadlines that begin another round. */
+  | { type: 'timer'; id: string; knownHosts?: readonly string[] };
 
 /** The machine's event for a stimulus; null where it changes nothing in this state. */
 export function fold(state: AttemptState, stimulus: Stimulus, context: StepContext): MachineEvent | null {
@@ -64,7 +65,7 @@ export function fold(state: AttemptState, stimulus: Stimulus, context: StepConte
     case 'superseded':
       return superseded(attempt, stimulus, context);
     case 'timer':
-      return timer(state, stimulus.id, context);
+      return timer(state, stimulus, context);
     default:
       return unreachable(stimulus);
   }
@@ -90,9 +91,13 @@ function close(
 }
 
 /** The hosts to hear besides the ends, as they are known now. */
-function knowing(attempt: Attempt, knownHosts: readonly string[]): Attempt {
+function knowing(attempt: Attempt, known: readonly string[]): Attempt {
   const { source, destination } = attempt;
-  return { ...attempt, knownHosts: knownHosts.filter((host) => host !== source && host !== destination) };
+  const knownHosts = known.filter((host) => host !== source && host !== destination);
+  const same =
+    knownHosts.length === attempt.knownHosts.length &&
+    knownHosts.every((host, nth) => host === attempt.knownHosts[nth]);
+  return same ? attempt : { ...attempt, knownHosts };
 }
 
 function returned(
@@ -313,7 +318,11 @@ function superseded(
 }
 
 /** A deadline of the machine's own. The event is XState's; what it means for the questions is folded here. */
-function timer(state: AttemptState, id: string, context: StepContext): MachineEvent {
+function timer(
+  state: AttemptState,
+  { id, knownHosts }: Extract<Stimulus, { type: 'timer' }>,
+  context: StepContext,
+): MachineEvent {
   const { attempt } = state;
   const kind = id.split('.')[2];
   const type = id as EventType;
@@ -323,7 +332,9 @@ function timer(state: AttemptState, id: string, context: StepContext): MachineEv
       judgeRound(state, pursue(giveUpOrigin(runOut(attempt, context.now)), context.now), context),
       context,
     );
-  return toEvent(type, nothing(kind === 'retry' ? resend(attempt, context.now) : attempt), context);
+  if (kind === 'retry') return toEvent(type, nothing(resend(attempt, context.now)), context);
+  // Everybody is asked anew: whoever was made known since is asked as well.
+  return toEvent(type, nothing(knownHosts === undefined ? attempt : knowing(attempt, knownHosts)), context);
 }
 
 /** The origin did not answer when it was asked once more: that is what is recorded, and the rollback goes on. */

@@ -11,7 +11,6 @@ import { driving, reading } from '../ledgers.ts';
 import { configurationTable } from '../render/config.ts';
 import { migrationsTable } from '../render/migrations.ts';
 import { Remote } from '../remote.ts';
-import { settingsOf } from '../settings.ts';
 import { dbOption, emptyOption, examples, jsonOption, type ReadOptions, serverOption } from './options.ts';
 
 /** Commands that change what is decided: an operator's resolution, and the configuration. */
@@ -42,10 +41,7 @@ export function addResolve(program: Command, io: Io): void {
         'the guest is on host-a',
       ]),
     )
-    .action((attempt: string, options: ResolveOptions, command: Command) => {
-      requirePlace(options, command, io);
-      return resolve(attempt, options, io);
-    });
+    .action((attempt: string, options: ResolveOptions) => resolve(attempt, options, io));
 }
 
 type ResolveOptions = ReadOptions & { host: string; reason: string; attest?: true; operator: string };
@@ -110,24 +106,7 @@ export function addConfig(program: Command, io: Io): void {
         ['landfall config set askOriginErrorCodes=SYS.1006,HOST.1000', 'error codes that re-ask the origin'],
       ),
     )
-    .action((pairs: string[], options: ReadOptions & { operator: string }, command: Command) => {
-      requirePlace(options, command, io);
-      return setConfig(pairs, options, io);
-    });
-}
-
-/**
- * What is meant for the instances must not end in a file that nobody reads: where brokers are named, only a file that is named
- * as well is written. @throws Fault NEEDS_SERVER.
- */
-function requirePlace({ server, db }: ReadOptions, command: Command, io: Io): void {
-  if (server !== undefined || command.getOptionValueSource('db') === 'cli') return;
-  if (settingsOf({}, io).kafkaBrokers === undefined) return;
-  throw new Fault(
-    'NEEDS_SERVER',
-    `the ledger is a topic (kafkaBrokers), so ${db} is not what decides`,
-    'Name an instance with --server URL or LANDFALL_SERVER; a file that is meant nevertheless with --db.',
-  );
+    .action((pairs: string[], options: ReadOptions & { operator: string }) => setConfig(pairs, options, io));
 }
 
 async function getConfig(key: string | undefined, options: ReadOptions, io: Io): Promise<void> {

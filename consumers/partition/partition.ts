@@ -100,8 +100,10 @@ export class Partition {
 
   #fireOne(due: HeapTimer, moment: Moment): boolean {
     const { migration, timer, generation } = due;
-    if (this.#space.attempts.open(migration)?.timers[timer]?.generation !== generation) return false;
-    return this.#space.step(migration, { type: 'timer', id: timer }, { kind: 'timer', ...due }, moment);
+    const live = this.#space.attempts.open(migration);
+    if (live?.timers[timer]?.generation !== generation) return false;
+    const knownHosts = this.#space.knownHosts(moment.clock, live.state.attempt.source);
+    return this.#space.step(migration, { type: 'timer', id: timer, knownHosts }, { kind: 'timer', ...due }, moment);
   }
 
   /** Takes one input. A redelivered one changes nothing; one whose identity was used for other content is refused. */

@@ -33,7 +33,7 @@ function configure(space: Workspace, change: ConfigurationChange, cause: Cause, 
 function hostFacts(space: Workspace, data: InputData<'landfall.host.facts.v1'>, cause: Cause, moment: Moment): void {
   const before = space.host(data.host, moment.clock);
   const host = merge(before, data, moment.clock);
-  space.hosts.set(host.host, host);
+  space.setHost(host);
   space.write(null, cause, moment, { host });
   const rebooted = before !== undefined && before.boot !== null && before.boot !== host.boot;
   const stimuli: Stimulus[] = [];

@@ -26,7 +26,9 @@ type Outcome = Partial<
 const RECORDS_MAX = 2048;
 
 export class Workspace {
-  readonly hosts = new Map<string, HostRecord>();
+  readonly #hosts = new Map<string, HostRecord>();
+  /** What `knownHosts` came to, by clock and cluster: every poll of every attempt asks for it. */
+  readonly #neighbours = new Map<string, string[]>();
   readonly timetable = new Timetable();
   readonly attempts: Attempts;
   configuration: Configuration;
@@ -45,7 +47,7 @@ export class Workspace {
   constructor(directory: Directory) {
     this.#directory = directory;
     this.configuration = directory.configuration();
-    for (const host of directory.hosts()) this.hosts.set(host.host, host);
+    for (const host of directory.hosts()) this.#hosts.set(host.host, host);
     for (const [clock, time] of directory.times()) this.#times.set(clock, time);
     this.attempts = new Attempts(directory);
     for (const { migration, clock, ends, timers } of directory.deadlines()) {
@@ -99,9 +101,18 @@ export class Workspace {
     this.#changed.add(record.vm);
   }
 
+  get hosts(): ReadonlyMap<string, HostRecord> {
+    return this.#hosts;
+  }
+
+  setHost(host: HostRecord): void {
+    this.#hosts.set(host.host, host);
+    this.#neighbours.clear();
+  }
+
   /** A host as it is known on a clock: another recording's host of the same name is another host. */
   host(host: string | null, clock: string): HostRecord | undefined {
-    const record = host === null ? undefined : this.hosts.get(host);
+    const record = host === null ? undefined : this.#hosts.get(host);
     return record?.clock === clock ? record : undefined;
   }
 
@@ -175,9 +186,16 @@ export class Workspace {
   }
 
   /** The hosts of a clock that a guest on `source` could be on: those of its cluster. One of no known cluster is among them. */
-  knownHosts(clock: string, source: string): string[] {
+  knownHosts(clock: string, source: string): readonly string[] {
     const cluster = this.host(source, clock)?.cluster ?? null;
-    return [...this.hosts.values()]
+    const key = JSON.stringify([clock, cluster]);
+    const neighbours = this.#neighbours.get(key) ?? this.#neighboursOf(clock, cluster);
+    this.#neighbours.set(key, neighbours);
+    return neighbours;
+  }
+
+  #neighboursOf(clock: string, cluster: string | null): string[] {
+    return [...this.#hosts.values()]
       .filter((host) => host.clock === clock && (cluster === null || host.cluster === null || host.cluster === cluster))
       .map(({ host }) => host);
   }

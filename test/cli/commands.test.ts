@@ -111,7 +111,10 @@ describe('where brokers are named', () => {
   it.each([
     ['environment', ['resolve', 'm-1', '--host', 'host-a', '--reason', 'r', '--attest']],
     ['file', ['config', 'set', 'recheckIntervalSeconds=5']],
-  ])('in the %s, landfall %j writes no ledger file unless that is named too', async (where, args) => {
+    ['environment', ['status']],
+    ['file', ['config', 'get']],
+    ['file', ['history', 'm-1']],
+  ])('in the %s, landfall %j uses no ledger file unless that is named too', async (where, args) => {
     const folder = scratchFolder();
     const config = join(folder, 'landfall.json');
     writeFileSync(config, JSON.stringify({ kafkaBrokers: ['127.0.0.1:1'] }));

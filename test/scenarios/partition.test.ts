@@ -318,6 +318,19 @@ describe('an event stream that is connected anew', () => {
   });
 });
 
+describe('a host that is made known while an attempt waits', () => {
+  it('is asked in the next round: the guest may be there', async () => {
+    const world = new World();
+    await world.migrates({ [S]: shutOff('crashed'), [D]: absent });
+    await world.fails();
+    expect(world.attempt).toMatchObject({ value: { Rechecking: 'watching' }, attempt: { knownHosts: [] } });
+    world.says = { ...world.says, [T]: running() };
+    await world.send('landfall.host.facts.v1', { host: T, zone: 'z', cluster: 'c', stream: 'connected' });
+    await world.wait(10);
+    expect(world.attempt.attempt.verdicts).toMatchObject([{ row: 'elsewhere', host: T, outcome: 'completed' }]);
+  });
+});
+
 describe('an attempt that is examined again', () => {
   it('hears the hosts that are known then, not those of its call', async () => {
     const world = new World();
