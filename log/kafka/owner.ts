@@ -1,3 +1,5 @@
+import type { Message } from 'kafkajs';
+import type { Entry } from '../../events/entries.ts';
 import { Fault } from '../../events/fault.ts';
 import { link, type Link } from '../chain.ts';
 import { textOf } from '../entry-text.ts';
@@ -5,12 +7,13 @@ import type { Batch, Head, Identity, InputPosition, Owner } from '../port.ts';
 import type { Copy } from './copy.ts';
 import { fencedBy } from './faults.ts';
 import { inputsStream } from './inputs-stream.ts';
+import { OffsetsHint } from './offsets-hint.ts';
 import { entryMessages, positionsMessage } from './records.ts';
 import type { Offsets, Transactor } from './transactor.ts';
 
 /**
- * The owner of one partition: batches that wait are joined into one transaction, which goes to one partition together with the
- * offsets of the inputs. While one is committed the next one waits, and the copy of the one before is written.
+ * The owner of one partition: batches that wait are joined into one transaction, which goes to one partition, and takes the
+ * group's offset along where that is due. While one is committed the next one waits, and the copy of the one before is written.
  */
 
 export type OwnerOptions = {
@@ -48,6 +51,7 @@ export class KafkaOwner implements Owner {
   #closed: Promise<void> | null = null;
   /** Copies that are being written of what is committed. */
   readonly #copying = new Set<Promise<unknown>>();
+  readonly #hint = new OffsetsHint(() => this.#wake());
 
   constructor(options: OwnerOptions) {
     this.#options = options;
@@ -61,8 +65,12 @@ export class KafkaOwner implements Owner {
     if (this.#dead !== null) return Promise.reject(this.#dead);
     return new Promise((resolve, reject) => {
       this.#queue.push({ batch, texts: batch.texts ?? batch.entries.map(textOf), resolve, reject });
-      this.#pump ??= this.#run();
+      this.#wake();
     });
+  }
+
+  #wake(): void {
+    if (this.#dead === null) this.#pump ??= this.#run();
   }
 
   recall(identities: readonly Identity[]): (string | null)[] {
@@ -77,6 +85,7 @@ export class KafkaOwner implements Owner {
   }
 
   release(): Promise<void> {
+    this.#hint.hurry();
     return this.end(new Fault('LEDGER_FENCED', 'the partition was given up', 'Claim it anew.'));
   }
 
@@ -89,6 +98,7 @@ export class KafkaOwner implements Owner {
   }
 
   #close(): Promise<void> {
+    this.#hint.forget();
     this.#closed ??= this.#options.transactor.close().then(this.#options.ended);
     return this.#closed;
   }
@@ -96,12 +106,15 @@ export class KafkaOwner implements Owner {
   async #run(): Promise<void> {
     // What is called in the same turn is committed together.
     await Promise.resolve();
-    while (this.#queue.length > 0) {
+    while (this.#queue.length > 0 || this.#hint.isDue) {
       const group = this.#nextGroup();
       try {
         await this.#commitGroup(group);
       } catch (error) {
-        this.#die(error instanceof Fault ? error : fencedBy(error), group);
+        const fault = error instanceof Fault ? error : fencedBy(error);
+        this.#die(fault, group);
+        // Only the offset was under way: of its batches nobody would hear.
+        if (group.length === 0) this.#options.lost(fault);
       }
     }
     this.#pump = null;
@@ -124,12 +137,10 @@ export class KafkaOwner implements Owner {
     const positions = newest(group.flatMap(({ batch }) => batch.positions));
     const began = performance.now();
     const { links, heads } = this.#chain(group);
-    if (links.length === 0 && positions.length === 0) return resolveAll(group, heads);
-    const messages =
-      links.length === 0
-        ? [positionsMessage(this.partition, positions)]
-        : entryMessages(this.partition, links, entries, positions);
-    const offset = await transactor.commit(messages, this.#offsetsIn(positions));
+    const hint = this.#hint.along(this.#offsetsIn(positions));
+    const messages = this.#messagesOf(links, entries, positions);
+    const offset = messages.length === 0 && hint === null ? null : await transactor.commit(messages, hint);
+    if (messages.length === 0) return resolveAll(group, heads);
     this.#head = heads.at(-1) ?? this.#head;
     committed?.(this.partition, entries.length, performance.now() - began);
     const copied = copy.append({ links, entries, positions, offset });
@@ -140,6 +151,11 @@ export class KafkaOwner implements Owner {
     );
     const forget = () => this.#copying.delete(copied);
     copied.then(forget, forget);
+  }
+
+  #messagesOf(links: readonly Link[], entries: readonly Entry[], positions: readonly InputPosition[]): Message[] {
+    if (links.length > 0) return entryMessages(this.partition, links, entries, positions);
+    return positions.length > 0 ? [positionsMessage(this.partition, positions)] : [];
   }
 
   #chain(group: readonly Waiting[]): { links: Link[]; heads: Head[] } {
@@ -157,7 +173,7 @@ export class KafkaOwner implements Owner {
     return { links, heads };
   }
 
-  /** The group's offset is a hint for who looks at lags; what was consumed stands with the entries. */
+  /** Where the group's own offset stands after these positions; null: they are none of its inputs. */
   #offsetsIn(positions: readonly InputPosition[]): Offsets | null {
     const { inputsTopic: topic, group, copy } = this.#options;
     const stream = inputsStream(copy.positions, topic, this.partition);

@@ -1,6 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as wait } from 'node:timers/promises';
-import { describe, expect, it } from 'vitest';
+import { isDeepStrictEqual } from 'node:util';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { connectTo } from '../../../log/kafka/client.ts';
+import { groupOf, topicsOf } from '../../../log/kafka/options.ts';
 import { declared, event, returned, started, textOf, workOff } from '../../service/harness.ts';
 import { brokersForTests } from './brokers/index.ts';
 import { eventually, forTest, instance, ready } from './instances.ts';
@@ -78,6 +81,28 @@ describe.skipIf(shared === null)('instances that share the partitions', { timeou
     expect((await two.post(event('host.facts', { host: 'host-a', zone: 'z1' }))).body['position']).toMatch(
       /^0:\d+,1:\d+,2:\d+,3:\d+$/,
     );
+  });
+
+  it('tell the group how far they are: within seconds, and before they go', async () => {
+    const scratch = await topics();
+    const one = await instance(scratch, 'one');
+    await ready(scratch, one);
+    const inputs = topicsOf(scratch.prefix).inputs;
+    const admin = connectTo({ brokers: scratch.brokers, clientId: 'test' }).admin();
+    await admin.connect();
+    onTestFinished(() => admin.disconnect());
+    const ends = async () => (await admin.fetchTopicOffsets(inputs)).map(({ high }) => high).toSorted();
+    const told = async () => {
+      const [topic] = await admin.fetchOffsets({ groupId: groupOf(scratch.prefix), topics: [inputs] });
+      return topic?.partitions.map(({ offset }) => offset).toSorted();
+    };
+    const vms = Array.from({ length: 40 }, () => randomUUID());
+    for (const vm of vms) await one.post(declared(vm));
+    const reached = await ends();
+    await eventually(async () => (isDeepStrictEqual(await told(), reached) ? true : null));
+    for (const [nth, vm] of vms.entries()) await one.post(started(`m-${nth}`, vm));
+    await one.stop();
+    expect(await told()).toEqual(await ends());
   });
 
   it('ask each other before an agent counts as silent; it moves between them, and falls silent', async () => {
