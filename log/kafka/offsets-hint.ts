@@ -2,7 +2,7 @@ import type { Offsets } from './transactor.ts';
 
 /**
  * The group's offset tells who looks at lags how far a partition's inputs are consumed; what Landfall goes by stands with the
- * entries. It goes along with a transaction, of which it makes two of the five requests: so not with every one.
+ * entries. It goes along with a transaction, of whose nine requests it makes four: so not with every one.
  */
 
 const EVERY_MS = 1000;

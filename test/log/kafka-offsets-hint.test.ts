@@ -4,7 +4,7 @@ import { OffsetsHint } from '../../log/kafka/offsets-hint.ts';
 const at = (next: number) => ({ group: 'g', topic: 'inputs', partition: 0, next });
 
 function hinting() {
-  const woken = vi.fn();
+  const woken = vi.fn<() => void>();
   return { woken, hint: new OffsetsHint(woken) };
 }
 
