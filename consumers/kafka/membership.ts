@@ -3,6 +3,7 @@ import { Fault } from '../../events/fault.ts';
 import { abandon } from '../../log/kafka/client.ts';
 import { TopicEnds } from '../../log/kafka/ends.ts';
 import type { KafkaLog } from '../../log/kafka/options.ts';
+import { Standstill } from '../../log/kafka/standstill.ts';
 import { assignersOf } from './assigner.ts';
 import { Declining } from './declining.ts';
 import { fetchedOf } from './fetched.ts';
@@ -39,6 +40,7 @@ const RESTART_MS_MIN = 200;
 const RESTART_MS_MAX = 5000;
 const HEARTBEAT_MS = 1000;
 const LOOK_MS = 1000;
+const STANDSTILL_LOOK_MS = 2000;
 
 export class Membership {
   readonly #options: MembershipOptions;
@@ -49,7 +51,8 @@ export class Membership {
   #restartMs = RESTART_MS_MIN;
   #restart: NodeJS.Timeout | null = null;
   readonly #declining: Declining;
-  #look: NodeJS.Timeout | null = null;
+  readonly #standstill = new Standstill();
+  #looks: readonly NodeJS.Timeout[] = [];
   #stopped = false;
   #isMember = false;
   /** What the group gave last. */
@@ -82,14 +85,17 @@ export class Membership {
   /** Joins as soon as the brokers let it: `absence` says why not yet. */
   start(): void {
     void this.#attempt();
-    this.#look = setInterval(() => this.#lookAtObstacles(), LOOK_MS);
+    this.#looks = [
+      setInterval(() => this.#lookAtObstacles(), LOOK_MS),
+      setInterval(() => void this.#lookForStandstill(), STANDSTILL_LOOK_MS),
+    ];
   }
 
   /** Gives up what is ours, in order, so that others find it settled; then leaves the group. */
   async stop(): Promise<void> {
     this.#stopped = true;
     if (this.#restart !== null) clearTimeout(this.#restart);
-    if (this.#look !== null) clearInterval(this.#look);
+    for (const look of this.#looks) clearInterval(look);
     this.#pause([...this.#shares.keys()]);
     await Promise.all([...this.#shares.keys()].map((partition) => this.#leave(partition)));
     if (this.#consumer !== null) await abandon(this.#consumer);
@@ -239,6 +245,7 @@ export class Membership {
 
   #restartIn(consumer: Consumer, ms: number): void {
     this.#isMember = false;
+    this.#standstill.reset();
     this.#restart = setTimeout(() => {
       this.#restart = null;
       void this.#rebuild(consumer);
@@ -256,6 +263,18 @@ export class Membership {
       code: fault?.code ?? null,
     });
     this.#restartIn(this.#consumer, 0);
+  }
+
+  /** Inputs that are in the topic must come. */
+  async #lookForStandstill(): Promise<void> {
+    const consumer = this.#consumer;
+    if (!this.#isMember || consumer === null) return;
+    const held = await this.#ends.held().catch(() => new Map<number, Held>());
+    const behind = new Map<number, number>();
+    for (const [partition, { readUntil }] of this.#shares)
+      if (readUntil !== null && readUntil < (held.get(partition)?.high ?? 0)) behind.set(partition, readUntil);
+    const still = this.#standstill.look(behind, Date.now());
+    if (still.length > 0) this.#crashed(consumer, new Error(`nothing is delivered of partitions ${still.join(', ')}`));
   }
 
   async #rebuild(consumer: Consumer): Promise<void> {

@@ -163,6 +163,11 @@ export class Share {
     this.#state.gate.delivered(next);
   }
 
+  /** How far the topic was read, where it takes inputs and none waits; null: it has enough to do, or takes nothing. */
+  get readUntil(): number | null {
+    return this.#state.kind === 'ready' && this.#waiting === 0 ? this.#read : null;
+  }
+
   /** Resolves when fewer inputs than this wait. */
   async room({ inputs, bytes }: Limit): Promise<void> {
     while ((this.#waiting >= inputs || this.#waitingBytes >= bytes) && this.#state.kind === 'ready') {

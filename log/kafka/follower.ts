@@ -9,6 +9,7 @@ import { Freshness } from './freshness.ts';
 import type { KafkaLog } from './options.ts';
 import { recordOf } from './records.ts';
 import { requireSameTopic } from './same-topic.ts';
+import { Standstill } from './standstill.ts';
 
 /**
  * Reads the ledger's topic into the copies: every partition on every instance. The partitions that this instance owns are
@@ -55,6 +56,7 @@ export class Follower {
   readonly #faultyAt = new Map<number, number>();
   readonly #ends: TopicEnds;
   readonly #freshness: Freshness;
+  readonly #standstill = new Standstill();
   #look: NodeJS.Timeout | null = null;
 
   constructor(kafka: Kafka, options: FollowerOptions) {
@@ -125,7 +127,7 @@ export class Follower {
   }
 
   async #run(): Promise<void> {
-    const { topic, group, copies, log } = this.#options;
+    const { topic, group, copies } = this.#options;
     const consumer = this.#kafka.consumer(consumerOf(group));
     this.#consumer = consumer;
     const crashes: Error[] = [];
@@ -134,10 +136,7 @@ export class Follower {
     });
     consumer.on(consumer.events.CRASH, ({ payload: { error } }) => {
       crashes.push(error);
-      if (this.#running !== consumer) return;
-      this.#running = null;
-      log('warn', 'the ledger is no longer followed: the consumer is built anew', { error: error.message });
-      this.#restartLater(consumer);
+      if (this.#running === consumer) this.#leaveOff(consumer, error.message);
     });
     consumer.on(consumer.events.END_BATCH_PROCESS, ({ payload: { partition, batchSize, lastOffset } }) => {
       // Nothing but markers, of which `#take` does not hear.
@@ -173,6 +172,13 @@ export class Follower {
     }
     this.#running = consumer;
     this.#restartMs = RESTART_MS_MIN;
+  }
+
+  #leaveOff(consumer: Consumer, error: string): void {
+    this.#running = null;
+    this.#standstill.reset();
+    this.#options.log('warn', 'the ledger is no longer followed: the consumer is built anew', { error });
+    this.#restartLater(consumer);
   }
 
   /** A group that cannot be joined yet is joined later: reads are answered meanwhile, with their age. */
@@ -248,9 +254,21 @@ export class Follower {
     this.#look = setTimeout(() => {
       const unknown = (error: unknown) =>
         this.#options.log('debug', 'the ends of the ledger are not known', { error: String(error) });
-      void Promise.all([this.#freshness.look().catch(unknown), this.#recover()]).finally(() => this.#lookLater());
+      const freshness = this.#freshness.look().then(() => this.#lookForStandstill(), unknown);
+      void Promise.all([freshness, this.#recover()]).finally(() => this.#lookLater());
     }, LOOK_MS);
     this.#look.unref();
+  }
+
+  /** Records that are in the topic must come. */
+  #lookForStandstill(): void {
+    const behind = new Map<number, number>();
+    for (const { partition, fault, offset } of this.#options.copies)
+      if (this.lag(partition) > 0 && fault === null && !this.#owned.has(partition)) behind.set(partition, offset ?? -1);
+    const still = this.#standstill.look(behind, Date.now());
+    const consumer = this.#running;
+    if (still.length > 0 && consumer !== null)
+      this.#leaveOff(consumer, `nothing is delivered of partitions ${still.join(', ')}`);
   }
 
   /** A full disk may have room again. */
