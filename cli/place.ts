@@ -1,15 +1,26 @@
 import type { Command } from 'commander';
 import { Fault } from '../events/fault.ts';
 import type { Io } from './io.ts';
-import { settingsOf } from './settings.ts';
+import { type SettingFlags, settingsOf } from './settings.ts';
 
-/** Where a command goes that may ask a file or a running service: what is named on the command line is meant. */
+/**
+ * Where a command goes that may ask a file or a running service: what is named on the command line is meant. Those that may
+ * also go to the topics choose by themselves (`goesToTopic`).
+ */
 export function choosePlace(command: Command, io: Io): void {
   const takes = (option: string) => command.options.some(({ long }) => long === option);
   if (!takes('--db') || !takes('--server')) return;
   const isFileNamed = command.getOptionValueSource('db') === 'cli';
   if (isFileNamed && command.getOptionValueSource('server') === 'env') command.setOptionValue('server', undefined);
-  if (!isFileNamed && command.getOptionValue('server') === undefined) requireFile(command, io);
+  if (!isFileNamed && !takes('--kafka-brokers') && command.getOptionValue('server') === undefined)
+    requireFile(command, io);
+}
+
+/** Whether brokers are named and nothing else is, or nothing nearer. */
+export function goesToTopic(flags: SettingFlags, command: Command, io: Io): boolean {
+  if (flags['kafkaBrokers'] !== undefined) return true;
+  if (flags['server'] !== undefined || command.getOptionValueSource('db') === 'cli') return false;
+  return settingsOf(flags, io).kafkaBrokers !== undefined;
 }
 
 /**
@@ -17,7 +28,7 @@ export function choosePlace(command: Command, io: Io): void {
  * write: where brokers are named, a file is used only if it is named as well. @throws Fault NEEDS_SERVER.
  */
 function requireFile(command: Command, io: Io): void {
-  if (command.name() === 'ingest' || settingsOf({}, io).kafkaBrokers === undefined) return;
+  if (settingsOf({}, io).kafkaBrokers === undefined) return;
   throw new Fault(
     'NEEDS_SERVER',
     `the ledger is a topic (kafkaBrokers), so ${command.getOptionValue('db')} is not what decides`,

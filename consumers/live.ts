@@ -19,6 +19,8 @@ export interface Time {
   after(ms: number, callback: () => void): () => void;
   /** Calls back after the callbacks that are at hand. Where time is simulated that is simulated too. */
   soon?(callback: () => void): void;
+  /** From here on it is at least so late. */
+  reach?(ms: number): void;
 }
 
 export const wallTime: Time = {
@@ -143,6 +145,11 @@ export class Live {
       this.#queue.push({ ...waiting, resolve, reject });
       this.#wake();
     });
+  }
+
+  /** Its owner has ended: whoever waits is told, and no deadline is waited for. */
+  end(fault: Fault): void {
+    this.#die(fault, []);
   }
 
   /** Takes nothing more, and returns when everything taken is durable. */

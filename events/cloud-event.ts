@@ -8,6 +8,9 @@ import { VmId } from './vocabulary.ts';
 /** Digests are taken of UTF-8, where two texts with different lone surrogates are the same. */
 const isWellFormed = (text: string) => text.isWellFormed();
 const NOT_WELL_FORMED = 'is no well-formed Unicode';
+/** The two make up one key with a control character between them. */
+const PLAIN = /^\P{Cc}*$/u;
+const CONTROLS = 'has a control character';
 
 /**
  * The envelope: CloudEvents 1.0 in JSON (github.com/cloudevents/spec, v1.0.2). `source` + `id` name the event once and for
@@ -15,8 +18,8 @@ const NOT_WELL_FORMED = 'is no well-formed Unicode';
  */
 export const CloudEvent = z.looseObject({
   specversion: z.literal('1.0'),
-  id: z.string().min(1).max(512).refine(isWellFormed, NOT_WELL_FORMED),
-  source: z.string().min(1).max(1024).refine(isWellFormed, NOT_WELL_FORMED),
+  id: z.string().min(1).max(512).regex(PLAIN, CONTROLS).refine(isWellFormed, NOT_WELL_FORMED),
+  source: z.string().min(1).max(1024).regex(PLAIN, CONTROLS).refine(isWellFormed, NOT_WELL_FORMED),
   type: z.string().min(1).max(255),
   subject: z.string().max(255).optional(),
   /** When it happened, by its producer's clock: testimony for people, never compared. */

@@ -85,8 +85,10 @@ const Lifecycle = z.strictObject({
 
 const Holders = z.strictObject({ volume: z.string().min(1).max(1024), holders: z.array(Holder).max(1024) });
 const LeaseExpired = z.strictObject({ volume: z.string().min(1).max(1024), host: Host });
+/** It is made of an attempt's id, the verdict's number, a kind, a volume and a host. */
+const COMMAND_ID_MAX = 2048;
 const Acknowledged = z.strictObject({
-  command: z.string().min(1).max(512),
+  command: z.string().min(1).max(COMMAND_ID_MAX),
   ok: z.boolean(),
   error: z.string().max(65_536).optional(),
 });

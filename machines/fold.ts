@@ -97,7 +97,10 @@ function knowing(attempt: Attempt, known: readonly string[]): Attempt {
   const same =
     knownHosts.length === attempt.knownHosts.length &&
     knownHosts.every((host, nth) => host === attempt.knownHosts[nth]);
-  return same ? attempt : { ...attempt, knownHosts };
+  if (same) return attempt;
+  // Who is heard for the first time has not been found empty once before.
+  const { emptySequence: _, ...rest } = attempt;
+  return { ...rest, knownHosts };
 }
 
 function returned(

@@ -87,9 +87,9 @@ function asksTwice(attempt: Attempt, { row }: Judgement['decision'], evidence: E
 
 /** Contested, or completed provisionally: late evidence settles it. */
 function judgeWatched(watched: Attempt, context: StepContext): Judged {
-  const attempt = noteEmpty(watched);
+  const closed = isRoundClosed(watched);
+  const attempt = noteEmpty(closed ? countRound(watched, context.now) : watched);
   const evidence = evidenceOf(attempt);
-  const closed = isRoundClosed(attempt);
   const now = judge(evidence, 'now');
   const more = closed ? asksMore(attempt, now) : null;
   if (more !== null) return more;

@@ -60,8 +60,20 @@ export function declare(
   return { ...here, certainty: 'proven', power: data.power, owner: data.host };
 }
 
-export function holding(record: VmRecord, data: InputData<'landfall.volume.holders.v1'>): VmRecord {
-  return { ...record, holders: { ...record.holders, [data.volume]: data.holders } };
+/** Volumes of a VM that nobody declared: what inventories do not know of may be held as well, and is shown. */
+const UNDECLARED_MAX = 64;
+
+/** Who holds a volume; of one that nobody declared only while somebody does. Null: there are too many of those. */
+export function holding(record: VmRecord, data: InputData<'landfall.volume.holders.v1'>): VmRecord | null {
+  const { [data.volume]: _, ...others } = record.holders;
+  const isDeclared = (volume: string) => record.volumes.some((declared) => declared.volume === volume);
+  if (isDeclared(data.volume)) return { ...record, holders: { ...record.holders, [data.volume]: data.holders } };
+  if (data.holders.length === 0)
+    return Object.hasOwn(record.holders, data.volume) ? { ...record, holders: others } : record;
+  const undeclared = Object.keys(others).filter((volume) => !isDeclared(volume)).length;
+  return undeclared >= UNDECLARED_MAX
+    ? null
+    : { ...record, holders: { ...record.holders, [data.volume]: data.holders } };
 }
 
 const powerEvents: Readonly<Record<string, Power>> = {

@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { dirname, join, resolve } from 'node:path';
 import { type DestinationStream, type Logger, pino } from 'pino';
 import { type Time, wallTime } from '../consumers/live.ts';
+import { steadyTime } from '../consumers/steady-time.ts';
 import { defaultConfiguration } from '../events/configuration.ts';
 import { Fault, messageOf } from '../events/fault.ts';
 import { SqliteLedger } from '../log/sqlite/ledger.ts';
@@ -51,7 +52,7 @@ export async function startService(settings: Settings, around: Surroundings = {}
   const logger = around.logger ?? loggerFor(settings);
   const guard = new Guard(credentialsFor(settings));
   const tls = tlsFor(settings);
-  const parts = await assemble(settings, around.time ?? wallTime, logger);
+  const parts = await assemble(settings, around.time ?? clockOf(settings), logger);
   try {
     await parts.engine.start();
     await applyDecisions(settings, parts, logger);
@@ -63,6 +64,11 @@ export async function startService(settings: Settings, around: Surroundings = {}
     await parts.engine.stop();
     throw listenFault(error, settings);
   }
+}
+
+/** With several instances each has to be right by itself: one whose clock is behind the others' decides nothing. */
+function clockOf({ kafkaBrokers }: Settings): Time {
+  return kafkaBrokers === undefined ? steadyTime() : wallTime;
 }
 
 /** The recordings would be played into the ledger itself. */
@@ -142,7 +148,7 @@ function metricsOf({ engine, cluster }: Opened, agents: Agents): Metrics {
 
 function running(settings: Settings, parts: Parts, app: App, guard: Guard, logger: Logger): Running {
   const { engine, agents, demo, isEmpty, cluster, watched } = parts;
-  const cancelAgents = watchAgents(parts);
+  const cancelAgents = watchAgents({ ...parts, logger });
   const cancelDemo = cluster === null ? () => {} : watchDemo(parts, () => openDemo(settings, logger), logger);
   return {
     url: urlOf(settings, app.server.address()),

@@ -13,6 +13,7 @@ import { audit } from '../../projections/audit.ts';
 import { parseHead } from '../../projections/audit-checks.ts';
 import { Found, type Io } from '../io.ts';
 import { reading, readingLedger, rebuilding } from '../ledgers.ts';
+import { goesToTopic } from '../place.ts';
 import { Remote } from '../remote.ts';
 import { RemoteLedger } from '../remote-ledger.ts';
 import { type AuditReport, auditText } from '../render/audit.ts';
@@ -49,11 +50,12 @@ export function addAudit(program: Command, io: Io): void {
         ['landfall audit --head "$(tail -1 /mnt/other/heads)"', 'and nothing cut off since?'],
       ),
     )
-    .action((options: AuditOptions) => auditCommand(options, io));
+    .action((options: AuditOptions, command: Command) =>
+      goesToTopic(options, command, io) ? auditTopic(options, io) : auditCommand(options, io),
+    );
 }
 
 async function auditCommand(options: AuditOptions, io: Io): Promise<void> {
-  if (options['kafkaBrokers'] !== undefined) return auditTopic(options, io);
   const result =
     options.server === undefined ? await auditFile(options) : await auditServer(options.server, options, io);
   if (options.saveHead !== undefined) appendFileSync(options.saveHead, `${result.head.position}:${result.head.hash}\n`);
@@ -107,8 +109,8 @@ export function addRebuild(program: Command, io: Io): void {
     .addOption(dbOption())
     .option('--kafka-brokers <host:port,...>', 'this machine’s copy anew, from the topic')
     .option('--kafka-prefix <name>', 'what the names of the topics begin with')
-    .action(async (options: SettingFlags & { db: string }) => {
-      if (options['kafkaBrokers'] !== undefined) return refetch(options, io);
+    .action(async (options: SettingFlags & { db: string }, command: Command) => {
+      if (goesToTopic(options, command, io)) return refetch(options, io);
       const entries = await rebuilding(options.db);
       io.out(`${entries} entries folded anew`);
     });

@@ -4,6 +4,7 @@ import { newToken } from '../../service/access/credentials.ts';
 import { demoFileOf, hasDemo, type Running, startService } from '../../service/serve.ts';
 import { keepHeapSmall } from '../../service/heap.ts';
 import type { Settings } from '../../service/settings.ts';
+import { faultOf } from '../faults.ts';
 import type { Io } from '../io.ts';
 import { reading } from '../ledgers.ts';
 import { faultText } from '../render/errors.ts';
@@ -49,9 +50,9 @@ async function serve(flags: SettingFlags, io: Io): Promise<void> {
   const running = await startService(settings);
   process.on('SIGHUP', () => reload(running, io));
   io.out(`${io.style.paint('bold', 'Landfall')} listens on ${running.url}, ledger ${ledgerName(settings)}`);
+  // Nobody is served worse for want of a demo.
   const guarding = showDemo(settings, running, io).catch((error: unknown) => {
-    if (!(error instanceof Fault)) throw error;
-    io.err(faultText(error, io.errStyle));
+    io.err(faultText(faultOf(error), io.errStyle));
   });
   await Promise.race([stopped, guarding.then(() => stopped)]);
   io.err('stopping: what was taken is being finished');

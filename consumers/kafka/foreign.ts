@@ -45,11 +45,16 @@ const PART_RECORDS = 256;
 const PART_BYTES = 512 * 1024;
 const FETCH_WAIT_MS = 200;
 const RETRY_MS = 1000;
+/** Without a fetch and a heartbeat for so long it stands still, of which kafkajs says nothing; one part may take some seconds. */
+const SILENT_MS = 60_000;
+const LOOK_MS = 5000;
 
 export class ForeignTopics {
   readonly #options: ForeignOptions;
   #consumer: Consumer | null = null;
   #restart: NodeJS.Timeout | null = null;
+  #look: NodeJS.Timeout | null = null;
+  #aliveAt = Date.now();
   #stopped = false;
 
   constructor(options: ForeignOptions) {
@@ -57,12 +62,15 @@ export class ForeignTopics {
   }
 
   start(): void {
+    this.#look ??= setInterval(() => this.#lookForLife(), LOOK_MS);
+    this.#aliveAt = Date.now();
     void this.#run().catch((error: unknown) => this.#again(error));
   }
 
   async stop(): Promise<void> {
     this.#stopped = true;
     if (this.#restart !== null) clearTimeout(this.#restart);
+    if (this.#look !== null) clearInterval(this.#look);
     if (this.#consumer !== null) await abandon(this.#consumer);
   }
 
@@ -76,6 +84,10 @@ export class ForeignTopics {
     });
     this.#consumer = consumer;
     consumer.on(consumer.events.CRASH, ({ payload }) => this.#again(payload.error));
+    for (const event of [consumer.events.FETCH, consumer.events.HEARTBEAT])
+      consumer.on(event, () => {
+        this.#aliveAt = Date.now();
+      });
     await consumer.connect();
     await consumer.subscribe({ topics: [...new Set(mappings.map(({ topic }) => topic))], fromBeginning: true });
     await consumer.run({ autoCommit: false, eachBatchAutoResolve: false, eachBatch: (payload) => this.#take(payload) });
@@ -121,6 +133,11 @@ export class ForeignTopics {
         record: { stream: streamOf(topic, partition), offset: Number(offset), value, fault: error },
       };
     }
+  }
+
+  #lookForLife(): void {
+    const silentMs = Date.now() - this.#aliveAt;
+    if (silentMs >= SILENT_MS) this.#again(new Error(`nothing was fetched for ${silentMs} ms`));
   }
 
   /** From the last offset that was committed on. */

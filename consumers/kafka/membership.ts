@@ -144,9 +144,13 @@ export class Membership {
       retry: { restartOnFailure: () => Promise.resolve(false) },
     });
     this.#consumer = consumer;
-    consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => this.#joined(payload.memberAssignment[topic] ?? []));
-    consumer.on(consumer.events.HEARTBEAT, () => (this.#words += 1));
-    consumer.on(consumer.events.REBALANCING, () => this.#rebalancing());
+    // One that was given up may still be in the group for a while: its word is not ours.
+    const whileOurs = (work: () => void) => (consumer === this.#consumer ? work() : undefined);
+    consumer.on(consumer.events.GROUP_JOIN, ({ payload }) =>
+      whileOurs(() => this.#joined(payload.memberAssignment[topic] ?? [])),
+    );
+    consumer.on(consumer.events.HEARTBEAT, () => whileOurs(() => (this.#words += 1)));
+    consumer.on(consumer.events.REBALANCING, () => whileOurs(() => this.#rebalancing()));
     consumer.on(consumer.events.CRASH, ({ payload: { error } }) => this.#crashed(consumer, error));
     consumer.on(consumer.events.END_BATCH_PROCESS, ({ payload }) => {
       this.#shares.get(payload.partition)?.passed(Number(payload.lastOffset) + 1);
@@ -278,6 +282,7 @@ export class Membership {
   }
 
   async #rebuild(consumer: Consumer): Promise<void> {
+    this.#consumer = null;
     await abandon(consumer);
     if (this.#stopped) return;
     await this.#attempt();

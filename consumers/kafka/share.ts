@@ -291,6 +291,7 @@ export class Share {
       this.#setDown(fault);
       gate.close();
       proof.close();
+      live.end(fault);
       this.#claiming = Promise.all([carrier.stop(), owner.release()])
         .catch(() => {})
         .then(() => this.#retryLater(fault));

@@ -33,6 +33,12 @@ export const refusals = {
       `question ${question} belongs to no known attempt of this VM`,
       'Answer with the id of a question that was asked.',
     ),
+  tooManyVolumes: () =>
+    new Fault(
+      'TOO_MANY_VOLUMES',
+      'holders of too many volumes are reported that nobody declared as volumes of this VM',
+      'Declare the volumes of the VM (landfall.vm.declared.v1), or report those that are its own.',
+    ),
   badConfiguration: (error: z.ZodError) => {
     const issue = error.issues[0];
     return new Fault(

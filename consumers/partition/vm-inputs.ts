@@ -28,7 +28,7 @@ export function takeVm(space: Workspace, input: VmInput, cause: Cause, moment: M
         declare(record, input.data, taking.open.length > 0, space.host(input.data.host, moment.clock)),
       );
     case 'landfall.volume.holders.v1':
-      return keepRecord(taking, holding(record, input.data));
+      return hold(taking, holding(record, input.data));
     case 'landfall.vm.requested.v1':
       return request(taking);
     case 'landfall.operator.acted.v1':
@@ -55,6 +55,12 @@ export function takeVm(space: Workspace, input: VmInput, cause: Cause, moment: M
 function keepRecord({ space, cause, moment }: Taking, record: VmRecord): void {
   space.setRecord(record);
   space.write(record.vm, cause, moment, {});
+}
+
+function hold(taking: Taking, held: VmRecord | null): void {
+  const { space, record, cause, moment } = taking;
+  if (held === null) space.refuse(record.vm, refusals.tooManyVolumes(), cause, moment);
+  else keepRecord(taking, held);
 }
 
 /** One attempt at a time: a second migration, a start, a stop or an HA restart is refused while one is open. */
@@ -86,9 +92,15 @@ function start(
   earlier.forEach((migration, index) => {
     const found = space.attempts.open(migration);
     const undecided = found !== null && !path(found.state.value).endsWith('.settling');
-    if (undecided)
+    if (undecided && !isInLastRound(found, data.source))
       space.step(migration, space.supersession(data, found.state.attempt), partOf(cause, index + 1), moment);
   });
+}
+
+/** A newer call adds nothing to what an earlier one has made of it: its last round is under way, and a copy is reckoned with. */
+function isInLastRound({ state: { value, attempt } }: Live, source: string): boolean {
+  const isReckoned = attempt.source !== source || attempt.twoCopies === true;
+  return attempt.supersededBy !== null && path(value) === 'Rechecking.finalRound' && isReckoned;
 }
 
 function returned({ space, record, cause, moment }: Taking, data: InputData<'landfall.migration.returned.v1'>): void {

@@ -31,6 +31,18 @@ export function isFenced(error: unknown): boolean {
   return [...causesOf(error)].some(({ type, code }) => FENCED.has(String(type)) || code === PRODUCER_FENCED_CODE);
 }
 
+/** What passes by itself: the brokers are still ending the transaction before, or a coordinator is moving. */
+const PASSING: ReadonlySet<string> = new Set([
+  'CONCURRENT_TRANSACTIONS',
+  'NOT_COORDINATOR_FOR_GROUP',
+  'GROUP_COORDINATOR_NOT_AVAILABLE',
+  'GROUP_LOAD_IN_PROGRESS',
+]);
+
+export function isPassing(error: unknown): boolean {
+  return [...causesOf(error)].some(({ type }) => PASSING.has(String(type)));
+}
+
 /** An error of Kafka in words. */
 export function kafkaFault(error: unknown): Fault {
   if (error instanceof Fault) return error;

@@ -1,6 +1,7 @@
 import type { Kafka, Message, Producer, Transaction } from 'kafkajs';
+import { setTimeout as wait } from 'node:timers/promises';
 import { abandon, byPartition, within, ZSTD } from './client.ts';
-import { fencedBy, isFenced, kafkaFault, notCommitted, outcomeUnknown, unacknowledged } from './faults.ts';
+import { fencedBy, isFenced, isPassing, kafkaFault, notCommitted, outcomeUnknown, unacknowledged } from './faults.ts';
 import { inParts } from './parts.ts';
 
 /**
@@ -17,6 +18,8 @@ export const TRANSACTION_TIMEOUT_MS = 20_000;
 
 /** Later than that the brokers have given it up. */
 const COMMIT_MS = TRANSACTION_TIMEOUT_MS + 2000;
+
+const PASSING_MS = 10;
 
 /** Below that the way through the thread pool costs more than it saves. */
 const COMPRESSED_FROM_BYTES = 32 * 1024;
@@ -78,7 +81,7 @@ export class Transactor {
     try {
       transaction = await this.#producer.transaction();
       for (const part of inParts(messages, SEND_BYTES_MAX, lengthOf)) last = await this.#send(transaction, part);
-      if (offsets !== null) await transaction.sendOffsets(offsetsOf(offsets));
+      if (offsets !== null) await sendOffsets(transaction, offsets);
     } catch (error) {
       throw isFenced(error) ? fencedBy(error) : notCommitted(error);
     }
@@ -102,6 +105,17 @@ export class Transactor {
       ...(bytesOf(messages) >= COMPRESSED_FROM_BYTES ? { compression: ZSTD } : {}),
     });
     return answer?.baseOffset === undefined ? null : Number(answer.baseOffset) + messages.length - 1;
+  }
+}
+
+/** A send of kafkajs waits for the end of the transaction before, and for coordinators that move; this does not. */
+async function sendOffsets(transaction: Transaction, offsets: Offsets): Promise<void> {
+  for (const deadline = performance.now() + COMMIT_MS; ; await wait(PASSING_MS)) {
+    try {
+      return await transaction.sendOffsets(offsetsOf(offsets));
+    } catch (error) {
+      if (!isPassing(error) || performance.now() > deadline) throw error;
+    }
   }
 }
 

@@ -4,7 +4,8 @@ import type { Directory } from '../../consumers/partition/directory.ts';
 import type { AttemptState } from '../../events/attempt.ts';
 import type { Configuration } from '../../events/configuration.ts';
 import type { Entry } from '../../events/entries.ts';
-import { Fault } from '../../events/fault.ts';
+import { Fault, messageOf } from '../../events/fault.ts';
+import { WALL } from '../../events/vocabulary.ts';
 import { formatPosition, type Owner } from '../../log/port.ts';
 import type { SqliteLedger } from '../../log/sqlite/ledger.ts';
 import { openAttempts } from '../../projections/attempts.ts';
@@ -147,7 +148,9 @@ export class EmbeddedEngine implements engine.Engine {
     const owner = await this.#ledger.claim();
     if (this.#isStopped) return;
     this.#sequence = owner.claimedHead.sequence;
-    const driver = this.#drive(owner, this.#ledger.directory());
+    const past = this.#ledger.directory();
+    for (const [clock, ms] of past.times()) if (clock === WALL) this.#time.reach?.(ms);
+    const driver = this.#drive(owner, past);
     this.outbox.restore(statesOf(this.#ledger.openAttempts()));
     driver.onCommitted((entries, { sequence }) => {
       this.#sequence = sequence;
@@ -179,12 +182,19 @@ export class EmbeddedEngine implements engine.Engine {
     this.#retryLater();
   }
 
+  /** The same again is not told again. */
+  #downAgain(fault: Fault): void {
+    const before = this.fault;
+    this.#state = { kind: 'down', fault };
+    if (before?.message !== fault.message) this.#observer.died?.(fault);
+  }
+
   /** A claim commits, so one that succeeds has shown that the ledger takes commits again. */
   #retryLater(): void {
     this.#cancelRetry = this.#time.after(this.#retryMs, () => {
       this.#claiming = this.#claim().catch((error: unknown) => {
         if (this.#state.kind === 'stopped') return;
-        if (error instanceof Fault) this.#state = { kind: 'down', fault: error };
+        this.#downAgain(error instanceof Fault ? error : engine.notReady(messageOf(error), error));
         this.#retryLater();
       });
     });

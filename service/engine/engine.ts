@@ -71,7 +71,7 @@ export function submissionOf(event: unknown): Submission {
   return { input: toInput(event, sha256), event };
 }
 
-export function notReady(why: string, cause?: Fault): Fault {
+export function notReady(why: string, cause?: unknown): Fault {
   return new Fault('NOT_READY', `nothing can be taken just now (${why})`, 'Send it again when /readyz says so.', cause);
 }
 

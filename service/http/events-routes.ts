@@ -158,8 +158,21 @@ function heldBy({ holders }: VmRecord, volume: string): string[] {
 
 /** Whom a command was sent to, looked up among what is outstanding and then in what is recorded of its attempt. */
 function hostOfCommand({ outbox, parts }: Engine, command: string): string | null | undefined {
-  const migration = /^(.+)\/v\d+\/[a-z-]+(\/|$)/.exec(command)?.[1];
-  if (migration === undefined) return undefined;
+  return migrationsIn(command)
+    .map((migration) => recipientOf({ outbox, parts }, migration, command))
+    .find((host) => host !== undefined);
+}
+
+/** A volume may be named like the middle of a command's id, so its attempt's id may end at several places. */
+function migrationsIn(command: string): string[] {
+  return [...command.matchAll(/(?<=.)\/v\d+\/[a-z-]+(?=\/|$)/g)].map(({ index }) => command.slice(0, index));
+}
+
+function recipientOf(
+  { outbox, parts }: Pick<Engine, 'outbox' | 'parts'>,
+  migration: string,
+  command: string,
+): string | null | undefined {
   const recipient = outbox.commandFor(migration, command);
   if (recipient !== undefined) return recipient === ORCHESTRATOR ? null : recipient;
   const found = parts.map(({ db }) => attemptState(db, migration)).find((state) => state !== null);

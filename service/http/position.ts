@@ -14,7 +14,9 @@ const Headers = z.looseObject({
   'landfall-position': z
     .string()
     .optional()
-    .describe('a position that a reply gave: what is read is as of then or later, or 503 BEHIND after 5 s'),
+    .describe(
+      'a position that a reply gave: what is read is as of then or later, or 503 BEHIND, after 5 s where several instances share the work',
+    ),
 });
 
 /** Every read does so, and describes it; whoever looks after the process gets its answer at once. */

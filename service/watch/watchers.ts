@@ -17,16 +17,24 @@ export type Demo = { shown: Shown | null };
 
 /** Tells the ledger of agents that fall silent. What cannot be told just now is told at the next look. */
 export function watchAgents(
-  { engine, agents, time }: { engine: Engine; agents: Agents; time: Time },
+  { engine, agents, time, logger }: { engine: Engine; agents: Agents; time: Time; logger: Pick<Logger, 'warn'> },
   hosts: () => readonly HostRecord[] = () => listHosts(engine.parts),
 ): () => void {
   let cancel = () => {};
-  const look = (): void => {
+  const tell = (): void => {
     const known = hosts();
     agents.forgetStrangers(known);
     const inputs = engine.fault === null ? agents.changes(known) : [];
     if (inputs.length > 0) engine.submit(inputs).catch(() => agents.forgetReports());
+  };
+  const look = (): void => {
     cancel = time.after(AGENTS_EVERY_MS, look);
+    try {
+      tell();
+    } catch (error) {
+      // A disk that cannot be read: requests are told so, and the next look may succeed.
+      logger.warn({ error: messageOf(error) }, 'the hosts cannot be read');
+    }
   };
   cancel = time.after(AGENTS_EVERY_MS, look);
   return () => cancel();

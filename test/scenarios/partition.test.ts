@@ -331,6 +331,48 @@ describe('a host that is made known while an attempt waits', () => {
   });
 });
 
+describe('calls that are reported one after the other, each while the last is open', () => {
+  it('cost each of the earlier ones a last round, and not one for every call after it', async () => {
+    const world = new World();
+    await world.migrates({});
+    for (let call = 2; call <= 60; call += 1)
+      await world.send('landfall.migration.started.v1', { migration: `m${call}`, source: S, destination: D });
+    const calls = world.ledger.entries.filter(
+      ({ cause }) => cause.kind === 'input' && cause.type.endsWith('started.v1'),
+    );
+    expect(calls.length).toBeLessThan(60 * 3);
+    await world.wait(60);
+    expect(world.attempt.attempt).toMatchObject({ supersededBy: 'm2', verdicts: [{ outcome: 'rolled-back' }] });
+  });
+});
+
+describe('holders that are reported', () => {
+  const reports = (world: World, volume: string, ...hosts: string[]) =>
+    world.send('landfall.volume.holders.v1', { volume, holders: hosts.map((host) => ({ host, mode: 'exclusive' })) });
+  const heldIn = (world: World) => Object.keys(world.ledger.record(VM)?.holders ?? {});
+
+  it('of a volume that nobody declared are kept while there are any', async () => {
+    const world = new World();
+    await world.migrates(moving);
+    await reports(world, 'overlay-1', S);
+    await reports(world, 'v');
+    expect(heldIn(world)).toEqual(['overlay-1', 'v']);
+    await reports(world, 'overlay-1');
+    await reports(world, 'overlay-2');
+    expect(heldIn(world)).toEqual(['v']);
+  });
+
+  it('of too many such volumes are refused, and those of a declared one are not', async () => {
+    const world = new World();
+    await world.migrates(moving);
+    for (let nth = 0; nth < 64; nth += 1)
+      expect(await reports(world, `other-${nth}`, S)).toEqual({ outcome: 'consumed' });
+    expect(refusalOf(await reports(world, 'one-too-many', S))).toBe('TOO_MANY_VOLUMES');
+    expect(await reports(world, 'other-3', D)).toEqual({ outcome: 'consumed' });
+    expect(await reports(world, 'v', S)).toEqual({ outcome: 'consumed' });
+  });
+});
+
 describe('an attempt that is examined again', () => {
   it('hears the hosts that are known then, not those of its call', async () => {
     const world = new World();

@@ -285,6 +285,28 @@ describe('a call that shares its source with an unsettled one', () => {
   });
 });
 
+describe('an attempt that was contested or provisional', () => {
+  const quiet = [says(S, running()), says(D, absent)] as const;
+
+  it('is settled by rounds that agree for 35 s that the guest stayed, though nothing was seen of the migration', () => {
+    given({ says: { [S]: running(), [D]: failed } })
+      .when(fails('caller-timeout'), toDeadline)
+      .thenIs({ ...CONTESTED, row: 'silent-destination' })
+      .when(...quiet, after(301))
+      .thenIs({ state: 'RolledBack.contested', verdicts: 1 })
+      .when(after(301))
+      .thenIs({ ...ROLLED_BACK, row: 'stayed' });
+  });
+
+  it('is settled so as well where it was completed on the word of the destination alone', () => {
+    given({ says: { [S]: failed, [D]: running() } })
+      .when(fails('caller-timeout'), toDeadline)
+      .thenIs({ state: 'Completed.provisional', row: 'silent-source' })
+      .when(...quiet, after(301), after(301))
+      .thenIs({ state: 'RolledBack.settling', row: 'ran-and-resumed' });
+  });
+});
+
 describe('the guest is on both sides', () => {
   const both = { says: { [S]: running(), [D]: running() }, volumes: vol };
 

@@ -133,7 +133,7 @@ export class Service {
     this.#sim.schedule.unsettled();
     engine.start().then(
       () => {
-        if (!life.isOver) watchAgents({ engine, agents, time: life }, () => this.#hosts());
+        if (!life.isOver) watchAgents({ engine, agents, time: life, logger: { warn: () => {} } }, () => this.#hosts());
       },
       () => {
         if (!life.isOver) this.kill('it cannot start');

@@ -1,0 +1,28 @@
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { steadyTime } from '../../consumers/steady-time.ts';
+
+const HOUR_MS = 3_600_000;
+
+beforeEach(() => vi.useFakeTimers({ now: 10 * HOUR_MS }));
+afterEach(() => vi.useRealTimers());
+
+it('goes on at its own pace where the wall clock is set back, and follows it where that is ahead', () => {
+  const time = steadyTime();
+  vi.advanceTimersByTime(1000);
+  expect(time.now()).toBe(10 * HOUR_MS + 1000);
+  vi.setSystemTime(9 * HOUR_MS);
+  expect(time.now()).toBe(10 * HOUR_MS + 1000);
+  vi.advanceTimersByTime(5000);
+  expect(time.now()).toBe(10 * HOUR_MS + 6000);
+  vi.setSystemTime(11 * HOUR_MS);
+  expect(time.now()).toBe(11 * HOUR_MS);
+});
+
+it('begins where the ledger ended, if the wall clock is behind that', () => {
+  const time = steadyTime();
+  time.reach?.(12 * HOUR_MS);
+  vi.advanceTimersByTime(2000);
+  expect(time.now()).toBe(12 * HOUR_MS + 2000);
+  time.reach?.(HOUR_MS);
+  expect(time.now()).toBe(12 * HOUR_MS + 2000);
+});
