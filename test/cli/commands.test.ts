@@ -126,6 +126,19 @@ describe('where brokers are named', () => {
   });
 });
 
+it.each([
+  ['audit', []],
+  ['audit', ['--kafka-brokers', '127.0.0.1:1']],
+  ['rebuild', []],
+  ['rebuild', ['--kafka-brokers', '127.0.0.1:1']],
+])('where brokers are named, landfall %s %j goes to the topics, unless a file is named', async (name, args) => {
+  const env = { LANDFALL_KAFKA_BROKERS: '127.0.0.1:1' };
+  const missing = join(scratchFolder(), 'named.db');
+  expect((await commandLine([name, ...args, '--kafka-prefix', 'p'], undefined, env)).err).toContain('KAFKA_FAILED');
+  const file = await commandLine([name, '--db', missing], undefined, env);
+  expect(file.err).toContain('LEDGER_MISSING');
+});
+
 it('a VM is found by its UUID in any case, and by a name that two share', async () => {
   expect(await commandJson(['status', OTHER.toUpperCase(), '--db', db])).toMatchObject([{ vm: OTHER, name: 'twin' }]);
   expect(await commandJson(['status', 'twin', '--db', db])).toMatchObject([{ vm: VM }, { vm: OTHER }]);

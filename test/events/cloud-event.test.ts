@@ -153,6 +153,8 @@ describe('a refusal names the field', () => {
     ['specversion', eventOf('landfall.host.fenced.v1', { specversion: '0.3' })],
     ['id', eventOf('landfall.host.fenced.v1', { id: '' })],
     ['id', eventOf('landfall.host.fenced.v1', { id: 7 })],
+    ['id', eventOf('landfall.host.fenced.v1', { id: 'b\nc' })],
+    ['source', eventOf('landfall.host.fenced.v1', { source: 'a\u0000b' })],
     ['source', eventOf('landfall.host.fenced.v1', { source: undefined })],
     ['type', eventOf('landfall.host.fenced.v1', { type: '' })],
     ['time', eventOf('landfall.host.fenced.v1', { time: 'yesterday' })],

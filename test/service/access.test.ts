@@ -95,6 +95,30 @@ it('lets an agent speak for its own hosts only', async () => {
   expect((await service.post(event('host.facts', { host: 'host-a' }, OF_A), as('agent-a'))).status).toBe(202);
 });
 
+it('knows an agent’s command, however its volume is named', async () => {
+  const service = await guarded();
+  const post = (name: Name, body: Record<string, unknown>) => service.post(body, as(name));
+  const volumes = [{ volume: `/exports/v1/images/${'deep/'.repeat(150)}vm7.qcow2` }];
+  const of = { subject: VM };
+  await post('orchestrator', event('vm.declared', { name: 'web', host: 'host-a', power: 'running', volumes }, of));
+  await post('orchestrator', started('m-1'));
+  await post('orchestrator', returned('m-1'));
+  const answer = (nth: number, host: string) => answerStayed({ question: `m-1/q${nth}`, vm: VM, host });
+  // The destination counts as empty once it was asked after the source had answered: of that question the number is not known.
+  await post('orchestrator', answer(3, 'host-a'));
+  for (let nth = 4; nth <= 8; nth += 1) await post('orchestrator', answer(nth, 'host-b'));
+  const release = `m-1/v1/release-lock/${volumes[0]?.volume}/host-b`;
+  const done = (command: string, over: object) =>
+    event('command.acknowledged', { command, ok: true }, { ...of, ...over });
+  await post('orchestrator', done('m-1/v1/failed-to-migrate', {}));
+  expect((await post('agent-a', done(release, OF_A))).status).toBe(403);
+  expect((await post('orchestrator', done(release, {}))).status).toBe(202);
+  const { body } = await service.get('/v1/hosts/host-a/work?wait=0', as('agent-a'));
+  const acquire = `m-1/v1/acquire-lock/${volumes[0]?.volume}/host-a`;
+  expect(body.items.map(({ command }) => command?.['command'])).toContain(acquire);
+  expect((await post('agent-a', done(acquire, OF_A))).status).toBe(202);
+});
+
 it('lets an agent use no source that speaks for another, and nobody Landfall’s', async () => {
   const service = await guarded();
   const status = async (name: Name | null, source: string, host = 'host-a') =>

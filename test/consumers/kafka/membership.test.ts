@@ -43,6 +43,7 @@ class HandConsumer {
 class HandShare {
   readonly stopping = Promise.withResolvers<void>();
   fault: Fault | null = null;
+  readUntil: number | null = null;
   isStopped = false;
   rejoined(): void {}
   stop(): Promise<void> {
@@ -170,6 +171,33 @@ it('joins anew without a partition that it cannot decide, and with it once it ca
   await turns();
   expect([joins(), membership.declined]).toEqual([[[], [1], []], null]);
   for (const { share } of opened) share.stopping.resolve();
+  await membership.stop();
+});
+
+it('builds a consumer anew that delivers nothing of what the topic has', async () => {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'setTimeout', 'clearTimeout', 'Date'] });
+  onTestFinished(() => void vi.useRealTimers());
+  const { membership, consumer, opened, joins } = await setUp();
+  consumer.give(0);
+  await turns();
+  const share = opened[0]?.share;
+  if (share === undefined) throw new Error('no share');
+  const pass = async (ms: number) => {
+    await vi.advanceTimersByTimeAsync(ms);
+    await turns();
+  };
+  share.readUntil = 9;
+  await pass(30_000);
+  share.readUntil = null;
+  await pass(30_000);
+  share.readUntil = 5;
+  await pass(8000);
+  share.readUntil = 8;
+  await pass(8000);
+  expect([joins().length, membership.absence]).toEqual([1, null]);
+  await pass(8000);
+  expect([joins().length, membership.absence]).toEqual([2, 'nothing is delivered of partitions 0']);
+  share.stopping.resolve();
   await membership.stop();
 });
 
