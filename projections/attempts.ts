@@ -49,12 +49,24 @@ export type MigrationView = {
 
 /** Attempts in the order in which they began: of the VM (its UUID or name), or all. */
 export function migrations(db: DatabaseSync, vm?: string, page: Page = {}): MigrationView[] {
+  return [...eachMigration(db, vm, page)].map(({ view }) => view);
+}
+
+/** The same one by one, each with the characters of its entry: a view of many words has a long one. */
+export function eachMigration(
+  db: DatabaseSync,
+  vm?: string,
+  page: Page = {},
+): Generator<{ readonly view: MigrationView; readonly characters: number }> {
   const of = vm === undefined ? null : JSON.stringify(vmsNamed(db, vm));
   const sql = `SELECT body FROM ${ATTEMPTS}
     WHERE (?1 IS NULL OR attempts.vm IN (SELECT value FROM json_each(?1)))
       AND (?2 IS NULL OR (partition, first) > (SELECT partition, first FROM attempts WHERE migration = ?2))
     ORDER BY partition, first LIMIT ?3`;
-  return [...map(db, sql, [of, page.after ?? null, limitOf(page)], (row) => toMigration(openOf(row).state))];
+  return map(db, sql, [of, page.after ?? null, limitOf(page)], (row) => ({
+    view: toMigration(openOf(row).state),
+    characters: text(row, 'body').length,
+  }));
 }
 
 export function migrationView(db: DatabaseSync, migration: string): MigrationView | null {

@@ -70,8 +70,8 @@ export function addMigrationReads(app: App, service: Service): void {
     },
     async ({ query: { ledger, limit, after, at, vm } }, reply) => {
       const reads = label(reply, service, ledger);
-      const items = await listMigrations(reads, { limit, after }, { vm, at });
-      return list(items, ledger, limit, ({ migration }) => migration);
+      const { items, isCut } = await listMigrations(reads, { limit, after }, { vm, at });
+      return list(items, ledger, isCut ? items.length : limit, ({ migration }) => migration);
     },
   );
   app.get(

@@ -1,12 +1,15 @@
 import { Fault } from '../../events/fault.ts';
 import type { HostRecord } from '../../events/records.ts';
-import { attemptState, type MigrationView, migrations } from '../../projections/attempts.ts';
+import { attemptState, eachMigration, type MigrationView } from '../../projections/attempts.ts';
 import { type DeadLetter, deadLetters, hostRecords } from '../../projections/site.ts';
 import { type VmStatus, vmStatus } from '../../projections/vms.ts';
 import { type Part, placed, positionIn, type Reads } from './parts.ts';
 import { readAt } from './past.ts';
 
 /** Lists over all parts, a page at a time. */
+
+/** Attempts may say much: a page ends where their entries come to this. */
+const PAGE_CHARACTERS_MAX = 4 * 1024 * 1024;
 
 export type PageOf = { readonly limit: number; readonly after?: string | undefined };
 
@@ -24,23 +27,32 @@ export function placedVm(part: Part, vm: VmStatus): VmStatus {
   return { ...vm, asOf: { ...vm.asOf, position: placed(part, vm.asOf.position) } };
 }
 
-/** Part by part, in the order in which they began. `after` is an attempt. @throws Fault BAD_REQUEST. */
+/**
+ * Part by part, in the order in which they began. `after` is an attempt. `isCut`: there may be more, though it is no whole page.
+ * @throws Fault BAD_REQUEST.
+ */
 export async function listMigrations(
   parts: Reads,
   { limit, after }: PageOf,
   { vm, at }: { vm?: string | undefined; at?: number | undefined },
-): Promise<MigrationView[]> {
+): Promise<{ items: MigrationView[]; isCut: boolean }> {
   const begun = after === undefined ? 0 : parts.findIndex(({ db }) => attemptState(db, after) !== null);
   if (begun === -1) {
     const remedy = 'Give the `next` of a page.';
     throw new Fault('BAD_REQUEST', `after: there is no attempt ${JSON.stringify(after)}`, remedy);
   }
   const rest = parts.slice(begun);
-  const lists = await readAt(rest, at, ({ db, part }) => {
+  const items: MigrationView[] = [];
+  let characters = 0;
+  await readAt(rest, at, ({ db, part }) => {
     const isFirst = part === rest[0] && after !== undefined;
-    return migrations(db, vm, { limit, ...(isFirst ? { after } : {}) });
+    for (const found of eachMigration(db, vm, { limit, ...(isFirst ? { after } : {}) })) {
+      if (items.length === limit || characters >= PAGE_CHARACTERS_MAX) return;
+      items.push(found.view);
+      characters += found.characters;
+    }
   });
-  return lists.flat().slice(0, limit);
+  return { items, isCut: characters >= PAGE_CHARACTERS_MAX };
 }
 
 /** Part by part, oldest first. `after` is a position. @throws Fault BAD_REQUEST. */

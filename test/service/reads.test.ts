@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { z } from 'zod';
 import { MigrationShape, TimelineShape, VmShape } from '../../service/http/shapes.ts';
 import { landfallJson } from '../support/landfall.ts';
-import { declared, returned, serve, started, VM, workOff, textOf, ledgerOf } from './harness.ts';
+import { declared, event, returned, serve, started, VM, workOff, textOf, ledgerOf } from './harness.ts';
 
 const vmNumber = (number: number) => `00000000-0000-4000-8000-${String(number).padStart(12, '0')}`;
 
@@ -26,6 +26,27 @@ it('pages through lists', async () => {
     expect(new Set(seen).size).toBe(seen.length);
     expect(seen).toHaveLength(path === '/v1/ledger' ? 50 : 25);
   }
+});
+
+it('ends a page where its attempts say too much, and goes on behind it', async () => {
+  const service = await serve();
+  const COUNT = 100;
+  const error = { kind: 'libvirt', message: 'x'.repeat(60_000) };
+  for (let number = 0; number < COUNT; number += 1) {
+    const [vm, migration] = [vmNumber(number), `m-${number}`];
+    const failed = event('migration.returned', { migration, ok: false, error }, { subject: vm });
+    expect((await service.post([started(migration, vm), failed])).status).toBe(202);
+  }
+  const first = (await service.get('/v1/migrations?limit=1000')).body;
+  expect(JSON.stringify(first).length).toBeLessThan(16 * 1024 * 1024);
+  expect([first.items.length < COUNT, typeof first['next']]).toEqual([true, 'string']);
+  const seen = first.items.map((item) => item['migration']);
+  for (let { next } = first as { next?: unknown }; next !== null; ) {
+    const { body } = await service.get(`/v1/migrations?limit=1000&after=${textOf(next)}`);
+    seen.push(...body.items.map((item) => item['migration']));
+    next = body['next'];
+  }
+  expect(seen).toEqual(Array.from({ length: COUNT }, (_, number) => `m-${number}`));
 });
 
 it('gives the items that the command line gives', async () => {
