@@ -76,7 +76,7 @@ export function identityCheck(): Check {
   const seen = new IdentityIndex();
   const marks: { sequence: number; time: number }[] = [];
   let { dedupHorizonCount, dedupHorizonSeconds } = defaultConfiguration;
-  let last = '';
+  let last: string | null = null;
   return function* ({ sequence, entry }) {
     if (entry.configuration !== null) ({ dedupHorizonCount, dedupHorizonSeconds } = entry.configuration);
     if (sequence % MARK_ENTRIES === 0) marks.push({ sequence, time: entry.time });
@@ -88,9 +88,8 @@ export function identityCheck(): Check {
     seen.forgetThrough(sequence - dedupHorizonCount);
     const identity = identityOf(entry);
     const key = identity === null ? null : keyOf(identity);
-    const name = key?.toString('hex') ?? '';
-    const isPart = entry.cause.kind === 'input' && entry.cause.part !== undefined && name === last;
-    last = name;
+    const isPart = entry.cause.kind === 'input' && entry.cause.part !== undefined && key === last;
+    last = key;
     if (identity === null || key === null || isPart) return;
     const first = seen.find(key);
     const named = `${JSON.stringify(identity.id)} of ${JSON.stringify(identity.source)}`;

@@ -2,19 +2,33 @@ import { setFlagsFromString } from 'node:v8';
 
 /**
  * V8 lets a heap grow to several times what is alive before it collects all of it, which costs more memory than a hundred
- * thousand open attempts. Here it grows to twice that; and in a process that has become large, hardly beyond it, at the cost
- * of some processor time. It holds for the whole process, the thread that writes included.
+ * thousand open attempts. Here it grows by so many percent of that, and where it has become large, hardly at all, at the
+ * cost of processor time. It holds for the whole process, the thread that writes included.
  */
-const GROWING_PERCENT = 100;
-const GROWING_PERCENT_LARGE = 20;
-const LARGE_BYTES = 400 * 1024 * 1024;
+type Step = { readonly aboveMib: number; readonly percent: number };
+const STEPS: Readonly<Record<'file' | 'kafka', readonly Step[]>> = {
+  file: [
+    { aboveMib: 180, percent: 20 },
+    { aboveMib: 0, percent: 100 },
+  ],
+  // Records under way, in every form that they take, are not what is alive for long: to look for it among them more often took
+  // a seventh of the rate.
+  kafka: [
+    { aboveMib: 1024, percent: 20 },
+    { aboveMib: 512, percent: 100 },
+    { aboveMib: 0, percent: 400 },
+  ],
+};
+const MIB = 1024 * 1024;
 const LOOK_MS = 1000;
 
 /** For as long as the process lives. */
-export function keepHeapSmall(): void {
+export function keepHeapSmall(ledger: keyof typeof STEPS): void {
   let inForce = 0;
   const look = (): void => {
-    const percent = process.memoryUsage.rss() > LARGE_BYTES ? GROWING_PERCENT_LARGE : GROWING_PERCENT;
+    // Not what is resident: memory that is no part of the heap is not given back by collecting.
+    const { heapTotal, external } = process.memoryUsage();
+    const percent = STEPS[ledger].find(({ aboveMib }) => heapTotal + external > aboveMib * MIB)?.percent ?? inForce;
     if (percent === inForce) return;
     inForce = percent;
     setFlagsFromString(`--heap-growing-percent=${percent}`);

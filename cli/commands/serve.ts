@@ -44,8 +44,8 @@ export function addServe(program: Command, io: Io): void {
 
 async function serve(flags: SettingFlags, io: Io): Promise<void> {
   // commander gives `recordings: true` where --no-recordings is absent: that is the default, and no flag.
-  keepHeapSmall();
   const settings = settingsOf({ ...flags, recordings: flags['recordings'] === false ? false : undefined }, io);
+  keepHeapSmall(settings.kafkaBrokers === undefined ? 'file' : 'kafka');
   const stopped = stopSignal();
   const running = await startService(settings);
   process.on('SIGHUP', () => reload(running, io));

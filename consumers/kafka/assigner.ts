@@ -1,5 +1,6 @@
-import kafkajs, { type GroupMember, type PartitionAssigner } from 'kafkajs';
+import type { GroupMember, PartitionAssigner } from 'kafkajs';
 import { z } from 'zod';
+import kafkajs from '../../log/kafka/kafkajs.ts';
 
 /**
  * Shares the partitions out evenly among the members, except that nobody is given one that it declines, as long as somebody

@@ -189,7 +189,9 @@ export class Partition {
 
   #known({ source, id }: Identity): string | null {
     const key = `${source}\n${id}`;
-    for (const identities of [this.#pending, ...this.#underWay]) {
+    const pending = this.#pending.get(key);
+    if (pending !== undefined) return pending;
+    for (const identities of this.#underWay) {
       const digest = identities.get(key);
       if (digest !== undefined) return digest;
     }

@@ -1,18 +1,9 @@
-import kafkajs, {
-  CompressionTypes,
-  Kafka,
-  type Admin,
-  type Consumer,
-  type ICustomPartitioner,
-  type logCreator,
-  logLevel,
-  type Producer,
-  type RetryOptions,
-} from 'kafkajs';
+import type { Admin, Consumer, ICustomPartitioner, logCreator, Producer, RetryOptions } from 'kafkajs';
 import { setTimeout as wait } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { constants, zstdCompress, zstdDecompress } from 'node:zlib';
 import { kafkaFault } from './faults.ts';
+import kafkajs, { CompressionTypes, Kafka, logLevel } from './kafkajs.ts';
 import type { BrokerOptions, KafkaLog } from './options.ts';
 import { socketFactory as sharedLookups } from './sockets.ts';
 

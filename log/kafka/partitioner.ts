@@ -1,4 +1,4 @@
-import { Partitioners } from 'kafkajs';
+import { Partitioners } from './kafkajs.ts';
 
 const javaPartitioner = Partitioners.DefaultPartitioner();
 const metadata = new Map<number, ReturnType<typeof metadataOf>>();

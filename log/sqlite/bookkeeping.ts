@@ -81,7 +81,7 @@ function recordsBetween(db: DatabaseSync, after: number, last: number): Buffer {
     if (identity === null) continue;
     const before = Buffer.alloc(4);
     before.writeUInt32LE(last - Number(sequence));
-    records.push(keyOf(identity), before);
+    records.push(Buffer.from(keyOf(identity), 'latin1'), before);
   }
   return Buffer.concat(records);
 }

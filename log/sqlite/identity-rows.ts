@@ -19,7 +19,7 @@ export function recordsOf(entries: readonly Entry[]): Uint8Array {
   for (const [index, entry] of entries.entries()) {
     const identity = identityOf(entry);
     if (identity === null) continue;
-    keyOf(identity).copy(records, end);
+    records.write(keyOf(identity), end, 'latin1');
     records.writeUInt32LE(entries.length - 1 - index, end + KEY_BYTES);
     end += RECORD_BYTES;
   }
@@ -30,7 +30,7 @@ export function recordsOf(entries: readonly Entry[]): Uint8Array {
 export function remember(index: IdentityIndex, records: Uint8Array, sequence: number): void {
   const bytes = Buffer.from(records.buffer, records.byteOffset, records.byteLength);
   for (let start = 0; start < bytes.length; start += RECORD_BYTES) {
-    const key = bytes.subarray(start, start + KEY_BYTES);
+    const key = bytes.toString('latin1', start, start + KEY_BYTES);
     index.add(key, sequence - bytes.readUInt32LE(start + KEY_BYTES));
   }
 }

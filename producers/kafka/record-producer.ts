@@ -136,9 +136,15 @@ function bytesOf(messages: readonly Message[]): number {
   return messages.reduce((sum, message) => sum + bytesOfMessage(message), 0);
 }
 
-function bytesOfMessage({ key, value, headers = {} }: Message): number {
-  const named = Object.entries(headers).flatMap(([name, given]) => [name, ...[given].flat()]);
-  return [key, value, ...named].reduce((sum, part) => sum + lengthOf(part), RECORD_BYTES);
+/** Counted for every record, so without a list of its parts. */
+function bytesOfMessage({ key, value, headers }: Message): number {
+  let bytes = RECORD_BYTES + lengthOf(key) + lengthOf(value);
+  for (const name in headers) {
+    const content = headers[name];
+    if (!Array.isArray(content)) bytes += lengthOf(name) + lengthOf(content);
+    else for (const each of content) bytes += lengthOf(name) + lengthOf(each);
+  }
+  return bytes;
 }
 
 /** In bytes: a character may take three. */

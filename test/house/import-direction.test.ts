@@ -58,4 +58,12 @@ describe('the rule itself', () => {
   ] as const)('%s may import %s', (folder, specifier) => {
     expect(wrongImports(file(folder, `import { x } from '${specifier}';`))).toEqual([]);
   });
+
+  it('lets one module load kafkajs, and everybody name its types', () => {
+    const named = (text: string) => wrongImports(file('log', text));
+    expect(named("import { Kafka } from 'kafkajs';")).toHaveLength(1);
+    expect(named("import type { Kafka } from 'kafkajs';")).toEqual([]);
+    const loader = { ...file('log', "export * from 'kafkajs';"), path: 'log/kafka/kafkajs.ts' };
+    expect(wrongImports(loader)).toEqual([]);
+  });
 });

@@ -25,10 +25,13 @@ const MAY_IMPORT_PACKAGES: Partial<Record<Layer, readonly string[]>> = {
   machines: ['xstate'],
 };
 
+/** A package that is loaded by one module alone, which changes it first; its types anybody may name. */
+const LOADED_BY: Readonly<Record<string, string>> = { kafkajs: 'log/kafka/kafkajs.ts' };
+
 const SPECIFIER =
   /\b(?:import|export)\b[^'"`;()]*?\bfrom\s*['"]([^'"]+)['"]|\bimport\s*\(?\s*['"`]([^'"`]+)['"`]|\bnew URL\(\s*['"`](\.[^'"`]+)['"`]/g;
 
-export type Import = { specifier: string; line: number };
+export type Import = { specifier: string; line: number; isType: boolean };
 
 /** What a file imports: statically, as a type, on demand, or as a worker by URL. */
 export function importsOf(text: string): Import[] {
@@ -36,6 +39,7 @@ export function importsOf(text: string): Import[] {
   return Array.from(code.matchAll(SPECIFIER), (match) => ({
     specifier: match[1] ?? match[2] ?? match[3] ?? '',
     line: lineOf(code, match.index + match[0].length),
+    isType: /^(?:import|export) type\b/.test(match[0]),
   }));
 }
 
@@ -44,12 +48,14 @@ export function wrongImports(file: SourceFile): string[] {
   const layer = LAYERS.find((known) => known === file.folder);
   if (layer === undefined) return [];
   return importsOf(file.text)
-    .map(({ specifier, line }) => ({ line, reason: reasonAgainst(layer, file.path, specifier) }))
+    .map((each) => ({ line: each.line, reason: reasonAgainst(layer, file.path, each) }))
     .filter(({ reason }) => reason !== undefined)
     .map(({ line, reason }) => `${file.path}:${line}: ${reason}`);
 }
 
-function reasonAgainst(layer: Layer, path: string, specifier: string): string | undefined {
+function reasonAgainst(layer: Layer, path: string, { specifier, isType }: Import): string | undefined {
+  const loader = LOADED_BY[specifier];
+  if (loader !== undefined && !isType && path !== loader) return `${specifier} is loaded by ${loader} alone`;
   if (!specifier.startsWith('.')) return reasonAgainstPackage(layer, specifier);
   const target = posix.join(posix.dirname(path), specifier);
   const folder = target.split('/')[0] ?? '';

@@ -1,0 +1,16 @@
+import { createHash } from 'node:crypto';
+import fc from 'fast-check';
+import { expect, it } from 'vitest';
+import { link } from '../../log/chain.ts';
+
+it('the hash of an entry is that of the hash before it, a line feed and its text, in UTF-8', () => {
+  const text = fc.oneof(
+    fc.string({ unit: 'binary', maxLength: 200 }),
+    fc.constantFrom('', '\ud800', 'x'.repeat(200_000), '✓'.repeat(30_000)),
+  );
+  fc.assert(
+    fc.property(text, fc.stringMatching(/^[0-9a-f]{64}$/), (entry, previous) => {
+      expect(link(previous, entry)).toBe(createHash('sha256').update(`${previous}\n${entry}`).digest('hex'));
+    }),
+  );
+});

@@ -1,0 +1,103 @@
+import { spawnSync } from 'node:child_process';
+import { createRequire } from 'node:module';
+import fc from 'fast-check';
+import type { Message, PartitionMetadata } from 'kafkajs';
+import { expect, it } from 'vitest';
+import { groupMessagesPerPartition, type Grouping } from '../../log/kafka/faster-kafkajs.ts';
+import { encodeRecord, type RecordFields } from '../../log/kafka/record-encoder.ts';
+
+/** What stands in the place of kafkajs's own functions does what they did. */
+
+const require = createRequire(import.meta.url);
+
+/** As it is installed: loaded once more, from its file. */
+function original<T>(path: string): T {
+  const filename = require.resolve(path);
+  const replaced = require.cache[filename];
+  delete require.cache[filename];
+  try {
+    return require(filename) as T;
+  } finally {
+    if (replaced !== undefined) require.cache[filename] = replaced;
+  }
+}
+
+const originalRecord = original<(fields: RecordFields) => { readonly buffer: Buffer }>(
+  'kafkajs/src/protocol/recordBatch/record/v0/index.js',
+);
+const originalGrouping = original<(grouping: Grouping) => Record<number, Message[]>>(
+  'kafkajs/src/producer/groupMessagesPerPartition.js',
+);
+
+const repeated = (unit: string, lengths: readonly number[]) =>
+  fc.constantFrom(...lengths).map((length) => unit.repeat(length));
+/** Around the lengths at which a length takes a byte more, too. */
+const text = fc.oneof(
+  fc.string({ unit: 'binary', maxLength: 80 }),
+  repeated('x', [62, 63, 64, 65, 8190, 8191, 8192, 8193, 20_000]),
+  repeated('ü', [30, 31, 32, 33, 63, 64, 4095, 4096, 8191]),
+  repeated('✓', [20, 21, 22, 63, 2730, 2731, 8191]),
+  fc.constantFrom('\ud800', 'a\udc00b', '🦆'.repeat(17)),
+);
+const bytes = fc.oneof(
+  text,
+  fc.uint8Array({ maxLength: 300 }).map((array) => Buffer.from(array)),
+);
+const record = fc.record<RecordFields, 'value'>(
+  {
+    key: fc.option(bytes),
+    value: fc.option(bytes),
+    headers: fc.dictionary(text, fc.oneof(bytes, fc.array(bytes, { maxLength: 3 })), { maxKeys: 3 }),
+    offsetDelta: fc.nat(100_000),
+    timestampDelta: fc.oneof(fc.integer(), fc.constantFrom(0, 1_700_000_000_000, -1_700_000_000_000)),
+  },
+  { requiredKeys: ['value'] },
+);
+
+it('writes records byte for byte as kafkajs does, also where several lie in one memory', () => {
+  fc.assert(
+    fc.property(fc.array(record, { maxLength: 12 }), (records) => {
+      const ours = records.map((each) => encodeRecord(each));
+      for (const [index, each] of records.entries()) {
+        expect(ours[index]?.buffer.equals(originalRecord(each).buffer)).toBe(true);
+      }
+    }),
+    { numRuns: 300 },
+  );
+});
+
+it('writes a record that is larger than the memory that records share', () => {
+  const large = { key: 'k', value: 'ü'.repeat(700_000) };
+  expect(encodeRecord(large).buffer.equals(originalRecord(large).buffer)).toBe(true);
+});
+
+it('groups messages as kafkajs does', () => {
+  const partitionMetadata: PartitionMetadata[] = Array.from({ length: 5 }, (_, partitionId) => ({
+    partitionId,
+    partitionErrorCode: 0,
+    leader: 0,
+    replicas: [],
+    isr: [],
+  }));
+  const partitioner: Grouping['partitioner'] = ({ message: { partition = 0 } }) => partition;
+  fc.assert(
+    fc.property(fc.array(fc.nat(4), { maxLength: 50 }), fc.boolean(), (partitions, isKnown) => {
+      const messages = partitions.map((partition, index): Message => ({ partition, value: String(index) }));
+      const grouping = { topic: 't', partitionMetadata: isKnown ? partitionMetadata : [], messages, partitioner };
+      expect(groupMessagesPerPartition(grouping)).toEqual(originalGrouping(grouping));
+    }),
+  );
+});
+
+it('is what the client uses', () => {
+  const client = new URL('../../log/kafka/client.ts', import.meta.url).href;
+  const program = `
+    await import(${JSON.stringify(client)});
+    const require = (await import('node:module')).createRequire(${JSON.stringify(import.meta.url)});
+    const isLoaded = require.cache[require.resolve('kafkajs/src/producer/sendMessages.js')] !== undefined;
+    const record = require('kafkajs/src/protocol/recordBatch/record/v0');
+    const grouping = require('kafkajs/src/producer/groupMessagesPerPartition');
+    console.log(isLoaded, record.name, grouping.name);`;
+  const { stdout } = spawnSync(process.execPath, ['--input-type=module', '-e', program], { encoding: 'utf8' });
+  expect(stdout.trim()).toBe('true encodeRecord groupMessagesPerPartition');
+});
