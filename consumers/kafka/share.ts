@@ -42,8 +42,11 @@ export type ShareOptions = {
   };
 };
 
-/** One is worked out, one is committed in the topic, one is written to the copy. */
-const COMMITS_UNDER_WAY = 3;
+/**
+ * One is committed in the topic, one is written to the copy, and small ones that are worked out meanwhile go together into the
+ * next transaction: one that had to wait for its turn here would miss it.
+ */
+const COMMITS_UNDER_WAY = 8;
 const RETRY_MS_MIN = 100;
 const RETRY_MS_MAX = 5000;
 /** An altered topic of inputs may be brought back: then it is claimed again, which adds a record to the ledger each time. */

@@ -10,10 +10,11 @@ import { socketFactory as sharedLookups } from './sockets.ts';
 /** kafkajs as it is used here: with waits that fit transactions, and its log going where ours goes. */
 
 /**
- * CONCURRENT_TRANSACTIONS and elections are waited for with these. The first wait is short: with the 300 ms that kafkajs has
- * by default a partition commits six times a second. (`retries: 0` would hang it.)
+ * CONCURRENT_TRANSACTIONS and elections are waited for with these. The first wait is short: a partition's next
+ * transaction often comes before the brokers have marked the end of the last one, which takes them a millisecond, and with the
+ * 300 ms that kafkajs has by default it commits six times a second. All together are 2 s. (`retries: 0` would hang it.)
  */
-const RETRY: RetryOptions = { initialRetryTime: 4, maxRetryTime: 250, factor: 0.2, multiplier: 1.6, retries: 14 };
+const RETRY: RetryOptions = { initialRetryTime: 1, maxRetryTime: 250, factor: 0.2, multiplier: 1.6, retries: 18 };
 
 /**
  * kafkajs brings gzip only. Entries of one batch say much the same: compressed they are a tenth, which the client copies and
