@@ -70,6 +70,9 @@ export type LiveOptions = {
 
 type Waiting = {
   items: readonly Delivered[];
+  /** How many of them were taken, and what became of those that are durable. */
+  taken: number;
+  receipts: Receipt[];
   clock: string;
   bytes: number;
   /** Deadlines that fell due later wait for it. */
@@ -78,7 +81,8 @@ type Waiting = {
   resolve: (receipts: Receipt[]) => void;
   reject: (error: unknown) => void;
 };
-type Answer = { waiting: Waiting; receipts: { taken: Taken; index: number | null }[] };
+/** What one commit has of a submission. */
+type Answer = { waiting: Waiting; taken: { taken: Taken; index: number | null }[]; isLast: boolean };
 
 export class Live {
   readonly #driver: Driver;
@@ -137,12 +141,12 @@ export class Live {
     this.#enqueue(entry).catch(() => {});
   }
 
-  #enqueue(waiting: Omit<Waiting, 'resolve' | 'reject'>): Promise<Receipt[]> {
+  #enqueue(waiting: Omit<Waiting, 'taken' | 'receipts' | 'resolve' | 'reject'>): Promise<Receipt[]> {
     if (this.#fault !== null) return Promise.reject(this.#fault);
     if (this.#stopping)
       return Promise.reject(new Fault('STOPPING', 'the service is stopping', 'Send it again when it is back.'));
     return new Promise((resolve, reject) => {
-      this.#queue.push({ ...waiting, resolve, reject });
+      this.#queue.push({ ...waiting, taken: 0, receipts: [], resolve, reject });
       this.#wake();
     });
   }
@@ -197,15 +201,26 @@ export class Live {
       waiting !== undefined && this.#hasRoom(waiting, taken);
       waiting = this.#queue[index]
     ) {
-      index += 1;
-      const answer: Answer = { waiting, receipts: [] };
+      const answer = this.#takeFrom(waiting, now);
       answers.push(answer);
-      for (const item of waiting.items) answer.receipts.push(this.#takeOne(item, now, waiting.clock));
+      if (!answer.isLast) break;
+      index += 1;
       taken.inputs += waiting.items.length;
       taken.bytes += waiting.bytes;
       waiting.onTaken?.();
     }
     this.#queue = this.#queue.slice(index);
+  }
+
+  /** One input may touch any number of attempts: what its submission has left then goes into the next commit. */
+  #takeFrom(waiting: Waiting, now: number): Answer {
+    const answer: Answer = { waiting, taken: [], isLast: false };
+    for (const item of waiting.items.slice(waiting.taken)) {
+      if (answer.taken.length > 0 && this.#driver.partition.pendingCount >= ENTRIES_PER_COMMIT) return answer;
+      answer.taken.push(this.#takeOne(item, now, waiting.clock));
+      waiting.taken += 1;
+    }
+    return { ...answer, isLast: true };
   }
 
   /** What comes first is always taken: alone it is as large as it is. */
@@ -255,10 +270,10 @@ export class Live {
         if (this.#fault !== null) throw this.#fault;
       } else this.#observer.committed?.(entries, performance.now() - began);
       const first = head === null ? 0 : head.sequence - entries + 1;
-      for (const { waiting, receipts } of answers) {
-        waiting.resolve(
-          receipts.map(({ taken, index }) => ({ taken, sequence: index === null ? null : first + index })),
-        );
+      for (const { waiting, taken, isLast } of answers) {
+        for (const { taken: outcome, index } of taken)
+          waiting.receipts.push({ taken: outcome, sequence: index === null ? null : first + index });
+        if (isLast) waiting.resolve(waiting.receipts);
       }
     } catch (error) {
       this.#die(error, answers);

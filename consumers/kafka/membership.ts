@@ -38,7 +38,6 @@ const FETCH_BYTES = 2 * 1024 * 1024;
 const FETCH_WAIT_MS = 100;
 const RESTART_MS_MIN = 200;
 const RESTART_MS_MAX = 5000;
-const HEARTBEAT_MS = 1000;
 const LOOK_MS = 1000;
 const STANDSTILL_LOOK_MS = 2000;
 
@@ -229,14 +228,19 @@ export class Membership {
     if (share === undefined || share.fault !== null || last === undefined || payload.isStale()) return;
     if (!share.deliver(fetchedOf(payload.batch, this.#options.partitions, share.stream))) return;
     payload.resolveOffset(last.offset);
-    let isFull = true;
-    while (isFull) {
-      await payload.heartbeat();
-      const timer = Promise.withResolvers<boolean>();
-      const timeout = setTimeout(() => timer.resolve(true), HEARTBEAT_MS);
-      isFull = await Promise.race([share.room(WAITING_MAX).then(() => false), timer.promise]);
-      clearTimeout(timeout);
-    }
+    if (share.isFull(WAITING_MAX)) this.#holdBack(share);
+    await payload.heartbeat();
+  }
+
+  /** Only this partition waits: to keep the client waiting would keep all that it fetches from the same broker. */
+  #holdBack(share: Share): void {
+    const { partition } = share;
+    this.#pause([partition]);
+    void share.room(WAITING_MAX).then(() => {
+      // One that takes nothing just now goes on when it is ready.
+      if (this.#shares.get(partition) !== share || share.fault !== null) return;
+      this.#order((consumer) => consumer.resume([{ topic: this.#options.topic, partitions: [partition] }]));
+    });
   }
 
   #crashed(consumer: Consumer, error: Error): void {

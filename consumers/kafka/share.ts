@@ -171,11 +171,14 @@ export class Share {
     return this.#state.kind === 'ready' && this.#waiting === 0 ? this.#read : null;
   }
 
-  /** Resolves when fewer inputs than this wait. */
-  async room({ inputs, bytes }: Limit): Promise<void> {
-    while ((this.#waiting >= inputs || this.#waitingBytes >= bytes) && this.#state.kind === 'ready') {
-      await new Promise<void>((resolve) => this.#room.push(resolve));
-    }
+  /** Whether as many inputs wait as may. */
+  isFull({ inputs, bytes }: Limit): boolean {
+    return this.#state.kind === 'ready' && (this.#waiting >= inputs || this.#waitingBytes >= bytes);
+  }
+
+  /** Resolves when fewer wait. */
+  async room(limit: Limit): Promise<void> {
+    while (this.isFull(limit)) await new Promise<void>((resolve) => this.#room.push(resolve));
   }
 
   /** Takes nothing more, and gives the partition up once what it took is durable. */

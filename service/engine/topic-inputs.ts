@@ -43,8 +43,10 @@ export class TopicInputs {
 
   /** Each input goes to its VM's partition; what concerns the site goes to all. */
   async submit(submissions: readonly Submission[]): Promise<Receipt[]> {
+    const parcels = this.#parcels(submissions);
+    await Promise.all([...parcels.keys()].map((partition) => this.#requireTaking(partition)));
     const sent = await Promise.allSettled(
-      [...this.#parcels(submissions)].map(async ([partition, parcel]) => ({
+      [...parcels].map(async ([partition, parcel]) => ({
         parcel,
         outcomes: await this.#send(
           partition,
@@ -82,10 +84,6 @@ export class TopicInputs {
     const ours = decisions[partition];
     if (ours === undefined) throw new RangeError(`there is no partition ${partition}`);
     const { inputs } = ledger.topics;
-    await this.#copied(partition);
-    // Whoever brings the topic back that the ledger knows takes away what this one holds.
-    const fault = this.#options.fault(partition);
-    if (fault?.code === 'INPUTS_ALTERED') throw fault;
     const sending = ours.sending();
     let first: number | null = null;
     let found: Promise<Decision>[] = [];
@@ -106,6 +104,14 @@ export class TopicInputs {
       const input = `${streamOf(inputs, partition)}${offset === null ? '' : `:${offset}`}`;
       return { partition, decision, input };
     });
+  }
+
+  /** Before anything is sent: what is refused in one partition would be sent to the others again with each try. */
+  async #requireTaking(partition: number): Promise<void> {
+    await this.#copied(partition);
+    // Whoever brings the topic back that the ledger knows takes away what this one holds.
+    const fault = this.#options.fault(partition);
+    if (fault?.code === 'INPUTS_ALTERED') throw fault;
   }
 
   async #copied(partition: number): Promise<void> {

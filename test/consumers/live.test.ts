@@ -175,6 +175,41 @@ it('finishes what it took before it stops, and takes nothing more', async () => 
   expect(ledger.entries).toHaveLength(1);
 });
 
+it('ends a batch within a submission where its inputs touch many attempts, and answers when all of it is durable', async () => {
+  const sizes: number[] = [];
+  const { ledger, live } = await setUp({ committed: (entries) => sizes.push(entries) });
+  const vmOf = (index: number) => `6d9b758b-e53f-4b06-84e0-${String(index).padStart(12, '0')}`;
+  const of = (type: string, data: object, subject?: string) =>
+    toInput(
+      { specversion: '1.0', source: 'test', id: `e${(ids += 1)}`, type: `landfall.${type}.v1`, subject, data },
+      sha256,
+    );
+  const begun = Array.from({ length: 900 }, (_, index) => {
+    const [migration, subject] = [`many-${index}`, vmOf(index)];
+    const error = { kind: 'connection', message: 'lost' };
+    return [
+      of('migration.started', { migration, source: 'host-a', destination: 'host-b' }, subject),
+      of('migration.returned', { migration, ok: false, error }, subject),
+    ];
+  });
+  await live.submit(begun.flat());
+  sizes.length = 0;
+  const facts = (host: string, stream: string) => of('host.facts', { host, stream });
+  const before = ledger.stored.length;
+  const all = ['connected', 'lost', 'connected', 'lost'].flatMap((stream) => [
+    facts('host-a', stream),
+    facts('host-b', stream),
+  ]);
+  const receipts = await live.submit(all);
+  const entries = ledger.stored.length - before;
+  expect(entries).toBeGreaterThan(2048);
+  expect(sizes.length).toBeGreaterThan(1);
+  expect(sizes.reduce((sum, size) => sum + size, 0)).toBe(entries);
+  // Each stands where its first entry does, across the commits.
+  const ofInputs = ledger.stored.slice(before).filter(({ entry }) => entry.host !== null);
+  expect(receipts.map(({ sequence }) => sequence)).toEqual(ofInputs.map(({ sequence }) => sequence));
+});
+
 it('ends a batch at its bytes', async () => {
   const sizes: number[] = [];
   const { live } = await setUp({ committed: (entries) => sizes.push(entries) });

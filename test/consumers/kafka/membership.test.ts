@@ -1,4 +1,10 @@
-import kafkajs, { type Consumer, type ConsumerConfig, type Kafka } from 'kafkajs';
+import kafkajs, {
+  type Consumer,
+  type ConsumerConfig,
+  type ConsumerRunConfig,
+  type EachBatchPayload,
+  type Kafka,
+} from 'kafkajs';
 import { expect, it, onTestFinished, vi } from 'vitest';
 import { Membership } from '../../../consumers/kafka/membership.ts';
 import { Fault } from '../../../events/fault.ts';
@@ -14,6 +20,7 @@ class HandConsumer {
   readonly events = Object.fromEntries(EVENTS.map((name) => [name, name]));
   readonly orders: string[] = [];
   readonly #listeners = new Map<string, (event: { payload: unknown }) => void>();
+  #eachBatch: ConsumerRunConfig['eachBatch'];
 
   on(event: string, listener: (event: { payload: unknown }) => void): void {
     this.#listeners.set(event, listener);
@@ -26,7 +33,22 @@ class HandConsumer {
   }
   async connect(): Promise<void> {}
   async subscribe(): Promise<void> {}
-  async run(): Promise<void> {}
+  async run({ eachBatch }: ConsumerRunConfig): Promise<void> {
+    this.#eachBatch = eachBatch;
+  }
+  /** One record was fetched. @returns when the client may fetch on. */
+  async fetched(partition: number, offset: number): Promise<void> {
+    const message = { offset: String(offset), key: null, value: null };
+    const batch = {
+      partition,
+      messages: [message],
+      highWatermark: String(offset + 1),
+      firstOffset: () => message.offset,
+      lastOffset: () => message.offset,
+    };
+    const payload = { batch, isStale: () => false, resolveOffset: () => {}, heartbeat: async () => {} };
+    await this.#eachBatch?.(payload as unknown as EachBatchPayload);
+  }
   async disconnect(): Promise<void> {}
   seek({ partition, offset }: { partition: number; offset: string }): void {
     this.orders.push(`seek ${partition} ${offset}`);
@@ -41,10 +63,25 @@ class HandConsumer {
 
 /** A share that ends when it is told to. */
 class HandShare {
+  readonly partition: number;
+  /** Set: it has no room before this resolves. */
+  full: PromiseWithResolvers<void> | null = null;
   readonly stopping = Promise.withResolvers<void>();
   fault: Fault | null = null;
   readUntil: number | null = null;
   isStopped = false;
+  constructor(partition: number) {
+    this.partition = partition;
+  }
+  deliver(): boolean {
+    return true;
+  }
+  isFull(): boolean {
+    return this.full !== null;
+  }
+  async room(): Promise<void> {
+    await this.full?.promise;
+  }
   rejoined(): void {}
   stop(): Promise<void> {
     this.isStopped = true;
@@ -75,7 +112,7 @@ async function setUp(obstacle: (partition: number) => Fault | null = () => null)
     admin: () => admin,
   } as unknown as Kafka;
   const open = (partition: number) => {
-    const share = new HandShare();
+    const share = new HandShare(partition);
     opened.push({ partition, share });
     return share as unknown as Share;
   };
@@ -147,6 +184,26 @@ it('delivers from where a share says, and nothing while it takes nothing', async
   membership.down(0);
   membership.ready(3, 1);
   expect(consumer.orders).toEqual(['pause 0', 'seek 0 17', 'resume 0', 'pause 0']);
+});
+
+it('holds a partition back while it is full, and fetches on of the others', async () => {
+  const { consumer, opened } = await setUp();
+  consumer.give(0, 1);
+  await turns();
+  consumer.orders.length = 0;
+  const [full, down] = opened.map(({ share }) => share);
+  if (full === undefined || down === undefined) throw new Error('they were not opened');
+  full.full = Promise.withResolvers();
+  down.full = Promise.withResolvers();
+  await consumer.fetched(0, 5);
+  await consumer.fetched(1, 5);
+  expect(consumer.orders).toEqual(['pause 0', 'pause 1']);
+  // It says itself when it goes on, and from where.
+  down.fault = new Fault('NOT_READY', 'it is claimed', 'Wait.');
+  full.full.resolve();
+  down.full.resolve();
+  await turns();
+  expect(consumer.orders).toEqual(['pause 0', 'pause 1', 'resume 0']);
 });
 
 it('joins anew without a partition that it cannot decide, and with it once it can', async () => {
