@@ -21,8 +21,10 @@ const SETTLE_MS = 90_000;
 
 /** Looks again until everything that was acknowledged has been decided, or for too long. */
 export async function settled(brokers: readonly string[], prefix: string, load: Load): Promise<Checked> {
+  // Brokers that have just come back may still be electing a leader.
+  const unread = (error: unknown): Checked => ({ violations: [String(error)], entries: 0, heads: [] });
   for (const deadline = Date.now() + SETTLE_MS; ; await wait(1000)) {
-    const checked = await check(brokers, prefix, load);
+    const checked = await check(brokers, prefix, load).catch(unread);
     if (checked.violations.length === 0 || Date.now() > deadline) return checked;
   }
 }
