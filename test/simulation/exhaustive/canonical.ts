@@ -52,7 +52,7 @@ export function canonical(situation: Situation): string {
   return hash(
     'sha256',
     JSON.stringify([
-      world,
+      nameOf(world),
       state.value,
       answers,
       facts,
@@ -61,8 +61,16 @@ export function canonical(situation: Situation): string {
       events,
       returned ?? (returned === null ? 'ok' : 'open'),
     ]),
-    'buffer',
-  ).toString('latin1', 0, 16);
+    'binary',
+  ).slice(0, 16);
+}
+
+/** Most situations share their world with others. */
+const names = new WeakMap<Situation['world'], string>();
+function nameOf(world: Situation['world']): string {
+  const name = names.get(world) ?? JSON.stringify(world);
+  names.set(world, name);
+  return name;
 }
 
 const numberOf = (question: string) => Number(question.slice(question.lastIndexOf('q') + 1));
