@@ -31,8 +31,8 @@ export type RelayOptions = {
 };
 
 export type Outgoing = 'question' | 'command' | 'dead-letter';
-/** `position`: of the entry that it comes from, where it can be read whole. */
-type Leaving = { readonly kind: Outgoing; readonly position: string; readonly message: Message };
+/** `sequence`: of the entry that it comes from, where it can be read whole. */
+type Leaving = { readonly kind: Outgoing; readonly sequence: number; readonly message: Message };
 
 export { RELAYED };
 
@@ -128,21 +128,22 @@ export class Relay {
   /** A batch that the topic does not take would be sent again for ever. */
   async #sendAll(topic: string, partition: number, leaving: readonly Leaving[]): Promise<void> {
     const { producer } = this.#options;
-    const of = new Map(leaving.map((each) => [each.message, each]));
     for (const part of partsOf(leaving.map(({ message }) => message))) {
-      const [first] = part;
-      const alone = first !== undefined && goesAlone(first) ? of.get(first) : undefined;
       try {
         await producer.send(topic, partition, part);
       } catch (error) {
+        const [first] = part;
+        const isAlone = first !== undefined && goesAlone(first);
+        const alone = isAlone ? leaving.find(({ message }) => message === first) : undefined;
         if (alone === undefined || !(error instanceof Fault) || error.code !== 'KAFKA_TOO_LARGE') throw error;
         await this.#bury(topic, alone);
       }
     }
   }
 
-  async #bury(topic: string, { kind, position, message }: Leaving): Promise<void> {
+  async #bury(topic: string, { kind, sequence, message }: Leaving): Promise<void> {
     const { topics, producer, buried, log } = this.#options;
+    const position = this.#positionOf(sequence);
     const value = Buffer.from(message.value ?? '');
     const what = `a ${kind} of ${value.length} bytes is more than ${topic} takes in one record`;
     const fault = new Fault('TOO_LARGE', what, `Raise max.message.bytes there; entry ${position} has all of it.`);
@@ -161,7 +162,7 @@ export class Relay {
     const add = (kind: Outgoing, host: string | null, id: string, sequence: number, item: object): void => {
       const partition = host === null ? 0 : partitionOf(host, partitions);
       const message = { key: host, value: JSON.stringify(item), headers: { id } };
-      const leaving = { kind, position: this.#positionOf(sequence), message };
+      const leaving = { kind, sequence, message };
       const parcel = byPartition.get(partition);
       if (parcel === undefined) byPartition.set(partition, [leaving]);
       else parcel.push(leaving);
@@ -181,7 +182,7 @@ export class Relay {
       .map(recordOfLetter)
       .map((record) => ({
         kind: 'dead-letter',
-        position,
+        sequence,
         message: { ...record, headers: { ...record.headers, position } },
       }));
   }
