@@ -1,5 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { open, take } from '../../bench/landfall.ts';
+import { newAttempt, quickCourse } from '../../bench/workload.ts';
 import { attemptState, countsByState, migrations, migrationView, openAttempts } from '../../projections/attempts.ts';
 import { directory } from '../../projections/directory.ts';
 import { asOf } from '../../projections/as-of.ts';
@@ -7,7 +9,10 @@ import { prepare } from '../../projections/follow.ts';
 import { scratch } from '../../projections/rebuild.ts';
 import { configuration, configurationHistory, deadLetters, hostRecords } from '../../projections/site.ts';
 import { vmRecord, vmStatus } from '../../projections/vms.ts';
+import { Scratch } from '../log/sqlite-harness.ts';
 import { DB, longStory, type Story, WEB } from '../support/projection-story.ts';
+
+const START = Date.UTC(2026, 0, 1);
 
 let story: Story;
 let db: DatabaseSync;
@@ -72,6 +77,26 @@ describe('migrations', () => {
     expect(migrations(db, 'db').map(({ migration }) => migration)).toEqual(['m2']);
     expect(migrations(db, undefined, { after: 'm1' }).map(({ migration }) => migration)).toEqual(['m2']);
     expect(migrations(db, undefined, { limit: 1 }).map(({ migration }) => migration)).toEqual(['m1']);
+  });
+
+  it('lists an attempt as it stands, however often it was listed before', async () => {
+    using scratchFolder = new Scratch();
+    const { ledger, driver } = await open(scratchFolder.folder, 'listed');
+    const reader = ledger.readConnection();
+    const [attempt, other] = [newAttempt(), newAttempt()];
+    const seen = new Set<string | undefined>();
+    for (const [index, text] of quickCourse(attempt).entries()) {
+      take(driver, text, START + index, 'wall');
+      if (index === 2) take(driver, quickCourse(other)[0] ?? '', START + index, 'wall');
+      await driver.flush();
+      for (const view of [...migrations(reader), ...migrations(reader)]) {
+        expect(view).toEqual(migrationView(reader, view.migration));
+        seen.add(view.at);
+      }
+    }
+    expect(seen).toEqual(new Set(['Migrating.inFlight', 'ApiFailed', 'Completed.settling', 'Completed.settled']));
+    await driver.release();
+    await ledger.close();
   });
 
   it('gives times as text, and the verdict with its evidence', () => {
