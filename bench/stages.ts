@@ -136,7 +136,6 @@ function writingStages(file: string, batches: readonly (readonly Entry[])[]): St
   const count = batches.flat().length;
   const requests = batches.map((entries, id) => ({
     kind: 'commit' as const,
-    chained: null,
     id,
     owner: 1,
     ...messageOf(entries),

@@ -42,15 +42,11 @@ export type InputPosition = { readonly stream: string; readonly offset: number }
 /** `source` + `id` of an input: its idempotency key. */
 export type Identity = { readonly source: string; readonly id: string };
 
-export type Chained = { readonly previous: string; readonly hashes: readonly string[] };
-
 export type Batch = {
   readonly entries: readonly Entry[];
   readonly positions: readonly InputPosition[];
   /** The entries' texts where they exist already: what was hashed elsewhere is kept to the letter. */
   readonly texts?: readonly string[];
-  /** Where the chain of these texts was worked out, or verified, already: what the first follows, and the hash of each. */
-  readonly chained?: Chained;
 };
 
 /** The right to write one partition, until somebody else claims it. */

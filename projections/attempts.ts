@@ -12,7 +12,6 @@ import {
   json,
   limitOf,
   map,
-  numberOf,
   openOf,
   type OpenAttempt,
   type Page,
@@ -49,44 +48,25 @@ export type MigrationView = {
 };
 
 /** Attempts in the order in which they began: of the VM (its UUID or name), or all. */
-export function migrations(db: DatabaseSync, vm?: string, page: Page = {}): Readonly<MigrationView>[] {
+export function migrations(db: DatabaseSync, vm?: string, page: Page = {}): MigrationView[] {
   return [...eachMigration(db, vm, page)].map(({ view }) => view);
 }
 
 /** The same one by one, each with the characters of its entry: a view of many words has a long one. */
-export function eachMigration(db: DatabaseSync, vm?: string, page: Page = {}): Generator<Listed> {
+export function eachMigration(
+  db: DatabaseSync,
+  vm?: string,
+  page: Page = {},
+): Generator<{ readonly view: MigrationView; readonly characters: number }> {
   const of = vm === undefined ? null : JSON.stringify(vmsNamed(db, vm));
-  const sql = `SELECT sequence FROM attempts
-    WHERE (?1 IS NULL OR vm IN (SELECT value FROM json_each(?1)))
+  const sql = `SELECT body FROM ${ATTEMPTS}
+    WHERE (?1 IS NULL OR attempts.vm IN (SELECT value FROM json_each(?1)))
       AND (?2 IS NULL OR (partition, first) > (SELECT partition, first FROM attempts WHERE migration = ?2))
     ORDER BY partition, first LIMIT ?3`;
-  return map(db, sql, [of, page.after ?? null, limitOf(page)], (row) => listed(db, numberOf(row, 'sequence')));
-}
-
-type Listed = { readonly view: Readonly<MigrationView>; readonly characters: number };
-
-/**
- * What was listed lately over a connection, by its entry. An entry never changes, lists are asked for again and again, and to
- * parse a page of them takes as long as to decide fifty inputs.
- */
-const lately = new WeakMap<DatabaseSync, Map<number, Listed>>();
-const LATELY_MAX = 256;
-
-function listed(db: DatabaseSync, sequence: number): Listed {
-  const known = lately.get(db) ?? new Map<number, Listed>();
-  lately.set(db, known);
-  const found = known.get(sequence) ?? listedAnew(db, sequence);
-  // The newest comes last.
-  known.delete(sequence);
-  known.set(sequence, found);
-  const [oldest] = known.size > LATELY_MAX ? known.keys() : [];
-  if (oldest !== undefined) known.delete(oldest);
-  return found;
-}
-
-function listedAnew(db: DatabaseSync, sequence: number): Listed {
-  const row = db.prepare('SELECT body FROM entries WHERE sequence = ?').get(sequence) ?? { body: null };
-  return { view: Object.freeze(toMigration(openOf(row).state)), characters: text(row, 'body').length };
+  return map(db, sql, [of, page.after ?? null, limitOf(page)], (row) => ({
+    view: toMigration(openOf(row).state),
+    characters: text(row, 'body').length,
+  }));
 }
 
 export function migrationView(db: DatabaseSync, migration: string): MigrationView | null {

@@ -210,14 +210,7 @@ export class Copy {
     for (const { stream, offset: at } of newer) this.#positions.set(stream, at);
     const texts = links.map(({ text }) => text);
     const mark = { stream: TOPIC, offset: this.#offset };
-    const [first] = links;
-    const chained = first && { previous: first.previous, hashes: links.map((each) => each.hash) };
-    const committed = this.#owner.commit({
-      entries,
-      texts,
-      ...(chained === undefined ? {} : { chained }),
-      positions: [...newer, mark],
-    });
+    const committed = this.#owner.commit({ entries, texts, positions: [...newer, mark] });
     this.#written = committed;
     // Whoever waits for `append` hears of a failure; nobody else need.
     this.#written.catch(() => {});

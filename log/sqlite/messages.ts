@@ -1,4 +1,4 @@
-import type { Chained, Head, InputPosition } from '../port.ts';
+import type { Head, InputPosition } from '../port.ts';
 import type { PlainFault } from './faults.ts';
 import type { Horizon } from './identity-rows.ts';
 import type { Columns } from './rows.ts';
@@ -27,8 +27,6 @@ export type CommitRequest = {
   readonly id: number;
   readonly owner: number;
   readonly texts: readonly string[];
-  /** Where another has worked the chain out already. */
-  readonly chained: Chained | null;
   /** What each text says for the columns beside it. */
   readonly columns: readonly Columns[];
   /** What each follower extracted of the entries. */

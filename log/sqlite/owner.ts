@@ -63,13 +63,10 @@ export class SqliteOwner implements Owner {
   }
 
   /** By itself, so that the texts need not stay in memory until they are written. */
-  #send(
-    { entries, positions, texts = entries.map(textOf), chained }: Batch,
-    identities: Uint8Array,
-  ): Promise<WriterAnswer> {
+  #send({ entries, positions, texts = entries.map(textOf) }: Batch, identities: Uint8Array): Promise<WriterAnswer> {
     const { writer, number, followers } = this.#host;
     const columns = entries.map(columnsOf);
     const extracts = followers.map((follower) => follower.extract(entries));
-    return writer.commit({ owner: number, texts, chained: chained ?? null, columns, extracts, identities, positions });
+    return writer.commit({ owner: number, texts, columns, extracts, identities, positions });
   }
 }

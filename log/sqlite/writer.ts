@@ -1,12 +1,12 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { Fault } from '../../events/fault.ts';
-import { ChainFault, link } from '../chain.ts';
-import type { Chained, Head } from '../port.ts';
+import { link } from '../chain.ts';
+import type { Head } from '../port.ts';
 import { commitFault, plainFault, sqliteFault } from './faults.ts';
 import type { Follower, FollowerModule } from './followers.ts';
 import { type Horizon, IdentityRows } from './identity-rows.ts';
 import type { CommitRequest, VerifyRequest, WriterAnswer, WriterReply } from './messages.ts';
-import { type Columns, headOf, keyOrNull, PARTITION, timeOf } from './rows.ts';
+import { type Columns, headOf, keyOrNull, timeOf } from './rows.ts';
 import { lastSnapshot, SNAPSHOT_ENTRIES, takeSnapshot, verifyRows } from './snapshots.ts';
 
 export type WriterSettings = {
@@ -163,30 +163,20 @@ export class Writer {
     if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
   }
 
-  #appendBatch({ texts, chained, columns, extracts, identities, positions }: CommitRequest): Head {
+  #appendBatch({ texts, columns, extracts, identities, positions }: CommitRequest): Head {
     const before = this.#head.sequence;
     if (columns.length !== texts.length) throw new RangeError(`${texts.length} texts of ${columns.length} entries`);
-    if (chained !== null) this.#requireNext(chained, texts.length);
-    for (const [index, values] of columns.entries()) {
-      const text = texts[index] ?? '';
-      this.#appendEntry(text, chained?.hashes[index] ?? link(this.#head.hash, text), values);
-    }
+    for (const [index, values] of columns.entries()) this.#appendEntry(texts[index] ?? '', values);
     for (const [index, follower] of this.#followers.entries()) follower.apply(before, extracts[index]);
     this.#identities.append(this.#head.sequence, this.#time, identities);
     for (const { stream, offset } of positions) this.#setPosition.run(stream, offset);
     return this.#head;
   }
 
-  #requireNext({ previous, hashes }: Chained, count: number): void {
-    if (hashes.length !== count) throw new RangeError(`${hashes.length} hashes of ${count} texts`);
-    const { sequence, hash } = this.#head;
-    if (count > 0 && previous !== hash)
-      throw new ChainFault({ partition: PARTITION, sequence: sequence + 1 }, 'reordered', 'it follows another entry');
-  }
-
-  #appendEntry(text: string, hash: string, [time, clock, vm, migration]: Columns): void {
+  #appendEntry(text: string, [time, clock, vm, migration]: Columns): void {
     const sequence = this.#head.sequence + 1;
     const previous = Buffer.from(this.#head.hash, 'hex');
+    const hash = link(this.#head.hash, text);
     const [vmKey, migrationKey, bytes] = [keyOrNull(vm), keyOrNull(migration), Buffer.from(hash, 'hex')];
     this.#insertEntry.run(sequence, previous, bytes, vm, vmKey, migration, migrationKey, time, clock, text);
     this.#head = { sequence, hash };

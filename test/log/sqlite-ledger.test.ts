@@ -1,8 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { describe, expect, it } from 'vitest';
-import { link } from '../../log/chain.ts';
-import { textOf } from '../../log/entry-text.ts';
-import { GENESIS, type StoredEntry } from '../../log/port.ts';
+import type { StoredEntry } from '../../log/port.ts';
 import { BUCKET_BITS } from '../../log/sqlite/schema.ts';
 import { entriesOf, entryOfInput, entryOfTimer, VM, vmOf } from '../support/entries.ts';
 import { Scratch } from './sqlite-harness.ts';
@@ -30,42 +28,6 @@ describe('searching', () => {
     expect(await sequencesOf(ledger.readVm('nobody'))).toEqual([]);
     expect(ledger.entryAt(2)?.entry.cause.kind).toBe('timer');
     expect(ledger.entryAt(filler + 5)).toBeNull();
-    await ledger.close();
-  });
-});
-
-describe('a chain that was worked out elsewhere', () => {
-  const entry = entryOfInput('e');
-  const texts = [textOf(entry)];
-
-  it('is kept as it is, where it follows what is here', async () => {
-    using scratch = new Scratch();
-    const ledger = await scratch.open();
-    const owner = await ledger.claim(0);
-    const hash = link(GENESIS, textOf(entry));
-    const head = await owner.commit({
-      entries: [entry],
-      texts,
-      chained: { previous: GENESIS, hashes: [hash] },
-      positions: [],
-    });
-    expect(head).toEqual({ sequence: 1, hash });
-    await ledger.close();
-    // Verified from its beginning.
-    const again = await scratch.open();
-    expect(await again.head(0)).toEqual(head);
-    await again.close();
-  });
-
-  it.each([
-    ['follows another entry', { previous: 'f'.repeat(64), hashes: ['e'.repeat(64)] }],
-    ['has no hash for each entry', { previous: GENESIS, hashes: [] }],
-  ])('is refused whole where it %s', async (_, chained) => {
-    using scratch = new Scratch();
-    const ledger = await scratch.open();
-    const owner = await ledger.claim(0);
-    await expect(owner.commit({ entries: [entry], texts, chained, positions: [] })).rejects.toThrow(/./);
-    expect((await ledger.head(0)).sequence).toBe(0);
     await ledger.close();
   });
 });
