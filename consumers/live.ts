@@ -59,6 +59,8 @@ export const INPUTS_PER_COMMIT = 1024;
 export const COMMIT_BYTES = 4 * 1024 * 1024;
 /** One input about a host writes an entry for each of its open attempts. */
 const ENTRIES_PER_COMMIT = 2048;
+/** However many commits may be under way: what they decided is in memory until it can be read. */
+const ENTRIES_UNDER_WAY = 3 * ENTRIES_PER_COMMIT;
 const TIMERS_PER_COMMIT = 1024;
 const COMMITS_UNDER_WAY = 2;
 
@@ -92,6 +94,7 @@ export class Live {
   readonly #commitsUnderWay: number;
   #queue: Waiting[] = [];
   #underWay = 0;
+  #entriesUnderWay = 0;
   /** Ends with the newest commit: a duplicate of an input that is still being written waits for it. */
   #newestCommit: Promise<unknown> = Promise.resolve();
   #scheduled = false;
@@ -177,7 +180,7 @@ export class Live {
   }
 
   #turn(): void {
-    if (this.#fault !== null || this.#underWay >= this.#commitsUnderWay) return;
+    if (this.#fault !== null || this.#isBusy) return;
     const answers: Answer[] = [];
     try {
       this.#takeQueued(answers);
@@ -190,6 +193,10 @@ export class Live {
     this.#setAlarm();
     if (this.#queue.length > 0) this.#wake();
     else if (this.#underWay === 0) for (const resolve of this.#idle.splice(0)) resolve();
+  }
+
+  get #isBusy(): boolean {
+    return this.#underWay >= this.#commitsUnderWay || this.#entriesUnderWay >= ENTRIES_UNDER_WAY;
   }
 
   #takeQueued(answers: Answer[]): void {
@@ -259,10 +266,12 @@ export class Live {
     const entries = this.#driver.partition.pendingCount;
     const began = performance.now();
     this.#underWay += 1;
+    this.#entriesUnderWay += entries;
     try {
       const earlier = this.#newestCommit;
       const flushed = this.#driver.flush();
-      this.#newestCommit = flushed.catch(() => {});
+      // Together: one that writes nothing ends at once, and what came before it may not have.
+      this.#newestCommit = Promise.all([earlier, flushed]).catch(() => {});
       const head = await flushed;
       // Nothing was written, so all are duplicates: of inputs that may still be on their way to the disk (invariant 10).
       if (head === null) {
@@ -279,6 +288,7 @@ export class Live {
       this.#die(error, answers);
     } finally {
       this.#underWay -= 1;
+      this.#entriesUnderWay -= entries;
       this.#wake();
     }
   }

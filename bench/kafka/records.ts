@@ -1,4 +1,5 @@
-import { Kafka, logLevel, type Message } from 'kafkajs';
+import type { Message } from 'kafkajs';
+import { Kafka, logLevel } from '../../log/kafka/kafkajs.ts';
 import { partitionOf } from '../../log/kafka/partitioner.ts';
 import { type Attempt, failed, newAttempt, quickCourse, started } from '../workload.ts';
 

@@ -94,10 +94,11 @@ export class Attempts {
   committed(migration: string, epoch: number): void {
     const held = this.#held.get(migration);
     if (held?.epoch === epoch) held.epoch = null;
-    if (this.#held.size > HELD_MAX) this.#makeRoom();
   }
 
-  #makeRoom(): void {
+  /** After all of a batch: it looks at what cannot be forgotten yet as well. */
+  makeRoom(): void {
+    if (this.#held.size <= HELD_MAX) return;
     for (const [migration, { epoch }] of this.#held) {
       if (this.#held.size <= HELD_MAX) return;
       if (epoch === null) this.#held.delete(migration);

@@ -77,6 +77,7 @@ export class Workspace {
       if (vm === null || this.#touched.get(vm) !== epoch) continue;
       this.#touched.delete(vm);
     }
+    this.attempts.makeRoom();
     if (this.#records.size > RECORDS_MAX) this.#makeRoom();
   }
 

@@ -20,7 +20,7 @@ export type LedgerRecord =
   /** Nothing that Landfall wrote. */
   | { readonly kind: 'foreign'; readonly reason: string };
 
-/** One header holds all: the client gives each a buffer of its own. */
+/** One header holds all: it is parsed once. */
 const HEADER = 'landfall';
 
 const Sha256 = z.string().regex(/^[0-9a-f]{64}$/);

@@ -44,7 +44,8 @@ export class TopicInputs {
   /** Each input goes to its VM's partition; what concerns the site goes to all. */
   async submit(submissions: readonly Submission[]): Promise<Receipt[]> {
     const parcels = this.#parcels(submissions);
-    await Promise.all([...parcels.keys()].map((partition) => this.#requireTaking(partition)));
+    await Promise.all([...parcels.keys()].map((partition) => this.#copied(partition)));
+    this.#requireUnaltered(parcels.keys());
     const sent = await Promise.allSettled(
       [...parcels].map(async ([partition, parcel]) => ({
         parcel,
@@ -106,12 +107,16 @@ export class TopicInputs {
     });
   }
 
-  /** Before anything is sent: what is refused in one partition would be sent to the others again with each try. */
-  async #requireTaking(partition: number): Promise<void> {
-    await this.#copied(partition);
-    // Whoever brings the topic back that the ledger knows takes away what this one holds.
-    const fault = this.#options.fault(partition);
-    if (fault?.code === 'INPUTS_ALTERED') throw fault;
+  /**
+   * Whoever brings the topic back that the ledger knows takes away what this one holds. It is asked before anything is sent:
+   * what one of our partitions refuses would be sent to the others again with each try. Of another instance's partition
+   * `Decisions` tells it, from the offsets that were given.
+   */
+  #requireUnaltered(partitions: Iterable<number>): void {
+    for (const partition of partitions) {
+      const fault = this.#options.fault(partition);
+      if (fault?.code === 'INPUTS_ALTERED') throw fault;
+    }
   }
 
   async #copied(partition: number): Promise<void> {

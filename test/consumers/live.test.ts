@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { Driver } from '../../consumers/driver.ts';
-import { COMMIT_BYTES, Live, type LiveObserver } from '../../consumers/live.ts';
+import { COMMIT_BYTES, Live, type LiveObserver, type LiveOptions } from '../../consumers/live.ts';
 import { toInput } from '../../events/cloud-event.ts';
 import { Fault } from '../../events/fault.ts';
 import type { Input } from '../../events/inputs.ts';
@@ -46,11 +46,11 @@ class HeldOwner implements Owner {
   }
 }
 
-async function setUp(observer: LiveObserver = {}) {
+async function setUp(observer: LiveObserver = {}, options: LiveOptions = {}) {
   const ledger = new MemoryLedger();
   const time = new HandTime();
   const owner = new HeldOwner(await ledger.claim());
-  const live = new Live(new Driver(owner, ledger), time, observer);
+  const live = new Live(new Driver(owner, ledger), time, observer, options);
   return { ledger, time, owner, live };
 }
 
@@ -87,6 +87,42 @@ it('acknowledges a duplicate no sooner than what it repeats', async () => {
   expect((await first)[0]?.taken.outcome).toBe('consumed');
   expect(await second).toEqual([{ taken: { outcome: 'duplicate' }, sequence: null }]);
   expect(ledger.entries).toHaveLength(1);
+});
+
+it('acknowledges no duplicate sooner either where others of it wait before', async () => {
+  const { live, owner } = await setUp({}, { commitsUnderWay: 8 });
+  owner.isHolding = true;
+  const told: string[] = [];
+  const submit = async (name: string) => {
+    await live.submit([acted('same')]);
+    told.push(name);
+  };
+  const all = [submit('first')];
+  await turns();
+  all.push(submit('second'));
+  await turns();
+  all.push(submit('third'));
+  await turns();
+  expect(told).toEqual([]);
+  owner.letGo();
+  await Promise.all(all);
+  expect(told).toHaveLength(3);
+});
+
+it('works nothing more out while very many entries are under way, in however few commits', async () => {
+  const { live, owner } = await setUp({}, { commitsUnderWay: 8 });
+  owner.isHolding = true;
+  const all: Promise<unknown>[] = [];
+  for (let commit = 0; commit < 5; commit += 1) {
+    all.push(live.submit(Array.from({ length: 2048 }, () => acted())));
+    await turns();
+  }
+  expect([owner.held, live.queued]).toEqual([3, 2]);
+  owner.letGo();
+  await turns();
+  expect([owner.held, live.queued]).toEqual([2, 0]);
+  owner.letGo();
+  await Promise.all(all);
 });
 
 it('refuses a duplicate whose first was lost', async () => {

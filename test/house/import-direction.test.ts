@@ -1,10 +1,16 @@
 import { describe, expect, it } from 'vitest';
 import { importsOf, wrongImports } from './import-direction.ts';
-import { LAYERS, type SourceFile, sourceFiles } from './source-files.ts';
+import { LAYERS, type SourceFile, sourceFiles, SUPPORT } from './source-files.ts';
 
 describe('imports point one way', () => {
   it.each(LAYERS)('in %s', (layer) => {
     expect(sourceFiles(layer).flatMap(wrongImports)).toEqual([]);
+  });
+
+  it.each(SUPPORT)('in %s', (folder) => {
+    // The texts of the house's own tests are examples.
+    const files = sourceFiles(folder).filter(({ path }) => !path.startsWith('test/house/'));
+    expect(files.flatMap(wrongImports)).toEqual([]);
   });
 });
 
@@ -63,6 +69,7 @@ describe('the rule itself', () => {
     const named = (text: string) => wrongImports(file('log', text));
     expect(named("import { Kafka } from 'kafkajs';")).toHaveLength(1);
     expect(named("import type { Kafka } from 'kafkajs';")).toEqual([]);
+    expect(wrongImports(file('bench', "import { Kafka } from 'kafkajs';"))).toHaveLength(1);
     const loader = { ...file('log', "export * from 'kafkajs';"), path: 'log/kafka/kafkajs.ts' };
     expect(wrongImports(loader)).toEqual([]);
   });

@@ -18,7 +18,7 @@ export const LAYERS = [
 ] as const;
 export type Layer = (typeof LAYERS)[number];
 
-const SUPPORT = ['bench', 'bin', 'scripts', 'test'] as const;
+export const SUPPORT = ['bench', 'bin', 'scripts', 'test'] as const;
 
 export type SourceFile = { path: string; folder: Layer | (typeof SUPPORT)[number]; text: string };
 

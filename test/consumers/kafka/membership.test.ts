@@ -1,14 +1,9 @@
-import kafkajs, {
-  type Consumer,
-  type ConsumerConfig,
-  type ConsumerRunConfig,
-  type EachBatchPayload,
-  type Kafka,
-} from 'kafkajs';
+import type { Consumer, ConsumerConfig, ConsumerRunConfig, EachBatchPayload, Kafka } from 'kafkajs';
 import { expect, it, onTestFinished, vi } from 'vitest';
 import { Membership } from '../../../consumers/kafka/membership.ts';
 import { Fault } from '../../../events/fault.ts';
 import type { Share } from '../../../consumers/kafka/share.ts';
+import kafkajs from '../../../log/kafka/kafkajs.ts';
 import { turns } from '../../support/hand-time.ts';
 
 /** What the group gives is opened once it is ours, and only while it is. */

@@ -1,4 +1,5 @@
-import { Kafka, logLevel, type SASLOptions } from 'kafkajs';
+import type { SASLOptions } from 'kafkajs';
+import { Kafka, logLevel } from '../../../../log/kafka/kafkajs.ts';
 
 /** The least that a test of brokers needs of a client. */
 

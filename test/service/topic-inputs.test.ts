@@ -1,0 +1,67 @@
+import { expect, it } from 'vitest';
+import { Decisions } from '../../consumers/kafka/decisions.ts';
+import { Fault } from '../../events/fault.ts';
+import type { KafkaLedger } from '../../log/kafka/ledger.ts';
+import { topicsOf } from '../../log/kafka/options.ts';
+import type { RecordProducer } from '../../producers/kafka/record-producer.ts';
+import { submissionOf } from '../../service/engine/engine.ts';
+import { TopicInputs } from '../../service/engine/topic-inputs.ts';
+
+/** What an instance puts into the topic of inputs, and where it puts nothing. The topic is played. */
+
+const PARTITIONS = 3;
+const facts = submissionOf({
+  specversion: '1.0',
+  id: 'e1',
+  source: 'agent://host-a',
+  type: 'landfall.host.facts.v1',
+  data: { host: 'host-a', stream: 'connected' },
+});
+
+function setUp() {
+  const faults = new Map<number, Fault>();
+  const sent: number[] = [];
+  const aged = new Set([0, 1, 2]);
+  const stream = (partition: number) => `inputs/${partition}`;
+  const decisions = Array.from({ length: PARTITIONS }, (_, partition) => new Decisions(stream(partition), -1));
+  const ledger = {
+    partitions: PARTITIONS,
+    topics: topicsOf('t'),
+    ageMs: (partition: number) => (aged.has(partition) ? 0 : null),
+  } as unknown as KafkaLedger;
+  const producer = {
+    send: async (_: string, partition: number) => {
+      sent.push(partition);
+      queueMicrotask(() =>
+        decisions[partition]?.readable([], { sequence: 0, hash: '' }, [{ stream: stream(partition), offset: 0 }]),
+      );
+      return 0;
+    },
+  } as unknown as RecordProducer;
+  const fault = (partition: number) => faults.get(partition) ?? null;
+  const inputs = new TopicInputs({ ledger, producer, decisions, fault, isStopped: () => false });
+  return { inputs, faults, sent, aged };
+}
+
+it('sends what concerns the site to every partition', async () => {
+  const { inputs, sent } = setUp();
+  expect(await inputs.submit([facts])).toMatchObject([{ outcome: 'duplicate' }]);
+  expect(sent).toEqual([0, 1, 2]);
+});
+
+it('sends nothing anywhere while one of our partitions does not know its topic again', async () => {
+  const { inputs, faults, sent } = setUp();
+  faults.set(1, new Fault('INPUTS_ALTERED', 'another record is there', 'Look who made it anew.'));
+  await expect(inputs.submit([facts])).rejects.toMatchObject({ code: 'INPUTS_ALTERED' });
+  expect(sent).toEqual([]);
+});
+
+it('looks for that when it has waited for the slowest copy', async () => {
+  const { inputs, faults, sent, aged } = setUp();
+  aged.delete(2);
+  const submitted = inputs.submit([facts]);
+  faults.set(0, new Fault('INPUTS_ALTERED', 'another record is there', 'Look who made it anew.'));
+  aged.add(2);
+  await expect(submitted).rejects.toMatchObject({ code: 'INPUTS_ALTERED' });
+  expect(sent).toEqual([]);
+});
