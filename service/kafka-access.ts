@@ -28,10 +28,12 @@ export function kafkaAccess(settings: Settings): KafkaAccess | null {
 }
 
 function tls({ kafkaTls, kafkaCa, kafkaCert, kafkaKey }: Settings): BrokerOptions['ssl'] {
-  const given = { ca: kafkaCa, cert: kafkaCert, key: kafkaKey };
-  const files = Object.entries(given).filter((each): each is [string, string] => each[1] !== undefined);
-  if (files.length === 0) return kafkaTls ? true : undefined;
-  return Object.fromEntries(files.map(([name, file]) => [name, readSetting(file, `kafka${name}`)]));
+  if (kafkaCa === undefined && kafkaCert === undefined && kafkaKey === undefined) return kafkaTls ? true : undefined;
+  return {
+    ...(kafkaCa === undefined ? {} : { ca: readSetting(kafkaCa, 'kafkaCa') }),
+    ...(kafkaCert === undefined ? {} : { cert: readSetting(kafkaCert, 'kafkaCert') }),
+    ...(kafkaKey === undefined ? {} : { key: readSetting(kafkaKey, 'kafkaKey') }),
+  };
 }
 
 function sasl(settings: Settings): SASLOptions | undefined {

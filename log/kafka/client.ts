@@ -1,9 +1,8 @@
 import type { Admin, Consumer, ICustomPartitioner, logCreator, Producer, RetryOptions } from 'kafkajs';
 import { setTimeout as wait } from 'node:timers/promises';
-import { promisify } from 'node:util';
-import { constants, zstdCompress, zstdDecompress } from 'node:zlib';
 import { kafkaFault } from './faults.ts';
-import kafkajs, { CompressionTypes, Kafka, logLevel } from './kafkajs.ts';
+import './codecs.ts';
+import { Kafka, logLevel } from './kafkajs.ts';
 import type { BrokerOptions, KafkaLog } from './options.ts';
 import { socketFactory as sharedLookups } from './sockets.ts';
 
@@ -15,20 +14,6 @@ import { socketFactory as sharedLookups } from './sockets.ts';
  * 300 ms that kafkajs has by default it commits six times a second. All together are 2 s. (`retries: 0` would hang it.)
  */
 const RETRY: RetryOptions = { initialRetryTime: 1, maxRetryTime: 250, factor: 0.2, multiplier: 1.6, retries: 18 };
-
-/**
- * kafkajs brings gzip only. Entries of one batch say much the same: compressed they are a tenth, which the client copies and
- * sums up several times, and every broker and reader after it. The thread pool does it, at the fastest level.
- */
-const FASTEST = { params: { [constants.ZSTD_c_compressionLevel]: 1 } };
-const compress = promisify(zstdCompress);
-const decompress = promisify(zstdDecompress);
-// No name that Node finds in its exports.
-kafkajs.CompressionCodecs[CompressionTypes.ZSTD] = () => ({
-  compress: ({ buffer }: { buffer: Buffer }) => compress(buffer, FASTEST),
-  decompress: (buffer: Buffer) => decompress(buffer),
-});
-export const ZSTD = CompressionTypes.ZSTD;
 
 const CONNECT_MS = 3000;
 const REQUEST_MS = 15_000;

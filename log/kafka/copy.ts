@@ -65,7 +65,11 @@ export class Copy {
   /** The end of what was handed to the file, which is committed in that order. */
   #head: Head;
   #offset: number | null;
+  /** What readers see: the last sequence, and how far the topic was read for it. */
   #readable: number;
+  #readableOffset: number | null;
+  /** Something that was committed is not here: until the topic was read, nothing more is appended behind the gap. */
+  #isOutOfStep = false;
   #written: Promise<unknown> = Promise.resolve();
   #fault: Fault | null = null;
 
@@ -77,6 +81,7 @@ export class Copy {
     this.#head = owner.claimedHead;
     this.#readable = owner.claimedHead.sequence;
     ({ positions: this.#positions, offset: this.#offset } = positionsIn(owner));
+    this.#readableOffset = this.#offset;
   }
 
   /** @throws Fault LEDGER_…: delete the file where it is damaged, it is fetched anew. */
@@ -105,6 +110,11 @@ export class Copy {
     return this.#offset;
   }
 
+  /** The same of what readers see. */
+  get readableOffset(): number | null {
+    return this.#readableOffset;
+  }
+
   /** How far inputs were consumed, as far as the topic was read. */
   get positions(): ReadonlyMap<string, number> {
     return this.#positions;
@@ -128,7 +138,8 @@ export class Copy {
     if (this.#fault !== null) throw this.#fault;
     const [first = null] = links;
     const follows = first === null || first.previous === this.#head.hash;
-    if (!follows || offset === null || this.#has(offset)) throw outOfStep(this.partition);
+    if (!follows || offset === null || this.#has(offset)) this.#isOutOfStep = true;
+    if (this.#isOutOfStep || offset === null) throw outOfStep(this.partition);
     await this.#guard(this.#write({ links, entries, positions, offset, head: links.at(-1) ?? this.#head }));
   }
 
@@ -154,6 +165,8 @@ export class Copy {
       this.#head = owner.claimedHead;
       this.#readable = owner.claimedHead.sequence;
       ({ positions: this.#positions, offset: this.#offset } = positionsIn(owner));
+      this.#readableOffset = this.#offset;
+      this.#isOutOfStep = false;
       this.#written = Promise.resolve();
       this.#fault = null;
       return true;
@@ -189,6 +202,7 @@ export class Copy {
 
   /** A record that stands behind all that is here must be the next one, whatever it calls itself. */
   async #take({ links, positions, offset }: Taken): Promise<void> {
+    this.#isOutOfStep = false;
     const old = links.filter((each) => this.#has(each.offset));
     if (old.length > 0) await this.#requireSame(old);
     const fresh = links.filter((each) => !this.#has(each.offset));
@@ -210,6 +224,7 @@ export class Copy {
     for (const { stream, offset: at } of newer) this.#positions.set(stream, at);
     const texts = links.map(({ text }) => text);
     const mark = { stream: TOPIC, offset: this.#offset };
+    const reached = this.#offset;
     const committed = this.#owner.commit({ entries, texts, positions: [...newer, mark] });
     this.#written = committed;
     // Whoever waits for `append` hears of a failure; nobody else need.
@@ -217,6 +232,7 @@ export class Copy {
     const written = await committed;
     if (links.length > 0 && written.hash !== hash) throw this.#differs(sequence);
     this.#readable = sequence;
+    this.#readableOffset = reached;
     this.#onReadable(this.partition, entries, head, newer);
   }
 

@@ -3,7 +3,7 @@ import type { Copy } from './copy.ts';
 /** How old each copy is: when it was last known to have all that the topic has. */
 
 export type FreshnessOptions = {
-  readonly copies: readonly Pick<Copy, 'offset'>[];
+  readonly copies: readonly Pick<Copy, 'offset' | 'readableOffset'>[];
   /** The ends of the topic's partitions, asked for now. */
   readonly ends: () => Promise<ReadonlyMap<number, number>>;
   readonly isOwned: (partition: number) => boolean;
@@ -72,16 +72,20 @@ export class Freshness {
   }
 
   /**
-   * What this instance commits is in its copy at once, and one marker stands behind it: more than that is not ours. One look
-   * may fall between the end of a commit and its copy; two that see no commit of ours between them do not.
+   * What this instance commits is handed to its copy at once, and one marker stands behind it: more than that is not ours. One
+   * look may fall between the end of a commit and its copy; two that see no commit of ours between them do not. As old as the
+   * copy counts what readers see of it, which comes later.
    */
   #ownLag(partition: number, end: number): number {
-    const offset = this.#options.copies[partition]?.offset ?? null;
-    const lag = Math.max(0, end - 2 - (offset ?? -1));
-    const isOvertaken = lag > 0 && this.#outrun.get(partition) === offset;
-    if (lag === 0 || isOvertaken) this.#outrun.delete(partition);
+    const { offset = null, readableOffset = null } = this.#options.copies[partition] ?? {};
+    const isMore = lagBehind(end, offset) > 0;
+    const isOvertaken = isMore && this.#outrun.get(partition) === offset;
+    if (!isMore || isOvertaken) this.#outrun.delete(partition);
     else this.#outrun.set(partition, offset);
     if (isOvertaken) this.#options.overtaken(partition);
-    return lag;
+    return lagBehind(end, readableOffset);
   }
 }
+
+/** Records that stand behind our last one and its marker. */
+const lagBehind = (end: number, offset: number | null): number => Math.max(0, end - 2 - (offset ?? -1));

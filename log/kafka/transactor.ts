@@ -1,6 +1,7 @@
 import type { Kafka, Message, Producer, Transaction } from 'kafkajs';
 import { setTimeout as wait } from 'node:timers/promises';
-import { abandon, byPartition, within, ZSTD } from './client.ts';
+import { abandon, byPartition, within } from './client.ts';
+import { ZSTD } from './codecs.ts';
 import { fencedBy, isFenced, isPassing, kafkaFault, notCommitted, outcomeUnknown, unacknowledged } from './faults.ts';
 import { inParts } from './parts.ts';
 
@@ -53,6 +54,7 @@ export class Transactor {
       idempotent: true,
       maxInFlightRequests: 1,
       transactionTimeout: TRANSACTION_TIMEOUT_MS,
+      allowAutoTopicCreation: false,
       createPartitioner: byPartition,
     });
     const transactor = new Transactor(producer, topic);
@@ -104,7 +106,8 @@ export class Transactor {
       acks: -1,
       ...(bytesOf(messages) >= COMPRESSED_FROM_BYTES ? { compression: ZSTD } : {}),
     });
-    return answer?.baseOffset === undefined ? null : Number(answer.baseOffset) + messages.length - 1;
+    const first = Number(answer?.baseOffset ?? -1);
+    return first >= 0 ? first + messages.length - 1 : null;
   }
 }
 

@@ -59,11 +59,14 @@ type Opened = {
   readonly ledger: KafkaLedger;
   readonly parts: readonly Part[];
   readonly decisions: readonly Decisions[];
-  readonly producer: RecordProducer;
+  readonly producers: Producers;
   readonly inputs: TopicInputs;
   readonly membership: Membership;
   readonly foreign: ForeignTopics | null;
 };
+
+/** One each: a send that fails takes its producer along, and what leaves may fail for long where inputs do not. */
+type Producers = { readonly inputs: RecordProducer; readonly leaving: RecordProducer };
 
 export class ClusterEngine implements engine.Engine {
   readonly outbox = new Outbox();
@@ -77,7 +80,7 @@ export class ClusterEngine implements engine.Engine {
     this.#options = options;
     this.#openedAt = options.time.now();
     const { log, sessionTimeoutMs } = options;
-    const producer = new RecordProducer(ledger.kafka);
+    const producers = { inputs: new RecordProducer(ledger.kafka), leaving: new RecordProducer(ledger.kafka) };
     const parts = Array.from({ length: ledger.partitions }, (_, partition) => {
       const file = ledger.copy(partition).ledger;
       return { partition, ledger: file, db: file.readConnection() };
@@ -98,15 +101,15 @@ export class ClusterEngine implements engine.Engine {
       obstacle: (partition) => this.#obstacle(partition),
       rebalanced: (partitions) => options.observer?.rebalanced?.(partitions),
     });
-    const foreign = this.#foreign(ledger, producer);
+    const foreign = this.#foreign(ledger, producers.leaving);
     const inputs = new TopicInputs({
       ledger,
-      producer,
+      producer: producers.inputs,
       decisions,
       fault: (partition) => membership.shares.get(partition)?.fault ?? null,
       isStopped: () => this.#stopped,
     });
-    this.#opened = { ledger, parts, decisions, producer, inputs, membership, foreign };
+    this.#opened = { ledger, parts, decisions, producers, inputs, membership, foreign };
     this.outbox.restore(this.#openStates());
     this.#keepHorizon();
   }
@@ -227,10 +230,10 @@ export class ClusterEngine implements engine.Engine {
     if (this.#stopped) return;
     this.#stopped = true;
     this.outbox.close();
-    const { membership, producer, ledger, foreign } = this.#opened;
+    const { membership, producers, ledger, foreign } = this.#opened;
     await foreign?.stop();
     await membership.stop();
-    await producer.close();
+    await Promise.all([producers.inputs.close(), producers.leaving.close()]);
     await ledger.close();
   }
 
@@ -290,7 +293,8 @@ export class ClusterEngine implements engine.Engine {
   }
 
   #relay(partition: number, next: number, relayed: (sequence: number) => void): Relay {
-    const { ledger, producer } = this.#opened;
+    const { ledger, producers } = this.#opened;
+    const producer = producers.leaving;
     const read = (from: number) => ledger.read(partition, from);
     const { partitions, topics } = ledger;
     const { log, observer = {} } = this.#options;

@@ -90,6 +90,8 @@ describe('the copy of a partition of the topic', () => {
       });
     await committed(1, 2, 3);
     await expect(committed(3, 4, null)).rejects.toMatchObject({ code: 'LEDGER_OUTCOME_UNKNOWN' });
+    const onward = copy.append({ links: [], entries: [], positions: [{ stream: 'in/0', offset: 9 }], offset: 9 });
+    await expect(onward).rejects.toMatchObject({ code: 'LEDGER_OUTCOME_UNKNOWN' });
     await expect(committed(5, 6, 11)).rejects.toMatchObject({ code: 'LEDGER_OUTCOME_UNKNOWN' });
     expect([copy.head.sequence, copy.offset, copy.fault]).toEqual([2, 3, null]);
     await copy.take(taken(2, 6, 6));

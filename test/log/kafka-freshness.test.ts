@@ -3,12 +3,15 @@ import { Freshness } from '../../log/kafka/freshness.ts';
 
 /** One partition, looked at each second; `end` is the offset after the topic's last record. */
 function partition({ isOwned = false } = {}) {
-  const at = { end: 0, offset: null as number | null, overtaken: 0 };
+  const at = { end: 0, offset: null as number | null, readableOffset: null as number | null, overtaken: 0 };
   const freshness = new Freshness({
     copies: [
       {
         get offset() {
           return at.offset;
+        },
+        get readableOffset() {
+          return at.readableOffset;
         },
       },
     ],
@@ -68,7 +71,7 @@ describe('how old a copy is', () => {
 
   it('of an owner is as of its last commit and the marker behind it; more than that is another’s', async () => {
     const { at, look, age } = partition({ isOwned: true });
-    Object.assign(at, { offset: 8, end: 10 });
+    Object.assign(at, { offset: 8, readableOffset: 8, end: 10 });
     await look();
     expect([age(), at.overtaken]).toEqual([1000, 0]);
     at.end = 12;
@@ -76,5 +79,18 @@ describe('how old a copy is', () => {
     expect(at.overtaken).toBe(0);
     await look();
     expect([age(), at.overtaken]).toEqual([3000, 1]);
+  });
+
+  it('of an owner grows while what it committed cannot be read yet, and nobody has overtaken it', async () => {
+    const { at, freshness, look, age } = partition({ isOwned: true });
+    Object.assign(at, { offset: 8, readableOffset: 8, end: 10 });
+    await look();
+    Object.assign(at, { offset: 20_008, end: 20_010 });
+    await look();
+    await look();
+    expect([age(), freshness.lag(0), at.overtaken]).toEqual([3000, 20_000, 0]);
+    at.readableOffset = 20_008;
+    await look();
+    expect([age(), freshness.lag(0)]).toEqual([1000, 0]);
   });
 });

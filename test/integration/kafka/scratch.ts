@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { connectTo } from '../../../log/kafka/client.ts';
+import { administer, connectTo } from '../../../log/kafka/client.ts';
 import { KafkaLedger, type KafkaLedgerOptions } from '../../../log/kafka/ledger.ts';
 import { initTopics } from '../../../log/kafka/topics.ts';
 
@@ -54,4 +54,30 @@ export async function scratchTopics(
       }),
     cleanup: () => rmSync(root, { recursive: true, force: true }),
   };
+}
+
+/** ConfigResourceTypes.TOPIC, which an ES module cannot import by its name. */
+const TOPIC = 2;
+/** ConfigSource.TOPIC_CONFIG: what the topic has of its own. */
+const OWN = 1;
+
+/** Changes some of a topic's settings. Kafka would forget all that are not given again. */
+export async function alterTopic(
+  brokers: readonly string[],
+  topic: string,
+  changes: Readonly<Record<string, string>>,
+): Promise<void> {
+  await administer(connectTo({ brokers, clientId: 'test' }), async (admin) => {
+    const named = { type: TOPIC, name: topic };
+    const { resources } = await admin.describeConfigs({ resources: [named], includeSynonyms: false });
+    const own = resources.flatMap(({ configEntries }) =>
+      configEntries.filter(({ configSource }) => Number(configSource) === OWN),
+    );
+    const all = {
+      ...Object.fromEntries(own.map(({ configName, configValue }) => [configName, configValue])),
+      ...changes,
+    };
+    const configEntries = Object.entries(all).map(([name, value]) => ({ name, value }));
+    await admin.alterConfigs({ resources: [{ ...named, configEntries }], validateOnly: false });
+  });
 }

@@ -1,0 +1,30 @@
+import { randomUUID } from 'node:crypto';
+import { describe, expect, it } from 'vitest';
+import { topicsOf } from '../../../log/kafka/options.ts';
+import { declared } from '../../service/harness.ts';
+import { brokersForTests } from './brokers/index.ts';
+import { forTest, instance, ready } from './instances.ts';
+import { alterTopic, scratchTopics } from './scratch.ts';
+
+/** Whoever writes into a topic chooses how it is compressed, and so may the broker. */
+
+const shared = await brokersForTests();
+
+describe.skipIf(shared === null)('a topic whose brokers compress with', { timeout: 60_000 }, () => {
+  it.each(['gzip', 'snappy', 'lz4', 'zstd'])('%s is read: inputs, and the ledger from its beginning', async (codec) => {
+    const brokers = shared?.bootstrap ?? [];
+    const scratch = forTest(await scratchTopics(brokers, 1));
+    const { inputs, ledger } = topicsOf(scratch.prefix);
+    for (const topic of [inputs, ledger]) await alterTopic(brokers, topic, { 'compression.type': codec });
+    const one = await instance(scratch, 'one');
+    await ready(scratch, one);
+    // Long enough that a Java broker cuts it into several blocks.
+    const vms = Array.from({ length: 300 }, () => randomUUID());
+    const { status } = await one.post(vms.map((vm) => declared(vm)));
+    expect(status).toBe(202);
+    const two = await instance(scratch, 'two');
+    const position = (await one.get('/v1/config')).headers.get('landfall-position') ?? '';
+    const { body } = await two.get(`/v1/vms/${vms.at(-1)}`, { 'landfall-position': position });
+    expect(body['host']).toBe('host-a');
+  });
+});

@@ -1,0 +1,31 @@
+import { expect, it } from 'vitest';
+import { snappy } from '../../log/kafka/codecs.ts';
+
+const TEXT = Buffer.from('{"vm":"one"}'.repeat(40));
+
+/** As snappy-java frames it: a magic word, two versions, and each block behind its length. */
+function framed(...blocks: readonly Buffer[]): Buffer {
+  const header = Buffer.from([0x82, ...Buffer.from('SNAPPY'), 0, 0, 0, 0, 1, 0, 0, 0, 1]);
+  const parts = blocks.flatMap((block) => {
+    const length = Buffer.alloc(4);
+    length.writeInt32BE(block.length);
+    return [length, block];
+  });
+  return Buffer.concat([header, ...parts]);
+}
+
+it('reads what librdkafka compresses with Snappy: one block, bare', async () => {
+  expect(await snappy.decompress(await snappy.compress({ buffer: TEXT }))).toEqual(TEXT);
+});
+
+it('reads what the Java client compresses with Snappy: blocks in a frame', async () => {
+  const block = await snappy.compress({ buffer: TEXT });
+  expect(await snappy.decompress(framed(block, block))).toEqual(Buffer.concat([TEXT, TEXT]));
+  expect(await snappy.decompress(framed())).toEqual(Buffer.alloc(0));
+});
+
+it('refuses a frame that is cut off', async () => {
+  const whole = framed(await snappy.compress({ buffer: TEXT }));
+  await expect(snappy.decompress(whole.subarray(0, -3))).rejects.toThrow();
+  await expect(snappy.decompress(whole.subarray(0, 18))).rejects.toThrow();
+});
