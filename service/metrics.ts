@@ -24,6 +24,7 @@ export type Gauges = {
   /** Where several instances share the partitions. */
   cluster?: {
     readonly lag: readonly Lag[];
+    readonly relayLag: readonly Lag[];
     readonly owned: readonly number[];
     /** May take long, or fail, while the brokers do not answer. */
     inputLag: () => Promise<readonly Lag[]>;
@@ -164,6 +165,8 @@ export class Metrics {
     this.#lagGauge('landfall_copy_lag_records', 'Records of the ledger that are not in the local copy yet', () =>
       Promise.resolve(cluster.lag),
     );
+    const relayHelp = 'Entries decided here whose commands and dead letters are not known to have left yet';
+    this.#lagGauge('landfall_relay_lag_entries', relayHelp, () => Promise.resolve(cluster.relayLag));
     this.#lagGauge('landfall_input_lag_records', 'Inputs of the partitions decided here that are not decided yet', () =>
       withoutWaiting(cluster.inputLag()),
     );

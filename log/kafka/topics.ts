@@ -28,6 +28,8 @@ const LEAVING_MESSAGE_BYTES = 4 * 1024 * 1024;
 const LEADERS_MS = 30_000;
 const LEADERS_LOOK_MS = 50;
 const INPUT_DAYS = 14;
+const COMMAND_DAYS = 7;
+const LETTER_DAYS = 90;
 const DAY_MS = 86_400_000;
 /** From this many on, one may be missing while two others acknowledge. */
 const SAFE_REPLICAS = 3;
@@ -150,15 +152,16 @@ function inputsTopic(prefix: string, partitions: number): Wanted {
 }
 
 function commandsTopic(prefix: string, partitions: number): Wanted {
-  const configs = { 'max.message.bytes': String(LEAVING_MESSAGE_BYTES) };
+  const configs = { ...forDays(COMMAND_DAYS), 'max.message.bytes': String(LEAVING_MESSAGE_BYTES) };
   return { topic: topicsOf(prefix).commands, partitions, configs };
 }
 
 function deadLettersTopic(prefix: string): Wanted {
-  const configs = { 'max.message.bytes': String(LEAVING_MESSAGE_BYTES) };
+  const configs = { ...forDays(LETTER_DAYS), 'max.message.bytes': String(LEAVING_MESSAGE_BYTES) };
   return { topic: topicsOf(prefix).deadLetters, partitions: 1, configs };
 }
 
+/** Not by key: some records have none, and Kafka would refuse them. */
 function forDays(count: number): Wanted['configs'] {
   return { 'cleanup.policy': 'delete', 'retention.ms': String(count * DAY_MS) };
 }
@@ -186,8 +189,8 @@ function wantedTopics({ prefix, partitions, minInsyncReplicas }: TopicPlan): Wan
   return [
     { ...inputs, configs: { ...inputs.configs, ...durable } },
     { ...ledger, configs: { ...ledger.configs, ...durable } },
-    { ...commands, configs: { ...commands.configs, ...durable, ...forDays(7) } },
-    { ...deadLetters, configs: { ...deadLetters.configs, ...durable, ...forDays(90) } },
+    { ...commands, configs: { ...commands.configs, ...durable } },
+    { ...deadLetters, configs: { ...deadLetters.configs, ...durable } },
   ];
 }
 

@@ -195,6 +195,14 @@ export class ClusterEngine implements engine.Engine {
     );
   }
 
+  /** Entries of our partitions whose commands and dead letters are not known to have left. */
+  get relayLag(): { partition: number; records: number }[] {
+    return this.owned.map((partition) => {
+      const { readableSequence, positions } = this.ledger.copy(partition);
+      return { partition, records: Math.max(0, readableSequence - (positions.get(RELAYED) ?? 0)) };
+    });
+  }
+
   async start(): Promise<void> {
     this.#opened.membership.start();
     this.#opened.foreign?.start();

@@ -26,6 +26,6 @@ it('reads what the Java client compresses with Snappy: blocks in a frame', async
 
 it('refuses a frame that is cut off', async () => {
   const whole = framed(await snappy.compress({ buffer: TEXT }));
-  await expect(snappy.decompress(whole.subarray(0, -3))).rejects.toThrow();
-  await expect(snappy.decompress(whole.subarray(0, 18))).rejects.toThrow();
+  await expect(snappy.decompress(whole.subarray(0, -3))).rejects.toThrow(/snappy|corrupt|input/i);
+  await expect(snappy.decompress(whole.subarray(0, 18))).rejects.toThrow(RangeError);
 });

@@ -1,3 +1,4 @@
+import { setTimeout as wait } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import type { Command } from '../../../events/commands.ts';
 import type { Entry } from '../../../events/entries.ts';
@@ -6,9 +7,10 @@ import { topicsOf } from '../../../log/kafka/options.ts';
 import { partsOf, RecordProducer } from '../../../producers/kafka/record-producer.ts';
 import { Relay } from '../../../producers/kafka/relay.ts';
 import { entryOfInput, entryOfMalformed, VM } from '../../support/entries.ts';
+import { declared, started, textOf } from '../../service/harness.ts';
 import { brokersForTests } from './brokers/index.ts';
-import { forTest } from './instances.ts';
-import { type Scratch, scratchTopics } from './scratch.ts';
+import { eventually, forTest, instance, ready } from './instances.ts';
+import { alterTopic, type Scratch, scratchTopics } from './scratch.ts';
 import { valuesOf } from './values.ts';
 
 const shared = await brokersForTests();
@@ -118,5 +120,28 @@ describe.skipIf(shared === null)('what a partition asks and refuses', { timeout:
       ['BAD_EVENT', '1:3', undefined, undefined],
     ]);
     expect(letters.map(({ value }) => value.length)).toEqual([65_536, 65_536, expect.any(Number)]);
+  });
+
+  it('is missed where its topic takes nothing of it, while inputs go on, and leaves when it does again', async () => {
+    const scratch = forTest(await scratchTopics(brokers, 1));
+    const { deadLetters } = topicsOf(scratch.prefix);
+    const one = await instance(scratch, 'one');
+    await ready(scratch, one);
+    const lag = async () =>
+      Number(/^landfall_relay_lag_entries\{partition="0"\} (\d+)/m.exec(textOf((await one.get('/metrics')).body))?.[1]);
+    const allLeft = () => eventually(async () => ((await lag()) === 0 ? true : null));
+    expect((await one.post(started('m-1'))).status).toBe(202);
+    await allLeft();
+    // Dead letters have no key.
+    await alterTopic(brokers, deadLetters, { 'cleanup.policy': 'compact' });
+    const refused = { ...started('m-1'), time: '2026-11-25T10:00:00Z' };
+    expect((await one.post(refused)).status).toBe(409);
+    for (let nth = 0; nth < 5; nth += 1) expect((await one.post(declared())).status).toBe(202);
+    await wait(3000);
+    expect(await lag()).toBe(6);
+    await alterTopic(brokers, deadLetters, { 'cleanup.policy': 'delete' });
+    await allLeft();
+    expect(await valuesOf(brokers, deadLetters)).toHaveLength(1);
+    await one.stop();
   });
 });
