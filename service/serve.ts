@@ -4,13 +4,11 @@ import { dirname, join, resolve } from 'node:path';
 import { type DestinationStream, type Logger, pino } from 'pino';
 import { type Time, wallTime } from '../consumers/live.ts';
 import { steadyTime } from '../consumers/steady-time.ts';
-import { defaultConfiguration } from '../events/configuration.ts';
 import { Fault, messageOf } from '../events/fault.ts';
 import { SqliteLedger } from '../log/sqlite/ledger.ts';
 import { MACHINE_VERSION } from '../machines/version.ts';
 import { path } from '../machines/round.ts';
 import { countsByState, openAttempts } from '../projections/attempts.ts';
-import { configuration } from '../projections/site.ts';
 import { Credentials } from './access/credentials.ts';
 import { Guard } from './access/guard.ts';
 import { buildApp, type TlsOptions } from './app.ts';
@@ -18,12 +16,12 @@ import { Agents } from './engine/agents.ts';
 import type { Engine } from './engine/engine.ts';
 import { openDemo, openEngine, type Opened } from './engine/open.ts';
 import { SharedAgents } from './engine/shared-agents.ts';
-import { configure } from './http/operator-routes.ts';
 import type { App, Service } from './http/service.ts';
 import { Metrics } from './metrics.ts';
 import { listHosts } from './reads/lists.ts';
 import { decisionsIn, type Settings } from './settings.ts';
 import { ClusterWatch } from './watch/cluster-watch.ts';
+import { applyStartUpSettings } from './watch/start-up-settings.ts';
 import { type Demo, watchAgents, watchDemo } from './watch/watchers.ts';
 
 /** Puts the service together, and takes it apart again without losing anything. */
@@ -53,14 +51,16 @@ export async function startService(settings: Settings, around: Surroundings = {}
   const guard = new Guard(credentialsFor(settings));
   const tls = tlsFor(settings);
   const parts = await assemble(settings, around.time ?? clockOf(settings), logger);
+  let cancelSettings = () => {};
   try {
     await parts.engine.start();
-    await applyDecisions(settings, parts, logger);
+    cancelSettings = await applyStartUpSettings({ ...parts, wanted: decisionsIn(settings), logger });
     const { requestsPerSecondMax } = settings;
     const app = await buildApp(parts.service, { logger, guard, tls, requestsPerSecondMax });
     await app.listen({ host: settings.host, port: settings.port });
-    return running(settings, parts, app, guard, logger);
+    return running(settings, { ...parts, cancelSettings }, app, guard, logger);
   } catch (error) {
+    cancelSettings();
     await parts.engine.stop();
     throw listenFault(error, settings);
   }
@@ -78,7 +78,7 @@ function requireOtherThanDemo({ db, kafkaBrokers }: Settings): void {
   throw new Fault('BAD_SETTING', what, 'Give the ledger another name; `landfall status --db` reads that file.');
 }
 
-type Parts = Awaited<ReturnType<typeof assemble>>;
+type Parts = Awaited<ReturnType<typeof assemble>> & { readonly cancelSettings: () => void };
 
 async function assemble(settings: Settings, time: Time, logger: Logger) {
   const demo: Demo = { shown: null };
@@ -165,6 +165,7 @@ function running(settings: Settings, parts: Parts, app: App, guard: Guard, logge
       logger.info('the credentials were read again');
     },
     stop: async () => {
+      parts.cancelSettings();
       cancelAgents();
       cancelDemo();
       watched?.stop();
@@ -177,23 +178,6 @@ function running(settings: Settings, parts: Parts, app: App, guard: Guard, logge
       await demo.shown?.close();
     },
   };
-}
-
-/**
- * Settings that were given at the start and take part in decisions are applied like an operator's: by an entry. Where others
- * share the work it is not waited for: whoever owns the partitions does it.
- */
-async function applyDecisions(settings: Settings, { engine, cluster }: Parts, logger: Logger): Promise<void> {
-  const wanted = decisionsIn(settings);
-  const [first] = engine.parts;
-  const inForce = first === undefined ? defaultConfiguration : configuration(first.db);
-  const differs = Object.entries(wanted).some(
-    ([name, value]) => JSON.stringify(value) !== JSON.stringify(inForce[name as keyof typeof inForce]),
-  );
-  if (!differs) return;
-  const applied = configure({ engine }, wanted, 'start-up settings');
-  if (cluster === null) return applied;
-  applied.catch((error: unknown) => logger.warn({ error: messageOf(error) }, 'the settings are not applied yet'));
 }
 
 function credentialsFor({ host, tokens, tlsClientCa }: Settings): Credentials | null {

@@ -145,20 +145,25 @@ export class ClusterEngine implements engine.Engine {
 
   get fault(): Fault | null {
     if (this.#stopped) return engine.stopping();
-    const { membership, inputs } = this.#opened;
+    const { membership } = this.#opened;
     const down = [...membership.shares.values()].find(({ fault }) => fault !== null)?.fault;
     const damaged = this.parts
       .map(({ partition }) => this.ledger.copy(partition).fault)
       .find((fault) => fault !== null);
     if (damaged !== undefined) return damaged;
-    if (!this.parts.every(({ partition }) => inputs.isCopied(partition, this.#options.time.now())))
-      return engine.notReady('the ledger is being read');
+    if (!this.isCopied) return engine.notReady('the ledger is being read');
     if (membership.absence !== null) return notJoined(membership.absence);
     if (down !== undefined && down !== null) return down;
     if (membership.declined !== null) return membership.declined;
     if (this.ageMs <= SILENT_MS) return null;
     const isBehind = this.lag.some(({ records }) => records > 0);
     return engine.notReady(isBehind ? 'its copy of the ledger is far behind' : 'the brokers do not answer');
+  }
+
+  /** Whether every partition's copy has once been up to date since the start. */
+  get isCopied(): boolean {
+    const now = this.#options.time.now();
+    return this.parts.every(({ partition }) => this.#opened.inputs.isCopied(partition, now));
   }
 
   get ageMs(): number {

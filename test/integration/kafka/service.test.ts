@@ -64,6 +64,25 @@ describe.skipIf(shared === null)('instances that share the partitions', { timeou
     );
   });
 
+  it('compare the settings of their start with what the ledger says, once they have read it, and apply them once', async () => {
+    const scratch = await topics();
+    const one = await instance(scratch, 'one', { recheckIntervalSeconds: 3 });
+    await ready(scratch, one);
+    const interval = async () => Number((await one.get('/v1/config')).body['recheckIntervalSeconds']);
+    const entries = async () => sequencesIn((await one.get('/v1/config')).headers.get('landfall-position'));
+    /** One entry in each partition sets it. */
+    const haveBecome = (expected: readonly number[]) =>
+      eventually(async () => (isDeepStrictEqual(await entries(), expected) ? true : null));
+    await haveBecome([1, 1, 1, 1]);
+    expect(await interval()).toBe(3);
+    // What is in force already is not said again, and the default is a wish like any other: its copy is empty when it starts.
+    const two = await instance(scratch, 'two', { recheckIntervalSeconds: 3 });
+    await ready(scratch, one, two);
+    await instance(scratch, 'three', { recheckIntervalSeconds: 10 });
+    await haveBecome([2, 2, 2, 2]);
+    expect(await interval()).toBe(10);
+  });
+
   it('hand their partitions over: what one leaves another goes on with', async () => {
     const scratch = await topics();
     const one = await instance(scratch, 'one');
@@ -138,3 +157,7 @@ describe.skipIf(shared === null)('instances that share the partitions', { timeou
     expect(JSON.parse(told)).toMatchObject({ partitions: [0, 1, 2, 3], inputLag: 0, copyLag: expect.any(Number) });
   });
 });
+
+/** Of each partition. */
+const sequencesIn = (position: string | null): number[] =>
+  (position ?? '').split(',').map((each) => Number(each.split(':')[1]));
