@@ -25,6 +25,7 @@ export type Gauges = {
   cluster?: {
     readonly lag: readonly Lag[];
     readonly relayLag: readonly Lag[];
+    readonly unreadTopics: readonly string[];
     readonly owned: readonly number[];
     /** May take long, or fail, while the brokers do not answer. */
     inputLag: () => Promise<readonly Lag[]>;
@@ -165,6 +166,8 @@ export class Metrics {
     this.#lagGauge('landfall_copy_lag_records', 'Records of the ledger that are not in the local copy yet', () =>
       Promise.resolve(cluster.lag),
     );
+    const unreadHelp = 'Topics of others that are mapped and not read just now';
+    this.#gauge('landfall_mapped_topics_unread', unreadHelp, () => cluster.unreadTopics.length);
     const relayHelp = 'Entries decided here whose commands and dead letters are not known to have left yet';
     this.#lagGauge('landfall_relay_lag_entries', relayHelp, () => Promise.resolve(cluster.relayLag));
     this.#lagGauge('landfall_input_lag_records', 'Inputs of the partitions decided here that are not decided yet', () =>

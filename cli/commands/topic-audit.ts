@@ -1,6 +1,7 @@
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
 import { Fault } from '../../events/fault.ts';
 import { FOREIGN_RECORD } from '../../log/kafka/follower.ts';
 import type { KafkaLedger } from '../../log/kafka/ledger.ts';
@@ -19,6 +20,9 @@ import { copied } from '../topics.ts';
 
 export type TopicAuditOptions = SettingFlags & { json?: true; head?: string };
 type Finding = AuditReport['findings'][number];
+
+const REACH_MS = 10_000;
+const REACH_LOOK_MS = 50;
 
 export async function auditTopic({ json, head, ...flags }: TopicAuditOptions, io: Io): Promise<void> {
   const access = requireKafka(settingsOf(flags, io));
@@ -67,8 +71,7 @@ async function localFindings(file: string, topic: SqliteLedger): Promise<Finding
   try {
     const { findings, head } = await audit(ledger, 0, { projections: ledger.readConnection() });
     const sequence = Number(head.position.split(':')[1]);
-    const theirs = sequence === 0 ? null : topic.entryAt(sequence);
-    const isSame = sequence === 0 || theirs?.hash === head.hash;
+    const isSame = sequence === 0 || (await hashAt(topic, sequence)) === head.hash;
     const differs = { position: head.position, kind: 'fork', message: 'this machine’s copy and the topic differ' };
     return [
       ...findings.map((each) => ({ ...each, message: `this machine’s copy: ${each.message}` })),
@@ -76,6 +79,14 @@ async function localFindings(file: string, topic: SqliteLedger): Promise<Finding
     ];
   } finally {
     await ledger.close();
+  }
+}
+
+/** A running owner has what it committed before a reader of the topic does: that is waited for. Null: it does not come. */
+async function hashAt(topic: SqliteLedger, sequence: number): Promise<string | null> {
+  for (const deadline = Date.now() + REACH_MS; ; await wait(REACH_LOOK_MS)) {
+    const found = topic.entryAt(sequence)?.hash ?? null;
+    if (found !== null || Date.now() > deadline) return found;
   }
 }
 

@@ -5,7 +5,7 @@ import { requireShallow } from '../../events/nesting.ts';
 import { requireForeign } from '../../events/own-source.ts';
 import type { Input } from '../../events/inputs.ts';
 import { sha256 } from '../../log/chain.ts';
-import { abandon } from '../../log/kafka/client.ts';
+import { abandon, administer } from '../../log/kafka/client.ts';
 import { type KafkaLog, streamOf } from '../../log/kafka/options.ts';
 import { mapped, type Mapping } from './mapping.ts';
 
@@ -56,9 +56,18 @@ export class ForeignTopics {
   #look: NodeJS.Timeout | null = null;
   #aliveAt = Date.now();
   #stopped = false;
+  readonly #topics: readonly string[];
+  #missing: readonly string[] = [];
+  #isReading = false;
 
   constructor(options: ForeignOptions) {
     this.#options = options;
+    this.#topics = [...new Set(options.mappings.map(({ topic }) => topic))];
+  }
+
+  /** Topics that a mapping names, and that are not read just now. */
+  get unread(): readonly string[] {
+    return this.#isReading ? this.#missing : this.#topics;
   }
 
   start(): void {
@@ -75,7 +84,8 @@ export class ForeignTopics {
   }
 
   async #run(): Promise<void> {
-    const { kafka, group, mappings } = this.#options;
+    const { kafka, group } = this.#options;
+    const present = await this.#present();
     const consumer = kafka.consumer({
       groupId: group,
       maxWaitTimeInMs: FETCH_WAIT_MS,
@@ -89,8 +99,23 @@ export class ForeignTopics {
         this.#aliveAt = Date.now();
       });
     await consumer.connect();
-    await consumer.subscribe({ topics: [...new Set(mappings.map(({ topic }) => topic))], fromBeginning: true });
+    await consumer.subscribe({ topics: present, fromBeginning: true });
     await consumer.run({ autoCommit: false, eachBatchAutoResolve: false, eachBatch: (payload) => this.#take(payload) });
+    this.#isReading = true;
+  }
+
+  /** One that is missing keeps none of the others from being read. @throws Fault KAFKA_NO_TOPIC where all are. */
+  async #present(): Promise<string[]> {
+    const { kafka, log } = this.#options;
+    const existing = new Set(await administer(kafka, (admin) => admin.listTopics()));
+    const before = this.#missing;
+    this.#missing = this.#topics.filter((topic) => !existing.has(topic));
+    if (this.#missing.join() !== before.join() && this.#missing.length > 0) {
+      const { code, message, remedy } = noTopic(this.#missing);
+      log('error', message, { code, remedy });
+    }
+    if (this.#missing.length === this.#topics.length) throw noTopic(this.#missing);
+    return this.#topics.filter((topic) => existing.has(topic));
   }
 
   /** In parts: each is durable as a whole before the next begins, so what comes again comes in the same order. */
@@ -138,11 +163,19 @@ export class ForeignTopics {
   #lookForLife(): void {
     const silentMs = Date.now() - this.#aliveAt;
     if (silentMs >= SILENT_MS) this.#again(new Error(`nothing was fetched for ${silentMs} ms`));
+    else if (this.#isReading && this.#missing.length > 0) void this.#lookForMissing();
+  }
+
+  async #lookForMissing(): Promise<void> {
+    const existing = await administer(this.#options.kafka, (admin) => admin.listTopics()).catch((): string[] => []);
+    const found = this.#missing.filter((topic) => existing.includes(topic));
+    if (found.length > 0) this.#again(new Error(`${found.join(', ')}: there now, all are read anew`));
   }
 
   /** From the last offset that was committed on. */
   #again(error: unknown): void {
     if (this.#stopped || this.#restart !== null) return;
+    this.#isReading = false;
     this.#options.log('warn', 'topics of others are not read just now', { error: String(error) });
     this.#restart = setTimeout(() => {
       this.#restart = null;
@@ -177,6 +210,11 @@ class Part {
         this.#bytes += read.record.value?.length ?? 0;
     }
   }
+}
+
+function noTopic(topics: readonly string[]): Fault {
+  const remedy = 'Check the topics that kafkaMappings names, and the ACLs; they are read as soon as they are there.';
+  return new Fault('KAFKA_NO_TOPIC', `mapped, but not there: ${topics.join(', ')}`, remedy);
 }
 
 function tooLarge(bytes: number): Fault {

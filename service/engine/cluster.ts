@@ -200,6 +200,11 @@ export class ClusterEngine implements engine.Engine {
     );
   }
 
+  /** Topics of others that are mapped, and not read just now. */
+  get unreadTopics(): readonly string[] {
+    return this.#opened.foreign?.unread ?? [];
+  }
+
   /** Entries of our partitions whose commands and dead letters are not known to have left. */
   get relayLag(): { partition: number; records: number }[] {
     return this.owned.map((partition) => {

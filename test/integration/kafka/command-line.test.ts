@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -112,8 +113,16 @@ describe.skipIf(shared === null)('landfall kafka', { timeout: 90_000 }, () => {
     expect((await one.get('/v1/config')).body['recheckIntervalSeconds']).toBe(7);
     expect((await one.get('/v1/migrations')).body.items).toHaveLength(2);
     expect((await one.post(declared(VM))).status).toBe(202);
-    await one.stop();
     const env = { LANDFALL_KAFKA_INSTANCE: 'one', LANDFALL_DB: join(scratch.folder('one'), 'ledger.db') };
+    let isOver = false;
+    const load = (async () => {
+      while (!isOver) await one.post(Array.from({ length: 50 }, () => declared(randomUUID())));
+    })();
+    const underLoad = await run(['audit'], scratch.prefix, env);
+    isOver = true;
+    await load;
+    expect([underLoad.code, underLoad.stdout]).toEqual([0, expect.stringContaining('nothing differs')]);
+    await one.stop();
     const whole = await run(['audit'], scratch.prefix, env);
     expect([whole.code, whole.stdout]).toEqual([0, expect.stringContaining('nothing differs')]);
     const heads = /^head {2}(\S+)$/m.exec(whole.stdout)?.[1] ?? '';

@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Kafka } from 'kafkajs';
 import { describe, expect, it } from 'vitest';
 import { sha256 } from '../../../log/chain.ts';
-import { connectTo } from '../../../log/kafka/client.ts';
+import { administer, connectTo } from '../../../log/kafka/client.ts';
 import { topicsOf } from '../../../log/kafka/options.ts';
 import { RecordProducer } from '../../../producers/kafka/record-producer.ts';
 import { declared, textOf } from '../../service/harness.ts';
@@ -20,13 +21,7 @@ describe.skipIf(shared === null)('topics of others', { timeout: 60_000 }, () => 
     const brokers = shared?.bootstrap ?? [];
     const kafka = connectTo({ brokers, clientId: 'test' });
     const [theirs, ours] = [uniqueName('orchestrator'), uniqueName('cloudevents')];
-    const admin = kafka.admin();
-    await admin.connect();
-    await admin.createTopics({
-      topics: [theirs, ours].map((topic) => ({ topic, numPartitions: 1 })),
-      waitForLeaders: true,
-    });
-    await admin.disconnect();
+    for (const topic of [theirs, ours]) await makeTopic(kafka, topic);
     const file = join(scratchFolder(), 'mappings.json');
     writeFileSync(
       file,
@@ -70,15 +65,39 @@ describe.skipIf(shared === null)('topics of others', { timeout: 60_000 }, () => 
     await one.stop();
   });
 
+  it('are read though one of them is missing, which is named, counted, and read once it is there', async () => {
+    const brokers = shared?.bootstrap ?? [];
+    const kafka = connectTo({ brokers, clientId: 'test' });
+    const [present, missing] = [uniqueName('present'), uniqueName('missing')];
+    await makeTopic(kafka, present);
+    const file = join(scratchFolder(), 'mappings.json');
+    writeFileSync(file, JSON.stringify([{ topic: present }, { topic: missing }]));
+    const scratch = forTest(await scratchTopics(brokers, 1));
+    const one = await instance(scratch, 'one', { kafkaMappings: file });
+    await ready(scratch, one);
+    const unread = async () =>
+      Number(/^landfall_mapped_topics_unread (\d+)/m.exec(textOf((await one.get('/metrics')).body))?.[1]);
+    const producer = new RecordProducer(kafka);
+    const [first, second] = [randomUUID(), randomUUID()];
+    const taken = (vm: string) =>
+      eventually(async () => ((await one.get(`/v1/vms/${vm}`)).status === 200 ? true : null));
+    await producer.send(present, 0, [{ key: null, value: JSON.stringify(declared(first)) }]);
+    await taken(first);
+    expect(await unread()).toBe(1);
+    expect(one.logged.filter((line) => line.includes(`mapped, but not there: ${missing}`))).toHaveLength(1);
+    await makeTopic(kafka, missing);
+    await producer.send(missing, 0, [{ key: null, value: JSON.stringify(declared(second)) }]);
+    await taken(second);
+    expect(await unread()).toBe(0);
+    await producer.close();
+    await one.stop();
+  });
+
   it('goes on behind records that are too large or too many to be taken one by one', async () => {
     const brokers = shared?.bootstrap ?? [];
     const kafka = connectTo({ brokers, clientId: 'test' });
     const theirs = uniqueName('large');
-    const admin = kafka.admin();
-    await admin.connect();
-    const configEntries = [{ name: 'max.message.bytes', value: '16777216' }];
-    await admin.createTopics({ topics: [{ topic: theirs, numPartitions: 1, configEntries }], waitForLeaders: true });
-    await admin.disconnect();
+    await makeTopic(kafka, theirs, [{ name: 'max.message.bytes', value: '16777216' }]);
     const file = join(scratchFolder(), 'mappings.json');
     writeFileSync(
       file,
@@ -129,6 +148,14 @@ describe.skipIf(shared === null)('topics of others', { timeout: 60_000 }, () => 
     await one.stop();
   });
 });
+
+type ConfigEntries = { name: string; value: string }[];
+
+async function makeTopic(kafka: Kafka, topic: string, configEntries: ConfigEntries = []): Promise<void> {
+  await administer(kafka, (admin) =>
+    admin.createTopics({ topics: [{ topic, numPartitions: 1, configEntries }], waitForLeaders: true }),
+  );
+}
 
 const MIB = 1024 * 1024;
 const UNMAPPED = (topic: string) => ({ topic, when: { '/kind': 'unmapped' }, event: { id: { from: '/missing' } } });
