@@ -1,0 +1,95 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { declared, serve, VM } from '../../service/harness.ts';
+import { landfall, scratchFolder } from '../../support/landfall.ts';
+import { canStartClusters, type Cluster, startCluster, uniqueName } from './brokers/index.ts';
+import { eventually } from './instances.ts';
+
+/** Brokers that speak TLS only, want a certificate of whoever connects, and a password. */
+
+describe.skipIf(!(await canStartClusters()))('brokers with TLS and SASL', { timeout: 60_000 }, () => {
+  let cluster: Cluster;
+  beforeAll(async () => {
+    cluster = await startCluster({
+      withSecurity: true,
+      properties: { 'listener.name.secure.ssl.client.auth': 'required' },
+    });
+    return () => cluster.stop();
+  });
+
+  type Access = Record<string, string>;
+  const prefix = uniqueName('secure');
+  /** As the settings name it: the password from a file, for SCRAM, and for PLAIN given. */
+  const accesses = (): { scram: Access; plain: Access } => {
+    const { files, scram, plain } = cluster.security;
+    const passwordFile = join(scratchFolder(), 'password');
+    writeFileSync(passwordFile, `${scram.password}\n`);
+    const certificates = { kafkaCa: files.ca, kafkaCert: files.cert, kafkaKey: files.key };
+    const brokers = { kafkaBrokers: cluster.secure.join(','), kafkaPrefix: prefix };
+    return {
+      scram: {
+        ...brokers,
+        ...certificates,
+        kafkaSasl: scram.mechanism,
+        kafkaUsername: scram.username,
+        kafkaPasswordFile: passwordFile,
+      },
+      plain: {
+        ...brokers,
+        ...certificates,
+        kafkaSasl: plain.mechanism,
+        kafkaUsername: plain.username,
+        kafkaPassword: plain.password,
+      },
+    };
+  };
+  const init = (access: Access) => {
+    const settings = Object.entries(access).flatMap(([name, value]) => ['--set', `${name}=${value}`]);
+    const size = ['--partitions', '1', '--replication-factor', '1', '--min-insync-replicas', '1'];
+    return landfall(['kafka', 'init', ...size, ...settings]);
+  };
+
+  it('are reached with SCRAM and with PLAIN: topics are made, inputs are decided and read', async () => {
+    const { scram, plain } = accesses();
+    const made = await init(scram);
+    expect([made.code, made.stderr]).toEqual([0, '']);
+    for (const [index, access] of [scram, plain].entries()) {
+      const folder = scratchFolder();
+      const one = await serve({ ...access, kafkaInstance: 'one', kafkaSessionSeconds: 6 }, folder);
+      await eventually(async () => ((await one.get('/readyz')).status === 200 ? true : null));
+      const { status } = await one.post(index === 0 ? declared(VM) : { ...declared(VM), id: 'plain' });
+      expect(status).toBe(202);
+      expect((await one.get(`/v1/vms/${VM}`)).body['host']).toBe('host-a');
+      await one.stop();
+    }
+  });
+
+  it.each<[string, (access: Access) => Access, RegExp]>([
+    ['a wrong password', (access) => ({ ...access, kafkaPassword: 'wrong' }), /KAFKA_DENIED[\s\S]*kafkaSasl/],
+    ['an unknown user', (access) => ({ ...access, kafkaUsername: 'nobody' }), /KAFKA_DENIED[\s\S]*kafkaSasl/],
+    ['another mechanism', (access) => ({ ...access, kafkaSasl: 'scram-sha-256' }), /KAFKA_DENIED[\s\S]*kafkaSasl/],
+    [
+      'another authority',
+      (access) => ({ ...access, kafkaCa: access['kafkaCert'] ?? '' }),
+      /KAFKA_TLS[\s\S]*certificate/,
+    ],
+    [
+      'no certificate of ours',
+      ({ kafkaCert: _cert, kafkaKey: _key, ...access }) => access,
+      /KAFKA_TLS[\s\S]*kafkaCert/,
+    ],
+    ['who speaks no TLS', (access) => withoutTls(access), /KAFKA_FAILED/],
+    ['a certificate that is no file', (access) => ({ ...access, kafkaCa: '/none.pem' }), /BAD_SETTING[\s\S]*kafkaCa/],
+  ])('refuse %s, which is said in words, and soon', async (_what, changed, words) => {
+    const began = Date.now();
+    const { code, stderr } = await init(changed(accesses().plain));
+    expect([code, stderr]).toEqual([2, expect.stringMatching(words)]);
+    expect(stderr).not.toContain('plain-secret');
+    expect(Date.now() - began).toBeLessThan(20_000);
+  });
+});
+
+function withoutTls({ kafkaCa: _ca, kafkaCert: _cert, kafkaKey: _key, ...access }: Record<string, string>) {
+  return access;
+}
