@@ -82,7 +82,8 @@ export function unacknowledged(topic: string, ms: number): Fault {
 }
 
 export function fencedBy(cause: unknown): Fault {
-  return new Fault('LEDGER_FENCED', 'another owner has claimed the partition since', 'Claim it anew.', cause);
+  const message = 'a transaction was refused: another owner has claimed the partition since';
+  return new Fault('LEDGER_FENCED', message, 'Claim it anew.', cause);
 }
 
 export function outcomeUnknown(cause: unknown): Fault {
