@@ -1,7 +1,5 @@
 import { promisify } from 'node:util';
 import { constants, zstdCompress, zstdDecompress } from 'node:zlib';
-import { compressFrame, decompressFrame } from 'lz4-napi';
-import { compress as compressSnappy, uncompress as uncompressSnappy } from 'snappy';
 import kafkajs, { CompressionTypes } from './kafkajs.ts';
 
 /**
@@ -30,15 +28,17 @@ const zstd: Codec = {
   decompress: (buffer) => zstdDecompressed(buffer, { maxOutputLength: BATCH_BYTES_MAX }),
 };
 
+// Both are loaded when a record needs them: they are machine code, and most topics, and all files, go without.
 const lz4: Codec = {
-  compress: ({ buffer }) => compressFrame(buffer),
-  decompress: (buffer) => decompressFrame(buffer),
+  compress: async ({ buffer }) => (await import('lz4-napi')).compressFrame(buffer),
+  decompress: async (buffer) => (await import('lz4-napi')).decompressFrame(buffer),
 };
 
 export const snappy: Codec = {
-  compress: ({ buffer }) => compressSnappy(buffer),
+  compress: async ({ buffer }) => (await import('snappy')).compress(buffer),
   decompress: async (buffer) => {
-    const blocks = blocksOf(buffer).map((block) => uncompressSnappy(block, { asBuffer: true }));
+    const { uncompress } = await import('snappy');
+    const blocks = blocksOf(buffer).map((block) => uncompress(block, { asBuffer: true }));
     return Buffer.concat((await Promise.all(blocks)).map((block) => Buffer.from(block)));
   },
 };
@@ -53,8 +53,9 @@ function blocksOf(buffer: Buffer): Buffer[] {
   if (!buffer.subarray(0, XERIAL.length).equals(XERIAL)) return [buffer];
   const blocks: Buffer[] = [];
   for (let at = XERIAL_HEADER_BYTES; at < buffer.length; ) {
-    const begin = at + LENGTH_BYTES;
-    at = begin + buffer.readInt32BE(at);
+    const [begin, length] = [at + LENGTH_BYTES, buffer.readInt32BE(at)];
+    at = begin + length;
+    if (length < 0 || at > buffer.length) throw new RangeError(`a block of Snappy has ${length} bytes, it says`);
     blocks.push(buffer.subarray(begin, at));
   }
   return blocks;

@@ -15,7 +15,7 @@ describe('every interleaving of one migration on two hosts', () => {
     [1, 'any', STATES_MAX],
     [1, 'in-order', STATES_MAX],
     [2, 'in-order', STATES_MAX],
-    [3, 'in-order', 150_000],
+    [3, 'in-order', 50_000],
   ])('with up to %i faults, %s, keeps the invariants', { timeout: 180_000 }, (faults, order, statesMax) => {
     const { violations, verdicts, ...size } = explore(faults, order, statesMax, check);
     console.log(

@@ -127,18 +127,8 @@ describe.skipIf(shared === null)('landfall kafka', { timeout: 90_000 }, () => {
     expect([whole.code, whole.stdout]).toEqual([0, expect.stringContaining('nothing differs')]);
     const heads = /^head {2}(\S+)$/m.exec(whole.stdout)?.[1] ?? '';
     expect((await run(['audit', '--head', heads], scratch.prefix, env)).code).toBe(0);
-    const [first = '', ...others] = heads.split(',');
-    for (const [wrong, why] of [
-      ['garbage', 'is no head'],
-      ['', 'is no head'],
-      [`${others.join(',')}`, 'no head of partition 0'],
-      [`${heads},${first}`, 'two heads of partition 0'],
-      [`${heads},${first.replace('0:', '3:')}`, 'no partition 3'],
-      [heads.replace(/^0:/, ''), 'of which partition'],
-    ] as const) {
-      const refused = await run(['audit', '--head', wrong], scratch.prefix, env);
-      expect([refused.code, refused.stderr]).toEqual([2, expect.stringMatching(new RegExp(`BAD_HEAD.*${why}`))]);
-    }
+    const refused = await run(['audit', '--head', heads.split(',').slice(1).join()], scratch.prefix, env);
+    expect([refused.code, refused.stderr]).toEqual([2, expect.stringMatching(/BAD_HEAD.*no head of partition 0/)]);
     const cut = await run(['audit', '--head', heads.replace(/:(\d+):/, ':9$1:')], scratch.prefix, env);
     expect([cut.code, cut.stdout]).toEqual([1, expect.stringContaining('tail cut off')]);
     const producer = new RecordProducer(connectTo({ brokers: shared?.bootstrap ?? [], clientId: 'test' }));
