@@ -15,6 +15,10 @@ import { examples } from './options.ts';
 
 /** The service in the foreground, until it is told to stop. */
 
+/** For what is being committed when it is told to stop; a claim of a partition takes as long where the brokers do not answer. */
+const FINISH_MS = 30_000;
+const LINGER_MS = 2000;
+
 export function addServe(program: Command, io: Io): void {
   addKafkaOptions(addSettingOptions(program.command('serve')))
     .summary('the service: HTTP, live deadlines, work for agents')
@@ -56,8 +60,18 @@ async function serve(flags: SettingFlags, io: Io): Promise<void> {
   });
   await Promise.race([stopped, guarding.then(() => stopped)]);
   io.err('stopping: what was taken is being finished');
+  const cut = setTimeout(() => giveUp(io), settings.shutdownSeconds * 1000 + FINISH_MS);
   await guarding;
   await running.stop();
+  clearTimeout(cut);
+  // A client that still tries to reach its brokers would keep the process for a minute.
+  setTimeout(() => process.exit(), LINGER_MS).unref();
+}
+
+/** As good as being killed: what was acknowledged is durable, and the next start, or another instance, goes on from there. */
+function giveUp(io: Io): void {
+  io.err('not ended in time, so it is cut off: nothing that was acknowledged is lost');
+  process.exit(1);
 }
 
 function ledgerName({ kafkaBrokers, kafkaPrefix, db }: Settings): string {

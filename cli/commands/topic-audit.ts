@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { Fault } from '../../events/fault.ts';
+import type { Copy } from '../../log/kafka/copy.ts';
 import { FOREIGN_RECORD } from '../../log/kafka/follower.ts';
 import type { KafkaLedger } from '../../log/kafka/ledger.ts';
 import type { KafkaLog } from '../../log/kafka/options.ts';
@@ -21,7 +22,8 @@ import { copied } from '../topics.ts';
 export type TopicAuditOptions = SettingFlags & { json?: true; head?: string };
 type Finding = AuditReport['findings'][number];
 
-const REACH_MS = 10_000;
+/** A consumer that hears nothing is built anew after some ten seconds. */
+const STALL_MS = 30_000;
 const REACH_LOOK_MS = 50;
 
 export async function auditTopic({ json, head, ...flags }: TopicAuditOptions, io: Io): Promise<void> {
@@ -58,35 +60,45 @@ async function auditAll(ledger: KafkaLedger, local: string, heads: ReadonlyMap<n
       copy.fault === null
         ? []
         : [{ position: found.head.position, kind: 'altered' as const, message: copy.fault.message }];
-    const here = await localFindings(join(local, `${partition}.db`), copy.ledger);
+    const here = await localFindings(join(local, `${partition}.db`), copy);
     reports.push(placedReport(partition, { ...found, findings: [...found.findings, ...broken, ...here] }));
   }
   return reports;
 }
 
 /** This machine's copy: its own chain and projections, and whether its entries are the topic's. */
-async function localFindings(file: string, topic: SqliteLedger): Promise<Finding[]> {
+async function localFindings(file: string, topic: Copy): Promise<Finding[]> {
   if (!existsSync(file)) return [];
   const ledger = await SqliteLedger.open({ file, mode: 'read', machineVersion: MACHINE_VERSION });
   try {
     const { findings, head } = await audit(ledger, 0, { projections: ledger.readConnection() });
     const sequence = Number(head.position.split(':')[1]);
-    const isSame = sequence === 0 || (await hashAt(topic, sequence)) === head.hash;
-    const differs = { position: head.position, kind: 'fork', message: 'this machine’s copy and the topic differ' };
+    const theirs = sequence === 0 ? head.hash : await hashAt(topic, sequence);
+    const message =
+      theirs === null
+        ? 'this machine’s copy goes on where the topic, as far as it can be read, ends'
+        : 'this machine’s copy and the topic differ';
+    const differs = { position: head.position, kind: 'fork' as const, message };
     return [
       ...findings.map((each) => ({ ...each, message: `this machine’s copy: ${each.message}` })),
-      ...(isSame ? [] : [differs]),
+      ...(theirs === head.hash ? [] : [differs]),
     ];
   } finally {
     await ledger.close();
   }
 }
 
-/** A running owner has what it committed before a reader of the topic does: that is waited for. Null: it does not come. */
-async function hashAt(topic: SqliteLedger, sequence: number): Promise<string | null> {
-  for (const deadline = Date.now() + REACH_MS; ; await wait(REACH_LOOK_MS)) {
-    const found = topic.entryAt(sequence)?.hash ?? null;
-    if (found !== null || Date.now() > deadline) return found;
+/**
+ * A running owner has what it committed before a reader of the topic does: that is waited for as long as something comes. Null: it
+ * does not come.
+ */
+async function hashAt(topic: Copy, sequence: number): Promise<string | null> {
+  let [reached, since] = [topic.readableSequence, Date.now()];
+  for (;;) {
+    const found = topic.ledger.entryAt(sequence)?.hash ?? null;
+    if (found !== null || topic.fault !== null || Date.now() - since > STALL_MS) return found;
+    await wait(REACH_LOOK_MS);
+    if (topic.readableSequence !== reached) [reached, since] = [topic.readableSequence, Date.now()];
   }
 }
 

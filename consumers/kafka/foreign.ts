@@ -1,11 +1,11 @@
-import type { Consumer, EachBatchPayload, Kafka, KafkaMessage } from 'kafkajs';
+import type { Consumer, ConsumerRunConfig, EachBatchPayload, Kafka, KafkaMessage } from 'kafkajs';
 import { INPUT_BYTES_MAX, toInput } from '../../events/cloud-event.ts';
 import { Fault } from '../../events/fault.ts';
 import { requireShallow } from '../../events/nesting.ts';
 import { requireForeign } from '../../events/own-source.ts';
 import type { Input } from '../../events/inputs.ts';
 import { sha256 } from '../../log/chain.ts';
-import { abandon, administer } from '../../log/kafka/client.ts';
+import { abandon, administer, runConsumer } from '../../log/kafka/client.ts';
 import { type KafkaLog, streamOf } from '../../log/kafka/options.ts';
 import { mapped, type Mapping } from './mapping.ts';
 
@@ -59,6 +59,9 @@ export class ForeignTopics {
   readonly #topics: readonly string[];
   #missing: readonly string[] = [];
   #isReading = false;
+  #isLooking = false;
+  /** Counts the starts: one that takes long is overtaken by the next. */
+  #starts = 0;
 
   constructor(options: ForeignOptions) {
     this.#options = options;
@@ -73,7 +76,10 @@ export class ForeignTopics {
   start(): void {
     this.#look ??= setInterval(() => this.#lookForLife(), LOOK_MS);
     this.#aliveAt = Date.now();
-    void this.#run().catch((error: unknown) => this.#again(error));
+    this.#starts += 1;
+    const nth = this.#starts;
+    const isCurrent = () => !this.#stopped && this.#restart === null && nth === this.#starts;
+    void this.#run(isCurrent).catch((error: unknown) => (isCurrent() ? this.#again(error) : undefined));
   }
 
   async stop(): Promise<void> {
@@ -83,9 +89,10 @@ export class ForeignTopics {
     if (this.#consumer !== null) await abandon(this.#consumer);
   }
 
-  async #run(): Promise<void> {
+  async #run(isCurrent: () => boolean): Promise<void> {
     const { kafka, group } = this.#options;
     const present = await this.#present();
+    if (!isCurrent()) return;
     const consumer = kafka.consumer({
       groupId: group,
       maxWaitTimeInMs: FETCH_WAIT_MS,
@@ -93,15 +100,17 @@ export class ForeignTopics {
       retry: { restartOnFailure: () => Promise.resolve(false) },
     });
     this.#consumer = consumer;
-    consumer.on(consumer.events.CRASH, ({ payload }) => this.#again(payload.error));
+    consumer.on(consumer.events.CRASH, ({ payload }) => (isCurrent() ? this.#again(payload.error) : undefined));
     for (const event of [consumer.events.FETCH, consumer.events.HEARTBEAT])
       consumer.on(event, () => {
-        this.#aliveAt = Date.now();
+        if (isCurrent()) this.#aliveAt = Date.now();
       });
-    await consumer.connect();
-    await consumer.subscribe({ topics: present, fromBeginning: true });
-    await consumer.run({ autoCommit: false, eachBatchAutoResolve: false, eachBatch: (payload) => this.#take(payload) });
-    this.#isReading = true;
+    const config: ConsumerRunConfig = {
+      autoCommit: false,
+      eachBatchAutoResolve: false,
+      eachBatch: (payload) => this.#take(payload),
+    };
+    if (await runConsumer(consumer, present, config, isCurrent)) this.#isReading = true;
   }
 
   /** One that is missing keeps none of the others from being read. @throws Fault KAFKA_NO_TOPIC where all are. */
@@ -163,13 +172,17 @@ export class ForeignTopics {
   #lookForLife(): void {
     const silentMs = Date.now() - this.#aliveAt;
     if (silentMs >= SILENT_MS) this.#again(new Error(`nothing was fetched for ${silentMs} ms`));
-    else if (this.#isReading && this.#missing.length > 0) void this.#lookForMissing();
+    else if (this.#isReading && !this.#isLooking && this.#missing.length > 0) void this.#lookForMissing();
   }
 
   async #lookForMissing(): Promise<void> {
+    this.#isLooking = true;
     const existing = await administer(this.#options.kafka, (admin) => admin.listTopics()).catch((): string[] => []);
+    this.#isLooking = false;
     const found = this.#missing.filter((topic) => existing.includes(topic));
-    if (found.length > 0) this.#again(new Error(`${found.join(', ')}: there now, all are read anew`));
+    // One that is being built anew looks for itself.
+    if (this.#isReading && found.length > 0)
+      this.#again(new Error(`${found.join(', ')}: there now, all are read anew`));
   }
 
   /** From the last offset that was committed on. */

@@ -1,6 +1,6 @@
-import type { Consumer, EachBatchPayload, Kafka } from 'kafkajs';
+import type { Consumer, ConsumerRunConfig, EachBatchPayload, Kafka } from 'kafkajs';
 import { Fault } from '../../events/fault.ts';
-import { abandon } from '../../log/kafka/client.ts';
+import { abandon, runConsumer } from '../../log/kafka/client.ts';
 import { TopicEnds } from '../../log/kafka/ends.ts';
 import type { KafkaLog } from '../../log/kafka/options.ts';
 import { Standstill } from '../../log/kafka/standstill.ts';
@@ -83,7 +83,7 @@ export class Membership {
 
   /** Joins as soon as the brokers let it: `absence` says why not yet. */
   start(): void {
-    void this.#attempt();
+    void this.#run();
     this.#looks = [
       setInterval(() => this.#lookAtObstacles(), LOOK_MS),
       setInterval(() => void this.#lookForStandstill(), STANDSTILL_LOOK_MS),
@@ -154,14 +154,17 @@ export class Membership {
     consumer.on(consumer.events.END_BATCH_PROCESS, ({ payload }) => {
       this.#shares.get(payload.partition)?.passed(Number(payload.lastOffset) + 1);
     });
-    await consumer.connect();
-    await consumer.subscribe({ topics: [topic], fromBeginning: true });
-    await consumer.run({
+    const config: ConsumerRunConfig = {
       autoCommit: false,
       eachBatchAutoResolve: false,
       partitionsConsumedConcurrently: partitions,
       eachBatch: (payload) => this.#take(payload),
-    });
+    };
+    try {
+      await runConsumer(consumer, [topic], config, () => !this.#stopped && consumer === this.#consumer);
+    } catch (error) {
+      this.#crashed(consumer, error instanceof Error ? error : new Error(String(error)));
+    }
   }
 
   /** Until it is shared out anew nobody can say what is ours; what was taken is committed meanwhile. */
@@ -289,15 +292,6 @@ export class Membership {
     this.#consumer = null;
     await abandon(consumer);
     if (this.#stopped) return;
-    await this.#attempt();
-  }
-
-  async #attempt(): Promise<void> {
-    try {
-      await this.#run();
-    } catch (error) {
-      if (this.#consumer !== null)
-        this.#crashed(this.#consumer, error instanceof Error ? error : new Error(String(error)));
-    }
+    await this.#run();
   }
 }

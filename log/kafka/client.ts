@@ -1,4 +1,12 @@
-import type { Admin, Consumer, ICustomPartitioner, logCreator, Producer, RetryOptions } from 'kafkajs';
+import type {
+  Admin,
+  Consumer,
+  ConsumerRunConfig,
+  ICustomPartitioner,
+  logCreator,
+  Producer,
+  RetryOptions,
+} from 'kafkajs';
 import { setTimeout as wait } from 'node:timers/promises';
 import { kafkaFault } from './faults.ts';
 import './codecs.ts';
@@ -82,8 +90,46 @@ export async function within<T>(ms: number, work: Promise<T>, late: () => Error)
 
 /** Closes what may be broken, or waiting for a broker that is gone: never longer than a moment. */
 export async function abandon(connected: Pick<Producer | Consumer | Admin, 'disconnect'>): Promise<void> {
-  const ended = connected.disconnect().catch(() => {});
+  await briefly(connected.disconnect());
+}
+
+/** Waits for the end of something whose outcome does not matter any more, and no longer than a moment. */
+export async function briefly(work: Promise<unknown>): Promise<void> {
+  const ended = work.then(
+    () => {},
+    () => {},
+  );
   await Promise.race([ended, wait(CONNECT_MS, undefined, { ref: false })]);
+}
+
+/**
+ * Connects, subscribes and runs. One that is given up on the way is abandoned by itself: kafkajs knows no end of a consumer that
+ * is still connecting, and would make a member of it that nobody listens to.
+ * @returns whether it runs and is still wanted.
+ * @throws what ended it: kafkajs says nothing where the group could not be joined, but for its event.
+ */
+export async function runConsumer(
+  consumer: Consumer,
+  topics: readonly string[],
+  config: ConsumerRunConfig,
+  isWanted: () => boolean,
+): Promise<boolean> {
+  const crashes: Error[] = [];
+  const forget = consumer.on(consumer.events.CRASH, ({ payload: { error } }) => crashes.push(error));
+  try {
+    await consumer.connect();
+    if (isWanted()) await consumer.subscribe({ topics: [...topics], fromBeginning: true });
+    if (isWanted()) await consumer.run(config);
+    const [crash] = crashes;
+    if (crash !== undefined) throw crash;
+    if (!isWanted()) await abandon(consumer);
+    return isWanted();
+  } catch (error) {
+    await abandon(consumer);
+    throw error;
+  } finally {
+    forget();
+  }
 }
 
 /** What kafkajs calls an error or a warning, and is either everyday or told by whoever asked for it. */

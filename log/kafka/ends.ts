@@ -1,5 +1,5 @@
 import type { Admin, Kafka } from 'kafkajs';
-import { abandon } from './client.ts';
+import { abandon, briefly } from './client.ts';
 import { kafkaFault } from './faults.ts';
 
 type Ends = ReadonlyMap<number, { readonly low: number; readonly high: number }>;
@@ -32,7 +32,8 @@ export class TopicEnds {
   }
 
   async close(): Promise<void> {
-    await this.#admin?.then(abandon).catch(() => {});
+    // One that is still connecting is closed when it has.
+    if (this.#admin !== null) await briefly(this.#admin.then(abandon));
   }
 
   async #ask(): Promise<Ends> {

@@ -54,7 +54,7 @@ export function kafkaFault(error: unknown): Fault {
     return new Fault('KAFKA_DENIED', `the brokers refuse us: ${message}`, 'Check kafkaSasl… and the ACLs.', error);
   }
   // The client hands on the words of OpenSSL only.
-  if (/certificate|SSL routines|\bTLS\b/i.test(message)) {
+  if (/certificate|SSL routines|tls alert/i.test(message)) {
     const remedy = 'Check kafkaTls, kafkaCa, kafkaCert and kafkaKey, and the names in the brokers’ certificates.';
     return new Fault('KAFKA_TLS', `no TLS with the brokers: ${message}`, remedy, error);
   }

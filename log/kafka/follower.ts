@@ -1,7 +1,7 @@
-import type { Batch, Consumer, ConsumerConfig, EachBatchPayload, Kafka } from 'kafkajs';
+import type { Batch, Consumer, ConsumerConfig, ConsumerRunConfig, EachBatchPayload, Kafka } from 'kafkajs';
 import { Fault } from '../../events/fault.ts';
 import type { InputPosition } from '../port.ts';
-import { abandon } from './client.ts';
+import { abandon, briefly, runConsumer } from './client.ts';
 import type { Copy, PlacedLink } from './copy.ts';
 import { TopicEnds } from './ends.ts';
 import { kafkaFault } from './faults.ts';
@@ -82,7 +82,7 @@ export class Follower {
     if (this.#restart !== null) clearTimeout(this.#restart);
     if (this.#look !== null) clearTimeout(this.#look);
     await this.#ends.close();
-    await this.#starting.catch(() => {});
+    await briefly(this.#starting);
     if (this.#consumer !== null) await abandon(this.#consumer);
   }
 
@@ -130,32 +130,27 @@ export class Follower {
     const { topic, group, copies } = this.#options;
     const consumer = this.#kafka.consumer(consumerOf(group));
     this.#consumer = consumer;
-    const crashes: Error[] = [];
+    let hasCrashed = false;
     consumer.on(consumer.events.GROUP_JOIN, () => {
-      if (crashes.length === 0) this.#joined(consumer);
+      if (!hasCrashed) this.#joined(consumer);
     });
     consumer.on(consumer.events.CRASH, ({ payload: { error } }) => {
-      crashes.push(error);
+      hasCrashed = true;
       if (this.#running === consumer) this.#leaveOff(consumer, error.message);
     });
     consumer.on(consumer.events.END_BATCH_PROCESS, ({ payload: { partition, batchSize, lastOffset } }) => {
       // Nothing but markers, of which `#take` does not hear.
       if (batchSize === 0) this.#freshness.read(partition, Number(lastOffset));
     });
+    const config: ConsumerRunConfig = {
+      autoCommit: false,
+      eachBatchAutoResolve: false,
+      partitionsConsumedConcurrently: copies.length,
+      eachBatch: (payload) => this.#take(payload),
+    };
     try {
-      await consumer.connect();
-      await consumer.subscribe({ topics: [topic], fromBeginning: true });
-      await consumer.run({
-        autoCommit: false,
-        eachBatchAutoResolve: false,
-        partitionsConsumedConcurrently: copies.length,
-        eachBatch: (payload) => this.#take(payload),
-      });
-      // It returns without an error where the group could not be joined.
-      const [crash] = crashes;
-      if (crash !== undefined) throw crash;
+      await runConsumer(consumer, [topic], config, () => !this.#stopped && this.#consumer === consumer);
     } catch (error) {
-      await abandon(consumer);
       throw kafkaFault(error);
     }
   }

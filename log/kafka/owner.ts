@@ -5,7 +5,7 @@ import { link, type Link } from '../chain.ts';
 import { textOf } from '../entry-text.ts';
 import type { Batch, Head, Identity, InputPosition, Owner } from '../port.ts';
 import type { Copy } from './copy.ts';
-import { fencedBy } from './faults.ts';
+import { outcomeUnknown } from './faults.ts';
 import { inputsStream } from './inputs-stream.ts';
 import { OffsetsHint } from './offsets-hint.ts';
 import { entryMessages, positionsMessage } from './records.ts';
@@ -23,7 +23,7 @@ export type OwnerOptions = {
   readonly group: string;
   /** A transaction became durable. */
   readonly committed?: (partition: number, entries: number, ms: number) => void;
-  /** A newer owner has the partition, which was not learnt from a commit. */
+  /** It is dead, whatever it was that ended it: a commit that failed, or a newer owner. */
   readonly lost: (fault: Fault) => void;
   /** It will never commit again. */
   readonly ended: () => void;
@@ -111,10 +111,7 @@ export class KafkaOwner implements Owner {
       try {
         await this.#commitGroup(group);
       } catch (error) {
-        const fault = error instanceof Fault ? error : fencedBy(error);
-        this.#die(fault, group);
-        // Only the offset was under way: of its batches nobody would hear.
-        if (group.length === 0) this.#options.lost(fault);
+        this.#die(error, group);
       }
     }
     this.#pump = null;
@@ -147,7 +144,7 @@ export class KafkaOwner implements Owner {
     this.#copying.add(copied);
     copied.then(
       () => resolveAll(group, heads),
-      (error: unknown) => this.#die(error instanceof Fault ? error : fencedBy(error), group),
+      (error: unknown) => this.#die(error, group),
     );
     const forget = () => this.#copying.delete(copied);
     copied.then(forget, forget);
@@ -181,10 +178,13 @@ export class KafkaOwner implements Owner {
     return position === undefined ? null : { group, topic, partition: this.partition, next: position.offset + 1 };
   }
 
-  #die(fault: Fault, group: readonly Waiting[]): void {
+  /** Not all who wait for a batch tell of its end, such as of one without entries; so it is told here. */
+  #die(error: unknown, group: readonly Waiting[]): void {
+    const fault = error instanceof Fault ? error : outcomeUnknown(error);
     this.#dead ??= fault;
     for (const { reject } of group) reject(fault);
     for (const { reject } of this.#queue.splice(0)) reject(fault);
+    this.#options.lost(fault);
     void this.#close();
   }
 }

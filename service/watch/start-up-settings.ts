@@ -29,7 +29,7 @@ const RETRY_MS = 5000;
  * Where others share the work it is not waited for: what is in force is not known before the ledger was copied, and those
  * decide it who own the partitions. It is tried until it is durable.
  * @returns what gives it up.
- * @throws Fault BAD_CONFIGURATION where they do not fit what is in force.
+ * @throws Fault BAD_CONFIGURATION where they do not fit what is in force; with several instances that is logged.
  */
 export async function applyStartUpSettings(options: StartUpOptions): Promise<() => void> {
   if (options.cluster !== null) return applyLater(options, options.cluster);
@@ -41,20 +41,25 @@ function applyLater(options: StartUpOptions, cluster: Pick<ClusterEngine, 'isCop
   const { time, wanted, logger } = options;
   let cancel = () => {};
   let isOver = false;
+  /** It is durable, so it is not sent again. */
+  let isSent = false;
   const later = (ms: number): void => {
     if (!isOver) cancel = time.after(ms, () => void look());
   };
   const look = async (): Promise<void> => {
     try {
       if (!cluster.isCopied) return later(COPY_LOOK_MS);
-      if (!differs(options)) return;
+      if (!differs(options)) {
+        if (isSent) logger.info({ wanted }, 'the start-up settings are in force');
+        return;
+      }
+      if (isSent) return later(RETRY_MS);
       await configure(options, wanted, OPERATOR);
       logger.info({ wanted }, 'the start-up settings are in force');
     } catch (error) {
       if (isOver) return;
       const code = error instanceof Fault ? error.code : null;
-      // Durable: whoever owns the partitions will follow it.
-      if (code === 'NOT_DECIDED') return;
+      isSent ||= code === 'NOT_DECIDED';
       if (code?.startsWith('BAD_') === true) {
         logger.error({ wanted, code, error: messageOf(error) }, 'the start-up settings are refused');
         return;
