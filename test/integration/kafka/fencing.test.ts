@@ -48,6 +48,16 @@ describe.skipIf(shared === null)('two processes that both think they own a parti
     await Promise.all([one.close(), two.close()]);
   });
 
+  it('one whose commit fails is told so at once, though nobody waits for that commit', async () => {
+    const { one, two, saboteur } = await twoLedgers();
+    const told = Promise.withResolvers<string>();
+    const owner = await one.claim(0, ({ code }) => told.resolve(code));
+    saboteur.arm('lost');
+    owner.commit({ entries: [], positions: [{ stream: 's', offset: 3 }] }).catch(() => {});
+    expect(await told.promise).toMatch(/^LEDGER_(OUTCOME_UNKNOWN|FAILED)$/);
+    await Promise.all([one.close(), two.close()]);
+  });
+
   it('a transaction that was under way when its owner stopped is undone, and its late end refused', async () => {
     const { one, two, saboteur, idsInTopic } = await twoLedgers();
     const older = await one.claim(0);

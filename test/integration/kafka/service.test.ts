@@ -83,6 +83,24 @@ describe.skipIf(shared === null)('instances that share the partitions', { timeou
     expect(await interval()).toBe(10);
   });
 
+  it('leave no member of the group behind, however early they are stopped', async () => {
+    const scratch = await topics();
+    const admin = connectTo({ brokers: scratch.brokers, clientId: 'test' }).admin();
+    await admin.connect();
+    onTestFinished(() => admin.disconnect());
+    for (const ms of [0, 150]) {
+      const one = await instance(scratch, 'one');
+      await wait(ms);
+      await one.stop();
+    }
+    // One that was left behind would join within the second.
+    await wait(1500);
+    await eventually(async () => {
+      const { groups } = await admin.describeGroups([groupOf(scratch.prefix)]);
+      return groups.every(({ members }) => members.length === 0) ? true : null;
+    });
+  });
+
   it('hand their partitions over: what one leaves another goes on with', async () => {
     const scratch = await topics();
     const one = await instance(scratch, 'one');
