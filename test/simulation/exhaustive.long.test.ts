@@ -6,17 +6,16 @@ import { exploreAll, type Order } from './exhaustive/explore.ts';
 const MINUTES_MAX = 15;
 
 describe('every interleaving of one migration on two hosts, to the end', () => {
-  it.each<[faults: number, order: Order]>([[3, 'in-order']])(
-    'with up to %i faults, %s, keeps the invariants',
-    { timeout: (MINUTES_MAX + 1) * 60_000 },
-    (faults, order) => {
-      const until = performance.now() + MINUTES_MAX * 60_000;
-      const { violations, verdicts, ...size } = exploreAll(faults, order, check, () => performance.now() > until);
-      console.log(
-        `exhaustive, ${faults} faults, ${order}: ${JSON.stringify({ ...size, verdicts: Object.fromEntries(verdicts) })}`,
-      );
-      expect(violations).toEqual([]);
-      expect(size.complete).toBe(true);
-    },
-  );
+  it.each<[faults: number, order: Order]>([
+    [1, 'any'],
+    [3, 'in-order'],
+  ])('with up to %i faults, %s, keeps the invariants', { timeout: (MINUTES_MAX + 1) * 60_000 }, (faults, order) => {
+    const until = performance.now() + MINUTES_MAX * 60_000;
+    const { violations, verdicts, ...size } = exploreAll(faults, order, check, () => performance.now() > until);
+    console.log(
+      `exhaustive, ${faults} faults, ${order}: ${JSON.stringify({ ...size, verdicts: Object.fromEntries(verdicts) })}`,
+    );
+    expect(violations).toEqual([]);
+    expect(size.complete).toBe(true);
+  });
 });

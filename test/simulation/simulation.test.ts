@@ -5,7 +5,7 @@ import { ROOT } from '../house/source-files.ts';
 import { simulate } from './simulate.ts';
 import { everyFault } from './world/faults.ts';
 
-const WORLDS = 2000;
+const WORLDS = 1200;
 
 type Summary = {
   worlds: number;

@@ -14,14 +14,16 @@ const EVENTS = ['GROUP_JOIN', 'HEARTBEAT', 'REBALANCING', 'CRASH', 'END_BATCH_PR
 class HandConsumer {
   readonly events = Object.fromEntries(EVENTS.map((name) => [name, name]));
   readonly orders: string[] = [];
-  readonly #listeners = new Map<string, (event: { payload: unknown }) => void>();
+  readonly #listeners = new Map<string, Set<(event: { payload: unknown }) => void>>();
   #eachBatch: ConsumerRunConfig['eachBatch'];
 
-  on(event: string, listener: (event: { payload: unknown }) => void): void {
-    this.#listeners.set(event, listener);
+  on(event: string, listener: (event: { payload: unknown }) => void): () => void {
+    const all = this.#listeners.get(event) ?? new Set();
+    this.#listeners.set(event, all.add(listener));
+    return () => all.delete(listener);
   }
   tell(event: (typeof EVENTS)[number], payload: unknown = {}): void {
-    this.#listeners.get(event)?.({ payload });
+    for (const listener of this.#listeners.get(event) ?? []) listener({ payload });
   }
   give(...partitions: readonly number[]): void {
     this.tell('GROUP_JOIN', { memberAssignment: { inputs: partitions } });

@@ -12,7 +12,7 @@ import { type Scratch, scratchTopics } from './scratch.ts';
 
 const shared = await brokersForTests();
 /** Later than the next owner begins: it is told of the death after a session of 6 s. */
-const DEADLINE_SECONDS = 20;
+const DEADLINE_SECONDS = 16;
 const LATE_MS_MAX = 1500;
 
 describe.skipIf(shared === null)('a deadline that one owner set', { timeout: 90_000 }, () => {
