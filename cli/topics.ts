@@ -39,13 +39,16 @@ type Followed = Pick<KafkaLedger, 'partitions' | 'ageMs' | 'lag'> & {
 };
 
 /**
- * A partition that cannot be followed is as far as it will get: its copy's `fault` says why. A long topic takes its time, as
+ * Waits until the copies have all that the topic had at a moment. A partition that cannot be followed is as far as it will get: its copy's `fault` says why. A long topic takes its time, as
  * long as something comes.
  * @throws Fault KAFKA_FAILED where nothing more comes.
  */
-export async function caughtUp(ledger: Followed, stallMs = STALL_MS): Promise<void> {
-  const isBehind = (partition: number) =>
-    ledger.ageMs(partition, Date.now()) === null && ledger.copy(partition).fault === null;
+export async function caughtUp(ledger: Followed, { asOf = 0, stallMs = STALL_MS } = {}): Promise<void> {
+  const isBehind = (partition: number) => {
+    const now = Date.now();
+    const ageMs = ledger.ageMs(partition, now);
+    return (ageMs === null || now - ageMs < asOf) && ledger.copy(partition).fault === null;
+  };
   const partitions = Array.from({ length: ledger.partitions }, (_, partition) => partition);
   let [reached, since] = ['', Date.now()];
   for (;;) {

@@ -61,9 +61,12 @@ async function serve(flags: SettingFlags, io: Io): Promise<void> {
   await Promise.race([stopped, guarding.then(() => stopped)]);
   io.err('stopping: what was taken is being finished');
   const cut = setTimeout(() => giveUp(io), settings.shutdownSeconds * 1000 + FINISH_MS);
-  await guarding;
-  await running.stop();
-  clearTimeout(cut);
+  try {
+    await guarding;
+    await running.stop();
+  } finally {
+    clearTimeout(cut);
+  }
   // A client that still tries to reach its brokers would keep the process for a minute.
   setTimeout(() => process.exit(), LINGER_MS).unref();
 }

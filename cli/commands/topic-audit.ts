@@ -1,9 +1,7 @@
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as wait } from 'node:timers/promises';
 import { Fault } from '../../events/fault.ts';
-import type { Copy } from '../../log/kafka/copy.ts';
 import { FOREIGN_RECORD } from '../../log/kafka/follower.ts';
 import type { KafkaLedger } from '../../log/kafka/ledger.ts';
 import type { KafkaLog } from '../../log/kafka/options.ts';
@@ -15,16 +13,12 @@ import { parseHead } from '../../projections/audit-checks.ts';
 import { Found, type Io } from '../io.ts';
 import { type AuditReport, auditText } from '../render/audit.ts';
 import { requireKafka, type SettingFlags, settingsOf } from '../settings.ts';
-import { copied } from '../topics.ts';
+import { caughtUp, copied } from '../topics.ts';
 
 /** `landfall kafka audit`: a ledger in topics, read from its beginning, and this machine's copy of it. */
 
 export type TopicAuditOptions = SettingFlags & { json?: true; head?: string };
 type Finding = AuditReport['findings'][number];
-
-/** A consumer that hears nothing is built anew after some ten seconds. */
-const STALL_MS = 30_000;
-const REACH_LOOK_MS = 50;
 
 export async function auditTopic({ json, head, ...flags }: TopicAuditOptions, io: Io): Promise<void> {
   const access = requireKafka(settingsOf(flags, io));
@@ -60,28 +54,24 @@ async function auditAll(ledger: KafkaLedger, local: string, heads: ReadonlyMap<n
       copy.fault === null
         ? []
         : [{ position: found.head.position, kind: 'altered' as const, message: copy.fault.message }];
-    const here = await localFindings(join(local, `${partition}.db`), copy);
+    const here = await localFindings(join(local, `${partition}.db`), ledger, partition);
     reports.push(placedReport(partition, { ...found, findings: [...found.findings, ...broken, ...here] }));
   }
   return reports;
 }
 
 /** This machine's copy: its own chain and projections, and whether its entries are the topic's. */
-async function localFindings(file: string, topic: Copy): Promise<Finding[]> {
+async function localFindings(file: string, topic: KafkaLedger, partition: number): Promise<Finding[]> {
   if (!existsSync(file)) return [];
   const ledger = await SqliteLedger.open({ file, mode: 'read', machineVersion: MACHINE_VERSION });
   try {
     const { findings, head } = await audit(ledger, 0, { projections: ledger.readConnection() });
     const sequence = Number(head.position.split(':')[1]);
-    const theirs = sequence === 0 ? head.hash : await hashAt(topic, sequence);
-    const message =
-      theirs === null
-        ? 'this machine’s copy goes on where the topic, as far as it can be read, ends'
-        : 'this machine’s copy and the topic differ';
-    const differs = { position: head.position, kind: 'fork' as const, message };
+    const isSame = sequence === 0 || (await hashAt(topic, partition, sequence)) === head.hash;
+    const differs = { position: head.position, kind: 'fork', message: 'this machine’s copy and the topic differ' };
     return [
       ...findings.map((each) => ({ ...each, message: `this machine’s copy: ${each.message}` })),
-      ...(theirs === head.hash ? [] : [differs]),
+      ...(isSame ? [] : [differs]),
     ];
   } finally {
     await ledger.close();
@@ -89,17 +79,14 @@ async function localFindings(file: string, topic: Copy): Promise<Finding[]> {
 }
 
 /**
- * A running owner has what it committed before a reader of the topic does: that is waited for as long as something comes. Null: it
- * does not come.
+ * A running owner has what it committed before a reader of the topic does, so that is read as far as it goes now.
+ * @returns null where the topic has no such entry.
+ * @throws Fault KAFKA_FAILED where the topic cannot be read so far: then nobody knows.
  */
-async function hashAt(topic: Copy, sequence: number): Promise<string | null> {
-  let [reached, since] = [topic.readableSequence, Date.now()];
-  for (;;) {
-    const found = topic.ledger.entryAt(sequence)?.hash ?? null;
-    if (found !== null || topic.fault !== null || Date.now() - since > STALL_MS) return found;
-    await wait(REACH_LOOK_MS);
-    if (topic.readableSequence !== reached) [reached, since] = [topic.readableSequence, Date.now()];
-  }
+async function hashAt(topic: KafkaLedger, partition: number, sequence: number): Promise<string | null> {
+  const copy = topic.copy(partition).ledger;
+  if (copy.entryAt(sequence) === null) await caughtUp(topic, { asOf: Date.now() });
+  return copy.entryAt(sequence)?.hash ?? null;
 }
 
 const placed = (partition: number, position: string) => position.replace(/^0:/, `${partition}:`);

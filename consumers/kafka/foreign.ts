@@ -115,8 +115,8 @@ export class ForeignTopics {
 
   /** One that is missing keeps none of the others from being read. @throws Fault KAFKA_NO_TOPIC where all are. */
   async #present(): Promise<string[]> {
-    const { kafka, log } = this.#options;
-    const existing = new Set(await administer(kafka, (admin) => admin.listTopics()));
+    const { log } = this.#options;
+    const existing = new Set(await this.#existing());
     const before = this.#missing;
     this.#missing = this.#topics.filter((topic) => !existing.has(topic));
     if (this.#missing.join() !== before.join() && this.#missing.length > 0) {
@@ -175,9 +175,14 @@ export class ForeignTopics {
     else if (this.#isReading && !this.#isLooking && this.#missing.length > 0) void this.#lookForMissing();
   }
 
+  #existing(): Promise<string[]> {
+    return administer(this.#options.kafka, (admin) => admin.listTopics());
+  }
+
   async #lookForMissing(): Promise<void> {
     this.#isLooking = true;
-    const existing = await administer(this.#options.kafka, (admin) => admin.listTopics()).catch((): string[] => []);
+    // Where the brokers do not say it, nothing is known to be there.
+    const existing = await this.#existing().catch((): string[] => []);
     this.#isLooking = false;
     const found = this.#missing.filter((topic) => existing.includes(topic));
     // One that is being built anew looks for itself.

@@ -122,8 +122,9 @@ export async function runConsumer(
     if (isWanted()) await consumer.run(config);
     const [crash] = crashes;
     if (crash !== undefined) throw crash;
-    if (!isWanted()) await abandon(consumer);
-    return isWanted();
+    const runs = isWanted();
+    if (!runs) await abandon(consumer);
+    return runs;
   } catch (error) {
     await abandon(consumer);
     throw error;

@@ -138,7 +138,7 @@ export class Copy {
     if (this.#fault !== null) throw this.#fault;
     const [first = null] = links;
     const follows = first === null || first.previous === this.#head.hash;
-    if (!follows || offset === null || this.#has(offset)) this.#isOutOfStep = true;
+    this.#isOutOfStep ||= !follows || offset === null || this.#has(offset);
     if (this.#isOutOfStep || offset === null) throw outOfStep(this.partition);
     await this.#guard(this.#write({ links, entries, positions, offset, head: links.at(-1) ?? this.#head }));
   }
@@ -224,7 +224,6 @@ export class Copy {
     for (const { stream, offset: at } of newer) this.#positions.set(stream, at);
     const texts = links.map(({ text }) => text);
     const mark = { stream: TOPIC, offset: this.#offset };
-    const reached = this.#offset;
     const committed = this.#owner.commit({ entries, texts, positions: [...newer, mark] });
     this.#written = committed;
     // Whoever waits for `append` hears of a failure; nobody else need.
@@ -232,7 +231,7 @@ export class Copy {
     const written = await committed;
     if (links.length > 0 && written.hash !== hash) throw this.#differs(sequence);
     this.#readable = sequence;
-    this.#readableOffset = reached;
+    this.#readableOffset = mark.offset;
     this.#onReadable(this.partition, entries, head, newer);
   }
 

@@ -53,11 +53,6 @@ export function kafkaFault(error: unknown): Fault {
   if (isDenied) {
     return new Fault('KAFKA_DENIED', `the brokers refuse us: ${message}`, 'Check kafkaSasl… and the ACLs.', error);
   }
-  // The client hands on the words of OpenSSL only.
-  if (/certificate|SSL routines|tls alert/i.test(message)) {
-    const remedy = 'Check kafkaTls, kafkaCa, kafkaCert and kafkaKey, and the names in the brokers’ certificates.';
-    return new Fault('KAFKA_TLS', `no TLS with the brokers: ${message}`, remedy, error);
-  }
   if (types.some((type) => TOO_FEW_REPLICAS.has(type))) {
     const remedy = 'Bring the missing brokers back; nothing was lost.';
     return new Fault('KAFKA_TOO_FEW_REPLICAS', `too few replicas are in sync: ${message}`, remedy, error);
@@ -69,6 +64,11 @@ export function kafkaFault(error: unknown): Fault {
   if (types.some((type) => TOO_LARGE.has(type))) {
     const remedy = 'Raise max.message.bytes of the topic (docs/kafka.md).';
     return new Fault('KAFKA_TOO_LARGE', `it is larger than its topic takes: ${message}`, remedy, error);
+  }
+  // Last, since it goes by words: the client hands on those of OpenSSL only.
+  if (/certificate|SSL routines|tls alert/i.test(message)) {
+    const remedy = 'Check kafkaTls, kafkaCa, kafkaCert and kafkaKey, and the names in the brokers’ certificates.';
+    return new Fault('KAFKA_TLS', `no TLS with the brokers: ${message}`, remedy, error);
   }
   const remedy = 'Check kafkaBrokers, kafkaTls, the network, and that the brokers run; it is tried again.';
   return new Fault('KAFKA_FAILED', `Kafka: ${message}`, remedy, error);

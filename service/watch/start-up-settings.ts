@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 import type { Time } from '../../consumers/live.ts';
-import { type ConfigurationChange, defaultConfiguration } from '../../events/configuration.ts';
+import type { ConfigurationChange } from '../../events/configuration.ts';
 import { Fault, messageOf } from '../../events/fault.ts';
 import { configuration } from '../../projections/site.ts';
 import type { ClusterEngine } from '../engine/cluster.ts';
@@ -77,10 +77,10 @@ function applyLater(options: StartUpOptions, cluster: Pick<ClusterEngine, 'isCop
 
 /** They are to be in force in every partition. */
 function differs({ wanted, engine }: StartUpOptions): boolean {
-  const inForce = engine.parts.length === 0 ? [defaultConfiguration] : engine.parts.map(({ db }) => configuration(db));
-  return inForce.some((each) =>
-    Object.entries(wanted).some(
-      ([name, value]) => JSON.stringify(value) !== JSON.stringify(each[name as keyof typeof each]),
-    ),
-  );
+  return engine.parts.some(({ db }) => {
+    const inForce = configuration(db);
+    return Object.entries(wanted).some(
+      ([name, value]) => JSON.stringify(value) !== JSON.stringify(inForce[name as keyof typeof inForce]),
+    );
+  });
 }

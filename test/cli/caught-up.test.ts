@@ -20,7 +20,7 @@ describe('a copy that a command waits for', () => {
   it('is given up, with what to do, once nothing more comes', async () => {
     const stuck = caughtUp(
       followed(() => ({ offset: 4, ageMs: null })),
-      300,
+      { stallMs: 300 },
     );
     await expect(stuck).rejects.toMatchObject({
       code: 'KAFKA_FAILED',
@@ -31,7 +31,7 @@ describe('a copy that a command waits for', () => {
 
   it('may take long while something comes', async () => {
     const slow = followed((look) => ({ offset: look, ageMs: look < 10 ? null : 0 }));
-    await expect(caughtUp(slow, 300)).resolves.toBeUndefined();
+    await expect(caughtUp(slow, { stallMs: 300 })).resolves.toBeUndefined();
   });
 
   it('is as far as it gets where it cannot be followed', async () => {
@@ -39,8 +39,25 @@ describe('a copy that a command waits for', () => {
     await expect(
       caughtUp(
         followed(() => ({ offset: 4, ageMs: null, fault })),
-        300,
+        { stallMs: 300 },
       ),
     ).resolves.toBeUndefined();
+  });
+
+  it('has what the topic had at a moment only when it was up to date since', async () => {
+    const asOf = Date.now();
+    let looks = 0;
+    const ageMs = (look: number) => {
+      looks = look;
+      return look < 5 ? 60_000 : 0;
+    };
+    await caughtUp(
+      followed((look) => ({ offset: look, ageMs: ageMs(look) })),
+      { stallMs: 1000 },
+    );
+    expect(looks).toBe(1);
+    const again = followed((look) => ({ offset: look, ageMs: ageMs(look) }));
+    await caughtUp({ ...again, ageMs: (partition) => (partition === 0 ? 0 : again.ageMs(1)) }, { asOf, stallMs: 1000 });
+    expect(looks).toBe(5);
   });
 });

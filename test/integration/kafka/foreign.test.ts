@@ -10,7 +10,7 @@ import { RecordProducer } from '../../../producers/kafka/record-producer.ts';
 import { declared, textOf } from '../../service/harness.ts';
 import { scratchFolder } from '../../support/landfall.ts';
 import { brokersForTests, uniqueName } from './brokers/index.ts';
-import { eventually, forTest, instance, ready } from './instances.ts';
+import { eventually, forTest, instance, metric, ready } from './instances.ts';
 import { lettersOf } from './letters.ts';
 import { scratchTopics } from './scratch.ts';
 
@@ -75,8 +75,7 @@ describe.skipIf(shared === null)('topics of others', { timeout: 60_000 }, () => 
     const scratch = forTest(await scratchTopics(brokers, 1));
     const one = await instance(scratch, 'one', { kafkaMappings: file });
     await ready(scratch, one);
-    const unread = async () =>
-      Number(/^landfall_mapped_topics_unread (\d+)/m.exec(textOf((await one.get('/metrics')).body))?.[1]);
+    const unread = () => metric(one, 'landfall_mapped_topics_unread');
     const producer = new RecordProducer(kafka);
     const [first, second] = [randomUUID(), randomUUID()];
     const taken = (vm: string) =>

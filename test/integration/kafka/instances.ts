@@ -46,14 +46,19 @@ export function instanceProcess(
 export async function ready(scratch: Scratch, ...instances: readonly Served[]): Promise<void> {
   for (const deadline = Date.now() + 30_000; Date.now() < deadline; await wait(50)) {
     const replies = await Promise.all(instances.map((each) => each.get('/readyz')));
-    const metrics = await Promise.all(instances.map((each) => each.get('/metrics')));
-    const owned = metrics.map(({ body }) => Number(/^landfall_partitions_owned (\d+)/m.exec(textOf(body))?.[1] ?? 0));
+    const owned = await Promise.all(instances.map((each) => metric(each, 'landfall_partitions_owned')));
     const isShared = owned.reduce((sum, count) => sum + count, 0) === scratch.partitions;
     if (isShared && replies.every(({ status }) => status === 200)) return;
   }
   throw new Error(
     `not ready: ${JSON.stringify(await Promise.all(instances.map(async (each) => (await each.get('/readyz')).body)))}`,
   );
+}
+
+/** A sample of what an instance measures, by its name and labels as they are printed; NaN where there is none. */
+export async function metric({ get }: Pick<Served, 'get'>, name: string): Promise<number> {
+  const lines = textOf((await get('/metrics')).body).split('\n');
+  return Number(lines.find((line) => line.startsWith(`${name} `))?.slice(name.length + 1));
 }
 
 /** Scratch topics whose folders are removed after the test. */

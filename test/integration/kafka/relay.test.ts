@@ -7,9 +7,9 @@ import { topicsOf } from '../../../log/kafka/options.ts';
 import { partsOf, RecordProducer } from '../../../producers/kafka/record-producer.ts';
 import { Relay } from '../../../producers/kafka/relay.ts';
 import { entryOfInput, entryOfMalformed, VM } from '../../support/entries.ts';
-import { declared, started, textOf } from '../../service/harness.ts';
+import { declared, started } from '../../service/harness.ts';
 import { brokersForTests } from './brokers/index.ts';
-import { eventually, forTest, instance, ready } from './instances.ts';
+import { eventually, forTest, instance, metric, ready } from './instances.ts';
 import { alterTopic, type Scratch, scratchTopics } from './scratch.ts';
 import { valuesOf } from './values.ts';
 
@@ -127,8 +127,7 @@ describe.skipIf(shared === null)('what a partition asks and refuses', { timeout:
     const { deadLetters } = topicsOf(scratch.prefix);
     const one = await instance(scratch, 'one');
     await ready(scratch, one);
-    const lag = async () =>
-      Number(/^landfall_relay_lag_entries\{partition="0"\} (\d+)/m.exec(textOf((await one.get('/metrics')).body))?.[1]);
+    const lag = () => metric(one, 'landfall_relay_lag_entries{partition="0"}');
     const allLeft = () => eventually(async () => ((await lag()) === 0 ? true : null));
     expect((await one.post(started('m-1'))).status).toBe(202);
     await allLeft();

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { administer, connectTo } from '../../../log/kafka/client.ts';
+import kafkajs from '../../../log/kafka/kafkajs.ts';
 import { KafkaLedger, type KafkaLedgerOptions } from '../../../log/kafka/ledger.ts';
 import { initTopics } from '../../../log/kafka/topics.ts';
 
@@ -56,11 +57,6 @@ export async function scratchTopics(
   };
 }
 
-/** ConfigResourceTypes.TOPIC, which an ES module cannot import by its name. */
-const TOPIC = 2;
-/** ConfigSource.TOPIC_CONFIG: what the topic has of its own. */
-const OWN = 1;
-
 /** Changes some of a topic's settings. Kafka would forget all that are not given again. */
 export async function alterTopic(
   brokers: readonly string[],
@@ -68,10 +64,10 @@ export async function alterTopic(
   changes: Readonly<Record<string, string>>,
 ): Promise<void> {
   await administer(connectTo({ brokers, clientId: 'test' }), async (admin) => {
-    const named = { type: TOPIC, name: topic };
+    const named = { type: kafkajs.ConfigResourceTypes.TOPIC, name: topic };
     const { resources } = await admin.describeConfigs({ resources: [named], includeSynonyms: false });
     const own = resources.flatMap(({ configEntries }) =>
-      configEntries.filter(({ configSource }) => Number(configSource) === OWN),
+      configEntries.filter(({ configSource }) => configSource === kafkajs.ConfigSource.TOPIC_CONFIG),
     );
     const all = {
       ...Object.fromEntries(own.map(({ configName, configValue }) => [configName, configValue])),
