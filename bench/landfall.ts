@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { Driver } from '../consumers/driver.ts';
+import { Driver } from '../engine/driver.ts';
 import type { AttemptState } from '../events/attempt.ts';
 import { toInput } from '../events/cloud-event.ts';
 import { defaultConfiguration } from '../events/configuration.ts';

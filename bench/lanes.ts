@@ -1,4 +1,4 @@
-import type { Driver } from '../consumers/driver.ts';
+import type { Driver } from '../engine/driver.ts';
 import { take } from './landfall.ts';
 import { type Course, POLL_SECONDS, TRANSITIONS_PER_ATTEMPT } from './workload.ts';
 
@@ -7,7 +7,7 @@ let made = 0;
 
 /**
  * Attempts in flight: each has one input under way, and gets its next one when that is durable. They go in lanes; a lane's
- * inputs are committed together, and while one lane waits for the disk the next is worked on, as consumers/live.ts does.
+ * inputs are committed together, and while one lane waits for the disk the next is worked on, as engine/loop.ts does.
  *
  * Each lane has a clock of its own: a durable timer falls due when its lane has come to it.
  */

@@ -1,6 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { join } from 'node:path';
-import { Live, wallTime } from '../consumers/live.ts';
+import { Live, wallTime } from '../engine/loop.ts';
 import { migrations } from '../projections/attempts.ts';
 import { vmStatus } from '../projections/vms.ts';
 import { bareCommits } from './floors.ts';
@@ -49,7 +49,7 @@ export const latency: Benchmark = {
       }));
     return {
       benchmark: 'latency',
-      workload: `${all.count} inputs at ${PER_SECOND}/s one by one through consumers/live.ts, wall clock; ${reads.count} reads on the same thread meanwhile (a VM’s status, a page of 50 attempts); real fsync`,
+      workload: `${all.count} inputs at ${PER_SECOND}/s one by one through engine/loop.ts, wall clock; ${reads.count} reads on the same thread meanwhile (a VM’s status, a page of 50 attempts); real fsync`,
       figures: [
         ...figuresOf('input to durable', all),
         { name: 'input to durable, max', value: all.max, unit: 'ms', floor: beside(1) },

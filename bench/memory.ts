@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { Entry } from '../events/entries.ts';
-import type { Driver } from '../consumers/driver.ts';
-import { Live, wallTime } from '../consumers/live.ts';
+import type { Driver } from '../engine/driver.ts';
+import { Live, wallTime } from '../engine/loop.ts';
 import { bareCommits } from './floors.ts';
 import { inputOf, open } from './landfall.ts';
 import { MIB, perSecond, Samples, sleep } from './measure.ts';
@@ -47,7 +47,7 @@ export const memory: Benchmark = {
     return {
       benchmark: 'memory',
       workload:
-        `${ATTEMPTS} attempts in Rechecking in one process, through consumers/live.ts and the wall clock; a poll every ${INTERVAL_SECONDS} s, ` +
+        `${ATTEMPTS} attempts in Rechecking in one process, through engine/loop.ts and the wall clock; a poll every ${INTERVAL_SECONDS} s, ` +
         'each a durable timer, two questions and two answers',
       figures: [
         { name: 'resident, all attempts in', value: restingMib, ...resident },

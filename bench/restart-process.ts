@@ -34,7 +34,7 @@ function report(ready: Ready): void {
 }
 
 async function becomeReady(): Promise<Ready> {
-  const { Driver } = await import('../consumers/driver.ts');
+  const { Driver } = await import('../engine/driver.ts');
   const { SqliteLedger } = await import('../log/sqlite/ledger.ts');
   const { MACHINE_VERSION } = await import('../machines/version.ts');
   const { directory } = await import('../projections/directory.ts');

@@ -1,6 +1,6 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Driver } from '../consumers/driver.ts';
+import type { Driver } from '../engine/driver.ts';
 import { textOf } from '../log/entry-text.ts';
 import { bareInserts } from './floors.ts';
 import { driverInMemory, open } from './landfall.ts';

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync } from 'node:fs';
 import { dirname, extname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { Driver } from '../consumers/driver.ts';
+import { Driver } from '../engine/driver.ts';
 import { Fault } from '../events/fault.ts';
 import { parseMoment } from '../events/moment.ts';
 import { ChainFault, link } from '../log/chain.ts';

@@ -1,10 +1,10 @@
 import type { EventOfLine } from '../consumers/event-lines.ts';
-import { connectTo } from '../log/kafka/client.ts';
-import { topicsOf } from '../log/kafka/options.ts';
-import { requireTopics } from '../log/kafka/topics.ts';
+import { connectTo } from '../kafka/client.ts';
+import { topicsOf } from '../kafka/options.ts';
+import { requireTopics } from '../kafka/topics.ts';
 import { recordOfLetter } from '../producers/dead-letters.ts';
 import { InputSender } from '../producers/kafka/input-sender.ts';
-import { RecordProducer } from '../producers/kafka/record-producer.ts';
+import { RecordProducer } from '../kafka/record-producer.ts';
 import type { KafkaAccess } from '../service/kafka-access.ts';
 import type { Remote } from './remote.ts';
 import type { Counts, Receiver, Refused } from './sending.ts';

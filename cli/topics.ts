@@ -1,11 +1,11 @@
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { extname, join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import { Driver } from '../consumers/driver.ts';
+import { Driver } from '../engine/driver.ts';
 import { Fault } from '../events/fault.ts';
 import type { Copy } from '../log/kafka/copy.ts';
 import { KafkaLedger } from '../log/kafka/ledger.ts';
-import type { KafkaLog } from '../log/kafka/options.ts';
+import type { KafkaLog } from '../kafka/options.ts';
 import type { Ledger } from '../log/port.ts';
 import { SqliteLedger } from '../log/sqlite/ledger.ts';
 import { MACHINE_VERSION } from '../machines/version.ts';

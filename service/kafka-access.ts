@@ -3,7 +3,7 @@ import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { SASLOptions } from 'kafkajs';
 import { Fault, messageOf } from '../events/fault.ts';
-import type { BrokerOptions } from '../log/kafka/options.ts';
+import type { BrokerOptions } from '../kafka/options.ts';
 import type { Settings } from './settings.ts';
 
 /** How the settings say to reach the brokers, and where this instance keeps its copy of the ledger. */

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
-import { wallTime } from '../../consumers/live.ts';
-import { connectTo } from '../../log/kafka/client.ts';
-import { initTopics } from '../../log/kafka/topics.ts';
+import { wallTime } from '../../engine/loop.ts';
+import { connectTo } from '../../kafka/client.ts';
+import { initTopics } from '../../kafka/topics.ts';
 import { MACHINE_VERSION } from '../../machines/version.ts';
 import { ClusterEngine, type ClusterObserver } from '../../service/engine/cluster.ts';
 import { sleep } from '../measure.ts';

@@ -1,6 +1,6 @@
 import type { Message } from 'kafkajs';
-import { Kafka, logLevel } from '../../log/kafka/kafkajs.ts';
-import { partitionOf } from '../../log/kafka/partitioner.ts';
+import { Kafka, logLevel } from '../../kafka/kafkajs.ts';
+import { partitionOf } from '../../kafka/partitioner.ts';
 import { type Attempt, failed, newAttempt, quickCourse, started } from '../workload.ts';
 
 /** The workload as records of the topic of inputs. */

@@ -1,7 +1,7 @@
 import { appendFileSync, statSync } from 'node:fs';
 import type { Command } from 'commander';
 import { fileSource, Ingest, type IngestReport, type Source, stdinSource } from '../../consumers/ingest.ts';
-import type { Driver } from '../../consumers/driver.ts';
+import type { Driver } from '../../engine/driver.ts';
 import { peekTime } from '../../consumers/recording/peek.ts';
 import type { Entry } from '../../events/entries.ts';
 import { Fault } from '../../events/fault.ts';

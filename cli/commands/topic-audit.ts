@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { Fault } from '../../events/fault.ts';
 import { FOREIGN_RECORD } from '../../log/kafka/follower.ts';
 import type { KafkaLedger } from '../../log/kafka/ledger.ts';
-import type { KafkaLog } from '../../log/kafka/options.ts';
+import type { KafkaLog } from '../../kafka/options.ts';
 import { formatPosition, type Head } from '../../log/port.ts';
 import { SqliteLedger } from '../../log/sqlite/ledger.ts';
 import { MACHINE_VERSION } from '../../machines/version.ts';

@@ -1,6 +1,6 @@
 import type { Entry } from '../../events/entries.ts';
 import type { Owner } from '../../log/port.ts';
-import type { Time } from '../live.ts';
+import type { Time } from '../../engine/loop.ts';
 
 /** Carries committed entries further, from the first that has not been. */
 type Carrier = {

@@ -5,8 +5,8 @@ import { requireShallow } from '../../events/nesting.ts';
 import { requireForeign } from '../../events/own-source.ts';
 import type { Input } from '../../events/inputs.ts';
 import { sha256 } from '../../log/chain.ts';
-import { abandon, administer, runConsumer } from '../../log/kafka/client.ts';
-import { type KafkaLog, streamOf } from '../../log/kafka/options.ts';
+import { abandon, administer, runConsumer } from '../../kafka/client.ts';
+import { type KafkaLog, streamOf } from '../../kafka/options.ts';
 import { mapped, type Mapping } from './mapping.ts';
 
 /**

@@ -1,4 +1,4 @@
-import type { Gate, Time } from '../live.ts';
+import type { Gate, Time } from '../../engine/loop.ts';
 
 /**
  * Lets a deadline fire only when the inputs that were in the topic when it fell due have been taken: after a downtime, or

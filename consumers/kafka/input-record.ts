@@ -2,9 +2,9 @@ import { INPUT_BYTES_MAX, toInput } from '../../events/cloud-event.ts';
 import { Fault, messageOf } from '../../events/fault.ts';
 import { sha256 } from '../../log/chain.ts';
 import { keptOf } from '../../log/kept-bytes.ts';
-import { partitionOf } from '../../log/kafka/partitioner.ts';
-import type { Delivered } from '../live.ts';
-import type { At } from '../partition/partition.ts';
+import { partitionOf } from '../../kafka/partitioner.ts';
+import type { Delivered } from '../../engine/loop.ts';
+import type { At } from '../../engine/partition/partition.ts';
 
 /** A record of the topic of inputs: a CloudEvent as JSON, its key the VM's UUID; what concerns the site has no key. */
 export type InputRecord = { readonly key: Buffer | null; readonly value: Buffer | null };

@@ -1,10 +1,10 @@
 import type { Consumer, ConsumerRunConfig, EachBatchPayload, Kafka } from 'kafkajs';
 import { Fault } from '../../events/fault.ts';
-import { abandon, runConsumer } from '../../log/kafka/client.ts';
-import { TopicEnds } from '../../log/kafka/ends.ts';
-import type { KafkaLog } from '../../log/kafka/options.ts';
-import { Standstill } from '../../log/kafka/standstill.ts';
-import { assignersOf } from './assigner.ts';
+import { abandon, runConsumer } from '../../kafka/client.ts';
+import { TopicEnds } from '../../kafka/topic-ends.ts';
+import type { KafkaLog } from '../../kafka/options.ts';
+import { Standstill } from '../../kafka/standstill.ts';
+import { assignersOf } from '../../kafka/assigner.ts';
 import { Declining } from './declining.ts';
 import { fetchedOf } from './fetched.ts';
 import type { Held } from './held-inputs.ts';

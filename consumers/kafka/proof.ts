@@ -1,5 +1,5 @@
 import type { Fault } from '../../events/fault.ts';
-import type { Time } from '../live.ts';
+import type { Time } from '../../engine/loop.ts';
 import type { Fetched } from './fetched.ts';
 import { type Held, inputsAltered } from './held-inputs.ts';
 import { deliveredWitness, isSame, type Witness } from './witness.ts';

@@ -1,9 +1,9 @@
 import { Fault } from '../../events/fault.ts';
 import { isBeingImported } from '../../log/kafka/import.ts';
 import type { Ledger, Owner } from '../../log/port.ts';
-import { Driver } from '../driver.ts';
-import { Live, type LiveObserver, type Time } from '../live.ts';
-import type { Directory } from '../partition/directory.ts';
+import { Driver } from '../../engine/driver.ts';
+import { Live, type LiveObserver, type Time } from '../../engine/loop.ts';
+import type { Directory } from '../../engine/partition/directory.ts';
 import { bytesOf, type Fetched, follows, partsOf } from './fetched.ts';
 import { type Carried, carry, type Carrying } from './carried.ts';
 import { clockBehind } from './clock.ts';

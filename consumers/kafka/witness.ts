@@ -1,6 +1,6 @@
 import type { Entry } from '../../events/entries.ts';
 import type { Ledger } from '../../log/port.ts';
-import type { Delivered } from '../live.ts';
+import type { Delivered } from '../../engine/loop.ts';
 
 /**
  * The newest input of a partition that left an entry: who asks the topic for the record at its place, and finds another one

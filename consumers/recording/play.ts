@@ -1,6 +1,6 @@
 import { path } from '../../machines/round.ts';
-import type { Driver } from '../driver.ts';
-import type { Taken } from '../partition/partition.ts';
+import type { Driver } from '../../engine/driver.ts';
+import type { Taken } from '../../engine/partition/partition.ts';
 import type { RecordedLine } from './schema.ts';
 import type { Arrival, RecordedWorld } from './world.ts';
 

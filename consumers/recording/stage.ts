@@ -1,9 +1,9 @@
 import { parse } from '../../events/cloud-event.ts';
 import type { Question } from '../../events/commands.ts';
 import { Fault } from '../../events/fault.ts';
-import type { Driver } from '../driver.ts';
+import type { Driver } from '../../engine/driver.ts';
 import type { Line } from '../lines.ts';
-import type { Taken } from '../partition/partition.ts';
+import type { Taken } from '../../engine/partition/partition.ts';
 import type { LastProbes } from './last-probes.ts';
 import { apart, asRecorded } from './naming.ts';
 import { Player } from './play.ts';

@@ -4,7 +4,7 @@ import { ChainFault, extend, type Link } from '../chain.ts';
 import { entryOf } from '../entry-text.ts';
 import type { Head, Identity, InputPosition, Owner } from '../port.ts';
 import { SqliteLedger } from '../sqlite/ledger.ts';
-import { outcomeUnknown } from './faults.ts';
+import { outcomeUnknown } from '../../kafka/faults.ts';
 
 /**
  * One partition of the ledger as this instance has it: a ledger file of its own with its projections, written only from what

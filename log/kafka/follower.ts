@@ -1,15 +1,15 @@
 import type { Batch, Consumer, ConsumerConfig, ConsumerRunConfig, EachBatchPayload, Kafka } from 'kafkajs';
 import { Fault } from '../../events/fault.ts';
 import type { InputPosition } from '../port.ts';
-import { abandon, briefly, runConsumer } from './client.ts';
+import { abandon, briefly, runConsumer } from '../../kafka/client.ts';
 import type { Copy, PlacedLink } from './copy.ts';
-import { TopicEnds } from './ends.ts';
-import { kafkaFault } from './faults.ts';
+import { TopicEnds } from '../../kafka/topic-ends.ts';
+import { kafkaFault } from '../../kafka/faults.ts';
 import { Freshness } from './freshness.ts';
-import type { KafkaLog } from './options.ts';
+import type { KafkaLog } from '../../kafka/options.ts';
 import { recordOf } from './records.ts';
 import { requireSameTopic } from './same-topic.ts';
-import { Standstill } from './standstill.ts';
+import { Standstill } from '../../kafka/standstill.ts';
 
 /**
  * Reads the ledger's topic into the copies: every partition on every instance. The partitions that this instance owns are

@@ -4,13 +4,13 @@ import { Fault } from '../../events/fault.ts';
 import { ChainFault, link } from '../chain.ts';
 import type { Head, InputPosition, StoredEntry } from '../port.ts';
 import type { SqliteLedger } from '../sqlite/ledger.ts';
-import { administer, connectTo } from './client.ts';
+import { administer, connectTo } from '../../kafka/client.ts';
 import type { Copy } from './copy.ts';
 import type { KafkaLedger } from './ledger.ts';
-import { type BrokerOptions, topicsOf } from './options.ts';
-import { partitionOf } from './partitioner.ts';
+import { type BrokerOptions, topicsOf } from '../../kafka/options.ts';
+import { partitionOf } from '../../kafka/partitioner.ts';
 import { claimMessage, entryMessages, positionsMessage } from './records.ts';
-import { Transactor } from './transactor.ts';
+import { Transactor } from '../../kafka/transactor.ts';
 
 /**
  * Moves an embedded ledger into topics that are empty: every entry to the partition of its VM, what concerns the site to all of

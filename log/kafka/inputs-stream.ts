@@ -1,5 +1,5 @@
 import type { InputPosition } from '../port.ts';
-import { streamOf } from './options.ts';
+import { streamOf } from '../../kafka/options.ts';
 
 /**
  * Under which name the positions of a partition's inputs are kept: that of the topic's partition, and where an operator said

@@ -4,14 +4,14 @@ import { join } from 'node:path';
 import type { Kafka } from 'kafkajs';
 import { Fault } from '../../events/fault.ts';
 import type { Head, Ledger, Owner, StoredEntry } from '../port.ts';
-import { connectTo } from './client.ts';
+import { connectTo } from '../../kafka/client.ts';
 import { Copy, type Readable } from './copy.ts';
 import { Follower } from './follower.ts';
-import { type BrokerOptions, groupOf, type KafkaLog, type Topics, topicsOf } from './options.ts';
+import { type BrokerOptions, groupOf, type KafkaLog, type Topics, topicsOf } from '../../kafka/options.ts';
 import { KafkaOwner } from './owner.ts';
 import { claimMessage } from './records.ts';
-import { requireTopics } from './topics.ts';
-import { Transactor } from './transactor.ts';
+import { requireTopics } from '../../kafka/topics.ts';
+import { Transactor } from '../../kafka/transactor.ts';
 
 /**
  * The ledger in a Kafka topic, with a copy of every partition in a folder of this instance. The topic is the truth: owners

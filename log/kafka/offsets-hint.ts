@@ -1,4 +1,4 @@
-import type { Offsets } from './transactor.ts';
+import type { Offsets } from '../../kafka/transactor.ts';
 
 /**
  * The group's offset tells who looks at lags how far a partition's inputs are consumed; what Landfall goes by stands with the

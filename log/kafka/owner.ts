@@ -5,11 +5,11 @@ import { link, type Link } from '../chain.ts';
 import { textOf } from '../entry-text.ts';
 import type { Batch, Head, Identity, InputPosition, Owner } from '../port.ts';
 import type { Copy } from './copy.ts';
-import { outcomeUnknown } from './faults.ts';
+import { outcomeUnknown } from '../../kafka/faults.ts';
 import { inputsStream } from './inputs-stream.ts';
 import { OffsetsHint } from './offsets-hint.ts';
 import { entryMessages, positionsMessage } from './records.ts';
-import type { Offsets, Transactor } from './transactor.ts';
+import type { Offsets, Transactor } from '../../kafka/transactor.ts';
 
 /**
  * The owner of one partition: batches that wait are joined into one transaction, which goes to one partition, and takes the

@@ -1,9 +1,9 @@
 import type { Kafka } from 'kafkajs';
 import { setTimeout as wait } from 'node:timers/promises';
 import { Fault } from '../../events/fault.ts';
-import { administer } from './client.ts';
+import { administer } from '../../kafka/client.ts';
 import type { Copy } from './copy.ts';
-import { TRANSACTION_TIMEOUT_MS } from './transactor.ts';
+import { TRANSACTION_TIMEOUT_MS } from '../../kafka/transactor.ts';
 
 /** Whether a topic is the one that was copied, as far as its ends tell. */
 

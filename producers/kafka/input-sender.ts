@@ -1,7 +1,7 @@
 import type { Message } from 'kafkajs';
 import type { Input } from '../../events/inputs.ts';
-import { partitionsOf } from '../../log/kafka/partitioner.ts';
-import type { RecordProducer } from './record-producer.ts';
+import { partitionsOf } from '../../kafka/partitioner.ts';
+import type { RecordProducer } from '../../kafka/record-producer.ts';
 
 /**
  * Puts inputs into the topic of inputs for programs that own no partition. Each goes to its VM's partition; what concerns the

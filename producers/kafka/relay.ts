@@ -3,11 +3,11 @@ import type { Entry } from '../../events/entries.ts';
 import { Fault } from '../../events/fault.ts';
 import { WALL } from '../../events/vocabulary.ts';
 import { RELAYED } from '../../log/kafka/import.ts';
-import type { KafkaLog, Topics } from '../../log/kafka/options.ts';
-import { partitionOf } from '../../log/kafka/partitioner.ts';
+import type { KafkaLog, Topics } from '../../kafka/options.ts';
+import { partitionOf } from '../../kafka/partitioner.ts';
 import { formatPosition } from '../../log/port.ts';
 import { deadLettersOf, recordOfBuried, recordOfLetter } from '../dead-letters.ts';
-import { goesAlone, partsOf, type RecordProducer } from './record-producer.ts';
+import { goesAlone, partsOf, type RecordProducer } from '../../kafka/record-producer.ts';
 
 /**
  * Carries what one partition's committed entries ask, command and refuse into the topics of commands and of dead letters: in

@@ -1,6 +1,6 @@
-import { Driver } from '../../consumers/driver.ts';
-import { Live, type Receipt as Taking, type Time } from '../../consumers/live.ts';
-import type { Directory } from '../../consumers/partition/directory.ts';
+import { Driver } from '../../engine/driver.ts';
+import { Live, type Receipt as Taking, type Time } from '../../engine/loop.ts';
+import type { Directory } from '../../engine/partition/directory.ts';
 import type { AttemptState } from '../../events/attempt.ts';
 import type { Configuration } from '../../events/configuration.ts';
 import type { Entry } from '../../events/entries.ts';
@@ -13,7 +13,7 @@ import { directory } from '../../projections/directory.ts';
 import type { Reads } from '../reads/parts.ts';
 import { Backlog } from './backlog.ts';
 import * as engine from './engine.ts';
-import { Outbox } from './outbox.ts';
+import { Outbox } from '../../producers/work-queue.ts';
 
 /**
  * The ledger's one writer, kept alive: it claims the partition, runs it, and where a commit failed claims it anew until the

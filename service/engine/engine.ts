@@ -1,12 +1,12 @@
 import { toInput } from '../../events/cloud-event.ts';
-import type { LiveObserver } from '../../consumers/live.ts';
-import type { Taken } from '../../consumers/partition/partition.ts';
+import type { LiveObserver } from '../../engine/loop.ts';
+import type { Taken } from '../../engine/partition/partition.ts';
 import type { Entry } from '../../events/entries.ts';
 import { Fault } from '../../events/fault.ts';
 import type { Input } from '../../events/inputs.ts';
 import { sha256 } from '../../log/chain.ts';
 import type { Reads } from '../reads/parts.ts';
-import type { Outbox } from './outbox.ts';
+import type { Outbox } from '../../producers/work-queue.ts';
 
 /**
  * What decides behind the HTTP routes: a partition of this process alone, or this instance's share of a topic's partitions

@@ -3,9 +3,9 @@ import type { Message } from 'kafkajs';
 import type { Decision, Decisions } from '../../consumers/kafka/decisions.ts';
 import type { Fault } from '../../events/fault.ts';
 import type { KafkaLedger } from '../../log/kafka/ledger.ts';
-import { streamOf } from '../../log/kafka/options.ts';
-import { partitionsOf } from '../../log/kafka/partitioner.ts';
-import type { RecordProducer } from '../../producers/kafka/record-producer.ts';
+import { streamOf } from '../../kafka/options.ts';
+import { partitionsOf } from '../../kafka/partitioner.ts';
+import type { RecordProducer } from '../../kafka/record-producer.ts';
 import { notReady, type Receipt, type Submission } from './engine.ts';
 import { type Outcome, receiptOf, unsent } from './outcomes.ts';
 

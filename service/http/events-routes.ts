@@ -8,7 +8,7 @@ import { attemptState } from '../../projections/attempts.ts';
 import { vmRecord } from '../../projections/vms.ts';
 import { type Recorded, requireMayReport } from '../access/guard.ts';
 import { type Engine, overloaded, type Receipt, type Submission, submissionOf } from '../engine/engine.ts';
-import { ORCHESTRATOR } from '../engine/outbox.ts';
+import { ORCHESTRATOR } from '../../producers/work-queue.ts';
 import { refusalOfEarlier } from '../reads/earlier.ts';
 import { BadBatch, type BadMember } from './bad-batch.ts';
 import { statusOf } from './replies.ts';

@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as wait } from 'node:timers/promises';
 import { Fault } from '../../events/fault.ts';
 import { requireHost } from '../access/guard.ts';
-import { ORCHESTRATOR, type Outbox, type Recipient, type WorkItem } from '../engine/outbox.ts';
+import { ORCHESTRATOR, type Outbox, type Recipient, type WorkItem } from '../../producers/work-queue.ts';
 import type { App, Service } from './service.ts';
 import { HostParams, problems, WorkList, WorkQuery } from './shapes.ts';
 

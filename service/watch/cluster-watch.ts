@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
-import type { Time } from '../../consumers/live.ts';
+import type { Time } from '../../engine/loop.ts';
 import { messageOf } from '../../events/fault.ts';
-import { partitionOf } from '../../log/kafka/partitioner.ts';
+import { partitionOf } from '../../kafka/partitioner.ts';
 import { live } from '../engine/agents.ts';
 import type { ClusterEngine } from '../engine/cluster.ts';
 import type { SharedAgents } from '../engine/shared-agents.ts';

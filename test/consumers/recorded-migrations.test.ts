@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { Driver } from '../../consumers/driver.ts';
+import { Driver } from '../../engine/driver.ts';
 import { fileSource, Ingest } from '../../consumers/ingest.ts';
 import { Dispatcher } from '../../producers/dispatcher.ts';
 import { toMigration } from '../../projections/attempts.ts';

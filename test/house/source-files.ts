@@ -7,7 +7,9 @@ export const ROOT = join(import.meta.dirname, '../..');
 export const LAYERS = [
   'events',
   'machines',
+  'kafka',
   'log',
+  'engine',
   'consumers',
   'producers',
   'projections',

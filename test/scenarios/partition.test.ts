@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { Driver } from '../../consumers/driver.ts';
+import { Driver } from '../../engine/driver.ts';
 import { toInput } from '../../events/cloud-event.ts';
 import type { Entry } from '../../events/entries.ts';
 import type { InputData, InputType } from '../../events/inputs.ts';

@@ -2,8 +2,8 @@ import { expect, it } from 'vitest';
 import { Decisions } from '../../consumers/kafka/decisions.ts';
 import { Fault } from '../../events/fault.ts';
 import type { KafkaLedger } from '../../log/kafka/ledger.ts';
-import { topicsOf } from '../../log/kafka/options.ts';
-import type { RecordProducer } from '../../producers/kafka/record-producer.ts';
+import { topicsOf } from '../../kafka/options.ts';
+import type { RecordProducer } from '../../kafka/record-producer.ts';
 import { submissionOf } from '../../service/engine/engine.ts';
 import { TopicInputs } from '../../service/engine/topic-inputs.ts';
 

@@ -1,8 +1,8 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { Attempt, AttemptState, Step } from '../../events/attempt.ts';
 import type { Evidence } from '../../events/verdict.ts';
-import type { Directory } from '../../consumers/partition/directory.ts';
-import type { Partition } from '../../consumers/partition/partition.ts';
+import type { Directory } from '../../engine/partition/directory.ts';
+import type { Partition } from '../../engine/partition/partition.ts';
 import { WALL } from '../../events/vocabulary.ts';
 import { GENESIS, type Owner } from '../../log/port.ts';
 import type * as decideModule from '../../machines/decide.ts';
@@ -10,7 +10,7 @@ import type * as effectsModule from '../../machines/effects.ts';
 import type * as evidenceModule from '../../machines/evidence.ts';
 import type * as presenceModule from '../../machines/presence.ts';
 import type * as roundModule from '../../machines/round.ts';
-import type * as siteModule from '../../consumers/partition/site-inputs.ts';
+import type * as siteModule from '../../engine/partition/site-inputs.ts';
 import type * as stepModule from '../../machines/step.ts';
 import type * as verdictsModule from '../../machines/verdicts.ts';
 import type { MemoryLedger } from '../support/memory-ledger.ts';
@@ -41,7 +41,7 @@ const paths: Record<keyof Machines, string> = {
   evidence: '../../machines/evidence.ts',
   presence: '../../machines/presence.ts',
   round: '../../machines/round.ts',
-  site: '../../consumers/partition/site-inputs.ts',
+  site: '../../engine/partition/site-inputs.ts',
   step: '../../machines/step.ts',
   verdicts: '../../machines/verdicts.ts',
 };

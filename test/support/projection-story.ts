@@ -1,4 +1,4 @@
-import { Partition } from '../../consumers/partition/partition.ts';
+import { Partition } from '../../engine/partition/partition.ts';
 import { toInput } from '../../events/cloud-event.ts';
 import type { Command, Question } from '../../events/commands.ts';
 import type { Entry } from '../../events/entries.ts';

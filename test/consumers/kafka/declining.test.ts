@@ -1,9 +1,9 @@
 import type { Cluster } from 'kafkajs';
 import { describe, expect, it } from 'vitest';
-import { assignersOf, sharedOut, type Will } from '../../../consumers/kafka/assigner.ts';
+import { assignersOf, sharedOut, type Will } from '../../../kafka/assigner.ts';
 import { Declining } from '../../../consumers/kafka/declining.ts';
 import { Fault } from '../../../events/fault.ts';
-import kafkajs from '../../../log/kafka/kafkajs.ts';
+import kafkajs from '../../../kafka/kafkajs.ts';
 
 /** A partition that an instance cannot decide goes to one that can. */
 

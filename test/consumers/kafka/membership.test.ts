@@ -3,7 +3,7 @@ import { expect, it, onTestFinished, vi } from 'vitest';
 import { Membership } from '../../../consumers/kafka/membership.ts';
 import { Fault } from '../../../events/fault.ts';
 import type { Share } from '../../../consumers/kafka/share.ts';
-import kafkajs from '../../../log/kafka/kafkajs.ts';
+import kafkajs from '../../../kafka/kafkajs.ts';
 import { turns } from '../../support/hand-time.ts';
 
 /** What the group gives is opened once it is ours, and only while it is. */

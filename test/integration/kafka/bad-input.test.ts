@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { sha256 } from '../../../log/chain.ts';
-import { connectTo } from '../../../log/kafka/client.ts';
-import { topicsOf } from '../../../log/kafka/options.ts';
-import { partitionOf } from '../../../log/kafka/partitioner.ts';
-import { RecordProducer } from '../../../producers/kafka/record-producer.ts';
+import { connectTo } from '../../../kafka/client.ts';
+import { topicsOf } from '../../../kafka/options.ts';
+import { partitionOf } from '../../../kafka/partitioner.ts';
+import { RecordProducer } from '../../../kafka/record-producer.ts';
 import { declared, started, textOf } from '../../service/harness.ts';
 import { brokersForTests } from './brokers/index.ts';
 import { eventually, forTest, instance, ready } from './instances.ts';

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { topicsOf } from '../../../log/kafka/options.ts';
+import { topicsOf } from '../../../kafka/options.ts';
 import { declared } from '../../service/harness.ts';
 import { brokersForTests } from './brokers/index.ts';
 import { forTest, instance, ready } from './instances.ts';

@@ -1,9 +1,9 @@
 import { once } from 'node:events';
 import { describe, expect, it } from 'vitest';
-import { connectTo } from '../../../log/kafka/client.ts';
+import { connectTo } from '../../../kafka/client.ts';
 import type { LedgerRecord } from '../../../log/kafka/records.ts';
 import { entryOf } from '../../../log/entry-text.ts';
-import { RecordProducer } from '../../../producers/kafka/record-producer.ts';
+import { RecordProducer } from '../../../kafka/record-producer.ts';
 import { declared, event, returned, started, VM } from '../../service/harness.ts';
 import { brokersForTests } from './brokers/index.ts';
 import { committedRecords } from './faults/topic.ts';

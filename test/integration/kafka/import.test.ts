@@ -4,7 +4,7 @@ import type { ISocketFactory } from 'kafkajs';
 import { describe, expect, it } from 'vitest';
 import type { Entry } from '../../../events/entries.ts';
 import { importLedger } from '../../../log/kafka/import.ts';
-import { topicsOf } from '../../../log/kafka/options.ts';
+import { topicsOf } from '../../../kafka/options.ts';
 import { SqliteLedger } from '../../../log/sqlite/ledger.ts';
 import { entriesOf, entryOfInput, entryOfMalformed } from '../../support/entries.ts';
 import { scratchFolder } from '../../support/landfall.ts';

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { topicsOf } from '../../../log/kafka/options.ts';
+import { topicsOf } from '../../../kafka/options.ts';
 import { declared, event, started, textOf } from '../../service/harness.ts';
 import { landfall, recording, scratchFolder } from '../../support/landfall.ts';
 import { brokersForTests } from './brokers/index.ts';

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as wait } from 'node:timers/promises';
-import { connectTo } from '../../../log/kafka/client.ts';
+import { connectTo } from '../../../kafka/client.ts';
 
 /** A dead letter as it stands in the topic. */
 export type Letter = { readonly value: Buffer; readonly headers: Readonly<Record<string, string>> };

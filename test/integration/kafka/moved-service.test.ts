@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import type { Entry } from '../../../events/entries.ts';
-import { topicsOf } from '../../../log/kafka/options.ts';
+import { topicsOf } from '../../../kafka/options.ts';
 import { SqliteLedger } from '../../../log/sqlite/ledger.ts';
 import {
   answerStayed,

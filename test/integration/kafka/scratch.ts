@@ -1,10 +1,10 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { administer, connectTo } from '../../../log/kafka/client.ts';
-import kafkajs from '../../../log/kafka/kafkajs.ts';
+import { administer, connectTo } from '../../../kafka/client.ts';
+import kafkajs from '../../../kafka/kafkajs.ts';
 import { KafkaLedger, type KafkaLedgerOptions } from '../../../log/kafka/ledger.ts';
-import { initTopics } from '../../../log/kafka/topics.ts';
+import { initTopics } from '../../../kafka/topics.ts';
 
 /** Topics of their own for each test, and folders for the copies. */
 export type Scratch = {

@@ -1,8 +1,8 @@
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { connectTo } from '../../../log/kafka/client.ts';
-import { groupOf, topicsOf } from '../../../log/kafka/options.ts';
+import { connectTo } from '../../../kafka/client.ts';
+import { groupOf, topicsOf } from '../../../kafka/options.ts';
 import { claimMessage } from '../../../log/kafka/records.ts';
-import { Transactor } from '../../../log/kafka/transactor.ts';
+import { Transactor } from '../../../kafka/transactor.ts';
 import { brokersForTests } from './brokers/index.ts';
 import { forTest } from './instances.ts';
 import { scratchTopics } from './scratch.ts';

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { administer, connectTo } from '../../../log/kafka/client.ts';
+import { administer, connectTo } from '../../../kafka/client.ts';
 
 /** What stands in a topic now, as a reader from outside sees it. */
 export type Value = {

@@ -1,8 +1,8 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { describe, expect, it } from 'vitest';
-import { connectTo } from '../../../log/kafka/client.ts';
-import { partsOf, RecordProducer } from '../../../producers/kafka/record-producer.ts';
+import { connectTo } from '../../../kafka/client.ts';
+import { partsOf, RecordProducer } from '../../../kafka/record-producer.ts';
 import { event, type Served, started, textOf } from '../../service/harness.ts';
 import { brokersForTests } from './brokers/index.ts';
 import { eventually, forTest, instance, ready } from './instances.ts';

@@ -1,5 +1,5 @@
 import type { Entry } from '../../../events/entries.ts';
-import { Outbox, ORCHESTRATOR, type WorkItem } from '../../../service/engine/outbox.ts';
+import { Outbox, ORCHESTRATOR, type WorkItem } from '../../../producers/work-queue.ts';
 import type { Service } from '../landfall/service.ts';
 import type { Letter } from '../world/outbox.ts';
 import type { Sim } from '../world/sim.ts';

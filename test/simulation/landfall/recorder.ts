@@ -1,4 +1,4 @@
-import type { Partition } from '../../../consumers/partition/partition.ts';
+import type { Partition } from '../../../engine/partition/partition.ts';
 import type { Input } from '../../../events/inputs.ts';
 import type { Batch } from '../../../log/port.ts';
 

@@ -1,4 +1,4 @@
-import { Partition } from '../../../consumers/partition/partition.ts';
+import { Partition } from '../../../engine/partition/partition.ts';
 import { WALL } from '../../../events/vocabulary.ts';
 import { MemoryLedger } from '../../support/memory-ledger.ts';
 import type { Sim } from '../world/sim.ts';

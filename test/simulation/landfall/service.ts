@@ -1,11 +1,11 @@
-import { Driver } from '../../../consumers/driver.ts';
-import type { Partition } from '../../../consumers/partition/partition.ts';
+import { Driver } from '../../../engine/driver.ts';
+import type { Partition } from '../../../engine/partition/partition.ts';
 import type { AttemptState } from '../../../events/attempt.ts';
 import type { Batch, StoredEntry } from '../../../log/port.ts';
 import { Agents } from '../../../service/engine/agents.ts';
 import { EmbeddedEngine } from '../../../service/engine/embedded.ts';
 import { type Receipt, type Submission, submissionOf } from '../../../service/engine/engine.ts';
-import type { Outbox, Recipient, WorkItem } from '../../../service/engine/outbox.ts';
+import type { Outbox, Recipient, WorkItem } from '../../../producers/work-queue.ts';
 import { watchAgents } from '../../../service/watch/watchers.ts';
 import { MemoryLedger } from '../../support/memory-ledger.ts';
 import type { Letter } from '../world/outbox.ts';

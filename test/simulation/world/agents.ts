@@ -1,7 +1,7 @@
 import type { Command } from '../../../events/commands.ts';
 import { unreachable } from '../../../events/fault.ts';
 import type { InputData } from '../../../events/inputs.ts';
-import type { WorkItem } from '../../../service/engine/outbox.ts';
+import type { WorkItem } from '../../../producers/work-queue.ts';
 import { Agent, type Sample } from './agent.ts';
 import { bootIdOf, type Host, type Hypervisor, type Qemu } from './hypervisor.ts';
 import type { LockManager } from './lock-manager.ts';

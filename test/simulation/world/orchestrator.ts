@@ -4,7 +4,7 @@ import type { CallError, InputData } from '../../../events/inputs.ts';
 import { path } from '../../../machines/round.ts';
 import type { Agents } from './agents.ts';
 import type { Guest, Hypervisor } from './hypervisor.ts';
-import { ORCHESTRATOR } from '../../../service/engine/outbox.ts';
+import { ORCHESTRATOR } from '../../../producers/work-queue.ts';
 import type { Outbox } from './outbox.ts';
 import { Poller, type Poll } from './poller.ts';
 import type { Random } from './random.ts';

@@ -1,4 +1,4 @@
-import type { Recipient, WorkItem } from '../../../service/engine/outbox.ts';
+import type { Recipient, WorkItem } from '../../../producers/work-queue.ts';
 import type { Ask, Work } from '../landfall/service.ts';
 import type { Sim } from './sim.ts';
 

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import { Kafka, logLevel } from '../../../../log/kafka/kafkajs.ts';
+import { Kafka, logLevel } from '../../../../kafka/kafkajs.ts';
 import { Broker } from './broker.ts';
 import { freePorts } from './ports.ts';
 import { run } from './programs.ts';

@@ -1,5 +1,5 @@
 import type { SASLOptions } from 'kafkajs';
-import { Kafka, logLevel } from '../../../../log/kafka/kafkajs.ts';
+import { Kafka, logLevel } from '../../../../kafka/kafkajs.ts';
 
 /** The least that a test of brokers needs of a client. */
 

@@ -2,7 +2,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { join } from 'node:path';
 import { extend } from '../../../../log/chain.ts';
 import { entryOf } from '../../../../log/entry-text.ts';
-import { topicsOf } from '../../../../log/kafka/options.ts';
+import { topicsOf } from '../../../../kafka/options.ts';
 import { GENESIS, type Head } from '../../../../log/port.ts';
 import { SqliteLedger } from '../../../../log/sqlite/ledger.ts';
 import { MACHINE_VERSION } from '../../../../machines/version.ts';

@@ -1,8 +1,8 @@
 import { type Attempt, newAttempt, quickCourse } from '../../../../bench/workload.ts';
-import { connectTo } from '../../../../log/kafka/client.ts';
-import { topicsOf } from '../../../../log/kafka/options.ts';
-import { partitionOf } from '../../../../log/kafka/partitioner.ts';
-import { RecordProducer } from '../../../../producers/kafka/record-producer.ts';
+import { connectTo } from '../../../../kafka/client.ts';
+import { topicsOf } from '../../../../kafka/options.ts';
+import { partitionOf } from '../../../../kafka/partitioner.ts';
+import { RecordProducer } from '../../../../kafka/record-producer.ts';
 
 /**
  * Hosts and an orchestrator that report straight into the topic of inputs, at least once: what was not acknowledged is sent

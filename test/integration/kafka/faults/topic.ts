@@ -1,4 +1,4 @@
-import { Kafka, logLevel } from '../../../../log/kafka/kafkajs.ts';
+import { Kafka, logLevel } from '../../../../kafka/kafkajs.ts';
 import { type LedgerRecord, recordOf } from '../../../../log/kafka/records.ts';
 
 /** All records of a ledger's topic that are committed, partition by partition, as a reader of its own sees them. */

@@ -3,7 +3,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { abandon, byPartition, within } from './client.ts';
 import { ZSTD } from './codecs.ts';
 import { fencedBy, isFenced, isPassing, kafkaFault, notCommitted, outcomeUnknown, unacknowledged } from './faults.ts';
-import { inParts } from './parts.ts';
+import { inParts } from './in-parts.ts';
 
 /**
  * The transactions of one partition's owner. Their transactional id is the partition's own, so the first transaction of a

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { Timetable } from '../../consumers/partition/timetable.ts';
-import { type HeapTimer, TimerHeap } from '../../consumers/partition/timer-heap.ts';
+import { Timetable } from '../../engine/partition/timetable.ts';
+import { type HeapTimer, TimerHeap } from '../../engine/partition/timer-heap.ts';
 
 const timer = fc.record({
   dueAt: fc.nat(50),

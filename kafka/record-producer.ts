@@ -1,8 +1,8 @@
 import type { Kafka, Message, Producer } from 'kafkajs';
-import { Fault } from '../../events/fault.ts';
-import { abandon, byPartition, within } from '../../log/kafka/client.ts';
-import { kafkaFault, unacknowledged } from '../../log/kafka/faults.ts';
-import { inParts } from '../../log/kafka/parts.ts';
+import { Fault } from '../events/fault.ts';
+import { abandon, byPartition, within } from './client.ts';
+import { kafkaFault, unacknowledged } from './faults.ts';
+import { inParts } from './in-parts.ts';
 
 /**
  * Sends records, each acknowledged by every replica in sync before it counts as sent. What waits for one partition goes in one

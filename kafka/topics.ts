@@ -1,6 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Admin, ITopicConfig, Kafka } from 'kafkajs';
-import { Fault } from '../../events/fault.ts';
+import { Fault } from '../events/fault.ts';
 import { administer } from './client.ts';
 import { topicsOf } from './options.ts';
 

@@ -1,6 +1,6 @@
 import type { LookupFunction } from 'node:net';
 import { describe, expect, it } from 'vitest';
-import { oneAtATime } from '../../log/kafka/sockets.ts';
+import { oneAtATime } from '../../kafka/sockets.ts';
 
 describe('the names of brokers', () => {
   const asked: { name: string; answer: Parameters<LookupFunction>[2] }[] = [];

@@ -1,4 +1,4 @@
-import { Fault, messageOf } from '../../events/fault.ts';
+import { Fault, messageOf } from '../events/fault.ts';
 
 /** What errors of Kafka mean here. */
 

@@ -3,8 +3,8 @@ import { createRequire } from 'node:module';
 import fc from 'fast-check';
 import type { Message, PartitionMetadata } from 'kafkajs';
 import { expect, it } from 'vitest';
-import { groupMessagesPerPartition, type Grouping } from '../../log/kafka/faster-kafkajs.ts';
-import { encodeRecord, type RecordFields } from '../../log/kafka/record-encoder.ts';
+import { groupMessagesPerPartition, type Grouping } from '../../kafka/faster-kafkajs.ts';
+import { encodeRecord, type RecordFields } from '../../kafka/record-encoder.ts';
 
 /** What stands in the place of kafkajs's own functions does what they did. */
 
@@ -91,7 +91,7 @@ it('groups messages as kafkajs does', () => {
 
 /** Whether it is in its place does not tell: kafkajs may have taken the original before. So it is sent, and looked at. */
 it('is what the client uses', () => {
-  const client = new URL('../../log/kafka/client.ts', import.meta.url).href;
+  const client = new URL('../../kafka/client.ts', import.meta.url).href;
   const program = `
     await import(${JSON.stringify(client)});
     const require = (await import('node:module')).createRequire(${JSON.stringify(import.meta.url)});

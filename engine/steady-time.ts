@@ -1,4 +1,4 @@
-import { type Time, wallTime } from './live.ts';
+import { type Time, wallTime } from './loop.ts';
 
 /**
  * The wall clock, but for being set back: then it goes on by the monotonic clock, ahead of the wall, so that deadlines keep

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { Standstill } from '../../log/kafka/standstill.ts';
+import { Standstill } from '../../kafka/standstill.ts';
 
 it('names what has more and has not moved for ten seconds; what moves, or has all there is, begins anew', () => {
   const standstill = new Standstill();

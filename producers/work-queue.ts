@@ -1,10 +1,10 @@
-import type { Attempt, AttemptState } from '../../events/attempt.ts';
-import type { Command, Question } from '../../events/commands.ts';
-import type { Entry } from '../../events/entries.ts';
-import { WALL } from '../../events/vocabulary.ts';
-import { toCommand } from '../../machines/effects.ts';
-import { questionId } from '../../machines/evidence.ts';
-import { isOver } from '../../machines/vm.ts';
+import type { Attempt, AttemptState } from '../events/attempt.ts';
+import type { Command, Question } from '../events/commands.ts';
+import type { Entry } from '../events/entries.ts';
+import { WALL } from '../events/vocabulary.ts';
+import { toCommand } from '../machines/effects.ts';
+import { questionId } from '../machines/evidence.ts';
+import { isOver } from '../machines/vm.ts';
 
 /**
  * What hosts' agents and the orchestrator still have to answer or to do. It holds nothing of its own: every item follows from

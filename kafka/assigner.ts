@@ -1,6 +1,6 @@
 import type { GroupMember, PartitionAssigner } from 'kafkajs';
 import { z } from 'zod';
-import kafkajs from '../../log/kafka/kafkajs.ts';
+import kafkajs from './kafkajs.ts';
 
 /**
  * Shares the partitions out evenly among the members, except that nobody is given one that it declines, as long as somebody

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { snappy } from '../../log/kafka/codecs.ts';
+import { snappy } from '../../kafka/codecs.ts';
 
 const TEXT = Buffer.from('{"vm":"one"}'.repeat(40));
 

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
-import { Driver } from '../../consumers/driver.ts';
-import { COMMIT_BYTES, Live, type LiveObserver, type LiveOptions } from '../../consumers/live.ts';
+import { Driver } from '../../engine/driver.ts';
+import { COMMIT_BYTES, Live, type LiveObserver, type LiveOptions } from '../../engine/loop.ts';
 import { toInput } from '../../events/cloud-event.ts';
 import { Fault } from '../../events/fault.ts';
 import type { Input } from '../../events/inputs.ts';

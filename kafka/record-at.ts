@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Kafka, KafkaMessage } from 'kafkajs';
-import { Fault } from '../../events/fault.ts';
+import { Fault } from '../events/fault.ts';
 import { abandon } from './client.ts';
 import { kafkaFault } from './faults.ts';
 
