@@ -60,7 +60,7 @@ export const memory: Benchmark = {
         { name: 'deadline to durable timer, max', ...late(1), note: `${lateness.count} timers` },
       ],
       notMeasured: [
-        'HTTP, agents, the service’s outbox; the answers are made in the same process and counted in its memory',
+        'HTTP, agents, the service’s work queue; the answers are made in the same process and counted in its memory',
         'polls of all 100,000 within the default 10 s: that would be 30,000 transitions/s',
       ],
     };

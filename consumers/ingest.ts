@@ -92,11 +92,6 @@ export class Ingest {
     });
   }
 
-  /** Puts a committed question to the host of the recording that is playing. */
-  ask(question: Question): void {
-    this.#stage.ask(question);
-  }
-
   /** @throws Fault naming file and line of the first bad line, unless they are skipped; what came before it is committed. */
   async run(source: Source): Promise<void> {
     const probes = source.twice ? await findLastProbes(source.stream()) : null;

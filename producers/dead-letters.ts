@@ -52,7 +52,7 @@ export function recordOfLetter(letter: DeadLetter): LetterRecord {
 }
 
 /** What cannot leave whole: its first bytes, and why. */
-export function recordOfBuried({ code, message, remedy }: Fault, value: Buffer): LetterRecord {
+export function recordOfTruncated({ code, message, remedy }: Fault, value: Buffer): LetterRecord {
   return recordOfLetter({ code, message, remedy, stream: null, offset: null, ...keptOf(value) });
 }
 

@@ -24,7 +24,7 @@ type Shelf = { items: Map<string, Numbered>; waiters: Set<() => void> };
 
 const NOTHING: readonly Numbered[] = [];
 
-export class Outbox {
+export class WorkQueue {
   readonly #shelves = new Map<Recipient, Shelf>();
   /** What is outstanding of each attempt, as it lies on the shelves: of a hundred thousand attempts, so no map for each. */
   readonly #placed = new Map<string, readonly Numbered[]>();
@@ -66,7 +66,7 @@ export class Outbox {
   }
 
   /** Outstanding items with a higher number, in its order. */
-  after(recipient: Recipient, number: number, limit: number): Numbered[] {
+  itemsAfter(recipient: Recipient, number: number, limit: number): Numbered[] {
     const found: Numbered[] = [];
     for (const numbered of this.#shelves.get(recipient)?.items.values() ?? []) {
       if (numbered.number <= number) continue;
@@ -77,12 +77,12 @@ export class Outbox {
   }
 
   /** The receiver of a command that is outstanding. */
-  commandFor(migration: string, command: string): Recipient | undefined {
+  recipientOfCommand(migration: string, command: string): Recipient | undefined {
     return this.#placed.get(migration)?.find(({ item }) => idOf(item) === command)?.recipient;
   }
 
   /** Calls back once, when something new lies there for the recipient or all is closed. Returns what cancels it. */
-  wait(recipient: Recipient, callback: () => void): () => void {
+  onceAvailable(recipient: Recipient, callback: () => void): () => void {
     if (this.#closed) {
       queueMicrotask(callback);
       return () => {};

@@ -53,7 +53,7 @@ export class Metrics {
   readonly #verdicts = this.#counter('landfall_verdicts_total', 'Verdicts by the row that decided', ['row', 'outcome']);
   readonly #inputs = this.#counter('landfall_inputs_total', 'Inputs by what became of them', ['outcome']);
   readonly #faults = this.#counter('landfall_ledger_faults_total', 'Times the ledger refused a commit', ['code']);
-  readonly #buried = this.#counter(
+  readonly #truncated = this.#counter(
     'landfall_buried_total',
     'What was too large for its topic and did not leave whole',
     ['kind'],
@@ -117,8 +117,8 @@ export class Metrics {
     for (const entry of entries) this.#entry(entry, isOwn);
   }
 
-  buried(kind: string): void {
-    this.#buried.inc({ kind });
+  truncated(kind: string): void {
+    this.#truncated.inc({ kind });
   }
 
   rebalanced(): void {

@@ -106,7 +106,7 @@ async function assemble(settings: Settings, time: Time, logger: Logger) {
         watch.metrics?.died(fault.code);
         logger.error({ code: fault.code, remedy: fault.remedy }, fault.message);
       },
-      buried: (kind) => watch.metrics?.buried(kind),
+      truncated: (kind) => watch.metrics?.truncated(kind),
       rebalanced: (partitions) => {
         watch.metrics?.rebalanced();
         logger.info({ partitions }, 'the partitions were shared out');
@@ -131,7 +131,7 @@ function metricsOf({ engine, cluster }: Opened, agents: Agents): Metrics {
   return new Metrics({
     ready: () => engine.fault === null,
     queued: () => engine.waiting,
-    outstanding: () => engine.outbox.counts,
+    outstanding: () => engine.workQueue.counts,
     silentAgents: () => agents.silent(listHosts(engine.parts)),
     counts: () => engine.parts.flatMap(({ db }) => countsByState(db)),
     *open() {
@@ -170,7 +170,7 @@ function running(settings: Settings, parts: Parts, app: App, guard: Guard, logge
       cancelDemo();
       watched?.stop();
       // Long polls end first, then the requests that are under way, then what they had committed.
-      engine.outbox.close();
+      engine.workQueue.close();
       const late = setTimeout(() => app.server.closeAllConnections(), settings.shutdownSeconds * 1000);
       await app.close();
       clearTimeout(late);

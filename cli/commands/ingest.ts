@@ -7,7 +7,7 @@ import type { Entry } from '../../events/entries.ts';
 import { Fault } from '../../events/fault.ts';
 import type { Ledger } from '../../log/port.ts';
 import { deadLettersOf } from '../../producers/dead-letters.ts';
-import { Dispatcher, unanswered } from '../../producers/dispatcher.ts';
+import { unansweredQuestions } from '../../consumers/recording/unanswered-questions.ts';
 import { countsByState } from '../../projections/attempts.ts';
 import { kafkaAccess, type KafkaAccess } from '../../service/kafka-access.ts';
 import { BadLines, progress } from '../bad-lines.ts';
@@ -158,11 +158,8 @@ export async function ingestFiles(
       onBadLine: (fault) => bad.tell(fault),
       onNotice: (text) => io.err(text),
       onProgress: progress(io),
-      unanswered: (clock) => unanswered(ledger.read(0, 1), clock),
+      unanswered: (clock) => unansweredQuestions(ledger.read(0, 1), clock),
     });
-    // A recorded world answers questions; it cannot carry out commands, and its attempts send none.
-    const dispatcher = new Dispatcher({ ask: (question) => ingest.ask(question), send: () => {} });
-    driver.onCommitted((entries) => dispatcher.committed(entries));
     const { deadLetters } = options;
     if (deadLetters !== undefined) driver.onCommitted((entries) => appendLetters(deadLetters, entries));
     for (const source of sources) await ingest.run(source);

@@ -43,6 +43,8 @@ export class Stage {
   constructor(driver: Driver, options: StageOptions) {
     this.#driver = driver;
     this.#options = options;
+    // Only committed questions reach the recorded hosts (invariant 9). A recorded attempt sends no commands.
+    driver.onCommitted((entries) => entries.flatMap(({ questions }) => questions).forEach((each) => this.#ask(each)));
   }
 
   /** What the recording that plays calls its clock, and how late it is; null: none plays. */
@@ -50,8 +52,7 @@ export class Stage {
     return this.#playing === null ? null : { clock: this.#playing.player.world.clock, now: this.#playing.lastT };
   }
 
-  /** Puts a committed question to the host of the recording that is playing. */
-  ask(question: Question): void {
+  #ask(question: Question): void {
     this.#playing?.player.world.ask(question);
   }
 

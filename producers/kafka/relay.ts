@@ -6,7 +6,7 @@ import { RELAYED } from '../../log/kafka/import.ts';
 import type { KafkaLog, Topics } from '../../kafka/options.ts';
 import { partitionOf } from '../../kafka/partitioner.ts';
 import { formatPosition } from '../../log/port.ts';
-import { deadLettersOf, recordOfBuried, recordOfLetter } from '../dead-letters.ts';
+import { deadLettersOf, recordOfTruncated, recordOfLetter } from '../dead-letters.ts';
 import { goesAlone, partsOf, type RecordProducer } from '../../kafka/record-producer.ts';
 
 /**
@@ -24,9 +24,9 @@ export type RelayOptions = {
   /** Committed entries from a sequence on, as far as they are now. */
   readonly read: (from: number) => AsyncIterable<{ readonly sequence: number; readonly entry: Entry }>;
   /** Everything through this sequence has left. */
-  readonly relayed: (sequence: number) => void;
+  readonly saveCheckpoint: (sequence: number) => void;
   /** An item was too large for its topic. */
-  readonly buried?: (kind: Outgoing) => void;
+  readonly truncated?: (kind: Outgoing) => void;
   readonly log: KafkaLog;
 };
 
@@ -116,13 +116,13 @@ export class Relay {
   async #send(items: readonly Item[]): Promise<void> {
     const last = items.at(-1);
     if (last === undefined) return;
-    const { topics, relayed } = this.#options;
+    const { topics, saveCheckpoint } = this.#options;
     const live = items.filter(({ entry }) => entry.clock === WALL);
     for (const [partition, leaving] of this.#commands(live)) await this.#sendAll(topics.commands, partition, leaving);
     const letters = live.flatMap((item) => this.#letters(item));
     await this.#sendAll(topics.deadLetters, 0, letters);
     this.#next = last.sequence + 1;
-    relayed(last.sequence);
+    saveCheckpoint(last.sequence);
   }
 
   /** A batch that the topic does not take would be sent again for ever. */
@@ -136,23 +136,23 @@ export class Relay {
         const isAlone = first !== undefined && goesAlone(first);
         const alone = isAlone ? leaving.find(({ message }) => message === first) : undefined;
         if (alone === undefined || !(error instanceof Fault) || error.code !== 'KAFKA_TOO_LARGE') throw error;
-        await this.#bury(topic, alone);
+        await this.#sendTruncated(topic, alone);
       }
     }
   }
 
-  async #bury(topic: string, { kind, sequence, message }: Leaving): Promise<void> {
-    const { topics, producer, buried, log } = this.#options;
+  async #sendTruncated(topic: string, { kind, sequence, message }: Leaving): Promise<void> {
+    const { topics, producer, truncated, log } = this.#options;
     const position = this.#positionOf(sequence);
     const value = Buffer.from(message.value ?? '');
     const what = `a ${kind} of ${value.length} bytes is more than ${topic} takes in one record`;
     const fault = new Fault('TOO_LARGE', what, `Raise max.message.bytes there; entry ${position} has all of it.`);
-    const cut = recordOfBuried(fault, value);
+    const cut = recordOfTruncated(fault, value);
     // A dead letter has a reason of its own, which stays.
     const headers = { ...cut.headers, ...message.headers, cut: 'true', position };
     await producer.send(topics.deadLetters, 0, [{ ...cut, headers }]);
     log('error', what, { position, code: fault.code, remedy: fault.remedy });
-    buried?.(kind);
+    truncated?.(kind);
   }
 
   /** By the partition of their host; the orchestrator's have no key. */

@@ -42,7 +42,7 @@ export class Agents {
   /** What the ledger is to be told: agents that fell silent or speak again since it was told last. */
   changes(hosts: readonly HostRecord[]): Submission[] {
     const inputs: Submission[] = [];
-    for (const { host, agent } of live(hosts)) {
+    for (const { host, agent } of wallClockHosts(hosts)) {
       const now = this.isSilent(host) ? 'silent' : 'speaking';
       // What the ledger says already was told: the next change is told anew.
       if (now === agent) this.reported.delete(host);
@@ -56,7 +56,7 @@ export class Agents {
 
   /** Whoever asks under the name of no known host is not remembered for longer than it is heard. */
   forgetStrangers(hosts: readonly HostRecord[]): void {
-    const known = new Set(live(hosts).map(({ host }) => host));
+    const known = new Set(wallClockHosts(hosts).map(({ host }) => host));
     for (const host of this.#heard.keys()) if (!known.has(host) && this.isSilent(host)) this.#heard.delete(host);
   }
 
@@ -72,7 +72,7 @@ export class Agents {
 
   /** Known hosts whose agents are silent, as it stands now. */
   silent(hosts: readonly HostRecord[]): number {
-    return live(hosts).filter(({ host }) => this.isSilent(host)).length;
+    return wallClockHosts(hosts).filter(({ host }) => this.isSilent(host)).length;
   }
 
   protected wasHeard(host: string): boolean {
@@ -94,7 +94,7 @@ export class Agents {
 const WAIT_SHARE = 5 / 6;
 
 /** A recorded world's hosts have no agents. */
-export const live = (hosts: readonly HostRecord[]) => hosts.filter(({ clock }) => clock === WALL);
+export const wallClockHosts = (hosts: readonly HostRecord[]) => hosts.filter(({ clock }) => clock === WALL);
 
 /** @param id what one occurrence is called by everybody who tells of it; by default it is told by us alone. */
 export function agentIs(host: string, agent: HostRecord['agent'], id = `agent-${agent}/${randomUUID()}`): Submission {

@@ -24,7 +24,7 @@ import { configuration } from '../../projections/site.ts';
 import type { Part } from '../reads/parts.ts';
 import { Backlog } from './backlog.ts';
 import * as engine from './engine.ts';
-import { Outbox } from '../../producers/work-queue.ts';
+import { WorkQueue } from '../../producers/work-queue.ts';
 import { notJoined, recorded } from './outcomes.ts';
 import { TopicInputs } from './topic-inputs.ts';
 
@@ -38,7 +38,7 @@ export type ClusterObserver = engine.EngineObserver & {
   /** The group has shared the partitions out anew: these are ours. */
   rebalanced?: (partitions: readonly number[]) => void;
   /** A command or a dead letter was too large for its topic. */
-  buried?: (kind: Outgoing) => void;
+  truncated?: (kind: Outgoing) => void;
 };
 
 export type ClusterOptions = {
@@ -69,7 +69,7 @@ type Opened = {
 type Producers = { readonly inputs: RecordProducer; readonly leaving: RecordProducer };
 
 export class ClusterEngine implements engine.Engine {
-  readonly outbox = new Outbox();
+  readonly workQueue = new WorkQueue();
   readonly #options: ClusterOptions;
   readonly #openedAt: number;
   readonly #opened: Opened;
@@ -110,7 +110,7 @@ export class ClusterEngine implements engine.Engine {
       isStopped: () => this.#stopped,
     });
     this.#opened = { ledger, parts, decisions, producers, inputs, membership, foreign };
-    this.outbox.restore(this.#openStates());
+    this.workQueue.restore(this.#openStates());
     this.#keepHorizon();
   }
 
@@ -247,7 +247,7 @@ export class ClusterEngine implements engine.Engine {
   async stop(): Promise<void> {
     if (this.#stopped) return;
     this.#stopped = true;
-    this.outbox.close();
+    this.workQueue.close();
     const { membership, producers, ledger, foreign } = this.#opened;
     await foreign?.stop();
     await membership.stop();
@@ -310,14 +310,14 @@ export class ClusterEngine implements engine.Engine {
     });
   }
 
-  #relay(partition: number, next: number, relayed: (sequence: number) => void): Relay {
+  #relay(partition: number, next: number, saveCheckpoint: (sequence: number) => void): Relay {
     const { ledger, producers } = this.#opened;
     const producer = producers.leaving;
     const read = (from: number) => ledger.read(partition, from);
     const { partitions, topics } = ledger;
     const { log, observer = {} } = this.#options;
-    const buried = (kind: Outgoing) => observer.buried?.(kind);
-    return new Relay({ partition, partitions, topics, producer, read, relayed, buried, log }, next);
+    const truncated = (kind: Outgoing) => observer.truncated?.(kind);
+    return new Relay({ partition, partitions, topics, producer, read, saveCheckpoint, truncated, log }, next);
   }
 
   #readable(...[partition, entries, head, positions]: Parameters<Readable>): void {
@@ -325,7 +325,7 @@ export class ClusterEngine implements engine.Engine {
     decisions[partition]?.follow(inputsStream(ledger.copy(partition).positions, ledger.topics.inputs, partition));
     decisions[partition]?.readable(entries, head, positions);
     if (entries.length === 0) return;
-    this.outbox.committed(entries);
+    this.workQueue.committed(entries);
     this.#options.observer?.entries?.(entries, this.#opened.membership.shares.has(partition));
     if (entries.some((entry: Entry) => entry.configuration !== null)) this.#keepHorizon();
   }

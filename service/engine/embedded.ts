@@ -13,7 +13,7 @@ import { directory } from '../../projections/directory.ts';
 import type { Reads } from '../reads/parts.ts';
 import { Backlog } from './backlog.ts';
 import * as engine from './engine.ts';
-import { Outbox } from '../../producers/work-queue.ts';
+import { WorkQueue } from '../../producers/work-queue.ts';
 
 /**
  * The ledger's one writer, kept alive: it claims the partition, runs it, and where a commit failed claims it anew until the
@@ -53,7 +53,7 @@ type State = { kind: 'ready'; live: Live } | { kind: 'down'; fault: Fault } | { 
 
 export class EmbeddedEngine implements engine.Engine {
   readonly parts: Reads;
-  readonly outbox = new Outbox();
+  readonly workQueue = new WorkQueue();
   readonly #ledger: EngineLedger;
   readonly #time: Time;
   readonly #drive: Drive;
@@ -133,7 +133,7 @@ export class EmbeddedEngine implements engine.Engine {
     const before = this.#state;
     this.#state = { kind: 'stopped' };
     this.#cancelRetry?.();
-    this.outbox.close();
+    this.workQueue.close();
     await this.#claiming;
     // What a dying ledger refuses was told to those who waited for it.
     if (before.kind === 'ready') await before.live.stop().catch(() => {});
@@ -151,7 +151,7 @@ export class EmbeddedEngine implements engine.Engine {
     const past = this.#ledger.directory();
     for (const [clock, ms] of past.times()) if (clock === WALL) this.#time.reach?.(ms);
     const driver = this.#drive(owner, past);
-    this.outbox.restore(statesOf(this.#ledger.openAttempts()));
+    this.workQueue.restore(statesOf(this.#ledger.openAttempts()));
     driver.onCommitted((entries, { sequence }) => {
       this.#sequence = sequence;
       this.#committed(entries, driver.partition.configuration);
@@ -165,7 +165,7 @@ export class EmbeddedEngine implements engine.Engine {
 
   #committed(entries: readonly Entry[], configuration: Configuration): void {
     this.#retryMs = RETRY_MS_MIN;
-    this.outbox.committed(entries);
+    this.workQueue.committed(entries);
     this.#observer.entries?.(entries, true);
     if (entries.some((entry) => entry.configuration !== null)) void this.#keepHorizon(configuration).catch(() => {});
   }

@@ -6,7 +6,7 @@ import { Fault } from '../../events/fault.ts';
 import type { Input } from '../../events/inputs.ts';
 import { sha256 } from '../../log/chain.ts';
 import type { Reads } from '../reads/parts.ts';
-import type { Outbox } from '../../producers/work-queue.ts';
+import type { WorkQueue } from '../../producers/work-queue.ts';
 
 /**
  * What decides behind the HTTP routes: a partition of this process alone, or this instance's share of a topic's partitions
@@ -15,7 +15,7 @@ import type { Outbox } from '../../producers/work-queue.ts';
 export interface Engine {
   /** What reads are answered from. They see committed entries only, and never wait for a commit. */
   readonly parts: Reads;
-  readonly outbox: Outbox;
+  readonly workQueue: WorkQueue;
   /** Why nothing can be taken just now; null: it can. */
   readonly fault: Fault | null;
   /** The last position that can be read, of every partition. */

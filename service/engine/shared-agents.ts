@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Entry } from '../../events/entries.ts';
 import type { HostRecord } from '../../events/records.ts';
-import { agentIs, Agents, FACTS, facts, live, SERVICE } from './agents.ts';
+import { agentIs, Agents, FACTS, facts, wallClockHosts, SERVICE } from './agents.ts';
 import type { Submission } from './engine.ts';
 
 /**
@@ -29,7 +29,7 @@ export class SharedAgents extends Agents {
   override changes(hosts: readonly HostRecord[]): Submission[] {
     const inputs = [...this.#answers].map(([id, host]) => agentIs(host, 'speaking', `agent-heard/${id}`));
     this.#answers.clear();
-    for (const { host, agent } of live(hosts)) {
+    for (const { host, agent } of wallClockHosts(hosts)) {
       if (this.#hears(host)) inputs.push(...this.#speaks(host, agent));
       else if (agent === 'speaking' && this.#isMissed(host)) inputs.push(...this.#miss(host));
     }
@@ -43,7 +43,7 @@ export class SharedAgents extends Agents {
 
   /** By what is recorded: who watches an agent is another instance, as a rule. */
   override silent(hosts: readonly HostRecord[]): number {
-    return live(hosts).filter(({ host, agent }) => agent === 'silent' && !this.#hears(host)).length;
+    return wallClockHosts(hosts).filter(({ host, agent }) => agent === 'silent' && !this.#hears(host)).length;
   }
 
   /** Whoever heard these agents may be gone. What is not heard here within the limit is asked about. */

@@ -157,9 +157,9 @@ function heldBy({ holders }: VmRecord, volume: string): string[] {
 }
 
 /** Whom a command was sent to, looked up among what is outstanding and then in what is recorded of its attempt. */
-function hostOfCommand({ outbox, parts }: Engine, command: string): string | null | undefined {
+function hostOfCommand({ workQueue, parts }: Engine, command: string): string | null | undefined {
   return migrationsIn(command)
-    .map((migration) => recipientOf({ outbox, parts }, migration, command))
+    .map((migration) => recipientOf({ workQueue, parts }, migration, command))
     .find((host) => host !== undefined);
 }
 
@@ -169,11 +169,11 @@ function migrationsIn(command: string): string[] {
 }
 
 function recipientOf(
-  { outbox, parts }: Pick<Engine, 'outbox' | 'parts'>,
+  { workQueue, parts }: Pick<Engine, 'workQueue' | 'parts'>,
   migration: string,
   command: string,
 ): string | null | undefined {
-  const recipient = outbox.commandFor(migration, command);
+  const recipient = workQueue.recipientOfCommand(migration, command);
   if (recipient !== undefined) return recipient === ORCHESTRATOR ? null : recipient;
   const found = parts.map(({ db }) => attemptState(db, migration)).find((state) => state !== null);
   const steps = found?.state.attempt.steps ?? [];

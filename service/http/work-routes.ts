@@ -4,12 +4,12 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as wait } from 'node:timers/promises';
 import { Fault } from '../../events/fault.ts';
 import { requireHost } from '../access/guard.ts';
-import { ORCHESTRATOR, type Outbox, type Recipient, type WorkItem } from '../../producers/work-queue.ts';
+import { ORCHESTRATOR, type WorkQueue, type Recipient, type WorkItem } from '../../producers/work-queue.ts';
 import type { App, Service } from './service.ts';
 import { HostParams, problems, WorkList, WorkQuery } from './shapes.ts';
 
 /**
- * Questions and commands on their way out: by long poll, or as server-sent events. What is outstanding lies in the outbox, not
+ * Questions and commands on their way out: by long poll, or as server-sent events. What is outstanding lies in the workQueue, not
  * in a connection, so a slow or lost reader costs nothing and misses nothing.
  */
 
@@ -31,7 +31,7 @@ const STREAMS =
 type Ask = { after?: string | undefined; wait: number; limit: number };
 
 export function addWork(app: App, service: Service): void {
-  const desk = new Desk(service);
+  const endpoint = new WorkEndpoint(service);
   const schema = {
     tags: ['work'],
     querystring: WorkQuery,
@@ -53,7 +53,7 @@ export function addWork(app: App, service: Service): void {
       const { host } = request.params;
       requireHost(request.principal, host);
       service.agents.asks(host);
-      return desk.hand(host, request.query, request, reply, service.agents.waitMsMax);
+      return endpoint.hand(host, request.query, request, reply, service.agents.waitMsMax);
     },
   );
   app.get(
@@ -62,12 +62,12 @@ export function addWork(app: App, service: Service): void {
       config: { needs: ['ingest', 'operate'] },
       schema: { ...schema, summary: 'Commands for the orchestrator, at least once', description: STREAMS },
     },
-    (request, reply) => desk.hand(ORCHESTRATOR, request.query, request, reply),
+    (request, reply) => endpoint.hand(ORCHESTRATOR, request.query, request, reply),
   );
 }
 
 /** Where work is handed out, to a few at a time for each recipient. */
-class Desk {
+class WorkEndpoint {
   readonly #service: Service;
   readonly #asking = new Map<Recipient, number>();
 
@@ -77,15 +77,15 @@ class Desk {
 
   async hand(to: Recipient, ask: Ask, request: FastifyRequest, reply: FastifyReply, msMax = Number.POSITIVE_INFINITY) {
     const { engine, streamMs } = this.#service;
-    const { outbox } = engine;
-    if (outbox.isClosed) throw new Fault('STOPPING', 'the service is stopping', 'Ask again when it is back.');
+    const { workQueue } = engine;
+    if (workQueue.isClosed) throw new Fault('STOPPING', 'the service is stopping', 'Ask again when it is back.');
     const lastEventId = request.headers['last-event-id'];
     const from = numberOf(typeof lastEventId === 'string' ? lastEventId : ask.after);
     const isStream = request.headers.accept?.includes('text/event-stream') === true;
     const leave = this.#enter(to);
     try {
-      if (isStream) return await stream(outbox, to, from, Math.min(streamMs, msMax), reply);
-      return await poll(outbox, to, from, { ...ask, wait: Math.min(ask.wait * 1000, msMax) }, reply);
+      if (isStream) return await stream(workQueue, to, from, Math.min(streamMs, msMax), reply);
+      return await poll(workQueue, to, from, { ...ask, wait: Math.min(ask.wait * 1000, msMax) }, reply);
     } finally {
       leave();
     }
@@ -105,9 +105,9 @@ class Desk {
 }
 
 /** @param ask its wait is in milliseconds. */
-async function poll(outbox: Outbox, recipient: Recipient, from: number, ask: Ask, reply: FastifyReply) {
-  await news(outbox, recipient, from, ask.wait, closing(reply));
-  const found = outbox.after(recipient, from, ask.limit);
+async function poll(workQueue: WorkQueue, recipient: Recipient, from: number, ask: Ask, reply: FastifyReply) {
+  await news(workQueue, recipient, from, ask.wait, closing(reply));
+  const found = workQueue.itemsAfter(recipient, from, ask.limit);
   const items: WorkItem[] = found.map(({ item }) => item);
   return { items, next: cursor(found.at(-1)?.number ?? from) };
 }
@@ -116,7 +116,7 @@ async function poll(outbox: Outbox, recipient: Recipient, from: number, ask: Ask
  * The reader's pace is kept: the next items are fetched when the last ones have gone out. It ends after a while, so that who
  * reads on has to ask anew: with a token that is still valid, and by a process that still runs.
  */
-async function stream(outbox: Outbox, recipient: Recipient, from: number, ms: number, reply: FastifyReply) {
+async function stream(workQueue: WorkQueue, recipient: Recipient, from: number, ms: number, reply: FastifyReply) {
   reply.hijack();
   const { raw } = reply;
   const gone = closing(reply);
@@ -125,8 +125,8 @@ async function stream(outbox: Outbox, recipient: Recipient, from: number, ms: nu
   raw.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store', 'x-accel-buffering': 'no' });
   raw.write(`retry: ${RETRY_MS}\n\n`);
   let number = from;
-  while (!over.aborted && !outbox.isClosed) {
-    const found = outbox.after(recipient, number, SSE_ITEMS);
+  while (!over.aborted && !workQueue.isClosed) {
+    const found = workQueue.itemsAfter(recipient, number, SSE_ITEMS);
     number = found.at(-1)?.number ?? number;
     const text = found.map(
       (each) => `id: ${cursor(each.number)}\nevent: ${each.item.kind}\ndata: ${JSON.stringify(each.item)}\n\n`,
@@ -134,7 +134,7 @@ async function stream(outbox: Outbox, recipient: Recipient, from: number, ms: nu
     const isTaken = raw.write(text.length === 0 ? ': still here\n\n' : text.join(''));
     // What a reader misses that does not read lies here still, for when it comes again.
     if (!isTaken && !(await happens(raw, 'drain', over))) break;
-    await news(outbox, recipient, number, HEARTBEAT_MS, over);
+    await news(workQueue, recipient, number, HEARTBEAT_MS, over);
   }
   raw.end();
   if (!raw.writableFinished) await happens(raw, 'finish', AbortSignal.any([gone, AbortSignal.timeout(ENDING_MS)]));
@@ -152,10 +152,16 @@ async function happens(raw: FastifyReply['raw'], event: 'drain' | 'finish', unti
 }
 
 /** Returns as soon as there is something with a higher number, or the time is over, or the reader is gone. */
-async function news(outbox: Outbox, recipient: Recipient, from: number, ms: number, gone: AbortSignal): Promise<void> {
-  if (outbox.after(recipient, from, 1).length > 0 || ms === 0 || gone.aborted || outbox.isClosed) return;
+async function news(
+  workQueue: WorkQueue,
+  recipient: Recipient,
+  from: number,
+  ms: number,
+  gone: AbortSignal,
+): Promise<void> {
+  if (workQueue.itemsAfter(recipient, from, 1).length > 0 || ms === 0 || gone.aborted || workQueue.isClosed) return;
   const over = new AbortController();
-  const cancel = outbox.wait(recipient, () => over.abort());
+  const cancel = workQueue.onceAvailable(recipient, () => over.abort());
   try {
     await wait(ms, undefined, { signal: AbortSignal.any([over.signal, gone]) });
   } catch {

@@ -2,7 +2,7 @@ import type { Logger } from 'pino';
 import type { Time } from '../../engine/loop.ts';
 import { messageOf } from '../../events/fault.ts';
 import { partitionOf } from '../../kafka/partitioner.ts';
-import { live } from '../engine/agents.ts';
+import { wallClockHosts } from '../engine/agents.ts';
 import type { ClusterEngine } from '../engine/cluster.ts';
 import type { SharedAgents } from '../engine/shared-agents.ts';
 import { listHosts } from '../reads/lists.ts';
@@ -44,7 +44,7 @@ export class ClusterWatch {
   /** Whoever shares a partition out anew may have lost a member: the hosts it heard are looked after by their partitions' owners. */
   rebalanced(partitions: readonly number[]): void {
     const { parts } = this.#options.cluster;
-    const hosts = live(listHosts(parts)).map(({ host }) => host);
+    const hosts = wallClockHosts(listHosts(parts)).map(({ host }) => host);
     this.agents.takeOver(hosts.filter((host) => partitions.includes(partitionOf(host, parts.length))));
     this.#tellIn(TELL_SHARED_MS);
   }

@@ -3,7 +3,6 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { Driver } from '../../engine/driver.ts';
 import { fileSource, Ingest } from '../../consumers/ingest.ts';
-import { Dispatcher } from '../../producers/dispatcher.ts';
 import { toMigration } from '../../projections/attempts.ts';
 import { locksOf } from '../../projections/locks.ts';
 import { MemoryLedger } from '../support/memory-ledger.ts';
@@ -27,8 +26,6 @@ async function play(name: string, ledger = new MemoryLedger()): Promise<MemoryLe
     now: () => 0,
     unanswered: () => Promise.resolve([]),
   });
-  const dispatcher = new Dispatcher({ ask: (question) => ingest.ask(question), send: () => {} });
-  driver.onCommitted((entries) => dispatcher.committed(entries));
   await ingest.run(fileSource(join(FOLDER, `${name}.ndjson`)));
   return ledger;
 }

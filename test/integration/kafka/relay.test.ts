@@ -46,7 +46,7 @@ describe('parts of what is sent', () => {
 async function relayed(scratch: Scratch, entries: readonly Entry[]) {
   const producer = new RecordProducer(connectTo({ brokers: scratch.brokers, clientId: 'test' }));
   const told: string[] = [];
-  const buried: string[] = [];
+  const truncated: string[] = [];
   const all = Promise.withResolvers<void>();
   const relay = new Relay(
     {
@@ -58,10 +58,10 @@ async function relayed(scratch: Scratch, entries: readonly Entry[]) {
         await Promise.resolve();
         for (const [index, entry] of entries.entries()) if (index + 1 >= from) yield { sequence: index + 1, entry };
       },
-      relayed: (sequence) => {
+      saveCheckpoint: (sequence) => {
         if (sequence === entries.length) all.resolve();
       },
-      buried: (kind) => void buried.push(kind),
+      truncated: (kind) => void truncated.push(kind),
       log: (level, message) => void told.push(`${level}: ${message}`),
     },
     1,
@@ -69,7 +69,7 @@ async function relayed(scratch: Scratch, entries: readonly Entry[]) {
   await all.promise;
   await relay.stop();
   await producer.close();
-  return { told, buried };
+  return { told, truncated };
 }
 
 describe.skipIf(shared === null)('what a partition asks and refuses', { timeout: 60_000 }, () => {
@@ -101,12 +101,12 @@ describe.skipIf(shared === null)('what a partition asks and refuses', { timeout:
     const topics = topicsOf(scratch.prefix);
     const refusal = { code: 'BAD_EVENT', message: 'no such field', remedy: 'Mend it.' };
     const huge = 5 * 1024 * 1024;
-    const { told, buried } = await relayed(scratch, [
+    const { told, truncated } = await relayed(scratch, [
       entryOfInput('one', { commands: [command('c-1'), command('c-2', huge), command('c-3')] }),
       entryOfInput('two', { refusal, content: 'y'.repeat(huge) }),
       entryOfInput('three', { refusal, commands: [command('c-4', 3 * 1024 * 1024)] }),
     ]);
-    expect(buried).toEqual(['command', 'dead-letter']);
+    expect(truncated).toEqual(['command', 'dead-letter']);
     expect(told).toEqual([
       expect.stringMatching(/^error: a command of 52\d{5} bytes is more than .*\.commands takes/),
       expect.stringMatching(/^error: a dead-letter of 52\d{5} bytes is more than .*\.dead-letters takes/),

@@ -1,5 +1,5 @@
 import type { Entry } from '../../../events/entries.ts';
-import { Outbox, ORCHESTRATOR, type WorkItem } from '../../../producers/work-queue.ts';
+import { WorkQueue, ORCHESTRATOR, type WorkItem } from '../../../producers/work-queue.ts';
 import type { Service } from '../landfall/service.ts';
 import type { Letter } from '../world/outbox.ts';
 import type { Sim } from '../world/sim.ts';
@@ -68,12 +68,12 @@ export class ServiceRules {
     const folded = states.map((state) => JSON.stringify(state)).toSorted();
     if (JSON.stringify(folded) !== JSON.stringify(live))
       this.#sim.violate('invariant 9', 'the running partition and the fold of its ledger differ');
-    const anew = new Outbox();
+    const anew = new WorkQueue();
     anew.restore(states);
     const recipients = [ORCHESTRATOR, ...[...ledger.hosts()].map(({ host }) => host)] as const;
-    const [is, should] = [service.outbox, anew].map((outbox) =>
+    const [is, should] = [service.workQueue, anew].map((queue) =>
       recipients.flatMap((recipient) =>
-        outbox?.after(recipient, 0, Number.POSITIVE_INFINITY).map(({ item }) => nameOf(item)),
+        queue?.itemsAfter(recipient, 0, Number.POSITIVE_INFINITY).map(({ item }) => nameOf(item)),
       ),
     );
     if (JSON.stringify(is?.toSorted()) !== JSON.stringify(should?.toSorted()))

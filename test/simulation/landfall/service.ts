@@ -5,7 +5,7 @@ import type { Batch, StoredEntry } from '../../../log/port.ts';
 import { Agents } from '../../../service/engine/agents.ts';
 import { EmbeddedEngine } from '../../../service/engine/embedded.ts';
 import { type Receipt, type Submission, submissionOf } from '../../../service/engine/engine.ts';
-import type { Outbox, Recipient, WorkItem } from '../../../producers/work-queue.ts';
+import type { WorkQueue, Recipient, WorkItem } from '../../../producers/work-queue.ts';
 import { watchAgents } from '../../../service/watch/watchers.ts';
 import { MemoryLedger } from '../../support/memory-ledger.ts';
 import type { Letter } from '../world/outbox.ts';
@@ -56,7 +56,7 @@ type Process = {
 };
 
 /**
- * Landfall under test: the embedded engine as the service runs it, with its live loop, its outbox and its watch over agents,
+ * Landfall under test: the embedded engine as the service runs it, with its live loop, its work queue and its watch over agents,
  * on a disk that outlives its process. The process is killed at any commit or in between, and started anew.
  */
 export class Service {
@@ -96,8 +96,8 @@ export class Service {
   }
 
   /** What the running process hands out; null while the service is down. */
-  get outbox(): Outbox | null {
-    return this.#ready?.engine.outbox ?? null;
+  get workQueue(): WorkQueue | null {
+    return this.#ready?.engine.workQueue ?? null;
   }
 
   get isReady(): boolean {
@@ -235,11 +235,11 @@ export class Service {
    */
   poll(recipient: Recipient, { after, limit, waitMs }: Ask, reply: (work: Work | null) => void): () => void {
     const process = this.#process;
-    if (process === null || process.engine.outbox.isClosed) {
+    if (process === null || process.engine.workQueue.isClosed) {
       reply(null);
       return () => {};
     }
-    const { outbox } = process.engine;
+    const { workQueue } = process.engine;
     const isAgent = typeof recipient === 'string';
     if (isAgent) process.agents.asks(recipient);
     const patienceMs = isAgent ? Math.min(waitMs, process.agents.waitMsMax) : waitMs;
@@ -257,14 +257,14 @@ export class Service {
     const answer = () => {
       if (ends.length === 0) return;
       end();
-      const found = outbox.after(recipient, from, limit);
+      const found = workQueue.itemsAfter(recipient, from, limit);
       const items = found.map(({ item }) => item);
       for (const item of items) this.#wiring.handedOut(item);
       reply({ items, next: `${process.run}.${found.at(-1)?.number ?? from}` });
     };
-    if (outbox.after(recipient, from, 1).length > 0) answer();
+    if (workQueue.itemsAfter(recipient, from, 1).length > 0) answer();
     else {
-      ends.push(outbox.wait(recipient, () => process.life.after(0, answer)));
+      ends.push(workQueue.onceAvailable(recipient, () => process.life.after(0, answer)));
       ends.push(process.life.after(patienceMs, answer));
     }
     return end;
@@ -308,7 +308,7 @@ export class Service {
     const process = this.#ready;
     if (process === null) return;
     this.#sim.trace(() => 'the service is stopped');
-    process.engine.outbox.close();
+    process.engine.workQueue.close();
     void process.engine.stop().then(() => {
       if (!process.life.isOver) this.kill('it has stopped');
     });
