@@ -3,7 +3,7 @@ import { extname, join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { Driver } from '../engine/driver.ts';
 import { Fault } from '../events/fault.ts';
-import type { Copy } from '../log/kafka/copy.ts';
+import type { Replica } from '../log/kafka/replica.ts';
 import { KafkaLedger } from '../log/kafka/ledger.ts';
 import type { KafkaLog } from '../kafka/options.ts';
 import type { Ledger } from '../log/port.ts';
@@ -35,7 +35,7 @@ export async function copied<T>(
 }
 
 type Followed = Pick<KafkaLedger, 'partitions' | 'ageMs' | 'lag'> & {
-  readonly copy: (partition: number) => Pick<Copy, 'offset' | 'fault'>;
+  readonly replica: (partition: number) => Pick<Replica, 'offset' | 'fault'>;
 };
 
 /**
@@ -47,14 +47,14 @@ export async function caughtUp(ledger: Followed, { asOf = 0, stallMs = STALL_MS 
   const isBehind = (partition: number) => {
     const now = Date.now();
     const ageMs = ledger.ageMs(partition, now);
-    return (ageMs === null || now - ageMs < asOf) && ledger.copy(partition).fault === null;
+    return (ageMs === null || now - ageMs < asOf) && ledger.replica(partition).fault === null;
   };
   const partitions = Array.from({ length: ledger.partitions }, (_, partition) => partition);
   let [reached, since] = ['', Date.now()];
   for (;;) {
     const behind = partitions.filter(isBehind);
     if (behind.length === 0) return;
-    const now = behind.map((partition) => `${partition}:${ledger.copy(partition).offset ?? -1}`).join();
+    const now = behind.map((partition) => `${partition}:${ledger.replica(partition).offset ?? -1}`).join();
     if (now !== reached) [reached, since] = [now, Date.now()];
     else if (Date.now() - since >= stallMs) throw stalled(behind, ledger, stallMs);
     await wait(LOOK_MS);
@@ -75,7 +75,7 @@ function stalled(behind: readonly number[], ledger: Followed, stallMs: number): 
 export function drivingTopic<T>(access: KafkaAccess, work: (driver: Driver, ledger: Ledger) => Promise<T>): Promise<T> {
   return copied(access, async (ledger) => {
     const owner = await ledger.claim(0);
-    const driver = new Driver(owner, directory(ledger.copy(0).ledger.readConnection()));
+    const driver = new Driver(owner, directory(ledger.replica(0).ledger.readConnection()));
     const result = await work(driver, ledger);
     await driver.release();
     return result;

@@ -28,7 +28,10 @@ export function assignersOf(declined: () => readonly number[]): PartitionAssigne
     assign: ({ members, topics }) => {
       const partitionsOf = (topic: string) =>
         cluster.findTopicPartitionMetadata(topic).map(({ partitionId }) => partitionId);
-      const byTopic = topics.map((topic) => ({ topic, given: sharedOut(partitionsOf(topic), members.map(willOf)) }));
+      const byTopic = topics.map((topic) => ({
+        topic,
+        given: assignPartitions(partitionsOf(topic), members.map(preferenceOf)),
+      }));
       return Promise.resolve(
         members.map(({ memberId }) => {
           const assignment = Object.fromEntries(
@@ -43,10 +46,13 @@ export function assignersOf(declined: () => readonly number[]): PartitionAssigne
   return [willing, PartitionAssigners.roundRobin];
 }
 
-export type Will = { readonly member: string; readonly declined: ReadonlySet<number> };
+export type MemberPreference = { readonly member: string; readonly declined: ReadonlySet<number> };
 
 /** Each partition to whoever has the fewest so far. One that all decline is given nevertheless: its owner says why it is down. */
-export function sharedOut(partitions: readonly number[], members: readonly Will[]): Map<string, number[]> {
+export function assignPartitions(
+  partitions: readonly number[],
+  members: readonly MemberPreference[],
+): Map<string, number[]> {
   const given = new Map<string, number[]>(
     members
       .map(({ member }) => member)
@@ -69,7 +75,7 @@ export function sharedOut(partitions: readonly number[], members: readonly Will[
   return given;
 }
 
-function willOf({ memberId, memberMetadata }: GroupMember): Will {
+function preferenceOf({ memberId, memberMetadata }: GroupMember): MemberPreference {
   return { member: memberId, declined: new Set(declinedIn(memberMetadata)) };
 }
 

@@ -1,4 +1,4 @@
-import './faster-kafkajs.ts';
+import './kafkajs-patches.ts';
 
 /** The only way to kafkajs: what is replaced in it has to be in place before it is loaded. */
 

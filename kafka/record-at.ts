@@ -4,12 +4,12 @@ import { Fault } from '../events/fault.ts';
 import { abandon } from './client.ts';
 import { kafkaFault } from './faults.ts';
 
-export type RecordPlace = { readonly topic: string; readonly partition: number; readonly offset: number };
+export type RecordPosition = { readonly topic: string; readonly partition: number; readonly offset: number };
 
 const READ_MS = 20_000;
 
 /** The first record of a topic's partition from an offset on that it holds. @throws Fault KAFKA_…. */
-export async function recordAt(kafka: Kafka, place: RecordPlace): Promise<KafkaMessage> {
+export async function recordAt(kafka: Kafka, place: RecordPosition): Promise<KafkaMessage> {
   const { topic, partition, offset } = place;
   const consumer = kafka.consumer({
     groupId: `${topic}.look.${randomUUID()}`,
@@ -46,7 +46,7 @@ export async function recordAt(kafka: Kafka, place: RecordPlace): Promise<KafkaM
   }
 }
 
-function unread({ topic, partition, offset }: RecordPlace): Fault {
+function unread({ topic, partition, offset }: RecordPosition): Fault {
   const remedy = 'Check that the partition has a leader, the ACLs and the network; run it again.';
   return new Fault('KAFKA_FAILED', `record ${offset} of ${topic}/${partition} could not be read in time`, remedy);
 }

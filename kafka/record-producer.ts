@@ -2,7 +2,7 @@ import type { Kafka, Message, Producer } from 'kafkajs';
 import { Fault } from '../events/fault.ts';
 import { abandon, byPartition, within } from './client.ts';
 import { kafkaFault, unacknowledged } from './faults.ts';
-import { inParts } from './in-parts.ts';
+import { splitBySize } from './split-by-size.ts';
 
 /**
  * Sends records, each acknowledged by every replica in sync before it counts as sent. What waits for one partition goes in one
@@ -23,7 +23,7 @@ export class RecordProducer {
   }
 
   /**
-   * They go as one batch, so that their offsets follow each other; where that does not matter, `partsOf` makes them fit.
+   * They go as one batch, so that their offsets follow each other; where that does not matter, `splitForSending` makes them fit.
    * @returns the offset of the first record; null where the broker did not say.
    * @throws Fault KAFKA_…: they may be in the topic nevertheless.
    */
@@ -114,12 +114,12 @@ const SEND_BYTES_MAX = 900_000;
 const RECORD_BYTES = 100;
 
 /** Messages in parts that are small enough for one send each; one that is larger alone is a part of its own. */
-export function partsOf(messages: readonly Message[]): Message[][] {
-  return inParts(messages, SEND_BYTES_MAX, bytesOfMessage);
+export function splitForSending(messages: readonly Message[]): Message[][] {
+  return splitBySize(messages, SEND_BYTES_MAX, bytesOfMessage);
 }
 
 /** Whether it is sent with no other: what the topic does not take of it, it does not take at all. */
-export const goesAlone = (message: Message): boolean => bytesOfMessage(message) > SEND_BYTES_MAX;
+export const isSentAlone = (message: Message): boolean => bytesOfMessage(message) > SEND_BYTES_MAX;
 
 function nextGroup(queue: Waiting[]): Waiting[] {
   let bytes = 0;

@@ -3,7 +3,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { abandon, byPartition, within } from './client.ts';
 import { ZSTD } from './codecs.ts';
 import { fencedBy, isFenced, isPassing, kafkaFault, notCommitted, outcomeUnknown, unacknowledged } from './faults.ts';
-import { inParts } from './in-parts.ts';
+import { splitBySize } from './split-by-size.ts';
 
 /**
  * The transactions of one partition's owner. Their transactional id is the partition's own, so the first transaction of a
@@ -82,7 +82,7 @@ export class Transactor {
     let last: number | null = null;
     try {
       transaction = await this.#producer.transaction();
-      for (const part of inParts(messages, SEND_BYTES_MAX, lengthOf)) last = await this.#send(transaction, part);
+      for (const part of splitBySize(messages, SEND_BYTES_MAX, lengthOf)) last = await this.#send(transaction, part);
       if (offsets !== null) await sendOffsets(transaction, offsets);
     } catch (error) {
       throw isFenced(error) ? fencedBy(error) : notCommitted(error);

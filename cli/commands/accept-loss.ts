@@ -56,7 +56,7 @@ async function goOn(ledger: KafkaLedger, inputs: Inputs, acceptance: Acceptance,
   const moveIn = (positions: Positions) =>
     isAltered ? anew(ledger, inputs, positions, acceptance.madeAnew ?? 'begin') : behindLost(ledger, inputs, positions);
   // A partition that lacks nothing is left to its owner.
-  if (moveIn(ledger.copy(partition).positions) === null) return false;
+  if (moveIn(ledger.replica(partition).positions) === null) return false;
   const owner = await ledger.claim(partition);
   try {
     const move = moveIn(owner.positions);
@@ -79,7 +79,7 @@ function placeIn(ledger: KafkaLedger, partition: number, positions: Positions): 
 /** The same that its owner looks at: more was taken than it holds, or another record stands where the last one stood. */
 async function wasMadeAnew(ledger: KafkaLedger, { partition, held }: Inputs): Promise<boolean> {
   const { partitions, topics, kafka } = ledger;
-  const { stream, next } = placeIn(ledger, partition, ledger.copy(partition).positions);
+  const { stream, next } = placeIn(ledger, partition, ledger.replica(partition).positions);
   if (next > held.high) return true;
   const witness = await witnessIn(ledger, partition, stream);
   if (witness === null || held.low > witness.offset) return false;
@@ -116,7 +116,7 @@ async function commit(
   { reason, operator, now }: Acceptance & { readonly now: number },
 ): Promise<void> {
   const { partition } = owner;
-  const past = directory(ledger.copy(partition).ledger.readConnection());
+  const past = directory(ledger.replica(partition).ledger.readConnection());
   const decisions = new Partition(past, (identities) => owner.recall(identities));
   decisions.note(
     { type: REPOSITIONED, source: 'landfall:cli', id: randomUUID(), data: { from, to, reason, operator } },
@@ -131,7 +131,7 @@ function wordsOf({ from, to }: Move, isAltered: boolean): string {
 }
 
 function undecided(ledger: KafkaLedger, partition: number): Fault {
-  const { stream } = placeIn(ledger, partition, ledger.copy(partition).positions);
+  const { stream } = placeIn(ledger, partition, ledger.replica(partition).positions);
   const { code, message } = inputsAltered(stream);
   return new Fault(
     code,

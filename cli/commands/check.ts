@@ -122,7 +122,7 @@ async function refetch(flags: SettingFlags, io: Io): Promise<void> {
   await removeCopy(access.folder);
   await copied(access, async (ledger) => {
     for (let partition = 0; partition < ledger.partitions; partition += 1) {
-      const { head, fault } = ledger.copy(partition);
+      const { head, fault } = ledger.replica(partition);
       if (fault !== null) throw fault;
       io.out(`partition ${partition}: ${head.sequence} entries`);
     }

@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Fault } from '../../events/fault.ts';
-import { FOREIGN_RECORD } from '../../log/kafka/follower.ts';
+import { FOREIGN_RECORD } from '../../log/kafka/ledger-tailer.ts';
 import type { KafkaLedger } from '../../log/kafka/ledger.ts';
 import type { KafkaLog } from '../../kafka/options.ts';
 import { formatPosition, type Head } from '../../log/port.ts';
@@ -46,7 +46,7 @@ export async function auditTopic({ json, head, ...flags }: TopicAuditOptions, io
 async function auditAll(ledger: KafkaLedger, local: string, heads: ReadonlyMap<number, Head>): Promise<AuditReport[]> {
   const reports: AuditReport[] = [];
   for (let partition = 0; partition < ledger.partitions; partition += 1) {
-    const copy = ledger.copy(partition);
+    const copy = ledger.replica(partition);
     const head = heads.get(partition);
     const found = await audit(copy.ledger, 0, head === undefined ? {} : { head });
     // What could not be followed is the topic's own: a link of its chain that does not hold.
@@ -84,7 +84,7 @@ async function localFindings(file: string, topic: KafkaLedger, partition: number
  * @throws Fault KAFKA_FAILED where the topic cannot be read so far: then nobody knows.
  */
 async function hashAt(topic: KafkaLedger, partition: number, sequence: number): Promise<string | null> {
-  const copy = topic.copy(partition).ledger;
+  const copy = topic.replica(partition).ledger;
   if (copy.entryAt(sequence) === null) await caughtUp(topic, { asOf: Date.now() });
   return copy.entryAt(sequence)?.hash ?? null;
 }

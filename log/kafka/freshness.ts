@@ -1,9 +1,9 @@
-import type { Copy } from './copy.ts';
+import type { Replica } from './replica.ts';
 
 /** How old each copy is: when it was last known to have all that the topic has. */
 
 export type FreshnessOptions = {
-  readonly copies: readonly Pick<Copy, 'offset' | 'readableOffset'>[];
+  readonly replicas: readonly Pick<Replica, 'offset' | 'readableOffset'>[];
   /** The ends of the topic's partitions, asked for now. */
   readonly ends: () => Promise<ReadonlyMap<number, number>>;
   readonly isOwned: (partition: number) => boolean;
@@ -45,7 +45,7 @@ export class Freshness {
   /** What was read is up to date as of the moment when the ends were asked for. @throws Fault KAFKA_… it grows older. */
   async look(): Promise<void> {
     const now = Date.now();
-    const before = this.#options.copies.map(({ offset }) => offset);
+    const before = this.#options.replicas.map(({ offset }) => offset);
     for (const [partition, end] of await this.#options.ends()) {
       const isOwned = this.#options.isOwned(partition);
       const lag = isOwned ? this.#ownLag(partition, end) : this.#readLag(partition, end);
@@ -73,11 +73,11 @@ export class Freshness {
 
   /**
    * What this instance commits is handed to its copy at once, and one marker stands behind it: more than that is not ours. One
-   * look may fall between the end of a commit and its copy; two that see no commit of ours between them do not. As old as the
+   * look may fall between the end of a commit and its replica; two that see no commit of ours between them do not. As old as the
    * copy counts what readers see of it, which comes later.
    */
   #ownLag(partition: number, end: number): number {
-    const { offset = null, readableOffset = null } = this.#options.copies[partition] ?? {};
+    const { offset = null, readableOffset = null } = this.#options.replicas[partition] ?? {};
     const isMore = lagBehind(end, offset) > 0;
     const isOvertaken = isMore && this.#outrun.get(partition) === offset;
     if (!isMore || isOvertaken) this.#outrun.delete(partition);

@@ -5,7 +5,7 @@ import { ChainFault, link } from '../chain.ts';
 import type { Head, InputPosition, StoredEntry } from '../port.ts';
 import type { SqliteLedger } from '../sqlite/ledger.ts';
 import { administer, connectTo } from '../../kafka/client.ts';
-import type { Copy } from './copy.ts';
+import type { Replica } from './replica.ts';
 import type { KafkaLedger } from './ledger.ts';
 import { type BrokerOptions, topicsOf } from '../../kafka/options.ts';
 import { partitionOf } from '../../kafka/partitioner.ts';
@@ -23,7 +23,7 @@ import { Transactor } from '../../kafka/transactor.ts';
 
 export type Import = {
   readonly access: BrokerOptions & { readonly prefix: string };
-  /** The topics, and copies of them that have all that is there so far. */
+  /** The topics, and replicas of them that have all that is there so far. */
   readonly ledger: KafkaLedger;
   readonly source: SqliteLedger;
 };
@@ -56,7 +56,7 @@ export async function importLedger({ access, ledger, source }: Import): Promise<
   const targets: Target[] = [];
   try {
     for (const partition of unfinished) targets.push(await Target.open(access, ledger, partition, head));
-    // What was written since the first look was written before our claims, and is in the copies now.
+    // What was written since the first look was written before our claims, and is in the replicas now.
     requireRoom(ledger, head);
     for (const target of targets) await target.begin();
     const read = await copyAll(source, ledger.partitions, targets);
@@ -107,14 +107,14 @@ async function requireNobody({ kafka, group }: KafkaLedger): Promise<void> {
  */
 function requireRoom(ledger: KafkaLedger, source: Head): number[] {
   const partitions = Array.from({ length: ledger.partitions }, (_, partition) => partition);
-  const other = partitions.find((partition) => standingOf(ledger.copy(partition), source) === 'other');
+  const other = partitions.find((partition) => standingOf(ledger.replica(partition), source) === 'other');
   if (other !== undefined) throw noRoom(`partition ${other} is not empty`);
-  const unfinished = partitions.filter((partition) => standingOf(ledger.copy(partition), source) === 'unfinished');
+  const unfinished = partitions.filter((partition) => standingOf(ledger.replica(partition), source) === 'unfinished');
   if (unfinished.length === 0) throw noRoom('every partition holds this ledger already');
   return unfinished;
 }
 
-function standingOf({ positions, head, fault }: Copy, source: Head): 'done' | 'unfinished' | 'other' {
+function standingOf({ positions, head, fault }: Replica, source: Head): 'done' | 'unfinished' | 'other' {
   if (fault !== null) throw fault;
   if (positions.has(DONE + source.hash)) return 'done';
   const isEmpty = head.sequence === 0 && positions.size === 0;
@@ -148,26 +148,26 @@ class Target {
   #pending: Message[] = [];
   #bytes = 0;
 
-  private constructor(copy: Copy, transactor: Transactor, source: Head) {
-    this.partition = copy.partition;
+  private constructor(replica: Replica, transactor: Transactor, source: Head) {
+    this.partition = replica.partition;
     this.#transactor = transactor;
-    this.#skip = copy.head.sequence;
-    this.#head = copy.head;
+    this.#skip = replica.head.sequence;
+    this.#head = replica.head;
     this.#source = source;
-    this.#isBegun = copy.positions.has(BEGUN + source.hash);
+    this.#isBegun = replica.positions.has(BEGUN + source.hash);
   }
 
-  /** Claims the partition as an owner does: what stands before the claim is in the copy, and nobody writes after it. */
+  /** Claims the partition as an owner does: what stands before the claim is in the replica, and nobody writes after it. */
   static async open(access: Import['access'], ledger: KafkaLedger, partition: number, source: Head): Promise<Target> {
     const { prefix, clientId } = access;
-    const copy = ledger.copy(partition);
+    const replica = ledger.replica(partition);
     const claim = () => claimMessage(partition, crypto.randomUUID(), clientId);
     const topic = topicsOf(prefix).ledger;
     const transactor = await Transactor.open(connectTo(access), `${prefix}.${partition}`, topic, claim());
     try {
       // Another record, whose place is known: the copy is to have read it.
-      await readThrough(copy, await transactor.commit([claim()], null));
-      return new Target(copy, transactor, source);
+      await readThrough(replica, await transactor.commit([claim()], null));
+      return new Target(replica, transactor, source);
     } catch (error) {
       await transactor.close();
       throw error;
@@ -223,22 +223,22 @@ class Target {
   }
 }
 
-async function readThrough(copy: Copy, offset: number | null): Promise<void> {
+async function readThrough(replica: Replica, offset: number | null): Promise<void> {
   if (offset === null)
     throw new Fault('LEDGER_FAILED', 'the brokers do not say where a record stands', 'Run it again.');
-  await until(copy, () => (copy.offset ?? -1) >= offset);
+  await until(replica, () => (replica.offset ?? -1) >= offset);
 }
 
 async function settled(ledger: KafkaLedger, targets: readonly Target[]): Promise<void> {
   for (const { partition, head } of targets) {
-    const copy = ledger.copy(partition);
-    await until(copy, () => copy.readableSequence >= head.sequence);
+    const replica = ledger.replica(partition);
+    await until(replica, () => replica.readableSequence >= head.sequence);
   }
 }
 
-async function until(copy: Copy, isSo: () => boolean): Promise<void> {
+async function until(replica: Replica, isSo: () => boolean): Promise<void> {
   for (const deadline = Date.now() + SETTLE_MS; !isSo(); await wait(LOOK_MS)) {
-    if (copy.fault !== null) throw copy.fault;
+    if (replica.fault !== null) throw replica.fault;
     if (Date.now() <= deadline) continue;
     throw new Fault('LEDGER_FAILED', 'what is in the topics cannot be read back in time', 'Run the import again.');
   }

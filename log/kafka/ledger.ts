@@ -5,8 +5,8 @@ import type { Kafka } from 'kafkajs';
 import { Fault } from '../../events/fault.ts';
 import type { Head, Ledger, Owner, StoredEntry } from '../port.ts';
 import { connectTo } from '../../kafka/client.ts';
-import { Copy, type Readable } from './copy.ts';
-import { Follower } from './follower.ts';
+import { Replica, type ReadableListener } from './replica.ts';
+import { LedgerTailer } from './ledger-tailer.ts';
 import { type BrokerOptions, groupOf, type KafkaLog, type Topics, topicsOf } from '../../kafka/options.ts';
 import { KafkaOwner } from './owner.ts';
 import { claimMessage } from './records.ts';
@@ -25,7 +25,7 @@ export type KafkaLedgerOptions = BrokerOptions & {
   readonly followers?: readonly string[];
   readonly machineVersion: string;
   readonly log?: KafkaLog;
-  readonly readable?: Readable;
+  readonly readable?: ReadableListener;
   readonly committed?: (partition: number, entries: number, ms: number) => void;
 };
 
@@ -38,32 +38,32 @@ export class KafkaLedger implements Ledger {
   readonly topics: Topics;
   readonly group: string;
   readonly #options: KafkaLedgerOptions;
-  readonly #copies: readonly Copy[];
-  readonly #follower: Follower;
+  readonly #replicas: readonly Replica[];
+  readonly #tailer: LedgerTailer;
   readonly #owners = new Map<number, KafkaOwner>();
 
-  private constructor(options: KafkaLedgerOptions, kafka: Kafka, copies: readonly Copy[]) {
+  private constructor(options: KafkaLedgerOptions, kafka: Kafka, replicas: readonly Replica[]) {
     this.#options = options;
     this.kafka = kafka;
     this.topics = topicsOf(options.prefix);
     this.group = groupOf(options.prefix);
-    this.partitions = copies.length;
-    this.#copies = copies;
+    this.partitions = replicas.length;
+    this.#replicas = replicas;
     const { log = () => {} } = options;
     // Nobody waits for a member that was killed, and namesakes do not share what each has to read whole.
     const group = `${options.prefix}.copy.${options.clientId}.${randomUUID()}`;
     const overtaken = (partition: number) => this.#owners.get(partition)?.overtaken(claimedAnew());
-    this.#follower = new Follower(kafka, { topic: this.topics.ledger, group, copies, log, overtaken });
+    this.#tailer = new LedgerTailer(kafka, { topic: this.topics.ledger, group, replicas, log, overtaken });
   }
 
   /** @throws Fault KAFKA_… where the topics are not as they must be, LEDGER_… where a copy cannot be opened. */
   static async open(options: KafkaLedgerOptions): Promise<KafkaLedger> {
     const kafka = connectTo(options, options.log);
     const { partitions } = await requireTopics(kafka, options.prefix);
-    const copies = await openCopies(options, partitions);
-    const ledger = new KafkaLedger(options, kafka, copies);
+    const replicas = await openReplicas(options, partitions);
+    const ledger = new KafkaLedger(options, kafka, replicas);
     try {
-      await ledger.#follower.start();
+      await ledger.#tailer.start();
       return ledger;
     } catch (error) {
       await ledger.close();
@@ -72,66 +72,66 @@ export class KafkaLedger implements Ledger {
   }
 
   async claim(partition: number, lost: (fault: Fault) => void = () => {}): Promise<Owner> {
-    const copy = this.copy(partition);
+    const replica = this.replica(partition);
     await this.#owners.get(partition)?.end(claimedAnew());
-    if (copy.fault !== null) throw copy.fault;
+    if (replica.fault !== null) throw replica.fault;
     const { clientId, prefix } = this.#options;
     const claim = randomUUID();
-    const tail = this.#follower.expect(claim);
+    const tail = this.#tailer.expect(claim);
     const message = claimMessage(partition, claim, clientId);
     let transactor: Transactor | null = null;
     try {
       transactor = await Transactor.open(this.kafka, `${prefix}.${partition}`, this.topics.ledger, message);
       await tail.seen(TAIL_MS);
-      await copy.settled();
+      await replica.settled();
     } catch (error) {
       await transactor?.close();
       throw error;
     } finally {
       tail.forget();
     }
-    this.#follower.leaveOut(partition);
-    return this.#own(copy, transactor, lost);
+    this.#tailer.leaveOut(partition);
+    return this.#own(replica, transactor, lost);
   }
 
   async head(partition: number): Promise<Head> {
-    return this.copy(partition).ledger.head(0);
+    return this.replica(partition).ledger.head(0);
   }
 
   async *read(partition: number, from: number): AsyncGenerator<StoredEntry> {
-    for await (const stored of this.copy(partition).ledger.read(0, from)) yield { ...stored, partition };
+    for await (const stored of this.replica(partition).ledger.read(0, from)) yield { ...stored, partition };
   }
 
   async close(): Promise<void> {
     await Promise.all([...this.#owners.values()].map((owner) => owner.release()));
-    await this.#follower.stop();
-    await Promise.all(this.#copies.map((copy) => copy.close()));
+    await this.#tailer.stop();
+    await Promise.all(this.#replicas.map((replica) => replica.close()));
   }
 
   /** @throws Fault NO_PARTITION. */
-  copy(partition: number): Copy {
-    const copy = this.#copies[partition];
-    if (copy !== undefined) return copy;
+  replica(partition: number): Replica {
+    const replica = this.#replicas[partition];
+    if (replica !== undefined) return replica;
     const remedy = `This ledger has partitions 0 to ${this.partitions - 1}.`;
     throw new Fault('NO_PARTITION', `there is no partition ${partition}`, remedy);
   }
 
   /** How long ago a partition's copy was last known to be up to date; null: never yet. */
   ageMs(partition: number, now: number): number | null {
-    return this.#follower.ageMs(partition, now);
+    return this.#tailer.ageMs(partition, now);
   }
 
   /** Records of the topic that are not in the copy yet, as of the last look. */
   lag(partition: number): number {
-    return this.#follower.lag(partition);
+    return this.#tailer.lag(partition);
   }
 
-  #own(copy: Copy, transactor: Transactor, lost: (fault: Fault) => void): KafkaOwner {
+  #own(replica: Replica, transactor: Transactor, lost: (fault: Fault) => void): KafkaOwner {
     const { committed } = this.#options;
-    const { partition } = copy;
+    const { partition } = replica;
     const owner: KafkaOwner = new KafkaOwner({
       transactor,
-      copy,
+      replica,
       inputsTopic: this.topics.inputs,
       group: this.group,
       ...(committed === undefined ? {} : { committed }),
@@ -139,7 +139,7 @@ export class KafkaLedger implements Ledger {
       ended: () => {
         if (this.#owners.get(partition) !== owner) return;
         this.#owners.delete(partition);
-        this.#follower.takeUp(partition);
+        this.#tailer.takeUp(partition);
       },
     });
     this.#owners.set(partition, owner);
@@ -147,18 +147,18 @@ export class KafkaLedger implements Ledger {
   }
 }
 
-async function openCopies(options: KafkaLedgerOptions, partitions: number): Promise<Copy[]> {
+async function openReplicas(options: KafkaLedgerOptions, partitions: number): Promise<Replica[]> {
   const { folder, followers = [], machineVersion, readable = () => {} } = options;
   mkdirSync(folder, { recursive: true });
-  const copies: Copy[] = [];
+  const replicas: Replica[] = [];
   try {
     for (let partition = 0; partition < partitions; partition += 1) {
       const file = join(folder, `${partition}.db`);
-      copies.push(await Copy.open({ file, partition, followers, machineVersion }, readable));
+      replicas.push(await Replica.open({ file, partition, followers, machineVersion }, readable));
     }
-    return copies;
+    return replicas;
   } catch (error) {
-    await Promise.all(copies.map((copy) => copy.close()));
+    await Promise.all(replicas.map((replica) => replica.close()));
     throw error;
   }
 }

@@ -4,7 +4,7 @@ import { Fault } from '../../events/fault.ts';
 import { link, type Link } from '../chain.ts';
 import { textOf } from '../entry-text.ts';
 import type { Batch, Head, Identity, InputPosition, Owner } from '../port.ts';
-import type { Copy } from './copy.ts';
+import type { Replica } from './replica.ts';
 import { outcomeUnknown } from '../../kafka/faults.ts';
 import { inputsStream } from './inputs-stream.ts';
 import { OffsetsHint } from './offsets-hint.ts';
@@ -18,7 +18,7 @@ import type { Offsets, Transactor } from '../../kafka/transactor.ts';
 
 export type OwnerOptions = {
   readonly transactor: Transactor;
-  readonly copy: Copy;
+  readonly replica: Replica;
   readonly inputsTopic: string;
   readonly group: string;
   /** A transaction became durable. */
@@ -55,10 +55,10 @@ export class KafkaOwner implements Owner {
 
   constructor(options: OwnerOptions) {
     this.#options = options;
-    this.partition = options.copy.partition;
-    this.claimedHead = options.copy.head;
-    this.#head = options.copy.head;
-    this.positions = new Map(options.copy.positions);
+    this.partition = options.replica.partition;
+    this.claimedHead = options.replica.head;
+    this.#head = options.replica.head;
+    this.positions = new Map(options.replica.positions);
   }
 
   commit(batch: Batch): Promise<Head> {
@@ -74,7 +74,7 @@ export class KafkaOwner implements Owner {
   }
 
   recall(identities: readonly Identity[]): (string | null)[] {
-    return this.#options.copy.recall(identities);
+    return this.#options.replica.recall(identities);
   }
 
   /** Whoever commits nothing for a while would not hear of it. */
@@ -129,7 +129,7 @@ export class KafkaOwner implements Owner {
   }
 
   async #commitGroup(group: readonly Waiting[]): Promise<void> {
-    const { transactor, copy, committed } = this.#options;
+    const { transactor, replica, committed } = this.#options;
     const entries = group.flatMap(({ batch }) => batch.entries);
     const positions = newest(group.flatMap(({ batch }) => batch.positions));
     const began = performance.now();
@@ -140,7 +140,7 @@ export class KafkaOwner implements Owner {
     if (messages.length === 0) return resolveAll(group, heads);
     this.#head = heads.at(-1) ?? this.#head;
     committed?.(this.partition, entries.length, performance.now() - began);
-    const copied = copy.append({ links, entries, positions, offset });
+    const copied = replica.append({ links, entries, positions, offset });
     this.#copying.add(copied);
     copied.then(
       () => resolveAll(group, heads),
@@ -172,8 +172,8 @@ export class KafkaOwner implements Owner {
 
   /** Where the group's own offset stands after these positions; null: they are none of its inputs. */
   #offsetsIn(positions: readonly InputPosition[]): Offsets | null {
-    const { inputsTopic: topic, group, copy } = this.#options;
-    const stream = inputsStream(copy.positions, topic, this.partition);
+    const { inputsTopic: topic, group, replica } = this.#options;
+    const stream = inputsStream(replica.positions, topic, this.partition);
     const position = positions.find((each) => each.stream === stream);
     return position === undefined ? null : { group, topic, partition: this.partition, next: position.offset + 1 };
   }

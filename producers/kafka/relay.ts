@@ -7,7 +7,7 @@ import type { KafkaLog, Topics } from '../../kafka/options.ts';
 import { partitionOf } from '../../kafka/partitioner.ts';
 import { formatPosition } from '../../log/port.ts';
 import { deadLettersOf, recordOfTruncated, recordOfLetter } from '../dead-letters.ts';
-import { goesAlone, partsOf, type RecordProducer } from '../../kafka/record-producer.ts';
+import { isSentAlone, splitForSending, type RecordProducer } from '../../kafka/record-producer.ts';
 
 /**
  * Carries what one partition's committed entries ask, command and refuse into the topics of commands and of dead letters: in
@@ -128,12 +128,12 @@ export class Relay {
   /** A batch that the topic does not take would be sent again for ever. */
   async #sendAll(topic: string, partition: number, leaving: readonly Leaving[]): Promise<void> {
     const { producer } = this.#options;
-    for (const part of partsOf(leaving.map(({ message }) => message))) {
+    for (const part of splitForSending(leaving.map(({ message }) => message))) {
       try {
         await producer.send(topic, partition, part);
       } catch (error) {
         const [first] = part;
-        const isAlone = first !== undefined && goesAlone(first);
+        const isAlone = first !== undefined && isSentAlone(first);
         const alone = isAlone ? leaving.find(({ message }) => message === first) : undefined;
         if (alone === undefined || !(error instanceof Fault) || error.code !== 'KAFKA_TOO_LARGE') throw error;
         await this.#sendTruncated(topic, alone);

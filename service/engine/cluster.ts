@@ -1,7 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { clockBehind } from '../../consumers/kafka/clock.ts';
 import { Decisions } from '../../consumers/kafka/decisions.ts';
-import { ForeignTopics } from '../../consumers/kafka/foreign.ts';
+import { MappedTopics } from '../../consumers/kafka/mapped-topics.ts';
 import type { Mapping } from '../../consumers/kafka/mapping.ts';
 import { Membership } from '../../consumers/kafka/membership.ts';
 import { Share } from '../../consumers/kafka/share.ts';
@@ -10,7 +10,7 @@ import type { AttemptState } from '../../events/attempt.ts';
 import type { Entry } from '../../events/entries.ts';
 import type { Fault } from '../../events/fault.ts';
 import { WALL } from '../../events/vocabulary.ts';
-import type { Readable } from '../../log/kafka/copy.ts';
+import type { ReadableListener } from '../../log/kafka/replica.ts';
 import { KafkaLedger, type KafkaLedgerOptions } from '../../log/kafka/ledger.ts';
 import { inputsStream } from '../../log/kafka/inputs-stream.ts';
 import type { KafkaLog } from '../../kafka/options.ts';
@@ -62,7 +62,7 @@ type Opened = {
   readonly producers: Producers;
   readonly inputs: TopicInputs;
   readonly membership: Membership;
-  readonly foreign: ForeignTopics | null;
+  readonly foreign: MappedTopics | null;
 };
 
 /** One each: a send that fails takes its producer along, and what leaves may fail for long where inputs do not. */
@@ -82,11 +82,11 @@ export class ClusterEngine implements engine.Engine {
     const { log, sessionTimeoutMs } = options;
     const producers = { inputs: new RecordProducer(ledger.kafka), leaving: new RecordProducer(ledger.kafka) };
     const parts = Array.from({ length: ledger.partitions }, (_, partition) => {
-      const file = ledger.copy(partition).ledger;
+      const file = ledger.replica(partition).ledger;
       return { partition, ledger: file, db: file.readConnection() };
     });
     const decisions = parts.map(({ partition }) => {
-      const { positions } = ledger.copy(partition);
+      const { positions } = ledger.replica(partition);
       const stream = inputsStream(positions, ledger.topics.inputs, partition);
       return new Decisions(stream, positions.get(stream) ?? -1);
     });
@@ -117,7 +117,7 @@ export class ClusterEngine implements engine.Engine {
   /** @throws Fault KAFKA_…, LEDGER_…. */
   static async open(options: ClusterOptions): Promise<ClusterEngine> {
     // What becomes readable while the engine is being made is found by it in the copies.
-    let heard: Readable = () => {};
+    let heard: ReadableListener = () => {};
     const ledger = await KafkaLedger.open({ ...options.ledger, readable: (...what) => heard(...what) });
     try {
       const made = new ClusterEngine(options, ledger);
@@ -148,7 +148,7 @@ export class ClusterEngine implements engine.Engine {
     const { membership } = this.#opened;
     const down = [...membership.shares.values()].find(({ fault }) => fault !== null)?.fault;
     const damaged = this.parts
-      .map(({ partition }) => this.ledger.copy(partition).fault)
+      .map(({ partition }) => this.ledger.replica(partition).fault)
       .find((fault) => fault !== null);
     if (damaged !== undefined) return damaged;
     if (!this.isCopied) return engine.notReady('the ledger is being read');
@@ -174,7 +174,7 @@ export class ClusterEngine implements engine.Engine {
 
   get position(): string {
     return this.parts
-      .map(({ partition }) => formatPosition({ partition, sequence: this.ledger.copy(partition).readableSequence }))
+      .map(({ partition }) => formatPosition({ partition, sequence: this.ledger.replica(partition).readableSequence }))
       .join(',');
   }
 
@@ -193,7 +193,7 @@ export class ClusterEngine implements engine.Engine {
     const { ledger, membership } = this.#opened;
     return Promise.all(
       this.owned.map(async (partition) => {
-        const { positions } = ledger.copy(partition);
+        const { positions } = ledger.replica(partition);
         const taken = positions.get(inputsStream(positions, ledger.topics.inputs, partition)) ?? -1;
         return { partition, records: Math.max(0, (await membership.held(partition)).high - taken - 1) };
       }),
@@ -208,7 +208,7 @@ export class ClusterEngine implements engine.Engine {
   /** Entries of our partitions whose commands and dead letters are not known to have left. */
   get relayLag(): { partition: number; records: number }[] {
     return this.owned.map((partition) => {
-      const { readableSequence, positions } = this.ledger.copy(partition);
+      const { readableSequence, positions } = this.ledger.replica(partition);
       return { partition, records: Math.max(0, readableSequence - (positions.get(RELAYED) ?? 0)) };
     });
   }
@@ -266,7 +266,7 @@ export class ClusterEngine implements engine.Engine {
       streamIn: (positions) => inputsStream(positions, ledger.topics.inputs, partition),
       time,
       directory: () => directory(part.db),
-      known: () => ledger.copy(partition).positions,
+      known: () => ledger.replica(partition).positions,
       held: () => membership.held(partition),
       word: () => membership.word(partition),
       seek: (offset) => membership.ready(partition, offset),
@@ -289,13 +289,13 @@ export class ClusterEngine implements engine.Engine {
   #obstacle(partition: number): Fault | null {
     const part = this.parts[partition];
     const behind = part === undefined ? null : clockBehind(directory(part.db), this.#options.time.now());
-    return this.ledger.copy(partition).fault ?? behind;
+    return this.ledger.replica(partition).fault ?? behind;
   }
 
-  #foreign(ledger: KafkaLedger, producer: RecordProducer): ForeignTopics | null {
+  #foreign(ledger: KafkaLedger, producer: RecordProducer): MappedTopics | null {
     const { mappings = [], log, ledger: options } = this.#options;
     if (mappings.length === 0) return null;
-    return new ForeignTopics({
+    return new MappedTopics({
       kafka: ledger.kafka,
       group: `${options.prefix}.mappings`,
       mappings,
@@ -320,9 +320,9 @@ export class ClusterEngine implements engine.Engine {
     return new Relay({ partition, partitions, topics, producer, read, saveCheckpoint, truncated, log }, next);
   }
 
-  #readable(...[partition, entries, head, positions]: Parameters<Readable>): void {
+  #readable(...[partition, entries, head, positions]: Parameters<ReadableListener>): void {
     const { decisions, ledger } = this.#opened;
-    decisions[partition]?.follow(inputsStream(ledger.copy(partition).positions, ledger.topics.inputs, partition));
+    decisions[partition]?.follow(inputsStream(ledger.replica(partition).positions, ledger.topics.inputs, partition));
     decisions[partition]?.readable(entries, head, positions);
     if (entries.length === 0) return;
     this.workQueue.committed(entries);
@@ -334,7 +334,7 @@ export class ClusterEngine implements engine.Engine {
     for (const { partition, db } of this.parts) {
       const { dedupHorizonSeconds: seconds, dedupHorizonCount: count } = configuration(db);
       this.ledger
-        .copy(partition)
+        .replica(partition)
         .ledger.setHorizon({ seconds, count })
         .catch((error: unknown) => this.#options.log('warn', 'the horizon could not be set', { error: String(error) }));
     }
@@ -348,6 +348,6 @@ export class ClusterEngine implements engine.Engine {
     const match = /^(\d{1,5}):(\d{1,15})$/.exec(position);
     const partition = Number(match?.[1] ?? Number.NaN);
     if (!(partition < this.ledger.partitions)) return false;
-    return this.ledger.copy(partition).readableSequence >= Number(match?.[2]);
+    return this.ledger.replica(partition).readableSequence >= Number(match?.[2]);
   }
 }

@@ -73,7 +73,7 @@ export async function openDemo(
   const log = kafkaLog(logger);
   const ledger = await KafkaLedger.open({ ...access, followers: FOLLOWERS, machineVersion: MACHINE_VERSION, log });
   const reads = Array.from({ length: ledger.partitions }, (_, partition) => {
-    const file = ledger.copy(partition).ledger;
+    const file = ledger.replica(partition).ledger;
     return { partition, ledger: file, db: file.readConnection() };
   });
   return { reads, close: () => ledger.close() };

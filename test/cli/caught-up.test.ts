@@ -9,7 +9,7 @@ function followed(second: (look: number) => { offset: number | null; ageMs: numb
     partitions: 2,
     lag: () => 7,
     ageMs: (partition: number) => (partition === 0 ? 5 : second((look += 1)).ageMs),
-    copy: (partition: number) => ({
+    replica: (partition: number) => ({
       offset: partition === 0 ? 3 : second(look).offset,
       fault: partition === 0 ? null : (second(look).fault ?? null),
     }),

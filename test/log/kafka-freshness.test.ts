@@ -5,7 +5,7 @@ import { Freshness } from '../../log/kafka/freshness.ts';
 function partition({ isOwned = false } = {}) {
   const at = { end: 0, offset: null as number | null, readableOffset: null as number | null, overtaken: 0 };
   const freshness = new Freshness({
-    copies: [
+    replicas: [
       {
         get offset() {
           return at.offset;

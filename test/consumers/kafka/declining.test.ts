@@ -1,6 +1,6 @@
 import type { Cluster } from 'kafkajs';
 import { describe, expect, it } from 'vitest';
-import { assignersOf, sharedOut, type Will } from '../../../kafka/assigner.ts';
+import { assignersOf, assignPartitions, type MemberPreference } from '../../../kafka/assigner.ts';
 import { Declining } from '../../../consumers/kafka/declining.ts';
 import { Fault } from '../../../events/fault.ts';
 import kafkajs from '../../../kafka/kafkajs.ts';
@@ -56,8 +56,8 @@ describe('a partition is declined', () => {
 });
 
 describe('partitions are shared out', () => {
-  const will = (member: string, ...declined: number[]): Will => ({ member, declined: new Set(declined) });
-  const shares = (...members: Will[]) => Object.fromEntries(sharedOut([0, 1, 2, 3, 4, 5], members));
+  const will = (member: string, ...declined: number[]): MemberPreference => ({ member, declined: new Set(declined) });
+  const shares = (...members: MemberPreference[]) => Object.fromEntries(assignPartitions([0, 1, 2, 3, 4, 5], members));
 
   it('evenly, and as by anybody else where nobody declines', () => {
     expect(shares(will('b'), will('a'))).toEqual({ a: [0, 2, 4], b: [1, 3, 5] });

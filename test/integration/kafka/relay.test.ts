@@ -4,7 +4,7 @@ import type { Command } from '../../../events/commands.ts';
 import type { Entry } from '../../../events/entries.ts';
 import { connectTo } from '../../../kafka/client.ts';
 import { topicsOf } from '../../../kafka/options.ts';
-import { partsOf, RecordProducer } from '../../../kafka/record-producer.ts';
+import { splitForSending, RecordProducer } from '../../../kafka/record-producer.ts';
 import { Relay } from '../../../producers/kafka/relay.ts';
 import { entryOfInput, entryOfMalformed, VM } from '../../support/entries.ts';
 import { declared, started } from '../../service/harness.ts';
@@ -35,10 +35,10 @@ describe('parts of what is sent', () => {
   it('are small in bytes, keep the order, and one that is large alone goes alone', () => {
     const wide = '\uFFFD'.repeat(100_000);
     const values = ['a', wide, wide, wide, 'b', 'x'.repeat(2_000_000), 'c', 'd'];
-    const parts = partsOf(values.map((value) => ({ key: null, value })));
+    const parts = splitForSending(values.map((value) => ({ key: null, value })));
     expect(parts.flat().map(({ value }) => value)).toEqual(values);
     expect(parts.map((part) => part.length)).toEqual([3, 2, 1, 2]);
-    expect(partsOf([])).toEqual([]);
+    expect(splitForSending([])).toEqual([]);
   });
 });
 

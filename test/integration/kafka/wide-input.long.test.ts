@@ -2,7 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { describe, expect, it } from 'vitest';
 import { connectTo } from '../../../kafka/client.ts';
-import { partsOf, RecordProducer } from '../../../kafka/record-producer.ts';
+import { splitForSending, RecordProducer } from '../../../kafka/record-producer.ts';
 import { event, type Served, started, textOf } from '../../service/harness.ts';
 import { brokersForTests } from './brokers/index.ts';
 import { eventually, forTest, instance, ready } from './instances.ts';
@@ -35,7 +35,7 @@ describe.skipIf(shared === null)('a fact about a host that 20,000 open attempts 
     const producer = new RecordProducer(connectTo({ brokers: scratch.brokers, clientId: 'test' }));
     const begun = await sequenceOf(one);
     const inputs = Array.from({ length: ATTEMPTS }, (_, nth) => failed(nth)).flat();
-    for (const part of partsOf(inputs)) await producer.send(`${scratch.prefix}.inputs`, 0, part);
+    for (const part of splitForSending(inputs)) await producer.send(`${scratch.prefix}.inputs`, 0, part);
     await producer.close();
     await expect.poll(() => sequenceOf(one), LONG).toBeGreaterThanOrEqual(begun + 2 * ATTEMPTS);
     const before = await sequenceOf(one);

@@ -1,19 +1,19 @@
 import { describe, expect, it } from 'vitest';
 import { link, type Link } from '../../log/chain.ts';
 import { textOf } from '../../log/entry-text.ts';
-import { Copy, type PlacedLink } from '../../log/kafka/copy.ts';
+import { Replica, type OffsetLink } from '../../log/kafka/replica.ts';
 import { EMPTY } from '../../log/sqlite/rows.ts';
 import { entriesOf, entryOfInput } from '../support/entries.ts';
 import { Scratch } from './sqlite-harness.ts';
 
-/** A copy of a partition of the topic, without a topic: what was read, or committed, is handed to it. */
+/** A replica of a partition of the topic, without a topic: what was read, or committed, is handed to it. */
 
 const SABOTEUR = new URL('./saboteur.ts', import.meta.url).href;
 
 const entries = entriesOf('a', 6);
 
 /** The entries as a chain, sequence 1 at offset 1; a marker of a transaction stands behind each. */
-function chain(): PlacedLink[] {
+function chain(): OffsetLink[] {
   let { hash } = EMPTY;
   return entries.map((entry, index) => {
     const [previous, text] = [hash, textOf(entry)];
@@ -36,30 +36,30 @@ function forgedFrom(original: Link | undefined): Link {
   return { partition: 0, sequence: original?.sequence ?? 1, previous, hash: link(previous, text), text };
 }
 
-async function copyIn(scratch: Scratch, followers: readonly string[] = []): Promise<Copy> {
-  return Copy.open({ file: scratch.file, partition: 0, followers, machineVersion: 'test' }, () => {});
+async function openReplica(scratch: Scratch, followers: readonly string[] = []): Promise<Replica> {
+  return Replica.open({ file: scratch.file, partition: 0, followers, machineVersion: 'test' }, () => {});
 }
 
-describe('the copy of a partition of the topic', () => {
+describe('the replica of a partition of the topic', () => {
   it('keeps positions where they are when old records are read again, in the file too', async () => {
     using scratch = new Scratch();
-    const copy = await copyIn(scratch);
-    await copy.take(taken(1, 2, 50));
-    await copy.take(taken(3, 5, 100));
-    await copy.take(taken(1, 2, 50));
-    expect([copy.head.sequence, copy.offset, copy.positions.get('in/0')]).toEqual([5, 9, 100]);
-    await copy.close();
-    const again = await copyIn(scratch);
+    const replica = await openReplica(scratch);
+    await replica.take(taken(1, 2, 50));
+    await replica.take(taken(3, 5, 100));
+    await replica.take(taken(1, 2, 50));
+    expect([replica.head.sequence, replica.offset, replica.positions.get('in/0')]).toEqual([5, 9, 100]);
+    await replica.close();
+    const again = await openReplica(scratch);
     expect([again.head.sequence, again.offset, again.positions.get('in/0')]).toEqual([5, 9, 100]);
     await again.close();
   });
 
   it('compares a batch that it has in part, and takes the rest', async () => {
     using scratch = new Scratch();
-    const copy = await copyIn(scratch);
-    await Promise.all([copy.take(taken(1, 3, 3)), copy.take(taken(2, 5, 5))]);
-    expect([copy.readableSequence, copy.fault]).toEqual([5, null]);
-    await copy.close();
+    const replica = await openReplica(scratch);
+    await Promise.all([replica.take(taken(1, 3, 3)), replica.take(taken(2, 5, 5))]);
+    expect([replica.readableSequence, replica.fault]).toEqual([5, null]);
+    await replica.close();
   });
 
   it.each([
@@ -69,20 +69,20 @@ describe('the copy of a partition of the topic', () => {
     ['an old offset with an entry that is not here', links.slice(5, 6), 5],
   ])('does not pass over %s', async (_what, records, offset) => {
     using scratch = new Scratch();
-    const copy = await copyIn(scratch);
-    await copy.take(taken(1, 5, 5));
-    const again = copy.take({ links: records.map((each) => ({ ...each, offset })), positions: [], offset });
+    const replica = await openReplica(scratch);
+    await replica.take(taken(1, 5, 5));
+    const again = replica.take({ links: records.map((each) => ({ ...each, offset })), positions: [], offset });
     await expect(again).rejects.toMatchObject({ code: 'LEDGER_ALTERED' });
-    expect(copy.fault?.code).toBe('LEDGER_ALTERED');
-    expect(await copy.recover()).toBe(false);
-    await copy.close();
+    expect(replica.fault?.code).toBe('LEDGER_ALTERED');
+    expect(await replica.recover()).toBe(false);
+    await replica.close();
   });
 
   it('does not write what its owner committed at an offset that is not known: it comes from the topic', async () => {
     using scratch = new Scratch();
-    const copy = await copyIn(scratch);
+    const replica = await openReplica(scratch);
     const committed = (first: number, last: number, offset: number | null) =>
-      copy.append({
+      replica.append({
         links: links.slice(first - 1, last),
         entries: entries.slice(first - 1, last),
         positions: [],
@@ -90,26 +90,31 @@ describe('the copy of a partition of the topic', () => {
       });
     await committed(1, 2, 3);
     await expect(committed(3, 4, null)).rejects.toMatchObject({ code: 'LEDGER_OUTCOME_UNKNOWN' });
-    const onward = copy.append({ links: [], entries: [], positions: [{ stream: 'in/0', offset: 9 }], offset: 9 });
+    const onward = replica.append({ links: [], entries: [], positions: [{ stream: 'in/0', offset: 9 }], offset: 9 });
     await expect(onward).rejects.toMatchObject({ code: 'LEDGER_OUTCOME_UNKNOWN' });
     await expect(committed(5, 6, 11)).rejects.toMatchObject({ code: 'LEDGER_OUTCOME_UNKNOWN' });
-    expect([copy.head.sequence, copy.offset, copy.fault]).toEqual([2, 3, null]);
-    await copy.take(taken(2, 6, 6));
-    expect(copy.readableSequence).toBe(6);
-    await copy.close();
+    expect([replica.head.sequence, replica.offset, replica.fault]).toEqual([2, 3, null]);
+    await replica.take(taken(2, 6, 6));
+    expect(replica.readableSequence).toBe(6);
+    await replica.close();
   });
 
   it('takes records again after a fault of its file, from where that ends', async () => {
     using scratch = new Scratch();
-    const copy = await copyIn(scratch, [SABOTEUR]);
-    await copy.take(taken(1, 2, 2));
+    const replica = await openReplica(scratch, [SABOTEUR]);
+    await replica.take(taken(1, 2, 2));
     scratch.sabotage('lost');
-    await expect(copy.take(taken(3, 4, 4))).rejects.toMatchObject({ code: expect.stringMatching(/^LEDGER_/) });
-    await expect(copy.take(taken(3, 4, 4))).rejects.toBe(copy.fault);
-    expect(await copy.recover()).toBe(true);
-    expect([copy.head.sequence, copy.offset, copy.positions.get('in/0'), copy.fault]).toEqual([2, 3, 2, null]);
-    await copy.take(taken(2, 6, 6));
-    expect([copy.readableSequence, (await copy.ledger.verify()).hash]).toEqual([6, links[5]?.hash]);
-    await copy.close();
+    await expect(replica.take(taken(3, 4, 4))).rejects.toMatchObject({ code: expect.stringMatching(/^LEDGER_/) });
+    await expect(replica.take(taken(3, 4, 4))).rejects.toBe(replica.fault);
+    expect(await replica.recover()).toBe(true);
+    expect([replica.head.sequence, replica.offset, replica.positions.get('in/0'), replica.fault]).toEqual([
+      2,
+      3,
+      2,
+      null,
+    ]);
+    await replica.take(taken(2, 6, 6));
+    expect([replica.readableSequence, (await replica.ledger.verify()).hash]).toEqual([6, links[5]?.hash]);
+    await replica.close();
   });
 });

@@ -1,5 +1,5 @@
 /** In order, in parts of at most so many bytes each; an item that is larger alone is a part of its own. */
-export function inParts<T>(items: readonly T[], bytesMax: number, bytesOf: (item: T) => number): T[][] {
+export function splitBySize<T>(items: readonly T[], bytesMax: number, bytesOf: (item: T) => number): T[][] {
   const parts: T[][] = [];
   let room = 0;
   for (const item of items) {

@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 import fc from 'fast-check';
 import type { Message, PartitionMetadata } from 'kafkajs';
 import { expect, it } from 'vitest';
-import { groupMessagesPerPartition, type Grouping } from '../../kafka/faster-kafkajs.ts';
+import { groupMessagesPerPartition, type Grouping } from '../../kafka/kafkajs-patches.ts';
 import { encodeRecord, type RecordFields } from '../../kafka/record-encoder.ts';
 
 /** What stands in the place of kafkajs's own functions does what they did. */

@@ -14,12 +14,12 @@ import { mapped, type Mapping } from './mapping.ts';
  * twice is recognised by the identity of the events. Instances share the partitions.
  */
 
-export type ForeignOptions = {
+export type MappedTopicsOptions = {
   readonly kafka: Kafka;
   readonly group: string;
   readonly mappings: readonly Mapping[];
   /** Resolves once these events are durable. @throws Fault where they may not be: they come again. */
-  readonly submit: (events: readonly ForeignEvent[]) => Promise<void>;
+  readonly submit: (events: readonly MappedEvent[]) => Promise<void>;
   /** Resolves once the record is durable among the dead letters. */
   readonly refuse: (letter: RefusedRecord) => Promise<void>;
   readonly log: KafkaLog;
@@ -32,11 +32,11 @@ type RefusedRecord = {
   readonly fault: Fault;
 };
 
-type ForeignEvent = { readonly input: Input; readonly event: unknown };
+type MappedEvent = { readonly input: Input; readonly event: unknown };
 
 /** What a record is: null where no mapping fits. */
 type Read =
-  | { readonly kind: 'event'; readonly event: ForeignEvent; readonly bytes: number }
+  | { readonly kind: 'event'; readonly event: MappedEvent; readonly bytes: number }
   | { readonly kind: 'refused'; readonly record: RefusedRecord }
   | null;
 
@@ -49,8 +49,8 @@ const RETRY_MS = 1000;
 const SILENT_MS = 60_000;
 const LOOK_MS = 5000;
 
-export class ForeignTopics {
-  readonly #options: ForeignOptions;
+export class MappedTopics {
+  readonly #options: MappedTopicsOptions;
   #consumer: Consumer | null = null;
   #restart: NodeJS.Timeout | null = null;
   #look: NodeJS.Timeout | null = null;
@@ -63,7 +63,7 @@ export class ForeignTopics {
   /** Counts the starts: one that takes long is overtaken by the next. */
   #starts = 0;
 
-  constructor(options: ForeignOptions) {
+  constructor(options: MappedTopicsOptions) {
     this.#options = options;
     this.#topics = [...new Set(options.mappings.map(({ topic }) => topic))];
   }
@@ -205,7 +205,7 @@ export class ForeignTopics {
 }
 
 class Part {
-  readonly events: ForeignEvent[] = [];
+  readonly events: MappedEvent[] = [];
   readonly refused: RefusedRecord[] = [];
   #records = 0;
   #bytes = 0;

@@ -4,8 +4,8 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { setTimeout as wait } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { abandon, connectTo } from '../../../kafka/client.ts';
-import { Copy } from '../../../log/kafka/copy.ts';
-import { Follower } from '../../../log/kafka/follower.ts';
+import { Replica } from '../../../log/kafka/replica.ts';
+import { LedgerTailer } from '../../../log/kafka/ledger-tailer.ts';
 import type { KafkaLedger } from '../../../log/kafka/ledger.ts';
 import { RecordProducer } from '../../../kafka/record-producer.ts';
 import { entriesOf } from '../../support/entries.ts';
@@ -31,21 +31,21 @@ async function fill(ledger: KafkaLedger, partitions: number): Promise<void> {
 /** Ends the thread that writes a copy, once, when a file beside it says so. */
 const SABOTEUR = new URL('../../log/saboteur.ts', import.meta.url).href;
 
-const sequences = (copies: readonly Copy[]) => copies.map(({ readableSequence }) => readableSequence);
+const sequences = (replicas: readonly Replica[]) => replicas.map(({ readableSequence }) => readableSequence);
 
-/** A follower over copies of its own, and its consumers' doings: what they fetched, and from where on. */
-async function followerOf(scratch: Scratch, group: string) {
-  const folder = scratch.folder('follower');
+/** A tailer over replicas of its own, and its consumers' doings: what they fetched, and from where on. */
+async function tailerOf(scratch: Scratch, group: string) {
+  const folder = scratch.folder('tailer');
   mkdirSync(folder, { recursive: true });
-  const copies = await Promise.all(
+  const replicas = await Promise.all(
     Array.from({ length: scratch.partitions }, (_, partition) =>
-      Copy.open(
+      Replica.open(
         { file: join(folder, `${partition}.db`), partition, followers: [SABOTEUR], machineVersion: 'test' },
         () => {},
       ),
     ),
   );
-  const kafka = connectTo({ brokers: scratch.brokers, clientId: 'follower' });
+  const kafka = connectTo({ brokers: scratch.brokers, clientId: 'tailer' });
   const fetched: { partition: number; from: number; copied: number }[] = [];
   let joins = 0;
   const watched = {
@@ -54,25 +54,25 @@ async function followerOf(scratch: Scratch, group: string) {
       const consumer = kafka.consumer(config);
       consumer.on(consumer.events.GROUP_JOIN, () => (joins += 1));
       consumer.on(consumer.events.START_BATCH_PROCESS, ({ payload: { partition, firstOffset } }) => {
-        fetched.push({ partition, from: Number(firstOffset), copied: copies[partition]?.offset ?? -1 });
+        fetched.push({ partition, from: Number(firstOffset), copied: replicas[partition]?.offset ?? -1 });
       });
       return consumer;
     },
   };
-  const follower = new Follower(watched as Kafka, {
+  const tailer = new LedgerTailer(watched as Kafka, {
     topic: `${scratch.prefix}.ledger`,
     group,
-    copies,
+    replicas,
     log: () => {},
     overtaken: () => {},
   });
   onTestFinished(async () => {
-    await follower.stop();
-    await Promise.all(copies.map((copy) => copy.close()));
+    await tailer.stop();
+    await Promise.all(replicas.map((copy) => copy.close()));
   });
-  await follower.start();
+  await tailer.start();
   const sabotage = (partition: number) => writeFileSync(join(folder, `${partition}.db.sabotage`), 'lost');
-  return { follower, copies, fetched, joins: () => joins, sabotage };
+  return { tailer, replicas, fetched, joins: () => joins, sabotage };
 }
 
 /** Another member of a group, for as long as it takes to be given something. */
@@ -89,25 +89,25 @@ async function joinAndLeave(scratch: Scratch, groupId: string): Promise<void> {
 }
 
 describe.skipIf(shared === null)('following the ledger’s topic', { timeout: 90_000 }, () => {
-  it('goes on where the copies end when the group is joined anew, and turns no position back', async () => {
+  it('goes on where the replicas end when the group is joined anew, and turns no position back', async () => {
     const scratch = await scratchOf(3);
     const ledger = await scratch.open('one');
     await fill(ledger, 3);
     const group = uniqueName('follow');
-    const { copies, fetched, joins, follower } = await followerOf(scratch, group);
-    await eventually(async () => (sequences(copies).every((last) => last === 12) ? true : null));
+    const { replicas, fetched, joins, tailer } = await tailerOf(scratch, group);
+    await eventually(async () => (sequences(replicas).every((last) => last === 12) ? true : null));
     const [before, seen] = [joins(), fetched.length];
     await joinAndLeave(scratch, group);
     // Once with the other one, once without it.
     await eventually(async () => (joins() >= before + 2 ? true : null));
     const owner = await ledger.claim(1);
     await owner.commit({ entries: entriesOf('late', 1), positions: [{ stream: 'in', offset: 5 }] });
-    await eventually(async () => (copies[1]?.readableSequence === 13 ? true : null));
-    await eventually(async () => ([0, 1, 2].every((each) => follower.lag(each) === 0) ? true : null));
+    await eventually(async () => (replicas[1]?.readableSequence === 13 ? true : null));
+    await eventually(async () => ([0, 1, 2].every((each) => tailer.lag(each) === 0) ? true : null));
     const again = fetched.slice(seen);
     expect(again.length).toBeGreaterThan(0);
     expect(again.filter(({ from, copied }) => from < copied)).toEqual([]);
-    expect(copies.map(({ positions, fault }) => [positions.get('in'), fault])).toEqual([
+    expect(replicas.map(({ positions, fault }) => [positions.get('in'), fault])).toEqual([
       [4, null],
       [5, null],
       [4, null],
@@ -119,13 +119,13 @@ describe.skipIf(shared === null)('following the ledger’s topic', { timeout: 90
     const scratch = await scratchOf(1);
     const ledger = await scratch.open('one');
     await fill(ledger, 1);
-    const { copies, sabotage } = await followerOf(scratch, uniqueName('follow'));
-    await eventually(async () => (sequences(copies)[0] === 12 ? true : null));
+    const { replicas, sabotage } = await tailerOf(scratch, uniqueName('follow'));
+    await eventually(async () => (sequences(replicas)[0] === 12 ? true : null));
     sabotage(0);
     await (await ledger.claim(0)).commit(late());
-    await eventually(async () => copies[0]?.fault ?? null);
-    await eventually(async () => (sequences(copies)[0] === 13 ? true : null));
-    expect(copies[0]?.fault).toBeNull();
+    await eventually(async () => replicas[0]?.fault ?? null);
+    await eventually(async () => (sequences(replicas)[0] === 13 ? true : null));
+    expect(replicas[0]?.fault).toBeNull();
     await ledger.close();
   });
 
@@ -133,8 +133,8 @@ describe.skipIf(shared === null)('following the ledger’s topic', { timeout: 90
     const scratch = await scratchOf(1);
     const ledger = await scratch.open('one');
     await fill(ledger, 1);
-    const { copies } = await followerOf(scratch, uniqueName('follow'));
-    await eventually(async () => (sequences(copies)[0] === 12 ? true : null));
+    const { replicas } = await tailerOf(scratch, uniqueName('follow'));
+    await eventually(async () => (sequences(replicas)[0] === 12 ? true : null));
     const topic = `${scratch.prefix}.ledger`;
     const [records = []] = await committedRecords(scratch.brokers, topic);
     const third = records.find((each) => each.kind === 'entry' && each.link.sequence === 3);
@@ -144,7 +144,7 @@ describe.skipIf(shared === null)('following the ledger’s topic', { timeout: 90
     const headers = { landfall: JSON.stringify({ kind: 'entry', sequence, previous, hash }) };
     await producer.send(topic, 0, [{ key: null, value: text, headers }]);
     await producer.close();
-    const fault = await eventually(async () => copies[0]?.fault ?? null);
+    const fault = await eventually(async () => replicas[0]?.fault ?? null);
     expect(fault).toMatchObject({ code: 'LEDGER_ALTERED', message: expect.stringContaining('0:3') });
     await ledger.close();
   });
@@ -156,7 +156,7 @@ describe.skipIf(shared === null)('following the ledger’s topic', { timeout: 90
     const namesakes = await Promise.all([1, 2].map((n) => scratch.open('one', { folder: scratch.folder(`one-${n}`) })));
     await Promise.all([0, 1].map((each) => writer.claim(each).then((owner) => owner.commit(late()))));
     for (const each of namesakes) {
-      await eventually(async () => (sequences([each.copy(0), each.copy(1)]).join() === '13,13' ? true : null));
+      await eventually(async () => (sequences([each.replica(0), each.replica(1)]).join() === '13,13' ? true : null));
     }
     await Promise.all([writer, ...namesakes].map((each) => each.close()));
   });
@@ -169,7 +169,7 @@ describe.skipIf(shared === null)('following the ledger’s topic', { timeout: 90
     await eventually(async () => ((one.ageMs(0, Date.now()) ?? 9999) < 2000 ? true : null));
     await (await two.claim(0)).commit(late());
     const committedAt = Date.now();
-    while (one.copy(0).readableSequence < 2) {
+    while (one.replica(0).readableSequence < 2) {
       const now = Date.now();
       const ageMs = one.ageMs(0, now) ?? 0;
       // Whoever asks is not told that it is newer than what it lacks.
@@ -208,7 +208,7 @@ describe.skipIf(shared === null)('following the ledger’s topic', { timeout: 90
     expect(first).toBe('waits');
     await transaction.abort();
     const again = await opened;
-    expect(again.copy(0).head.sequence).toBe(1);
+    expect(again.replica(0).head.sequence).toBe(1);
     await Promise.all([again.close(), producer.disconnect()]);
   });
 });

@@ -13,7 +13,7 @@ import { outcomeUnknown } from '../../kafka/faults.ts';
  */
 
 /** What its owner has committed just now. */
-export type Appended = {
+export type CommittedRecords = {
   readonly links: readonly Link[];
   /** The entries of the links. */
   readonly entries: readonly Entry[];
@@ -23,17 +23,17 @@ export type Appended = {
 };
 
 /** An entry, and where it stands in the topic. */
-export type PlacedLink = Link & { readonly offset: number };
+export type OffsetLink = Link & { readonly offset: number };
 
 /** Committed records that were read, in the order of the topic. */
-export type Taken = {
-  readonly links: readonly PlacedLink[];
+export type ReadRecords = {
+  readonly links: readonly OffsetLink[];
   readonly positions: readonly InputPosition[];
   /** The last record's offset in the topic. */
   readonly offset: number;
 };
 
-export type CopyOptions = {
+export type ReplicaOptions = {
   readonly file: string;
   readonly partition: number;
   readonly followers: readonly string[];
@@ -41,7 +41,7 @@ export type CopyOptions = {
 };
 
 /** Told of what has become readable. */
-export type Readable = (
+export type ReadableListener = (
   partition: number,
   entries: readonly Entry[],
   head: Head,
@@ -54,12 +54,12 @@ const TOPIC = '\u0000ledger';
 /** Faults that no second try makes good. */
 const LASTING: ReadonlySet<string> = new Set(['LEDGER_ALTERED', 'LEDGER_DAMAGED', 'ENTRY_NEWER']);
 
-type Written = Omit<Appended, 'offset'> & { readonly offset: number; readonly head: Head };
+type Written = Omit<CommittedRecords, 'offset'> & { readonly offset: number; readonly head: Head };
 
-export class Copy {
+export class Replica {
   readonly partition: number;
   readonly ledger: SqliteLedger;
-  readonly #onReadable: Readable;
+  readonly #onReadable: ReadableListener;
   #owner: Owner;
   #positions: Map<string, number>;
   /** The end of what was handed to the file, which is committed in that order. */
@@ -73,7 +73,7 @@ export class Copy {
   #written: Promise<unknown> = Promise.resolve();
   #fault: Fault | null = null;
 
-  private constructor(options: CopyOptions, ledger: SqliteLedger, owner: Owner, onReadable: Readable) {
+  private constructor(options: ReplicaOptions, ledger: SqliteLedger, owner: Owner, onReadable: ReadableListener) {
     this.partition = options.partition;
     this.ledger = ledger;
     this.#onReadable = onReadable;
@@ -85,11 +85,11 @@ export class Copy {
   }
 
   /** @throws Fault LEDGER_…: delete the file where it is damaged, it is fetched anew. */
-  static async open(options: CopyOptions, onReadable: Readable): Promise<Copy> {
+  static async open(options: ReplicaOptions, onReadable: ReadableListener): Promise<Replica> {
     const { file, followers, machineVersion } = options;
     const ledger = await SqliteLedger.open({ file, mode: 'write', followers, machineVersion, durability: 'relaxed' });
     try {
-      return new Copy(options, ledger, await ledger.claim(0), onReadable);
+      return new Replica(options, ledger, await ledger.claim(0), onReadable);
     } catch (error) {
       await ledger.close();
       throw error;
@@ -134,7 +134,7 @@ export class Copy {
    * @throws Fault LEDGER_OUTCOME_UNKNOWN where it is not known to stand right behind what is here: it is to be read from the
    * topic; LEDGER_FULL and the like of its file.
    */
-  async append({ links, entries, positions, offset }: Appended): Promise<void> {
+  async append({ links, entries, positions, offset }: CommittedRecords): Promise<void> {
     if (this.#fault !== null) throw this.#fault;
     const [first = null] = links;
     const follows = first === null || first.previous === this.#head.hash;
@@ -147,7 +147,7 @@ export class Copy {
    * Appends what is new among these; what is here already is compared. Resolves once it is readable.
    * @throws Fault LEDGER_ALTERED where topic and copy differ, LEDGER_FULL and the like of its file.
    */
-  async take(taken: Taken): Promise<void> {
+  async take(taken: ReadRecords): Promise<void> {
     if (this.#fault !== null) throw this.#fault;
     await this.#guard(this.#take(taken));
   }
@@ -171,7 +171,7 @@ export class Copy {
       this.#fault = null;
       return true;
     } catch (error) {
-      this.#fault = error instanceof Fault ? error : copyFailed(error);
+      this.#fault = error instanceof Fault ? error : replicaFailed(error);
       return false;
     }
   }
@@ -190,7 +190,7 @@ export class Copy {
     try {
       await work;
     } catch (error) {
-      this.#fault ??= error instanceof Fault ? error : copyFailed(error);
+      this.#fault ??= error instanceof Fault ? error : replicaFailed(error);
       throw this.#fault;
     }
   }
@@ -201,7 +201,7 @@ export class Copy {
   }
 
   /** A record that stands behind all that is here must be the next one, whatever it calls itself. */
-  async #take({ links, positions, offset }: Taken): Promise<void> {
+  async #take({ links, positions, offset }: ReadRecords): Promise<void> {
     this.#isOutOfStep = false;
     const old = links.filter((each) => this.#has(each.offset));
     if (old.length > 0) await this.#requireSame(old);
@@ -235,7 +235,7 @@ export class Copy {
     this.#onReadable(this.partition, entries, head, newer);
   }
 
-  async #requireSame(links: readonly PlacedLink[]): Promise<void> {
+  async #requireSame(links: readonly OffsetLink[]): Promise<void> {
     // Only what is written can be read.
     await this.#written;
     for (const { sequence, previous, hash, text } of links) {
@@ -265,6 +265,6 @@ function outOfStep(partition: number): Fault {
   return outcomeUnknown(new Error(`where its records stand in partition ${partition} is not known`));
 }
 
-function copyFailed(cause: unknown): Fault {
+function replicaFailed(cause: unknown): Fault {
   return new Fault('LEDGER_FAILED', 'the local copy of the ledger could not be written', 'See the cause.', cause);
 }

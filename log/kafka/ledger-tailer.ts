@@ -2,27 +2,27 @@ import type { Batch, Consumer, ConsumerConfig, ConsumerRunConfig, EachBatchPaylo
 import { Fault } from '../../events/fault.ts';
 import type { InputPosition } from '../port.ts';
 import { abandon, briefly, runConsumer } from '../../kafka/client.ts';
-import type { Copy, PlacedLink } from './copy.ts';
+import type { Replica, OffsetLink } from './replica.ts';
 import { TopicEnds } from '../../kafka/topic-ends.ts';
 import { kafkaFault } from '../../kafka/faults.ts';
 import { Freshness } from './freshness.ts';
 import type { KafkaLog } from '../../kafka/options.ts';
 import { recordOf } from './records.ts';
-import { requireSameTopic } from './same-topic.ts';
+import { verifyTopicIdentity } from './topic-identity.ts';
 import { Standstill } from '../../kafka/standstill.ts';
 
 /**
- * Reads the ledger's topic into the copies: every partition on every instance. The partitions that this instance owns are
+ * Reads the ledger's topic into the replicas: every partition on every instance. The partitions that this instance owns are
  * left out while it does, since what it commits is at hand.
  *
- * A consumer that kafkajs gives up is built anew; it goes on where the copies end.
+ * A consumer that kafkajs gives up is built anew; it goes on where the replicas end.
  */
 
-export type FollowerOptions = {
+export type LedgerTailerOptions = {
   readonly topic: string;
   /** A group of its own: it never commits, and shares with nobody. */
   readonly group: string;
-  readonly copies: readonly Copy[];
+  readonly replicas: readonly Replica[];
   readonly log: KafkaLog;
   /** The topic has more than our own commits in a partition that is ours: another has it by now, or writes into it. */
   readonly overtaken: (partition: number) => void;
@@ -40,9 +40,9 @@ const RESTART_MS_MIN = 200;
 const RESTART_MS_MAX = 5000;
 const FETCH_BYTES = 4 * 1024 * 1024;
 
-export class Follower {
+export class LedgerTailer {
   readonly #kafka: Kafka;
-  readonly #options: FollowerOptions;
+  readonly #options: LedgerTailerOptions;
   readonly #owned = new Set<number>();
   /** Who waits for a claim's record to be read. */
   readonly #claims = new Map<string, () => void>();
@@ -59,19 +59,19 @@ export class Follower {
   readonly #standstill = new Standstill();
   #look: NodeJS.Timeout | null = null;
 
-  constructor(kafka: Kafka, options: FollowerOptions) {
+  constructor(kafka: Kafka, options: LedgerTailerOptions) {
     this.#kafka = kafka;
     this.#options = options;
     this.#ends = new TopicEnds(kafka, options.topic);
-    const { copies, overtaken } = options;
+    const { replicas, overtaken } = options;
     const isOwned = (partition: number) => this.#owned.has(partition);
-    this.#freshness = new Freshness({ copies, overtaken, isOwned, ends: () => this.#ends.now() });
+    this.#freshness = new Freshness({ replicas, overtaken, isOwned, ends: () => this.#ends.now() });
   }
 
   /** @throws Fault KAFKA_…, LEDGER_ALTERED where the topic is not the one that was copied. */
   async start(): Promise<void> {
-    const { topic, copies } = this.#options;
-    await requireSameTopic(this.#kafka, topic, copies);
+    const { topic, replicas } = this.#options;
+    await verifyTopicIdentity(this.#kafka, topic, replicas);
     this.#starting = this.#attempt();
     await this.#starting;
     this.#lookLater();
@@ -96,7 +96,7 @@ export class Follower {
     return this.#freshness.ageMs(partition, now);
   }
 
-  /** A claim whose record is about to be written: `seen` resolves once it was read, and all before it is in the copy. */
+  /** A claim whose record is about to be written: `seen` resolves once it was read, and all before it is in the replica. */
   expect(claim: string): { seen: (timeoutMs: number) => Promise<void>; forget: () => void } {
     const read = Promise.withResolvers<void>();
     this.#claims.set(claim, read.resolve);
@@ -127,7 +127,7 @@ export class Follower {
   }
 
   async #run(): Promise<void> {
-    const { topic, group, copies } = this.#options;
+    const { topic, group, replicas } = this.#options;
     const consumer = this.#kafka.consumer(consumerOf(group));
     this.#consumer = consumer;
     let hasCrashed = false;
@@ -145,7 +145,7 @@ export class Follower {
     const config: ConsumerRunConfig = {
       autoCommit: false,
       eachBatchAutoResolve: false,
-      partitionsConsumedConcurrently: copies.length,
+      partitionsConsumedConcurrently: replicas.length,
       eachBatch: (payload) => this.#take(payload),
     };
     try {
@@ -161,7 +161,7 @@ export class Follower {
    */
   #joined(consumer: Consumer): void {
     if (this.#stopped || this.#consumer !== consumer) return;
-    for (const { partition, fault } of this.#options.copies) {
+    for (const { partition, fault } of this.#options.replicas) {
       if (this.#owned.has(partition) || fault !== null) this.#pause(consumer, partition);
       else this.#seek(consumer, partition);
     }
@@ -187,7 +187,7 @@ export class Follower {
   }
 
   #seek(consumer: Consumer, partition: number): void {
-    const offset = this.#options.copies[partition]?.offset ?? 0;
+    const offset = this.#options.replicas[partition]?.offset ?? 0;
     consumer.seek({ topic: this.#options.topic, partition, offset: String(offset) });
   }
 
@@ -207,15 +207,15 @@ export class Follower {
   async #take(payload: EachBatchPayload): Promise<void> {
     const { batch } = payload;
     const { partition } = batch;
-    const copy = this.#options.copies[partition];
+    const replica = this.#options.replicas[partition];
     const last = batch.messages.at(-1);
     // A partition that was left out since is taken up again from its copy's end.
-    if (copy === undefined || last === undefined || payload.isStale() || this.#owned.has(partition)) return;
+    if (replica === undefined || last === undefined || payload.isStale() || this.#owned.has(partition)) return;
     const { links, positions, claims } = this.#recordsIn(batch);
     try {
-      await copy.take({ links, positions, offset: Number(last.offset) });
+      await replica.take({ links, positions, offset: Number(last.offset) });
     } catch (error) {
-      // It stands still and says why (`copy.fault`), while the others go on.
+      // It stands still and says why (`replica.fault`), while the others go on.
       this.#options.log('error', 'a partition of the ledger cannot be followed', { partition, error: String(error) });
       if (this.#running !== null) this.#pause(this.#running, partition);
       return;
@@ -226,8 +226,8 @@ export class Follower {
     await payload.heartbeat();
   }
 
-  #recordsIn({ partition, messages }: Batch): { links: PlacedLink[]; positions: InputPosition[]; claims: string[] } {
-    const links: PlacedLink[] = [];
+  #recordsIn({ partition, messages }: Batch): { links: OffsetLink[]; positions: InputPosition[]; claims: string[] } {
+    const links: OffsetLink[] = [];
     const positions = new Map<string, InputPosition>();
     const claims: string[] = [];
     for (const message of messages) {
@@ -258,7 +258,7 @@ export class Follower {
   /** Records that are in the topic must come. */
   #lookForStandstill(): void {
     const behind = new Map<number, number>();
-    for (const { partition, fault, offset } of this.#options.copies)
+    for (const { partition, fault, offset } of this.#options.replicas)
       if (this.lag(partition) > 0 && fault === null && !this.#owned.has(partition)) behind.set(partition, offset ?? -1);
     const still = this.#standstill.look(behind, Date.now());
     const consumer = this.#running;
@@ -268,14 +268,14 @@ export class Follower {
 
   /** A full disk may have room again. */
   async #recover(): Promise<void> {
-    for (const copy of this.#options.copies) {
-      const { partition, fault } = copy;
+    for (const replica of this.#options.replicas) {
+      const { partition, fault } = replica;
       const since = this.#faultyAt.get(partition) ?? Date.now();
       if (fault === null) this.#faultyAt.delete(partition);
       else this.#faultyAt.set(partition, since);
       if (fault === null || this.#owned.has(partition) || Date.now() - since < RECOVER_MS) continue;
       this.#faultyAt.delete(partition);
-      if (await copy.recover()) this.#goOn(partition);
+      if (await replica.recover()) this.#goOn(partition);
     }
   }
 }
