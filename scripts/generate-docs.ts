@@ -1,4 +1,4 @@
-// Writes the generated pages and schemas under docs/. test/events/docs-drift.test.ts fails when they are out of date.
+// Writes the generated pages and schemas under docs/. test/events/docs-drift.test.ts fails if they are out of date.
 import { globSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { GENERATED_FOLDERS, generatedDocs } from './docs/files.ts';

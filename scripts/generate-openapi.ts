@@ -1,4 +1,4 @@
-// Writes docs/openapi.json from the service's own routes. test/service/openapi.test.ts fails when it is out of date.
+// Writes docs/openapi.json from the service's routes. test/service/openapi.test.ts fails if the file is out of date.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { openApiText } from './docs/openapi.ts';

@@ -1,11 +1,11 @@
 import { schemaFiles } from './schemas.ts';
 import { verdictsPage } from './verdicts-page.ts';
 
-/** Every generated file under docs/, by its path there. */
+/** Returns the text of every generated file, by its path under docs/. */
 export function generatedDocs(): Map<string, string> {
   const schemas = [...schemaFiles()].map(([name, text]) => [`schemas/${name}`, text] as const);
   return new Map([['verdicts.md', verdictsPage()], ...schemas]);
 }
 
-/** Folders under docs/ that hold generated files only: one that is no longer generated is removed. */
+/** Folders under docs/ that contain generated files only. `npm run docs` deletes a file there that is no longer generated. */
 export const GENERATED_FOLDERS = ['schemas'] as const;

@@ -7,9 +7,9 @@ import { Entry } from '../../events/entries.ts';
 import { type InputType, inputSchemas, isVmInputType } from '../../events/inputs.ts';
 import { VmId } from '../../events/vocabulary.ts';
 
-/** docs/schemas: JSON Schema (2020-12) of all that enters Landfall, leaves it, or is kept. Pure. */
+/** Generates docs/schemas: the JSON Schemas (2020-12) of every input, output and stored record. Pure. */
 
-/** What is not an input, by the name of its file. */
+/** The schemas that are not inputs, by file name. */
 const shapes = {
   entry: Entry,
   question: Question,
@@ -19,7 +19,7 @@ const shapes = {
   'attempt-state': AttemptState,
 };
 
-/** One type of input as it is sent: the envelope, its type, the VM it is about, and its data. */
+/** The schema of one input type as a CloudEvent: envelope, type, VM and data. */
 function cloudEventOf(type: InputType): z.ZodType {
   const { shape } = CloudEvent;
   return z.looseObject({
@@ -40,7 +40,7 @@ const schemaText = (title: string, schema: z.ZodType) => {
   return `${JSON.stringify({ $schema, title, ...rest }, null, 2)}\n`;
 };
 
-/** Each file of docs/schemas and its text. */
+/** Returns the text of each file in docs/schemas, by file name. */
 export function schemaFiles(): Map<string, string> {
   const inputs = Object.keys(inputSchemas) as InputType[];
   return new Map([

@@ -2,8 +2,8 @@ import { defaultConfiguration } from '../../events/configuration.ts';
 import type { Presence } from '../../events/vocabulary.ts';
 import { QUIET_ROUNDS_APART_MS } from '../../machines/evidence.ts';
 import {
-  type AlarmCode,
   type Column,
+  type ConditionName,
   conditionTexts,
   GONE,
   LANDED,
@@ -12,57 +12,9 @@ import {
   table,
 } from '../../machines/table.ts';
 import { CONTESTED_ERROR } from '../../machines/verdicts.ts';
+import { alarmTexts, presenceTexts } from './verdict-texts.ts';
 
-/** docs/verdicts.md, from the verdict table that the program decides by. Pure: the same table gives the same page. */
-
-const presenceTexts: Readonly<Record<Presence, readonly [seen: string, meaning: string]>> = {
-  absent: [
-    'a complete listing of the host that lacks the guest’s UUID',
-    'The guest is not here. Only a whole listing says so; one failed look-up does not.',
-  ],
-  off: ['`shut off` for any reason; `crashed` other than panicked', 'The host knows the guest, and does not run it.'],
-  'handed-over': [
-    'source only: absent or off, after it once showed `shut off (migrated)` or sent `Stopped Migrated`',
-    'The source itself confirmed that the guest left. Once seen, it is remembered.',
-  ],
-  executing: ['`running`, except in post-copy', 'The guest’s CPUs run here, whatever job the host still reports.'],
-  suspended: [
-    '`paused` by a user, a save, a dump, a snapshot, a watchdog or a shutdown; `in shutdown`, `pmsuspended`, `idle`; no incoming job',
-    'The whole guest is here and stands still on purpose.',
-  ],
-  broken: [
-    '`paused (I/O error)`, `paused (crashed)`, `crashed (panicked)`; no incoming job',
-    'The whole guest is here and a fault stopped it.',
-  ],
-  incoming: [
-    'destination only: any `paused` with an incoming job, where its CPUs are not known to have run',
-    'An empty shell that waits for the guest’s memory.',
-  ],
-  switching: [
-    'source only: `paused (migrating)`, `paused (unknown)`, `paused (api error)`',
-    'The source stopped the guest to hand it over. The destination may already hold the newer state.',
-  ],
-  postcopy: [
-    '`post-copy`, paused or running; a destination that ran and still has an incoming job',
-    'The guest’s memory is spread over both hosts.',
-  ],
-  'postcopy-failed': ['`post-copy failed`, paused or running', 'The guest’s memory is torn between both hosts.'],
-  unknown: [
-    'no connection, no answer in time, an error, words that are not in this list, another boot of the source, a stray QEMU process',
-    'Nothing is known. It is never taken for absence.',
-  ],
-};
-
-const alarmTexts: Readonly<Record<AlarmCode, string>> = {
-  'guest-broken': 'the guest is resident, but a fault stopped it',
-  'landed-elsewhere': 'a third host runs the guest',
-  'both-hosts-wrote': 'both hosts ran the guest, one after the other',
-  'split-brain': 'two hosts run the guest',
-  contradiction: 'the answers fit no row',
-  'guest-lost': 'the guest was lost in transit',
-  'guest-torn': 'the guest’s memory is torn between two hosts',
-  'guest-stopped': 'the guest is stopped, and nothing starts it',
-};
+/** Generates docs/verdicts.md from the verdict table in machines/table.ts. Pure: the same table gives the same page. */
 
 const sets: readonly (readonly [string, readonly Presence[]])[] = [
   ['gone', GONE],
@@ -70,7 +22,7 @@ const sets: readonly (readonly [string, readonly Presence[]])[] = [
   ['landed', LANDED],
 ];
 
-/** `gone`, `resident` and `landed` stand for their sets; on the destination the same set is called landed. */
+/** Replaces whole sets of presences by their names. `LANDED` is called resident on the source and landed on the destination. */
 function presencesText(given: readonly Presence[] | undefined, side: 'source' | 'destination'): string {
   if (given === undefined) return 'any';
   const usable = sets.filter(([name]) => name !== (side === 'source' ? 'landed' : 'resident'));
@@ -79,57 +31,72 @@ function presencesText(given: readonly Presence[] | undefined, side: 'source' | 
   return [...whole.map(([name]) => name), ...given.filter((presence) => !covered.has(presence))].join(' or ');
 }
 
+const named = (condition: ConditionName) => `\`${condition}\``;
+
 function conditionsText({ sourceJob, ran, when = [], settlesOnGone }: Row): string {
   const texts = [
-    ...(sourceJob === undefined ? [] : [`the source’s job is ${sourceJob}`]),
-    ...(ran === undefined ? [] : [`ran = ${ran}`]),
-    ...when.map((condition) => conditionTexts[condition]),
-    ...(settlesOnGone === true ? ['the destination was asked after the source had answered'] : []),
+    ...(sourceJob === undefined ? [] : [`source job ${sourceJob}`]),
+    ...(ran === undefined ? [] : [`ran ${ran}`]),
+    ...when.map(named),
+    ...(settlesOnGone === true ? ['destination asked last'] : []),
   ];
-  return texts.length === 0 ? '–' : texts.join('; ');
+  return texts.length === 0 ? '–' : texts.join(', ');
 }
 
+/** @param otherwise the outcome if the column's own condition does not hold. */
 function columnText(column: Column, otherwise: string): string {
   switch (column.do) {
     case 'wait':
       return 'wait';
     case 'contested':
       return '**contested**';
-    case 'complete': {
-      const on = column.on === 'third-host' ? ' on the third host' : '';
-      const certainty = column.certainty === 'provisional' ? ', provisional' : '';
-      const rest = column.otherwise === 'contested' ? '**contested**' : otherwise;
-      return `**complete**${on}${certainty}${column.if === undefined ? '' : ` if ${conditionTexts[column.if]}, else ${rest}`}`;
-    }
+    case 'complete':
+      return completionText(column, column.otherwise === 'contested' ? '**contested**' : otherwise);
     case 'rollback':
-      return `**rollback**${column.if === undefined ? '' : ` if ${conditionTexts[column.if]}, else ${otherwise}`}`;
+      return `**rolled back**${conditionText(column.if, otherwise)}`;
   }
 }
+
+function completionText(column: Extract<Column, { do: 'complete' }>, otherwise: string): string {
+  const { on, certainty, provenIf } = column;
+  const completed = `**completed**${on === 'third-host' ? ' on the third host' : ''}`;
+  if (certainty !== 'provisional') return `${completed}${conditionText(column.if, otherwise)}`;
+  const outcome =
+    provenIf === undefined ? '**provisional**' : `${completed} if ${named(provenIf)}, else **provisional**`;
+  return column.if === undefined ? outcome : `if ${named(column.if)}: ${outcome}; otherwise ${otherwise}`;
+}
+
+const conditionText = (condition: ConditionName | undefined, otherwise: string) =>
+  condition === undefined ? '' : ` if ${named(condition)}, else ${otherwise}`;
 
 function alsoTexts(row: Row): string[] {
   const { alarm, alarmAtOnceIf } = row;
   const when =
     alarmAtOnceIf === 'matched'
-      ? ', raised at once'
+      ? ', raised as soon as the row matches'
       : alarmAtOnceIf === undefined
         ? ''
-        : `, raised at once if ${conditionTexts[alarmAtOnceIf]}`;
+        : `, raised as soon as the row matches and ${named(alarmAtOnceIf)} holds`;
   return [
     ...(alarm === undefined ? [] : [`Alarm \`${alarm}\`${when}: ${alarmTexts[alarm]}.`]),
     ...(row.asksEveryone === true
       ? [
-          `Every known host is asked as well${row.asksEveryoneIf === undefined ? '' : ` if ${conditionTexts[row.asksEveryoneIf]}`}.`,
+          `Landfall also asks every other known host${row.asksEveryoneIf === undefined ? '' : ` if ${named(row.asksEveryoneIf)}`}.`,
         ]
       : []),
-    ...(row.leansToDestination === true ? ['While it waits, the record names the destination, provisionally.'] : []),
+    ...(row.leansToDestination === true
+      ? ['While the attempt waits, the record names the destination with certainty `provisional`.']
+      : []),
     ...(row.noLocks === true ? ['No lock command follows.'] : []),
-    ...(row.noEffects === true ? ['Contested, it fails the call and sends nothing else.'] : []),
+    ...(row.noEffects === true
+      ? ['If the verdict is contested, Landfall sends `fail-call` and no other command.']
+      : []),
     ...(row.contestedError === undefined
       ? []
-      : [`Contested, the error reads “${CONTESTED_ERROR}: ${row.contestedError}”.`]),
+      : [`If the verdict is contested, the call’s error is “${CONTESTED_ERROR}: ${row.contestedError}”.`]),
     ...(row.offers ?? []).map(
       (offer) =>
-        `Offered to an operator${row.offersIf === undefined ? '' : ` if ${conditionTexts[row.offersIf]}`}: ${offer}.`,
+        `An operator may choose to do this${row.offersIf === undefined ? '' : ` if ${named(row.offersIf)}`}: ${offer}.`,
     ),
   ];
 }
@@ -141,7 +108,7 @@ const markdownTable = (head: readonly string[], rows: readonly (readonly string[
 
 function rowsTable(): string {
   return markdownTable(
-    ['row', 'source', 'destination', 'and', 'now', 'at the deadline'],
+    ['row', 'source', 'destination', 'further conditions', 'now', 'at the deadline'],
     table.map((row) => [
       `[${row.id}](#${row.id})`,
       row.id === 'same-host' ? '–' : presencesText(row.source, 'source'),
@@ -153,75 +120,159 @@ function rowsTable(): string {
   );
 }
 
-const rowSection = (row: Row) => [`### ${row.id}`, '', [row.why, ...alsoTexts(row)].join('\n')].join('\n');
+/** Every condition that a row names, in the order of the table. */
+function conditionsTable(): string {
+  const used = new Set(JSON.stringify(table).match(/(?<=")[a-z-]+(?=")/g));
+  const names = (Object.keys(conditionTexts) as ConditionName[]).filter((name) => used.has(name));
+  return markdownTable(
+    ['condition', 'meaning'],
+    names.map((name) => [named(name), conditionTexts[name]]),
+  );
+}
+
+function rowSection(row: Row): string {
+  const also = alsoTexts(row).map((text) => `- ${text}`);
+  return [`### ${row.id}`, row.why, ...(also.length === 0 ? [] : [also.join('\n')])].join('\n\n');
+}
 
 export function verdictsPage(): string {
   const { recheckIntervalSeconds, recheckTimeoutSeconds, questionLimitSeconds, commandRetrySeconds } =
     defaultConfiguration;
   const setTexts = sets.map(([name, members]) => `**${name}** is ${members.join(', ')}`).join('; ');
-  return `<!-- Generated by \`npm run docs\` from machines/table.ts. Edit that, not this. -->
+  return `<!-- Generated by \`npm run docs\` from machines/table.ts and scripts/docs/verdicts-page.ts. Edit those files, not this page. -->
 # Verdicts
 
-A migration call failed, ran out of time, or lost its caller; or it reported success and is being verified. This page says what
-Landfall takes for evidence, how a verdict follows from it, and what it does then. It is written from the table the program
-decides by (version ${TABLE_VERSION}); every verdict in the ledger names its row here, and \`landfall explain ATTEMPT\` shows its evidence.
+A migration call failed, timed out or lost its caller; or it reported success and Landfall verifies it. This page explains the
+states of an attempt, how Landfall reads evidence, which row of the table decides, and which commands follow. The page is generated
+from the table that the program uses (version ${TABLE_VERSION}). Every verdict in the ledger names its row;
+\`landfall explain ATTEMPT\` shows its evidence.
 
-## How evidence is read
+## States and outcomes
 
-Each host is asked about the guest by its UUID. Its answer comes down to one word, in the light of its part in the migration:
+An **attempt** is one migration call of one VM. It is always in one of five states:
 
 ${markdownTable(
-  ['presence', 'what the host shows', 'what it means'],
+  ['state', 'meaning'],
+  [
+    ['`Migrating`', 'The call has not returned, or it reported success and the first answers are not complete yet.'],
+    ['`ApiFailed`', 'The call failed. Landfall has asked both hosts and waits for the first round of answers.'],
+    [
+      '`Rechecking`',
+      `The first round decided nothing. Landfall asks again every ${recheckIntervalSeconds} s, until a row decides or the deadline passes.`,
+    ],
+    ['`Completed`', 'A verdict says that the guest landed.'],
+    ['`RolledBack`', 'A verdict says that the guest did not land, or that nothing proves where it is.'],
+  ],
+)}
+
+A **verdict** has one of four outcomes. Every page, log line and command uses these words:
+
+${markdownTable(
+  ['word', 'in JSON', 'meaning'],
+  [
+    [
+      '**completed**',
+      '`outcome: completed`, `certainty: proven`',
+      'The guest landed: on the destination, or on a third host if the verdict names one. Its locks move there.',
+    ],
+    [
+      '**provisional**',
+      '`outcome: completed`, `certainty: provisional`',
+      'The guest very probably landed, but the source could still write. Hooks and locks wait for proof.',
+    ],
+    [
+      '**rolled back**',
+      '`outcome: rolled-back`, `contested: false`',
+      'The guest stayed on the source (running, paused or stopped), and the migration is proven over. Its locks return to the source.',
+    ],
+    [
+      '**contested**',
+      '`outcome: rolled-back`, `contested: true`',
+      'The guest may be on both hosts, may still be moving, or cannot be found. Locks stay as observed. Later evidence or an operator settles the attempt.',
+    ],
+  ],
+)}
+
+A contested attempt is in state \`RolledBack\` because the call fails in both cases; only \`contested: false\` means that the guest stayed.
+An attempt is **superseded** when a newer migration of the same VM begins: the newer attempt then decides where the guest is.
+An attempt is **settled** when Landfall has nothing left to do for it: its verdict is completed or rolled back and every command that
+follows is acknowledged, or it is superseded.
+
+**Certainty** says how much the recorded host is worth. *proven*: the evidence allows no other host. *provisional*: another host is
+possible but unlikely. *unknown*: nothing is proven; the record keeps the last known host.
+
+## How Landfall reads evidence
+
+Landfall asks each host about the guest by its UUID. Each answer becomes one **presence**. The meaning depends on whether the host is
+the source or the destination:
+
+${markdownTable(
+  ['presence', 'the host reports', 'meaning'],
   Object.entries(presenceTexts).map(([presence, [seen, meaning]]) => [`\`${presence}\``, seen, meaning]),
 )}
 
-For short: ${setTexts} (resident is said of the source, landed of other hosts).
+The table uses short names for sets of presences: ${setTexts}. \`resident\` is used for the source, \`landed\` for all other hosts.
 
-**job** is the migration job that the host reports: outgoing, incoming, none or unknown. A destination that refuses job
-statistics, because only the source has them, thereby says incoming.
+**job** is the migration job that the host reports: \`outgoing\`, \`incoming\`, \`none\` or \`unknown\`. Only the source has job statistics, so a
+destination that refuses them counts as \`incoming\`.
 
-**ran** tells whether the destination’s CPUs ever ran in this attempt. *yes*: it said so, by an event or by an answer.
-*no*: its event stream was connected without a gap since the attempt began, on the same boot, and shows a shell that never
-resumed and has ended, or the shell still answers. *maybe*: anything else. Only *no* lets a stopped source be resumed.
+**ran** says if the destination’s CPUs ever ran in this attempt.
+- *yes*: an event or an answer of the destination said so.
+- *no*: the destination’s event stream had no gap since the attempt began, its boot did not change, and its shell never resumed and
+  has either ended or still answers.
+- *maybe*: everything else.
 
-An answer counts only if its question was asked after the call returned; clocks of hosts are never compared. A question that
-nobody answers within ${questionLimitSeconds} s counts as answered \`unknown\`; a late answer replaces that. Events settle nothing: they make both ends be asked
-again at once, and add what they prove of the hand-over and of ran. A verdict is made only when nobody who was asked owes an answer.
+A stopped source is resumed only if ran is *no*.
+
+**Which answers count.** An answer counts only if its question was asked after the call returned. Landfall never compares the clocks of
+two hosts. A question without an answer within ${questionLimitSeconds} s counts as answered \`unknown\`; a late answer replaces that.
+An event decides nothing by itself: it makes Landfall ask both hosts again at once, and it can prove a hand-over or that the
+destination ran. A verdict is made only when every host that was asked has answered or its question has timed out.
 
 ## The table
 
-The first row that matches decides. *now* applies each time a round of answers is complete. *wait* asks again on every event
-and every ${recheckIntervalSeconds} s; ${recheckTimeoutSeconds} s after the call returned, everybody is asked a last time and the right column applies (both are settings).
-Two quiet rounds count as proof only ${QUIET_ROUNDS_APART_MS / 1000} s apart: so long may libvirt hold a migration back before it shows a job.
+The first row that matches decides. The column *now* applies each time a round of answers is complete. *wait* means that Landfall asks
+again on every event and every ${recheckIntervalSeconds} s. The deadline is ${recheckTimeoutSeconds} s after the call returned: Landfall then asks all hosts of the attempt a last time,
+and the column *at the deadline* applies. Both times are settings. Two quiet rounds count as proof only if they are at least ${QUIET_ROUNDS_APART_MS / 1000} s
+apart, because libvirt may queue a migration for up to 30 s before it shows a job.
 
 ${rowsTable()}
 
+The conditions in the table mean:
+
+${conditionsTable()}
+
+*source job none* and *ran no* are explained above. *destination asked last* means that the destination was asked after the source had
+answered; if it was not, Landfall asks the destination once more before the row decides.
+
+## The rows
+
 ${table.map(rowSection).join('\n\n')}
 
-## What follows
+## Commands that follow a verdict
 
-**Complete.** The record moves to the verdict’s host. \`post-migrate\` runs, and \`after-migrate\` once it succeeded. A paused leftover
-on the source is destroyed, if it is still paused on the same boot. For each exclusive volume the source’s lock is released, and
-once that is acknowledged the new host acquires it.
+**Completed.** The record names the verdict’s host. The hook \`post-migrate\` runs, and \`after-migrate\` after it succeeded. If the source
+still has a paused copy from this attempt, Landfall destroys that copy, but only if it is still paused on the same boot. For each
+exclusive volume the source releases the lock; when that release is acknowledged, the new host acquires the lock.
 
-**Complete, provisional.** The record names the destination, but hooks and locks wait for proof that the source cannot write any
-more: it answers that the guest is gone, it is fenced, or the lock manager reports that its leases expired.
+**Provisional.** The record names the destination. Hooks and locks wait until one of these is known: the source answers that the guest
+is gone, the source is fenced, or the lock manager reports that the source’s leases expired.
 
-**Rollback.** \`failed-to-migrate\` runs first. For the error codes configured in \`askOriginErrorCodes\` the source is asked for the
-guest’s state once more. The destination’s locks are released, then the source acquires them; a guest that stalled in the
-hand-over is resumed after that and never before. The call fails with its error. A call that was refused before anything had
-started touches no lock.
+**Rolled back.** The hook \`failed-to-migrate\` runs first. For the error codes in the setting \`askOriginErrorCodes\`, Landfall asks the
+source once more for the guest’s state. The destination releases its locks, then the source acquires them. A guest that stopped for the
+hand-over is resumed after that, and never before. The call fails with its error. If libvirt refused the call before anything started,
+no lock is touched.
 
 **Contested.** The call fails with an error that begins “${CONTESTED_ERROR}”. Locks, volumes and shells stay as they
-are, and the commands that go out say \`contested: true\`. Starting, stopping or migrating the guest is refused. Landfall keeps
-asking: evidence that comes later settles it by a new verdict, which names the one it replaces. An operator may settle it with
-\`landfall resolve ATTEMPT --host H --reason TEXT --attest\`, having checked that the other side does not run the guest.
+are, and every command carries \`contested: true\`. Landfall refuses to start, stop or migrate the guest. It keeps asking both hosts:
+later evidence settles the attempt by a new verdict, which names the verdict it replaces. An operator may settle it with
+\`landfall resolve ATTEMPT --host H --reason TEXT --attest\`, after checking that the other host does not run the guest.
 
-A command that is not acknowledged, or is refused, is sent again after ${commandRetrySeconds} s, then after twice as long each time, up to 64 times that.
-Each lock command carries a token that rises with every verdict on the guest; an agent refuses one lower than it has seen.
-Volumes that are shareable, or whose lease the hypervisor moves itself, get no lock command.
+**Retries.** A command that is refused or not acknowledged is sent again after ${commandRetrySeconds} s. The pause then doubles with each try, up to 64 times
+that value. Each lock command carries a fencing token that rises with every verdict on the VM; an agent refuses a lower token than it
+has seen. Volumes that are shareable, or whose lease the hypervisor moves itself, get no lock command.
 
-A verdict that stands is doubted when an event does not fit it. Both ends are asked again: the verdict stands, is replaced, or
-the attempt opens again with an alarm. Nothing in the ledger is overwritten.
+**Doubt.** An event may contradict a settled verdict. Landfall then asks both hosts again. The verdict stands, or a new verdict replaces
+it, or the attempt opens again with an alarm. Nothing in the ledger is overwritten.
 `;
 }
