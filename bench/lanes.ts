@@ -7,7 +7,7 @@ let made = 0;
 
 /**
  * Attempts in flight: each has one input under way, and gets its next one when that is durable. They go in lanes; a lane's
- * inputs are committed together, and while one lane waits for the disk the next is worked on, as engine/loop.ts does.
+ * inputs are committed together, and while one lane waits for the disk the next is worked on, as engine/partition-loop.ts does.
  *
  * Each lane has a clock of its own: a durable timer falls due when its lane has come to it.
  */

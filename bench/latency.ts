@@ -1,6 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { join } from 'node:path';
-import { Live, wallTime } from '../engine/loop.ts';
+import { PartitionLoop } from '../engine/partition-loop.ts';
+import { wallTime } from '../engine/time.ts';
 import { migrations } from '../projections/attempts.ts';
 import { vmStatus } from '../projections/vms.ts';
 import { bareCommits } from './floors.ts';
@@ -32,11 +33,11 @@ export const latency: Benchmark = {
   async run({ folder, full }) {
     const floor = bareCommits(join(folder, 'bare.db'), 'x'.repeat(2000), FLOOR_COMMITS);
     const { ledger, driver } = await open(folder, 'latency');
-    const live = new Live(driver, wallTime);
+    const loop = new PartitionLoop(driver, wallTime);
     const db = ledger.readConnection();
-    await run(live, db, WARM_UP_SECONDS);
-    const { all, verdicts, reads } = await run(live, db, full ? SECONDS_FULL : SECONDS);
-    await live.stop();
+    await run(loop, db, WARM_UP_SECONDS);
+    const { all, verdicts, reads } = await run(loop, db, full ? SECONDS_FULL : SECONDS);
+    await loop.stop();
     await ledger.close();
     const beside = (share: number) => ({ name: 'a bare commit of one row', value: floor.percentile(share) });
     const figuresOf = (what: string, samples: Samples) =>
@@ -49,7 +50,7 @@ export const latency: Benchmark = {
       }));
     return {
       benchmark: 'latency',
-      workload: `${all.count} inputs at ${PER_SECOND}/s one by one through engine/loop.ts, wall clock; ${reads.count} reads on the same thread meanwhile (a VM’s status, a page of 50 attempts); real fsync`,
+      workload: `${all.count} inputs at ${PER_SECOND}/s one by one through engine/partition-loop.ts, wall clock; ${reads.count} reads on the same thread meanwhile (a VM’s status, a page of 50 attempts); real fsync`,
       figures: [
         ...figuresOf('input to durable', all),
         { name: 'input to durable, max', value: all.max, unit: 'ms', floor: beside(1) },
@@ -64,7 +65,7 @@ export const latency: Benchmark = {
   },
 };
 
-async function run(live: Live, db: DatabaseSync, seconds: number): Promise<Load> {
+async function run(loop: PartitionLoop, db: DatabaseSync, seconds: number): Promise<Load> {
   const load: Load = { all: new Samples(), verdicts: new Samples(), reads: new Samples() };
   const total = seconds * PER_SECOND;
   const begin = performance.now() + 50;
@@ -75,7 +76,7 @@ async function run(live: Live, db: DatabaseSync, seconds: number): Promise<Load>
   while (next < due.length) {
     const now = performance.now() - begin;
     for (let item = due[next]; item !== undefined && item.atMs <= now; item = due[next]) {
-      sent.push(send(live, item, begin, load));
+      sent.push(send(loop, item, begin, load));
       next += 1;
     }
     await sleep(1);
@@ -100,8 +101,8 @@ function stepsOf(attempt: Attempt, beginMs: number): Due[] {
   return quickCourse(attempt).map((text, step) => ({ atMs: beginMs + step * STEP_MS, step, text }));
 }
 
-async function send(live: Live, { atMs, step, text }: Due, begin: number, load: Load): Promise<void> {
-  const [receipt] = await live.submit([inputOf(text)]);
+async function send(loop: PartitionLoop, { atMs, step, text }: Due, begin: number, load: Load): Promise<void> {
+  const [receipt] = await loop.submit([inputOf(text)]);
   const ms = performance.now() - begin - atMs;
   if (receipt?.taken.outcome !== 'consumed') throw new Error(`an input was ${receipt?.taken.outcome}`);
   load.all.add(ms);

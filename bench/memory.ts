@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import type { Entry } from '../events/entries.ts';
 import type { Driver } from '../engine/driver.ts';
-import { Live, wallTime } from '../engine/loop.ts';
+import { PartitionLoop } from '../engine/partition-loop.ts';
+import { wallTime } from '../engine/time.ts';
 import { bareCommits } from './floors.ts';
 import { inputOf, open } from './landfall.ts';
 import { MIB, perSecond, Samples, sleep } from './measure.ts';
@@ -24,18 +25,18 @@ export const memory: Benchmark = {
     const baseMib = process.memoryUsage.rss() / MIB;
     const bare = bareCommits(join(folder, 'bare.db'), 'x'.repeat(2000), 300);
     const { ledger, driver } = await open(folder, 'memory');
-    const live = new Live(driver, wallTime);
-    await live.submit([inputOf(configurationSet(SETTINGS))]);
-    const polls = new Polls(live, driver);
+    const loop = new PartitionLoop(driver, wallTime);
+    await loop.submit([inputOf(configurationSet(SETTINGS))]);
+    const polls = new Polls(loop, driver);
     const began = performance.now();
-    await bringIn(live);
+    await bringIn(loop);
     const broughtInMs = performance.now() - began;
     const [restingMib, heapMib] = [process.memoryUsage.rss() / MIB, process.memoryUsage().heapUsed / MIB];
     await polls.all();
     const polledMib = process.memoryUsage.rss() / MIB;
     const peakMib = process.resourceUsage().maxRSS / 1024;
     if (driver.partition.openCount !== ATTEMPTS) throw new Error(`${driver.partition.openCount} attempts are open`);
-    await live.stop();
+    await loop.stop();
     await ledger.close();
     const resident = { unit: 'MiB', floor: { name: 'before the first', value: baseMib }, goal: { below: 512 } };
     const { lateness } = polls;
@@ -47,7 +48,7 @@ export const memory: Benchmark = {
     return {
       benchmark: 'memory',
       workload:
-        `${ATTEMPTS} attempts in Rechecking in one process, through engine/loop.ts and the wall clock; a poll every ${INTERVAL_SECONDS} s, ` +
+        `${ATTEMPTS} attempts in Rechecking in one process, through engine/partition-loop.ts and the wall clock; a poll every ${INTERVAL_SECONDS} s, ` +
         'each a durable timer, two questions and two answers',
       figures: [
         { name: 'resident, all attempts in', value: restingMib, ...resident },
@@ -68,14 +69,14 @@ export const memory: Benchmark = {
 };
 
 /** Brings every attempt into Rechecking, a few chunks at a time. */
-async function bringIn(live: Live): Promise<void> {
+async function bringIn(loop: PartitionLoop): Promise<void> {
   let left = ATTEMPTS;
   const work = async () => {
     while (left > 0) {
       const chunk = Array.from({ length: Math.min(CHUNK, left) }, newAttempt);
       left -= chunk.length;
-      await live.submit(chunk.flatMap((attempt) => [started(attempt), failed(attempt)].map(inputOf)));
-      await live.submit(chunk.flatMap((attempt) => stillMoving(attempt, 3).map(inputOf)));
+      await loop.submit(chunk.flatMap((attempt) => [started(attempt), failed(attempt)].map(inputOf)));
+      await loop.submit(chunk.flatMap((attempt) => stillMoving(attempt, 3).map(inputOf)));
     }
   };
   await Promise.all(Array.from({ length: CHUNKS_UNDER_WAY }, work));
@@ -88,11 +89,11 @@ async function bringIn(live: Live): Promise<void> {
 class Polls {
   readonly lateness = new Samples();
   readonly #polled = new Set<string>();
-  readonly #live: Live;
+  readonly #loop: PartitionLoop;
   #failure: Error | null = null;
 
-  constructor(live: Live, driver: Driver) {
-    this.#live = live;
+  constructor(loop: PartitionLoop, driver: Driver) {
+    this.#loop = loop;
     driver.onCommitted((entries) => this.#answer(entries));
   }
 
@@ -106,7 +107,7 @@ class Polls {
     const now = Date.now();
     const texts = entries.flatMap((entry) => this.#answersTo(entry, now));
     if (texts.length === 0) return;
-    this.#live.submit(texts.map(inputOf)).catch((error: unknown) => {
+    this.#loop.submit(texts.map(inputOf)).catch((error: unknown) => {
       this.#failure ??= error instanceof Error ? error : new Error(String(error));
     });
   }

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { wallTime } from '../../engine/loop.ts';
+import { wallTime } from '../../engine/time.ts';
 import { connectTo } from '../../kafka/client.ts';
 import { initTopics } from '../../kafka/topics.ts';
 import { MACHINE_VERSION } from '../../machines/version.ts';

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { type Held, inputsAltered } from '../../consumers/kafka/held-inputs.ts';
+import { type OffsetRange, inputsAltered } from '../../consumers/kafka/offset-range.ts';
 import { delivered } from '../../consumers/kafka/input-record.ts';
-import { deliveredWitness, isSame, witnessIn } from '../../consumers/kafka/witness.ts';
+import { consumedRecordOf, isSame, lastConsumedRecord } from '../../consumers/kafka/consumed-record.ts';
 import { Partition } from '../../engine/partition/partition.ts';
 import { Fault } from '../../events/fault.ts';
 import { TopicEnds } from '../../kafka/topic-ends.ts';
@@ -46,7 +46,7 @@ export async function acceptLoss(access: KafkaAccess, acceptance: Acceptance, io
   });
 }
 
-type Inputs = { readonly partition: number; readonly held: Held };
+type Inputs = { readonly partition: number; readonly held: OffsetRange };
 
 /** @returns whether it was to be done. @throws Fault INPUTS_ALTERED. */
 async function goOn(ledger: KafkaLedger, inputs: Inputs, acceptance: Acceptance, io: Io): Promise<boolean> {
@@ -81,12 +81,12 @@ async function wasMadeAnew(ledger: KafkaLedger, { partition, held }: Inputs): Pr
   const { partitions, topics, kafka } = ledger;
   const { stream, next } = placeIn(ledger, partition, ledger.replica(partition).positions);
   if (next > held.high) return true;
-  const witness = await witnessIn(ledger, partition, stream);
-  if (witness === null || held.low > witness.offset) return false;
-  const message = await recordAt(kafka, { topic: topics.inputs, partition, offset: witness.offset });
+  const record = await lastConsumedRecord(ledger, partition, stream);
+  if (record === null || held.low > record.offset) return false;
+  const message = await recordAt(kafka, { topic: topics.inputs, partition, offset: record.offset });
   const offset = Number(message.offset);
   const item = delivered(message, { stream, offset, partition, partitions });
-  return !isSame(witness, deliveredWitness(item, offset));
+  return !isSame(record, consumedRecordOf(item, offset));
 }
 
 function behindLost(ledger: KafkaLedger, { partition, held: { low } }: Inputs, positions: Positions): Move | null {

@@ -3,14 +3,14 @@ import { Fault, messageOf } from '../../events/fault.ts';
 import { sha256 } from '../../log/chain.ts';
 import { keptOf } from '../../log/kept-bytes.ts';
 import { partitionOf } from '../../kafka/partitioner.ts';
-import type { Delivered } from '../../engine/loop.ts';
-import type { At } from '../../engine/partition/partition.ts';
+import type { Delivered } from '../../engine/partition-loop.ts';
+import type { InputPosition } from '../../log/port.ts';
 
 /** A record of the topic of inputs: a CloudEvent as JSON, its key the VM's UUID; what concerns the site has no key. */
 export type InputRecord = { readonly key: Buffer | null; readonly value: Buffer | null };
 
 /** Where it was read. */
-export type Place = At & { readonly partition: number; readonly partitions: number };
+export type Place = InputPosition & { readonly partition: number; readonly partitions: number };
 
 /** The record as an input; what is none becomes a dead letter with its first bytes, and the partition goes on. */
 export function delivered({ key, value }: InputRecord, place: Place): Delivered {

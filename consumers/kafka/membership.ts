@@ -5,10 +5,10 @@ import { TopicEnds } from '../../kafka/topic-ends.ts';
 import type { KafkaLog } from '../../kafka/options.ts';
 import { Standstill } from '../../kafka/standstill.ts';
 import { assignersOf } from '../../kafka/assigner.ts';
-import { Declining } from './declining.ts';
-import { fetchedOf } from './fetched.ts';
-import type { Held } from './held-inputs.ts';
-import type { Limit, Share } from './share.ts';
+import { DeclinedPartitions } from './declined-partitions.ts';
+import { fetchedOf } from './fetched-batch.ts';
+import type { OffsetRange } from './offset-range.ts';
+import type { Limit, PartitionOwnership } from './partition-ownership.ts';
 
 /**
  * Membership in the group that shares the partitions. What the group gives is claimed; what it takes away is given up. A
@@ -26,7 +26,7 @@ export type MembershipOptions = {
   readonly log: KafkaLog;
   readonly sessionTimeoutMs: number;
   /** Begins to own a partition. It reports `ready` and `down` by calling these. */
-  readonly open: (partition: number) => Share;
+  readonly open: (partition: number) => PartitionOwnership;
   /** What keeps this instance, and not every one, from deciding a partition; null: nothing. */
   readonly obstacle: (partition: number) => Fault | null;
   readonly rebalanced?: (partitions: readonly number[]) => void;
@@ -43,13 +43,13 @@ const STANDSTILL_LOOK_MS = 2000;
 
 export class Membership {
   readonly #options: MembershipOptions;
-  readonly #shares = new Map<number, Share>();
+  readonly #ownerships = new Map<number, PartitionOwnership>();
   readonly #leaving = new Map<number, Promise<void>>();
   #consumer: Consumer | null = null;
   readonly #ends: TopicEnds;
   #restartMs = RESTART_MS_MIN;
   #restart: NodeJS.Timeout | null = null;
-  readonly #declining: Declining;
+  readonly #declining: DeclinedPartitions;
   readonly #standstill = new Standstill();
   #looks: readonly NodeJS.Timeout[] = [];
   #stopped = false;
@@ -57,13 +57,13 @@ export class Membership {
   /** What the group gave last. */
   #assigned: ReadonlySet<number> = new Set();
   /** How often the group said that this stands. */
-  #words = 0;
+  #assignmentEpoch = 0;
   #crash: string | null = null;
 
   constructor(options: MembershipOptions) {
     this.#options = options;
     this.#ends = new TopicEnds(options.kafka, options.topic);
-    this.#declining = new Declining(options.obstacle);
+    this.#declining = new DeclinedPartitions(options.obstacle);
   }
 
   /** Why it is no member just now; null: the group has said which partitions are ours. */
@@ -77,8 +77,8 @@ export class Membership {
     return this.#declining.fault;
   }
 
-  get shares(): ReadonlyMap<number, Share> {
-    return this.#shares;
+  get ownerships(): ReadonlyMap<number, PartitionOwnership> {
+    return this.#ownerships;
   }
 
   /** Joins as soon as the brokers let it: `absence` says why not yet. */
@@ -95,8 +95,8 @@ export class Membership {
     this.#stopped = true;
     if (this.#restart !== null) clearTimeout(this.#restart);
     for (const look of this.#looks) clearInterval(look);
-    this.#pause([...this.#shares.keys()]);
-    await Promise.all([...this.#shares.keys()].map((partition) => this.#leave(partition)));
+    this.#pause([...this.#ownerships.keys()]);
+    await Promise.all([...this.#ownerships.keys()].map((partition) => this.#leave(partition)));
     if (this.#consumer !== null) await abandon(this.#consumer);
     await this.#ends.close();
   }
@@ -104,7 +104,7 @@ export class Membership {
   /** A share takes inputs from this offset on. */
   ready(partition: number, next: number): void {
     const { topic } = this.#options;
-    if (!this.#shares.has(partition)) return;
+    if (!this.#ownerships.has(partition)) return;
     this.#order((consumer) => {
       consumer.seek({ topic, partition, offset: String(next) });
       consumer.resume([{ topic, partitions: [partition] }]);
@@ -117,7 +117,7 @@ export class Membership {
   }
 
   /** Which inputs the topic holds of a partition. @throws Fault KAFKA_…: it is not known. */
-  async held(partition: number): Promise<Held> {
+  async offsetRange(partition: number): Promise<OffsetRange> {
     const held = (await this.#ends.held()).get(partition);
     if (held !== undefined) return held;
     const remedy = 'Look whether the topic is being made anew; it is asked again.';
@@ -125,8 +125,8 @@ export class Membership {
   }
 
   /** Counts how often the group said that the partition is ours; null while it does not. */
-  word(partition: number): number | null {
-    return this.#isMember && this.#assigned.has(partition) ? this.#words : null;
+  assignmentEpoch(partition: number): number | null {
+    return this.#isMember && this.#assigned.has(partition) ? this.#assignmentEpoch : null;
   }
 
   async #run(): Promise<void> {
@@ -148,11 +148,11 @@ export class Membership {
     consumer.on(consumer.events.GROUP_JOIN, ({ payload }) =>
       whileOurs(() => this.#joined(payload.memberAssignment[topic] ?? [])),
     );
-    consumer.on(consumer.events.HEARTBEAT, () => whileOurs(() => (this.#words += 1)));
+    consumer.on(consumer.events.HEARTBEAT, () => whileOurs(() => (this.#assignmentEpoch += 1)));
     consumer.on(consumer.events.REBALANCING, () => whileOurs(() => this.#rebalancing()));
     consumer.on(consumer.events.CRASH, ({ payload: { error } }) => this.#crashed(consumer, error));
     consumer.on(consumer.events.END_BATCH_PROCESS, ({ payload }) => {
-      this.#shares.get(payload.partition)?.passed(Number(payload.lastOffset) + 1);
+      this.#ownerships.get(payload.partition)?.skipTo(Number(payload.lastOffset) + 1);
     });
     const config: ConsumerRunConfig = {
       autoCommit: false,
@@ -175,33 +175,33 @@ export class Membership {
   #joined(assigned: readonly number[]): void {
     if (this.#stopped) return;
     this.#isMember = true;
-    this.#words += 1;
+    this.#assignmentEpoch += 1;
     this.#crash = null;
     this.#restartMs = RESTART_MS_MIN;
     const ours = new Set(assigned);
     this.#assigned = ours;
-    // Nothing is delivered until its share says from where on.
-    this.#pause(assigned.filter((partition) => this.#shares.get(partition)?.fault !== null));
-    for (const [partition, share] of this.#shares) {
-      if (ours.has(partition)) share.rejoined();
+    // Nothing is delivered until its ownership says from where on.
+    this.#pause(assigned.filter((partition) => this.#ownerships.get(partition)?.fault !== null));
+    for (const [partition, ownership] of this.#ownerships) {
+      if (ours.has(partition)) ownership.verifyTopic();
       else void this.#leave(partition);
     }
-    for (const partition of ours) if (!this.#shares.has(partition)) void this.#enter(partition);
+    for (const partition of ours) if (!this.#ownerships.has(partition)) void this.#enter(partition);
     this.#options.rebalanced?.(assigned);
   }
 
   async #enter(partition: number): Promise<void> {
     await this.#leaving.get(partition);
     // It may have been given to another while it was being left.
-    if (this.#stopped || this.#shares.has(partition) || !this.#assigned.has(partition)) return;
-    this.#shares.set(partition, this.#options.open(partition));
+    if (this.#stopped || this.#ownerships.has(partition) || !this.#assigned.has(partition)) return;
+    this.#ownerships.set(partition, this.#options.open(partition));
   }
 
   #leave(partition: number): Promise<void> {
-    const share = this.#shares.get(partition);
-    if (share === undefined) return this.#leaving.get(partition) ?? Promise.resolve();
-    this.#shares.delete(partition);
-    const left = share.stop().finally(() => this.#leaving.delete(partition));
+    const ownership = this.#ownerships.get(partition);
+    if (ownership === undefined) return this.#leaving.get(partition) ?? Promise.resolve();
+    this.#ownerships.delete(partition);
+    const left = ownership.stop().finally(() => this.#leaving.delete(partition));
     this.#leaving.set(partition, left);
     return left;
   }
@@ -226,22 +226,22 @@ export class Membership {
 
   async #take(payload: EachBatchPayload): Promise<void> {
     const { partition, messages } = payload.batch;
-    const share = this.#shares.get(partition);
+    const ownership = this.#ownerships.get(partition);
     const last = messages.at(-1);
-    if (share === undefined || share.fault !== null || last === undefined || payload.isStale()) return;
-    if (!share.deliver(fetchedOf(payload.batch, this.#options.partitions, share.stream))) return;
+    if (ownership === undefined || ownership.fault !== null || last === undefined || payload.isStale()) return;
+    if (!ownership.deliver(fetchedOf(payload.batch, this.#options.partitions, ownership.stream))) return;
     payload.resolveOffset(last.offset);
-    if (share.isFull(WAITING_MAX)) this.#holdBack(share);
+    if (ownership.isFull(WAITING_MAX)) this.#holdBack(ownership);
     await payload.heartbeat();
   }
 
   /** Only this partition waits: to keep the client waiting would keep all that it fetches from the same broker. */
-  #holdBack(share: Share): void {
-    const { partition } = share;
+  #holdBack(ownership: PartitionOwnership): void {
+    const { partition } = ownership;
     this.#pause([partition]);
-    void share.room(WAITING_MAX).then(() => {
+    void ownership.waitForRoom(WAITING_MAX).then(() => {
       // One that takes nothing just now goes on when it is ready.
-      if (this.#shares.get(partition) !== share || share.fault !== null) return;
+      if (this.#ownerships.get(partition) !== ownership || ownership.fault !== null) return;
       this.#order((consumer) => consumer.resume([{ topic: this.#options.topic, partitions: [partition] }]));
     });
   }
@@ -266,7 +266,7 @@ export class Membership {
   /** What is declined is said when the group is joined, so it is joined anew. */
   #lookAtObstacles(): void {
     if (this.#stopped || !this.#isMember || this.#consumer === null) return;
-    const down = [...this.#shares].filter(([, { fault }]) => fault !== null).map(([partition]) => partition);
+    const down = [...this.#ownerships].filter(([, { fault }]) => fault !== null).map(([partition]) => partition);
     if (!this.#declining.look(down, Date.now())) return;
     const { partitions, fault } = this.#declining;
     this.#options.log('warn', 'other partitions are declined than before: the group is joined anew', {
@@ -280,9 +280,9 @@ export class Membership {
   async #lookForStandstill(): Promise<void> {
     const consumer = this.#consumer;
     if (!this.#isMember || consumer === null) return;
-    const held = await this.#ends.held().catch(() => new Map<number, Held>());
+    const held = await this.#ends.held().catch(() => new Map<number, OffsetRange>());
     const behind = new Map<number, number>();
-    for (const [partition, { readUntil }] of this.#shares)
+    for (const [partition, { readUntil }] of this.#ownerships)
       if (readUntil !== null && readUntil < (held.get(partition)?.high ?? 0)) behind.set(partition, readUntil);
     const still = this.#standstill.look(behind, Date.now());
     if (still.length > 0) this.#crashed(consumer, new Error(`nothing is delivered of partitions ${still.join(', ')}`));

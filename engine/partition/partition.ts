@@ -23,9 +23,7 @@ import { type Moment, Workspace } from './workspace.ts';
  * Invariant 10: an identity is consumed once.
  */
 
-export type Malformed = At & Kept & { readonly fault: Fault };
-/** Where an input stood in its stream. */
-export type At = { stream: string; offset: number };
+export type Malformed = InputPosition & Kept & { readonly fault: Fault };
 /** `refused`: it is in the ledger with the reason why it was not followed. */
 export type Taken = { outcome: 'consumed' | 'duplicate' } | { outcome: 'refused'; refusal: Refusal };
 export type Refusal = { code: string; message: string; remedy: string };
@@ -107,7 +105,7 @@ export class Partition {
   }
 
   /** Takes one input. A redelivered one changes nothing; one whose identity was used for other content is refused. */
-  take(input: Input, at: At | null, now: number, clock: string): Taken {
+  take(input: Input, at: InputPosition | null, now: number, clock: string): Taken {
     if (at !== null) this.#advance(at);
     const known = this.#known(input);
     if (known === input.digest) return DUPLICATE;
@@ -131,11 +129,11 @@ export class Partition {
     });
   }
 
-  #advance({ stream, offset }: At): void {
+  #advance({ stream, offset }: InputPosition): void {
     this.#positions.set(stream, Math.max(offset, this.#positions.get(stream) ?? 0));
   }
 
-  #conflict(input: Input, at: At | null, moment: Moment): Taken {
+  #conflict(input: Input, at: InputPosition | null, moment: Moment): Taken {
     const text = JSON.stringify(toEvent(input));
     const identity = { source: input.source, id: `conflict:${input.id}:${input.digest.slice(0, 16)}` };
     const place = at ?? { stream: input.source, offset: 0 };
@@ -203,7 +201,7 @@ export class Partition {
   }
 }
 
-function causeOf(input: Input, at: At | null): Cause {
+function causeOf(input: Input, at: InputPosition | null): Cause {
   const { type, source, id, digest, data, time, trace } = input;
   const cause = { kind: 'input' as const, type, source, id, digest, ...at, data };
   return { ...cause, ...(time === undefined ? {} : { time }), ...(trace === undefined ? {} : { trace }) };

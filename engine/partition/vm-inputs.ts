@@ -10,7 +10,7 @@ import { path } from '../../machines/round.ts';
 import { begin } from '../../machines/step.ts';
 import { declare, holding, isOver, live } from '../../machines/vm.ts';
 import { refusals } from './refusals.ts';
-import type { Live } from './attempts.ts';
+import type { LoadedAttempt } from './attempt-cache.ts';
 import { type Moment, partOf, type Workspace } from './workspace.ts';
 
 /** What an input about one VM does: to its record, to its open attempts, or nothing but be remembered. */
@@ -98,7 +98,7 @@ function start(
 }
 
 /** A newer call adds nothing to what an earlier one has made of it: its last round is under way, and a copy is reckoned with. */
-function isInLastRound({ state: { value, attempt } }: Live, source: string): boolean {
+function isInLastRound({ state: { value, attempt } }: LoadedAttempt, source: string): boolean {
   const isReckoned = attempt.source !== source || attempt.twoCopies === true;
   return attempt.supersededBy !== null && path(value) === 'Rechecking.finalRound' && isReckoned;
 }
@@ -162,7 +162,7 @@ function concerned(
   record: VmRecord,
   data: InputData<'landfall.host.lifecycle.v1'>,
   clock: string,
-): Live | null {
+): LoadedAttempt | null {
   const migration = record.lastMigration;
   if (migration === null) return null;
   const open = space.attempts.open(migration);

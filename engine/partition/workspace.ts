@@ -7,7 +7,7 @@ import type { HostRecord, VmRecord } from '../../events/records.ts';
 import type { Stimulus } from '../../machines/fold.ts';
 import { type Stepped, step } from '../../machines/step.ts';
 import { follow, isOver, unknownVm } from '../../machines/vm.ts';
-import { Attempts } from './attempts.ts';
+import { AttemptCache } from './attempt-cache.ts';
 import type { Directory } from './directory.ts';
 import { Timetable } from './timetable.ts';
 
@@ -30,7 +30,7 @@ export class Workspace {
   /** What `knownHosts` came to, by clock and cluster: every poll of every attempt asks for it. */
   readonly #neighbours = new Map<string, string[]>();
   readonly timetable = new Timetable();
-  readonly attempts: Attempts;
+  readonly attempts: AttemptCache;
   configuration: Configuration;
   /** Whether something decided since the last batch waits for an answer or a receiver. */
   hasOutgoing = false;
@@ -49,7 +49,7 @@ export class Workspace {
     this.configuration = directory.configuration();
     for (const host of directory.hosts()) this.#hosts.set(host.host, host);
     for (const [clock, time] of directory.times()) this.#times.set(clock, time);
-    this.attempts = new Attempts(directory);
+    this.attempts = new AttemptCache(directory);
     for (const { migration, clock, ends, timers } of directory.deadlines()) {
       this.attempts.index({ migration, clock, ends });
       this.timetable.set({ migration, clock }, {}, timers);

@@ -1,11 +1,11 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import { clockBehind } from '../../consumers/kafka/clock.ts';
-import { Decisions } from '../../consumers/kafka/decisions.ts';
+import { clockBehind } from '../../consumers/kafka/clock-check.ts';
+import { DecisionTracker } from '../../consumers/kafka/decision-tracker.ts';
 import { MappedTopics } from '../../consumers/kafka/mapped-topics.ts';
 import type { Mapping } from '../../consumers/kafka/mapping.ts';
 import { Membership } from '../../consumers/kafka/membership.ts';
-import { Share } from '../../consumers/kafka/share.ts';
-import type { Time } from '../../engine/loop.ts';
+import { PartitionOwnership } from '../../consumers/kafka/partition-ownership.ts';
+import type { Time } from '../../engine/time.ts';
 import type { AttemptState } from '../../events/attempt.ts';
 import type { Entry } from '../../events/entries.ts';
 import type { Fault } from '../../events/fault.ts';
@@ -58,7 +58,7 @@ const REACHED_LOOK_MS = 20;
 type Opened = {
   readonly ledger: KafkaLedger;
   readonly parts: readonly Part[];
-  readonly decisions: readonly Decisions[];
+  readonly decisions: readonly DecisionTracker[];
   readonly producers: Producers;
   readonly inputs: TopicInputs;
   readonly membership: Membership;
@@ -88,7 +88,7 @@ export class ClusterEngine implements engine.Engine {
     const decisions = parts.map(({ partition }) => {
       const { positions } = ledger.replica(partition);
       const stream = inputsStream(positions, ledger.topics.inputs, partition);
-      return new Decisions(stream, positions.get(stream) ?? -1);
+      return new DecisionTracker(stream, positions.get(stream) ?? -1);
     });
     const membership: Membership = new Membership({
       kafka: ledger.kafka,
@@ -97,7 +97,7 @@ export class ClusterEngine implements engine.Engine {
       partitions: ledger.partitions,
       log,
       sessionTimeoutMs,
-      open: (partition) => this.#share(partition),
+      open: (partition) => this.#openOwnership(partition),
       obstacle: (partition) => this.#obstacle(partition),
       rebalanced: (partitions) => options.observer?.rebalanced?.(partitions),
     });
@@ -106,7 +106,7 @@ export class ClusterEngine implements engine.Engine {
       ledger,
       producer: producers.inputs,
       decisions,
-      fault: (partition) => membership.shares.get(partition)?.fault ?? null,
+      fault: (partition) => membership.ownerships.get(partition)?.fault ?? null,
       isStopped: () => this.#stopped,
     });
     this.#opened = { ledger, parts, decisions, producers, inputs, membership, foreign };
@@ -139,14 +139,14 @@ export class ClusterEngine implements engine.Engine {
 
   /** The partitions that this instance decides. */
   get owned(): number[] {
-    const shares = [...this.#opened.membership.shares.values()];
+    const shares = [...this.#opened.membership.ownerships.values()];
     return shares.filter(({ fault }) => fault === null).map(({ partition }) => partition);
   }
 
   get fault(): Fault | null {
     if (this.#stopped) return engine.stopping();
     const { membership } = this.#opened;
-    const down = [...membership.shares.values()].find(({ fault }) => fault !== null)?.fault;
+    const down = [...membership.ownerships.values()].find(({ fault }) => fault !== null)?.fault;
     const damaged = this.parts
       .map(({ partition }) => this.ledger.replica(partition).fault)
       .find((fault) => fault !== null);
@@ -179,7 +179,7 @@ export class ClusterEngine implements engine.Engine {
   }
 
   get waiting(): number {
-    const shares = [...this.#opened.membership.shares.values()];
+    const shares = [...this.#opened.membership.ownerships.values()];
     return this.#backlog.inputs + shares.reduce((sum, share) => sum + share.waiting, 0);
   }
 
@@ -195,7 +195,7 @@ export class ClusterEngine implements engine.Engine {
       this.owned.map(async (partition) => {
         const { positions } = ledger.replica(partition);
         const taken = positions.get(inputsStream(positions, ledger.topics.inputs, partition)) ?? -1;
-        return { partition, records: Math.max(0, (await membership.held(partition)).high - taken - 1) };
+        return { partition, records: Math.max(0, (await membership.offsetRange(partition)).high - taken - 1) };
       }),
     );
   }
@@ -255,22 +255,22 @@ export class ClusterEngine implements engine.Engine {
     await ledger.close();
   }
 
-  #share(partition: number): Share {
+  #openOwnership(partition: number): PartitionOwnership {
     const { ledger, parts, membership } = this.#opened;
     const { time, log, observer = {} } = this.#options;
     const part = parts[partition];
     if (part === undefined) throw new RangeError(`there is no partition ${partition}`);
-    return new Share({
+    return new PartitionOwnership({
       partition,
       ledger,
       streamIn: (positions) => inputsStream(positions, ledger.topics.inputs, partition),
       time,
       directory: () => directory(part.db),
       known: () => ledger.replica(partition).positions,
-      held: () => membership.held(partition),
-      word: () => membership.word(partition),
+      offsetRange: () => membership.offsetRange(partition),
+      assignmentEpoch: () => membership.assignmentEpoch(partition),
       seek: (offset) => membership.ready(partition, offset),
-      carrier: { stream: RELAYED, start: (next, carried) => this.#relay(partition, next, carried) },
+      relay: { stream: RELAYED, start: (next, carried) => this.#relay(partition, next, carried) },
       observer: {
         committed: (entries, ms) => observer.committed?.(entries, ms),
         fired: (count, ms) => observer.fired?.(count, ms),
@@ -322,11 +322,13 @@ export class ClusterEngine implements engine.Engine {
 
   #readable(...[partition, entries, head, positions]: Parameters<ReadableListener>): void {
     const { decisions, ledger } = this.#opened;
-    decisions[partition]?.follow(inputsStream(ledger.replica(partition).positions, ledger.topics.inputs, partition));
-    decisions[partition]?.readable(entries, head, positions);
+    decisions[partition]?.switchStream(
+      inputsStream(ledger.replica(partition).positions, ledger.topics.inputs, partition),
+    );
+    decisions[partition]?.applyCommitted(entries, head, positions);
     if (entries.length === 0) return;
     this.workQueue.committed(entries);
-    this.#options.observer?.entries?.(entries, this.#opened.membership.shares.has(partition));
+    this.#options.observer?.entries?.(entries, this.#opened.membership.ownerships.has(partition));
     if (entries.some((entry: Entry) => entry.configuration !== null)) this.#keepHorizon();
   }
 

@@ -1,5 +1,6 @@
 import { Driver } from '../../engine/driver.ts';
-import { Live, type Receipt as Taking, type Time } from '../../engine/loop.ts';
+import { PartitionLoop, type CommittedInput } from '../../engine/partition-loop.ts';
+import type { Time } from '../../engine/time.ts';
 import type { Directory } from '../../engine/partition/directory.ts';
 import type { AttemptState } from '../../events/attempt.ts';
 import type { Configuration } from '../../events/configuration.ts';
@@ -49,7 +50,7 @@ export function embedded(ledger: SqliteLedger): EngineLedger {
 /** What runs the partition from a claim on. */
 export type Drive = (owner: Owner, directory: Directory) => Driver;
 
-type State = { kind: 'ready'; live: Live } | { kind: 'down'; fault: Fault } | { kind: 'stopped' };
+type State = { kind: 'ready'; loop: PartitionLoop } | { kind: 'down'; fault: Fault } | { kind: 'stopped' };
 
 export class EmbeddedEngine implements engine.Engine {
   readonly parts: Reads;
@@ -118,7 +119,7 @@ export class EmbeddedEngine implements engine.Engine {
     const leave = this.#backlog.enter(submissions.length, bytes);
     try {
       const inputs = submissions.map(({ input }) => input);
-      return (await state.live.submit(inputs, clock)).map(receiptOf);
+      return (await state.loop.submit(inputs, clock)).map(receiptOf);
     } finally {
       leave();
     }
@@ -136,7 +137,7 @@ export class EmbeddedEngine implements engine.Engine {
     this.workQueue.close();
     await this.#claiming;
     // What a dying ledger refuses was told to those who waited for it.
-    if (before.kind === 'ready') await before.live.stop().catch(() => {});
+    if (before.kind === 'ready') await before.loop.stop().catch(() => {});
     await this.#ledger.close();
   }
 
@@ -159,8 +160,8 @@ export class EmbeddedEngine implements engine.Engine {
     await this.#keepHorizon(driver.partition.configuration);
     if (this.#isStopped) return;
     this.#observer.claimed?.();
-    const live = new Live(driver, this.#time, { ...this.#observer, died: (fault) => this.#died(fault) });
-    this.#state = { kind: 'ready', live };
+    const loop = new PartitionLoop(driver, this.#time, { ...this.#observer, died: (fault) => this.#died(fault) });
+    this.#state = { kind: 'ready', loop };
   }
 
   #committed(entries: readonly Entry[], configuration: Configuration): void {
@@ -206,7 +207,7 @@ function* statesOf(open: Iterable<{ state: AttemptState }>): Generator<AttemptSt
   for (const { state } of open) yield state;
 }
 
-function receiptOf({ taken, sequence }: Taking): engine.Receipt {
+function receiptOf({ taken, sequence }: CommittedInput): engine.Receipt {
   const position = sequence === null ? null : formatPosition({ partition: 0, sequence });
   return { outcome: taken.outcome, refusal: taken.outcome === 'refused' ? taken.refusal : null, position };
 }

@@ -1,5 +1,5 @@
 import { toInput } from '../../events/cloud-event.ts';
-import type { LiveObserver } from '../../engine/loop.ts';
+import type { LoopObserver } from '../../engine/partition-loop.ts';
 import type { Taken } from '../../engine/partition/partition.ts';
 import type { Entry } from '../../events/entries.ts';
 import { Fault } from '../../events/fault.ts';
@@ -59,7 +59,7 @@ export type Receipt = {
   readonly input?: string;
 };
 
-export type EngineObserver = LiveObserver & {
+export type EngineObserver = LoopObserver & {
   /** Entries can be read; `isOwn`: this instance decided them. */
   entries?: (entries: readonly Entry[], isOwn: boolean) => void;
   /** What is known of the ledger was read anew. */

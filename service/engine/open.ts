@@ -2,7 +2,7 @@ import { mkdirSync } from 'node:fs';
 import { dirname, extname } from 'node:path';
 import type { Logger } from 'pino';
 import { parseMappings } from '../../consumers/kafka/mapping.ts';
-import type { Time } from '../../engine/loop.ts';
+import type { Time } from '../../engine/time.ts';
 import { KafkaLedger } from '../../log/kafka/ledger.ts';
 import type { KafkaLog } from '../../kafka/options.ts';
 import { SqliteLedger } from '../../log/sqlite/ledger.ts';

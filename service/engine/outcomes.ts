@@ -1,4 +1,4 @@
-import type { Decision } from '../../consumers/kafka/decisions.ts';
+import type { Decision } from '../../consumers/kafka/decision-tracker.ts';
 import { Fault } from '../../events/fault.ts';
 import { formatPosition } from '../../log/port.ts';
 import type { Receipt } from './engine.ts';

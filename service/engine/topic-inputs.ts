@@ -1,6 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Message } from 'kafkajs';
-import type { Decision, Decisions } from '../../consumers/kafka/decisions.ts';
+import type { Decision, DecisionTracker } from '../../consumers/kafka/decision-tracker.ts';
 import type { Fault } from '../../events/fault.ts';
 import type { KafkaLedger } from '../../log/kafka/ledger.ts';
 import { streamOf } from '../../kafka/options.ts';
@@ -15,7 +15,7 @@ export type TopicInputsOptions = {
   readonly ledger: KafkaLedger;
   readonly producer: RecordProducer;
   /** Of each partition. */
-  readonly decisions: readonly Decisions[];
+  readonly decisions: readonly DecisionTracker[];
   /** Why a partition that is ours is not decided just now. */
   readonly fault: (partition: number) => Fault | null;
   readonly isStopped: () => boolean;
@@ -85,13 +85,13 @@ export class TopicInputs {
     const ours = decisions[partition];
     if (ours === undefined) throw new RangeError(`there is no partition ${partition}`);
     const { inputs } = ledger.topics;
-    const sending = ours.sending();
+    const sending = ours.beginSend();
     let first: number | null = null;
     let found: Promise<Decision>[] = [];
     try {
       first = await producer.send(inputs, partition, messages);
     } finally {
-      found = sending.sent(first, messages.length);
+      found = sending.finish(first, messages.length);
     }
     const from = first;
     const late = new AbortController();
@@ -110,7 +110,7 @@ export class TopicInputs {
   /**
    * Whoever brings the topic back that the ledger knows takes away what this one holds. It is asked before anything is sent:
    * what one of our partitions refuses would be sent to the others again with each try. Of another instance's partition
-   * `Decisions` tells it, from the offsets that were given.
+   * `DecisionTracker` tells it, from the offsets that were given.
    */
   #requireUnaltered(partitions: Iterable<number>): void {
     for (const partition of partitions) {

@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import type { Time } from '../../engine/loop.ts';
+import type { Time } from '../../engine/time.ts';
 import { messageOf } from '../../events/fault.ts';
 import { partitionOf } from '../../kafka/partitioner.ts';
 import { wallClockHosts } from '../engine/agents.ts';

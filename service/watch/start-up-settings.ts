@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import type { Time } from '../../engine/loop.ts';
+import type { Time } from '../../engine/time.ts';
 import type { ConfigurationChange } from '../../events/configuration.ts';
 import { Fault, messageOf } from '../../events/fault.ts';
 import { configuration } from '../../projections/site.ts';

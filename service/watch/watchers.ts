@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import type { Time } from '../../engine/loop.ts';
+import type { Time } from '../../engine/time.ts';
 import { Fault, messageOf } from '../../events/fault.ts';
 import type { HostRecord } from '../../events/records.ts';
 import type { Agents } from '../engine/agents.ts';

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
-import { wallTime } from '../../engine/loop.ts';
+import { wallTime } from '../../engine/time.ts';
 import type { SqliteLedger } from '../../log/sqlite/ledger.ts';
 import { loggerFor, type Running, startService } from '../../service/serve.ts';
 import { readSettings } from '../../service/settings.ts';

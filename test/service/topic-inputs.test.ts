@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { Decisions } from '../../consumers/kafka/decisions.ts';
+import { DecisionTracker } from '../../consumers/kafka/decision-tracker.ts';
 import { Fault } from '../../events/fault.ts';
 import type { KafkaLedger } from '../../log/kafka/ledger.ts';
 import { topicsOf } from '../../kafka/options.ts';
@@ -23,7 +23,7 @@ function setUp() {
   const sent: number[] = [];
   const aged = new Set([0, 1, 2]);
   const stream = (partition: number) => `inputs/${partition}`;
-  const decisions = Array.from({ length: PARTITIONS }, (_, partition) => new Decisions(stream(partition), -1));
+  const decisions = Array.from({ length: PARTITIONS }, (_, partition) => new DecisionTracker(stream(partition), -1));
   const ledger = {
     partitions: PARTITIONS,
     topics: topicsOf('t'),
@@ -33,7 +33,7 @@ function setUp() {
     send: async (_: string, partition: number) => {
       sent.push(partition);
       queueMicrotask(() =>
-        decisions[partition]?.readable([], { sequence: 0, hash: '' }, [{ stream: stream(partition), offset: 0 }]),
+        decisions[partition]?.applyCommitted([], { sequence: 0, hash: '' }, [{ stream: stream(partition), offset: 0 }]),
       );
       return 0;
     },

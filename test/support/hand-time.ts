@@ -1,4 +1,4 @@
-import type { Time } from '../../engine/loop.ts';
+import type { Time } from '../../engine/time.ts';
 
 /** Time that a test moves by hand. */
 export class HandTime implements Time {

@@ -2,7 +2,7 @@ import type { Consumer, ConsumerConfig, ConsumerRunConfig, EachBatchPayload, Kaf
 import { expect, it, onTestFinished, vi } from 'vitest';
 import { Membership } from '../../../consumers/kafka/membership.ts';
 import { Fault } from '../../../events/fault.ts';
-import type { Share } from '../../../consumers/kafka/share.ts';
+import type { PartitionOwnership } from '../../../consumers/kafka/partition-ownership.ts';
 import kafkajs from '../../../kafka/kafkajs.ts';
 import { turns } from '../../support/hand-time.ts';
 
@@ -76,10 +76,10 @@ class HandShare {
   isFull(): boolean {
     return this.full !== null;
   }
-  async room(): Promise<void> {
+  async waitForRoom(): Promise<void> {
     await this.full?.promise;
   }
-  rejoined(): void {}
+  verifyTopic(): void {}
   stop(): Promise<void> {
     this.isStopped = true;
     return this.stopping.promise;
@@ -111,7 +111,7 @@ async function setUp(obstacle: (partition: number) => Fault | null = () => null)
   const open = (partition: number) => {
     const share = new HandShare(partition);
     opened.push({ partition, share });
-    return share as unknown as Share;
+    return share as unknown as PartitionOwnership;
   };
   const options = {
     group: 'g',
@@ -124,7 +124,7 @@ async function setUp(obstacle: (partition: number) => Fault | null = () => null)
   const membership = new Membership({ ...options, kafka, open });
   membership.start();
   await turns();
-  return { membership, consumer, opened, joins: () => joined, owned: () => [...membership.shares.keys()] };
+  return { membership, consumer, opened, joins: () => joined, owned: () => [...membership.ownerships.keys()] };
 }
 
 it('opens what is given, ends what is taken, and keeps the rest', async () => {
@@ -158,18 +158,18 @@ it('does not open what was taken away again while it was being left', async () =
 
 it('knows the word of the group: from its members only, of what it gave, and not while it shares out', async () => {
   const { membership, consumer } = await setUp();
-  expect([membership.word(0), membership.absence]).toEqual([null, expect.any(String)]);
+  expect([membership.assignmentEpoch(0), membership.absence]).toEqual([null, expect.any(String)]);
   consumer.give(0);
-  const first = membership.word(0);
-  expect([typeof first, membership.word(1)]).toEqual(['number', null]);
+  const first = membership.assignmentEpoch(0);
+  expect([typeof first, membership.assignmentEpoch(1)]).toEqual(['number', null]);
   consumer.tell('HEARTBEAT');
-  expect(membership.word(0)).toBeGreaterThan(first ?? 0);
+  expect(membership.assignmentEpoch(0)).toBeGreaterThan(first ?? 0);
   consumer.tell('REBALANCING');
-  expect(membership.word(0)).toBe(null);
+  expect(membership.assignmentEpoch(0)).toBe(null);
   consumer.give(0);
-  expect(membership.word(0)).not.toBe(null);
+  expect(membership.assignmentEpoch(0)).not.toBe(null);
   consumer.tell('CRASH', { error: new Error('the coordinator is gone') });
-  expect([membership.word(0), membership.absence]).toEqual([null, 'the coordinator is gone']);
+  expect([membership.assignmentEpoch(0), membership.absence]).toEqual([null, 'the coordinator is gone']);
   await membership.stop();
 });
 
@@ -219,7 +219,7 @@ it('joins anew without a partition that it cannot decide, and with it once it ca
   expect([joins(), membership.declined]).toEqual([[[], [1]], behind]);
   consumer.give(0);
   await turns();
-  expect([...membership.shares.keys()]).toEqual([0]);
+  expect([...membership.ownerships.keys()]).toEqual([0]);
   obstacle = null;
   await vi.advanceTimersByTimeAsync(20_000);
   await turns();
@@ -257,6 +257,6 @@ it('builds a consumer anew that delivers nothing of what the topic has', async (
 
 it('says what the topic holds, and does not guess where it has no such partition', async () => {
   const { membership } = await setUp();
-  expect(await membership.held(0)).toEqual({ low: 2, high: 9 });
-  await expect(membership.held(1)).rejects.toMatchObject({ code: 'KAFKA_NO_TOPIC' });
+  expect(await membership.offsetRange(0)).toEqual({ low: 2, high: 9 });
+  await expect(membership.offsetRange(1)).rejects.toMatchObject({ code: 'KAFKA_NO_TOPIC' });
 });

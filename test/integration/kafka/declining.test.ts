@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { wallTime } from '../../../engine/loop.ts';
+import { wallTime } from '../../../engine/time.ts';
 import { declared, textOf } from '../../service/harness.ts';
 import { brokersForTests } from './brokers/index.ts';
 import { eventually, forTest, instance, ready } from './instances.ts';

@@ -3,7 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { onTestFinished } from 'vitest';
-import { wallTime } from '../../../engine/loop.ts';
+import { wallTime } from '../../../engine/time.ts';
 import { type Served, serve, textOf } from '../../service/harness.ts';
 import { start } from '../../support/landfall.ts';
 import type { Scratch } from './scratch.ts';

@@ -1,4 +1,4 @@
-import type { Time } from '../../../engine/loop.ts';
+import type { Time } from '../../../engine/time.ts';
 import { EPOCH, type Sim } from '../world/sim.ts';
 
 /**

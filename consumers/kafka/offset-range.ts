@@ -6,10 +6,10 @@ import { Fault } from '../../events/fault.ts';
  */
 
 /** What the topic holds of a partition: `low` is the offset of its first record, `high` the one after its last. */
-export type Held = { readonly low: number; readonly high: number };
+export type OffsetRange = { readonly low: number; readonly high: number };
 
 /** @throws Fault INPUTS_ALTERED, INPUTS_LOST where the input `next` is not what the topic would deliver next. */
-export function requireNext(stream: string, next: number, held: Held): void {
+export function requireNext(stream: string, next: number, held: OffsetRange): void {
   requireReached(stream, next, held);
   if (next >= held.low) return;
   throw new Fault(
@@ -20,7 +20,7 @@ export function requireNext(stream: string, next: number, held: Held): void {
 }
 
 /** @throws Fault INPUTS_ALTERED where more was taken than the topic ever held. */
-export function requireReached(stream: string, next: number, { high }: Held): void {
+export function requireReached(stream: string, next: number, { high }: OffsetRange): void {
   if (next > high) throw inputsAltered(`${stream} ends at ${high}, but was taken up to ${next}`);
 }
 

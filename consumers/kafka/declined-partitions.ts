@@ -14,7 +14,7 @@ const WAIT_MS_MAX = 600_000;
 type Declined = { readonly fault: Fault; readonly until: number };
 type Earlier = { readonly waitMs: number; readonly takenAt: number };
 
-export class Declining {
+export class DeclinedPartitions {
   /** What keeps this instance, and not every one, from deciding a partition; null: nothing. */
   readonly #obstacle: (partition: number) => Fault | null;
   /** Since when it was seen in the way of a partition that was given. */

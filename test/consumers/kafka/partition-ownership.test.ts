@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { Fault } from '../../../events/fault.ts';
 import { turns } from '../../support/hand-time.ts';
-import { readyWorld, STREAM } from './share-world.ts';
+import { readyWorld, STREAM } from './ownership-world.ts';
 
 /** One partition while it is ours: what it takes, what it never takes over, and when it claims. */
 
@@ -13,7 +13,7 @@ describe('inputs', () => {
   it('are taken from where the ledger says, and what comes twice is passed over', async () => {
     const world = await readyWorld((begun) => {
       begun.positions.set(STREAM, 9);
-      begun.held = { low: 3, high: 10 };
+      begun.offsetRange = { low: 3, high: 10 };
     });
     expect(world.told).toEqual(['from 10']);
     expect(world.deliver([8, 9, 10, 11])).toBe(true);
@@ -27,19 +27,19 @@ describe('inputs', () => {
     const world = await readyWorld();
     world.deliver([0, 1]);
     await turns();
-    world.held = { low: 5, high: 7 };
+    world.offsetRange = { low: 5, high: 7 };
     expect(world.deliver([5, 6], 5)).toBe(false);
     await turns();
     await world.time.pass(100);
     expect(world.told).toEqual(['from 0', 'INPUTS_BROKEN', 'INPUTS_LOST']);
-    expect(world.share.fault?.message).toBe('inputs 2 to 4 of inputs/0 were deleted before they were taken');
+    expect(world.ownership.fault?.message).toBe('inputs 2 to 4 of inputs/0 were deleted before they were taken');
     expect(world.decided).toEqual([0, 1]);
   });
 
   it('may be behind the markers of transactions', async () => {
     const world = await readyWorld();
     world.deliver([0, 1]);
-    world.share.passed(4);
+    world.ownership.skipTo(4);
     expect(world.deliver([4, 5], 4)).toBe(true);
     await turns();
     expect(world.decided).toEqual([0, 1, 4, 5]);
@@ -49,7 +49,7 @@ describe('inputs', () => {
     const world = await readyWorld();
     world.deliver([0, 1, 2]);
     await turns();
-    world.held = { low: 0, high: 0 };
+    world.offsetRange = { low: 0, high: 0 };
     expect(world.deliver([0], 0)).toBe(false);
     await turns();
     await world.time.pass(100);
@@ -60,13 +60,13 @@ describe('inputs', () => {
     const world = await readyWorld((begun) => (begun.isHolding = true));
     world.deliver([0, 1, 2], 0, 1000);
     let hasRoom = false;
-    void world.share.room({ inputs: 10, bytes: 3000 }).then(() => (hasRoom = true));
-    await world.share.room({ inputs: 4, bytes: 3001 });
+    void world.ownership.waitForRoom({ inputs: 10, bytes: 3000 }).then(() => (hasRoom = true));
+    await world.ownership.waitForRoom({ inputs: 4, bytes: 3001 });
     await turns();
-    expect([hasRoom, world.share.waiting]).toEqual([false, 3]);
+    expect([hasRoom, world.ownership.waiting]).toEqual([false, 3]);
     world.letGo();
     await turns();
-    expect([hasRoom, world.share.waiting]).toEqual([true, 0]);
+    expect([hasRoom, world.ownership.waiting]).toEqual([true, 0]);
   });
 
   it('are committed in parts of 4 MiB', async () => {
@@ -84,8 +84,8 @@ describe('a topic that may have been made anew', () => {
     await turns();
     world.overtake(fenced());
     await turns();
-    world.held = held;
-    world.word = 2;
+    world.offsetRange = held;
+    world.assignmentEpoch = 2;
     await world.time.pass(1000);
     return world;
   };
@@ -101,11 +101,11 @@ describe('a topic that may have been made anew', () => {
   it('is refused where another record is there, and is not claimed again and again', async () => {
     const world = await reclaimed({ low: 0, high: 9 });
     expect(world.deliver([2, 3, 4], 2, 100, 'other')).toBe(false);
-    expect(world.share.fault?.message).toContain('inputs/0 has another record at 2');
+    expect(world.ownership.fault?.message).toContain('inputs/0 has another record at 2');
     await world.time.pass(30_000);
-    expect([world.share.fault?.code, world.claims, world.decided]).toEqual(['INPUTS_ALTERED', 2, [0, 1, 2]]);
+    expect([world.ownership.fault?.code, world.claims, world.decided]).toEqual(['INPUTS_ALTERED', 2, [0, 1, 2]]);
     await world.time.pass(60_000);
-    expect([world.share.fault, world.claims]).toEqual([null, 3]);
+    expect([world.ownership.fault, world.claims]).toEqual([null, 3]);
   });
 
   it('is taken at its word where it no longer keeps that record', async () => {
@@ -116,7 +116,7 @@ describe('a topic that may have been made anew', () => {
 
   it('takes nothing from elsewhere before that', async () => {
     const world = await reclaimed({ low: 0, high: 9 });
-    expect([world.deliver([3, 4]), world.deliver([0, 1]), world.share.fault]).toEqual([false, false, null]);
+    expect([world.deliver([3, 4]), world.deliver([0, 1]), world.ownership.fault]).toEqual([false, false, null]);
     await turns();
     expect(world.told.slice(3)).toEqual(['from 2']);
     expect(world.deliver([1, 2, 3])).toBe(true);
@@ -125,11 +125,11 @@ describe('a topic that may have been made anew', () => {
   it('is asked again after the group was joined anew', async () => {
     const world = await readyWorld();
     world.deliver([0, 1, 2]);
-    world.share.rejoined();
+    world.ownership.verifyTopic();
     await turns();
     expect(world.told).toEqual(['from 0', 'from 2']);
     expect(world.deliver([2, 3], 2, 100, 'other')).toBe(false);
-    expect(world.share.fault?.code).toBe('INPUTS_ALTERED');
+    expect(world.ownership.fault?.code).toBe('INPUTS_ALTERED');
   });
 
   it('is asked again where nothing comes', async () => {
@@ -143,23 +143,23 @@ describe('a claim', () => {
   it('is not made of what the topic of inputs never held', async () => {
     const world = await readyWorld((begun) => {
       begun.positions.set(STREAM, 1_000_000);
-      begun.held = { low: 0, high: 12 };
+      begun.offsetRange = { low: 0, high: 12 };
     });
     expect([world.told, world.claims]).toEqual([['INPUTS_ALTERED'], 0]);
-    expect(world.share.fault?.remedy).toContain('kafkaPrefix');
+    expect(world.ownership.fault?.remedy).toContain('kafkaPrefix');
     await world.time.pass(60_000);
-    expect([world.share.fault?.code, world.claims]).toEqual(['INPUTS_ALTERED', 0]);
+    expect([world.ownership.fault?.code, world.claims]).toEqual(['INPUTS_ALTERED', 0]);
   });
 
   it('goes on in a topic that was made anew once an operator said so, though its offsets are lower', async () => {
     const world = await readyWorld((begun) => {
       begun.positions.set(STREAM, 1_000_000);
-      begun.held = { low: 0, high: 12 };
+      begun.offsetRange = { low: 0, high: 12 };
     });
-    expect(world.share.fault?.code).toBe('INPUTS_ALTERED');
+    expect(world.ownership.fault?.code).toBe('INPUTS_ALTERED');
     world.positions.set(`${STREAM}#1`, 4);
     await world.time.pass(10_000);
-    expect([world.share.fault, world.told.at(-1)]).toEqual([null, 'from 5']);
+    expect([world.ownership.fault, world.told.at(-1)]).toEqual([null, 'from 5']);
     world.deliver([5, 6]);
     await turns();
     expect([world.decided, world.positions.get(`${STREAM}#1`), world.positions.get(STREAM)]).toEqual([
@@ -170,22 +170,22 @@ describe('a claim', () => {
   });
 
   it('that finds inputs deleted is not repeated, and goes on once an operator accepted it', async () => {
-    const world = await readyWorld((begun) => (begun.held = { low: 5, high: 9 }));
+    const world = await readyWorld((begun) => (begun.offsetRange = { low: 5, high: 9 }));
     await world.time.pass(60_000);
     await world.time.pass(60_000);
-    expect([world.share.fault?.code, world.claims]).toEqual(['INPUTS_LOST', 1]);
+    expect([world.ownership.fault?.code, world.claims]).toEqual(['INPUTS_LOST', 1]);
     world.positions.set(STREAM, 4);
     await world.time.pass(60_000);
-    expect([world.share.fault, world.told.at(-1), world.claims]).toEqual([null, 'from 5', 2]);
+    expect([world.ownership.fault, world.told.at(-1), world.claims]).toEqual([null, 'from 5', 2]);
   });
 
   it('does not fence who imports', async () => {
     const world = await readyWorld((begun) => begun.positions.set(BEGUN, 7));
     await world.time.pass(60_000);
-    expect([world.share.fault?.code, world.claims]).toEqual(['IMPORT_UNFINISHED', 0]);
+    expect([world.ownership.fault?.code, world.claims]).toEqual(['IMPORT_UNFINISHED', 0]);
     world.positions.set(`\u0000imported ${BEGUN.slice(8)}`, 7);
     await world.time.pass(60_000);
-    expect([world.share.fault, world.claims]).toEqual([null, 1]);
+    expect([world.ownership.fault, world.claims]).toEqual([null, 1]);
   });
 
   it('of one that was fenced waits for the group to say again that the partition is ours', async () => {
@@ -195,39 +195,39 @@ describe('a claim', () => {
     world.letGo(fenced());
     await turns();
     for (let look = 0; look < 50; look += 1) await world.time.pass(1000);
-    expect([world.share.fault?.code, world.claims]).toEqual(['LEDGER_FENCED', 1]);
-    world.word = null;
+    expect([world.ownership.fault?.code, world.claims]).toEqual(['LEDGER_FENCED', 1]);
+    world.assignmentEpoch = null;
     await world.time.pass(1000);
     expect(world.claims).toBe(1);
-    world.word = 2;
+    world.assignmentEpoch = 2;
     await world.time.pass(1000);
-    expect([world.share.fault, world.claims]).toEqual([null, 2]);
+    expect([world.ownership.fault, world.claims]).toEqual([null, 2]);
   });
 
   it('is not made by one that was overtaken while it was idle, before the group says so again', async () => {
     const world = await readyWorld();
     world.overtake(fenced());
-    expect(world.share.fault?.code).toBe('LEDGER_FENCED');
+    expect(world.ownership.fault?.code).toBe('LEDGER_FENCED');
     expect([world.told, world.deliver([0])]).toEqual([['from 0', 'LEDGER_FENCED'], false]);
     await world.time.pass(60_000);
     expect(world.claims).toBe(1);
-    world.word = 2;
+    world.assignmentEpoch = 2;
     await world.time.pass(1000);
-    expect([world.share.fault, world.claims]).toEqual([null, 2]);
+    expect([world.ownership.fault, world.claims]).toEqual([null, 2]);
   });
 
   it('waits while it is absent from the group', async () => {
     const world = await readyWorld((begun) => (begun.isHolding = true));
     world.deliver([0]);
     await turns();
-    world.word = null;
+    world.assignmentEpoch = null;
     world.letGo(unknown());
     await turns();
     for (let look = 0; look < 50; look += 1) await world.time.pass(1000);
     expect(world.claims).toBe(1);
-    world.word = 1;
+    world.assignmentEpoch = 1;
     await world.time.pass(1000);
-    expect([world.share.fault, world.claims]).toEqual([null, 2]);
+    expect([world.ownership.fault, world.claims]).toEqual([null, 2]);
   });
 });
 
@@ -235,13 +235,13 @@ it('is down as soon as its owner is, and is claimed when what that one carried h
   const sent = Promise.withResolvers<void>();
   const world = await readyWorld((begun) => {
     begun.isHolding = true;
-    begun.stopCarrier = () => sent.promise;
+    begun.stopRelay = () => sent.promise;
   });
   world.deliver([0]);
   await turns();
   world.letGo(unknown());
   await turns();
-  expect(world.share.fault?.code).toBe('LEDGER_OUTCOME_UNKNOWN');
+  expect(world.ownership.fault?.code).toBe('LEDGER_OUTCOME_UNKNOWN');
   await world.time.pass(60_000);
   expect(world.claims).toBe(1);
   sent.resolve();
@@ -255,7 +255,7 @@ it('gives nothing up that it took: a stop waits for it', async () => {
   world.deliver([0, 1]);
   await turns();
   let hasStopped = false;
-  const stopping = world.share.stop().then(() => (hasStopped = true));
+  const stopping = world.ownership.stop().then(() => (hasStopped = true));
   await turns();
   expect([hasStopped, world.deliver([2])]).toEqual([false, false]);
   world.isHolding = false;

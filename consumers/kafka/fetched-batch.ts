@@ -1,5 +1,5 @@
 import type { Batch } from 'kafkajs';
-import { COMMIT_BYTES, type Delivered, INPUTS_PER_COMMIT } from '../../engine/loop.ts';
+import { COMMIT_BYTES, type Delivered, INPUTS_PER_COMMIT } from '../../engine/partition-loop.ts';
 import { delivered } from './input-record.ts';
 
 /** What one fetch brought, as inputs with their sizes and places. */

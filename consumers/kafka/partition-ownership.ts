@@ -2,22 +2,23 @@ import { Fault } from '../../events/fault.ts';
 import { isBeingImported } from '../../log/kafka/import.ts';
 import type { Ledger, Owner } from '../../log/port.ts';
 import { Driver } from '../../engine/driver.ts';
-import { Live, type LiveObserver, type Time } from '../../engine/loop.ts';
+import { PartitionLoop, type LoopObserver } from '../../engine/partition-loop.ts';
+import type { Time } from '../../engine/time.ts';
 import type { Directory } from '../../engine/partition/directory.ts';
-import { bytesOf, type Fetched, follows, partsOf } from './fetched.ts';
-import { type Carried, carry, type Carrying } from './carried.ts';
-import { clockBehind } from './clock.ts';
-import { TopicGate } from './gate.ts';
-import { type Held, inputsBroken, requireNext, requireReached } from './held-inputs.ts';
-import { Proof } from './proof.ts';
-import { type Witness, witnessIn } from './witness.ts';
+import { bytesOf, type Fetched, follows, partsOf } from './fetched-batch.ts';
+import { type RelayStream, type RunningRelay, startRelay } from './relay-checkpoint.ts';
+import { clockBehind } from './clock-check.ts';
+import { TopicDeadlineGate } from './deadline-gate.ts';
+import { type OffsetRange, inputsBroken, requireNext, requireReached } from './offset-range.ts';
+import { TopicIdentityCheck } from './topic-identity-check.ts';
+import { type ConsumedRecord, lastConsumedRecord } from './consumed-record.ts';
 
 /**
  * One partition while it is this instance's to decide: claimed, run, and where its owner died claimed anew, until the group
  * gives it to another.
  */
 
-export type ShareOptions = {
+export type OwnershipOptions = {
   readonly partition: number;
   readonly ledger: Ledger;
   /** The stream of its inputs, by what stands in the ledger: their positions are kept under this name. */
@@ -27,13 +28,13 @@ export type ShareOptions = {
   /** The positions as far as this instance has read the ledger: the partition's own may be further. */
   readonly known: () => ReadonlyMap<string, number>;
   /** Which inputs the topic holds. */
-  readonly held: () => Promise<Held>;
+  readonly offsetRange: () => Promise<OffsetRange>;
   /** Counts how often the group said that the partition is ours; null while it does not. */
-  readonly word: () => number | null;
+  readonly assignmentEpoch: () => number | null;
   /** Asks the topic to deliver from this offset on. */
   readonly seek: (offset: number) => void;
-  readonly carrier: Carried;
-  readonly observer: LiveObserver & {
+  readonly relay: RelayStream;
+  readonly observer: LoopObserver & {
     /** It is claimed: from here on inputs are taken, beginning with this offset. */
     ready: (partition: number, next: number) => void;
     /** It takes nothing for now. */
@@ -52,13 +53,13 @@ const RETRY_MS_MAX = 5000;
 /** An altered topic of inputs may be brought back: then it is claimed again, which adds a record to the ledger each time. */
 const ALTERED_MS = 60_000;
 /** How often the group's word is looked for. */
-const WORD_MS = 100;
+const EPOCH_LOOK_MS = 100;
 
-type Running = Carrying & {
+type Running = RunningRelay & {
   readonly owner: Owner;
-  readonly live: Live;
-  readonly gate: TopicGate;
-  readonly proof: Proof;
+  readonly loop: PartitionLoop;
+  readonly gate: TopicDeadlineGate;
+  readonly proof: TopicIdentityCheck;
   readonly died: (fault: Fault) => void;
 };
 
@@ -74,9 +75,9 @@ const isPlace = (place: Place | null, { stream, next }: Place) => place?.stream 
 /** Inputs that wait for their commit. */
 export type Limit = { readonly inputs: number; readonly bytes: number };
 
-export class Share {
+export class PartitionOwnership {
   readonly partition: number;
-  readonly #options: ShareOptions;
+  readonly #options: OwnershipOptions;
   #state: State = { kind: 'down', fault: new Fault('NOT_READY', 'the partition is being claimed', 'Wait a moment.') };
   #retryMs = RETRY_MS_MIN;
   #cancelRetry: (() => void) | null = null;
@@ -93,7 +94,7 @@ export class Share {
   #waitingBytes = 0;
   #room: (() => void)[] = [];
 
-  constructor(options: ShareOptions) {
+  constructor(options: OwnershipOptions) {
     this.partition = options.partition;
     this.#options = options;
     this.#stream = options.streamIn(options.known());
@@ -121,7 +122,7 @@ export class Share {
    */
   deliver(fetched: Fetched): boolean {
     if (this.#state.kind !== 'ready') return false;
-    const { live, gate, died, proof } = this.#state;
+    const { loop, gate, died, proof } = this.#state;
     if (!follows(fetched, this.#next, this.#read)) {
       died(inputsBroken(this.#stream, this.#next, fetched.from));
       return false;
@@ -136,7 +137,7 @@ export class Share {
       const bytes = bytesOf(part);
       this.#waiting += part.length;
       this.#waitingBytes += bytes;
-      void live
+      void loop
         .deliver(
           part.map(({ item }) => item),
           bytes,
@@ -150,7 +151,7 @@ export class Share {
   }
 
   /** The group was joined anew: until then nobody read what the topic did. */
-  rejoined(): void {
+  verifyTopic(): void {
     if (this.#state.kind === 'ready') this.#state.proof.renew();
   }
 
@@ -160,7 +161,7 @@ export class Share {
   }
 
   /** The topic was read up to this offset, markers of transactions included. */
-  passed(next: number): void {
+  skipTo(next: number): void {
     if (this.#state.kind !== 'ready' || next < this.#next || !this.#state.proof.isGiven) return;
     this.#read = Math.max(this.#read, next);
     this.#state.gate.delivered(next);
@@ -177,7 +178,7 @@ export class Share {
   }
 
   /** Resolves when fewer wait. */
-  async room(limit: Limit): Promise<void> {
+  async waitForRoom(limit: Limit): Promise<void> {
     while (this.isFull(limit)) await new Promise<void>((resolve) => this.#room.push(resolve));
   }
 
@@ -214,13 +215,13 @@ export class Share {
 
   /** What can be known before: a claim would fence whoever imports, and adds a record to the ledger each time. */
   async #requireFree(): Promise<void> {
-    const { known, held, partition, directory, time } = this.#options;
+    const { known, offsetRange, partition, directory, time } = this.#options;
     const positions = known();
     if (isBeingImported(positions)) throw importing(partition);
     const behind = clockBehind(directory(), time.now());
     if (behind !== null) throw behind;
     const { stream, next } = this.#placeIn(positions);
-    const found = await held();
+    const found = await offsetRange();
     requireReached(stream, next, found);
     this.#requireUnaltered({ stream, next });
     // The ledger may be further than it is known here: what is missing is for the claim to tell, once.
@@ -247,16 +248,19 @@ export class Share {
       lost.fault = fault;
       lost.died(fault);
     });
-    let found: { held: Held; witness: Witness | null };
+    let found: { held: OffsetRange; record: ConsumedRecord | null };
     try {
-      found = { held: await this.#requireWhole(owner), witness: await witnessIn(ledger, partition, this.#stream) };
+      found = {
+        held: await this.#requireWhole(owner),
+        record: await lastConsumedRecord(ledger, partition, this.#stream),
+      };
     } catch (error) {
       await owner.release();
       throw error;
     }
     // It may have been given up while the topic was asked.
     if (this.#isStopped()) return owner.release();
-    const running = this.#start(owner, found.witness);
+    const running = this.#start(owner, found.record);
     this.#state = { kind: 'ready', ...running };
     observer.ready(partition, this.#next);
     running.proof.begin(found.held);
@@ -270,44 +274,49 @@ export class Share {
   }
 
   /** What is to be decided must follow what was. */
-  async #requireWhole({ positions }: Owner): Promise<Held> {
-    const { partition, held, directory, time } = this.#options;
+  async #requireWhole({ positions }: Owner): Promise<OffsetRange> {
+    const { partition, offsetRange, directory, time } = this.#options;
     if (isBeingImported(positions)) throw importing(partition);
     const behind = clockBehind(directory(), time.now());
     if (behind !== null) throw behind;
     const { stream, next } = this.#placeIn(positions);
     this.#stream = stream;
     this.#lostAt = { stream, next };
-    const found = await held();
+    const found = await offsetRange();
     requireNext(stream, next, found);
     this.#lostAt = null;
     return found;
   }
 
-  #start(owner: Owner, witness: Witness | null): Running {
-    const { seek, time, directory, held, observer, carrier: carried } = this.#options;
+  #start(owner: Owner, record: ConsumedRecord | null): Running {
+    const { seek, time, directory, offsetRange, observer, relay } = this.#options;
     const driver = new Driver(owner, directory());
-    const { carrier, note } = carry(owner, carried, time);
-    driver.onCommitted((entries, { sequence }) => carrier.committed(sequence - entries.length + 1, entries));
-    const end = async () => (await held()).high;
-    const gate = new TopicGate({ time, end, whenTaken: (callback) => live.whenTaken(callback) });
+    const { relayed, note } = startRelay(owner, relay, time);
+    driver.onCommitted((entries, { sequence }) => relayed.committed(sequence - entries.length + 1, entries));
+    const end = async () => (await offsetRange()).high;
+    const gate = new TopicDeadlineGate({ time, end, whenTaken: (callback) => loop.whenTaken(callback) });
     const died = (fault: Fault) => {
       if (this.#state.kind !== 'ready' || this.#state.owner !== owner) return;
       // Nobody may take it for alive while what it began is being ended.
       this.#setDown(fault);
       gate.close();
       proof.close();
-      live.end(fault);
-      this.#claiming = Promise.all([carrier.stop(), owner.release()])
+      loop.end(fault);
+      this.#claiming = Promise.all([relayed.stop(), owner.release()])
         .catch(() => {})
         .then(() => this.#retryLater(fault));
     };
-    const live: Live = new Live(driver, time, { ...observer, died }, { gate, commitsUnderWay: COMMITS_UNDER_WAY });
+    const loop: PartitionLoop = new PartitionLoop(
+      driver,
+      time,
+      { ...observer, died },
+      { gate, commitsUnderWay: COMMITS_UNDER_WAY },
+    );
     const { stream, next } = this.#placeIn(owner.positions);
     this.#next = next;
     this.#read = this.#next;
-    const proof = new Proof({ stream, time, held, from: seek }, witness, this.#next);
-    return { owner, live, gate, proof, carrier, note, died };
+    const proof = new TopicIdentityCheck({ stream, time, offsetRange, seek }, record, this.#next);
+    return { owner, loop, gate, proof, relayed, note, died };
   }
 
   #down(fault: Fault): void {
@@ -323,30 +332,30 @@ export class Share {
   }
 
   #retryLater({ code }: Fault): void {
-    const { word } = this.#options;
+    const { assignmentEpoch } = this.#options;
     // Whoever fenced it may be the one to whom the group gave the partition: only the group's word after that counts.
-    this.#retryWhenOurs(this.#retryMs, code === 'LEDGER_FENCED' ? word() : null);
+    this.#retryWhenOurs(this.#retryMs, code === 'LEDGER_FENCED' ? assignmentEpoch() : null);
     this.#retryMs = Math.min(this.#retryMs * 2, RETRY_MS_MAX);
   }
 
   #retryWhenOurs(ms: number, heard: number | null): void {
-    const { time, word } = this.#options;
+    const { time, assignmentEpoch } = this.#options;
     if (this.#state.kind === 'stopped') return;
     this.#cancelRetry = time.after(ms, () => {
-      const said = word();
-      if (said === null || said === heard) this.#retryWhenOurs(WORD_MS, heard);
+      const said = assignmentEpoch();
+      if (said === null || said === heard) this.#retryWhenOurs(EPOCH_LOOK_MS, heard);
       else this.#claiming = this.#claim();
     });
   }
 }
 
-async function ended({ live, gate, proof, carrier, note }: Running): Promise<void> {
+async function ended({ loop, gate, proof, relayed, note }: Running): Promise<void> {
   gate.close();
   proof.close();
-  await carrier.stop();
+  await relayed.stop();
   // What a dying owner refuses comes again, from the topic or from the ledger.
   await note().catch(() => {});
-  await live.stop().catch(() => {});
+  await loop.stop().catch(() => {});
 }
 
 function faultOf(error: unknown): Fault {

@@ -1,8 +1,8 @@
 import type { Fault } from '../../events/fault.ts';
-import type { Time } from '../../engine/loop.ts';
-import type { Fetched } from './fetched.ts';
-import { type Held, inputsAltered } from './held-inputs.ts';
-import { deliveredWitness, isSame, type Witness } from './witness.ts';
+import type { Time } from '../../engine/time.ts';
+import type { Fetched } from './fetched-batch.ts';
+import { type OffsetRange, inputsAltered } from './offset-range.ts';
+import { consumedRecordOf, isSame, type ConsumedRecord } from './consumed-record.ts';
 
 /**
  * Whether the topic that delivers is the one that delivered before. It is asked for the newest record that was taken, first of
@@ -13,29 +13,29 @@ import { deliveredWitness, isSame, type Witness } from './witness.ts';
 export type ProofOptions = {
   readonly stream: string;
   readonly time: Time;
-  readonly held: () => Promise<Held>;
+  readonly offsetRange: () => Promise<OffsetRange>;
   /** Asks the topic to deliver from this offset on. */
-  readonly from: (offset: number) => void;
+  readonly seek: (offset: number) => void;
 };
 
 /** Where nothing comes the topic is asked again. */
 const AGAIN_MS = 10_000;
 
-export class Proof {
+export class TopicIdentityCheck {
   readonly #options: ProofOptions;
   /** What is to be seen before anything else; null: it was. */
-  #wanted: Witness | null;
-  #newest: Witness | null;
+  #wanted: ConsumedRecord | null;
+  #newest: ConsumedRecord | null;
   /** Where the topic goes on where nothing is wanted. */
   #next: number;
   #cancel = () => {};
   #isAsking = false;
   #closed = false;
 
-  constructor(options: ProofOptions, witness: Witness | null, next: number) {
+  constructor(options: ProofOptions, record: ConsumedRecord | null, next: number) {
     this.#options = options;
-    this.#wanted = witness;
-    this.#newest = witness;
+    this.#wanted = record;
+    this.#newest = record;
     this.#next = next;
   }
 
@@ -44,12 +44,12 @@ export class Proof {
   }
 
   /** Begins, given what the topic holds. */
-  begin({ low }: Held): void {
+  begin({ low }: OffsetRange): void {
     if (this.#closed) return;
     if (this.#wanted !== null && low > this.#wanted.offset) this.#wanted = null;
     this.#cancel();
     if (this.#wanted !== null) this.#cancel = this.#options.time.after(AGAIN_MS, () => void this.#ask());
-    this.#options.from(this.#wanted?.offset ?? this.#next);
+    this.#options.seek(this.#wanted?.offset ?? this.#next);
   }
 
   /** The topic was left, and is read again. */
@@ -70,7 +70,7 @@ export class Proof {
       return { fault: null, isGiven: false };
     }
     const found = items.find(({ offset }) => offset === wanted.offset);
-    if (found === undefined || !isSame(wanted, deliveredWitness(found.item, found.offset))) {
+    if (found === undefined || !isSame(wanted, consumedRecordOf(found.item, found.offset))) {
       const what = `${this.#options.stream} has another record at ${wanted.offset} than the one that was taken`;
       return { fault: inputsAltered(what), isGiven: false };
     }
@@ -82,7 +82,7 @@ export class Proof {
   /** These were taken; the topic goes on behind them. */
   taken(items: Fetched['items'], next: number): void {
     this.#next = next;
-    for (const { item, offset } of items) this.#newest = deliveredWitness(item, offset) ?? this.#newest;
+    for (const { item, offset } of items) this.#newest = consumedRecordOf(item, offset) ?? this.#newest;
   }
 
   close(): void {
@@ -94,7 +94,7 @@ export class Proof {
     if (this.#isAsking || this.#closed) return;
     this.#isAsking = true;
     try {
-      this.begin(await this.#options.held());
+      this.begin(await this.#options.offsetRange());
     } catch {
       // The brokers do not say what the topic holds.
       this.#cancel();

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import { steadyTime } from '../../engine/steady-time.ts';
+import { steadyTime } from '../../engine/time.ts';
 
 const HOUR_MS = 3_600_000;
 

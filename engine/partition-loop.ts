@@ -2,7 +2,9 @@ import { Fault } from '../events/fault.ts';
 import type { Input } from '../events/inputs.ts';
 import { WALL } from '../events/vocabulary.ts';
 import type { Driver } from './driver.ts';
-import type { At, Malformed, Taken } from './partition/partition.ts';
+import type { Time } from './time.ts';
+import type { InputPosition } from '../log/port.ts';
+import type { Malformed, Taken } from './partition/partition.ts';
 
 /**
  * Runs a driver day and night: inputs as they come, deadlines as they fall due, one commit for all that waits (group commit).
@@ -12,38 +14,19 @@ import type { At, Malformed, Taken } from './partition/partition.ts';
  * no answer is overtaken by the end of its question.
  */
 
-/** Time and its alarm, injected: the wall clock in production, a simulated one in tests. */
-export interface Time {
-  now(): number;
-  /** Calls back once, `ms` from now at the earliest. Returns what cancels it. */
-  after(ms: number, callback: () => void): () => void;
-  /** Calls back after the callbacks that are at hand. Where time is simulated that is simulated too. */
-  soon?(callback: () => void): void;
-  /** From here on it is at least so late. */
-  reach?(ms: number): void;
-}
-
-export const wallTime: Time = {
-  now: () => Date.now(),
-  after: (ms, callback) => {
-    const timer = setTimeout(callback, Math.min(ms, TIMEOUT_MAX_MS));
-    return () => clearTimeout(timer);
-  },
-};
-
 /** What became of a submitted input, once that is durable. `sequence` is its first entry's; null for a duplicate, which has none. */
-export type Receipt = { taken: Taken; sequence: number | null };
+export type CommittedInput = { taken: Taken; sequence: number | null };
 /** What a stream delivers: an input with its place, or what was none. */
-export type Delivered = { input: Input; at: At | null } | { malformed: Malformed };
+export type Delivered = { input: Input; at: InputPosition | null } | { malformed: Malformed };
 /**
  * How far a log of inputs, which may hold more than was delivered, is known to have been taken. A deadline waits until the
  * inputs that were in the log when it fell due have been.
  */
-export interface Gate {
+export interface DeadlineGate {
   /** Everything that was in the log until this time has been taken. Where `wanted` is later, it comes back by `whenTaken`. */
   takenUntil(wanted: number): number;
 }
-export type LiveObserver = {
+export type LoopObserver = {
   /** A commit became durable: how many entries, and how long it took in milliseconds. */
   committed?: (entries: number, ms: number) => void;
   /** Timers fired: how long after its time the latest was. */
@@ -52,8 +35,6 @@ export type LiveObserver = {
   died?: (fault: Fault) => void;
 };
 
-/** setTimeout takes no more than this; the loop then looks again. */
-const TIMEOUT_MAX_MS = 2_000_000_000;
 export const INPUTS_PER_COMMIT = 1024;
 /** Of inputs, where their size is known: what is decided of them must fit into one transaction. */
 export const COMMIT_BYTES = 4 * 1024 * 1024;
@@ -64,8 +45,8 @@ const ENTRIES_UNDER_WAY = 3 * ENTRIES_PER_COMMIT;
 const TIMERS_PER_COMMIT = 1024;
 const COMMITS_UNDER_WAY = 2;
 
-export type LiveOptions = {
-  readonly gate?: Gate;
+export type LoopOptions = {
+  readonly gate?: DeadlineGate;
   /** While so many are being written the next batch is worked out. */
   readonly commitsUnderWay?: number;
 };
@@ -74,23 +55,23 @@ type Waiting = {
   items: readonly Delivered[];
   /** How many of them were taken, and what became of those that are durable. */
   taken: number;
-  receipts: Receipt[];
+  receipts: CommittedInput[];
   clock: string;
   bytes: number;
   /** Deadlines that fell due later wait for it. */
   arrivedAt: number;
   onTaken?: () => void;
-  resolve: (receipts: Receipt[]) => void;
+  resolve: (receipts: CommittedInput[]) => void;
   reject: (error: unknown) => void;
 };
 /** What one commit has of a submission. */
 type Answer = { waiting: Waiting; taken: { taken: Taken; index: number | null }[]; isLast: boolean };
 
-export class Live {
+export class PartitionLoop {
   readonly #driver: Driver;
   readonly #time: Time;
-  readonly #observer: LiveObserver;
-  readonly #gate: Gate | null;
+  readonly #observer: LoopObserver;
+  readonly #gate: DeadlineGate | null;
   readonly #commitsUnderWay: number;
   #queue: Waiting[] = [];
   #underWay = 0;
@@ -103,7 +84,7 @@ export class Live {
   #idle: (() => void)[] = [];
   #stopping = false;
 
-  constructor(driver: Driver, time: Time, observer: LiveObserver = {}, options: LiveOptions = {}) {
+  constructor(driver: Driver, time: Time, observer: LoopObserver = {}, options: LoopOptions = {}) {
     this.#driver = driver;
     this.#time = time;
     this.#observer = observer;
@@ -125,7 +106,7 @@ export class Live {
    * Takes inputs together, in order. Resolves when all of them are durable. An operator's word on an attempt of a recording
    * belongs to the recording's clock. @throws Fault where they are not durable.
    */
-  submit(inputs: readonly Input[], clock = WALL): Promise<Receipt[]> {
+  submit(inputs: readonly Input[], clock = WALL): Promise<CommittedInput[]> {
     const items = inputs.map((input) => ({ input, at: null }));
     return this.#enqueue({ items, clock, bytes: 0, arrivedAt: this.#time.now() });
   }
@@ -134,7 +115,7 @@ export class Live {
    * Takes what a log delivered, in order. Resolves when it is durable. Whether deadlines wait for it is the gate's to say.
    * @throws Fault where it is not durable: the log delivers it again.
    */
-  deliver(items: readonly Delivered[], bytes = 0): Promise<Receipt[]> {
+  deliver(items: readonly Delivered[], bytes = 0): Promise<CommittedInput[]> {
     return this.#enqueue({ items, clock: WALL, bytes, arrivedAt: Number.POSITIVE_INFINITY });
   }
 
@@ -144,7 +125,7 @@ export class Live {
     this.#enqueue(entry).catch(() => {});
   }
 
-  #enqueue(waiting: Omit<Waiting, 'taken' | 'receipts' | 'resolve' | 'reject'>): Promise<Receipt[]> {
+  #enqueue(waiting: Omit<Waiting, 'taken' | 'receipts' | 'resolve' | 'reject'>): Promise<CommittedInput[]> {
     if (this.#fault !== null) return Promise.reject(this.#fault);
     if (this.#stopping)
       return Promise.reject(new Fault('STOPPING', 'the service is stopping', 'Send it again when it is back.'));

@@ -1,4 +1,5 @@
-import type { Gate, Time } from '../../engine/loop.ts';
+import type { DeadlineGate } from '../../engine/partition-loop.ts';
+import type { Time } from '../../engine/time.ts';
 
 /**
  * Lets a deadline fire only when the inputs that were in the topic when it fell due have been taken: after a downtime, or
@@ -15,7 +16,7 @@ export type GateOptions = {
 /** Where the topic's end cannot be asked for, deadlines wait; it is asked again after this. */
 const RETRY_MS = 500;
 
-export class TopicGate implements Gate {
+export class TopicDeadlineGate implements DeadlineGate {
   readonly #options: GateOptions;
   #takenUntil = Number.NEGATIVE_INFINITY;
   /** The offset after the last record that was delivered. */

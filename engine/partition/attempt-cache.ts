@@ -3,9 +3,9 @@ import type { Timers } from '../../events/entries.ts';
 import { isOver } from '../../machines/vm.ts';
 import type { Directory } from './directory.ts';
 
-export type Live = { state: AttemptState; timers: Timers };
+export type LoadedAttempt = { state: AttemptState; timers: Timers };
 /** `epoch`: the batch that decided it; null once that is durable, and the directory knows it too. */
-type Held = { live: Live; epoch: number | null };
+type Held = { live: LoadedAttempt; epoch: number | null };
 
 type Indexed = { migration: string; clock: string; ends: readonly string[] };
 
@@ -16,7 +16,7 @@ const HELD_MAX = 2048;
  * The attempts of a partition. Which are open is known of all of them; their states are held while they are not durable, and
  * otherwise as long as there is room.
  */
-export class Attempts {
+export class AttemptCache {
   readonly #directory: Directory;
   readonly #held = new Map<string, Held>();
   /** The open ones, by their clock and the hosts at their ends. */
@@ -38,24 +38,24 @@ export class Attempts {
   }
 
   /** A settled attempt is taken up again. */
-  reopen({ state }: Live): void {
+  reopen({ state }: LoadedAttempt): void {
     this.index(indexed(state));
   }
 
   /** An attempt in any state. */
-  find(migration: string): Live | null {
+  find(migration: string): LoadedAttempt | null {
     const held = this.peek(migration);
     if (held !== null && !this.#held.has(migration)) this.#hold(migration, { live: held, epoch: null });
     return held;
   }
 
   /** The same, and it is kept at hand no longer than it was. */
-  peek(migration: string): Live | null {
+  peek(migration: string): LoadedAttempt | null {
     return this.#held.get(migration)?.live ?? this.#directory.attempt(migration);
   }
 
   /** An attempt that is not settled. */
-  open(migration: string): Live | null {
+  open(migration: string): LoadedAttempt | null {
     return this.#open.has(migration) ? this.find(migration) : null;
   }
 
@@ -72,7 +72,7 @@ export class Attempts {
   }
 
   /** Keeps a new state, decided in this batch. */
-  set(live: Live, epoch: number): void {
+  set(live: LoadedAttempt, epoch: number): void {
     this.#hold(live.state.attempt.migration, { live, epoch });
     if (isOver(live.state)) this.#close(live);
     else if (!this.#open.has(live.state.attempt.migration)) this.index(indexed(live.state));
@@ -84,7 +84,7 @@ export class Attempts {
     if (live !== null && isOver(live.state)) this.#close(live);
   }
 
-  #close({ state }: Live): void {
+  #close({ state }: LoadedAttempt): void {
     const { migration, clock, ends } = indexed(state);
     this.#open.delete(migration);
     for (const host of ends) this.#of(clock, host).delete(migration);

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { Driver } from '../../engine/driver.ts';
-import { COMMIT_BYTES, Live, type LiveObserver, type LiveOptions } from '../../engine/loop.ts';
+import { COMMIT_BYTES, PartitionLoop, type LoopObserver, type LoopOptions } from '../../engine/partition-loop.ts';
 import { toInput } from '../../events/cloud-event.ts';
 import { Fault } from '../../events/fault.ts';
 import type { Input } from '../../events/inputs.ts';
@@ -46,12 +46,12 @@ class HeldOwner implements Owner {
   }
 }
 
-async function setUp(observer: LiveObserver = {}, options: LiveOptions = {}) {
+async function setUp(observer: LoopObserver = {}, options: LoopOptions = {}) {
   const ledger = new MemoryLedger();
   const time = new HandTime();
   const owner = new HeldOwner(await ledger.claim());
-  const live = new Live(new Driver(owner, ledger), time, observer, options);
-  return { ledger, time, owner, live };
+  const loop = new PartitionLoop(new Driver(owner, ledger), time, observer, options);
+  return { ledger, time, owner, loop };
 }
 
 let ids = 0;
@@ -65,19 +65,19 @@ const returned = () =>
 
 it('resolves with where each input stands, and joins what arrives together into one commit', async () => {
   const sizes: number[] = [];
-  const { live } = await setUp({ committed: (entries) => sizes.push(entries) });
-  const receipts = await Promise.all([live.submit([acted(), acted()]), live.submit([acted()])]);
+  const { loop } = await setUp({ committed: (entries) => sizes.push(entries) });
+  const receipts = await Promise.all([loop.submit([acted(), acted()]), loop.submit([acted()])]);
   expect(receipts.flat().map(({ sequence }) => sequence)).toEqual([1, 2, 3]);
   expect(sizes).toEqual([3]);
 });
 
 it('acknowledges a duplicate no sooner than what it repeats', async () => {
-  const { live, owner, ledger } = await setUp();
+  const { loop, owner, ledger } = await setUp();
   owner.isHolding = true;
-  const first = live.submit([acted('same')]);
+  const first = loop.submit([acted('same')]);
   await turns();
   let told = false;
-  const second = live.submit([acted('same')]).then((receipts) => {
+  const second = loop.submit([acted('same')]).then((receipts) => {
     told = true;
     return receipts;
   });
@@ -90,11 +90,11 @@ it('acknowledges a duplicate no sooner than what it repeats', async () => {
 });
 
 it('acknowledges no duplicate sooner either where others of it wait before', async () => {
-  const { live, owner } = await setUp({}, { commitsUnderWay: 8 });
+  const { loop, owner } = await setUp({}, { commitsUnderWay: 8 });
   owner.isHolding = true;
   const told: string[] = [];
   const submit = async (name: string) => {
-    await live.submit([acted('same')]);
+    await loop.submit([acted('same')]);
     told.push(name);
   };
   const all = [submit('first')];
@@ -110,52 +110,52 @@ it('acknowledges no duplicate sooner either where others of it wait before', asy
 });
 
 it('works nothing more out while very many entries are under way, in however few commits', async () => {
-  const { live, owner } = await setUp({}, { commitsUnderWay: 8 });
+  const { loop, owner } = await setUp({}, { commitsUnderWay: 8 });
   owner.isHolding = true;
   const all: Promise<unknown>[] = [];
   for (let commit = 0; commit < 5; commit += 1) {
-    all.push(live.submit(Array.from({ length: 2048 }, () => acted())));
+    all.push(loop.submit(Array.from({ length: 2048 }, () => acted())));
     await turns();
   }
-  expect([owner.held, live.queued]).toEqual([3, 2]);
+  expect([owner.held, loop.queued]).toEqual([3, 2]);
   owner.letGo();
   await turns();
-  expect([owner.held, live.queued]).toEqual([2, 0]);
+  expect([owner.held, loop.queued]).toEqual([2, 0]);
   owner.letGo();
   await Promise.all(all);
 });
 
 it('refuses a duplicate whose first was lost', async () => {
-  const { live, owner } = await setUp();
+  const { loop, owner } = await setUp();
   owner.isHolding = true;
-  const first = live.submit([acted('same')]);
+  const first = loop.submit([acted('same')]);
   await turns();
-  const second = live.submit([acted('same')]);
+  const second = loop.submit([acted('same')]);
   await turns();
   owner.letGo(new Fault('LEDGER_FULL', 'full', ''));
   await expect(first).rejects.toMatchObject({ code: 'LEDGER_FULL' });
   await expect(second).rejects.toMatchObject({ code: 'LEDGER_FULL' });
-  expect(live.fault?.code).toBe('LEDGER_FULL');
-  await expect(live.submit([acted()])).rejects.toMatchObject({ code: 'LEDGER_FULL' });
+  expect(loop.fault?.code).toBe('LEDGER_FULL');
+  await expect(loop.submit([acted()])).rejects.toMatchObject({ code: 'LEDGER_FULL' });
 });
 
 it('dies of what a turn throws, and tells everybody who waits', async () => {
   const died: Fault[] = [];
-  const { live, ledger } = await setUp({ died: (fault) => died.push(fault) });
+  const { loop, ledger } = await setUp({ died: (fault) => died.push(fault) });
   ledger.record = () => {
     throw new Error('unreadable');
   };
-  for (const { status } of await Promise.allSettled([live.submit([acted()]), live.submit([acted()])]))
+  for (const { status } of await Promise.allSettled([loop.submit([acted()]), loop.submit([acted()])]))
     expect(status).toBe('rejected');
   expect(died).toMatchObject([{ code: 'LEDGER_FAILED', cause: { message: 'unreadable' } }]);
-  await expect(live.submit([acted()])).rejects.toBe(died[0]);
+  await expect(loop.submit([acted()])).rejects.toBe(died[0]);
   expect(ledger.entries).toEqual([]);
 });
 
 it('fires deadlines when they fall due, and says how late', async () => {
   const late: number[] = [];
-  const { live, time, ledger } = await setUp({ fired: (_count, ms) => late.push(ms) });
-  await live.submit([started(), returned()]);
+  const { loop, time, ledger } = await setUp({ fired: (_count, ms) => late.push(ms) });
+  await loop.submit([started(), returned()]);
   const before = ledger.entries.length;
   await time.pass(4999);
   expect(ledger.entries).toHaveLength(before);
@@ -169,13 +169,13 @@ it('fires deadlines when they fall due, and says how late', async () => {
 });
 
 it('takes the inputs that were there when a deadline fell due before it fires it', async () => {
-  const { live, time, ledger } = await setUp();
-  await live.submit([started(), returned()]);
+  const { loop, time, ledger } = await setUp();
+  await loop.submit([started(), returned()]);
   const answers = ['host-a', 'host-b'].map((host, index) =>
     input('host.answered', { question: `m-1/q${index + 3}`, host, ok: true, domain: null }),
   );
   // The alarm and the answers are at hand in the same turn.
-  const submitted = live.submit(answers);
+  const submitted = loop.submit(answers);
   await time.pass(60_000);
   await submitted;
   const causes = ledger.entries.slice(2).map(({ cause }) => cause.kind);
@@ -183,26 +183,26 @@ it('takes the inputs that were there when a deadline fell due before it fires it
 });
 
 it('holds no deadline back under a load that never lets the queue run empty', async () => {
-  const { live, time, ledger } = await setUp();
-  await live.submit([started(), returned()]);
+  const { loop, time, ledger } = await setUp();
+  await loop.submit([started(), returned()]);
   let isOn = true;
   const load = (async () => {
-    while (isOn) await Promise.race([live.submit(Array.from({ length: 1500 }, () => acted())), turns()]);
+    while (isOn) await Promise.race([loop.submit(Array.from({ length: 1500 }, () => acted())), turns()]);
   })();
   await turns();
   for (let second = 0; second < 12; second += 1) await time.pass(1000);
   isOn = false;
   await load;
   expect(ledger.entries.some(({ cause }) => cause.kind === 'timer')).toBe(true);
-  await live.stop();
+  await loop.stop();
 });
 
 it('finishes what it took before it stops, and takes nothing more', async () => {
-  const { live, owner, ledger } = await setUp();
+  const { loop, owner, ledger } = await setUp();
   owner.isHolding = true;
-  const taken = live.submit([acted()]);
-  const stopped = live.stop();
-  await expect(live.submit([acted()])).rejects.toMatchObject({ code: 'STOPPING' });
+  const taken = loop.submit([acted()]);
+  const stopped = loop.stop();
+  await expect(loop.submit([acted()])).rejects.toMatchObject({ code: 'STOPPING' });
   await turns();
   owner.isHolding = false;
   owner.letGo();
@@ -213,7 +213,7 @@ it('finishes what it took before it stops, and takes nothing more', async () => 
 
 it('ends a batch within a submission where its inputs touch many attempts, and answers when all of it is durable', async () => {
   const sizes: number[] = [];
-  const { ledger, live } = await setUp({ committed: (entries) => sizes.push(entries) });
+  const { ledger, loop } = await setUp({ committed: (entries) => sizes.push(entries) });
   const vmOf = (index: number) => `6d9b758b-e53f-4b06-84e0-${String(index).padStart(12, '0')}`;
   const of = (type: string, data: object, subject?: string) =>
     toInput(
@@ -228,7 +228,7 @@ it('ends a batch within a submission where its inputs touch many attempts, and a
       of('migration.returned', { migration, ok: false, error }, subject),
     ];
   });
-  await live.submit(begun.flat());
+  await loop.submit(begun.flat());
   sizes.length = 0;
   const facts = (host: string, stream: string) => of('host.facts', { host, stream });
   const before = ledger.stored.length;
@@ -236,7 +236,7 @@ it('ends a batch within a submission where its inputs touch many attempts, and a
     facts('host-a', stream),
     facts('host-b', stream),
   ]);
-  const receipts = await live.submit(all);
+  const receipts = await loop.submit(all);
   const entries = ledger.stored.length - before;
   expect(entries).toBeGreaterThan(2048);
   expect(sizes.length).toBeGreaterThan(1);
@@ -248,9 +248,9 @@ it('ends a batch within a submission where its inputs touch many attempts, and a
 
 it('ends a batch at its bytes', async () => {
   const sizes: number[] = [];
-  const { live } = await setUp({ committed: (entries) => sizes.push(entries) });
+  const { loop } = await setUp({ committed: (entries) => sizes.push(entries) });
   const large = (count: number) =>
-    live.deliver(
+    loop.deliver(
       Array.from({ length: count }, () => ({ input: acted(), at: null })),
       COMMIT_BYTES / 2,
     );

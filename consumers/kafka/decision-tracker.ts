@@ -1,6 +1,6 @@
 import type { Entry } from '../../events/entries.ts';
 import type { Head, InputPosition } from '../../log/port.ts';
-import { inputsAltered } from './held-inputs.ts';
+import { inputsAltered } from './offset-range.ts';
 
 /**
  * What the owners decided about inputs that this instance put into the topic: each is found in the ledger by where it stands
@@ -12,7 +12,7 @@ export type Decision = { readonly sequence: number | null; readonly refusal: Ent
 const DUPLICATE: Decision = { sequence: null, refusal: null };
 
 /** One partition's. */
-export class Decisions {
+export class DecisionTracker {
   #stream: string;
   /** How far inputs were consumed. */
   #consumed: number;
@@ -35,12 +35,12 @@ export class Decisions {
    * To be called before the records are sent, and `sent` with what came of that. @throws Fault INPUTS_ALTERED where they were
    * given offsets that had been given before: whoever decides would pass them over, as taken already.
    */
-  sending(): { sent: (first: number | null, count: number) => Promise<Decision>[] } {
+  beginSend(): { finish: (first: number | null, count: number) => Promise<Decision>[] } {
     const sending = { behind: this.#consumed };
     this.#sending.add(sending);
     const given = this.#sent;
     return {
-      sent: (first, count) => {
+      finish: (first, count) => {
         try {
           if (first === null) return [];
           if (first <= Math.max(sending.behind, given))
@@ -56,12 +56,12 @@ export class Decisions {
   }
 
   /** How many decisions are kept for sends under way. */
-  get kept(): number {
+  get retainedCount(): number {
     return this.#recent.size;
   }
 
   /** Entries can be read, and inputs count as consumed. */
-  readable(entries: readonly Entry[], head: Head, positions: readonly InputPosition[]): void {
+  applyCommitted(entries: readonly Entry[], head: Head, positions: readonly InputPosition[]): void {
     if (this.#sending.size > 0 || this.#waiting.size > 0) this.#look(entries, head.sequence - entries.length + 1);
     const position = positions.find(({ stream }) => stream === this.#stream);
     if (position === undefined || position.offset <= this.#consumed) return;
@@ -74,7 +74,7 @@ export class Decisions {
   }
 
   /** The topic was made anew: its offsets begin again, and what was sent into it already is waited for under its new name. */
-  follow(stream: string): void {
+  switchStream(stream: string): void {
     if (stream === this.#stream) return;
     this.#stream = stream;
     this.#consumed = -1;

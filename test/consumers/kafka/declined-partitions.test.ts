@@ -1,7 +1,7 @@
 import type { Cluster } from 'kafkajs';
 import { describe, expect, it } from 'vitest';
 import { assignersOf, assignPartitions, type MemberPreference } from '../../../kafka/assigner.ts';
-import { Declining } from '../../../consumers/kafka/declining.ts';
+import { DeclinedPartitions } from '../../../consumers/kafka/declined-partitions.ts';
 import { Fault } from '../../../events/fault.ts';
 import kafkajs from '../../../kafka/kafkajs.ts';
 
@@ -11,7 +11,7 @@ const behind = new Fault('CLOCK_BEHIND', 'behind', 'Set it right.');
 
 function setUp() {
   const obstacles = new Map<number, Fault>();
-  const declining = new Declining((partition) => obstacles.get(partition) ?? null);
+  const declining = new DeclinedPartitions((partition) => obstacles.get(partition) ?? null);
   /** Looks each second, and says after how many the answer was that something changed; null: never. */
   const changesWithin = (seconds: number, from: number, down: readonly number[]) => {
     for (let second = 0; second <= seconds; second += 1) if (declining.look(down, from + second * 1000)) return second;

@@ -1,22 +1,22 @@
 import type { Entry } from '../../events/entries.ts';
 import type { Owner } from '../../log/port.ts';
-import type { Time } from '../../engine/loop.ts';
+import type { Time } from '../../engine/time.ts';
 
 /** Carries committed entries further, from the first that has not been. */
-type Carrier = {
+type EntryRelay = {
   readonly committed: (first: number, entries: readonly Entry[]) => void;
   /** Ends; what was not carried is the next owner's. */
   readonly stop: () => Promise<void>;
 };
 
 /** How far entries were carried is kept under `stream`, among the positions of the partition. */
-export type Carried = {
+export type RelayStream = {
   readonly stream: string;
-  readonly start: (next: number, carried: (sequence: number) => void) => Carrier;
+  readonly start: (next: number, carried: (sequence: number) => void) => EntryRelay;
 };
 
-export type Carrying = {
-  readonly carrier: Carrier;
+export type RunningRelay = {
+  readonly relayed: EntryRelay;
   /** Writes down how far entries were carried. */
   readonly note: () => Promise<void>;
 };
@@ -25,7 +25,7 @@ export type Carrying = {
 const CARRIED_MS = 1000;
 
 /** Goes on carrying where the owner before came to. */
-export function carry(owner: Owner, { stream, start }: Carried, time: Time): Carrying {
+export function startRelay(owner: Owner, { stream, start }: RelayStream, time: Time): RunningRelay {
   let sequence = owner.positions.get(stream) ?? 0;
   let noted = sequence;
   let cancel: (() => void) | null = null;
@@ -36,10 +36,10 @@ export function carry(owner: Owner, { stream, start }: Carried, time: Time): Car
     noted = sequence;
     await owner.commit({ entries: [], positions: [{ stream, offset: sequence }] });
   };
-  const carrier = start(sequence + 1, (reached) => {
+  const relayed = start(sequence + 1, (reached) => {
     sequence = reached;
     // Where it cannot be written the owner is dead, and whoever comes next carries some entries twice.
     cancel ??= time.after(CARRIED_MS, () => void note().catch(() => {}));
   });
-  return { carrier, note };
+  return { relayed, note };
 }

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { TopicGate } from '../../../consumers/kafka/gate.ts';
+import { TopicDeadlineGate } from '../../../consumers/kafka/deadline-gate.ts';
 import { HandTime, turns } from '../../support/hand-time.ts';
 
 /** A deadline waits for the inputs that were in the topic when it fell due. */
@@ -13,7 +13,7 @@ function setUp() {
     asked.push(question);
     return question.promise;
   };
-  const gate = new TopicGate({ time, end, whenTaken: (callback) => taken.push(callback) });
+  const gate = new TopicDeadlineGate({ time, end, whenTaken: (callback) => taken.push(callback) });
   return { time, asked, taken, gate };
 }
 

@@ -1,23 +1,23 @@
 import { toInput } from '../../../events/cloud-event.ts';
 import type { Fault } from '../../../events/fault.ts';
-import type { Fetched } from '../../../consumers/kafka/fetched.ts';
-import { Share } from '../../../consumers/kafka/share.ts';
+import type { Fetched } from '../../../consumers/kafka/fetched-batch.ts';
+import { PartitionOwnership } from '../../../consumers/kafka/partition-ownership.ts';
 import { sha256 } from '../../../log/chain.ts';
 import type { Batch, Head, Ledger, Owner } from '../../../log/port.ts';
 import { vmOf } from '../../support/entries.ts';
 import { HandTime, turns } from '../../support/hand-time.ts';
 import { MemoryLedger } from '../../support/memory-ledger.ts';
 
-/** A share of partition 0 over a ledger in memory, with the group, the topic and the brokers in the test's hand. */
+/** A ownership of partition 0 over a ledger in memory, with the group, the topic and the brokers in the test's hand. */
 
 export const STREAM = 'inputs/0';
 
-export class ShareWorld {
+export class OwnershipWorld {
   readonly time = new HandTime();
   readonly ledger = new MemoryLedger();
   /** What the topic holds. */
-  held = { low: 0, high: 0 };
-  word: number | null = 1;
+  offsetRange = { low: 0, high: 0 };
+  assignmentEpoch: number | null = 1;
   positions = new Map<string, number>();
   known: ReadonlyMap<string, number> = this.positions;
   claims = 0;
@@ -28,25 +28,25 @@ export class ShareWorld {
   readonly told: string[] = [];
   /** A newer owner has the partition, and ours has committed nothing since. */
   overtake: (fault: Fault) => void = () => {};
-  stopCarrier: () => Promise<void> = async () => {};
-  readonly share: Share;
+  stopRelay: () => Promise<void> = async () => {};
+  readonly ownership: PartitionOwnership;
 
-  constructor(change: (world: ShareWorld) => void = () => {}) {
+  constructor(change: (world: OwnershipWorld) => void = () => {}) {
     change(this);
-    this.share = this.#open();
+    this.ownership = this.#open();
   }
 
   /** Delivers inputs of these offsets, as one fetch from `from` on. */
   deliver(offsets: readonly number[], from = offsets[0] ?? 0, bytes = 100, ids = 'e'): boolean {
     const until = (offsets.at(-1) ?? from) + 1;
-    this.held = { ...this.held, high: Math.max(this.held.high, until) };
+    this.offsetRange = { ...this.offsetRange, high: Math.max(this.offsetRange.high, until) };
     const items = offsets.map((offset) => ({
-      item: { input: inputAt(offset, ids), at: { stream: this.share.stream, offset } },
+      item: { input: inputAt(offset, ids), at: { stream: this.ownership.stream, offset } },
       offset,
       bytes,
     }));
-    const fetched: Fetched = { items, from, until, high: this.held.high };
-    return this.share.deliver(fetched);
+    const fetched: Fetched = { items, from, until, high: this.offsetRange.high };
+    return this.ownership.deliver(fetched);
   }
 
   /** The inputs that are in the ledger. */
@@ -61,9 +61,9 @@ export class ShareWorld {
     }
   }
 
-  #open(): Share {
+  #open(): PartitionOwnership {
     const { time, ledger } = this;
-    return new Share({
+    return new PartitionOwnership({
       partition: 0,
       ledger: {
         ...this.#claimable(),
@@ -75,12 +75,12 @@ export class ShareWorld {
       time,
       directory: () => ledger,
       known: () => this.known,
-      held: async () => this.held,
-      word: () => this.word,
+      offsetRange: async () => this.offsetRange,
+      assignmentEpoch: () => this.assignmentEpoch,
       seek: (offset) => void this.told.push(`from ${offset}`),
-      carrier: {
+      relay: {
         stream: 'carried',
-        start: () => ({ committed: () => {}, stop: () => this.stopCarrier() }),
+        start: () => ({ committed: () => {}, stop: () => this.stopRelay() }),
       },
       observer: {
         committed: () => {},
@@ -114,8 +114,8 @@ export class ShareWorld {
   }
 }
 
-export async function readyWorld(change?: (world: ShareWorld) => void): Promise<ShareWorld> {
-  const world = new ShareWorld(change);
+export async function readyWorld(change?: (world: OwnershipWorld) => void): Promise<OwnershipWorld> {
+  const world = new OwnershipWorld(change);
   await turns();
   return world;
 }

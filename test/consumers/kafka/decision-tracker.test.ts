@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { Decisions } from '../../../consumers/kafka/decisions.ts';
+import { DecisionTracker } from '../../../consumers/kafka/decision-tracker.ts';
 import type { Entry } from '../../../events/entries.ts';
 import { entriesOf } from '../../support/entries.ts';
 
@@ -15,60 +15,60 @@ function decided(offset: number): Entry {
 }
 
 /** All inputs up to this offset count as taken, with the entry of the last. */
-function take(decisions: Decisions, offset: number): void {
-  decisions.readable([decided(offset)], { sequence: offset + 1, hash: '' }, [{ stream: STREAM, offset }]);
+function take(decisions: DecisionTracker, offset: number): void {
+  decisions.applyCommitted([decided(offset)], { sequence: offset + 1, hash: '' }, [{ stream: STREAM, offset }]);
 }
 
 it('tells a decision that came before the offset was known, and one that comes after', async () => {
-  const decisions = new Decisions(STREAM, 9);
-  const sending = decisions.sending();
+  const decisions = new DecisionTracker(STREAM, 9);
+  const sending = decisions.beginSend();
   take(decisions, 10);
-  const [early, late] = sending.sent(10, 2);
+  const [early, late] = sending.finish(10, 2);
   expect(await early).toEqual({ sequence: 11, refusal: null });
   take(decisions, 11);
   expect(await late).toEqual({ sequence: 12, refusal: null });
 });
 
 it('tells a duplicate of what was taken and left no entry', async () => {
-  const decisions = new Decisions(STREAM, -1);
-  const [duplicate] = decisions.sending().sent(0, 1);
-  decisions.readable([], { sequence: 0, hash: '' }, [{ stream: STREAM, offset: 0 }]);
+  const decisions = new DecisionTracker(STREAM, -1);
+  const [duplicate] = decisions.beginSend().finish(0, 1);
+  decisions.applyCommitted([], { sequence: 0, hash: '' }, [{ stream: STREAM, offset: 0 }]);
   expect(await duplicate).toEqual({ sequence: null, refusal: null });
 });
 
 it('calls nothing a duplicate that was given an offset of before', () => {
-  const decisions = new Decisions(STREAM, 1000);
-  expect(() => decisions.sending().sent(0, 1)).toThrow(expect.objectContaining({ code: 'INPUTS_ALTERED' }));
-  void decisions.sending().sent(1001, 5);
-  expect(() => decisions.sending().sent(1003, 1)).toThrow(expect.objectContaining({ code: 'INPUTS_ALTERED' }));
+  const decisions = new DecisionTracker(STREAM, 1000);
+  expect(() => decisions.beginSend().finish(0, 1)).toThrow(expect.objectContaining({ code: 'INPUTS_ALTERED' }));
+  void decisions.beginSend().finish(1001, 5);
+  expect(() => decisions.beginSend().finish(1003, 1)).toThrow(expect.objectContaining({ code: 'INPUTS_ALTERED' }));
 });
 
 it('begins anew with a topic that was made anew', async () => {
-  const decisions = new Decisions(STREAM, 1000);
-  decisions.follow(`${STREAM}#1`);
-  const [decision] = decisions.sending().sent(7, 1);
+  const decisions = new DecisionTracker(STREAM, 1000);
+  decisions.switchStream(`${STREAM}#1`);
+  const [decision] = decisions.beginSend().finish(7, 1);
   const head = { sequence: 3, hash: '' };
-  decisions.readable([{ ...decided(7), cause: { ...decided(7).cause, stream: `${STREAM}#1` } as never }], head, [
+  decisions.applyCommitted([{ ...decided(7), cause: { ...decided(7).cause, stream: `${STREAM}#1` } as never }], head, [
     { stream: `${STREAM}#1`, offset: 7 },
   ]);
   expect(await decision).toEqual({ sequence: 3, refusal: null });
 });
 
 it('takes no offence at what was taken while it was being sent', async () => {
-  const decisions = new Decisions(STREAM, 3);
-  const sending = decisions.sending();
+  const decisions = new DecisionTracker(STREAM, 3);
+  const sending = decisions.beginSend();
   take(decisions, 8);
-  expect(await sending.sent(5, 1)[0]).toEqual({ sequence: null, refusal: null });
+  expect(await sending.finish(5, 1)[0]).toEqual({ sequence: null, refusal: null });
 });
 
 it('keeps what sends under way may be about, and no more, however they overlap', async () => {
-  const decisions = new Decisions(STREAM, -1);
-  let before = decisions.sending();
+  const decisions = new DecisionTracker(STREAM, -1);
+  let before = decisions.beginSend();
   for (let offset = 0; offset < 1000; offset += 1) {
-    const next = decisions.sending();
+    const next = decisions.beginSend();
     take(decisions, offset);
-    expect(await before.sent(offset, 1)[0]).toEqual({ sequence: offset + 1, refusal: null });
-    expect(decisions.kept).toBeLessThan(3);
+    expect(await before.finish(offset, 1)[0]).toEqual({ sequence: offset + 1, refusal: null });
+    expect(decisions.retainedCount).toBeLessThan(3);
     before = next;
   }
 });
