@@ -1,3 +1,4 @@
+import tab from '@bomb.sh/tab/commander';
 import { Command } from 'commander';
 import { addAudit, addBacktest, addRebuild } from './commands/check.ts';
 import { addDemo } from './commands/demo.ts';
@@ -7,11 +8,9 @@ import { addKafka } from './commands/kafka.ts';
 import { addDeadLetters, addExplain, addHistory, addMigrations, addStatus } from './commands/read.ts';
 import { addServe, addToken } from './commands/serve.ts';
 import { addConfig, addResolve } from './commands/write.ts';
-import { completion, SHELLS } from './completion.ts';
 import type { Io } from './io.ts';
 import { choosePlace } from './place.ts';
 import { examples } from './commands/options.ts';
-import { Fault } from '../events/fault.ts';
 
 /** The whole command line, as a tree of commands: for running, for help, and for shell completion. */
 export function buildProgram(io: Io, version: string): Command {
@@ -47,7 +46,7 @@ export function buildProgram(io: Io, version: string): Command {
   addDeadLetters(program, io);
   addDemo(program, io);
   addDoctor(program, io);
-  addCompletion(program, io);
+  tab(program, { completionCommandName: 'completion' });
   for (const command of program.commands) inherit(command, program);
   return program.hook('preAction', (_, command) => choosePlace(command, io));
 }
@@ -56,23 +55,4 @@ export function buildProgram(io: Io, version: string): Command {
 function inherit(command: Command, parent: Command): void {
   command.copyInheritedSettings(parent);
   for (const child of command.commands) inherit(child, command);
-}
-
-function addCompletion(program: Command, io: Io): void {
-  program
-    .command('completion')
-    .summary('completion for bash, zsh or fish')
-    .description('Prints a completion script for the shell.')
-    .argument('<shell>', SHELLS.join(', '))
-    .addHelpText('after', examples(['source <(landfall completion bash)', 'for this session of bash']))
-    .action((name: string) => {
-      const shell = SHELLS.find((known) => known === name);
-      if (shell === undefined)
-        throw new Fault(
-          'BAD_OPTION',
-          `there is no completion for ${JSON.stringify(name)}`,
-          `It is there for: ${SHELLS.join(', ')}.`,
-        );
-      io.out(completion(program, shell));
-    });
 }
