@@ -2,7 +2,7 @@ import { statSync } from 'node:fs';
 import { SqliteLedger } from '../log/sqlite/ledger.ts';
 import { MACHINE_VERSION } from '../machines/version.ts';
 import { audit } from '../projections/audit.ts';
-import { rebuilding } from '../cli/ledgers.ts';
+import { rebuildFile } from '../cli/ledger-file.ts';
 import { bareReading } from './floors.ts';
 import { open } from './landfall.ts';
 import { Lanes } from './lanes.ts';
@@ -28,7 +28,7 @@ export const rebuild: Benchmark = {
     const reading = bareReading(file);
     if (reading.entries !== entries) throw new Error(`the ledger has ${reading.entries} entries of ${entries}`);
     const floor = { name: 'SELECT + JSON.parse', value: perSecond(entries, reading.ms) };
-    const rebuildMs = await timedAsync(() => rebuilding(file));
+    const rebuildMs = await timedAsync(() => rebuildFile(file));
     const verifyMs = await timedAsync(() => reopened(file, (reader) => reader.verify()));
     const auditMs = await timedAsync(() => audited(file, entries));
     return {

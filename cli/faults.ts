@@ -2,7 +2,7 @@ import { Fault, messageOf } from '../events/fault.ts';
 import { sqliteFault } from '../log/sqlite/faults.ts';
 
 /** Whatever was thrown, as an error a person can act on. */
-export function faultOf(error: unknown): Fault {
+export function toFault(error: unknown): Fault {
   if (error instanceof Fault) return error;
   if (isSystemError(error)) return systemFault(error);
   if (isSqliteError(error)) return ledgerFault(error);

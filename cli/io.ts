@@ -13,7 +13,7 @@ export type Io = {
 };
 
 /** A finding, not a failure: the command did its work, and what it found makes the exit code 1. */
-export class Found extends Error {}
+export class FindingExit extends Error {}
 
 export const EXIT_FINDING = 1;
 export const EXIT_WRONG_USE = 2;

@@ -1,6 +1,6 @@
 import tab from '@bomb.sh/tab/commander';
 import { Command } from 'commander';
-import { addAudit, addBacktest, addRebuild } from './commands/check.ts';
+import { addAudit, addBacktest, addRebuild } from './commands/audit.ts';
 import { addDemo } from './commands/demo.ts';
 import { addDoctor } from './commands/doctor.ts';
 import { addIngest } from './commands/ingest.ts';
@@ -9,7 +9,7 @@ import { addDeadLetters, addExplain, addHistory, addMigrations, addStatus } from
 import { addServe, addToken } from './commands/serve.ts';
 import { addConfig, addResolve } from './commands/write.ts';
 import type { Io } from './io.ts';
-import { choosePlace } from './place.ts';
+import { selectLedgerTarget } from './ledger-target.ts';
 import { examples } from './commands/options.ts';
 
 /** The whole command line, as a tree of commands: for running, for help, and for shell completion. */
@@ -48,7 +48,7 @@ export function buildProgram(io: Io, version: string): Command {
   addDoctor(program, io);
   tab(program, { completionCommandName: 'completion' });
   for (const command of program.commands) inherit(command, program);
-  return program.hook('preAction', (_, command) => choosePlace(command, io));
+  return program.hook('preAction', (_, command) => selectLedgerTarget(command, io));
 }
 
 /** Subcommands that were added by hand take the settings of their parent. */

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { CommanderError } from 'commander';
-import { faultOf } from './faults.ts';
-import { EXIT_FINDING, EXIT_WRONG_USE, Found, type Io } from './io.ts';
+import { toFault } from './faults.ts';
+import { EXIT_FINDING, EXIT_WRONG_USE, FindingExit, type Io } from './io.ts';
 import { buildProgram } from './program.ts';
 import { faultText } from './render/errors.ts';
 
@@ -12,11 +12,11 @@ export async function run(io: Io, args: readonly string[]): Promise<number> {
     return 0;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_WRONG_USE;
-    if (error instanceof Found) {
+    if (error instanceof FindingExit) {
       io.err(error.message);
       return error.cause === EXIT_WRONG_USE ? EXIT_WRONG_USE : EXIT_FINDING;
     }
-    io.err(faultText(faultOf(error), io.errStyle));
+    io.err(faultText(toFault(error), io.errStyle));
     if (io.env['LANDFALL_DEBUG'] !== undefined && error instanceof Error) io.err(error.stack ?? '');
     return EXIT_WRONG_USE;
   }

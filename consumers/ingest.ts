@@ -8,11 +8,11 @@ import { sha256 } from '../log/chain.ts';
 import type { Driver } from '../engine/driver.ts';
 import { CUT_OFF, parseLine } from './line-json.ts';
 import { keptOfLine, type Line, readLines } from './lines.ts';
-import { OddTimes } from './odd-times.ts';
+import { ClockSkew } from './clock-skew.ts';
 import type { Taken } from '../engine/partition/partition.ts';
 import { findLastProbes, isBlank, type LastProbes } from './recording/last-probes.ts';
 import type { Ending } from './recording/truth.ts';
-import { Stage } from './recording/stage.ts';
+import { RecordingStream } from './recording/recording-stream.ts';
 
 /**
  * Ingests recorded streams and CloudEvents, one JSON object a line, of any size in constant memory. Which of the two a stream
@@ -50,7 +50,7 @@ export type IngestReport = {
 export type Source = { name: string; stream: () => AsyncIterable<Buffer | string>; twice: boolean };
 type Kind = 'recording' | 'events';
 /** What is known of the stream that is being read. */
-type Reading = { readonly source: Source; readonly probes: LastProbes | null; kind: Kind | null; times: OddTimes };
+type Reading = { readonly source: Source; readonly probes: LastProbes | null; kind: Kind | null; times: ClockSkew };
 
 /** How many inputs share a commit, and how many commits may be under way, when events are read from a file. */
 const INPUTS_PER_COMMIT = 256;
@@ -67,7 +67,7 @@ export function stdinSource(): Source {
 export class Ingest {
   readonly #driver: Driver;
   readonly #options: IngestOptions;
-  readonly #stage: Stage;
+  readonly #recordings: RecordingStream;
   readonly report: IngestReport = {
     lines: 0,
     bad: 0,
@@ -83,7 +83,7 @@ export class Ingest {
   constructor(driver: Driver, options: IngestOptions) {
     this.#driver = driver;
     this.#options = options;
-    this.#stage = new Stage(driver, {
+    this.#recordings = new RecordingStream(driver, {
       apart: options.apart,
       unanswered: options.unanswered,
       onTaken: (taken, line) => this.#count(taken, line),
@@ -95,7 +95,7 @@ export class Ingest {
   /** @throws Fault naming file and line of the first bad line, unless they are skipped; what came before it is committed. */
   async run(source: Source): Promise<void> {
     const probes = source.twice ? await findLastProbes(source.stream()) : null;
-    const reading: Reading = { source, probes, kind: null, times: new OddTimes() };
+    const reading: Reading = { source, probes, kind: null, times: new ClockSkew() };
     const before = this.report.cutOff;
     this.#name = source.name;
     try {
@@ -112,11 +112,11 @@ export class Ingest {
     this.report.lines += 1;
     if (this.report.lines % 1000 === 0) this.#options.onProgress?.({ name: this.#name, lines: this.report.lines });
     if (isBlank(line)) return;
-    this.#stage.count(line);
+    this.#recordings.count(line);
     try {
       const value = parseLine(line);
       reading.kind ??= isRecorded(value) ? 'recording' : 'events';
-      if (reading.kind === 'recording') await this.#stage.take(value, reading.probes);
+      if (reading.kind === 'recording') await this.#recordings.take(value, reading.probes);
       else await this.#event(toInput(value, sha256), line, reading.times);
     } catch (error) {
       if (!(error instanceof Fault) || error.code.startsWith('LEDGER_')) throw error;
@@ -133,12 +133,12 @@ export class Ingest {
       return;
     }
     this.report.bad += 1;
-    const { clock, now } = this.#stage.moment ?? { clock: WALL, now: this.#options.now() };
+    const { clock, now } = this.#recordings.moment ?? { clock: WALL, now: this.#options.now() };
     const at = { stream: `file:${this.#name}`, offset: line.number };
     this.#driver.partition.takeMalformed({ ...at, ...keptOfLine(line), fault }, now, clock);
   }
 
-  async #event(input: Input, line: Line, times: OddTimes): Promise<void> {
+  async #event(input: Input, line: Line, times: ClockSkew): Promise<void> {
     const now = this.#options.now();
     times.see(input.time, `${this.#name}:${line.number}`, now);
     const at = { stream: `file:${this.#name}`, offset: line.number };
@@ -187,7 +187,7 @@ export class Ingest {
   }
 
   async #finish(kind: Kind | null, isCutOff: boolean): Promise<void> {
-    if (kind === 'recording') return isCutOff ? this.#stage.suspend() : this.#stage.close();
+    if (kind === 'recording') return isCutOff ? this.#recordings.suspend() : this.#recordings.close();
     // What fell due while nobody ran comes after the inputs that were there: answers are not overtaken by their deadlines.
     this.#driver.partition.fire(this.#options.now(), WALL);
     await this.#settle();

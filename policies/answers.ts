@@ -3,7 +3,7 @@ import type { Entry } from '../events/entries.ts';
 import { type Answered, inputSchemas } from '../events/inputs.ts';
 import { sequenceOf } from '../machines/evidence.ts';
 import { type Role, read } from '../machines/presence.ts';
-import type { Told } from './view.ts';
+import type { HostAnswer } from './view.ts';
 
 /**
  * The answers of an attempt's hosts after its call returned, condensed to what a policy can ask for. Landfall put its own
@@ -14,9 +14,9 @@ import type { Told } from './view.ts';
 export const LAST_ASK_MS = 300_000;
 
 /** `asked`: sequence of Landfall's question. */
-type Kept = Told & { readonly asked: number };
+type TimedAnswer = HostAnswer & { readonly asked: number };
 /** By host, in the order they arrived. */
-export type Answers = Map<string, Kept[]>;
+export type Answers = Map<string, TimedAnswer[]>;
 
 const QUESTION_TYPE = 'landfall.host.answered.v1';
 
@@ -32,7 +32,7 @@ export function migrationOf(question: string): string {
 }
 
 /** Keeps an answer. One to a question from before the return says nothing of the time after it. */
-export function keepAnswer(answers: Answers, attempt: Attempt, data: Answered, time: number): void {
+export function recordAnswer(answers: Answers, attempt: Attempt, data: Answered, time: number): void {
   const asked = sequenceOf(data.question, attempt.migration);
   if (asked === null || !isAfterReturn(attempt, asked)) return;
   const said: Answer = { asked, arrived: asked, ok: data.ok, domain: data.domain };
@@ -41,7 +41,7 @@ export function keepAnswer(answers: Answers, attempt: Attempt, data: Answered, t
 }
 
 /** Keeps that a host did not answer in time: whoever else had asked it then would have waited in vain as well. */
-export function keepSilence(answers: Answers, attempt: Attempt, time: number): void {
+export function recordTimeout(answers: Answers, attempt: Attempt, time: number): void {
   for (const [host, { answer }] of Object.entries(attempt.asked)) {
     const isNew = answer !== null && answer.asked > (answers.get(host)?.at(-1)?.asked ?? 0);
     if (isNew && answer.timedOut === true && isAfterReturn(attempt, answer.asked))
@@ -61,7 +61,7 @@ function keep(answers: Answers, attempt: Attempt, host: string, said: Answer, ti
 }
 
 /** As another system would read it: none of them keeps count of boots or of stray processes, or of what the shell once did. */
-function reading(attempt: Attempt, host: string, said: Answer): Omit<Told, 'at'> {
+function reading(attempt: Attempt, host: string, said: Answer): Omit<HostAnswer, 'at'> {
   const { boot: _boot, strayProcess: _stray, ...plain } = said;
   const context = { role: roleOf(attempt, host), handedOver: false, ran: false, sourceBoot: null };
   const { presence, job, words } = read(plain, context);
@@ -74,12 +74,12 @@ function roleOf({ source, destination }: Attempt, host: string): Role {
 }
 
 /** The answer to a question put `afterMs` after the return. After its last answer a host is taken to go on saying the same. */
-export function tell(answers: Answers, host: string, afterMs: number): Told {
+export function answerAt(answers: Answers, host: string, afterMs: number): HostAnswer {
   const known = answers.get(host) ?? [];
-  const first = known.find((told) => told.at >= afterMs);
+  const first = known.find((answer) => answer.at >= afterMs);
   if (first !== undefined) return first;
   const last = known.at(-1);
-  return last === undefined ? { ...NOTHING_TOLD, at: afterMs } : { ...last, at: afterMs };
+  return last === undefined ? { ...NO_ANSWER, at: afterMs } : { ...last, at: afterMs };
 }
 
-const NOTHING_TOLD = { presence: 'unknown', job: 'unknown', words: 'the ledger has no answer' } as const;
+const NO_ANSWER = { presence: 'unknown', job: 'unknown', words: 'the ledger has no answer' } as const;

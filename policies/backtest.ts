@@ -3,7 +3,7 @@ import { type Decided, decideAll, revise } from './decided.ts';
 import { policies as allPolicies } from './registry.ts';
 import { type Closed, Replay, type Stored } from './replay.ts';
 import { count, newTally, type Tally } from './tally.ts';
-import type { Witnessed } from './truth.ts';
+import type { KnownEndings } from './truth.ts';
 import type { Policy } from './view.ts';
 
 /**
@@ -20,12 +20,12 @@ export type Backtest = {
   readonly attempts: readonly Decided[];
 };
 
-const NOBODY: Witnessed = new Map();
+const NO_TRUTHS: KnownEndings = new Map();
 
 /** @param witnessed where guests really were, as somebody outside the ledger saw it; without it Landfall's own proven verdicts are the truth. */
 export async function backtest(
   entries: AsyncIterable<Stored> | Iterable<Stored>,
-  witnessed: Witnessed = NOBODY,
+  witnessed: KnownEndings = NO_TRUTHS,
   chosen: readonly Policy[] = allPolicies,
 ): Promise<Backtest> {
   const replay = new Replay();
@@ -40,11 +40,11 @@ export async function backtest(
   for await (const { entry } of entries) {
     const replayed = replay.take(entry);
     if (replayed?.kind === 'closed') close(replayed.closed);
-    const before = replayed?.kind === 'again' ? failed.get(replayed.attempt.migration) : undefined;
-    if (replayed?.kind === 'again' && before !== undefined)
+    const before = replayed?.kind === 'revised' ? failed.get(replayed.attempt.migration) : undefined;
+    if (replayed?.kind === 'revised' && before !== undefined)
       failed.set(before.migration, revise(before, replayed.attempt, witnessed));
   }
-  for (const closed of replay.rest()) close(closed);
+  for (const closed of replay.remaining()) close(closed);
   const attempts = [...failed.values()];
   return { policies: attempts.reduce(countAll, chosen.map(newTally)), onSuccess, attempts };
 }

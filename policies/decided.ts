@@ -2,7 +2,7 @@ import type { Attempt } from '../events/attempt.ts';
 import { type Cost, costOf } from './cost.ts';
 import { decideAsRecorded, landfall } from './registry.ts';
 import { type Closed, recordedIn } from './replay.ts';
-import { type Truth, truthOf, type Witnessed } from './truth.ts';
+import { type Truth, truthOf, type KnownEndings } from './truth.ts';
 import type { Outcome, Policy } from './view.ts';
 
 /** One attempt as every policy would have decided it, held against where the guest was. */
@@ -21,20 +21,20 @@ export type Decided = {
   readonly decisions: Readonly<Record<string, Decision>>;
 };
 
-export function decideAll({ attempt, world }: Closed, chosen: readonly Policy[], witnessed: Witnessed): Decided {
+export function decideAll({ attempt, world }: Closed, chosen: readonly Policy[], witnessed: KnownEndings): Decided {
   const truth = truthOf(attempt, witnessed);
   const decisions = Object.fromEntries(chosen.map((policy) => [policy.id, weigh(policy.decide(world), truth)]));
   return { migration: attempt.migration, vm: attempt.vm, truth, decisions };
 }
 
 /** A settled verdict was replaced: Landfall's own decision is another, and so may the truth be. The other decisions stand. */
-export function revise(before: Decided, attempt: Attempt, witnessed: Witnessed): Decided {
+export function revise(before: Decided, attempt: Attempt, witnessed: KnownEndings): Decided {
   const truth = truthOf(attempt, witnessed);
-  const again = Object.entries(before.decisions).map(([id, decision]): [string, Decision] => {
+  const revised = Object.entries(before.decisions).map(([id, decision]): [string, Decision] => {
     const outcome = id === landfall.id ? decideAsRecorded(recordedIn(attempt)) : decision;
     return [id, weigh(outcome, truth)];
   });
-  return { ...before, truth, decisions: Object.fromEntries(again) };
+  return { ...before, truth, decisions: Object.fromEntries(revised) };
 }
 
 function weigh(outcome: Outcome, truth: Truth | null): Decision {

@@ -1,4 +1,4 @@
-import { isActive, isGone, type Outcome, type Policy, seesRunning, type Told, type View } from './view.ts';
+import { isActive, isGone, type Outcome, type Policy, seesRunning, type HostAnswer, type View } from './view.ts';
 
 /** The rules of the other orchestrators, read from their source. */
 
@@ -7,10 +7,10 @@ export const nova: Policy = {
   label: 'OpenStack Nova',
   rule: 'ask the source only: domain active → stays; inactive or gone → completed; no connection → error',
   decide: (world) => {
-    const told = world.ask(world.source, 0);
-    if (isActive(told)) return { host: world.source, action: 'leave', at: told.at };
-    if (isGone(told)) return { host: world.destination, action: 'complete', at: told.at };
-    return { host: null, action: 'error', at: told.at };
+    const answer = world.ask(world.source, 0);
+    if (isActive(answer)) return { host: world.source, action: 'leave', at: answer.at };
+    if (isGone(answer)) return { host: world.destination, action: 'complete', at: answer.at };
+    return { host: null, action: 'error', at: answer.at };
   },
 };
 
@@ -27,10 +27,10 @@ export const cloudstack: Policy = {
   asksOnSuccess: true,
   decide: (world) => {
     if (world.callError !== null) return destroyAtOnce(world);
-    const told = world.ask(world.destination, 0);
-    if (seesRunning(told)) return { host: world.destination, action: 'complete', at: told.at };
+    const answer = world.ask(world.destination, 0);
+    if (seesRunning(answer)) return { host: world.destination, action: 'complete', at: answer.at };
     // Not found running there, or no answer: it is recorded as stopped and cleaned up.
-    return { host: null, action: 'fail', at: told.at };
+    return { host: null, action: 'fail', at: answer.at };
   },
 };
 
@@ -49,7 +49,7 @@ export const ganeti: Policy = {
     const source = world.ask(world.source, 0);
     const destination = world.ask(world.destination, 0);
     const at = Math.max(source.at, destination.at);
-    const isSilent = [source, destination].some((told) => told.presence === 'unknown');
+    const isSilent = [source, destination].some((answer) => answer.presence === 'unknown');
     if (isSilent || (isActive(source) && isActive(destination))) return { host: null, action: 'manual', at };
     if (isActive(destination)) return { host: world.destination, action: 'complete', at };
     if (isActive(source)) return { host: world.source, action: 'roll back', at };
@@ -68,8 +68,8 @@ function elsewhere(world: View, at: number): Outcome {
 const DETECTION_LIMIT_MS = 60_000;
 const DETECTION_STEP_MS = 10_000;
 
-const isDetected = (told: Told) =>
-  seesRunning(told) || (told.presence === 'suspended' && told.words === 'paused (user)');
+const isDetected = (answer: HostAnswer) =>
+  seesRunning(answer) || (answer.presence === 'suspended' && answer.words === 'paused (user)');
 
 export const kubevirt: Policy = {
   id: 'kubevirt',

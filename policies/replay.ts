@@ -1,6 +1,6 @@
 import type { Attempt } from '../events/attempt.ts';
 import type { Entry } from '../events/entries.ts';
-import { type Answers, answerIn, keepAnswer, keepSilence, migrationOf, tell } from './answers.ts';
+import { type Answers, answerIn, recordAnswer, recordTimeout, migrationOf, answerAt } from './answers.ts';
 import type { Recorded, View } from './view.ts';
 
 /**
@@ -9,10 +9,10 @@ import type { Recorded, View } from './view.ts';
  */
 
 export type Closed = { readonly attempt: Attempt; readonly world: View };
-/** `again`: an attempt that had been handed out got another verdict. Its world is not kept: decisions about it stand. */
+/** `revised`: an attempt that had been handed out got another verdict. Its world is not kept: decisions about it stand. */
 export type Replayed =
   | { readonly kind: 'closed'; readonly closed: Closed }
-  | { readonly kind: 'again'; readonly attempt: Attempt };
+  | { readonly kind: 'revised'; readonly attempt: Attempt };
 
 type Open = { attempt: Attempt; readonly answers: Answers };
 /** An entry as the ledger stores it; of the storage nothing else is needed. */
@@ -27,37 +27,37 @@ export class Replay {
 
   take(entry: Entry): Replayed | null {
     const attempt = entry.attempt?.attempt;
-    if (attempt !== undefined) this.#follow(attempt);
-    this.#listen(entry);
+    if (attempt !== undefined) this.#track(attempt);
+    this.#recordReply(entry);
     if (attempt === undefined) return null;
     const open = this.#open.get(attempt.migration);
-    if (open === undefined) return entry.verdict === null ? null : { kind: 'again', attempt };
+    if (open === undefined) return entry.verdict === null ? null : { kind: 'revised', attempt };
     if (attempt.settledAt === null) return null;
     this.#open.delete(attempt.migration);
     return { kind: 'closed', closed: close(open) };
   }
 
   /** What is open at the end of the ledger, if its call has returned. */
-  rest(): Closed[] {
+  remaining(): Closed[] {
     const open = [...this.#open.values()].filter(({ attempt }) => attempt.returnedAt !== null);
     this.#open.clear();
     return open.map(close);
   }
 
   /** An attempt is followed from its beginning only: of one that is met later, answers are missing. */
-  #follow(attempt: Attempt): void {
+  #track(attempt: Attempt): void {
     const open = this.#open.get(attempt.migration);
     if (open !== undefined) open.attempt = attempt;
     else if (isBeginning(attempt)) this.#open.set(attempt.migration, { attempt, answers: new Map() });
   }
 
-  #listen(entry: Entry): void {
+  #recordReply(entry: Entry): void {
     const answer = answerIn(entry);
     const migration = answer === null ? entry.attempt?.attempt.migration : migrationOf(answer.question);
     const open = migration === undefined ? undefined : this.#open.get(migration);
     if (open === undefined) return;
-    if (answer !== null) keepAnswer(open.answers, open.attempt, answer, entry.time);
-    else if (entry.cause.kind === 'timer') keepSilence(open.answers, open.attempt, entry.time);
+    if (answer !== null) recordAnswer(open.answers, open.attempt, answer, entry.time);
+    else if (entry.cause.kind === 'timer') recordTimeout(open.answers, open.attempt, entry.time);
   }
 }
 
@@ -70,7 +70,7 @@ function close({ attempt, answers }: Open): Closed {
     others: attempt.knownHosts,
     callError: attempt.callError,
     origin: attempt.origin,
-    ask: (host, afterMs) => tell(answers, host, afterMs),
+    ask: (host, afterMs) => answerAt(answers, host, afterMs),
     recorded: recordedIn(attempt),
   };
   return { attempt, world };

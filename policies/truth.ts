@@ -6,7 +6,7 @@ import { powerOf } from '../machines/fold.ts';
 /** Where the guest really was. The ledger itself knows no such thing: it holds what hosts said. */
 
 /** What somebody who looked at the processes says, by migration: a recording's `truth` line, handed in beside the ledger. */
-export type Witnessed = ReadonlyMap<string, { readonly host: string; readonly power: Power }>;
+export type KnownEndings = ReadonlyMap<string, { readonly host: string; readonly power: Power }>;
 
 export type Truth = {
   readonly host: string;
@@ -19,7 +19,7 @@ export type Truth = {
 };
 
 /** Null: nobody witnessed it, and nothing was proven. */
-export function truthOf(attempt: Attempt, witnessed: Witnessed): Truth | null {
+export function truthOf(attempt: Attempt, witnessed: KnownEndings): Truth | null {
   const seen = witnessed.get(attempt.migration);
   if (seen !== undefined) return { host: seen.host, power: seen.power, basis: 'witnessed' };
   // Only the newest verdict: an older proof that was taken back proves nothing.

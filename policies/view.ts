@@ -7,7 +7,7 @@ import type { Job, Presence } from '../events/vocabulary.ts';
  */
 
 /** What one host would have said to a question of the policy. */
-export type Told = {
+export type HostAnswer = {
   readonly presence: Presence;
   readonly job: Job;
   /** The host's own words: `running (migrated)`, or the error. */
@@ -34,7 +34,7 @@ export type View = {
   /** The guest's state on the source before the call. */
   readonly origin: 'running' | 'paused' | 'stopped' | 'unknown';
   /** What `host` says to a question put `afterMs` after the call returned. */
-  readonly ask: (host: string, afterMs: number) => Told;
+  readonly ask: (host: string, afterMs: number) => HostAnswer;
   /** Landfall's newest verdict that no operator gave; null: none yet. */
   readonly recorded: Recorded | null;
 };
@@ -70,15 +70,15 @@ export type Policy = {
 };
 
 /** The hypervisor has a domain there, in whatever state: an incoming shell is one, too. */
-export function isActive({ presence }: Told): boolean {
+export function isActive({ presence }: HostAnswer): boolean {
   return !isGone({ presence }) && presence !== 'unknown';
 }
 
-export function isGone({ presence }: Pick<Told, 'presence'>): boolean {
+export function isGone({ presence }: Pick<HostAnswer, 'presence'>): boolean {
   return presence === 'absent' || presence === 'off' || presence === 'handed-over';
 }
 
-export function seesRunning({ presence, words }: Told): boolean {
+export function seesRunning({ presence, words }: HostAnswer): boolean {
   return presence !== 'unknown' && words.startsWith('running');
 }
 
@@ -86,6 +86,6 @@ export function seesRunning({ presence, words }: Told): boolean {
  * Paused as these rules mean it. libvirt calls an incoming shell paused as well, but no guest has run there yet, and none may:
  * it is not taken for an arrival, nor for a guest that is alive.
  */
-export function seesPaused({ presence, words }: Told): boolean {
+export function seesPaused({ presence, words }: HostAnswer): boolean {
   return presence !== 'unknown' && presence !== 'incoming' && words.startsWith('paused');
 }

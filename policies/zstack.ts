@@ -1,5 +1,5 @@
 import type { CallError } from '../events/inputs.ts';
-import { type Outcome, type Policy, seesPaused, seesRunning, type Told, type View } from './view.ts';
+import { type Outcome, type Policy, seesPaused, seesRunning, type HostAnswer, type View } from './view.ts';
 
 /** ZStack's rule before its change, and the change as it was first written and as it was described. */
 
@@ -31,13 +31,13 @@ export const zstackFirst: Policy = {
   rule: 'ask the destination once: Running (or Paused if it was Paused) → complete there; anything else, an error included → roll back',
   decide: (world) => {
     if (world.destination === world.source) return rollBack(world, 0);
-    const told = world.ask(world.destination, 0);
-    const arrived = seesRunning(told) || (world.origin === 'paused' && seesPaused(told));
-    return arrived ? complete(world, told.at) : rollBack(world, told.at);
+    const answer = world.ask(world.destination, 0);
+    const arrived = seesRunning(answer) || (world.origin === 'paused' && seesPaused(answer));
+    return arrived ? complete(world, answer.at) : rollBack(world, answer.at);
   },
 };
 
-const isAlive = (told: Told) => seesRunning(told) || seesPaused(told);
+const isAlive = (answer: HostAnswer) => seesRunning(answer) || seesPaused(answer);
 
 export const zstackDescribed: Policy = {
   id: 'zstack-described',

@@ -6,7 +6,7 @@ import { backtest } from '../../policies/backtest.ts';
 import { migrations } from '../../projections/attempts.ts';
 import { vmStatus } from '../../projections/vms.ts';
 import type { Io } from '../io.ts';
-import { DEMO_FILE, driving, reading } from '../ledgers.ts';
+import { DEMO_FILE, withWriter, withLedger } from '../ledger-file.ts';
 import { backtestText } from '../render/backtest.ts';
 import { migrationsTable } from '../render/migrations.ts';
 import { statusTable } from '../render/status.ts';
@@ -45,7 +45,7 @@ export function addDemo(program: Command, io: Io): void {
 async function demo({ db: file }: { db: string }, io: Io): Promise<void> {
   if (existsSync(file)) await makeAnew(file);
   await playRecordings(file, io);
-  await reading(file, ({ db }) => {
+  await withLedger(file, ({ db }) => {
     io.out(`\n${statusTable(vmStatus(db), io.style)}`);
     io.out(next(migrations(db)[0]?.migration ?? 'ATTEMPT', file, io));
   });
@@ -53,7 +53,7 @@ async function demo({ db: file }: { db: string }, io: Io): Promise<void> {
 
 /** @throws Fault LEDGER_BUSY where a service shows this ledger. */
 async function makeAnew(file: string): Promise<void> {
-  await driving(file, () => Promise.resolve());
+  await withWriter(file, () => Promise.resolve());
   for (const suffix of ['', '-wal', '-shm', '.lock']) rmSync(`${file}${suffix}`, { force: true });
 }
 
@@ -66,7 +66,7 @@ export async function playRecordings(file: string, io: Io): Promise<void> {
   io.out(io.style.paint('bold', `${files.length} recorded migrations of real libvirt hosts, judged as they play`));
   io.out('');
   const report = await ingestFiles(files, { db: file, apart: true, verify: true }, { ...io, err: () => {} });
-  await reading(file, async ({ db, ledger }) => {
+  await withLedger(file, async ({ db, ledger }) => {
     if (report.consumed === 0) io.out(migrationsTable(migrations(db), io.style));
     io.out(`\n${backtestText(await backtest(ledger.read(0, 1), report.endings), io.style)}`);
   });

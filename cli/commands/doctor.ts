@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
-import { type Checked, checkUp } from '../checkup.ts';
-import { Found, type Io } from '../io.ts';
+import { type CheckResult, checkMachine } from '../machine-checks.ts';
+import { FindingExit, type Io } from '../io.ts';
 import type { Style } from '../render/style.ts';
 import { cell, table } from '../render/table.ts';
 import { message } from '../render/text.ts';
@@ -20,16 +20,16 @@ export function addDoctor(program: Command, io: Io): void {
     .addOption(jsonOption())
     .addHelpText('after', examples(['landfall doctor', 'before the first start, or when it does not start']))
     .action(async ({ json, ...flags }: SettingFlags & { json?: true }) => {
-      const checked = await checkUp(settingsOf(flags, io));
+      const checked = await checkMachine(settingsOf(flags, io));
       io.out(json === true ? JSON.stringify(checked) : checkedTable(checked, io.style));
-      if (checked.some(({ state }) => state === 'missing')) throw new Found('something is missing');
+      if (checked.some(({ state }) => state === 'missing')) throw new FindingExit('something is missing');
     });
 }
 
 const columns = [{ header: '' }, { header: 'WHAT' }, { header: 'FOUND', flex: true }] as const;
 const marks = { good: cell('✔', 'good'), missing: cell('✗', 'bad'), absent: cell('–', 'dim') };
 
-function checkedTable(checked: readonly Checked[], style: Style): string {
+function checkedTable(checked: readonly CheckResult[], style: Style): string {
   const rows = checked.map(({ what, state, found, remedy }) => [
     marks[state],
     what,

@@ -2,7 +2,7 @@ import { appendFileSync, statSync } from 'node:fs';
 import type { Command } from 'commander';
 import { fileSource, Ingest, type IngestReport, type Source, stdinSource } from '../../consumers/ingest.ts';
 import type { Driver } from '../../engine/driver.ts';
-import { peekTime } from '../../consumers/recording/peek.ts';
+import { recordingStartTime } from '../../consumers/recording/start-time.ts';
 import type { Entry } from '../../events/entries.ts';
 import { Fault } from '../../events/fault.ts';
 import type { Ledger } from '../../log/port.ts';
@@ -10,13 +10,13 @@ import { deadLettersOf } from '../../producers/dead-letters.ts';
 import { unansweredQuestions } from '../../consumers/recording/unanswered-questions.ts';
 import { countsByState } from '../../projections/attempts.ts';
 import { kafkaAccess, type KafkaAccess } from '../../service/kafka-access.ts';
-import { BadLines, progress } from '../bad-lines.ts';
-import { EXIT_WRONG_USE, Found, type Io } from '../io.ts';
-import { driving, reading } from '../ledgers.ts';
-import { ServerReceiver, sendingToTopic } from '../receivers.ts';
+import { BadLineReporter, progress } from '../bad-line-reporter.ts';
+import { EXIT_WRONG_USE, FindingExit, type Io } from '../io.ts';
+import { withWriter, withLedger } from '../ledger-file.ts';
+import { ServerSink, withTopicSink } from '../event-sinks.ts';
 import { Remote } from '../remote.ts';
 import { ingestTotals, sendTotals, VerdictPrinter } from '../render/ingest-summary.ts';
-import { type SendReport, sendFiles } from '../sending.ts';
+import { type UploadReport, uploadFiles } from '../event-upload.ts';
 import { addKafkaOptions, addSettingOptions, settingsOf } from '../settings.ts';
 import { dbOption, examples, jsonOption } from './options.ts';
 
@@ -127,15 +127,16 @@ async function sendCommand(
   const sources = files.map((file) => (file === '-' ? stdinSource() : fileSource(file)));
   const how = { skipBad: skipBad === true, deadLetters };
   const report = await (to.kind === 'server'
-    ? sendFiles(sources, new ServerReceiver(new Remote(to.url, io.env)), how, io)
-    : sendingToTopic(to.access, (receiver) => sendFiles(sources, receiver, how, io)));
+    ? uploadFiles(sources, new ServerSink(new Remote(to.url, io.env)), how, io)
+    : withTopicSink(to.access, (receiver) => uploadFiles(sources, receiver, how, io)));
   if (options.json === true) io.out(JSON.stringify(report));
   else io.err(sendTotals(report, io.errStyle));
   requireNoneRefused(report, options);
 }
 
-function requireNoneRefused({ refused }: Pick<SendReport, 'refused'>, { skipBad }: IngestOptions): void {
-  if (refused > 0 && skipBad !== true) throw new Found(`${refused} input(s) were refused`, { cause: EXIT_WRONG_USE });
+function requireNoneRefused({ refused }: Pick<UploadReport, 'refused'>, { skipBad }: IngestOptions): void {
+  if (refused > 0 && skipBad !== true)
+    throw new FindingExit(`${refused} input(s) were refused`, { cause: EXIT_WRONG_USE });
 }
 
 /** Ingests files in the order of their recordings' times, and prints each verdict as it falls. */
@@ -143,14 +144,14 @@ export async function ingestFiles(
   files: string[],
   options: IngestOptions,
   io: Io,
-  drive: Drive = (work) => driving(options.db, work, options.verify),
+  drive: Drive = (work) => withWriter(options.db, work, options.verify),
 ): Promise<IngestReport> {
   const sources = await inOrder(files.map((file) => (file === '-' ? stdinSource() : fileSource(file))));
   const print = options.json === true ? () => {} : io.out;
   const work = async (driver: Driver, ledger: Ledger) => {
     const verdicts = new VerdictPrinter(io.style, print);
     driver.onCommitted((entries) => verdicts.committed(entries));
-    const bad = new BadLines(io, 'landfall dead-letters lists them all');
+    const bad = new BadLineReporter(io, 'landfall dead-letters lists them all');
     const ingest = new Ingest(driver, {
       skipBad: options.skipBad === true,
       apart: options.apart === true,
@@ -171,7 +172,7 @@ export async function ingestFiles(
 
 /** Recordings of one site are one history: the oldest comes first. Other files keep their places behind them. */
 async function inOrder(sources: Source[]): Promise<Source[]> {
-  const timed = await Promise.all(sources.map(async (source) => ({ source, t: await peekTime(source) })));
+  const timed = await Promise.all(sources.map(async (source) => ({ source, t: await recordingStartTime(source) })));
   return timed.sort((a, b) => a.t - b.t).map(({ source }) => source);
 }
 
@@ -181,7 +182,7 @@ function appendLetters(file: string, entries: readonly Entry[]): void {
 }
 
 async function failOnContested(db: string): Promise<void> {
-  const contested = await reading(db, (now) => countsByState(now.db).filter((row) => row.contested));
+  const contested = await withLedger(db, (now) => countsByState(now.db).filter((row) => row.contested));
   const count = contested.reduce((sum, row) => sum + row.count, 0);
-  if (count > 0) throw new Found(`${count} attempt(s) contested`);
+  if (count > 0) throw new FindingExit(`${count} attempt(s) contested`);
 }

@@ -10,12 +10,12 @@ import { SqliteLedger } from '../../log/sqlite/ledger.ts';
 import { MACHINE_VERSION } from '../../machines/version.ts';
 import { backtest } from '../../policies/backtest.ts';
 import type { Io } from '../io.ts';
-import { DEFAULT_FILE } from '../ledgers.ts';
-import { acceptLoss } from './accept-loss.ts';
+import { DEFAULT_FILE } from '../ledger-file.ts';
+import { repositionInputs } from './reposition-inputs.ts';
 import { backtestText } from '../render/backtest.ts';
 import { plural } from '../render/text.ts';
 import { addKafkaOptions, addSettingOptions, requireKafka, type SettingFlags, settingsOf } from '../settings.ts';
-import { copied, drivingTopic } from '../topics.ts';
+import { withReplica, withTopicWriter } from '../topic-ledger.ts';
 import { shippedRecordings } from './demo.ts';
 import { ingestFiles } from './ingest.ts';
 import { emptyOption, examples } from './options.ts';
@@ -70,7 +70,7 @@ function addAcceptLoss(kafka: Command, io: Io): void {
       const access = requireKafka(settingsOf(flags, io));
       const acceptance = { reason, operator, ...(madeAnew === undefined ? {} : { madeAnew }) };
       return temporarily((folder) =>
-        acceptLoss({ ...access, folder, clientId: `${access.clientId}.accept` }, acceptance, io),
+        repositionInputs({ ...access, folder, clientId: `${access.clientId}.accept` }, acceptance, io),
       );
     });
 }
@@ -137,12 +137,15 @@ function addImport(kafka: Command, io: Io): void {
       try {
         await temporarily(async (folder) =>
           // A name of its own: two of one name would share the partitions between them.
-          copied({ ...access, folder, clientId: `${access.clientId}.import.${folder.slice(-6)}` }, async (ledger) => {
-            const { read, written } = await importLedger({ access, ledger, source });
-            io.out(
-              `${plural(read, 'entry', 'entries')} read and verified, ${written} written to ${ledger.partitions} partitions`,
-            );
-          }),
+          withReplica(
+            { ...access, folder, clientId: `${access.clientId}.import.${folder.slice(-6)}` },
+            async (ledger) => {
+              const { read, written } = await importLedger({ access, ledger, source });
+              io.out(
+                `${plural(read, 'entry', 'entries')} read and verified, ${written} written to ${ledger.partitions} partitions`,
+              );
+            },
+          ),
         );
       } finally {
         await source.close();
@@ -168,13 +171,13 @@ function addPlay(kafka: Command, io: Io): void {
       await temporarily(async (folder) => {
         const options = { db: '', apart: true, verify: true } as const;
         const report = await ingestFiles(files.length > 0 ? files : shippedRecordings(), options, io, (work) =>
-          drivingTopic({ ...access, folder, clientId: `${access.clientId}.play` }, async (driver, ledger) => {
+          withTopicWriter({ ...access, folder, clientId: `${access.clientId}.play` }, async (driver, ledger) => {
             const done = await work(driver, ledger);
             await driver.flush();
             return done;
           }),
         );
-        await copied({ ...access, folder, clientId: `${access.clientId}.play` }, async (ledger) =>
+        await withReplica({ ...access, folder, clientId: `${access.clientId}.play` }, async (ledger) =>
           io.out(`\n${backtestText(await backtest(ledger.read(0, 1), report.endings), io.style)}`),
         );
       });

@@ -1,6 +1,6 @@
 import { Option } from 'commander';
 import { Fault } from '../../events/fault.ts';
-import { DEFAULT_FILE, parseTime } from '../ledgers.ts';
+import { DEFAULT_FILE, parseTime } from '../ledger-file.ts';
 
 /** Options that several commands share. */
 

@@ -7,7 +7,7 @@ import { deadLetters } from '../../projections/site.ts';
 import { timelineOf } from '../../projections/timeline.ts';
 import { vmRecord, vmStatus, vmsNamed } from '../../projections/vms.ts';
 import type { Io } from '../io.ts';
-import { reading, readingAt, whole } from '../ledgers.ts';
+import { withLedger, withLedgerAsOf, verifiedEntries } from '../ledger-file.ts';
 import { deadLettersTable } from '../render/dead-letters.ts';
 import { explain } from '../render/explain.ts';
 import { history } from '../render/history.ts';
@@ -40,9 +40,9 @@ export function addStatus(program: Command, io: Io): void {
     .action(async (vm: string | undefined, options: ReadOptions) => {
       const found =
         options.server === undefined
-          ? await readingAt(options.db, options.at, ({ db }) => vmStatus(db, vm))
+          ? await withLedgerAsOf(options.db, options.at, ({ db }) => vmStatus(db, vm))
           : await new Remote(options.server, io.env).vms(vm, options.at);
-      if (vm !== undefined && found.length === 0) throw unknownVm(vm);
+      if (vm !== undefined && found.length === 0) throw vmNotFound(vm);
       if (options.json === true) return io.out(JSON.stringify(found));
       const one = vm === undefined || found.length !== 1 ? undefined : found[0];
       io.out(one === undefined ? statusTable(found, io.style) : statusDetail(one, io.style));
@@ -73,14 +73,14 @@ export function addMigrations(program: Command, io: Io): void {
 /** The attempts, and the VMs that have names for them. */
 async function migrationsOf(vm: string | undefined, { db: file, server, at }: ReadOptions, io: Io) {
   if (server === undefined) {
-    return readingAt(file, at, ({ db }) => {
-      if (vm !== undefined && vmsNamed(db, vm).length === 0) throw unknownVm(vm);
+    return withLedgerAsOf(file, at, ({ db }) => {
+      if (vm !== undefined && vmsNamed(db, vm).length === 0) throw vmNotFound(vm);
       return { items: migrations(db, vm), vms: vmStatus(db) };
     });
   }
   const remote = new Remote(server, io.env);
   const vms = await remote.vms(vm, at);
-  if (vm !== undefined && vms.length === 0) throw unknownVm(vm);
+  if (vm !== undefined && vms.length === 0) throw vmNotFound(vm);
   return { items: await remote.migrations(vm, at), vms };
 }
 
@@ -113,7 +113,7 @@ export function addExplain(program: Command, io: Io): void {
 }
 
 async function explained(file: string, attempt: string): Promise<Explained> {
-  return reading(file, async ({ db, ledger }) => {
+  return withLedger(file, async ({ db, ledger }) => {
     const found = attemptState(db, attempt);
     if (found === null)
       throw new Fault(
@@ -121,7 +121,7 @@ async function explained(file: string, attempt: string): Promise<Explained> {
         `there is no attempt ${JSON.stringify(attempt)}`,
         'landfall migrations lists them.',
       );
-    const entries = await Array.fromAsync(whole(ledger.readMigration(attempt)));
+    const entries = await Array.fromAsync(verifiedEntries(ledger.readMigration(attempt)));
     return { ...found, entries, name: vmRecord(db, found.state.attempt.vm)?.name ?? null };
   });
 }
@@ -145,9 +145,9 @@ export function addHistory(program: Command, io: Io): void {
 
 async function historyOf(vm: string, { db: file, server, at }: ReadOptions, io: Io) {
   if (server === undefined) {
-    return reading(file, async ({ db, ledger }) => {
-      const id = theVm(db, vm);
-      const items = await timelineOf(whole(ledger.readVm(id)), id, at);
+    return withLedger(file, async ({ db, ledger }) => {
+      const id = requireOneVm(db, vm);
+      const items = await timelineOf(verifiedEntries(ledger.readVm(id)), id, at);
       return { vm: id, name: vmRecord(db, id)?.name ?? null, items };
     });
   }
@@ -168,16 +168,16 @@ export function addDeadLetters(program: Command, io: Io): void {
     .action(async ({ db: file, server, json }: ReadOptions) => {
       const letters =
         server === undefined
-          ? await reading(file, ({ db }) => deadLetters(db))
+          ? await withLedger(file, ({ db }) => deadLetters(db))
           : await new Remote(server, io.env).deadLetters();
       io.out(json === true ? JSON.stringify(letters) : deadLettersTable(letters, io.style));
     });
 }
 
 /** The one VM that is meant: a timeline of two would be none. */
-function theVm(db: DatabaseSync, vm: string): string {
+function requireOneVm(db: DatabaseSync, vm: string): string {
   const [id, ...others] = vmsNamed(db, vm);
-  if (id === undefined) throw unknownVm(vm);
+  if (id === undefined) throw vmNotFound(vm);
   if (others.length === 0) return id;
   throw new Fault(
     'AMBIGUOUS_VM',
@@ -186,7 +186,7 @@ function theVm(db: DatabaseSync, vm: string): string {
   );
 }
 
-function unknownVm(vm: string): Fault {
+function vmNotFound(vm: string): Fault {
   return new Fault(
     'UNKNOWN_VM',
     `the ledger knows no VM ${JSON.stringify(vm)}`,

@@ -4,9 +4,9 @@ import { newToken } from '../../service/access/credentials.ts';
 import { demoFileOf, hasDemo, type Running, startService } from '../../service/serve.ts';
 import { keepHeapSmall } from '../../service/heap.ts';
 import type { Settings } from '../../service/settings.ts';
-import { faultOf } from '../faults.ts';
+import { toFault } from '../faults.ts';
 import type { Io } from '../io.ts';
-import { reading } from '../ledgers.ts';
+import { withLedger } from '../ledger-file.ts';
 import { faultText } from '../render/errors.ts';
 import { Fault } from '../../events/fault.ts';
 import { addKafkaOptions, addSettingOptions, type SettingFlags, settingsOf } from '../settings.ts';
@@ -56,7 +56,7 @@ async function serve(flags: SettingFlags, io: Io): Promise<void> {
   io.out(`${io.style.paint('bold', 'Landfall')} listens on ${running.url}, ledger ${ledgerName(settings)}`);
   // Nobody is served worse for want of a demo.
   const guarding = showDemo(settings, running, io).catch((error: unknown) => {
-    io.err(faultText(faultOf(error), io.errStyle));
+    io.err(faultText(toFault(error), io.errStyle));
   });
   await Promise.race([stopped, guarding.then(() => stopped)]);
   io.err('stopping: what was taken is being finished');
@@ -108,7 +108,7 @@ async function showDemo(settings: Settings, running: Running, io: Io): Promise<v
     io.out('');
     await playRecordings(file, io);
     await running.showDemo(file);
-    const first = await reading(file, ({ db }) => migrations(db)[0]?.migration);
+    const first = await withLedger(file, ({ db }) => migrations(db)[0]?.migration);
     io.out(whereToLook(running.url, first ?? 'ATTEMPT', settings.db, io));
   } else if (hasDemo(settings.db)) await running.showDemo(file);
 }

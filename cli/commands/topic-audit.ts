@@ -10,10 +10,10 @@ import { SqliteLedger } from '../../log/sqlite/ledger.ts';
 import { MACHINE_VERSION } from '../../machines/version.ts';
 import { type Audit, audit } from '../../projections/audit.ts';
 import { parseHead } from '../../projections/audit-checks.ts';
-import { Found, type Io } from '../io.ts';
+import { FindingExit, type Io } from '../io.ts';
 import { type AuditReport, auditText } from '../render/audit.ts';
 import { requireKafka, type SettingFlags, settingsOf } from '../settings.ts';
-import { caughtUp, copied } from '../topics.ts';
+import { waitForReplicas, withReplica } from '../topic-ledger.ts';
 
 /** `landfall kafka audit`: a ledger in topics, read from its beginning, and this machine's copy of it. */
 
@@ -22,7 +22,7 @@ type Finding = AuditReport['findings'][number];
 
 export async function auditTopic({ json, head, ...flags }: TopicAuditOptions, io: Io): Promise<void> {
   const access = requireKafka(settingsOf(flags, io));
-  const heads = headsIn(head);
+  const heads = parseHeads(head);
   const foreign: Finding[] = [];
   const log: KafkaLog = (_level, message, details) => {
     if (message === FOREIGN_RECORD) foreign.push(foreignFinding(details));
@@ -30,14 +30,14 @@ export async function auditTopic({ json, head, ...flags }: TopicAuditOptions, io
   const folder = mkdtempSync(join(tmpdir(), 'landfall-audit-'));
   try {
     const clientId = `${access.clientId}.audit.${folder.slice(-6)}`;
-    const reports = await copied(
+    const reports = await withReplica(
       { ...access, folder, clientId },
       (ledger) => auditAll(ledger, access.folder, requireHeads(heads, ledger.partitions)),
       log,
     );
     const total = sum(reports, foreign);
     io.out(json === true ? JSON.stringify(total) : auditText(total, io.style));
-    if (total.findings.length > 0) throw new Found('the audit differs');
+    if (total.findings.length > 0) throw new FindingExit('the audit differs');
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
@@ -85,7 +85,7 @@ async function localFindings(file: string, topic: KafkaLedger, partition: number
  */
 async function hashAt(topic: KafkaLedger, partition: number, sequence: number): Promise<string | null> {
   const copy = topic.replica(partition).ledger;
-  if (copy.entryAt(sequence) === null) await caughtUp(topic, { asOf: Date.now() });
+  if (copy.entryAt(sequence) === null) await waitForReplicas(topic, { asOf: Date.now() });
   return copy.entryAt(sequence)?.hash ?? null;
 }
 
@@ -118,7 +118,7 @@ export function sum(reports: readonly AuditReport[], foreign: readonly Finding[]
 type Heads = ReadonlyMap<number, Head>;
 
 /** `0:17:HASH,1:4:HASH…` as an earlier audit printed it; null: none is given. @throws Fault BAD_HEAD. */
-export function headsIn(text: string | undefined): Heads | null {
+export function parseHeads(text: string | undefined): Heads | null {
   if (text === undefined) return null;
   const heads = new Map<number, Head>();
   for (const each of text.split(',')) {

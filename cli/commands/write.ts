@@ -7,7 +7,7 @@ import { submit } from '../../producers/submit.ts';
 import { attemptState, migrationView } from '../../projections/attempts.ts';
 import { configuration } from '../../projections/site.ts';
 import type { Io } from '../io.ts';
-import { driving, reading } from '../ledgers.ts';
+import { withWriter, withLedger } from '../ledger-file.ts';
 import { configurationTable } from '../render/config.ts';
 import { migrationsTable } from '../render/migrations.ts';
 import { Remote } from '../remote.ts';
@@ -63,17 +63,17 @@ async function resolveAt(remote: Remote, migration: string, options: ResolveOpti
 }
 
 async function resolveInFile(migration: string, options: ResolveOptions, io: Io) {
-  const found = await reading(options.db, ({ db }) => attemptState(db, migration));
+  const found = await withLedger(options.db, ({ db }) => attemptState(db, migration));
   if (found === null)
     throw new Fault('UNKNOWN_ATTEMPT', `there is no attempt ${migration}`, 'landfall migrations lists them.');
   const { vm, clock } = found.state.attempt;
   const { host, reason, operator } = options;
   const data = { migration, host, reason, attest: options.attest === true, operator };
   const type = 'landfall.migration.resolved.v1';
-  await driving(options.db, (driver) =>
+  await withWriter(options.db, (driver) =>
     submit(driver, { type, vm, data, id: randomUUID(), source: SOURCE }, { now: io.now(), clock }),
   );
-  return reading(options.db, ({ db }) => migrationView(db, migration));
+  return withLedger(options.db, ({ db }) => migrationView(db, migration));
 }
 
 export function addConfig(program: Command, io: Io): void {
@@ -112,7 +112,7 @@ export function addConfig(program: Command, io: Io): void {
 async function getConfig(key: string | undefined, options: ReadOptions, io: Io): Promise<void> {
   const settings =
     options.server === undefined
-      ? await reading(options.db, ({ db }) => configuration(db))
+      ? await withLedger(options.db, ({ db }) => configuration(db))
       : await new Remote(options.server, io.env).configuration();
   const chosen = key === undefined ? settings : { [knownKey(key)]: settings[knownKey(key)] };
   io.out(options.json === true ? JSON.stringify(chosen) : configurationTable(chosen, io.style));
@@ -124,7 +124,7 @@ async function setConfig(pairs: string[], options: ReadOptions & { operator: str
   const type = 'landfall.configuration.set.v1';
   const data = { change, operator: options.operator };
   if (options.server === undefined) {
-    await driving(options.db, (driver) =>
+    await withWriter(options.db, (driver) =>
       submit(driver, { type, vm: null, data, id: randomUUID(), source: SOURCE }, { now: io.now(), clock: WALL }),
     );
   } else {

@@ -1,16 +1,16 @@
 import type { Attempt } from '../../events/attempt.ts';
 import type { Entry } from '../../events/entries.ts';
 import { evidenceOf, QUIET_ROUNDS_APART_MS } from '../../machines/evidence.ts';
-import type { EntryOf } from './heard.ts';
+import type { WithEntry } from './question-outcomes.ts';
 import { clean, listed } from './text.ts';
 import { duration, offset } from './time.ts';
-import { ranTexts, readingText } from './words.ts';
+import { ranTexts, readingText } from './vocabulary.ts';
 
 /** What is known for good beyond the newest answers: the outgoing job, the hand-over, whether the destination ran, and who else was heard. */
 
 export type Fact = readonly [label: string, text: string];
 
-export function factsOf(attempt: Attempt, entries: readonly EntryOf[]): Fact[] {
+export function factsOf(attempt: Attempt, entries: readonly WithEntry[]): Fact[] {
   const evidence = evidenceOf(attempt);
   const { source, destination } = attempt;
   const since = (test: (attempt: Attempt) => boolean) => firstSeen(entries, attempt, test);
@@ -35,7 +35,7 @@ export function factsOf(attempt: Attempt, entries: readonly EntryOf[]): Fact[] {
 }
 
 /** `, first at +0.19 s (event Stopped Migrated)`: on the attempt's own scale, from the return of the call. */
-function firstSeen(entries: readonly EntryOf[], attempt: Attempt, test: (attempt: Attempt) => boolean): string {
+function firstSeen(entries: readonly WithEntry[], attempt: Attempt, test: (attempt: Attempt) => boolean): string {
   const found = entries.find(({ entry }) => entry.attempt !== null && test(entry.attempt.attempt));
   if (found === undefined) return '';
   const { time, cause } = found.entry;
@@ -49,7 +49,7 @@ function sign(cause: Entry['cause']): string {
   return 'event' in data && 'detail' in data ? ` (event ${String(data.event)} ${String(data.detail)})` : '';
 }
 
-function whyRan(attempt: Attempt, entries: readonly EntryOf[], ran: 'yes' | 'no' | 'maybe'): string {
+function whyRan(attempt: Attempt, entries: readonly WithEntry[], ran: 'yes' | 'no' | 'maybe'): string {
   const { shell, destination } = attempt;
   if (ran === 'yes') return `its CPUs were seen${firstSeen(entries, attempt, (then) => then.shell.ran)}`;
   if (ran === 'no') {

@@ -3,7 +3,7 @@ import type { Evidence, Testimony, Verdict } from '../../events/verdict.ts';
 import { type Column, type ConditionName, conditionTexts, type Row, TABLE_VERSION } from '../../machines/table.ts';
 import { clean, listed, message } from './text.ts';
 import { duration } from './time.ts';
-import { jobTexts, presenceTexts, ranTexts } from './words.ts';
+import { jobTexts, presenceTexts, ranTexts } from './vocabulary.ts';
 
 /** Why a verdict is what it is: its row, what of the row matched, and whether it fell at once or at the deadline. */
 
@@ -50,9 +50,9 @@ function resolutionLines(attempt: Attempt, { resolution, decidedAt }: Verdict): 
 function reasonsOf(row: Row, { evidence, final }: Verdict): string[] {
   const conditions = [...(row.when ?? []), ...conditionOf(final ? row.deadline : row.now)];
   return [
-    saidText(evidence.source, 'source'),
-    saidText(evidence.destination, 'destination'),
-    ...evidence.others.filter(({ question }) => question !== null).map((other) => saidText(other, 'third host')),
+    testimonyText(evidence.source, 'source'),
+    testimonyText(evidence.destination, 'destination'),
+    ...evidence.others.filter(({ question }) => question !== null).map((other) => testimonyText(other, 'third host')),
     ...(row.sourceJob === undefined ? [] : [`${evidence.source.host} has ${jobTexts[row.sourceJob]}`]),
     ...(row.ran === undefined ? [] : [`whether ${evidence.destination.host}’s CPUs ran: ${ranTexts[row.ran]}`]),
     ...conditions.map((condition) => conditionText(condition, evidence)),
@@ -62,7 +62,7 @@ function reasonsOf(row: Row, { evidence, final }: Verdict): string[] {
   ].map(clean);
 }
 
-function saidText({ host, presence, words, question }: Testimony, role: string): string {
+function testimonyText({ host, presence, words, question }: Testimony, role: string): string {
   const asked = question === null ? '' : `, ${question.slice(question.lastIndexOf('/') + 1)}`;
   return `${role} ${host} is ${presence}${presenceTexts[presence] === '' ? '' : ` (${presenceTexts[presence]})`}: “${message(words)}”${asked}`;
 }
@@ -74,10 +74,10 @@ function conditionOf(column: Column): ConditionName[] {
 /** `proven-over` has three ways to hold: the ones that did. */
 function conditionText(condition: ConditionName, evidence: Evidence): string {
   if (condition !== 'proven-over') return conditionTexts[condition];
-  return overTexts(evidence).join('; ') || conditionTexts[condition];
+  return overProofs(evidence).join('; ') || conditionTexts[condition];
 }
 
-export function overTexts({ libvirtError, outgoingSeen, quietRounds }: Evidence): string[] {
+export function overProofs({ libvirtError, outgoingSeen, quietRounds }: Evidence): string[] {
   return [
     ...(libvirtError ? ['libvirt itself returned an error to the call'] : []),
     ...(outgoingSeen ? ['the source had shown this attempt’s outgoing job and no longer does'] : []),
@@ -99,7 +99,7 @@ export function supersededLines(attempt: Attempt): string[] {
 }
 
 /** The row that an undecided attempt waits by. */
-export function waitingLines(row: Row | undefined, id: string): string[] {
+export function waitingRowLines(row: Row | undefined, id: string): string[] {
   if (row === undefined) return [`It waits by row ${id}.`];
   const { deadline } = row;
   const then =

@@ -1,12 +1,12 @@
 import type { AttemptState } from '../../events/attempt.ts';
 import type { Row } from '../../machines/table.ts';
 import { path } from '../../machines/round.ts';
-import { askedSection } from './explain-asked.ts';
-import { callLines, operatorLines, waitLines } from './explain-course.ts';
+import { questionSection } from './explain-questions.ts';
+import { callLines, operatorLines, waitLines } from './explain-call.ts';
 import { factsOf } from './explain-facts.ts';
 import { stepLines } from './explain-steps.ts';
 import { afterCall, outcomeText, supersededLines, verdictLines } from './explain-verdict.ts';
-import type { EntryOf } from './heard.ts';
+import type { WithEntry } from './question-outcomes.ts';
 import type { Style, Tone } from './style.ts';
 import { clean, wrap } from './text.ts';
 
@@ -15,7 +15,7 @@ import { clean, wrap } from './text.ts';
 export type Explained = {
   readonly state: AttemptState;
   /** The attempt's own entries, in order. */
-  readonly entries: readonly EntryOf[];
+  readonly entries: readonly WithEntry[];
   /** The row of the standing verdict, or the one an undecided attempt waits by; undefined where today's table lacks it. */
   readonly row: Row | undefined;
   readonly name?: string | null;
@@ -33,7 +33,7 @@ export function explain(explained: Explained, style: Style): string {
     ['The call', callLines(attempt)],
     [
       attempt.returnedAt === null ? 'What was asked' : 'What was asked after the call returned',
-      askedSection(attempt, entries, style),
+      questionSection(attempt, entries, style),
     ],
     ['What is known beside that', factLines(explained, style)],
     ...(standing === undefined ? [] : [[`Verdict ${standing.number}`, verdictLines(attempt, standing, row)] as const]),

@@ -3,8 +3,8 @@ import type { Attempt } from '../../events/attempt.ts';
 import type { Entry } from '../../events/entries.ts';
 import type { Verdict } from '../../events/verdict.ts';
 import { table as verdictTable } from '../../machines/table.ts';
-import { afterCall, overTexts } from './explain-verdict.ts';
-import type { SendReport } from '../sending.ts';
+import { afterCall, overProofs } from './explain-verdict.ts';
+import type { UploadReport } from '../event-upload.ts';
 import type { Style, Tone } from './style.ts';
 import { clean, cut, message, pad, plural, shortId, widthOf } from './text.ts';
 
@@ -55,7 +55,7 @@ function nameOf({ migration, vm }: Attempt, name: string | null): string {
 function reasonOf({ row, error, contested, outcome, evidence, resolution }: Verdict): string {
   if (resolution !== null) return resolution.reason;
   if (contested) return message(error ?? 'not settled');
-  const over = outcome === 'rolled-back' && row === 'stayed' ? overTexts(evidence)[0] : undefined;
+  const over = outcome === 'rolled-back' && row === 'stayed' ? overProofs(evidence)[0] : undefined;
   const why = verdictTable.find(({ id }) => id === row)?.why ?? '';
   return over ?? why.split(/(?<=\.) /)[0]?.replace(/\.$/, '') ?? '';
 }
@@ -98,7 +98,7 @@ export class VerdictPrinter {
 }
 
 /** What was sent elsewhere: what became of it there is told there. */
-export function sendTotals({ lines, bad, sent, consumed, duplicates, refused }: SendReport, style: Style): string {
+export function sendTotals({ lines, bad, sent, consumed, duplicates, refused }: UploadReport, style: Style): string {
   return totals(lines, style, [
     [sent, 'good', 'sent and durable, to be decided'],
     [consumed, 'good', 'taken in'],

@@ -3,7 +3,7 @@ import type { Style, Tone } from './style.ts';
 import { type Cell, cell, table } from './table.ts';
 import { message, plural, shortId } from './text.ts';
 import { duration, millisecondsOf } from './time.ts';
-import { certaintyTones } from './words.ts';
+import { certaintyTones } from './vocabulary.ts';
 
 /** `landfall migrations`: every attempt in one line. */
 

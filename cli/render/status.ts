@@ -4,7 +4,7 @@ import type { Style, Tone } from './style.ts';
 import { type Cell, cell, table } from './table.ts';
 import { clean, listed, plural, shortId, wrap } from './text.ts';
 import { wall } from './time.ts';
-import { certaintyTexts, certaintyTones, powerTones } from './words.ts';
+import { certaintyTexts, certaintyTones, powerTones } from './vocabulary.ts';
 
 /** `landfall status`: where every VM is and who holds its locks; with one VM, all that is recorded of it. */
 

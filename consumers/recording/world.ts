@@ -6,7 +6,7 @@ import { powerOf } from '../../machines/fold.ts';
 import { read } from '../../machines/presence.ts';
 import { sha256 } from '../../log/chain.ts';
 import { callErrorOf } from './call-error.ts';
-import { isEventLine, Names, parseVirshEvent } from './names.ts';
+import { isEventLine, DomainNames, parseVirshEvent } from './domain-names.ts';
 import type { ApiLine, ProbeLine, RecordedLine, ScenarioLine } from './schema.ts';
 import { type Ending, Endings } from './truth.ts';
 
@@ -18,7 +18,7 @@ import { type Ending, Endings } from './truth.ts';
 const AFTERWARDS_ANSWER_MS = 50;
 
 /** How identities are named in the ledger. By default as recorded; `apart` gives every recording VMs and attempts of its own. */
-export type Naming = {
+export type LedgerNames = {
   vm: (vm: string) => string;
   migration: (id: string) => string;
   volume: (name: string) => string;
@@ -27,18 +27,18 @@ export type Naming = {
 };
 
 /** An input with the line that caused it and the time at which it enters, on the recording's clock. */
-export type Arrival = { input: Input; line: number; t: number };
-type Answering = { ok: boolean; domains: Record<string, Domain>; error?: string; boot?: string };
-type HostState = { stream: 'connected' | 'lost'; last: Answering | null; pending: Question[]; ended: boolean };
+export type TimedInput = { input: Input; line: number; t: number };
+type HostReply = { ok: boolean; domains: Record<string, Domain>; error?: string; boot?: string };
+type HostState = { stream: 'connected' | 'lost'; last: HostReply | null; pending: Question[]; ended: boolean };
 
 export class RecordedWorld {
   readonly clock: string;
   readonly source: string;
-  readonly #naming: Naming;
+  readonly #naming: LedgerNames;
   readonly #vms: ReadonlySet<string>;
   readonly #declared = new Map<string, string>();
   readonly #hosts = new Map<string, HostState>();
-  readonly #names = new Names();
+  readonly #names = new DomainNames();
   readonly #locksWaiting = new Map<
     string,
     { holders: InputData<'landfall.volume.holders.v1'>['holders']; line: number }
@@ -51,7 +51,7 @@ export class RecordedWorld {
   readonly #endings = new Endings();
 
   /** @param lastProbeLines the last probe's line number by host; null where the stream cannot be read twice. */
-  constructor(scenario: ScenarioLine, naming: Naming, lastProbeLines: ReadonlyMap<string, number> | null) {
+  constructor(scenario: ScenarioLine, naming: LedgerNames, lastProbeLines: ReadonlyMap<string, number> | null) {
     this.clock = `recorded:${scenario.name}@${Math.round(scenario.t)}`;
     this.source = this.clock;
     this.#naming = naming;
@@ -89,7 +89,7 @@ export class RecordedWorld {
     return this.#afterwards[0]?.t ?? null;
   }
 
-  answerAfterwards(): Arrival[] {
+  answerAfterwards(): TimedInput[] {
     const next = this.#afterwards.shift();
     if (next === undefined) return [];
     const { question, t } = next;
@@ -107,7 +107,7 @@ export class RecordedWorld {
     host.pending = [];
   }
 
-  take(line: RecordedLine, number: number): Arrival[] {
+  take(line: RecordedLine, number: number): TimedInput[] {
     this.#endings.take(line);
     switch (line.kind) {
       case 'scenario':
@@ -128,7 +128,7 @@ export class RecordedWorld {
   }
 
   /** A host that is heard of for the first time, or whose event stream came or went. */
-  #mention(name: string, stream: 'connected' | 'lost' | null, number: number, t: number): Arrival[] {
+  #mention(name: string, stream: 'connected' | 'lost' | null, number: number, t: number): TimedInput[] {
     const known = this.#hosts.has(name);
     const host = this.#host(name);
     const next = stream ?? host.stream;
@@ -139,7 +139,7 @@ export class RecordedWorld {
     return [this.#site('landfall.host.facts.v1', data, `${number}/facts`, number, t)];
   }
 
-  #event(host: string, text: string, number: number, t: number): Arrival[] {
+  #event(host: string, text: string, number: number, t: number): TimedInput[] {
     // What virsh says when it cannot connect is printed to the same stream; only a real event shows that the stream is there.
     const connected = this.#mention(host, isEventLine(text) ? 'connected' : null, number, t);
     const event = parseVirshEvent(text);
@@ -147,7 +147,7 @@ export class RecordedWorld {
     return [...connected, ...this.#lifecycle(host, this.#names.event(host, { line: number, t, ...event }), number, t)];
   }
 
-  #lifecycle(host: string, events: ReturnType<Names['event']>, number: number, t: number): Arrival[] {
+  #lifecycle(host: string, events: ReturnType<DomainNames['event']>, number: number, t: number): TimedInput[] {
     return events
       .filter((event) => this.#vms.has(event.vm))
       .map((event) =>
@@ -162,9 +162,9 @@ export class RecordedWorld {
       );
   }
 
-  #probe(line: ProbeLine, number: number): Arrival[] {
+  #probe(line: ProbeLine, number: number): TimedInput[] {
     const host = this.#host(line.host);
-    const answer = answeringOf(line, host.last);
+    const answer = replyOf(line, host.last);
     const isBack = host.last?.ok === false && answer.ok;
     host.last = answer;
     const listed = answer.ok ? this.#listed(line, answer, number) : [];
@@ -174,15 +174,15 @@ export class RecordedWorld {
       this.#answer(question, answer, `${number}/${question.question}`, number, line.t),
     );
     if (this.#lastProbeLines?.get(line.host) === number) this.#endHost(host, line.t);
-    return [...listed, ...answers, ...(isBack ? [this.#speaks(line.host, number, line.t)] : [])];
+    return [...listed, ...answers, ...(isBack ? [this.#agentReturned(line.host, number, line.t)] : [])];
   }
 
   /** A host that did not answer does so again: its agent would say so, and whoever still waits for it asks at once. */
-  #speaks(host: string, number: number, t: number): Arrival {
+  #agentReturned(host: string, number: number, t: number): TimedInput {
     return this.#site('landfall.host.facts.v1', { host, agent: 'speaking' }, `${number}/speaking`, number, t);
   }
 
-  #listed(line: ProbeLine, answer: Answering, number: number): Arrival[] {
+  #listed(line: ProbeLine, answer: HostReply, number: number): TimedInput[] {
     const declared = Object.entries(answer.domains).flatMap(([vm, domain]) =>
       this.#declare(line.host, vm.toLowerCase(), domain, number, line.t),
     );
@@ -196,7 +196,7 @@ export class RecordedWorld {
   }
 
   /** A VM of the scenario that is listed for the first time: its name, and with it its disk, become known. */
-  #declare(host: string, vm: string, domain: Domain, number: number, t: number): Arrival[] {
+  #declare(host: string, vm: string, domain: Domain, number: number, t: number): TimedInput[] {
     if (!this.#vms.has(vm) || this.#declared.has(vm)) return [];
     this.#declared.set(vm, domain.name);
     const answer = { asked: 0, arrived: 0, ok: true, domain };
@@ -222,7 +222,7 @@ export class RecordedWorld {
     holders: InputData<'landfall.volume.holders.v1'>['holders'],
     number: number,
     t: number,
-  ): Arrival[] {
+  ): TimedInput[] {
     const owner = [...this.#declared].find(([, name]) => volumeOf(name) === volume);
     if (owner !== undefined) return [this.#holders(owner[0], volume, holders, `${number}/lock`, number, t)];
     this.#locksWaiting.set(volume, { holders, line: number });
@@ -236,11 +236,11 @@ export class RecordedWorld {
     id: string,
     number: number,
     t: number,
-  ): Arrival {
+  ): TimedInput {
     return this.#vm('landfall.volume.holders.v1', vm, { volume: this.#naming.volume(volume), holders }, id, number, t);
   }
 
-  #api(line: ApiLine, number: number): Arrival[] {
+  #api(line: ApiLine, number: number): TimedInput[] {
     const vm = line.vm ?? (this.#vms.size === 1 ? [...this.#vms][0] : undefined);
     if (vm === undefined)
       throw new Fault('BAD_RECORDING', 'vm: missing, and the recording has several', 'Name the VM of the call.');
@@ -284,7 +284,7 @@ export class RecordedWorld {
     });
   }
 
-  #answer(question: Question, answering: Answering | null, id: string, number: number, t: number): Arrival {
+  #answer(question: Question, answering: HostReply | null, id: string, number: number, t: number): TimedInput {
     const domain = answering?.ok === true ? (this.#domainOf(question.vm, answering) ?? null) : null;
     const data: InputData<'landfall.host.answered.v1'> = {
       question: question.question,
@@ -299,16 +299,23 @@ export class RecordedWorld {
   }
 
   /** Questions name VMs as the ledger does; listings as they were recorded. */
-  #domainOf(vm: string, { domains }: Answering): Domain | undefined {
+  #domainOf(vm: string, { domains }: HostReply): Domain | undefined {
     const found = Object.entries(domains).find(([recorded]) => this.#naming.vm(recorded.toLowerCase()) === vm);
     return found?.[1];
   }
 
-  #vm<T extends VmInputType>(type: T, vm: string, data: InputData<T>, id: string, number: number, t: number): Arrival {
+  #vm<T extends VmInputType>(
+    type: T,
+    vm: string,
+    data: InputData<T>,
+    id: string,
+    number: number,
+    t: number,
+  ): TimedInput {
     return { input: seal(type, this.#naming.vm(vm), data, this.source, id), line: number, t };
   }
 
-  #site<T extends SiteInputType>(type: T, data: InputData<T>, id: string, number: number, t: number): Arrival {
+  #site<T extends SiteInputType>(type: T, data: InputData<T>, id: string, number: number, t: number): TimedInput {
     return { input: seal(type, null, data, this.source, id), line: number, t };
   }
 
@@ -321,7 +328,7 @@ export class RecordedWorld {
 
 const volumeOf = (name: string) => `${name}.img`;
 
-function answeringOf(line: ProbeLine, last: Answering | null): Answering {
+function replyOf(line: ProbeLine, last: HostReply | null): HostReply {
   if (line.same === true) {
     if (last === null)
       throw new Fault(
@@ -331,7 +338,7 @@ function answeringOf(line: ProbeLine, last: Answering | null): Answering {
       );
     return last;
   }
-  const answer: Answering = { ok: line.ok ?? false, domains: line.domains ?? {} };
+  const answer: HostReply = { ok: line.ok ?? false, domains: line.domains ?? {} };
   // A listing without its domains is not an empty one.
   if (answer.ok && line.domains === undefined) answer.ok = false;
   if (line.error !== undefined) answer.error = line.error;

@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it, vi } from 'vitest';
-import { parseTime } from '../../cli/ledgers.ts';
+import { parseTime } from '../../cli/ledger-file.ts';
 import { type AuditView, commandJson, commandLine, type DeadLetterView } from '../support/command-line.ts';
 import { cloudEvent, VM, writeEvents } from '../support/events.ts';
 import { recording, scratchFolder } from '../support/landfall.ts';

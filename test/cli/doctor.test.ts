@@ -6,10 +6,10 @@ import { commandJson, commandLine } from '../support/command-line.ts';
 import { cloudEvent, writeEvents } from '../support/events.ts';
 import { scratchFolder } from '../support/landfall.ts';
 
-type Checked = { what: string; state: string; found: string; remedy: string };
+type CheckResult = { what: string; state: string; found: string; remedy: string };
 
 const doctor = async (code: number, ...args: string[]) => {
-  const checked = await commandJson<Checked[]>(['doctor', ...args], code);
+  const checked = await commandJson<CheckResult[]>(['doctor', ...args], code);
   return (what: string) => checked.find((each) => each.what === what);
 };
 

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, it } from 'vitest';
-import { driving } from '../../cli/ledgers.ts';
+import { withWriter } from '../../cli/ledger-file.ts';
 import { type AuditView, commandJson, commandLine } from '../support/command-line.ts';
 import { cloudEvent, ndjson, writeEvents } from '../support/events.ts';
 import { finished, landfall, recording, scratchFolder, start } from '../support/landfall.ts';
@@ -132,7 +132,7 @@ it('a second writer is refused while readers are welcome', async () => {
 
 it('a command that holds the ledger says that it is this process', async () => {
   const db = join(scratchFolder(), 'ledger.db');
-  await driving(db, async () => {
+  await withWriter(db, async () => {
     const said = await commandLine(['rebuild', '--db', db]);
     expect(said).toMatchObject({ code: 2, err: expect.stringContaining('this process already writes') });
   });

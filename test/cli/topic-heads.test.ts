@@ -1,17 +1,17 @@
 import { expect, it } from 'vitest';
-import { headsIn, requireHeads } from '../../cli/commands/topic-audit.ts';
+import { parseHeads, requireHeads } from '../../cli/commands/topic-audit.ts';
 
 const head = (partition: number, sequence: number) => `${partition}:${sequence}:${String(sequence).repeat(64)}`;
 const heads = [head(0, 1), head(1, 2), head(2, 3)].join(',');
 
 it('takes the heads of all partitions, as an audit prints them', () => {
-  const taken = requireHeads(headsIn(heads), 3);
+  const taken = requireHeads(parseHeads(heads), 3);
   expect([...taken].map(([partition, { sequence }]) => [partition, sequence])).toEqual([
     [0, 1],
     [1, 2],
     [2, 3],
   ]);
-  expect(requireHeads(headsIn(undefined), 3).size).toBe(0);
+  expect(requireHeads(parseHeads(undefined), 3).size).toBe(0);
 });
 
 it.each([
@@ -22,6 +22,6 @@ it.each([
   [`${heads},${head(3, 1)}`, 'no partition 3'],
   [heads.replace(/^0:/, ''), 'of which partition'],
 ])('refuses %j: %s', (text, why) => {
-  const take = () => requireHeads(headsIn(text), 3);
+  const take = () => requireHeads(parseHeads(text), 3);
   expect(take).toThrow(expect.objectContaining({ code: 'BAD_HEAD', message: expect.stringContaining(why) }));
 });

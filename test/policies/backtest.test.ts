@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { LAST_ASK_MS } from '../../policies/answers.ts';
 import { backtest } from '../../policies/backtest.ts';
 import { Replay } from '../../policies/replay.ts';
-import type { Witnessed } from '../../policies/truth.ts';
+import type { KnownEndings } from '../../policies/truth.ts';
 import { Script } from './ledger.ts';
 import { agentError, callerTimeout, D, S } from './world.ts';
 
@@ -105,7 +105,7 @@ describe('a backtest', () => {
     const alone = await backtest(entriesOf(contested()));
     expect(alone.attempts[0]?.truth).toBeNull();
     expect(alone.attempts[0]?.decisions['nova']).toEqual({ host: S, action: 'leave', at: 40, right: null, cost: null });
-    const witnessed: Witnessed = new Map([['m-contested', { host: D, power: 'running' }]]);
+    const witnessed: KnownEndings = new Map([['m-contested', { host: D, power: 'running' }]]);
     const { attempts, policies } = await backtest(entriesOf(contested()), witnessed);
     expect(attempts[0]?.truth).toEqual({ host: D, power: 'running', basis: 'witnessed' });
     expect(attempts[0]?.decisions['landfall']).toMatchObject({
@@ -192,7 +192,7 @@ describe('the answers', () => {
   const worldOf = (script: Script) => {
     const replay = new Replay();
     for (const { entry } of script.entries) replay.take(entry);
-    return replay.rest()[0]?.world;
+    return replay.remaining()[0]?.world;
   };
 
   it('to questions from before the return do not count', () => {
@@ -234,7 +234,7 @@ describe('the answers', () => {
     const refusal = { code: 'X', message: '', remedy: '' };
     const replay = new Replay();
     for (const { entry } of script.entries) replay.take(entry === last?.entry ? { ...entry, refusal } : entry);
-    expect(replay.rest()[0]?.world.ask(S, 0)).toMatchObject({ words: 'the ledger has no answer' });
+    expect(replay.remaining()[0]?.world.ask(S, 0)).toMatchObject({ words: 'the ledger has no answer' });
   });
 });
 
@@ -253,7 +253,7 @@ describe('memory', () => {
     for (let round = 0; round < 20; round += 1) script.tick();
     script.says(S, 'absent');
     for (const { entry } of script.entries) replay.take(entry);
-    const world = replay.rest()[0]?.world;
+    const world = replay.remaining()[0]?.world;
     expect(world?.ask(S, LAST_ASK_MS)).toMatchObject({ presence: 'executing', at: LAST_ASK_MS });
   });
 });

@@ -71,7 +71,7 @@ export class Script {
     return this.#step('landfall.host.answered.v1', data, { type: 'answered', data });
   }
 
-  /** Both ends are asked again at once because of it. */
+  /** Both ends are asked revised at once because of it. */
   event(host: string, event: string, detail: string): this {
     const data = { host, event, detail };
     return this.#step('landfall.host.lifecycle.v1', data, { type: 'lifecycle', data });

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { policies, policyOf } from '../../policies/registry.ts';
 import { agentError, callerTimeout, D, S, world } from './world.ts';
 
-/** What each rule does in the situations that tell them apart. */
+/** What each rule does in the situations that answerAt them apart. */
 
 const decide = (id: string, view: ReturnType<typeof world>) => policyOf(id)?.decide(view);
 const names = (view: ReturnType<typeof world>) =>
@@ -144,7 +144,7 @@ describe('zstack, the change as described', () => {
     expect(described({ source: 'absent', destination: 'paused' })).toMatchObject({ host: D, action: 'complete' });
     expect(described({ source: 'error', destination: 'arrived' })).toMatchObject({ host: D });
   });
-  it('asks both again every 10 s while both are alive', () => {
+  it('asks both revised every 10 s while both are alive', () => {
     expect(described({ source: { 0: 'switching', 15_000: 'absent' }, destination: 'arrived' })).toEqual({
       host: D,
       action: 'complete',

@@ -1,7 +1,7 @@
 import type { Answer } from '../../events/attempt.ts';
 import type { CallError } from '../../events/inputs.ts';
 import { type Role, read } from '../../machines/presence.ts';
-import type { Told, View } from '../../policies/view.ts';
+import type { HostAnswer, View } from '../../policies/view.ts';
 
 /** A world made by hand: what each host says from which time after the return on. */
 
@@ -57,12 +57,12 @@ export function world({ source, destination, elsewhere = {}, ...rest }: World = 
     callError: agentError,
     origin: 'running',
     recorded: null,
-    ask: (host, afterMs) => told(hosts[host] ?? 'error', roleOf(host), afterMs),
+    ask: (host, afterMs) => answer(hosts[host] ?? 'error', roleOf(host), afterMs),
     ...rest,
   };
 }
 
-function told(says: Says | Saying, role: Role, afterMs: number): Told {
+function answer(says: Says | Saying, role: Role, afterMs: number): HostAnswer {
   const answer: Answer = { asked: 1, arrived: 2, ...answerOf(typeof says === 'string' ? says : latest(says, afterMs)) };
   const { presence, job, words } = read(answer, { role, handedOver: false, ran: false, sourceBoot: null });
   return { presence, job, words, at: afterMs };

@@ -12,7 +12,7 @@ import type { InputPosition, Owner } from '../../log/port.ts';
 import { directory } from '../../projections/directory.ts';
 import type { KafkaAccess } from '../../service/kafka-access.ts';
 import type { Io } from '../io.ts';
-import { copied } from '../topics.ts';
+import { withReplica } from '../topic-ledger.ts';
 
 /**
  * Lets partitions go on whose inputs are not what the ledger expects: behind inputs that the topic no longer has, and in a
@@ -32,8 +32,8 @@ const REPOSITIONED = 'landfall.inputs.repositioned.v1';
 type Place = { readonly stream: string; readonly next: number };
 type Move = { readonly from: Place; readonly to: Place; readonly positions: readonly InputPosition[] };
 
-export async function acceptLoss(access: KafkaAccess, acceptance: Acceptance, io: Io): Promise<void> {
-  await copied(access, async (ledger) => {
+export async function repositionInputs(access: KafkaAccess, acceptance: Acceptance, io: Io): Promise<void> {
+  await withReplica(access, async (ledger) => {
     const ends = new TopicEnds(ledger.kafka, ledger.topics.inputs);
     try {
       let moved = 0;
@@ -51,7 +51,7 @@ type Inputs = { readonly partition: number; readonly held: OffsetRange };
 /** @returns whether it was to be done. @throws Fault INPUTS_ALTERED. */
 async function goOn(ledger: KafkaLedger, inputs: Inputs, acceptance: Acceptance, io: Io): Promise<boolean> {
   const { partition } = inputs;
-  const isAltered = await wasMadeAnew(ledger, inputs);
+  const isAltered = await isTopicRecreated(ledger, inputs);
   if (isAltered && acceptance.madeAnew === undefined) throw undecided(ledger, partition);
   const moveIn = (positions: Positions) =>
     isAltered ? anew(ledger, inputs, positions, acceptance.madeAnew ?? 'begin') : behindLost(ledger, inputs, positions);
@@ -77,7 +77,7 @@ function placeIn(ledger: KafkaLedger, partition: number, positions: Positions): 
 }
 
 /** The same that its owner looks at: more was taken than it holds, or another record stands where the last one stood. */
-async function wasMadeAnew(ledger: KafkaLedger, { partition, held }: Inputs): Promise<boolean> {
+async function isTopicRecreated(ledger: KafkaLedger, { partition, held }: Inputs): Promise<boolean> {
   const { partitions, topics, kafka } = ledger;
   const { stream, next } = placeIn(ledger, partition, ledger.replica(partition).positions);
   if (next > held.high) return true;

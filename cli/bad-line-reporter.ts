@@ -5,7 +5,7 @@ import { faultText } from './render/errors.ts';
 const TOLD_MAX = 20;
 
 /** Lines that were not taken: the first of them tell enough; the others are counted, and told where they are kept. */
-export class BadLines {
+export class BadLineReporter {
   readonly #io: Io;
   readonly #kept: string;
   #told = 0;

@@ -8,7 +8,7 @@ const DAY_MS = 24 * HOUR_MS;
 const AHEAD_MAX_MS = HOUR_MS;
 const BEHIND_MAX_MS = 365 * DAY_MS;
 
-export class OddTimes {
+export class ClockSkew {
   #first: string | null = null;
   #count = 0;
 
@@ -17,7 +17,7 @@ export class OddTimes {
     const ahead = Date.parse(time) - now;
     if (ahead <= AHEAD_MAX_MS && ahead >= -BEHIND_MAX_MS) return;
     this.#count += 1;
-    this.#first ??= `time ${time} (${place}) is ${inWords(Math.abs(ahead))} ${ahead > 0 ? 'ahead of' : 'behind'} this machine's clock`;
+    this.#first ??= `time ${time} (${place}) is ${spanText(Math.abs(ahead))} ${ahead > 0 ? 'ahead of' : 'behind'} this machine's clock`;
   }
 
   tell(say: (text: string) => void): void {
@@ -27,7 +27,7 @@ export class OddTimes {
   }
 }
 
-function inWords(ms: number): string {
+function spanText(ms: number): string {
   if (ms >= 2 * 365 * DAY_MS) return `${Math.round(ms / (365.25 * DAY_MS))} years`;
   return ms >= 2 * DAY_MS ? `${Math.round(ms / DAY_MS)} days` : `${Math.round(ms / HOUR_MS)} hours`;
 }

@@ -1,7 +1,7 @@
 import type { Attempt, AttemptState } from '../../events/attempt.ts';
 import { path } from '../../machines/round.ts';
 import type { Row } from '../../machines/table.ts';
-import { offersText, waitingLines } from './explain-verdict.ts';
+import { offersText, waitingRowLines } from './explain-verdict.ts';
 import { clean, message } from './text.ts';
 import { clock, duration, offset, wall } from './time.ts';
 
@@ -41,7 +41,7 @@ export function waitLines({ attempt }: AttemptState, row: Row | undefined, now: 
   const by =
     waiting === null
       ? [rounds === 0 ? 'For the first answers to the questions above.' : 'For the answers of the round under way.']
-      : waitingLines(row, waiting.row);
+      : waitingRowLines(row, waiting.row);
   const times = [
     ...(pollAt === null ? [] : [`next round ${when(pollAt)}, or at once on any event of either host`]),
     ...(deadlineAt === null

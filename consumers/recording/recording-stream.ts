@@ -5,8 +5,8 @@ import type { Driver } from '../../engine/driver.ts';
 import type { Line } from '../lines.ts';
 import type { Taken } from '../../engine/partition/partition.ts';
 import type { LastProbes } from './last-probes.ts';
-import { apart, asRecorded } from './naming.ts';
-import { Player } from './play.ts';
+import { apart, asRecorded } from './ledger-names.ts';
+import { RecordingPlayer } from './player.ts';
 import { RecordedLine, recordedKinds, type ScenarioLine } from './schema.ts';
 import type { Ending } from './truth.ts';
 import { RecordedWorld } from './world.ts';
@@ -16,7 +16,7 @@ import { RecordedWorld } from './world.ts';
  * within their recording, so that it is the same one wherever in a file it stands.
  */
 
-export type StageOptions = {
+export type RecordingStreamOptions = {
   /** Every recording gets VMs and attempts of its own. */
   apart: boolean;
   onTaken: (taken: Taken, lineInFile: number) => void;
@@ -27,20 +27,20 @@ export type StageOptions = {
   unanswered: (clock: string) => Promise<Question[]>;
 };
 
-type Playing = { player: Player; lastT: number; before: number };
+type PlayState = { player: RecordingPlayer; lastT: number; before: number };
 
 /** A recording whose clock leaps further than this between two lines has a bad time, not a long pause. */
 const LEAP_FORWARD_MAX_MS = 24 * 3_600_000;
 const LEAP_BACK_MAX_MS = 60_000;
 
-export class Stage {
+export class RecordingStream {
   readonly #driver: Driver;
-  readonly #options: StageOptions;
-  #playing: Playing | null = null;
+  readonly #options: RecordingStreamOptions;
+  #playing: PlayState | null = null;
   /** The line in the file, and how many of the file's lines before it were not blank. */
   #at = { line: 0, count: 0 };
 
-  constructor(driver: Driver, options: StageOptions) {
+  constructor(driver: Driver, options: RecordingStreamOptions) {
     this.#driver = driver;
     this.#options = options;
     // Only committed questions reach the recorded hosts (invariant 9). A recorded attempt sends no commands.
@@ -98,7 +98,7 @@ export class Stage {
   async #open(scenario: ScenarioLine, probes: LastProbes | null): Promise<void> {
     const { line, count } = this.#at;
     await this.close();
-    const player = new Player(this.#driver, this.#world(scenario, probes?.get(line) ?? null), (taken) =>
+    const player = new RecordingPlayer(this.#driver, this.#world(scenario, probes?.get(line) ?? null), (taken) =>
       this.#options.onTaken(taken, this.#at.line),
     );
     this.#playing = { player, lastT: scenario.t, before: count - 1 };

@@ -1,5 +1,5 @@
 /**
- * `virsh event` tells a domain's name, not its UUID, and one name may be two VMs on two hosts. Names are mapped per host, by
+ * `virsh event` tells a domain's name, not its UUID, and one name may be two VMs on two hosts. DomainNames are mapped per host, by
  * that host's own listings. An event whose name the host has not listed yet waits for the next listing, as an agent would ask
  * for one; events behind it wait too, so that their order is kept.
  */
@@ -12,7 +12,7 @@ class HostNames {
   waiting: NamedEvent[] = [];
 }
 
-export class Names {
+export class DomainNames {
   readonly #hosts = new Map<string, HostNames>();
   /** Events that no listing could map to a UUID. */
   unmapped = 0;

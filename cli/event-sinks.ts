@@ -7,12 +7,12 @@ import { InputSender } from '../producers/kafka/input-sender.ts';
 import { RecordProducer } from '../kafka/record-producer.ts';
 import type { KafkaAccess } from '../service/kafka-access.ts';
 import type { Remote } from './remote.ts';
-import type { Counts, Receiver, Refused } from './sending.ts';
+import type { Counts, EventSink, OnRefused } from './event-upload.ts';
 
 /** Where `landfall ingest` sends events to, if not into a ledger file. */
 
 /** Runs `work` with the topic of inputs at hand. @throws Fault KAFKA_…. */
-export async function sendingToTopic<T>(access: KafkaAccess, work: (receiver: Receiver) => Promise<T>): Promise<T> {
+export async function withTopicSink<T>(access: KafkaAccess, work: (receiver: EventSink) => Promise<T>): Promise<T> {
   const kafka = connectTo({ ...access, clientId: `${access.clientId}.ingest` });
   const { partitions } = await requireTopics(kafka, access.prefix);
   const { inputs, deadLetters } = topicsOf(access.prefix);
@@ -44,7 +44,7 @@ const BATCH_BYTES = 4 * 1024 * 1024;
 type Waiting = EventOfLine & { readonly name: string };
 
 /** A running service, which decides as it takes. */
-export class ServerReceiver implements Receiver {
+export class ServerSink implements EventSink {
   readonly kept = '--dead-letters FILE keeps them all';
   readonly #remote: Remote;
   readonly #counts = noCounts();
@@ -59,7 +59,7 @@ export class ServerReceiver implements Receiver {
     return this.#counts;
   }
 
-  async take(event: EventOfLine, name: string, refused: Refused): Promise<void> {
+  async take(event: EventOfLine, name: string, refused: OnRefused): Promise<void> {
     const { bytes } = event.line;
     if (this.#batch.length === BATCH_EVENTS || this.#bytes + bytes > BATCH_BYTES) await this.flush(refused);
     this.#batch.push({ ...event, name });
@@ -71,7 +71,7 @@ export class ServerReceiver implements Receiver {
     return Promise.resolve();
   }
 
-  async flush(refused: Refused): Promise<void> {
+  async flush(refused: OnRefused): Promise<void> {
     const batch = this.#batch;
     if (batch.length === 0) return;
     this.#batch = [];

@@ -5,9 +5,9 @@ import { type SettingFlags, settingsOf } from './settings.ts';
 
 /**
  * Where a command goes that may ask a file or a running service: what is named on the command line is meant. Those that may
- * also go to the topics choose by themselves (`goesToTopic`).
+ * also go to the topics choose by themselves (`targetsTopic`).
  */
-export function choosePlace(command: Command, io: Io): void {
+export function selectLedgerTarget(command: Command, io: Io): void {
   const takes = (option: string) => command.options.some(({ long }) => long === option);
   if (!takes('--db') || !takes('--server')) return;
   const isFileNamed = command.getOptionValueSource('db') === 'cli';
@@ -17,7 +17,7 @@ export function choosePlace(command: Command, io: Io): void {
 }
 
 /** Whether brokers are named and nothing else is, or nothing nearer. */
-export function goesToTopic(flags: SettingFlags, command: Command, io: Io): boolean {
+export function targetsTopic(flags: SettingFlags, command: Command, io: Io): boolean {
   if (flags['kafkaBrokers'] !== undefined) return true;
   if (flags['server'] !== undefined || command.getOptionValueSource('db') === 'cli') return false;
   return settingsOf(flags, io).kafkaBrokers !== undefined;

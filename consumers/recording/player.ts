@@ -2,7 +2,7 @@ import { path } from '../../machines/round.ts';
 import type { Driver } from '../../engine/driver.ts';
 import type { Taken } from '../../engine/partition/partition.ts';
 import type { RecordedLine } from './schema.ts';
-import type { Arrival, RecordedWorld } from './world.ts';
+import type { TimedInput, RecordedWorld } from './world.ts';
 
 /**
  * Plays one recorded world through a driver, on the recording's clock: minutes of rechecking pass in milliseconds. Everything
@@ -12,7 +12,7 @@ import type { Arrival, RecordedWorld } from './world.ts';
 /** Batches are committed when something must be asked, and at this many entries. */
 const ENTRIES_PER_COMMIT = 256;
 
-export class Player {
+export class RecordingPlayer {
   readonly world: RecordedWorld;
   readonly #driver: Driver;
   readonly #onTaken: (taken: Taken, line: number) => void;
@@ -70,7 +70,7 @@ export class Player {
     return true;
   }
 
-  async #take(arrivals: Arrival[]): Promise<void> {
+  async #take(arrivals: TimedInput[]): Promise<void> {
     for (const { input, line } of arrivals) {
       const at = { stream: this.world.source, offset: line };
       this.#onTaken(this.#driver.partition.take(input, at, this.#now, this.world.clock), line);

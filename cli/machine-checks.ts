@@ -14,7 +14,7 @@ import type { Settings } from '../service/settings.ts';
 
 /** What a machine has, and what it lacks, for Landfall to run on it as its settings say. Nothing is changed by looking. */
 
-export type Checked = {
+export type CheckResult = {
   readonly what: string;
   /** `absent`: it is not there, and is not needed to run. */
   readonly state: 'good' | 'missing' | 'absent';
@@ -26,7 +26,7 @@ const NODE_MAJOR = 24;
 const SPACE_BYTES_MIN = 256 * 1024 * 1024;
 const PROGRAM_MS = 5000;
 
-export async function checkUp(settings: Settings): Promise<Checked[]> {
+export async function checkMachine(settings: Settings): Promise<CheckResult[]> {
   return [
     node(),
     sqlite(),
@@ -40,16 +40,21 @@ export async function checkUp(settings: Settings): Promise<Checked[]> {
   ];
 }
 
-const good = (what: string, found: string): Checked => ({ what, state: 'good', found, remedy: '' });
-const missing = (what: string, found: string, remedy: string): Checked => ({ what, state: 'missing', found, remedy });
+const good = (what: string, found: string): CheckResult => ({ what, state: 'good', found, remedy: '' });
+const missing = (what: string, found: string, remedy: string): CheckResult => ({
+  what,
+  state: 'missing',
+  found,
+  remedy,
+});
 
-function node(): Checked {
+function node(): CheckResult {
   const isNew = Number(process.versions.node.split('.')[0]) >= NODE_MAJOR;
   const found = `Node ${process.versions.node}`;
   return isNew ? good('node', found) : missing('node', found, `Install Node ${NODE_MAJOR}, or run \`npm ci\` here.`);
 }
 
-function sqlite(): Checked {
+function sqlite(): CheckResult {
   try {
     const db = new DatabaseSync(':memory:');
     const version = String(db.prepare('SELECT sqlite_version() AS version').get()?.['version']);
@@ -67,7 +72,7 @@ function placeOf(db: string): string {
   return place;
 }
 
-function folder(db: string): Checked {
+function folder(db: string): CheckResult {
   const place = placeOf(db);
   const remedy = 'Choose another place with --db, or make it writable.';
   try {
@@ -79,7 +84,7 @@ function folder(db: string): Checked {
   }
 }
 
-function space(db: string): Checked {
+function space(db: string): CheckResult {
   try {
     const { bavail, bsize } = statfsSync(placeOf(db));
     const found = `${Math.floor((bavail * bsize) / 1024 / 1024)} MiB free`;
@@ -91,7 +96,7 @@ function space(db: string): Checked {
 }
 
 /** That another writes the ledger is as it should be while the service runs. */
-async function ledger({ db, kafkaBrokers }: Settings): Promise<Checked> {
+async function ledger({ db, kafkaBrokers }: Settings): Promise<CheckResult> {
   const what = 'ledger';
   if (kafkaBrokers !== undefined) return good(what, 'a topic of the brokers');
   if (!existsSync(db)) return good(what, `${db} is not there yet: it is made at the first start`);
@@ -116,7 +121,7 @@ function writerOf(db: string): string {
 }
 
 /** That they answer, let us in, and have the topics. */
-async function brokers(settings: Settings): Promise<Checked> {
+async function brokers(settings: Settings): Promise<CheckResult> {
   const what = 'kafka';
   try {
     const access = kafkaAccess(settings);
@@ -128,7 +133,7 @@ async function brokers(settings: Settings): Promise<Checked> {
   }
 }
 
-async function program(name: string, args: string[], use: string): Promise<Checked> {
+async function program(name: string, args: string[], use: string): Promise<CheckResult> {
   try {
     const { stdout, stderr } = await promisify(execFile)(name, args, { timeout: PROGRAM_MS });
     return good(name, (stdout || stderr).trim().split('\n')[0] ?? '');

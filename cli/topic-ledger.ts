@@ -20,14 +20,14 @@ const LOOK_MS = 100;
 const STALL_MS = 60_000;
 
 /** Runs `work` on a copy that has all that the topic had when it was opened. @throws Fault KAFKA_…, LEDGER_…. */
-export async function copied<T>(
+export async function withReplica<T>(
   access: KafkaAccess,
   work: (ledger: KafkaLedger) => Promise<T>,
   log: KafkaLog = () => {},
 ): Promise<T> {
   const ledger = await KafkaLedger.open({ ...access, followers: FOLLOWERS, machineVersion: MACHINE_VERSION, log });
   try {
-    await caughtUp(ledger);
+    await waitForReplicas(ledger);
     return await work(ledger);
   } finally {
     await ledger.close();
@@ -43,7 +43,7 @@ type Followed = Pick<KafkaLedger, 'partitions' | 'ageMs' | 'lag'> & {
  * long as something comes.
  * @throws Fault KAFKA_FAILED where nothing more comes.
  */
-export async function caughtUp(ledger: Followed, { asOf = 0, stallMs = STALL_MS } = {}): Promise<void> {
+export async function waitForReplicas(ledger: Followed, { asOf = 0, stallMs = STALL_MS } = {}): Promise<void> {
   const isBehind = (partition: number) => {
     const now = Date.now();
     const ageMs = ledger.ageMs(partition, now);
@@ -72,8 +72,11 @@ function stalled(behind: readonly number[], ledger: Followed, stallMs: number): 
 }
 
 /** Runs `work` as the owner of partition 0. What it decided is committed before this returns. */
-export function drivingTopic<T>(access: KafkaAccess, work: (driver: Driver, ledger: Ledger) => Promise<T>): Promise<T> {
-  return copied(access, async (ledger) => {
+export function withTopicWriter<T>(
+  access: KafkaAccess,
+  work: (driver: Driver, ledger: Ledger) => Promise<T>,
+): Promise<T> {
+  return withReplica(access, async (ledger) => {
     const owner = await ledger.claim(0);
     const driver = new Driver(owner, directory(ledger.replica(0).ledger.readConnection()));
     const result = await work(driver, ledger);
@@ -83,7 +86,7 @@ export function drivingTopic<T>(access: KafkaAccess, work: (driver: Driver, ledg
 }
 
 /** Removes a copy that nobody uses. @throws Fault LEDGER_BUSY where an instance holds it. */
-export async function removeCopy(folder: string): Promise<void> {
+export async function deleteReplica(folder: string): Promise<void> {
   const files = existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith('.db')) : [];
   for (const name of files) {
     const file = join(folder, name);

@@ -8,20 +8,20 @@ import { Fault } from '../../events/fault.ts';
 import type { SqliteLedger } from '../../log/sqlite/ledger.ts';
 import { backtest } from '../../policies/backtest.ts';
 import { policies, policyOf } from '../../policies/registry.ts';
-import type { Witnessed } from '../../policies/truth.ts';
+import type { KnownEndings } from '../../policies/truth.ts';
 import { audit } from '../../projections/audit.ts';
 import { parseHead } from '../../projections/audit-checks.ts';
-import { Found, type Io } from '../io.ts';
-import { reading, readingLedger, rebuilding } from '../ledgers.ts';
-import { goesToTopic } from '../place.ts';
+import { FindingExit, type Io } from '../io.ts';
+import { withLedger, withReadOnlyLedger, rebuildFile } from '../ledger-file.ts';
+import { targetsTopic } from '../ledger-target.ts';
 import { Remote } from '../remote.ts';
 import { RemoteLedger } from '../remote-ledger.ts';
 import { type AuditReport, auditText } from '../render/audit.ts';
 import { backtestText } from '../render/backtest.ts';
 import { requireKafka, type SettingFlags, settingsOf } from '../settings.ts';
-import { copied, removeCopy } from '../topics.ts';
+import { withReplica, deleteReplica } from '../topic-ledger.ts';
 import { dbOption, examples, jsonOption, serverOption } from './options.ts';
-import { auditTopic, headsIn, requireHeads, sum } from './topic-audit.ts';
+import { auditTopic, parseHeads, requireHeads, sum } from './topic-audit.ts';
 
 /** Commands that go over the whole ledger: the audit, the rebuild, and the comparison with other rules. */
 
@@ -51,7 +51,7 @@ export function addAudit(program: Command, io: Io): void {
       ),
     )
     .action((options: AuditOptions, command: Command) =>
-      goesToTopic(options, command, io) ? auditTopic(options, io) : auditCommand(options, io),
+      targetsTopic(options, command, io) ? auditTopic(options, io) : auditCommand(options, io),
     );
 }
 
@@ -60,14 +60,14 @@ async function auditCommand(options: AuditOptions, io: Io): Promise<void> {
     options.server === undefined ? await auditFile(options) : await auditServer(options.server, options, io);
   if (options.saveHead !== undefined) appendFileSync(options.saveHead, `${result.head.position}:${result.head.hash}\n`);
   io.out(options.json === true ? JSON.stringify(result) : auditText(result, io.style));
-  if (result.findings.length > 0) throw new Found('the audit differs');
+  if (result.findings.length > 0) throw new FindingExit('the audit differs');
 }
 
 async function auditFile(options: AuditOptions): Promise<AuditReport> {
   const kept = options.head === undefined ? {} : { head: parseHead(options.head) };
   // Before the long work: a place that cannot be written to is told at once.
   if (options.saveHead !== undefined) appendFileSync(options.saveHead, '');
-  return readingLedger(options.db, async ({ ledger, db }) => {
+  return withReadOnlyLedger(options.db, async ({ ledger, db }) => {
     const audited = await audit(ledger, 0, { projections: db, ...kept });
     const damaged = [...ledger.findDamage(), ...(audited.findings.length === 0 ? await columnDamage(ledger) : [])];
     const found = damaged.map((message) => ({ position: audited.head.position, kind: 'damaged' as const, message }));
@@ -76,7 +76,7 @@ async function auditFile(options: AuditOptions): Promise<AuditReport> {
 }
 
 async function auditServer(url: string, { head, saveHead }: AuditOptions, io: Io): Promise<AuditReport> {
-  const given = headsIn(head);
+  const given = parseHeads(head);
   if (saveHead !== undefined) appendFileSync(saveHead, '');
   const ledger = await RemoteLedger.open(new Remote(url, io.env));
   const heads = requireHeads(given, ledger.partitions);
@@ -110,17 +110,17 @@ export function addRebuild(program: Command, io: Io): void {
     .option('--kafka-brokers <host:port,...>', 'this machine’s copy anew, from the topic')
     .option('--kafka-prefix <name>', 'what the names of the topics begin with')
     .action(async (options: SettingFlags & { db: string }, command: Command) => {
-      if (goesToTopic(options, command, io)) return refetch(options, io);
-      const entries = await rebuilding(options.db);
+      if (targetsTopic(options, command, io)) return refetchReplica(options, io);
+      const entries = await rebuildFile(options.db);
       io.out(`${entries} entries folded anew`);
     });
 }
 
 /** Throws this machine's copy away, and returns when all that the topic has is there again. */
-async function refetch(flags: SettingFlags, io: Io): Promise<void> {
+async function refetchReplica(flags: SettingFlags, io: Io): Promise<void> {
   const access = requireKafka(settingsOf(flags, io));
-  await removeCopy(access.folder);
-  await copied(access, async (ledger) => {
+  await deleteReplica(access.folder);
+  await withReplica(access, async (ledger) => {
     for (let partition = 0; partition < ledger.partitions; partition += 1) {
       const { head, fault } = ledger.replica(partition);
       if (fault !== null) throw fault;
@@ -169,13 +169,13 @@ async function backtestCommand(options: BacktestOptions, io: Io): Promise<void> 
   const { server } = options;
   const result =
     server === undefined
-      ? await reading(options.db, ({ ledger }) => backtest(ledger.read(0, 1), witnessed, chosen))
+      ? await withLedger(options.db, ({ ledger }) => backtest(ledger.read(0, 1), witnessed, chosen))
       : await backtest((await RemoteLedger.open(new Remote(server, io.env))).all(), witnessed, chosen);
   io.out(options.json === true ? JSON.stringify(result) : backtestText(result, io.style));
 }
 
 /** The closing lines of recordings, by attempt. Both ids are given that an ingest may have used: as recorded, and apart. */
-async function truthsIn(files: string[]): Promise<Witnessed> {
+async function truthsIn(files: string[]): Promise<KnownEndings> {
   const truths = new Map<string, Ending>();
   for (const file of files) {
     let scenario = '';

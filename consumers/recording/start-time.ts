@@ -2,7 +2,7 @@ import type { Source } from '../ingest.ts';
 import { readLines } from '../lines.ts';
 
 /** When a recording begins, by its first line; infinity for anything else, and for a stream that can be read only once. */
-export async function peekTime(source: Source): Promise<number> {
+export async function recordingStartTime(source: Source): Promise<number> {
   if (!source.twice) return Number.POSITIVE_INFINITY;
   for await (const { text } of readLines(source.stream())) {
     if (text.trim() === '') continue;

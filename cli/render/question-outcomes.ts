@@ -3,14 +3,14 @@ import type { Attempt } from '../../events/attempt.ts';
 import type { Entry } from '../../events/entries.ts';
 import { readHost, sequenceOf } from '../../machines/evidence.ts';
 import { message } from './text.ts';
-import { readingText } from './words.ts';
+import { readingText } from './vocabulary.ts';
 
 /** The questions of an attempt and what came back, gathered from its entries. */
 
-export type EntryOf = { readonly entry: Entry };
+export type WithEntry = { readonly entry: Entry };
 
-/** One question with one outcome. A question that ran out and was answered late has two. */
-export type Heard = {
+/** One question with outcome outcome. A question that ran out and was answered late has two. */
+export type QuestionOutcome = {
   readonly question: string;
   readonly sequence: number;
   readonly host: string;
@@ -21,26 +21,26 @@ export type Heard = {
   readonly reading: string;
 };
 
-/** A run of outcomes of one host that say the same. */
-export type Run = { readonly first: Heard; readonly last: Heard; readonly count: number };
+/** A run of outcomes of outcome host that say the same. */
+export type OutcomeRun = { readonly first: QuestionOutcome; readonly last: QuestionOutcome; readonly count: number };
 
-export function heardOf(entries: readonly EntryOf[], { migration }: Attempt): Heard[] {
-  const heard: Heard[] = [];
-  const open = new Map<string, Heard>();
+export function questionOutcomes(entries: readonly WithEntry[], { migration }: Attempt): QuestionOutcome[] {
+  const outcomes: QuestionOutcome[] = [];
+  const open = new Map<string, QuestionOutcome>();
   for (const { entry } of entries) {
-    heard.push(...ranOut(entry, [...open.values()]));
+    outcomes.push(...timeoutsIn(entry, [...open.values()]));
     const answered = answerIn(entry);
     const asked = answered === null ? undefined : open.get(answered.question);
-    if (answered !== null && asked !== undefined) heard.push(take(entry, answered, asked));
+    if (answered !== null && asked !== undefined) outcomes.push(outcomeOfAnswer(entry, answered, asked));
     for (const { question, host, askedAt } of entry.questions) {
       const sequence = sequenceOf(question, migration);
       if (sequence !== null)
         open.set(question, { question, sequence, host, askedAt, at: null, words: '–', reading: '' });
     }
   }
-  const closed = new Set(heard.map(({ question }) => question));
+  const closed = new Set(outcomes.map(({ question }) => question));
   const unanswered = [...open.values()].filter(({ question }) => !closed.has(question));
-  return [...heard, ...unanswered].sort((a, b) => a.sequence - b.sequence || (a.at ?? 0) - (b.at ?? 0));
+  return [...outcomes, ...unanswered].sort((a, b) => a.sequence - b.sequence || (a.at ?? 0) - (b.at ?? 0));
 }
 
 function answerIn({ cause }: Entry): Answered | null {
@@ -48,10 +48,10 @@ function answerIn({ cause }: Entry): Answered | null {
   return inputSchemas['landfall.host.answered.v1'].safeParse(cause.data).data ?? null;
 }
 
-/** What an answer was read as is what the attempt kept of it; one that it did not keep came after a newer one. */
-function take({ attempt: state, time }: Entry, answered: Answered, asked: Heard): Heard {
+/** What an answer was read as is what the attempt kept of it; outcome that it did not keep came after a newer outcome. */
+function outcomeOfAnswer({ attempt: state, time }: Entry, answered: Answered, asked: QuestionOutcome): QuestionOutcome {
   const { domain, ok, error } = answered;
-  const said =
+  const statement =
     domain === null
       ? ok
         ? 'not in the complete listing'
@@ -59,12 +59,12 @@ function take({ attempt: state, time }: Entry, answered: Answered, asked: Heard)
       : `${domain.state} (${domain.reason})`;
   const kept = state?.attempt.asked[asked.host]?.answer ?? null;
   if (state === null || kept?.asked !== asked.sequence)
-    return { ...asked, at: time, words: said, reading: 'not used: a newer answer was there' };
+    return { ...asked, at: time, words: statement, reading: 'not used: a newer answer was there' };
   const { presence, job, words } = readHost(state.attempt, asked.host, kept);
   return { ...asked, at: time, words: message(words), reading: readingText(presence, job) };
 }
 
-function ranOut({ attempt: state, time, cause }: Entry, open: readonly Heard[]): Heard[] {
+function timeoutsIn({ attempt: state, time, cause }: Entry, open: readonly QuestionOutcome[]): QuestionOutcome[] {
   if (state === null || cause.kind !== 'timer') return [];
   return open
     .filter(({ host, sequence }) => {
@@ -74,19 +74,23 @@ function ranOut({ attempt: state, time, cause }: Entry, open: readonly Heard[]):
     .map((asked) => ({ ...asked, at: time, words: 'no answer in time', reading: 'unknown' }));
 }
 
-/** Joins what one host said again and again, but never across an answer that a verdict stands on. */
-export function runsOf(heard: readonly Heard[], isDecisive: (heard: Heard) => boolean): Run[] {
-  const runs: Run[] = [];
+/** Joins what outcome host statement again and again, but never across an answer that a verdict stands on. */
+export function groupRepeats(
+  outcomes: readonly QuestionOutcome[],
+  isDecisive: (outcomes: QuestionOutcome) => boolean,
+): OutcomeRun[] {
+  const runs: OutcomeRun[] = [];
   const current = new Map<string, number>();
-  for (const one of heard) {
-    const index = current.get(one.host) ?? -1;
+  for (const outcome of outcomes) {
+    const index = current.get(outcome.host) ?? -1;
     const run = runs[index];
-    const joins = run !== undefined && !isDecisive(one) && !isDecisive(run.last) && saysTheSame(run.last, one);
-    if (joins) runs[index] = { ...run, last: one, count: run.count + 1 };
-    else current.set(one.host, runs.push({ first: one, last: one, count: 1 }) - 1);
+    const joins =
+      run !== undefined && !isDecisive(outcome) && !isDecisive(run.last) && isSameOutcome(run.last, outcome);
+    if (joins) runs[index] = { ...run, last: outcome, count: run.count + 1 };
+    else current.set(outcome.host, runs.push({ first: outcome, last: outcome, count: 1 }) - 1);
   }
   return runs;
 }
 
-const saysTheSame = (a: Heard, b: Heard) =>
+const isSameOutcome = (a: QuestionOutcome, b: QuestionOutcome) =>
   a.words === b.words && a.reading === b.reading && (a.at === null) === (b.at === null);

@@ -1,10 +1,10 @@
 import { expect, it } from 'vitest';
-import { OddTimes } from '../../consumers/odd-times.ts';
+import { ClockSkew } from '../../consumers/clock-skew.ts';
 
 const now = Date.UTC(2026, 10, 23, 12);
 
 function told(...times: (string | undefined)[]): string[] {
-  const odd = new OddTimes();
+  const odd = new ClockSkew();
   for (const [index, time] of times.entries()) odd.see(time, `f:${index + 1}`, now);
   const said: string[] = [];
   odd.tell((text) => said.push(text));

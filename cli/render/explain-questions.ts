@@ -1,5 +1,11 @@
 import type { Attempt } from '../../events/attempt.ts';
-import { type EntryOf, type Heard, heardOf, type Run, runsOf } from './heard.ts';
+import {
+  type WithEntry,
+  type QuestionOutcome,
+  questionOutcomes,
+  type OutcomeRun,
+  groupRepeats,
+} from './question-outcomes.ts';
 import type { Style } from './style.ts';
 import { type Cell, cell, table } from './table.ts';
 import { clean, listed, plural } from './text.ts';
@@ -17,14 +23,14 @@ const columns = [
   { header: '' },
 ] as const;
 
-export function askedSection(attempt: Attempt, entries: readonly EntryOf[], style: Style): string[] {
+export function questionSection(attempt: Attempt, entries: readonly WithEntry[], style: Style): string[] {
   const { returnedAt, returnedSequence } = attempt;
-  const heard = heardOf(entries, attempt);
-  const early = heard.filter(({ sequence }) => returnedSequence === null || sequence <= returnedSequence);
+  const outcomes = questionOutcomes(entries, attempt);
+  const early = outcomes.filter(({ sequence }) => returnedSequence === null || sequence <= returnedSequence);
   if (returnedAt === null) return [earlyText(early, false)];
-  const counting = heard.filter((one) => !early.includes(one));
+  const counting = outcomes.filter((outcome) => !early.includes(outcome));
   const decisive = decidedBy(attempt);
-  const runs = runsOf(counting, ({ question }) => decisive.has(question));
+  const runs = groupRepeats(counting, ({ question }) => decisive.has(question));
   const rows = runs.map((run) =>
     row(run, returnedAt, attempt.settledAt === null, lastOf(run, counting) ? decisive : new Map()),
   );
@@ -35,7 +41,7 @@ export function askedSection(attempt: Attempt, entries: readonly EntryOf[], styl
   return early.length === 0 ? lines : [...lines, style.paint('dim', earlyText(early, true))];
 }
 
-function earlyText(early: readonly Heard[], returned: boolean): string {
+function earlyText(early: readonly QuestionOutcome[], returned: boolean): string {
   const questions = new Set(early.map(({ question }) => question)).size;
   const purpose = 'only for what they show of the job, the hand-over and the destination’s CPUs';
   if (questions === 0) return 'Nobody was asked yet.';
@@ -61,14 +67,14 @@ function decidedBy({ verdicts }: Attempt): ReadonlyMap<string, string> {
   );
 }
 
-/** Of a question that ran out and was answered after all, the later outcome is the one that a verdict stands on. */
-function lastOf({ last }: Run, heard: readonly Heard[]): boolean {
-  return heard.findLast(({ question }) => question === last.question) === last;
+/** Of a question that ran out and was answered after all, the later outcome is the outcome that a verdict stands on. */
+function lastOf({ last }: OutcomeRun, outcomes: readonly QuestionOutcome[]): boolean {
+  return outcomes.findLast(({ question }) => question === last.question) === last;
 }
 
 /** Of a run: when the first was asked, and when the last was answered. */
 function row(
-  { first, last, count }: Run,
+  { first, last, count }: OutcomeRun,
   since: number,
   isOpen: boolean,
   decisive: ReadonlyMap<string, string>,
@@ -85,5 +91,5 @@ function row(
   ];
 }
 
-const shortQuestion = ({ question, sequence }: Heard) =>
+const shortQuestion = ({ question, sequence }: QuestionOutcome) =>
   question.endsWith(`/q${sequence}`) ? `q${sequence}` : clean(question);

@@ -5,7 +5,7 @@ import { CUT_OFF } from '../consumers/line-json.ts';
 import { keptOfLine, type Line } from '../consumers/lines.ts';
 import { Fault } from '../events/fault.ts';
 import type { DeadLetter } from '../producers/dead-letters.ts';
-import { BadLines, progress } from './bad-lines.ts';
+import { BadLineReporter, progress } from './bad-line-reporter.ts';
 import type { Io } from './io.ts';
 
 /** Files of CloudEvents to whoever decides them: a topic of inputs, or a running service. */
@@ -17,34 +17,34 @@ export type Counts = {
   duplicates: number;
   refused: number;
 };
-export type SendReport = Counts & { lines: number; bad: number; cutOff: number };
+export type UploadReport = Counts & { lines: number; bad: number; cutOff: number };
 
 type Place = { readonly name: string; readonly line: Line };
-export type Refused = (place: Place, refusal: Pick<Fault, 'code' | 'message' | 'remedy'>) => void;
+export type OnRefused = (place: Place, refusal: Pick<Fault, 'code' | 'message' | 'remedy'>) => void;
 
 /** Where events go. */
-export type Receiver = {
+export type EventSink = {
   readonly counts: Readonly<Counts>;
   /** Where bad lines are found afterwards, in words. */
   readonly kept: string;
   /** An event of a file: it is durable once `flush` has resolved. */
-  take(event: EventOfLine, name: string, refused: Refused): Promise<void>;
+  take(event: EventOfLine, name: string, refused: OnRefused): Promise<void>;
   /** A line that is no event; resolves once it is kept, where there is a place for it. */
   bury(letter: DeadLetter): Promise<void>;
-  flush(refused: Refused): Promise<void>;
+  flush(refused: OnRefused): Promise<void>;
 };
 
-type SendOptions = { readonly skipBad: boolean; readonly deadLetters: string | undefined };
+type UploadOptions = { readonly skipBad: boolean; readonly deadLetters: string | undefined };
 
 /** @throws Fault of the first bad line, unless they are skipped: what came before it is durable. NOT_LIVE of a recording. */
-export async function sendFiles(
+export async function uploadFiles(
   sources: readonly Source[],
-  receiver: Receiver,
-  options: SendOptions,
+  receiver: EventSink,
+  options: UploadOptions,
   io: Io,
-): Promise<SendReport> {
+): Promise<UploadReport> {
   for (const source of sources) if (source.twice) await requireEvents(source);
-  const sending = new Sending(receiver, options, io);
+  const sending = new Upload(receiver, options, io);
   try {
     for (const source of sources) await sending.run(source);
     await sending.flush();
@@ -56,17 +56,17 @@ export async function sendFiles(
   return sending.concluded();
 }
 
-class Sending {
-  readonly #receiver: Receiver;
-  readonly #options: SendOptions;
-  readonly #bad: BadLines;
+class Upload {
+  readonly #receiver: EventSink;
+  readonly #options: UploadOptions;
+  readonly #bad: BadLineReporter;
   readonly #progress: ReturnType<typeof progress>;
   readonly #lines = { lines: 0, bad: 0, cutOff: 0 };
 
-  constructor(receiver: Receiver, options: SendOptions, io: Io) {
+  constructor(receiver: EventSink, options: UploadOptions, io: Io) {
     this.#receiver = receiver;
     this.#options = options;
-    this.#bad = new BadLines(io, receiver.kept);
+    this.#bad = new BadLineReporter(io, receiver.kept);
     this.#progress = progress(io);
   }
 
@@ -84,7 +84,7 @@ class Sending {
     return this.#receiver.flush(this.#refused);
   }
 
-  concluded(): SendReport {
+  concluded(): UploadReport {
     this.#bad.conclude();
     return { ...this.#lines, ...this.#receiver.counts };
   }
@@ -106,7 +106,7 @@ class Sending {
     }
   }
 
-  readonly #refused: Refused = (place, { code, message, remedy }) => {
+  readonly #refused: OnRefused = (place, { code, message, remedy }) => {
     const fault = new Fault(code, message, remedy);
     this.#bad.tell(placed(place, fault));
     this.#append(letterOf(place, fault));

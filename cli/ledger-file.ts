@@ -23,15 +23,15 @@ const FOLLOWERS = [new URL(`../projections/follow${extname(import.meta.url)}`, i
 export type Reading = { ledger: SqliteLedger; db: DatabaseSync };
 
 /** Runs `work` on a ledger opened for reading, and closes it whatever happens. */
-export async function reading<T>(file: string, work: (reading: Reading) => Promise<T> | T): Promise<T> {
-  return readingLedger(file, (now) => {
+export async function withLedger<T>(file: string, work: (reading: Reading) => Promise<T> | T): Promise<T> {
+  return withReadOnlyLedger(file, (now) => {
     requireProjections(now.db);
     return work(now);
   });
 }
 
 /** The same for those that find fault with the projections themselves. */
-export async function readingLedger<T>(file: string, work: (reading: Reading) => Promise<T> | T): Promise<T> {
+export async function withReadOnlyLedger<T>(file: string, work: (reading: Reading) => Promise<T> | T): Promise<T> {
   requireFile(file);
   const ledger = await SqliteLedger.open({ file, mode: 'read', machineVersion: MACHINE_VERSION });
   try {
@@ -66,12 +66,12 @@ function requireProjections(db: DatabaseSync): void {
 }
 
 /** The same as of a moment in the past: the projections are folded anew up to it, in memory. */
-export async function readingAt<T>(
+export async function withLedgerAsOf<T>(
   file: string,
   atMs: number | undefined,
   work: (reading: Reading) => Promise<T> | T,
 ): Promise<T> {
-  return reading(file, async (now) => {
+  return withLedger(file, async (now) => {
     if (atMs === undefined) return work(now);
     // The past is folded from the entries themselves: what was altered is not to be told as what was.
     await now.ledger.verify();
@@ -85,7 +85,7 @@ export async function readingAt<T>(
 }
 
 /** Entries as they were written: an altered one is refused instead of told. */
-export async function* whole(entries: AsyncIterable<StoredEntry>): AsyncGenerator<StoredEntry> {
+export async function* verifiedEntries(entries: AsyncIterable<StoredEntry>): AsyncGenerator<StoredEntry> {
   for await (const stored of entries) {
     if (link(stored.previous, stored.text) !== stored.hash)
       throw new ChainFault(stored, 'altered', 'its text and its hash do not belong together');
@@ -94,7 +94,7 @@ export async function* whole(entries: AsyncIterable<StoredEntry>): AsyncGenerato
 }
 
 /** Runs `work` as the one writer of a ledger. What it decided is committed before this returns. */
-export async function driving<T>(
+export async function withWriter<T>(
   file: string,
   work: (driver: Driver, ledger: SqliteLedger) => Promise<T>,
   verifyOnOpen = true,
@@ -119,7 +119,7 @@ export async function driving<T>(
 }
 
 /** Makes the projections of a ledger anew. @returns how many entries were folded in. */
-export async function rebuilding(file: string): Promise<number> {
+export async function rebuildFile(file: string): Promise<number> {
   requireFile(file);
   // Opened as the one writer, so that nobody folds entries in meanwhile.
   const ledger = await SqliteLedger.open({ file, mode: 'write', machineVersion: MACHINE_VERSION });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { caughtUp } from '../../cli/topics.ts';
+import { waitForReplicas } from '../../cli/topic-ledger.ts';
 import { Fault } from '../../events/fault.ts';
 
 /** Two partitions that are followed: the first is up to date, the second as a test says, look by look. */
@@ -18,7 +18,7 @@ function followed(second: (look: number) => { offset: number | null; ageMs: numb
 
 describe('a copy that a command waits for', () => {
   it('is given up, with what to do, once nothing more comes', async () => {
-    const stuck = caughtUp(
+    const stuck = waitForReplicas(
       followed(() => ({ offset: 4, ageMs: null })),
       { stallMs: 300 },
     );
@@ -31,13 +31,13 @@ describe('a copy that a command waits for', () => {
 
   it('may take long while something comes', async () => {
     const slow = followed((look) => ({ offset: look, ageMs: look < 10 ? null : 0 }));
-    await expect(caughtUp(slow, { stallMs: 300 })).resolves.toBeUndefined();
+    await expect(waitForReplicas(slow, { stallMs: 300 })).resolves.toBeUndefined();
   });
 
   it('is as far as it gets where it cannot be followed', async () => {
     const fault = new Fault('LEDGER_ALTERED', 'altered', 'Look.');
     await expect(
-      caughtUp(
+      waitForReplicas(
         followed(() => ({ offset: 4, ageMs: null, fault })),
         { stallMs: 300 },
       ),
@@ -51,13 +51,16 @@ describe('a copy that a command waits for', () => {
       looks = look;
       return look < 5 ? 60_000 : 0;
     };
-    await caughtUp(
+    await waitForReplicas(
       followed((look) => ({ offset: look, ageMs: ageMs(look) })),
       { stallMs: 1000 },
     );
     expect(looks).toBe(1);
     const again = followed((look) => ({ offset: look, ageMs: ageMs(look) }));
-    await caughtUp({ ...again, ageMs: (partition) => (partition === 0 ? 0 : again.ageMs(1)) }, { asOf, stallMs: 1000 });
+    await waitForReplicas(
+      { ...again, ageMs: (partition) => (partition === 0 ? 0 : again.ageMs(1)) },
+      { asOf, stallMs: 1000 },
+    );
     expect(looks).toBe(5);
   });
 });

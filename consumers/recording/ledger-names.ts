@@ -1,5 +1,5 @@
 import { sha256 } from '../../log/chain.ts';
-import type { Naming } from './world.ts';
+import type { LedgerNames } from './world.ts';
 
 /** A recording by its name and beginning: two of the same name are told apart by the time. */
 type Recording = { readonly name: string; readonly t: number };
@@ -7,7 +7,7 @@ type Recording = { readonly name: string; readonly t: number };
 type IsTaken = (migration: string) => boolean;
 
 /** As recorded. An attempt's id that is taken is qualified by this recording's name. */
-export function asRecorded({ name: scenario, t }: Recording, isTaken: IsTaken): Naming {
+export function asRecorded({ name: scenario, t }: Recording, isTaken: IsTaken): LedgerNames {
   return {
     vm: (vm) => vm,
     name: (name) => name,
@@ -18,7 +18,7 @@ export function asRecorded({ name: scenario, t }: Recording, isTaken: IsTaken): 
 }
 
 /** A world of its own: the same guest in two recordings becomes two VMs, so that many recordings can share one ledger. */
-export function apart({ name: scenario, t }: Recording, isTaken: IsTaken): Naming {
+export function apart({ name: scenario, t }: Recording, isTaken: IsTaken): LedgerNames {
   return {
     vm: (vm) => uuidFrom(`${scenario}/${vm}`),
     name: (name) => `${name} (${scenario})`,
