@@ -1,18 +1,31 @@
 import { defineConfig } from 'vitest/config';
 
-/** `vitest run` is the fast suite; `--mode long` runs only *.long.test.ts. */
+const SUITES = {
+  /** Part of `npm cit`: `*.test.ts` without a second ending. */
+  fast: {
+    include: 'test/**/*.test.ts',
+    exclude: ['test/**/*.slow.test.ts', 'test/**/*.long.test.ts'],
+    timeout: 60_000,
+  },
+  /** Further steps of `.ci/run`: brokers, kills, faults and exploration. */
+  slow: { include: 'test/**/*.slow.test.ts', exclude: [], timeout: 120_000 },
+  /** On demand: complete explorations, which take up to a quarter of an hour each. */
+  long: { include: 'test/**/*.long.test.ts', exclude: [], timeout: 600_000 },
+} as const;
+
+/** `vitest run` runs the fast suite, `--mode slow` and `--mode long` the two others. VITEST_REPORT names a JSON report. */
 export default defineConfig(({ mode }) => {
-  const isLong = mode === 'long';
+  const { include, exclude, timeout } = SUITES[mode === 'slow' || mode === 'long' ? mode : 'fast'];
   const report = process.env['VITEST_REPORT'];
   return {
     test: {
-      include: [isLong ? 'test/**/*.long.test.ts' : 'test/**/*.test.ts'],
-      exclude: isLong ? [] : ['test/**/*.long.test.ts'],
+      include: [include],
+      exclude: [...exclude],
       globalSetup: 'test/integration/kafka/brokers/global-setup.ts',
       pool: 'forks',
       maxWorkers: 2,
-      testTimeout: isLong ? 600_000 : 30_000,
-      hookTimeout: 30_000,
+      testTimeout: timeout,
+      hookTimeout: timeout,
       reporters: report ? ['default', ['json', { outputFile: report }]] : ['default'],
     },
   };

@@ -1,5 +1,5 @@
-// Adds up what .ci/run left in its folder: tests.json (vitest), check.json (npm run check) and steps.tsv (name, exit code).
-// Plain JavaScript, so that it counts on any Node, also where npm ci failed.
+// Counts the results of .ci/run: steps.tsv lists the steps, and NAME.json is the report of the step NAME.
+// Plain JavaScript, so that the count also works with an older Node or after a failed npm ci.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -16,7 +16,7 @@ const results = [];
 /** @param {string} name @param {boolean} passed */
 const add = (name, passed) => results.push({ name, status: passed ? 'passed' : 'failed' });
 
-/** Reads a report with `each`. One that is missing or torn is a failure by itself. */
+/** Reads a report with `each`. A missing or truncated report is a failure by itself. */
 function report(file, each) {
   try {
     each(JSON.parse(readFileSync(join(folder, file), 'utf8')));
@@ -25,7 +25,8 @@ function report(file, each) {
   }
 }
 
-report('tests.json', ({ testResults }) => {
+/** Each test of a vitest report; a file that failed as a whole counts as one more. */
+function addTests({ testResults }) {
   for (const file of testResults) {
     for (const { fullName, status } of file.assertionResults) {
       const name = `${file.name}: ${fullName}`;
@@ -35,19 +36,27 @@ report('tests.json', ({ testResults }) => {
     const isFailureListed = file.assertionResults.some(({ status }) => status === 'failed');
     if (file.status === 'failed' && !isFailureListed) add(`${file.name} (as a whole)`, false);
   }
-});
+}
 
-report('check.json', (checks) => {
+/** Each check of `npm run check`. */
+function addChecks(checks) {
   for (const { name, passed } of checks) add(`check ${name}`, passed);
-});
+}
 
-// A step with a report of its own counts by that, and once more only where it failed without saying so.
-const REPORTED = ['tests', 'check'];
-const isFailureKnown = results.some(({ status }) => status === 'failed');
+const REPORTS = { tests: addTests, checks: addChecks };
+
+const failed = () => results.filter(({ status }) => status === 'failed').length;
+
+// A step with a report counts by its report, and once more if it failed although its report lists no failure.
 for (const line of readFileSync(join(folder, 'steps.tsv'), 'utf8').split('\n').filter(Boolean)) {
-  const [name, code] = line.split('\t');
-  if (!REPORTED.includes(name)) add(`step ${name}`, code === '0');
-  else if (code !== '0' && !isFailureKnown) add(`step ${name} (exit code ${code})`, false);
+  const [name, code, kind] = line.split('\t');
+  const failedBefore = failed();
+  const each = REPORTS[kind];
+  if (each === undefined) add(`step ${name}`, code === '0');
+  else {
+    report(`${name}.json`, each);
+    if (code !== '0' && failed() === failedBefore) add(`step ${name} (exit code ${code})`, false);
+  }
 }
 
 for (const status of ['skipped', 'failed']) {

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { check } from './exhaustive/check.ts';
 import { exploreAll, type Order } from './exhaustive/explore.ts';
 
-/** What exhaustive.test.ts bounds is visited to its end here. */
+/** exhaustive.slow.test.ts limits the number of states; here each search runs to its end. */
 const MINUTES_MAX = 15;
 
 describe('every interleaving of one migration on two hosts, to the end', () => {

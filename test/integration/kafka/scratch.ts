@@ -6,47 +6,50 @@ import kafkajs from '../../../kafka/kafkajs.ts';
 import { KafkaLedger, type KafkaLedgerOptions } from '../../../log/kafka/ledger.ts';
 import { initTopics } from '../../../kafka/topics.ts';
 
-/** Topics of their own for each test, and folders for the copies. */
+/** The topics of one test, under a unique prefix, and the folders of its local copies. */
 export type Scratch = {
   readonly prefix: string;
   readonly partitions: number;
   readonly brokers: readonly string[];
   readonly folder: (instance: string) => string;
-  /** Where a served instance keeps its copies. */
+  /** The folder of the local copies of an instance. */
   readonly copies: (instance: string) => string;
   readonly open: (instance?: string, options?: Partial<KafkaLedgerOptions>) => Promise<KafkaLedger>;
   readonly cleanup: () => void;
 };
 
-let made = 0;
+let scratchCount = 0;
 
+/** Creates topics under a prefix that no other test uses. `connectedTo` are the listeners for the ledgers and instances. */
 export async function scratchTopics(
   brokers: readonly string[],
   partitions: number,
   replicationFactor = 1,
-  /** Where its ledgers and instances connect to, if not there. */
   connectedTo = brokers,
   minInsyncReplicas = Math.max(1, replicationFactor - 1),
 ): Promise<Scratch> {
-  made += 1;
-  const prefix = `t${process.pid}-${Date.now().toString(36)}-${made}`;
+  const scratch = scratchFolders(connectedTo, partitions);
+  const { prefix } = scratch;
+  const connection = connectTo({ brokers, clientId: 'test' });
+  await initTopics(connection, { prefix, partitions, replicationFactor, minInsyncReplicas });
+  return scratch;
+}
+
+/** The prefix and the folders alone: the test creates the topics itself. */
+export function scratchFolders(brokers: readonly string[], partitions: number): Scratch {
+  scratchCount += 1;
+  const prefix = `t${process.pid}-${Date.now().toString(36)}-${scratchCount}`;
   const root = mkdtempSync(join(tmpdir(), 'landfall-kafka-'));
-  await initTopics(connectTo({ brokers, clientId: 'test' }), {
-    prefix,
-    partitions,
-    replicationFactor,
-    minInsyncReplicas,
-  });
   const folder = (instance: string) => join(root, instance);
   return {
     prefix,
     partitions,
-    brokers: connectedTo,
+    brokers,
     folder,
     copies: (instance) => join(folder(instance), `${prefix}.copy`),
     open: (instance = 'one', options = {}) =>
       KafkaLedger.open({
-        brokers: connectedTo,
+        brokers,
         clientId: instance,
         prefix,
         folder: folder(instance),
@@ -57,7 +60,7 @@ export async function scratchTopics(
   };
 }
 
-/** Changes some of a topic's settings. Kafka would forget all that are not given again. */
+/** Changes some of a topic's settings. Kafka resets every setting that a request leaves out, so all are sent. */
 export async function alterTopic(
   brokers: readonly string[],
   topic: string,
