@@ -113,7 +113,7 @@ class Polls {
   }
 
   #answersTo({ cause, attempt }: Entry, now: number): string[] {
-    if (cause.kind !== 'timer' || !cause.timer.includes('.poll.') || attempt === null) return [];
+    if (cause.kind !== 'timer' || cause.timer !== 'recheck' || attempt === null) return [];
     this.lateness.add(now - cause.dueAt);
     this.#polled.add(cause.migration);
     return stillMoving(attempt.attempt, attempt.attempt.sequence - 1);

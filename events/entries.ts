@@ -6,6 +6,19 @@ import { ENTRY_VERSION } from './entry-version.ts';
 import { HostRecord, VmRecord } from './records.ts';
 import { MigrationId, Milliseconds } from './vocabulary.ts';
 
+/**
+ * What a timer of an attempt is for. `question-limit`: the oldest open question becomes unknown. `recheck`: the hosts are asked
+ * again. `deadline`: the last round begins, or a second look at a settled verdict ends. `command-retry`: commands without an
+ * acknowledgement are sent again.
+ */
+const timerKinds = ['question-limit', 'recheck', 'deadline', 'command-retry'] as const;
+export const TimerKind = z.enum(timerKinds);
+export type TimerKind = z.infer<typeof TimerKind>;
+
+export function isTimerKind(text: string): text is TimerKind {
+  return (timerKinds as readonly string[]).includes(text);
+}
+
 /** Why an entry was written: an input, or a timer of an attempt that fell due. */
 export const Cause = z.discriminatedUnion('kind', [
   z.strictObject({
@@ -42,17 +55,22 @@ export const Cause = z.discriminatedUnion('kind', [
   z.strictObject({
     kind: z.literal('timer'),
     migration: MigrationId,
-    timer: z.string(),
+    timer: TimerKind,
     generation: z.number().int(),
     dueAt: Milliseconds,
   }),
 ]);
 export type Cause = z.infer<typeof Cause>;
 
-/** A timer of an attempt, as the machine's `after` set it. A stale generation is not fired. */
+/** An attempt has at most one timer of each kind. A timer fires only with the generation that the attempt still has. */
 const Timer = z.strictObject({ dueAt: Milliseconds, generation: z.number().int() });
-export const Timers = z.record(z.string(), Timer);
+export const Timers = z.partialRecord(TimerKind, Timer);
 export type Timers = z.infer<typeof Timers>;
+
+/** The timers with their kinds, in the order in which they were set. The schema admits no other keys. */
+export function timersOf(timers: Timers): [TimerKind, z.infer<typeof Timer>][] {
+  return Object.entries(timers) as [TimerKind, z.infer<typeof Timer>][];
+}
 
 /**
  * One entry of the ledger: what came in, and what came of it. Rebuilding assigns `attempt`, `record`, `host` and

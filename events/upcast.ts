@@ -1,14 +1,21 @@
+import { ENTRY_VERSION } from './entry-version.ts';
+import { Fault } from './fault.ts';
+
 /**
- * Older versions of an input's type are lifted to the newest one step at a time, before validation, so that everything
- * behind the door knows one version only. A step is keyed by the type it accepts.
+ * Lifts inputs and entries of earlier versions to the current one, one version at a time, so that the rest of the code knows
+ * the current version only. Inputs are lifted before validation. Entries are lifted each time they are read: the stored text
+ * stays as it was hashed.
  */
+
+/** `type` is the type that `lift` produces. */
 type Upcaster = { readonly type: string; readonly lift: (data: unknown) => unknown };
+/** Keyed by the type that an upcaster accepts. */
 export type Upcasters = Readonly<Record<string, Upcaster>>;
 
-/** None yet: every type is in its first version. */
+/** Empty: every type of input is in its first version. */
 export const inputUpcasters: Upcasters = {};
 
-/** Follows the steps from `type` to its newest version. A cycle is impossible: each step must raise the version. */
+/** Applies the upcasters from `type` to its newest version. @throws RangeError if an upcaster does not raise the version. */
 export function upcast(
   type: string,
   data: unknown,
@@ -29,4 +36,53 @@ function stepFor(steps: Upcasters, type: string): Upcaster | undefined {
 
 function versionOf(type: string): number {
   return Number(/\.v(\d+)$/.exec(type)?.[1] ?? 0);
+}
+
+/** A parsed entry of any version. Entries are written validated, so only the members that a version changed are looked at. */
+export type AnyEntry = { readonly v: unknown; readonly [member: string]: unknown };
+
+/** Keyed by the version that an upcaster accepts; its result has the next version. */
+const entryUpcasters: ReadonlyMap<unknown, (entry: AnyEntry) => AnyEntry> = new Map([[1, nameTimersByKind]]);
+
+/** The entry in the current version. @throws Fault ENTRY_NEWER if a newer Landfall wrote it. */
+export function upcastEntry(entry: AnyEntry): AnyEntry {
+  let current = entry;
+  while (current.v !== ENTRY_VERSION) {
+    const lift = entryUpcasters.get(current.v);
+    if (lift === undefined) {
+      throw new Fault(
+        'ENTRY_NEWER',
+        `an entry has version ${JSON.stringify(entry.v)}, this Landfall reads versions up to ${ENTRY_VERSION}`,
+        'Use the version of Landfall that wrote the entry, or a newer one.',
+      );
+    }
+    current = lift(current);
+  }
+  return current;
+}
+
+/** Version 1 named timers by XState's ids, such as `xstate.after.poll.migration.Rechecking.watching`. */
+function nameTimersByKind(entry: AnyEntry): AnyEntry {
+  const timers = Object.entries(entry['timers'] ?? {}).map(([id, timer]) => [timerKindOfVersion1(id), timer] as const);
+  const cause = entry['cause'] as { readonly kind: string; readonly timer?: string };
+  const named = cause.timer === undefined ? cause : { ...cause, timer: timerKindOfVersion1(cause.timer) };
+  return { ...entry, v: 2, timers: Object.fromEntries(timers), cause: named };
+}
+
+const timerKindsOfVersion1: ReadonlyMap<string, string> = new Map([
+  ['question', 'question-limit'],
+  ['poll', 'recheck'],
+  ['deadline', 'deadline'],
+  ['retry', 'command-retry'],
+]);
+
+function timerKindOfVersion1(id: string): string {
+  const delay = /^xstate\.after\.([a-z]+)\./.exec(id)?.[1] ?? '';
+  const kind = timerKindsOfVersion1.get(delay);
+  if (kind !== undefined) return kind;
+  throw new Fault(
+    'ENTRY_TIMER_UNKNOWN',
+    `an entry of version 1 has an unknown timer ${JSON.stringify(id)}`,
+    'Run landfall audit: the entry may have been altered. Continue from a backup.',
+  );
 }

@@ -1,6 +1,6 @@
 import type { Entry } from '../events/entries.ts';
 import { ENTRY_VERSION } from '../events/entry-version.ts';
-import { Fault } from '../events/fault.ts';
+import { type AnyEntry, upcastEntry } from '../events/upcast.ts';
 import type { Identity } from './port.ts';
 
 /** The text of an entry that is hashed and stored. */
@@ -9,19 +9,12 @@ export function textOf(entry: Entry): string {
 }
 
 /**
- * The entry of a stored text. The chain vouches for the text, so its shape is not validated again.
- * @throws SyntaxError where it is no JSON, Fault ENTRY_NEWER.
+ * The entry of a stored text, lifted to the current version. The chain protects the text, so its shape is not validated again.
+ * @throws SyntaxError if the text is no JSON, Fault ENTRY_NEWER, Fault ENTRY_TIMER_UNKNOWN.
  */
 export function entryOf(text: string): Entry {
-  const entry = JSON.parse(text) as Omit<Entry, 'v'> & { v: unknown };
-  if (entry.v !== ENTRY_VERSION) {
-    throw new Fault(
-      'ENTRY_NEWER',
-      `an entry has version ${JSON.stringify(entry.v)}, this Landfall reads ${ENTRY_VERSION}`,
-      'Use the version of Landfall that wrote it, or a newer one.',
-    );
-  }
-  return entry as Entry;
+  const entry = JSON.parse(text) as AnyEntry;
+  return (entry.v === ENTRY_VERSION ? entry : upcastEntry(entry)) as Entry;
 }
 
 /** What a text of the ledger's own making says in plain sight of an entry about an attempt: parsing it would tell no more. */
@@ -34,8 +27,9 @@ export type Sight = {
   readonly hasRecord: boolean;
 };
 
+/** The members looked at here are the same in every version so far. */
 const BEGINNING = new RegExp(
-  `^\\{"v":${ENTRY_VERSION},"time":(\\d+),"clock":"([^"\\\\]*)","vm":"([^"\\\\]*)","cause":`,
+  `^\\{"v":[1-${ENTRY_VERSION}],"time":(\\d+),"clock":"([^"\\\\]*)","vm":"([^"\\\\]*)","cause":`,
 );
 const ATTEMPT = ',"attempt":{"migration":"';
 const RECORD = ',"record":';

@@ -1,10 +1,11 @@
 import type { Attempt, AttemptState } from '../events/attempt.ts';
+import type { TimerKind } from '../events/entries.ts';
 import { unreachable } from '../events/fault.ts';
 import type { InputData } from '../events/inputs.ts';
 import type { Power } from '../events/vocabulary.ts';
 import { acknowledge, alsoRelease, isStuck, noticeGone, raisesDoubt, resend } from './effects.ts';
 import { ask, askedOf, asksOf, breakStream, evidenceOf, hear, readHost, runOut, witness } from './evidence.ts';
-import { type EventType, type MachineEvent, pursue } from './migration.ts';
+import { type EventType, type Payload, pursue } from './migration.ts';
 import type { Reading } from './presence.ts';
 import { conclude, type Judged, judgeRound, nothing, path, type StepContext } from './round.ts';
 import { GONE, isOneOf } from './table.ts';
@@ -39,10 +40,13 @@ export type Stimulus =
       knownHosts: readonly string[];
     }
   /** `knownHosts`: as of now, for the deadlines that begin another round. */
-  | { type: 'timer'; id: string; knownHosts?: readonly string[] };
+  | { type: 'timer'; kind: TimerKind; knownHosts?: readonly string[] };
+
+/** An event for the machine; the timers' events are named by their kind. */
+export type Folded = { readonly type: EventType | TimerKind } & Payload;
 
 /** The machine's event for a stimulus; null where it changes nothing in this state. */
-export function fold(state: AttemptState, stimulus: Stimulus, context: StepContext): MachineEvent | null {
+export function fold(state: AttemptState, stimulus: Stimulus, context: StepContext): Folded | null {
   const { attempt } = state;
   switch (stimulus.type) {
     case 'returned':
@@ -71,7 +75,7 @@ export function fold(state: AttemptState, stimulus: Stimulus, context: StepConte
   }
 }
 
-function toEvent(type: EventType, judged: Judged, { now }: StepContext): MachineEvent {
+function toEvent(type: Folded['type'], judged: Judged, { now }: StepContext): Folded {
   return { type, now, ...judged };
 }
 
@@ -107,7 +111,7 @@ function returned(
   state: AttemptState,
   stimulus: Extract<Stimulus, { type: 'returned' }>,
   context: StepContext,
-): MachineEvent | null {
+): Folded | null {
   if (path(state.value) !== 'Migrating.inFlight') return returnedLate(state, stimulus, context);
   const next = { ...close(state.attempt, stimulus, context.now), callError: stimulus.data.error ?? null };
   const sameHost = next.source === next.destination;
@@ -120,7 +124,7 @@ function returnedLate(
   state: AttemptState,
   { data, knownHosts }: Extract<Stimulus, { type: 'returned' }>,
   context: StepContext,
-): MachineEvent | null {
+): Folded | null {
   if (!data.ok) return null;
   const doubted = state.attempt.verdicts.at(-1)?.outcome === 'rolled-back';
   const attempt = doubted ? knowing(state.attempt, knownHosts) : state.attempt;
@@ -131,7 +135,7 @@ function answered(
   state: AttemptState,
   data: InputData<'landfall.host.answered.v1'>,
   context: StepContext,
-): MachineEvent | null {
+): Folded | null {
   const heard = hear(state.attempt, data);
   if (heard === state.attempt) return null;
   const reading = readHost(heard, data.host, askedOf(heard, data.host).answer);
@@ -183,7 +187,7 @@ function lifecycle(
   state: AttemptState,
   { data, site }: Extract<Stimulus, { type: 'lifecycle' }>,
   context: StepContext,
-): MachineEvent | null {
+): Folded | null {
   const { attempt } = state;
   if (data.host !== attempt.source && data.host !== attempt.destination)
     return toldByOther(attempt, data.host, context);
@@ -199,7 +203,7 @@ function leaving(attempt: Attempt, leftLocks: readonly string[]): Attempt {
 }
 
 /** A third host that had the guest while the attempt was open may have taken its locks: one is released there as well. */
-function toldByOther(attempt: Attempt, host: string, context: StepContext): MachineEvent | null {
+function toldByOther(attempt: Attempt, host: string, context: StepContext): Folded | null {
   const next = leaving(attempt, [host]);
   if (next === attempt) return null;
   const releasing = alsoRelease(next, host);
@@ -222,7 +226,7 @@ function askAgain(
   asks: string[],
   context: StepContext,
   doubted: boolean,
-): MachineEvent | null {
+): Folded | null {
   const learnt = next !== state.attempt;
   switch (path(state.value)) {
     case 'Migrating.inFlight':
@@ -257,7 +261,7 @@ function streamed(
   host: string,
   stream: 'connected' | 'lost',
   context: StepContext,
-): MachineEvent | null {
+): Folded | null {
   const { attempt } = state;
   if (stream === 'connected')
     return Object.hasOwn(attempt.asked, host) ? askAgain(state, attempt, [host], context, false) : null;
@@ -270,7 +274,7 @@ function acknowledged(
   attempt: Attempt,
   data: InputData<'landfall.command.acknowledged.v1'>,
   context: StepContext,
-): MachineEvent | null {
+): Folded | null {
   const step = attempt.steps.find((candidate) => candidate.command === data.command);
   if (step === undefined || (step.status !== 'sent' && step.status !== 'refused')) return null;
   const told = acknowledge(attempt, data.command, data.ok, data.error);
@@ -279,11 +283,7 @@ function acknowledged(
   return toEvent('PROGRESS', nothing(asking), context);
 }
 
-function resolved(
-  attempt: Attempt,
-  data: InputData<'landfall.migration.resolved.v1'>,
-  context: StepContext,
-): MachineEvent {
+function resolved(attempt: Attempt, data: InputData<'landfall.migration.resolved.v1'>, context: StepContext): Folded {
   const verdict = toResolution(attempt, data, evidenceOf(attempt), context.now, context.nextToken);
   const result = verdict.outcome === 'completed' ? 'completed' : 'rolled-back';
   return toEvent('RESOLVED', { next: attempt, result, verdict, asks: [] }, context);
@@ -293,7 +293,7 @@ function leaseExpired(
   state: AttemptState,
   data: InputData<'landfall.volume.lease-expired.v1'>,
   context: StepContext,
-): MachineEvent | null {
+): Folded | null {
   const { attempt } = state;
   const ofSource = data.host === attempt.source && attempt.volumes.some((volume) => volume.volume === data.volume);
   if (!ofSource || attempt.expiredLeases.includes(data.volume)) return null;
@@ -306,7 +306,7 @@ function superseded(
   attempt: Attempt,
   stimulus: Extract<Stimulus, { type: 'superseded' }>,
   context: StepContext,
-): MachineEvent {
+): Folded {
   // One from the same source: whoever began it took the guest to be there still, and it may have left in that one.
   const again = stimulus.source === attempt.source ? { twoCopies: true } : {};
   const marked = alarm({ ...attempt, ...again, supersededBy: stimulus.by }, 'superseded', context.now);
@@ -320,24 +320,27 @@ function superseded(
   return toEvent('SUPERSEDED', nothing(next), context);
 }
 
-/** A deadline of the machine's own. The event is XState's; what it means for the questions is folded here. */
+/** A timer fell due: open questions end, commands are sent again, or the hosts known by now are asked. */
 function timer(
   state: AttemptState,
-  { id, knownHosts }: Extract<Stimulus, { type: 'timer' }>,
+  { kind, knownHosts }: Extract<Stimulus, { type: 'timer' }>,
   context: StepContext,
-): MachineEvent {
+): Folded {
   const { attempt } = state;
-  const kind = id.split('.')[2];
-  const type = id as EventType;
-  if (kind === 'question')
-    return toEvent(
-      type,
-      judgeRound(state, pursue(giveUpOrigin(runOut(attempt, context.now)), context.now), context),
-      context,
-    );
-  if (kind === 'retry') return toEvent(type, nothing(resend(attempt, context.now)), context);
-  // Everybody is asked anew: whoever was made known since is asked as well.
-  return toEvent(type, nothing(knownHosts === undefined ? attempt : knowing(attempt, knownHosts)), context);
+  switch (kind) {
+    case 'question-limit': {
+      const expired = pursue(giveUpOrigin(runOut(attempt, context.now)), context.now);
+      return toEvent(kind, judgeRound(state, expired, context), context);
+    }
+    case 'command-retry':
+      return toEvent(kind, nothing(resend(attempt, context.now)), context);
+    case 'recheck':
+    case 'deadline':
+      // The next round also asks hosts that were registered since the last one.
+      return toEvent(kind, nothing(knownHosts === undefined ? attempt : knowing(attempt, knownHosts)), context);
+    default:
+      return unreachable(kind);
+  }
 }
 
 /** The origin did not answer when it was asked once more: that is what is recorded, and the rollback goes on. */

@@ -15,7 +15,7 @@ import { ask, askedOf, asksOf } from './evidence.ts';
 export type Result = 'wait' | 'again' | 'completed' | 'provisional' | 'rolled-back' | 'contested' | 'reopen' | 'stands';
 
 /** The folded context, what the round came to, and the verdict where it made one. */
-type Payload = {
+export type Payload = {
   next: Attempt;
   now: number;
   result: Result | null;
@@ -131,10 +131,10 @@ const definition = setup({
     allSettled: ({ context: { attempt } }) => isSettled(attempt) && !isDoubted(attempt),
   },
   delays: {
-    question: ({ context: { attempt }, event }) => until(nextQuestionDue(attempt), nowOf(attempt, event)),
-    poll: ({ context: { attempt }, event }) => until(attempt.pollAt, nowOf(attempt, event)),
+    'question-limit': ({ context: { attempt }, event }) => until(nextQuestionDue(attempt), nowOf(attempt, event)),
+    recheck: ({ context: { attempt }, event }) => until(attempt.pollAt, nowOf(attempt, event)),
     deadline: ({ context: { attempt }, event }) => until(attempt.deadlineAt, nowOf(attempt, event)),
-    retry: ({ context: { attempt }, event }) => until(attempt.retryAt, nowOf(attempt, event)),
+    'command-retry': ({ context: { attempt }, event }) => until(attempt.retryAt, nowOf(attempt, event)),
   },
 });
 
@@ -225,17 +225,17 @@ export const migration = definition.createMachine({
               { target: 'verifying', actions: ['take', 'askAll'] },
             ],
           },
-          after: { question: taken('inFlight') },
+          after: { 'question-limit': taken('inFlight') },
         },
         /** The call reported success: the same questions verify it. */
-        verifying: { on: { EVIDENCE: firstRound('verifying') }, after: { question: firstRound('verifying') } },
+        verifying: { on: { EVIDENCE: firstRound('verifying') }, after: { 'question-limit': firstRound('verifying') } },
       },
     },
     /** The call failed, and its first round is being asked. */
     ApiFailed: {
       id: 'ApiFailed',
       on: { EVIDENCE: firstRound('ApiFailed'), SUPERSEDED: supersede },
-      after: { question: firstRound('ApiFailed') },
+      after: { 'question-limit': firstRound('ApiFailed') },
     },
     Rechecking: {
       id: 'Rechecking',
@@ -246,12 +246,12 @@ export const migration = definition.createMachine({
           on: { EVIDENCE: laterRound('watching') },
           after: {
             deadline: lastRound,
-            question: laterRound('watching'),
-            poll: { target: 'watching', reenter: true, actions: ['take', 'poll', 'askAll'] },
+            'question-limit': laterRound('watching'),
+            recheck: { target: 'watching', reenter: true, actions: ['take', 'poll', 'askAll'] },
           },
         },
         /** The deadline has passed: one last round, then the right column of the table. */
-        finalRound: { on: { EVIDENCE: finalRound }, after: { question: finalRound } },
+        finalRound: { on: { EVIDENCE: finalRound }, after: { 'question-limit': finalRound } },
       },
     },
     Completed: {
@@ -266,7 +266,7 @@ export const migration = definition.createMachine({
             EVIDENCE: standing('settling'),
             SUPERSEDED: { target: 'settled', actions: ['take', 'drop', 'close'] },
           },
-          after: { question: standing('settling'), retry: taken('settling') },
+          after: { 'question-limit': standing('settling'), 'command-retry': taken('settling') },
         },
         /** The destination has the guest; hooks and locks wait for proof about the source. */
         provisional: {
@@ -276,7 +276,7 @@ export const migration = definition.createMachine({
             RESOLVED: settlements,
             SUPERSEDED: { target: 'settled', actions: ['take', 'drop', 'close'] },
           },
-          after: { question: provisional, poll: taken('provisional', 'watch', 'askAll') },
+          after: { 'question-limit': provisional, recheck: taken('provisional', 'watch', 'askAll') },
         },
         settled: { on: { DOUBTED: doubt } },
         reexamining: {
@@ -286,8 +286,8 @@ export const migration = definition.createMachine({
             SUPERSEDED: { target: 'settled', actions: ['take', 'close'] },
           },
           after: {
-            question: reexamining,
-            poll: { target: 'reexamining', reenter: true, actions: ['take', 'poll', 'askAll'] },
+            'question-limit': reexamining,
+            recheck: { target: 'reexamining', reenter: true, actions: ['take', 'poll', 'askAll'] },
             deadline: { target: 'settled', actions: ['take', 'close'] },
           },
         },
@@ -305,7 +305,7 @@ export const migration = definition.createMachine({
             EVIDENCE: standing('settling'),
             SUPERSEDED: { target: 'settled', actions: ['take', 'drop', 'close'] },
           },
-          after: { question: standing('settling'), retry: taken('settling') },
+          after: { 'question-limit': standing('settling'), 'command-retry': taken('settling') },
         },
         /** Locks are left as observed; evidence or an operator settles it. */
         contested: {
@@ -317,9 +317,9 @@ export const migration = definition.createMachine({
             SUPERSEDED: { target: 'superseded', actions: ['take', 'drop', 'close'] },
           },
           after: {
-            question: contested,
-            retry: taken('contested'),
-            poll: taken('contested', 'watch', 'askAll'),
+            'question-limit': contested,
+            'command-retry': taken('contested'),
+            recheck: taken('contested', 'watch', 'askAll'),
           },
         },
         /** Contested when another migration of the VM took over: that one's verdict tells where the guest is. */
@@ -332,8 +332,8 @@ export const migration = definition.createMachine({
             SUPERSEDED: { target: 'settled', actions: ['take', 'close'] },
           },
           after: {
-            question: reexamining,
-            poll: { target: 'reexamining', reenter: true, actions: ['take', 'poll', 'askAll'] },
+            'question-limit': reexamining,
+            recheck: { target: 'reexamining', reenter: true, actions: ['take', 'poll', 'askAll'] },
             deadline: { target: 'settled', actions: ['take', 'close'] },
           },
         },

@@ -1,13 +1,14 @@
 import { type AnyActorScope, createActor, type SnapshotFrom } from 'xstate';
 import type { Attempt, AttemptState } from '../events/attempt.ts';
 import type { Command, Question } from '../events/commands.ts';
-import type { Timers } from '../events/entries.ts';
+import { isTimerKind, type Timers } from '../events/entries.ts';
 import type { Verdict } from '../events/verdict.ts';
 import { commandsSent } from './effects.ts';
 import { ask, askedOf, questionId } from './evidence.ts';
-import { type Stimulus, fold } from './fold.ts';
+import { type Folded, type Stimulus, fold } from './fold.ts';
 import { type MachineEvent, migration } from './migration.ts';
 import { path, type StepContext } from './round.ts';
+import { delayedEventType, type ExecutableAction, timerNotTaken, timersAfter } from './timers.ts';
 
 /**
  * One step of one attempt: what came in is folded and judged (fold.ts, round.ts), and the machine makes the transition. Pure:
@@ -26,7 +27,6 @@ export type Stepped = {
 };
 
 type Snapshot = SnapshotFrom<typeof migration>;
-type ExecutableAction = { type: string; params?: unknown };
 
 /**
  * XState's `transition()` and `initialTransition()` build an actor at every call. One inert scope serves all calls instead: the machine spawns nothing,
@@ -57,19 +57,25 @@ export function begin(attempt: Attempt, now: number): Stepped {
   const asking = ask(attempt, [attempt.source, attempt.destination], now);
   collected = [];
   const snapshot = migration.getInitialSnapshot(scope, asking);
-  const state: AttemptState = { value: snapshot.value, attempt: asking, generation: 0 };
-  const armed = arm(state, {}, collected, now);
-  return { ...armed, questions: questionsAsked(null, asking, now), commands: [], verdict: null, unchanged: false };
+  const { timers, generation } = timersAfter({}, collected, { now, generation: 0, keepsState: false });
+  const state: AttemptState = { value: snapshot.value, attempt: asking, generation };
+  const questions = questionsAsked(null, asking, now);
+  return { state, timers, questions, commands: [], verdict: null, unchanged: false };
 }
 
 export function step(before: AttemptState, timers: Timers, stimulus: Stimulus, context: StepContext): Stepped {
-  const event = fold(before, stimulus, context);
-  const snapshot = event === null ? null : run(before, event);
+  const folded = fold(before, stimulus, context);
+  const snapshot = folded === null ? null : transition(before, folded);
   if (snapshot === null) return { state: before, timers, questions: [], commands: [], verdict: null, unchanged: true };
   const { attempt } = snapshot.context;
-  const state: AttemptState = { value: snapshot.value, attempt, generation: before.generation };
+  const set = timersAfter(timers, collected, {
+    now: context.now,
+    generation: before.generation,
+    keepsState: path(snapshot.value) === path(before.value),
+  });
   return {
-    ...arm(state, timers, collected, context.now),
+    state: { value: snapshot.value, attempt, generation: set.generation },
+    timers: set.timers,
     questions: questionsAsked(before.attempt, attempt, context.now),
     commands: commandsSent(before.attempt, attempt),
     verdict: attempt.verdicts.length > before.attempt.verdicts.length ? (attempt.verdicts.at(-1) ?? null) : null,
@@ -77,12 +83,17 @@ export function step(before: AttemptState, timers: Timers, stimulus: Stimulus, c
   };
 }
 
-/** The machine's transition; null where the state does not take the event. */
-function run(before: AttemptState, event: MachineEvent): Snapshot | null {
+/**
+ * The machine's transition; null if the state does not take the event.
+ * @throws Fault TIMER_NOT_TAKEN if the event is a timer's and the state does not take it.
+ */
+function transition(before: AttemptState, { type, ...payload }: Folded): Snapshot | null {
   const snapshot = snapshotOf(before);
   collected = [];
+  const event = { ...payload, type: isTimerKind(type) ? delayedEventType(before, type) : type } as MachineEvent;
   const after = migration.transition(snapshot, event, scope) as Snapshot;
-  return after === snapshot ? null : after;
+  if (after !== snapshot) return after;
+  return isTimerKind(type) ? timerNotTaken(before, type) : null;
 }
 
 /** The machine in a state: which nodes are active depends on the state alone, so that is worked out once for each. */
@@ -93,38 +104,6 @@ function snapshotOf({ value, attempt }: AttemptState): Snapshot {
   const known = resting.get(at) ?? migration.resolveState({ value, context: { attempt } });
   resting.set(at, known);
   return { ...known, context: { attempt } };
-}
-
-/** Reads the deadlines that the machine's `after` set and cancelled. One that is set again to the same time is the same timer. */
-function arm(
-  state: AttemptState,
-  timers: Timers,
-  actions: readonly ExecutableAction[],
-  now: number,
-): { state: AttemptState; timers: Timers } {
-  // No object that `delete` was used on: V8 keeps such a one as a hash table, and writes the whole entry at half the speed.
-  const next = new Map(Object.entries(timers));
-  let { generation } = state;
-  for (const action of actions) {
-    const params = action.params as { id?: string; sendId?: string; delay?: number } | undefined;
-    if (action.type === 'xstate.cancel' && params?.sendId !== undefined) next.delete(params.sendId);
-    if (
-      action.type !== 'xstate.raise' ||
-      params?.id === undefined ||
-      params.delay === undefined ||
-      !Number.isFinite(params.delay)
-    )
-      continue;
-    const dueAt = now + params.delay;
-    const same = timers[params.id];
-    if (same?.dueAt === dueAt) {
-      next.set(params.id, same);
-    } else {
-      generation += 1;
-      next.set(params.id, { dueAt, generation });
-    }
-  }
-  return { state: { ...state, generation }, timers: Object.fromEntries(next) };
 }
 
 /** The questions that `after` asks and `before` had not. */

@@ -7,7 +7,7 @@ import { DatabaseSync } from 'node:sqlite';
  */
 
 /** Raise it with any change of the tables or of what is written to them: what an older version wrote is thrown away. */
-export const PROJECTION_VERSION = 2;
+export const PROJECTION_VERSION = 3;
 
 /** `key` names a row; the rows lie in the order of `stored`, or else of their key. */
 export type Table = {

@@ -243,10 +243,7 @@ function matterOf({ type, data }: Extract<Cause, { kind: 'input' }>): Matter {
 }
 
 function timerSaid({ timer }: Extract<Cause, { kind: 'timer' }>): Said[] {
-  // XState names a delayed event xstate.after.DELAY.STATE.
-  return timer.split('.')[2] === 'deadline'
-    ? [{ kind: 'deadline', text: 'the deadline has passed: one last round' }]
-    : [];
+  return timer === 'deadline' ? [{ kind: 'deadline', text: 'the deadline has passed: one last round' }] : [];
 }
 
 function laneOf({ kind }: Pick<Step, 'kind'>): Lane {

@@ -69,7 +69,7 @@ function timeoutsIn({ attempt: state, time, cause }: Entry, open: readonly Quest
   return open
     .filter(({ host, sequence }) => {
       const answer = state.attempt.asked[host]?.answer;
-      return answer?.timedOut === true && answer.asked === sequence && cause.timer.includes('.question');
+      return answer?.timedOut === true && answer.asked === sequence && cause.timer === 'question-limit';
     })
     .map((asked) => ({ ...asked, at: time, words: 'no answer in time', reading: 'unknown' }));
 }

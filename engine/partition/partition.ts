@@ -101,7 +101,7 @@ export class Partition {
     const live = this.#space.attempts.open(migration);
     if (live?.timers[timer]?.generation !== generation) return false;
     const knownHosts = this.#space.knownHosts(moment.clock, live.state.attempt.source);
-    return this.#space.step(migration, { type: 'timer', id: timer, knownHosts }, { kind: 'timer', ...due }, moment);
+    return this.#space.step(migration, { type: 'timer', kind: timer, knownHosts }, { kind: 'timer', ...due }, moment);
   }
 
   /** Takes one input. A redelivered one changes nothing; one whose identity was used for other content is refused. */

@@ -1,8 +1,10 @@
+import type { TimerKind } from '../../events/entries.ts';
+
 /** Open deadlines in the order they fall due. One heap serves all attempts of a clock; stale ones are dropped when they surface. */
 export type HeapTimer = {
   readonly dueAt: number;
   readonly migration: string;
-  readonly timer: string;
+  readonly timer: TimerKind;
   readonly generation: number;
 };
 
@@ -13,7 +15,7 @@ export class TimerHeap {
   #dueAt = new Float64Array(CAPACITY_MIN);
   #generations = new Float64Array(CAPACITY_MIN);
   readonly #migrations: string[] = [];
-  readonly #timers: string[] = [];
+  readonly #timers: TimerKind[] = [];
 
   get size(): number {
     return this.#migrations.length;
@@ -85,7 +87,7 @@ export class TimerHeap {
     this.#dueAt[to] = this.#dueAt[from] ?? 0;
     this.#generations[to] = this.#generations[from] ?? 0;
     this.#migrations[to] = this.#migrations[from] ?? '';
-    this.#timers[to] = this.#timers[from] ?? '';
+    this.#timers[to] = this.#timers[from] ?? 'deadline';
   }
 
   #put(index: number, { dueAt, migration, timer, generation }: HeapTimer): void {

@@ -1,5 +1,5 @@
 import type { Attempt } from '../../events/attempt.ts';
-import type { Timers } from '../../events/entries.ts';
+import { type Timers, timersOf } from '../../events/entries.ts';
 import { type HeapTimer, TimerHeap } from './timer-heap.ts';
 
 /** The open deadlines of all attempts, a heap for each clock: a timer fires only on the clock that it was set on. */
@@ -10,10 +10,10 @@ export class Timetable {
 
   /** Adds those of `after` that `before` had not. What was cancelled is dropped when it surfaces, without a look at its attempt. */
   set({ migration, clock }: Pick<Attempt, 'migration' | 'clock'>, before: Timers, after: Timers): void {
-    for (const [timer, { dueAt, generation }] of Object.entries(after)) {
+    for (const [timer, { dueAt, generation }] of timersOf(after)) {
       if (before[timer]?.generation !== generation) this.#heap(clock).push({ dueAt, migration, timer, generation });
     }
-    for (const [timer, { generation }] of Object.entries(before)) {
+    for (const [timer, { generation }] of timersOf(before)) {
       if (after[timer]?.generation !== generation) this.#cancel(migration, generation);
     }
   }

@@ -6,7 +6,7 @@ import { type HeapTimer, TimerHeap } from '../../engine/partition/timer-heap.ts'
 const timer = fc.record({
   dueAt: fc.nat(50),
   migration: fc.constantFrom('a', 'b', 'c'),
-  timer: fc.constantFrom('poll', 'deadline'),
+  timer: fc.constantFrom('recheck', 'deadline'),
   generation: fc.nat(1000),
 });
 
@@ -44,11 +44,11 @@ describe('a timetable', () => {
 
   it('passes over what was cancelled, and what was set to another time', () => {
     const table = new Timetable();
-    table.set(attempt, {}, { poll, deadline });
-    expect(table.next('wall')).toEqual({ ...poll, migration: 'a', timer: 'poll' });
-    table.set(attempt, { poll, deadline }, { poll: { dueAt: 15, generation: 3 }, deadline });
+    table.set(attempt, {}, { recheck: poll, deadline });
+    expect(table.next('wall')).toEqual({ ...poll, migration: 'a', timer: 'recheck' });
+    table.set(attempt, { recheck: poll, deadline }, { recheck: { dueAt: 15, generation: 3 }, deadline });
     expect(table.next('wall')?.dueAt).toBe(15);
-    table.set(attempt, { poll: { dueAt: 15, generation: 3 }, deadline }, { deadline });
+    table.set(attempt, { recheck: { dueAt: 15, generation: 3 }, deadline }, { deadline });
     expect(table.next('wall')?.dueAt).toBe(20);
     table.set(attempt, { deadline }, {});
     expect(table.next('wall')).toBeUndefined();
@@ -56,7 +56,7 @@ describe('a timetable', () => {
 
   it('keeps the clocks apart', () => {
     const table = new Timetable();
-    table.set(attempt, {}, { poll });
+    table.set(attempt, {}, { recheck: poll });
     table.set({ migration: 'b', clock: 'recorded' }, {}, { deadline });
     expect([table.next('wall')?.migration, table.next('recorded')?.migration]).toEqual(['a', 'b']);
     expect(table.next('other')).toBeUndefined();
@@ -64,10 +64,10 @@ describe('a timetable', () => {
 
   it('fires one again that is set anew after it fired', () => {
     const table = new Timetable();
-    table.set(attempt, {}, { poll });
+    table.set(attempt, {}, { recheck: poll });
     const due = table.next('wall');
     table.drop('wall');
-    table.set(attempt, { poll }, { poll: { dueAt: 30, generation: 4 } });
+    table.set(attempt, { recheck: poll }, { recheck: { dueAt: 30, generation: 4 } });
     if (due !== undefined) table.fired(due);
     expect(table.next('wall')?.dueAt).toBe(30);
   });

@@ -38,7 +38,7 @@ describe('an altered ledger is refused, the first bad entry named', () => {
     ['a text that is no JSON any more', `UPDATE entries SET body = '{' WHERE sequence = 4`, 4, 'altered'],
     [
       'a text with another version',
-      `UPDATE entries SET body = replace(body, '"v":1', '"v":9') WHERE sequence = 4`,
+      `UPDATE entries SET body = replace(body, '"v":2', '"v":9') WHERE sequence = 4`,
       4,
       'altered',
     ],

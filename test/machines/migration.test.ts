@@ -44,7 +44,7 @@ const transitions = nodes.flatMap((node) => {
   const own = [...[...node.transitions.values()].flat(), ...(node.always ?? [])] as Transition[];
   return own.map((transition) => {
     const { guard, target } = transition;
-    const on = transition.eventType.replace(/^xstate\.after\.(\w+)\..*/, 'after $1') || 'always';
+    const on = transition.eventType.replace(/^xstate\.after\.([\w-]+)\..*/, 'after $1') || 'always';
     const when = guard === undefined ? '' : ` [${typeof guard === 'object' ? guard.type : String(guard)}]`;
     return {
       name: `${node.id}: ${on}${when} → ${target?.map(({ id }) => id).join(' ') ?? 'nowhere'}`,
@@ -120,11 +120,11 @@ describe('a sequence does what was reviewed', () => {
  */
 const unreachable: readonly (readonly [RegExp, string])[] = [
   [
-    /(?:settling|reexamining|provisional|contested): after question \[rollsBack\]/,
+    /(?:settling|reexamining|provisional|contested): after question-limit \[rollsBack\]/,
     'these ask both ends together, so the destination is always asked once more',
   ],
   [
-    /Completed\.(?:settling|reexamining): after question \[completes\]/,
+    /Completed\.(?:settling|reexamining): after question-limit \[completes\]/,
     'another host is adopted only when every known host has answered',
   ],
   [

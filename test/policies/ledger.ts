@@ -1,6 +1,6 @@
 import type { AttemptState } from '../../events/attempt.ts';
 import { defaultConfiguration } from '../../events/configuration.ts';
-import type { Cause, Entry, Timers } from '../../events/entries.ts';
+import { type Cause, type Entry, type Timers, timersOf } from '../../events/entries.ts';
 import { ENTRY_VERSION } from '../../events/entry-version.ts';
 import type { CallError } from '../../events/inputs.ts';
 import { askedOf, questionId } from '../../machines/evidence.ts';
@@ -84,7 +84,7 @@ export class Script {
 
   /** The next timer falls due. */
   tick(): this {
-    const [next] = Object.entries(this.#timers).toSorted(([, a], [, b]) => a.dueAt - b.dueAt);
+    const [next] = timersOf(this.#timers).toSorted(([, a], [, b]) => a.dueAt - b.dueAt);
     if (next === undefined) throw new RangeError('no timer is set');
     const [timer, { dueAt, generation }] = next;
     this.#now = Math.max(this.#now, dueAt);
@@ -92,7 +92,7 @@ export class Script {
     this.#timers = timers;
     return this.#take(
       { kind: 'timer', migration: this.migration, timer, generation, dueAt },
-      { type: 'timer', id: timer },
+      { type: 'timer', kind: timer },
     );
   }
 

@@ -14,7 +14,7 @@ export function vmOf(number: number): string {
 export function entryOfInput(id: string, changes: Partial<Entry> & { content?: string; source?: string } = {}): Entry {
   const { content = id, source = 'agent://one', ...rest } = changes;
   return {
-    v: 1,
+    v: 2,
     time: 1_790_000_000_000,
     clock: 'wall',
     vm: VM,

@@ -476,9 +476,7 @@ export function traceOf(name: string): string[] {
       verdict === undefined
         ? (attempt.waiting?.row ?? '')
         : `${verdict.row}${verdict.contested ? '!' : ''} #${verdict.number}`;
-    const timers = Object.entries(play.timers).map(
-      ([id, { dueAt }]) => `${id.split('.')[2]}+${(dueAt - play.now) / 1000}`,
-    );
+    const timers = Object.entries(play.timers).map(([kind, { dueAt }]) => `${kind}+${(dueAt - play.now) / 1000}`);
     const silent = Object.values(attempt.asked).filter(({ answer }) => answer?.timedOut === true).length;
     lines.push(
       [

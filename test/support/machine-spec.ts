@@ -2,7 +2,7 @@ import { assert } from 'vitest';
 import type { Attempt, AttemptState } from '../../events/attempt.ts';
 import type { Command, Question } from '../../events/commands.ts';
 import { type Configuration, defaultConfiguration } from '../../events/configuration.ts';
-import type { Timers } from '../../events/entries.ts';
+import { type TimerKind, type Timers, timersOf } from '../../events/entries.ts';
 import type { CallError, Domain, InputData } from '../../events/inputs.ts';
 import type { Verdict } from '../../events/verdict.ts';
 import { questionId } from '../../machines/evidence.ts';
@@ -190,17 +190,17 @@ export class Play {
     this.now = end;
   }
 
-  nextTimer(): [string, Timers[string]] | undefined {
-    return Object.entries(this.timers).toSorted(([, a], [, b]) => a.dueAt - b.dueAt || a.generation - b.generation)[0];
+  nextTimer(): ReturnType<typeof timersOf>[number] | undefined {
+    return timersOf(this.timers).toSorted(([, a], [, b]) => a.dueAt - b.dueAt || a.generation - b.generation)[0];
   }
 
   /** Fires one timer at its own time. */
-  fire(id: string): void {
-    const { [id]: timer, ...rest } = this.timers;
-    if (timer === undefined) throw new Error(`no timer ${id}`);
+  fire(kind: TimerKind): void {
+    const { [kind]: timer, ...rest } = this.timers;
+    if (timer === undefined) throw new Error(`no timer ${kind}`);
     this.timers = rest;
     this.now = Math.max(this.now, timer.dueAt);
-    this.apply({ type: 'timer', id });
+    this.apply({ type: 'timer', kind });
   }
 
   /** Acknowledges a command of this kind that is under way; of the volume, where one is named. */

@@ -1,7 +1,7 @@
 import { defaultConfiguration } from '../../../events/configuration.ts';
 import type { AttemptState } from '../../../events/attempt.ts';
 import type { Command } from '../../../events/commands.ts';
-import type { Timers } from '../../../events/entries.ts';
+import { type Timers, timersOf } from '../../../events/entries.ts';
 import type { CallError, InputData } from '../../../events/inputs.ts';
 import type { Verdict } from '../../../events/verdict.ts';
 import type { Stimulus } from '../../../machines/fold.ts';
@@ -256,16 +256,16 @@ function acknowledgements(now: Situation, mayFail: boolean): Successor[] {
 function deadline(now: Situation, mayFail: boolean): Successor[] {
   const underWay = now.asked.length + now.events.length + now.commands.length > 0 || now.returned !== undefined;
   if (underWay && !mayFail) return [];
-  const [next] = Object.entries(now.timers).toSorted(
-    ([, a], [, b]) => a.dueAt - b.dueAt || a.generation - b.generation,
-  );
+  const [next] = timersOf(now.timers).toSorted(([, a], [, b]) => a.dueAt - b.dueAt || a.generation - b.generation);
   if (next === undefined) return [];
   const [id, { dueAt }] = next;
   // libvirt queues a migration for 30 s at most.
   if (now.world.phase === 'queued' && dueAt > START + QUEUED_MS_MAX) return [];
   const { [id]: _met, ...timers } = now.timers;
   const faults = now.faults + (underWay ? 1 : 0);
-  return [stepped(`timer ${id}`, { ...now, timers, faults, now: Math.max(now.now, dueAt) }, { type: 'timer', id })];
+  return [
+    stepped(`timer ${id}`, { ...now, timers, faults, now: Math.max(now.now, dueAt) }, { type: 'timer', kind: id }),
+  ];
 }
 
 /**

@@ -1,0 +1,84 @@
+import type { AttemptState } from '../events/attempt.ts';
+import { isTimerKind, type TimerKind, type Timers, timersOf } from '../events/entries.ts';
+import { Fault } from '../events/fault.ts';
+import { migration } from './migration.ts';
+import { path } from './round.ts';
+
+/**
+ * Translates between the timers of the ledger (kind, due time, generation) and XState's delayed transitions. No other module
+ * knows how XState names a delayed event, so a renamed state changes nothing that the ledger stores.
+ */
+
+/** An action that the machine would execute: `xstate.raise` sets a timer, `xstate.cancel` cancels one. */
+export type ExecutableAction = { readonly type: string; readonly params?: unknown };
+
+/** The members of XState's `StateNode` that are read here. */
+type ChartNode = {
+  readonly path: readonly string[];
+  readonly after: readonly { readonly delay: unknown; readonly eventType: string }[];
+  readonly states: Readonly<Record<string, ChartNode>>;
+};
+type DelayedTransition = { readonly state: string; readonly kind: TimerKind; readonly eventType: string };
+
+const delayed: readonly DelayedTransition[] = [...delayedTransitions(migration.root)];
+const eventTypes = new Map(delayed.map(({ state, kind, eventType }) => [`${state} ${kind}`, eventType]));
+const kinds = new Map(delayed.map(({ kind, eventType }) => [eventType, kind]));
+
+/** The delayed transitions of a state and its substates, as the chart declares them. */
+function* delayedTransitions(node: ChartNode): Generator<DelayedTransition> {
+  for (const { delay, eventType } of node.after) {
+    const kind = String(delay);
+    if (!isTimerKind(kind)) throw new RangeError(`the chart has a delay ${kind} that is no kind of timer`);
+    yield { state: node.path.join('.'), kind, eventType };
+  }
+  for (const child of Object.values(node.states)) yield* delayedTransitions(child);
+}
+
+/**
+ * The type of the event that XState takes when a timer of the kind fires.
+ * @throws Fault TIMER_NOT_TAKEN if the attempt's state has no transition for the kind.
+ */
+export function delayedEventType(state: AttemptState, kind: TimerKind): string {
+  const at = path(state.value);
+  const [top] = at.split('.');
+  return eventTypes.get(`${at} ${kind}`) ?? eventTypes.get(`${top} ${kind}`) ?? timerNotTaken(state, kind);
+}
+
+/** @throws Fault TIMER_NOT_TAKEN: a deadline must never pass without effect (invariant 8). */
+export function timerNotTaken({ value, attempt }: AttemptState, kind: TimerKind): never {
+  throw new Fault(
+    'TIMER_NOT_TAKEN',
+    `the timer ${kind} of attempt ${attempt.migration} fell due, but state ${path(value)} has no transition for it`,
+    'This is a defect of Landfall: keep a copy of the ledger and report it.',
+  );
+}
+
+/**
+ * The timers after a transition, and the generation of the newest.
+ * @param actions what the machine would execute, in its order.
+ * @param keepsState the transition ended in the state it began in. A timer set there again to the same time stays the same timer.
+ */
+export function timersAfter(
+  before: Timers,
+  actions: readonly ExecutableAction[],
+  { now, generation, keepsState }: { now: number; generation: number; keepsState: boolean },
+): { timers: Timers; generation: number } {
+  // V8 keeps an object that `delete` was used on as a hash table, and serialises the entry at half the speed.
+  const timers = new Map(timersOf(before));
+  let newest = generation;
+  for (const { type, params } of actions) {
+    const { sendId = '', id = '', delay = Number.POSITIVE_INFINITY } = (params ?? {}) as Partial<ActionParams>;
+    const cancelled = type === 'xstate.cancel' ? kinds.get(sendId) : undefined;
+    if (cancelled !== undefined) timers.delete(cancelled);
+    const set = type === 'xstate.raise' ? kinds.get(id) : undefined;
+    if (set === undefined || !Number.isFinite(delay)) continue;
+    const dueAt = now + delay;
+    const same = keepsState ? before[set] : undefined;
+    if (same?.dueAt !== dueAt) newest += 1;
+    timers.set(set, same?.dueAt === dueAt ? same : { dueAt, generation: newest });
+  }
+  return { timers: Object.fromEntries(timers), generation: newest };
+}
+
+/** `sendId` names a timer to cancel; `id` names one to set, `delay` milliseconds from now. */
+type ActionParams = { readonly sendId: string; readonly id: string; readonly delay: number };
