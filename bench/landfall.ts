@@ -50,7 +50,8 @@ export function driverInMemory(keep: (entries: readonly Entry[]) => void = () =>
   const owner: Owner = {
     partition: 0,
     claimedHead: { sequence: 0, hash: GENESIS },
-    positions: new Map(),
+    inputPositions: new Map(),
+    checkpoints: new Map(),
     commit: ({ entries }: Batch) => {
       for (const { record, attempt, timers } of entries) {
         if (record !== null) records.set(record.vm, record);

@@ -139,7 +139,8 @@ function writingStages(file: string, batches: readonly (readonly Entry[])[]): St
     id,
     owner: 1,
     ...messageOf(entries),
-    positions: [],
+    inputPositions: [],
+    checkpoints: [],
   }));
   const texts = requests.flatMap((request) => request.texts);
   const hashing = computing(() => {

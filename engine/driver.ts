@@ -31,7 +31,7 @@ export class Driver {
    */
   async flush(): Promise<Head | null> {
     const { batch, committed } = this.partition.drain();
-    if (batch.entries.length === 0 && batch.positions.length === 0) return null;
+    if (batch.entries.length === 0 && batch.inputPositions.length === 0) return null;
     const head = await this.#owner.commit(batch);
     committed();
     for (const listener of this.#listeners) listener(batch.entries, head);

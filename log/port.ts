@@ -5,7 +5,7 @@ import type { Fault } from '../events/fault.ts';
  * The ledger port: a few partitions, each one sequence of entries, each entry chained to the one before it.
  *
  * What every adapter guarantees (test/contracts/ledger.ts holds each to it):
- * 1. A commit is atomic: its entries and input positions are all there, or none is.
+ * 1. A commit is atomic: its entries, input positions and checkpoints are all there, or none is.
  * 2. Sequences are dense, from 1, in the order of the commits.
  * 3. `hash` = SHA-256 over the previous hash and the entry's text; the first entry follows `GENESIS`.
  * 4. Only the newest owner of a partition commits to it: an older one gets LEDGER_FENCED.
@@ -13,8 +13,8 @@ import type { Fault } from '../events/fault.ts';
  *    partition next learns the outcome from its tail, never by committing again.
  * 6. Readers see committed entries only, and never block the writer.
  *
- * Shaped after what a Kafka transaction can do: one send to one partition, plus the positions of the inputs it consumed. A
- * batch may carry no position at all (timers), or positions without entries (duplicates).
+ * The port offers what a Kafka transaction can do: one send to one partition, plus the positions of the consumed inputs. A
+ * batch may carry no input position (timers), or input positions without entries (duplicates).
  */
 
 /** The hash that the first entry of a partition follows. */
@@ -36,26 +36,38 @@ export type StoredEntry = {
   readonly entry: Entry;
 };
 
-/** How far an input stream was consumed: `offset` is the last one taken. */
+/** How far an input stream was consumed: `offset` is the last offset taken. */
 export type InputPosition = { readonly stream: string; readonly offset: number };
+
+/** A named number that is committed together with entries, for example how far the relay has sent them. */
+export type Checkpoint = { readonly key: string; readonly value: number };
+
+/** The input positions (stream to offset) and the checkpoints (key to value) of one partition. */
+export type Progress = {
+  readonly inputPositions: ReadonlyMap<string, number>;
+  readonly checkpoints: ReadonlyMap<string, number>;
+};
 
 /** `source` + `id` of an input: its idempotency key. */
 export type Identity = { readonly source: string; readonly id: string };
 
 export type Batch = {
   readonly entries: readonly Entry[];
-  readonly positions: readonly InputPosition[];
+  readonly inputPositions: readonly InputPosition[];
+  readonly checkpoints?: readonly Checkpoint[];
   /** The entries' texts where they exist already: what was hashed elsewhere is kept to the letter. */
   readonly texts?: readonly string[];
 };
 
 /** The right to write one partition, until somebody else claims it. */
-export interface Owner {
+export interface Owner extends Progress {
   readonly partition: number;
   /** The head as it was found, after every predecessor was fenced and its last transaction was settled. */
   readonly claimedHead: Head;
-  /** How far each input stream had been consumed then. */
-  readonly positions: ReadonlyMap<string, number>;
+  /** The input positions as of the claim. */
+  readonly inputPositions: ReadonlyMap<string, number>;
+  /** The checkpoints as of the claim. */
+  readonly checkpoints: ReadonlyMap<string, number>;
   /**
    * Appends one batch. Commits are applied in the order they are called; several may be under way at once, and an adapter may
    * join those that wait into one transaction (group commit).

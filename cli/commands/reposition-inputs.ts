@@ -8,7 +8,7 @@ import { TopicEnds } from '../../kafka/topic-ends.ts';
 import { inputsStream, nextInputsStream } from '../../log/kafka/inputs-stream.ts';
 import type { KafkaLedger } from '../../log/kafka/ledger.ts';
 import { recordAt } from '../../kafka/record-at.ts';
-import type { InputPosition, Owner } from '../../log/port.ts';
+import type { Checkpoint, InputPosition, Owner, Progress } from '../../log/port.ts';
 import { directory } from '../../projections/directory.ts';
 import type { KafkaAccess } from '../../service/kafka-access.ts';
 import type { Io } from '../io.ts';
@@ -30,7 +30,12 @@ export type Acceptance = {
 const REPOSITIONED = 'landfall.inputs.repositioned.v1';
 /** The next input to take. */
 type Place = { readonly stream: string; readonly next: number };
-type Move = { readonly from: Place; readonly to: Place; readonly positions: readonly InputPosition[] };
+type Move = {
+  readonly from: Place;
+  readonly to: Place;
+  readonly inputPositions: readonly InputPosition[];
+  readonly checkpoints: readonly Checkpoint[];
+};
 
 export async function repositionInputs(access: KafkaAccess, acceptance: Acceptance, io: Io): Promise<void> {
   await withReplica(access, async (ledger) => {
@@ -53,13 +58,13 @@ async function goOn(ledger: KafkaLedger, inputs: Inputs, acceptance: Acceptance,
   const { partition } = inputs;
   const isAltered = await isTopicRecreated(ledger, inputs);
   if (isAltered && acceptance.madeAnew === undefined) throw undecided(ledger, partition);
-  const moveIn = (positions: Positions) =>
-    isAltered ? anew(ledger, inputs, positions, acceptance.madeAnew ?? 'begin') : behindLost(ledger, inputs, positions);
+  const moveIn = (progress: Progress) =>
+    isAltered ? anew(ledger, inputs, progress, acceptance.madeAnew ?? 'begin') : behindLost(ledger, inputs, progress);
   // A partition that lacks nothing is left to its owner.
-  if (moveIn(ledger.replica(partition).positions) === null) return false;
+  if (moveIn(ledger.replica(partition)) === null) return false;
   const owner = await ledger.claim(partition);
   try {
-    const move = moveIn(owner.positions);
+    const move = moveIn(owner);
     if (move === null) return false;
     await commit(ledger, owner, move, { ...acceptance, now: io.now() });
     io.out(wordsOf(move, isAltered));
@@ -69,17 +74,15 @@ async function goOn(ledger: KafkaLedger, inputs: Inputs, acceptance: Acceptance,
   }
 }
 
-type Positions = ReadonlyMap<string, number>;
-
-function placeIn(ledger: KafkaLedger, partition: number, positions: Positions): Place {
-  const stream = inputsStream(positions, ledger.topics.inputs, partition);
-  return { stream, next: (positions.get(stream) ?? -1) + 1 };
+function placeIn(ledger: KafkaLedger, partition: number, { inputPositions, checkpoints }: Progress): Place {
+  const stream = inputsStream(checkpoints, ledger.topics.inputs, partition);
+  return { stream, next: (inputPositions.get(stream) ?? -1) + 1 };
 }
 
 /** The same that its owner looks at: more was taken than it holds, or another record stands where the last one stood. */
 async function isTopicRecreated(ledger: KafkaLedger, { partition, held }: Inputs): Promise<boolean> {
   const { partitions, topics, kafka } = ledger;
-  const { stream, next } = placeIn(ledger, partition, ledger.replica(partition).positions);
+  const { stream, next } = placeIn(ledger, partition, ledger.replica(partition));
   if (next > held.high) return true;
   const record = await lastConsumedRecord(ledger, partition, stream);
   if (record === null || held.low > record.offset) return false;
@@ -89,30 +92,30 @@ async function isTopicRecreated(ledger: KafkaLedger, { partition, held }: Inputs
   return !isSame(record, consumedRecordOf(item, offset));
 }
 
-function behindLost(ledger: KafkaLedger, { partition, held: { low } }: Inputs, positions: Positions): Move | null {
-  const from = placeIn(ledger, partition, positions);
+function behindLost(ledger: KafkaLedger, { partition, held: { low } }: Inputs, progress: Progress): Move | null {
+  const from = placeIn(ledger, partition, progress);
   if (from.next >= low) return null;
   const to = { ...from, next: low };
-  return { from, to, positions: [{ stream: to.stream, offset: low - 1 }] };
+  return { from, to, inputPositions: [{ stream: to.stream, offset: low - 1 }], checkpoints: [] };
 }
 
 /** Offsets of the old topic say nothing of the new one's, so its positions have a name of their own. */
 function anew(
   ledger: KafkaLedger,
   { partition, held: { low, high } }: Inputs,
-  positions: Positions,
+  progress: Progress,
   where: 'begin' | 'end',
 ): Move {
-  const { stream, mark } = nextInputsStream(positions, ledger.topics.inputs, partition);
+  const { stream, mark } = nextInputsStream(progress.checkpoints, ledger.topics.inputs, partition);
   const to = { stream, next: where === 'begin' ? low : high };
-  const taken = to.next === 0 ? [] : [{ stream, offset: to.next - 1 }];
-  return { from: placeIn(ledger, partition, positions), to, positions: [mark, ...taken] };
+  const inputPositions = to.next === 0 ? [] : [{ stream, offset: to.next - 1 }];
+  return { from: placeIn(ledger, partition, progress), to, inputPositions, checkpoints: [mark] };
 }
 
 async function commit(
   ledger: KafkaLedger,
   owner: Owner,
-  { from, to, positions }: Move,
+  { from, to, inputPositions, checkpoints }: Move,
   { reason, operator, now }: Acceptance & { readonly now: number },
 ): Promise<void> {
   const { partition } = owner;
@@ -122,7 +125,7 @@ async function commit(
     { type: REPOSITIONED, source: 'landfall:cli', id: randomUUID(), data: { from, to, reason, operator } },
     now,
   );
-  await owner.commit({ entries: decisions.drain().batch.entries, positions });
+  await owner.commit({ entries: decisions.drain().batch.entries, inputPositions, checkpoints });
 }
 
 function wordsOf({ from, to }: Move, isAltered: boolean): string {
@@ -131,7 +134,7 @@ function wordsOf({ from, to }: Move, isAltered: boolean): string {
 }
 
 function undecided(ledger: KafkaLedger, partition: number): Fault {
-  const { stream } = placeIn(ledger, partition, ledger.replica(partition).positions);
+  const { stream } = placeIn(ledger, partition, ledger.replica(partition));
   const { code, message } = inputsAltered(stream);
   return new Fault(
     code,

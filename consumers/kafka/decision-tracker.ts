@@ -61,9 +61,9 @@ export class DecisionTracker {
   }
 
   /** Entries can be read, and inputs count as consumed. */
-  applyCommitted(entries: readonly Entry[], head: Head, positions: readonly InputPosition[]): void {
+  applyCommitted(entries: readonly Entry[], head: Head, inputPositions: readonly InputPosition[]): void {
     if (this.#sending.size > 0 || this.#waiting.size > 0) this.#look(entries, head.sequence - entries.length + 1);
-    const position = positions.find(({ stream }) => stream === this.#stream);
+    const position = inputPositions.find(({ stream }) => stream === this.#stream);
     if (position === undefined || position.offset <= this.#consumed) return;
     this.#consumed = position.offset;
     for (const [offset, resolve] of this.#waiting) {

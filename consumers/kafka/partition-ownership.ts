@@ -1,6 +1,6 @@
 import { Fault } from '../../events/fault.ts';
 import { isBeingImported } from '../../log/kafka/import.ts';
-import type { Ledger, Owner } from '../../log/port.ts';
+import type { Ledger, Owner, Progress } from '../../log/port.ts';
 import { Driver } from '../../engine/driver.ts';
 import { PartitionLoop, type LoopObserver } from '../../engine/partition-loop.ts';
 import type { Time } from '../../engine/time.ts';
@@ -21,12 +21,12 @@ import { type ConsumedRecord, lastConsumedRecord } from './consumed-record.ts';
 export type OwnershipOptions = {
   readonly partition: number;
   readonly ledger: Ledger;
-  /** The stream of its inputs, by what stands in the ledger: their positions are kept under this name. */
-  readonly streamIn: (positions: ReadonlyMap<string, number>) => string;
+  /** The stream name of the partition's inputs, given the checkpoints of the ledger. */
+  readonly streamIn: (checkpoints: ReadonlyMap<string, number>) => string;
   readonly time: Time;
   readonly directory: () => Directory;
-  /** The positions as far as this instance has read the ledger: the partition's own may be further. */
-  readonly known: () => ReadonlyMap<string, number>;
+  /** The progress as of the last ledger record this instance has read; the ledger may be ahead of it. */
+  readonly known: () => Progress;
   /** Which inputs the topic holds. */
   readonly offsetRange: () => Promise<OffsetRange>;
   /** Counts how often the group said that the partition is ours; null while it does not. */
@@ -97,7 +97,7 @@ export class PartitionOwnership {
   constructor(options: OwnershipOptions) {
     this.partition = options.partition;
     this.#options = options;
-    this.#stream = options.streamIn(options.known());
+    this.#stream = options.streamIn(options.known().checkpoints);
     this.#claiming = this.#claim();
   }
 
@@ -216,11 +216,11 @@ export class PartitionOwnership {
   /** What can be known before: a claim would fence whoever imports, and adds a record to the ledger each time. */
   async #requireFree(): Promise<void> {
     const { known, offsetRange, partition, directory, time } = this.#options;
-    const positions = known();
-    if (isBeingImported(positions)) throw importing(partition);
+    const progress = known();
+    if (isBeingImported(progress.checkpoints)) throw importing(partition);
     const behind = clockBehind(directory(), time.now());
     if (behind !== null) throw behind;
-    const { stream, next } = this.#placeIn(positions);
+    const { stream, next } = this.#placeIn(progress);
     const found = await offsetRange();
     requireReached(stream, next, found);
     this.#requireUnaltered({ stream, next });
@@ -236,9 +236,9 @@ export class PartitionOwnership {
     this.#altered = null;
   }
 
-  #placeIn(positions: ReadonlyMap<string, number>): Place {
-    const stream = this.#options.streamIn(positions);
-    return { stream, next: (positions.get(stream) ?? -1) + 1 };
+  #placeIn({ inputPositions, checkpoints }: Progress): Place {
+    const stream = this.#options.streamIn(checkpoints);
+    return { stream, next: (inputPositions.get(stream) ?? -1) + 1 };
   }
 
   async #run(): Promise<void> {
@@ -274,12 +274,12 @@ export class PartitionOwnership {
   }
 
   /** What is to be decided must follow what was. */
-  async #requireWhole({ positions }: Owner): Promise<OffsetRange> {
+  async #requireWhole(owner: Owner): Promise<OffsetRange> {
     const { partition, offsetRange, directory, time } = this.#options;
-    if (isBeingImported(positions)) throw importing(partition);
+    if (isBeingImported(owner.checkpoints)) throw importing(partition);
     const behind = clockBehind(directory(), time.now());
     if (behind !== null) throw behind;
-    const { stream, next } = this.#placeIn(positions);
+    const { stream, next } = this.#placeIn(owner);
     this.#stream = stream;
     this.#lostAt = { stream, next };
     const found = await offsetRange();
@@ -312,7 +312,7 @@ export class PartitionOwnership {
       { ...observer, died },
       { gate, commitsUnderWay: COMMITS_UNDER_WAY },
     );
-    const { stream, next } = this.#placeIn(owner.positions);
+    const { stream, next } = this.#placeIn(owner);
     this.#next = next;
     this.#read = this.#next;
     const proof = new TopicIdentityCheck({ stream, time, offsetRange, seek }, record, this.#next);

@@ -9,9 +9,9 @@ type EntryRelay = {
   readonly stop: () => Promise<void>;
 };
 
-/** How far entries were carried is kept under `stream`, among the positions of the partition. */
+/** The sequence through which entries were carried is kept in the checkpoint `key` of the partition. */
 export type RelayStream = {
-  readonly stream: string;
+  readonly key: string;
   readonly start: (next: number, carried: (sequence: number) => void) => EntryRelay;
 };
 
@@ -25,8 +25,8 @@ export type RunningRelay = {
 const CARRIED_MS = 1000;
 
 /** Goes on carrying where the owner before came to. */
-export function startRelay(owner: Owner, { stream, start }: RelayStream, time: Time): RunningRelay {
-  let sequence = owner.positions.get(stream) ?? 0;
+export function startRelay(owner: Owner, { key, start }: RelayStream, time: Time): RunningRelay {
+  let sequence = owner.checkpoints.get(key) ?? 0;
   let noted = sequence;
   let cancel: (() => void) | null = null;
   const note = async (): Promise<void> => {
@@ -34,7 +34,7 @@ export function startRelay(owner: Owner, { stream, start }: RelayStream, time: T
     cancel = null;
     if (noted === sequence) return;
     noted = sequence;
-    await owner.commit({ entries: [], positions: [{ stream, offset: sequence }] });
+    await owner.commit({ entries: [], inputPositions: [], checkpoints: [{ key, value: sequence }] });
   };
   const relayed = start(sequence + 1, (reached) => {
     sequence = reached;

@@ -41,7 +41,7 @@ export class Partition {
   /** The identities of inputs that are not durable yet, batch by batch: the ledger does not know them before. */
   readonly #underWay = new Set<ReadonlyMap<string, string>>();
   #pending = new Map<string, string>();
-  #positions = new Map<string, number>();
+  #inputPositions = new Map<string, number>();
 
   constructor(directory: Directory, recall: Recall) {
     this.#space = new Workspace(directory);
@@ -130,7 +130,7 @@ export class Partition {
   }
 
   #advance({ stream, offset }: InputPosition): void {
-    this.#positions.set(stream, Math.max(offset, this.#positions.get(stream) ?? 0));
+    this.#inputPositions.set(stream, Math.max(offset, this.#inputPositions.get(stream) ?? 0));
   }
 
   #conflict(input: Input, at: InputPosition | null, moment: Moment): Taken {
@@ -171,18 +171,18 @@ export class Partition {
 
   /** The batch of everything decided since the last call. */
   drain(): Drained {
-    const positions: InputPosition[] = [...this.#positions].map(([stream, offset]) => ({ stream, offset }));
-    this.#positions = new Map();
+    const inputPositions: InputPosition[] = [...this.#inputPositions].map(([stream, offset]) => ({ stream, offset }));
+    this.#inputPositions = new Map();
     const { entries, committed } = this.#space.drain();
     const identities = this.#pending;
-    if (identities.size === 0) return { batch: { entries, positions }, committed };
+    if (identities.size === 0) return { batch: { entries, inputPositions }, committed };
     this.#pending = new Map();
     this.#underWay.add(identities);
     const forget = () => {
       this.#underWay.delete(identities);
       committed();
     };
-    return { batch: { entries, positions }, committed: forget };
+    return { batch: { entries, inputPositions }, committed: forget };
   }
 
   #known({ source, id }: Identity): string | null {

@@ -2,14 +2,14 @@ import type { Message } from 'kafkajs';
 import { setTimeout as wait } from 'node:timers/promises';
 import { Fault } from '../../events/fault.ts';
 import { ChainFault, link } from '../chain.ts';
-import type { Head, InputPosition, StoredEntry } from '../port.ts';
+import type { Checkpoint, Head, StoredEntry } from '../port.ts';
 import type { SqliteLedger } from '../sqlite/ledger.ts';
 import { administer, connectTo } from '../../kafka/client.ts';
 import type { Replica } from './replica.ts';
 import type { KafkaLedger } from './ledger.ts';
 import { type BrokerOptions, topicsOf } from '../../kafka/options.ts';
 import { partitionOf } from '../../kafka/partitioner.ts';
-import { claimMessage, entryMessages, positionsMessage } from './records.ts';
+import { claimMessage, entryMessages, progressMessage } from './records.ts';
 import { Transactor } from '../../kafka/transactor.ts';
 
 /**
@@ -30,19 +30,20 @@ export type Import = {
 
 type Imported = Pick<StoredEntry, 'sequence' | 'text' | 'entry'>;
 
-/** The stream of positions that says through which sequence commands and dead letters have left. */
-export const RELAYED = '\u0000relayed';
+/** The checkpoint key of the last sequence whose commands and dead letters were sent. */
+export const RELAYED = 'relayed';
 
-const BEGUN = '\u0000import ';
-const DONE = '\u0000imported ';
+/** Checkpoint keys of an import; the hash of the source's head follows. */
+const BEGUN = 'import ';
+const DONE = 'imported ';
 const COMMIT_BYTES = 2 * 1024 * 1024;
 const LOOK_MS = 50;
 const SETTLE_MS = 120_000;
 
-/** Whether a partition with these positions is in the middle of an import. */
-export function isBeingImported(positions: ReadonlyMap<string, number>): boolean {
-  const begun = [...positions.keys()].find((stream) => stream.startsWith(BEGUN));
-  return begun !== undefined && !positions.has(DONE + begun.slice(BEGUN.length));
+/** Whether a partition with these checkpoints is in the middle of an import. */
+export function isBeingImported(checkpoints: ReadonlyMap<string, number>): boolean {
+  const begun = [...checkpoints.keys()].find((key) => key.startsWith(BEGUN));
+  return begun !== undefined && !checkpoints.has(DONE + begun.slice(BEGUN.length));
 }
 
 /**
@@ -114,11 +115,14 @@ function requireRoom(ledger: KafkaLedger, source: Head): number[] {
   return unfinished;
 }
 
-function standingOf({ positions, head, fault }: Replica, source: Head): 'done' | 'unfinished' | 'other' {
+function standingOf(
+  { inputPositions, checkpoints, head, fault }: Replica,
+  source: Head,
+): 'done' | 'unfinished' | 'other' {
   if (fault !== null) throw fault;
-  if (positions.has(DONE + source.hash)) return 'done';
-  const isEmpty = head.sequence === 0 && positions.size === 0;
-  return isEmpty || positions.has(BEGUN + source.hash) ? 'unfinished' : 'other';
+  if (checkpoints.has(DONE + source.hash)) return 'done';
+  const isEmpty = head.sequence === 0 && inputPositions.size === 0 && checkpoints.size === 0;
+  return isEmpty || checkpoints.has(BEGUN + source.hash) ? 'unfinished' : 'other';
 }
 
 function noRoom(what: string): Fault {
@@ -154,7 +158,7 @@ class Target {
     this.#skip = replica.head.sequence;
     this.#head = replica.head;
     this.#source = source;
-    this.#isBegun = replica.positions.has(BEGUN + source.hash);
+    this.#isBegun = replica.checkpoints.has(BEGUN + source.hash);
   }
 
   /** Claims the partition as an owner does: what stands before the claim is in the replica, and nobody writes after it. */
@@ -190,7 +194,7 @@ class Target {
     const previous = this.#head.hash;
     this.#head = { sequence: this.#head.sequence + 1, hash: link(previous, text) };
     const links = [{ partition: this.partition, ...this.#head, previous, text }];
-    const [message] = entryMessages(this.partition, links, [entry], []);
+    const [message] = entryMessages(this.partition, links, [entry], { inputPositions: [], checkpoints: [] });
     if (message !== undefined)
       this.#pending.push({ ...message, headers: { ...message.headers, origin: String(origin) } });
     this.#bytes += text.length;
@@ -207,19 +211,20 @@ class Target {
 
   /** From here on it may be owned. What is outstanding is sent again by the attempts that wait for it. */
   async conclude(): Promise<void> {
-    await this.#note([this.#mark(DONE), { stream: RELAYED, offset: this.#head.sequence }]);
+    await this.#note([this.#mark(DONE), { key: RELAYED, value: this.#head.sequence }]);
   }
 
   close(): Promise<void> {
     return this.#transactor.close();
   }
 
-  async #note(positions: readonly InputPosition[]): Promise<void> {
-    await this.#transactor.commit([positionsMessage(this.partition, positions)], null);
+  async #note(checkpoints: readonly Checkpoint[]): Promise<void> {
+    const message = progressMessage(this.partition, { inputPositions: [], checkpoints });
+    await this.#transactor.commit([message], null);
   }
 
-  #mark(kind: string): InputPosition {
-    return { stream: kind + this.#source.hash, offset: this.#source.sequence };
+  #mark(kind: string): Checkpoint {
+    return { key: kind + this.#source.hash, value: this.#source.sequence };
   }
 }
 

@@ -1,28 +1,28 @@
-import type { InputPosition } from '../port.ts';
+import type { Checkpoint } from '../port.ts';
 import { streamOf } from '../../kafka/options.ts';
 
 /**
- * Under which name the positions of a partition's inputs are kept: that of the topic's partition, and where an operator said
- * that the topic was made anew, how often. Offsets of one topic say nothing of another's, and positions only ever go on.
+ * The stream name of a partition's inputs: the topic and partition, plus a generation once an operator has declared that the
+ * topic was recreated. Offsets of the old and the new topic are not comparable, so each generation is a stream of its own.
  */
 
-const GENERATION = '\u0000inputs ';
+const GENERATION = 'inputs ';
 
-type Positions = ReadonlyMap<string, number>;
+type Checkpoints = ReadonlyMap<string, number>;
 
-export function inputsStream(positions: Positions, topic: string, partition: number): string {
-  return named(topic, partition, positions.get(GENERATION + streamOf(topic, partition)) ?? 0);
+export function inputsStream(checkpoints: Checkpoints, topic: string, partition: number): string {
+  return named(topic, partition, checkpoints.get(GENERATION + streamOf(topic, partition)) ?? 0);
 }
 
-/** The name after the topic was made anew, and the position that says so. */
+/** The stream name of the next generation, and the checkpoint that starts this generation. */
 export function nextInputsStream(
-  positions: Positions,
+  checkpoints: Checkpoints,
   topic: string,
   partition: number,
-): { stream: string; mark: InputPosition } {
-  const stream = GENERATION + streamOf(topic, partition);
-  const generation = (positions.get(stream) ?? 0) + 1;
-  return { stream: named(topic, partition, generation), mark: { stream, offset: generation } };
+): { stream: string; mark: Checkpoint } {
+  const key = GENERATION + streamOf(topic, partition);
+  const generation = (checkpoints.get(key) ?? 0) + 1;
+  return { stream: named(topic, partition, generation), mark: { key, value: generation } };
 }
 
 function named(topic: string, partition: number, generation: number): string {

@@ -1,13 +1,13 @@
 import type { Batch, Consumer, ConsumerConfig, ConsumerRunConfig, EachBatchPayload, Kafka } from 'kafkajs';
 import { Fault } from '../../events/fault.ts';
-import type { InputPosition } from '../port.ts';
+import type { Checkpoint, InputPosition } from '../port.ts';
 import { abandon, briefly, runConsumer } from '../../kafka/client.ts';
 import type { Replica, OffsetLink } from './replica.ts';
 import { TopicEnds } from '../../kafka/topic-ends.ts';
 import { kafkaFault } from '../../kafka/faults.ts';
 import { Freshness } from './freshness.ts';
 import type { KafkaLog } from '../../kafka/options.ts';
-import { recordOf } from './records.ts';
+import { type Progressed, recordOf } from './records.ts';
 import { verifyTopicIdentity } from './topic-identity.ts';
 import { Standstill } from '../../kafka/standstill.ts';
 
@@ -211,9 +211,9 @@ export class LedgerTailer {
     const last = batch.messages.at(-1);
     // A partition that was left out since is taken up again from its copy's end.
     if (replica === undefined || last === undefined || payload.isStale() || this.#owned.has(partition)) return;
-    const { links, positions, claims } = this.#recordsIn(batch);
+    const { links, progressed, claims } = this.#recordsIn(batch);
     try {
-      await replica.take({ links, positions, offset: Number(last.offset) });
+      await replica.take({ links, ...progressed, offset: Number(last.offset) });
     } catch (error) {
       // It stands still and says why (`replica.fault`), while the others go on.
       this.#options.log('error', 'a partition of the ledger cannot be followed', { partition, error: String(error) });
@@ -226,18 +226,23 @@ export class LedgerTailer {
     await payload.heartbeat();
   }
 
-  #recordsIn({ partition, messages }: Batch): { links: OffsetLink[]; positions: InputPosition[]; claims: string[] } {
+  #recordsIn({ partition, messages }: Batch): { links: OffsetLink[]; progressed: Progressed; claims: string[] } {
     const links: OffsetLink[] = [];
     const positions = new Map<string, InputPosition>();
+    const checkpoints = new Map<string, Checkpoint>();
     const claims: string[] = [];
     for (const message of messages) {
       const record = recordOf(partition, message);
       if (record.kind === 'claim') claims.push(record.claim);
       else if (record.kind === 'foreign') this.#noteForeign(partition, message.offset, record.reason);
-      else for (const position of record.positions) positions.set(position.stream, position);
+      else {
+        for (const position of record.progressed.inputPositions) positions.set(position.stream, position);
+        for (const checkpoint of record.progressed.checkpoints) checkpoints.set(checkpoint.key, checkpoint);
+      }
       if (record.kind === 'entry') links.push({ ...record.link, offset: Number(message.offset) });
     }
-    return { links, positions: [...positions.values()], claims };
+    const progressed = { inputPositions: [...positions.values()], checkpoints: [...checkpoints.values()] };
+    return { links, progressed, claims };
   }
 
   #noteForeign(partition: number, offset: string, reason: string): void {

@@ -3,12 +3,12 @@ import type { Entry } from '../../events/entries.ts';
 import { Fault } from '../../events/fault.ts';
 import { link, type Link } from '../chain.ts';
 import { textOf } from '../entry-text.ts';
-import type { Batch, Head, Identity, InputPosition, Owner } from '../port.ts';
+import type { Batch, Checkpoint, Head, Identity, InputPosition, Owner } from '../port.ts';
 import type { Replica } from './replica.ts';
 import { outcomeUnknown } from '../../kafka/faults.ts';
 import { inputsStream } from './inputs-stream.ts';
 import { OffsetsHint } from './offsets-hint.ts';
-import { entryMessages, positionsMessage } from './records.ts';
+import { entryMessages, type Progressed, progressMessage } from './records.ts';
 import type { Offsets, Transactor } from '../../kafka/transactor.ts';
 
 /**
@@ -42,7 +42,8 @@ type Waiting = {
 export class KafkaOwner implements Owner {
   readonly partition: number;
   readonly claimedHead: Head;
-  readonly positions: ReadonlyMap<string, number>;
+  readonly inputPositions: ReadonlyMap<string, number>;
+  readonly checkpoints: ReadonlyMap<string, number>;
   readonly #options: OwnerOptions;
   #queue: Waiting[] = [];
   #head: Head;
@@ -58,7 +59,8 @@ export class KafkaOwner implements Owner {
     this.partition = options.replica.partition;
     this.claimedHead = options.replica.head;
     this.#head = options.replica.head;
-    this.positions = new Map(options.replica.positions);
+    this.inputPositions = new Map(options.replica.inputPositions);
+    this.checkpoints = new Map(options.replica.checkpoints);
   }
 
   commit(batch: Batch): Promise<Head> {
@@ -131,16 +133,16 @@ export class KafkaOwner implements Owner {
   async #commitGroup(group: readonly Waiting[]): Promise<void> {
     const { transactor, replica, committed } = this.#options;
     const entries = group.flatMap(({ batch }) => batch.entries);
-    const positions = newest(group.flatMap(({ batch }) => batch.positions));
+    const progressed = progressedBy(group.map(({ batch }) => batch));
     const began = performance.now();
     const { links, heads } = this.#chain(group);
-    const hint = this.#hint.along(this.#offsetsIn(positions));
-    const messages = this.#messagesOf(links, entries, positions);
+    const hint = this.#hint.along(this.#offsetsIn(progressed.inputPositions));
+    const messages = this.#messagesOf(links, entries, progressed);
     const offset = messages.length === 0 && hint === null ? null : await transactor.commit(messages, hint);
     if (messages.length === 0) return resolveAll(group, heads);
     this.#head = heads.at(-1) ?? this.#head;
     committed?.(this.partition, entries.length, performance.now() - began);
-    const copied = replica.append({ links, entries, positions, offset });
+    const copied = replica.append({ links, entries, ...progressed, offset });
     this.#copying.add(copied);
     copied.then(
       () => resolveAll(group, heads),
@@ -150,9 +152,10 @@ export class KafkaOwner implements Owner {
     copied.then(forget, forget);
   }
 
-  #messagesOf(links: readonly Link[], entries: readonly Entry[], positions: readonly InputPosition[]): Message[] {
-    if (links.length > 0) return entryMessages(this.partition, links, entries, positions);
-    return positions.length > 0 ? [positionsMessage(this.partition, positions)] : [];
+  #messagesOf(links: readonly Link[], entries: readonly Entry[], progressed: Progressed): Message[] {
+    if (links.length > 0) return entryMessages(this.partition, links, entries, progressed);
+    const isEmpty = progressed.inputPositions.length === 0 && progressed.checkpoints.length === 0;
+    return isEmpty ? [] : [progressMessage(this.partition, progressed)];
   }
 
   #chain(group: readonly Waiting[]): { links: Link[]; heads: Head[] } {
@@ -173,7 +176,7 @@ export class KafkaOwner implements Owner {
   /** Where the group's own offset stands after these positions; null: they are none of its inputs. */
   #offsetsIn(positions: readonly InputPosition[]): Offsets | null {
     const { inputsTopic: topic, group, replica } = this.#options;
-    const stream = inputsStream(replica.positions, topic, this.partition);
+    const stream = inputsStream(replica.checkpoints, topic, this.partition);
     const position = positions.find((each) => each.stream === stream);
     return position === undefined ? null : { group, topic, partition: this.partition, next: position.offset + 1 };
   }
@@ -196,12 +199,16 @@ function resolveAll(group: readonly Waiting[], heads: readonly Head[]): void {
   }
 }
 
-/** The last position of each stream. */
-function newest(positions: readonly InputPosition[]): InputPosition[] {
-  const byStream = new Map<string, InputPosition>();
-  for (const position of positions) {
-    const before = byStream.get(position.stream);
-    if (before === undefined || before.offset < position.offset) byStream.set(position.stream, position);
+/** The highest input position of each stream, and the highest checkpoint of each key. */
+function progressedBy(batches: readonly Batch[]): Progressed {
+  const positions = new Map<string, InputPosition>();
+  const checkpoints = new Map<string, Checkpoint>();
+  for (const batch of batches) {
+    for (const position of batch.inputPositions)
+      if (position.offset > (positions.get(position.stream)?.offset ?? -1)) positions.set(position.stream, position);
+    for (const checkpoint of batch.checkpoints ?? [])
+      if (checkpoint.value > (checkpoints.get(checkpoint.key)?.value ?? -1))
+        checkpoints.set(checkpoint.key, checkpoint);
   }
-  return [...byStream.values()];
+  return { inputPositions: [...positions.values()], checkpoints: [...checkpoints.values()] };
 }

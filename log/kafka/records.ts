@@ -2,20 +2,23 @@ import type { IHeaders, KafkaMessage, Message } from 'kafkajs';
 import { z } from 'zod';
 import type { Entry } from '../../events/entries.ts';
 import type { Link } from '../chain.ts';
-import type { InputPosition } from '../port.ts';
+import type { Batch, Checkpoint, InputPosition } from '../port.ts';
 
 /**
  * How the ledger stands in its topic. An entry is a record: its text as the value, the VM as the key, sequence and hashes in
  * a header. Two more kinds of record stand between entries and are no part of the chain: `claim`, by which an owner marks
- * where its time begins, and `positions`, for inputs that were consumed and left no entry.
+ * where its time begins, and `positions`, for input positions and checkpoints that were committed without an entry.
  *
- * The positions that a commit consumed stand in the header of its last record: what was consumed is learnt from the tail of
- * the ledger, with the entries or not at all.
+ * The input positions and checkpoints of a commit stand in the header of its last record, so an owner learns them from the
+ * tail of the ledger together with the entries.
  */
 
+/** The input positions and checkpoints that one transaction commits. */
+export type Progressed = Required<Pick<Batch, 'inputPositions' | 'checkpoints'>>;
+
 export type LedgerRecord =
-  | { readonly kind: 'entry'; readonly link: Link; readonly positions: readonly InputPosition[] }
-  | { readonly kind: 'positions'; readonly positions: readonly InputPosition[] }
+  | { readonly kind: 'entry'; readonly link: Link; readonly progressed: Progressed }
+  | { readonly kind: 'positions'; readonly progressed: Progressed }
   | { readonly kind: 'claim'; readonly claim: string }
   /** Nothing that Landfall wrote. */
   | { readonly kind: 'foreign'; readonly reason: string };
@@ -24,16 +27,17 @@ export type LedgerRecord =
 const HEADER = 'landfall';
 
 const Sha256 = z.string().regex(/^[0-9a-f]{64}$/);
-const Positions = z.array(z.tuple([z.string(), z.number().int()]));
+const Numbers = z.array(z.tuple([z.string(), z.number().int()]));
 const Header = z.discriminatedUnion('kind', [
   z.object({
     kind: z.literal('entry'),
     sequence: z.number().int().positive(),
     previous: Sha256,
     hash: Sha256,
-    positions: Positions.optional(),
+    positions: Numbers.optional(),
+    checkpoints: Numbers.optional(),
   }),
-  z.object({ kind: z.literal('positions'), positions: Positions }),
+  z.object({ kind: z.literal('positions'), positions: Numbers, checkpoints: Numbers.optional() }),
   z.object({ kind: z.literal('claim'), claim: z.string(), instance: z.string() }),
 ]);
 type Header = z.infer<typeof Header>;
@@ -42,17 +46,18 @@ export function entryMessages(
   partition: number,
   links: readonly Link[],
   entries: readonly Entry[],
-  positions: readonly InputPosition[],
+  progressed: Progressed,
 ): Message[] {
   const last = links.length - 1;
   return links.map(({ sequence, previous, hash, text }, index) => {
-    const consumed = index === last && positions.length > 0 ? { positions: pairsOf(positions) } : {};
-    return message(partition, { kind: 'entry', sequence, previous, hash, ...consumed }, entries[index]?.vm, text);
+    const numbers = index === last ? numbersOf(progressed) : {};
+    return message(partition, { kind: 'entry', sequence, previous, hash, ...numbers }, entries[index]?.vm, text);
   });
 }
 
-export function positionsMessage(partition: number, positions: readonly InputPosition[]): Message {
-  return message(partition, { kind: 'positions', positions: pairsOf(positions) });
+/** A record for input positions and checkpoints that were committed without an entry. */
+export function progressMessage(partition: number, progressed: Progressed): Message {
+  return message(partition, { kind: 'positions', positions: [], ...numbersOf(progressed) });
 }
 
 /** @param claim a name of its own for every claim. */
@@ -70,12 +75,12 @@ export function recordOf(partition: number, { value, headers = {} }: KafkaMessag
   switch (header.kind) {
     case 'entry': {
       if (value === null) return { kind: 'foreign', reason: 'it is incomplete' };
-      const { sequence, previous, hash, positions = [] } = header;
+      const { sequence, previous, hash } = header;
       const link = { partition, sequence, previous, hash, text: value.toString() };
-      return { kind: 'entry', link, positions: positions.map(positionOf) };
+      return { kind: 'entry', link, progressed: progressedIn(header) };
     }
     case 'positions':
-      return { kind: 'positions', positions: header.positions.map(positionOf) };
+      return { kind: 'positions', progressed: progressedIn(header) };
     case 'claim':
       return { kind: 'claim', claim: header.claim };
   }
@@ -91,6 +96,27 @@ function headerIn(headers: IHeaders): Header | null {
   }
 }
 
-const pairsOf = (positions: readonly InputPosition[]) =>
-  positions.map(({ stream, offset }): [string, number] => [stream, offset]);
-const positionOf = ([stream, offset]: readonly [string, number]): InputPosition => ({ stream, offset });
+type Numbers = z.infer<typeof Numbers>;
+
+function numbersOf({ inputPositions, checkpoints }: Progressed): { positions?: Numbers; checkpoints?: Numbers } {
+  return {
+    ...(inputPositions.length > 0 && { positions: inputPositions.map(({ stream, offset }) => [stream, offset]) }),
+    ...(checkpoints.length > 0 && { checkpoints: checkpoints.map(({ key, value }) => [key, value]) }),
+  };
+}
+
+/** Records of earlier versions hold checkpoints among the positions, with a NUL character before the key. */
+const OLD_CHECKPOINT_PREFIX = '\u0000';
+
+type InHeader = { readonly positions?: Numbers | undefined; readonly checkpoints?: Numbers | undefined };
+
+function progressedIn({ positions = [], checkpoints = [] }: InHeader): Progressed {
+  const isOld = ([name]: Numbers[number]) => name.startsWith(OLD_CHECKPOINT_PREFIX);
+  const old = positions.filter(isOld).map(([name, value]): Checkpoint => ({ key: name.slice(1), value }));
+  return {
+    inputPositions: positions
+      .filter((each) => !isOld(each))
+      .map(([stream, offset]): InputPosition => ({ stream, offset })),
+    checkpoints: [...old, ...checkpoints.map(([key, value]): Checkpoint => ({ key, value }))],
+  };
+}

@@ -2,7 +2,7 @@ import { Fault } from '../../events/fault.ts';
 import type { Entry } from '../../events/entries.ts';
 import { ChainFault, extend, type Link } from '../chain.ts';
 import { entryOf } from '../entry-text.ts';
-import type { Head, Identity, InputPosition, Owner } from '../port.ts';
+import type { Checkpoint, Head, Identity, InputPosition, Owner, Progress } from '../port.ts';
 import { SqliteLedger } from '../sqlite/ledger.ts';
 import { outcomeUnknown } from '../../kafka/faults.ts';
 
@@ -17,7 +17,8 @@ export type CommittedRecords = {
   readonly links: readonly Link[];
   /** The entries of the links. */
   readonly entries: readonly Entry[];
-  readonly positions: readonly InputPosition[];
+  readonly inputPositions: readonly InputPosition[];
+  readonly checkpoints: readonly Checkpoint[];
   /** The last record's offset in the topic; null where it is not known. */
   readonly offset: number | null;
 };
@@ -28,7 +29,8 @@ export type OffsetLink = Link & { readonly offset: number };
 /** Committed records that were read, in the order of the topic. */
 export type ReadRecords = {
   readonly links: readonly OffsetLink[];
-  readonly positions: readonly InputPosition[];
+  readonly inputPositions: readonly InputPosition[];
+  readonly checkpoints: readonly Checkpoint[];
   /** The last record's offset in the topic. */
   readonly offset: number;
 };
@@ -45,23 +47,24 @@ export type ReadableListener = (
   partition: number,
   entries: readonly Entry[],
   head: Head,
-  positions: readonly InputPosition[],
+  inputPositions: readonly InputPosition[],
 ) => void;
 
-/** How far the topic was read is kept among the positions, under a name that no stream has. */
-const TOPIC = '\u0000ledger';
+/** The checkpoint key of the last offset of the ledger topic that this file holds. */
+const TOPIC_OFFSET = 'ledger';
 
 /** Faults that no second try makes good. */
 const LASTING: ReadonlySet<string> = new Set(['LEDGER_ALTERED', 'LEDGER_DAMAGED', 'ENTRY_NEWER']);
 
 type Written = Omit<CommittedRecords, 'offset'> & { readonly offset: number; readonly head: Head };
 
-export class Replica {
+export class Replica implements Progress {
   readonly partition: number;
   readonly ledger: SqliteLedger;
   readonly #onReadable: ReadableListener;
   #owner: Owner;
-  #positions: Map<string, number>;
+  #inputPositions: Map<string, number>;
+  #checkpoints: Map<string, number>;
   /** The end of what was handed to the file, which is committed in that order. */
   #head: Head;
   #offset: number | null;
@@ -80,7 +83,9 @@ export class Replica {
     this.#owner = owner;
     this.#head = owner.claimedHead;
     this.#readable = owner.claimedHead.sequence;
-    ({ positions: this.#positions, offset: this.#offset } = positionsIn(owner));
+    this.#inputPositions = new Map(owner.inputPositions);
+    this.#checkpoints = new Map(owner.checkpoints);
+    this.#offset = takeTopicOffset(this.#checkpoints);
     this.#readableOffset = this.#offset;
   }
 
@@ -116,8 +121,13 @@ export class Replica {
   }
 
   /** How far inputs were consumed, as far as the topic was read. */
-  get positions(): ReadonlyMap<string, number> {
-    return this.#positions;
+  get inputPositions(): ReadonlyMap<string, number> {
+    return this.#inputPositions;
+  }
+
+  /** The checkpoints, as far as the topic was read. */
+  get checkpoints(): ReadonlyMap<string, number> {
+    return this.#checkpoints;
   }
 
   /** What ended it; null while it takes records. */
@@ -134,13 +144,14 @@ export class Replica {
    * @throws Fault LEDGER_OUTCOME_UNKNOWN where it is not known to stand right behind what is here: it is to be read from the
    * topic; LEDGER_FULL and the like of its file.
    */
-  async append({ links, entries, positions, offset }: CommittedRecords): Promise<void> {
+  async append(appended: CommittedRecords): Promise<void> {
+    const { links, offset } = appended;
     if (this.#fault !== null) throw this.#fault;
     const [first = null] = links;
     const follows = first === null || first.previous === this.#head.hash;
     this.#isOutOfStep ||= !follows || offset === null || this.#has(offset);
     if (this.#isOutOfStep || offset === null) throw outOfStep(this.partition);
-    await this.#guard(this.#write({ links, entries, positions, offset, head: links.at(-1) ?? this.#head }));
+    await this.#guard(this.#write({ ...appended, offset, head: links.at(-1) ?? this.#head }));
   }
 
   /**
@@ -164,7 +175,9 @@ export class Replica {
       this.#owner = owner;
       this.#head = owner.claimedHead;
       this.#readable = owner.claimedHead.sequence;
-      ({ positions: this.#positions, offset: this.#offset } = positionsIn(owner));
+      this.#inputPositions = new Map(owner.inputPositions);
+      this.#checkpoints = new Map(owner.checkpoints);
+      this.#offset = takeTopicOffset(this.#checkpoints);
       this.#readableOffset = this.#offset;
       this.#isOutOfStep = false;
       this.#written = Promise.resolve();
@@ -201,38 +214,48 @@ export class Replica {
   }
 
   /** A record that stands behind all that is here must be the next one, whatever it calls itself. */
-  async #take({ links, positions, offset }: ReadRecords): Promise<void> {
+  async #take(taken: ReadRecords): Promise<void> {
+    const { links } = taken;
     this.#isOutOfStep = false;
     const old = links.filter((each) => this.#has(each.offset));
     if (old.length > 0) await this.#requireSame(old);
     const fresh = links.filter((each) => !this.#has(each.offset));
     const { sequence, hash } = fresh.reduce(extend, this.#head);
     const entries = fresh.map(({ text }) => entryOf(text));
-    await this.#write({ links: fresh, entries, positions, offset, head: { sequence, hash } });
+    await this.#write({ ...taken, links: fresh, entries, head: { sequence, hash } });
   }
 
-  /** Positions only ever go on: what is read again says what was so once. */
-  async #write({ links, entries, positions, offset, head: { sequence, hash } }: Written): Promise<void> {
-    const newer = positions.filter(({ stream, offset: at }) => at > (this.#positions.get(stream) ?? -1));
-    if (links.length === 0 && newer.length === 0 && this.#has(offset)) {
+  /** Input positions and checkpoints only rise, so records that are read a second time cannot lower them. */
+  async #write({ links, entries, offset, head: { sequence, hash }, ...progress }: Written): Promise<void> {
+    const inputPositions = progress.inputPositions.filter(
+      ({ stream, offset: at }) => at > (this.#inputPositions.get(stream) ?? -1),
+    );
+    const checkpoints = progress.checkpoints.filter(({ key, value }) => value > (this.#checkpoints.get(key) ?? -1));
+    if (links.length + inputPositions.length + checkpoints.length === 0 && this.#has(offset)) {
       await this.#written;
       return;
     }
     const head = { sequence, hash };
     this.#head = head;
     this.#offset = Math.max(offset, this.#offset ?? 0);
-    for (const { stream, offset: at } of newer) this.#positions.set(stream, at);
+    for (const { stream, offset: at } of inputPositions) this.#inputPositions.set(stream, at);
+    for (const { key, value } of checkpoints) this.#checkpoints.set(key, value);
     const texts = links.map(({ text }) => text);
-    const mark = { stream: TOPIC, offset: this.#offset };
-    const committed = this.#owner.commit({ entries, texts, positions: [...newer, mark] });
+    const topicOffset = { key: TOPIC_OFFSET, value: this.#offset };
+    const committed = this.#owner.commit({
+      entries,
+      texts,
+      inputPositions,
+      checkpoints: [...checkpoints, topicOffset],
+    });
     this.#written = committed;
     // Whoever waits for `append` hears of a failure; nobody else need.
     this.#written.catch(() => {});
     const written = await committed;
     if (links.length > 0 && written.hash !== hash) throw this.#differs(sequence);
     this.#readable = sequence;
-    this.#readableOffset = mark.offset;
-    this.#onReadable(this.partition, entries, head, newer);
+    this.#readableOffset = topicOffset.value;
+    this.#onReadable(this.partition, entries, head, inputPositions);
   }
 
   async #requireSame(links: readonly OffsetLink[]): Promise<void> {
@@ -254,11 +277,11 @@ export class Replica {
   }
 }
 
-function positionsIn(owner: Owner): { positions: Map<string, number>; offset: number | null } {
-  const positions = new Map(owner.positions);
-  const offset = positions.get(TOPIC) ?? null;
-  positions.delete(TOPIC);
-  return { positions, offset };
+/** Removes the topic offset from the checkpoints and returns it; null if the file holds no record yet. */
+function takeTopicOffset(checkpoints: Map<string, number>): number | null {
+  const offset = checkpoints.get(TOPIC_OFFSET) ?? null;
+  checkpoints.delete(TOPIC_OFFSET);
+  return offset;
 }
 
 function outOfStep(partition: number): Fault {

@@ -1,4 +1,4 @@
-import type { Head, InputPosition } from '../port.ts';
+import type { Checkpoint, Head, InputPosition, Progress } from '../port.ts';
 import type { PlainFault } from './faults.ts';
 import type { Horizon } from './identity-rows.ts';
 import type { Columns } from './rows.ts';
@@ -33,7 +33,8 @@ export type CommitRequest = {
   readonly extracts: readonly unknown[];
   /** The keys of the consumed inputs (`recordsOf`). */
   readonly identities: Uint8Array;
-  readonly positions: readonly InputPosition[];
+  readonly inputPositions: readonly InputPosition[];
+  readonly checkpoints: readonly Checkpoint[];
 };
 
 export type VerifyRequest = {
@@ -54,8 +55,8 @@ export type WriterAnswer = {
   /** Of the request; 0 for the opening itself. */
   readonly id: number;
   readonly head: Head;
-  /** On a claim: how far each input stream was consumed. */
-  readonly positions: ReadonlyMap<string, number> | null;
+  /** The answer to a claim carries the input positions and checkpoints of the file; other answers carry null. */
+  readonly progress: Progress | null;
   readonly fault: PlainFault | null;
 };
 

@@ -20,15 +20,17 @@ export type OwnerHost = {
 export class SqliteOwner implements Owner {
   readonly partition = PARTITION;
   readonly claimedHead: Head;
-  readonly positions: ReadonlyMap<string, number>;
+  readonly inputPositions: ReadonlyMap<string, number>;
+  readonly checkpoints: ReadonlyMap<string, number>;
   readonly #host: OwnerHost;
   readonly #underWay = new Set<Promise<Head>>();
   #dead: Fault | null = null;
 
-  constructor(host: OwnerHost, { head, positions }: WriterAnswer) {
+  constructor(host: OwnerHost, { head, progress }: WriterAnswer) {
     this.#host = host;
     this.claimedHead = head;
-    this.positions = positions ?? new Map();
+    this.inputPositions = progress?.inputPositions ?? new Map();
+    this.checkpoints = progress?.checkpoints ?? new Map();
   }
 
   commit(batch: Batch): Promise<Head> {
@@ -63,10 +65,11 @@ export class SqliteOwner implements Owner {
   }
 
   /** By itself, so that the texts need not stay in memory until they are written. */
-  #send({ entries, positions, texts = entries.map(textOf) }: Batch, identities: Uint8Array): Promise<WriterAnswer> {
+  #send(batch: Batch, identities: Uint8Array): Promise<WriterAnswer> {
+    const { entries, inputPositions, checkpoints = [], texts = entries.map(textOf) } = batch;
     const { writer, number, followers } = this.#host;
     const columns = entries.map(columnsOf);
     const extracts = followers.map((follower) => follower.extract(entries));
-    return writer.commit({ owner: number, texts, columns, extracts, identities, positions });
+    return writer.commit({ owner: number, texts, columns, extracts, identities, inputPositions, checkpoints });
   }
 }

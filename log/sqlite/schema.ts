@@ -8,7 +8,7 @@ const APPLICATION_ID = 0x4c616e64;
 /** Brings a file from the version that is its index to the next one. Never changed once released, only added to. */
 export type Migration = (db: DatabaseSync) => void;
 
-export const migrations: readonly Migration[] = [createVersion1, narrowBuckets];
+export const migrations: readonly Migration[] = [createVersion1, narrowBuckets, splitCheckpoints];
 
 /**
  * Indexes begin with the bucket of the sequence (4096 entries): an insert then touches one of a few pages near the end instead
@@ -55,6 +55,25 @@ function narrowBuckets(db: DatabaseSync): void {
     CREATE INDEX entries_by_migration ON entries (sequence >> ${BUCKET_BITS}, migration_key)
       WHERE migration_key IS NOT NULL;
   `);
+}
+
+/** Up to schema version 2, checkpoints were rows of `positions` whose stream began with a NUL character. */
+const CHECKPOINT_PREFIX = '\u0000';
+
+/** Moves the checkpoints out of the input positions into a table of their own. */
+function splitCheckpoints(db: DatabaseSync): void {
+  db.exec(`
+    CREATE TABLE checkpoints (key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+    ALTER TABLE positions RENAME TO input_positions;
+  `);
+  const insert = db.prepare('INSERT INTO checkpoints (key, value) VALUES (?, ?)');
+  const remove = db.prepare('DELETE FROM input_positions WHERE stream = ?');
+  for (const { stream, offset } of db.prepare('SELECT stream, offset FROM input_positions').all()) {
+    const name = String(stream);
+    if (!name.startsWith(CHECKPOINT_PREFIX)) continue;
+    insert.run(name.slice(CHECKPOINT_PREFIX.length), Number(offset));
+    remove.run(name);
+  }
 }
 
 /**

@@ -22,7 +22,7 @@ async function start(port: MessagePort, options: WriterOptions): Promise<void> {
     const db = openWriter(options.file, options.durability);
     const writer = await open(db, options);
     port.on('message', (request: WriterRequest) => serve(port, writer, lock, request));
-    port.postMessage(reply({ id: 0, head: writer.head, positions: null, fault: null }));
+    port.postMessage(reply({ id: 0, head: writer.head, progress: null, fault: null }));
   } catch (error) {
     const fault = sqliteFault(error, options.file);
     lock.release();
@@ -96,12 +96,12 @@ function serveOther(
       return;
     case 'horizon':
       writer.setHorizon(request.horizon);
-      port.postMessage(reply({ id, head: writer.head, positions: null, fault: null }));
+      port.postMessage(reply({ id, head: writer.head, progress: null, fault: null }));
       return;
     case 'close':
       writer.close();
       lock.release();
-      port.postMessage(reply({ id, head: writer.head, positions: null, fault: null }));
+      port.postMessage(reply({ id, head: writer.head, progress: null, fault: null }));
       port.close();
       return;
   }
@@ -116,7 +116,7 @@ if (parentPort !== null) {
   const port = parentPort;
   start(port, options).catch((error: unknown) => {
     const fault = plainFault(sqliteFault(error, options.file));
-    port.postMessage(reply({ id: 0, head: EMPTY, positions: null, fault }));
+    port.postMessage(reply({ id: 0, head: EMPTY, progress: null, fault }));
     port.close();
   });
 }

@@ -1,7 +1,7 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { Fault } from '../../events/fault.ts';
 import { link } from '../chain.ts';
-import type { Head } from '../port.ts';
+import type { Head, Progress } from '../port.ts';
 import { commitFault, plainFault, sqliteFault } from './faults.ts';
 import type { Follower, FollowerModule } from './followers.ts';
 import { type Horizon, IdentityRows } from './identity-rows.ts';
@@ -24,6 +24,7 @@ export class Writer {
   readonly #settings: WriterSettings;
   readonly #insertEntry: StatementSync;
   readonly #setPosition: StatementSync;
+  readonly #setCheckpoint: StatementSync;
   readonly #identities: IdentityRows;
   #followers: Follower[];
   #horizon: Horizon;
@@ -43,7 +44,10 @@ export class Writer {
        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     );
     this.#setPosition = db.prepare(
-      'INSERT INTO positions (stream, offset) VALUES (?, ?) ON CONFLICT DO UPDATE SET offset = excluded.offset',
+      'INSERT INTO input_positions (stream, offset) VALUES (?, ?) ON CONFLICT DO UPDATE SET offset = excluded.offset',
+    );
+    this.#setCheckpoint = db.prepare(
+      'INSERT INTO checkpoints (key, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value',
     );
     this.#identities = new IdentityRows(db);
     this.#followers = settings.followers.map((module) => module.follow(db));
@@ -70,7 +74,7 @@ export class Writer {
         this.#db.exec(`INSERT INTO meta VALUES ('claims', 1) ON CONFLICT DO UPDATE SET value = value + 1`);
       });
       this.#head = headOf(this.#db);
-      return { id, head: this.#head, positions: this.#positions(), fault: null };
+      return { id, head: this.#head, progress: this.#progress(), fault: null };
     } catch (error) {
       this.#dead = sqliteFault(error, this.#settings.file);
       return this.#refusal(id, this.#dead);
@@ -85,7 +89,7 @@ export class Writer {
     const answers = requests.map(({ id }, index): WriterAnswer => {
       const refusal = refused[index] ?? fault;
       if (refusal !== null) return this.#refusal(id, refusal);
-      return { id, head: heads.shift() ?? this.#head, positions: null, fault: null };
+      return { id, head: heads.shift() ?? this.#head, progress: null, fault: null };
     });
     return { answers, forgottenThrough };
   }
@@ -93,7 +97,7 @@ export class Writer {
   /** A part of the chain, and each row's columns. */
   verify({ id, after, through }: VerifyRequest): WriterAnswer {
     try {
-      return { id, head: verifyRows(this.#db, after, through), positions: null, fault: null };
+      return { id, head: verifyRows(this.#db, after, through), progress: null, fault: null };
     } catch (error) {
       return this.#refusal(id, sqliteFault(error, this.#settings.file));
     }
@@ -119,7 +123,7 @@ export class Writer {
   }
 
   #refusal(id: number, fault: Fault): WriterAnswer {
-    return { id, head: this.#head, positions: null, fault: plainFault(fault) };
+    return { id, head: this.#head, progress: null, fault: plainFault(fault) };
   }
 
   #append(requests: readonly CommitRequest[]): { heads: Head[]; fault: Fault | null; forgottenThrough: number | null } {
@@ -163,13 +167,14 @@ export class Writer {
     if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
   }
 
-  #appendBatch({ texts, columns, extracts, identities, positions }: CommitRequest): Head {
+  #appendBatch({ texts, columns, extracts, identities, inputPositions, checkpoints }: CommitRequest): Head {
     const before = this.#head.sequence;
     if (columns.length !== texts.length) throw new RangeError(`${texts.length} texts of ${columns.length} entries`);
     for (const [index, values] of columns.entries()) this.#appendEntry(texts[index] ?? '', values);
     for (const [index, follower] of this.#followers.entries()) follower.apply(before, extracts[index]);
     this.#identities.append(this.#head.sequence, this.#time, identities);
-    for (const { stream, offset } of positions) this.#setPosition.run(stream, offset);
+    for (const { stream, offset } of inputPositions) this.#setPosition.run(stream, offset);
+    for (const { key, value } of checkpoints) this.#setCheckpoint.run(key, value);
     return this.#head;
   }
 
@@ -206,8 +211,17 @@ export class Writer {
     }
   }
 
-  #positions(): Map<string, number> {
-    const rows = this.#db.prepare('SELECT stream, offset FROM positions').all();
-    return new Map(rows.map(({ stream, offset }) => [String(stream), Number(offset)]));
+  #progress(): Progress {
+    const numbers = (sql: string) =>
+      new Map(
+        this.#db
+          .prepare(sql)
+          .all()
+          .map(({ name, number }) => [String(name), Number(number)]),
+      );
+    return {
+      inputPositions: numbers('SELECT stream AS name, offset AS number FROM input_positions'),
+      checkpoints: numbers('SELECT key AS name, value AS number FROM checkpoints'),
+    };
   }
 }

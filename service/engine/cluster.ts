@@ -86,9 +86,9 @@ export class ClusterEngine implements engine.Engine {
       return { partition, ledger: file, db: file.readConnection() };
     });
     const decisions = parts.map(({ partition }) => {
-      const { positions } = ledger.replica(partition);
-      const stream = inputsStream(positions, ledger.topics.inputs, partition);
-      return new DecisionTracker(stream, positions.get(stream) ?? -1);
+      const { inputPositions, checkpoints } = ledger.replica(partition);
+      const stream = inputsStream(checkpoints, ledger.topics.inputs, partition);
+      return new DecisionTracker(stream, inputPositions.get(stream) ?? -1);
     });
     const membership: Membership = new Membership({
       kafka: ledger.kafka,
@@ -193,8 +193,8 @@ export class ClusterEngine implements engine.Engine {
     const { ledger, membership } = this.#opened;
     return Promise.all(
       this.owned.map(async (partition) => {
-        const { positions } = ledger.replica(partition);
-        const taken = positions.get(inputsStream(positions, ledger.topics.inputs, partition)) ?? -1;
+        const { inputPositions, checkpoints } = ledger.replica(partition);
+        const taken = inputPositions.get(inputsStream(checkpoints, ledger.topics.inputs, partition)) ?? -1;
         return { partition, records: Math.max(0, (await membership.offsetRange(partition)).high - taken - 1) };
       }),
     );
@@ -208,8 +208,8 @@ export class ClusterEngine implements engine.Engine {
   /** Entries of our partitions whose commands and dead letters are not known to have left. */
   get relayLag(): { partition: number; records: number }[] {
     return this.owned.map((partition) => {
-      const { readableSequence, positions } = this.ledger.replica(partition);
-      return { partition, records: Math.max(0, readableSequence - (positions.get(RELAYED) ?? 0)) };
+      const { readableSequence, checkpoints } = this.ledger.replica(partition);
+      return { partition, records: Math.max(0, readableSequence - (checkpoints.get(RELAYED) ?? 0)) };
     });
   }
 
@@ -263,14 +263,14 @@ export class ClusterEngine implements engine.Engine {
     return new PartitionOwnership({
       partition,
       ledger,
-      streamIn: (positions) => inputsStream(positions, ledger.topics.inputs, partition),
+      streamIn: (checkpoints) => inputsStream(checkpoints, ledger.topics.inputs, partition),
       time,
       directory: () => directory(part.db),
-      known: () => ledger.replica(partition).positions,
+      known: () => ledger.replica(partition),
       offsetRange: () => membership.offsetRange(partition),
       assignmentEpoch: () => membership.assignmentEpoch(partition),
       seek: (offset) => membership.ready(partition, offset),
-      relay: { stream: RELAYED, start: (next, carried) => this.#relay(partition, next, carried) },
+      relay: { key: RELAYED, start: (next, carried) => this.#relay(partition, next, carried) },
       observer: {
         committed: (entries, ms) => observer.committed?.(entries, ms),
         fired: (count, ms) => observer.fired?.(count, ms),
@@ -320,12 +320,12 @@ export class ClusterEngine implements engine.Engine {
     return new Relay({ partition, partitions, topics, producer, read, saveCheckpoint, truncated, log }, next);
   }
 
-  #readable(...[partition, entries, head, positions]: Parameters<ReadableListener>): void {
+  #readable(...[partition, entries, head, inputPositions]: Parameters<ReadableListener>): void {
     const { decisions, ledger } = this.#opened;
     decisions[partition]?.switchStream(
-      inputsStream(ledger.replica(partition).positions, ledger.topics.inputs, partition),
+      inputsStream(ledger.replica(partition).checkpoints, ledger.topics.inputs, partition),
     );
-    decisions[partition]?.applyCommitted(entries, head, positions);
+    decisions[partition]?.applyCommitted(entries, head, inputPositions);
     if (entries.length === 0) return;
     this.workQueue.committed(entries);
     this.#options.observer?.entries?.(entries, this.#opened.membership.ownerships.has(partition));

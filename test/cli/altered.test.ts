@@ -19,7 +19,7 @@ const SQL_FLIPS = 150;
 const RAW_FLIPS = 150;
 
 /** Bookkeeping that decides nothing: a count of claims, positions (a hint), what version took a snapshot and when. */
-const withoutMeaning = new Set(['meta', 'positions', 'snapshots']);
+const withoutMeaning = new Set(['meta', 'input_positions', 'checkpoints', 'snapshots']);
 
 let folder: string;
 let original: string;

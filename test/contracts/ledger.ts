@@ -52,7 +52,7 @@ export function ledgerContract(name: string, factory: () => Promise<LedgerHarnes
       it('is claimed at GENESIS without positions', async () => {
         const owner = await ledger.claim(0);
         expect(owner.claimedHead).toEqual({ sequence: 0, hash: GENESIS });
-        expect(owner.positions).toEqual(new Map());
+        expect(owner.inputPositions).toEqual(new Map());
         expect(owner.recall([{ source: 'a', id: 'b' }])).toEqual([null]);
       });
     });
@@ -61,7 +61,7 @@ export function ledgerContract(name: string, factory: () => Promise<LedgerHarnes
       it('appends its entries in order, dense from 1, chained from GENESIS', async () => {
         const owner = await ledger.claim(0);
         const entries = entriesOf('a', 3);
-        const head = await owner.commit({ entries, positions: [] });
+        const head = await owner.commit({ entries, inputPositions: [] });
         const stored = await all(ledger, 0);
         expect(stored.map(({ entry }) => entry)).toEqual(entries);
         expect(stored.map(({ text }) => text)).toEqual(entries.map(textOf));
@@ -74,23 +74,23 @@ export function ledgerContract(name: string, factory: () => Promise<LedgerHarnes
       it('keeps text as it is: astral characters, NUL, lone surrogates, U+2028', async () => {
         const owner = await ledger.claim(0);
         const entry = entryOfInput('odd', { content: '\u{1F6EC} \0 \ud800 \u2028 é' });
-        await owner.commit({ entries: [entry, entryOfMalformed('m', '\u0000{"')], positions: [] });
+        await owner.commit({ entries: [entry, entryOfMalformed('m', '\u0000{"')], inputPositions: [] });
         expect((await all(ledger, 0))[0]?.entry).toEqual(JSON.parse(JSON.stringify(entry)));
         await verified(ledger, 0);
       });
 
       it('takes an entry of a megabyte', async () => {
         const owner = await ledger.claim(0);
-        await owner.commit({ entries: [entryOfInput('big', { content: 'x'.repeat(1_000_000) })], positions: [] });
+        await owner.commit({ entries: [entryOfInput('big', { content: 'x'.repeat(1_000_000) })], inputPositions: [] });
         await verified(ledger, 0);
       });
 
       it('follows the one before it, and survives a reopening', async () => {
-        const first = await (await ledger.claim(0)).commit({ entries: entriesOf('a', 2), positions: [] });
+        const first = await (await ledger.claim(0)).commit({ entries: entriesOf('a', 2), inputPositions: [] });
         await reopen();
         const owner = await ledger.claim(0);
         expect(owner.claimedHead).toEqual(first);
-        const second = await owner.commit({ entries: entriesOf('b', 2), positions: [] });
+        const second = await owner.commit({ entries: entriesOf('b', 2), inputPositions: [] });
         expect(second.sequence).toBe(4);
         expect(await verified(ledger, 0)).toEqual(second);
         expect((await all(ledger, 0))[2]?.previous).toBe(first.hash);
@@ -100,20 +100,20 @@ export function ledgerContract(name: string, factory: () => Promise<LedgerHarnes
         const owner = await ledger.claim(0);
         const heads = await Promise.all(
           Array.from({ length: 40 }, (_, nth) =>
-            owner.commit({ entries: entriesOf(`c${nth}`, nth % 3), positions: [{ stream: 's', offset: nth }] }),
+            owner.commit({ entries: entriesOf(`c${nth}`, nth % 3), inputPositions: [{ stream: 's', offset: nth }] }),
           ),
         );
         const sequences = heads.map(({ sequence }) => sequence);
         expect(sequences).toEqual(Array.from({ length: 40 }, (_, nth) => sum(nth)));
         const stored = await all(ledger, 0);
         for (const { sequence, hash } of heads.slice(1)) expect(stored[sequence - 1]?.hash).toBe(hash);
-        expect((await ledger.claim(0)).positions).toEqual(new Map([['s', 39]]));
+        expect((await ledger.claim(0)).inputPositions).toEqual(new Map([['s', 39]]));
       });
 
       it('may be empty', async () => {
         const owner = await ledger.claim(0);
-        const head = await owner.commit({ entries: entriesOf('a', 1), positions: [] });
-        expect(await owner.commit({ entries: [], positions: [] })).toEqual(head);
+        const head = await owner.commit({ entries: entriesOf('a', 1), inputPositions: [] });
+        expect(await owner.commit({ entries: [], inputPositions: [] })).toEqual(head);
       });
     });
 
@@ -124,9 +124,9 @@ export function ledgerContract(name: string, factory: () => Promise<LedgerHarnes
       ];
 
       it('are committed with the entries and found by the next owner', async () => {
-        await (await ledger.claim(0)).commit({ entries: entriesOf('a', 1), positions });
+        await (await ledger.claim(0)).commit({ entries: entriesOf('a', 1), inputPositions: positions });
         await reopen();
-        expect((await ledger.claim(0)).positions).toEqual(
+        expect((await ledger.claim(0)).inputPositions).toEqual(
           new Map([
             ['inputs/0', 41],
             ['http', 7],
@@ -136,40 +136,59 @@ export function ledgerContract(name: string, factory: () => Promise<LedgerHarnes
 
       it('may come without entries: duplicates', async () => {
         const owner = await ledger.claim(0);
-        const head = await owner.commit({ entries: entriesOf('a', 1), positions });
-        expect(await owner.commit({ entries: [], positions: [{ stream: 'http', offset: 8 }] })).toEqual(head);
+        const head = await owner.commit({ entries: entriesOf('a', 1), inputPositions: positions });
+        expect(await owner.commit({ entries: [], inputPositions: [{ stream: 'http', offset: 8 }] })).toEqual(head);
         await reopen();
-        expect((await ledger.claim(0)).positions.get('http')).toBe(8);
+        expect((await ledger.claim(0)).inputPositions.get('http')).toBe(8);
       });
 
       it('may be missing where entries are: timers', async () => {
         const owner = await ledger.claim(0);
-        await owner.commit({ entries: entriesOf('a', 1), positions });
-        await owner.commit({ entries: [entryOfTimer('m-1')], positions: [] });
+        await owner.commit({ entries: entriesOf('a', 1), inputPositions: positions });
+        await owner.commit({ entries: [entryOfTimer('m-1')], inputPositions: [] });
         const next = await ledger.claim(0);
         expect(next.claimedHead.sequence).toBe(2);
-        expect(next.positions.get('inputs/0')).toBe(41);
+        expect(next.inputPositions.get('inputs/0')).toBe(41);
+      });
+    });
+
+    describe('checkpoints', () => {
+      it('are returned to the next owner with the highest value committed', async () => {
+        const owner = await ledger.claim(0);
+        await owner.commit({
+          entries: entriesOf('a', 1),
+          inputPositions: [],
+          checkpoints: [{ key: 'sent', value: 1 }],
+        });
+        await owner.commit({ entries: [], inputPositions: [], checkpoints: [{ key: 'sent', value: 2 }] });
+        await reopen();
+        const next = await ledger.claim(0);
+        expect([next.checkpoints, next.inputPositions]).toEqual([new Map([['sent', 2]]), new Map()]);
       });
     });
 
     describe('owners (4)', () => {
       it('fences the older one, with nothing of it applied', async () => {
         const older = await ledger.claim(0);
-        const head = await older.commit({ entries: entriesOf('a', 1), positions: [] });
+        const head = await older.commit({ entries: entriesOf('a', 1), inputPositions: [] });
         const newer = await ledger.claim(0);
         expect(newer.claimedHead).toEqual(head);
-        const late = older.commit({ entries: entriesOf('late', 1), positions: [{ stream: 's', offset: 9 }] });
+        const late = older.commit({ entries: entriesOf('late', 1), inputPositions: [{ stream: 's', offset: 9 }] });
         await expect(late).rejects.toMatchObject({ code: 'LEDGER_FENCED' });
-        await newer.commit({ entries: entriesOf('b', 1), positions: [] });
-        await expect(older.commit({ entries: [], positions: [] })).rejects.toMatchObject({ code: 'LEDGER_FENCED' });
+        await newer.commit({ entries: entriesOf('b', 1), inputPositions: [] });
+        await expect(older.commit({ entries: [], inputPositions: [] })).rejects.toMatchObject({
+          code: 'LEDGER_FENCED',
+        });
         expect(idsOf(await all(ledger, 0))).toEqual(['a-1', 'b-1']);
-        expect((await ledger.claim(0)).positions).toEqual(new Map());
+        expect((await ledger.claim(0)).inputPositions).toEqual(new Map());
       });
 
       it('settles the commits under way before the next claim is answered', async () => {
         const older = await ledger.claim(0);
         const outcomes = Promise.allSettled(
-          Array.from({ length: 10 }, (_, nth) => older.commit({ entries: entriesOf(`o${nth}`, 1), positions: [] })),
+          Array.from({ length: 10 }, (_, nth) =>
+            older.commit({ entries: entriesOf(`o${nth}`, 1), inputPositions: [] }),
+          ),
         );
         const newer = await ledger.claim(0);
         const applied = (await outcomes).filter(({ status }) => status === 'fulfilled');
@@ -179,10 +198,10 @@ export function ledgerContract(name: string, factory: () => Promise<LedgerHarnes
 
       it('lets go of a partition after what is under way, and commits no more', async () => {
         const owner = await ledger.claim(0);
-        const last = owner.commit({ entries: entriesOf('a', 1), positions: [] });
+        const last = owner.commit({ entries: entriesOf('a', 1), inputPositions: [] });
         await owner.release();
         expect((await last).sequence).toBe(1);
-        await expect(owner.commit({ entries: entriesOf('b', 1), positions: [] })).rejects.toThrow(Fault);
+        await expect(owner.commit({ entries: entriesOf('b', 1), inputPositions: [] })).rejects.toThrow(Fault);
         expect((await ledger.claim(0)).claimedHead.sequence).toBe(1);
       });
     });
@@ -194,14 +213,14 @@ export function ledgerContract(name: string, factory: () => Promise<LedgerHarnes
       it('gives the digest of what was consumed, in the order asked', async () => {
         const owner = await ledger.claim(0);
         const bad = entryOfMalformed('torn', '{');
-        await owner.commit({ entries: [entry, entryOfTimer('m'), bad], positions: [] });
+        await owner.commit({ entries: [entry, entryOfTimer('m'), bad], inputPositions: [] });
         const asked = [{ source: 'queue', id: 'torn' }, { source: 'agent://one', id: 'new' }, identity('once')];
         expect(owner.recall(asked)).toEqual([digestOf(bad), null, digestOf(entry)]);
         expect(owner.recall([])).toEqual([]);
       });
 
       it('holds after a reopening', async () => {
-        await (await ledger.claim(0)).commit({ entries: [entry], positions: [] });
+        await (await ledger.claim(0)).commit({ entries: [entry], inputPositions: [] });
         await reopen();
         expect((await ledger.claim(0)).recall([identity('once')])).toEqual([digestOf(entry)]);
       });
@@ -209,8 +228,8 @@ export function ledgerContract(name: string, factory: () => Promise<LedgerHarnes
       it('keeps the first digest where other content came under the same identity', async () => {
         const owner = await ledger.claim(0);
         const other = entryOfInput('once', { content: 'something else' });
-        await owner.commit({ entries: [entry], positions: [] });
-        await owner.commit({ entries: [other], positions: [] });
+        await owner.commit({ entries: [entry], inputPositions: [] });
+        await owner.commit({ entries: [other], inputPositions: [] });
         expect(owner.recall([identity('once')])).toEqual([digestOf(entry)]);
         await reopen();
         expect((await ledger.claim(0)).recall([identity('once')])).toEqual([digestOf(entry)]);
@@ -218,13 +237,13 @@ export function ledgerContract(name: string, factory: () => Promise<LedgerHarnes
 
       it('does not confuse where a source ends and an id begins', async () => {
         const owner = await ledger.claim(0);
-        await owner.commit({ entries: [entryOfInput('bc', { source: 'a' })], positions: [] });
+        await owner.commit({ entries: [entryOfInput('bc', { source: 'a' })], inputPositions: [] });
         expect(owner.recall([{ source: 'ab', id: 'c' }])).toEqual([null]);
       });
 
       it('tells the next owner what the last one consumed', async () => {
         const older = await ledger.claim(0);
-        await older.commit({ entries: entriesOf('a', 500), positions: [] });
+        await older.commit({ entries: entriesOf('a', 500), inputPositions: [] });
         const newer = await ledger.claim(0);
         const asked = entriesOf('a', 500).map((_, index) => identity(`a-${index + 1}`));
         expect(newer.recall(asked)).toEqual(entriesOf('a', 500).map(digestOf));
@@ -234,17 +253,17 @@ export function ledgerContract(name: string, factory: () => Promise<LedgerHarnes
     describe('readers (6)', () => {
       it('begin where they are told', async () => {
         const owner = await ledger.claim(0);
-        await owner.commit({ entries: entriesOf('a', 5), positions: [] });
+        await owner.commit({ entries: entriesOf('a', 5), inputPositions: [] });
         expect(idsOf(await all(ledger, 0, 4))).toEqual(['a-4', 'a-5']);
         expect(await all(ledger, 0, 6)).toEqual([]);
       });
 
       it('end at the head as it was when they began', async () => {
         const owner = await ledger.claim(0);
-        await owner.commit({ entries: entriesOf('a', 450), positions: [] });
+        await owner.commit({ entries: entriesOf('a', 450), inputPositions: [] });
         const seen: StoredEntry[] = [];
         for await (const stored of ledger.read(0, 1)) {
-          if (seen.length === 10) await owner.commit({ entries: entriesOf('b', 5), positions: [] });
+          if (seen.length === 10) await owner.commit({ entries: entriesOf('b', 5), inputPositions: [] });
           seen.push(stored);
         }
         expect(seen).toHaveLength(450);
@@ -255,7 +274,9 @@ export function ledgerContract(name: string, factory: () => Promise<LedgerHarnes
         const owner = await ledger.claim(0);
         const counts: number[] = [];
         const writing = Promise.all(
-          Array.from({ length: 20 }, (_, nth) => owner.commit({ entries: entriesOf(`w${nth}`, 50), positions: [] })),
+          Array.from({ length: 20 }, (_, nth) =>
+            owner.commit({ entries: entriesOf(`w${nth}`, 50), inputPositions: [] }),
+          ),
         );
         for (let round = 0; round < 20; round += 1) counts.push((await ledger.head(0)).sequence);
         await writing;
@@ -267,17 +288,17 @@ export function ledgerContract(name: string, factory: () => Promise<LedgerHarnes
       it.for(['applied', 'lost'] as const)('is learnt from the tail: %s', async (outcome, context) => {
         if (harness.failNextCommit === undefined) return context.skip();
         const owner = await ledger.claim(0);
-        const before = await owner.commit({ entries: entriesOf('a', 2), positions: [{ stream: 's', offset: 1 }] });
+        const before = await owner.commit({ entries: entriesOf('a', 2), inputPositions: [{ stream: 's', offset: 1 }] });
         await harness.failNextCommit(outcome);
-        const doubtful = owner.commit({ entries: entriesOf('b', 2), positions: [{ stream: 's', offset: 2 }] });
+        const doubtful = owner.commit({ entries: entriesOf('b', 2), inputPositions: [{ stream: 's', offset: 2 }] });
         await expect(doubtful).rejects.toMatchObject({ code: 'LEDGER_OUTCOME_UNKNOWN' });
         await expectDead(owner);
         const next = await ledger.claim(0);
         const isApplied = outcome === 'applied';
         expect(next.claimedHead.sequence).toBe(isApplied ? 4 : before.sequence);
-        expect(next.positions.get('s')).toBe(isApplied ? 2 : 1);
+        expect(next.inputPositions.get('s')).toBe(isApplied ? 2 : 1);
         expect(next.recall([identity('b-1')])[0] !== null).toBe(isApplied);
-        const head = await next.commit({ entries: entriesOf('c', 1), positions: [] });
+        const head = await next.commit({ entries: entriesOf('c', 1), inputPositions: [] });
         expect(await verified(ledger, 0)).toEqual(head);
       });
 
@@ -286,7 +307,7 @@ export function ledgerContract(name: string, factory: () => Promise<LedgerHarnes
         const owner = await ledger.claim(0);
         await harness.failNextCommit('lost');
         const commits = Array.from({ length: 5 }, (_, nth) =>
-          owner.commit({ entries: entriesOf(`q${nth}`, 1), positions: [] }),
+          owner.commit({ entries: entriesOf(`q${nth}`, 1), inputPositions: [] }),
         );
         const settled = await Promise.allSettled(commits);
         expect(settled.map(({ status }) => status)).toEqual(Array.from({ length: 5 }, () => 'rejected'));
@@ -300,7 +321,7 @@ export function ledgerContract(name: string, factory: () => Promise<LedgerHarnes
         for (let partition = 0; partition < harness.partitions; partition += 1) {
           const owner = await ledger.claim(partition);
           expect(owner.partition).toBe(partition);
-          heads.push(await owner.commit({ entries: entriesOf(`p${partition}`, partition + 2), positions: [] }));
+          heads.push(await owner.commit({ entries: entriesOf(`p${partition}`, partition + 2), inputPositions: [] }));
         }
         for (const [partition, head] of heads.entries()) {
           expect(head.sequence).toBe(partition + 2);
@@ -316,7 +337,10 @@ export function ledgerContract(name: string, factory: () => Promise<LedgerHarnes
         const ids = Array.from({ length: 30 }, (_, nth) => `v${nth}`);
         await Promise.all(
           ids.map((id, nth) =>
-            owner.commit({ entries: [entryOfInput(id), entryOfInput(`x${id}`, { vm: vmOf(nth + 2) })], positions: [] }),
+            owner.commit({
+              entries: [entryOfInput(id), entryOfInput(`x${id}`, { vm: vmOf(nth + 2) })],
+              inputPositions: [],
+            }),
           ),
         );
         const stored = await all(ledger, 0);
@@ -335,7 +359,7 @@ function verified(ledger: Ledger, partition: number): Promise<Head> {
 }
 
 async function expectDead(owner: Owner): Promise<void> {
-  await expect(owner.commit({ entries: entriesOf('dead', 1), positions: [] })).rejects.toThrow(Fault);
+  await expect(owner.commit({ entries: entriesOf('dead', 1), inputPositions: [] })).rejects.toThrow(Fault);
 }
 
 function idsOf(stored: readonly StoredEntry[]): string[] {

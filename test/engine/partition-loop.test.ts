@@ -15,7 +15,8 @@ const VM = '6d9b758b-e53f-4b06-84e0-9888ad96345d';
 class HeldOwner implements Owner {
   readonly partition = 0;
   readonly claimedHead: Head;
-  readonly positions = new Map<string, number>();
+  readonly inputPositions = new Map<string, number>();
+  readonly checkpoints = new Map<string, number>();
   readonly #owner: Owner;
   readonly #held: { go: () => void; fail: (fault: Fault) => void }[] = [];
   isHolding = false;

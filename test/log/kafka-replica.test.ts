@@ -25,7 +25,8 @@ function chain(): OffsetLink[] {
 const links = chain();
 const taken = (first: number, last: number, input: number) => ({
   links: links.slice(first - 1, last),
-  positions: [{ stream: 'in/0', offset: input }],
+  inputPositions: [{ stream: 'in/0', offset: input }],
+  checkpoints: [],
   offset: 2 * last - 1,
 });
 
@@ -47,10 +48,10 @@ describe('the replica of a partition of the topic', () => {
     await replica.take(taken(1, 2, 50));
     await replica.take(taken(3, 5, 100));
     await replica.take(taken(1, 2, 50));
-    expect([replica.head.sequence, replica.offset, replica.positions.get('in/0')]).toEqual([5, 9, 100]);
+    expect([replica.head.sequence, replica.offset, replica.inputPositions.get('in/0')]).toEqual([5, 9, 100]);
     await replica.close();
     const again = await openReplica(scratch);
-    expect([again.head.sequence, again.offset, again.positions.get('in/0')]).toEqual([5, 9, 100]);
+    expect([again.head.sequence, again.offset, again.inputPositions.get('in/0')]).toEqual([5, 9, 100]);
     await again.close();
   });
 
@@ -71,7 +72,12 @@ describe('the replica of a partition of the topic', () => {
     using scratch = new Scratch();
     const replica = await openReplica(scratch);
     await replica.take(taken(1, 5, 5));
-    const again = replica.take({ links: records.map((each) => ({ ...each, offset })), positions: [], offset });
+    const again = replica.take({
+      links: records.map((each) => ({ ...each, offset })),
+      inputPositions: [],
+      checkpoints: [],
+      offset,
+    });
     await expect(again).rejects.toMatchObject({ code: 'LEDGER_ALTERED' });
     expect(replica.fault?.code).toBe('LEDGER_ALTERED');
     expect(await replica.recover()).toBe(false);
@@ -85,12 +91,19 @@ describe('the replica of a partition of the topic', () => {
       replica.append({
         links: links.slice(first - 1, last),
         entries: entries.slice(first - 1, last),
-        positions: [],
+        inputPositions: [],
+        checkpoints: [],
         offset,
       });
     await committed(1, 2, 3);
     await expect(committed(3, 4, null)).rejects.toMatchObject({ code: 'LEDGER_OUTCOME_UNKNOWN' });
-    const onward = replica.append({ links: [], entries: [], positions: [{ stream: 'in/0', offset: 9 }], offset: 9 });
+    const onward = replica.append({
+      links: [],
+      entries: [],
+      inputPositions: [{ stream: 'in/0', offset: 9 }],
+      checkpoints: [],
+      offset: 9,
+    });
     await expect(onward).rejects.toMatchObject({ code: 'LEDGER_OUTCOME_UNKNOWN' });
     await expect(committed(5, 6, 11)).rejects.toMatchObject({ code: 'LEDGER_OUTCOME_UNKNOWN' });
     expect([replica.head.sequence, replica.offset, replica.fault]).toEqual([2, 3, null]);
@@ -107,7 +120,7 @@ describe('the replica of a partition of the topic', () => {
     await expect(replica.take(taken(3, 4, 4))).rejects.toMatchObject({ code: expect.stringMatching(/^LEDGER_/) });
     await expect(replica.take(taken(3, 4, 4))).rejects.toBe(replica.fault);
     expect(await replica.recover()).toBe(true);
-    expect([replica.head.sequence, replica.offset, replica.positions.get('in/0'), replica.fault]).toEqual([
+    expect([replica.head.sequence, replica.offset, replica.inputPositions.get('in/0'), replica.fault]).toEqual([
       2,
       3,
       2,

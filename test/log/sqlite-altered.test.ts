@@ -18,7 +18,7 @@ async function tenEntries(scratch: Scratch): Promise<void> {
 async function tenEntriesWritten(): Promise<Buffer> {
   using scratch = new Scratch();
   const ledger = await scratch.open();
-  await (await ledger.claim(0)).commit({ entries: entriesOf('a', 10), positions: [] });
+  await (await ledger.claim(0)).commit({ entries: entriesOf('a', 10), inputPositions: [] });
   await ledger.close();
   alter(scratch, 'DELETE FROM snapshots');
   return readFileSync(scratch.file);
@@ -69,7 +69,7 @@ describe('an altered ledger is refused, the first bad entry named', () => {
     await tenEntries(scratch);
     alter(scratch, `UPDATE entries SET hash = zeroblob(32) WHERE sequence = 4`);
     const ledger = await scratch.open({ verifyOnOpen: false });
-    await (await ledger.claim(0)).commit({ entries: entriesOf('b', 1), positions: [] });
+    await (await ledger.claim(0)).commit({ entries: entriesOf('b', 1), inputPositions: [] });
     await ledger.close();
     await expect(scratch.open()).rejects.toMatchObject({ position: { sequence: 4 } });
   });
@@ -90,7 +90,7 @@ describe('an altered ledger is refused, the first bad entry named', () => {
   it('a tail that was cut off after a close in order: by the snapshot beyond it', async () => {
     using scratch = new Scratch();
     const ledger = await scratch.open();
-    await (await ledger.claim(0)).commit({ entries: entriesOf('a', 10), positions: [] });
+    await (await ledger.claim(0)).commit({ entries: entriesOf('a', 10), inputPositions: [] });
     await ledger.close();
     alter(scratch, 'DELETE FROM entries WHERE sequence > 8');
     await expect(scratch.open()).rejects.toMatchObject({ position: { sequence: 9 }, reason: 'missing' });
@@ -134,7 +134,7 @@ describe('a snapshot', () => {
   async function twoSnapshots(scratch: Scratch): Promise<void> {
     for (const prefix of ['a', 'b']) {
       const ledger = await scratch.open();
-      await (await ledger.claim(0)).commit({ entries: entriesOf(prefix, 10), positions: [] });
+      await (await ledger.claim(0)).commit({ entries: entriesOf(prefix, 10), inputPositions: [] });
       await ledger.close();
     }
   }
@@ -167,7 +167,7 @@ describe('a snapshot', () => {
     const ledger = await scratch.open();
     const owner = await ledger.claim(0);
     await Promise.all(
-      Array.from({ length: 21 }, (_, nth) => owner.commit({ entries: entriesOf(`n${nth}`, 500), positions: [] })),
+      Array.from({ length: 21 }, (_, nth) => owner.commit({ entries: entriesOf(`n${nth}`, 500), inputPositions: [] })),
     );
     expect(verifiedFrom(scratch, 'test')).toBeGreaterThanOrEqual(10_000);
     await ledger.close();

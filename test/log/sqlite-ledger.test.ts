@@ -16,11 +16,14 @@ describe('searching', () => {
     const ledger = await scratch.open();
     const owner = await ledger.claim(0);
     const filler = 2 ** BUCKET_BITS;
-    await owner.commit({ entries: [entryOfInput('first'), entryOfTimer('m-1')], positions: [] });
-    await owner.commit({ entries: entriesOf('x', filler).map((entry) => ({ ...entry, vm: vmOf(7) })), positions: [] });
+    await owner.commit({ entries: [entryOfInput('first'), entryOfTimer('m-1')], inputPositions: [] });
+    await owner.commit({
+      entries: entriesOf('x', filler).map((entry) => ({ ...entry, vm: vmOf(7) })),
+      inputPositions: [],
+    });
     const named = entryOfInput('refused', { vm: null });
     const cause = { ...named.cause, data: { migration: 'm-1' } } as typeof named.cause;
-    await owner.commit({ entries: [entryOfInput('last'), { ...named, cause }], positions: [] });
+    await owner.commit({ entries: [entryOfInput('last'), { ...named, cause }], inputPositions: [] });
     expect(await sequencesOf(ledger.readVm(VM))).toEqual([1, 2, filler + 3]);
     expect(await sequencesOf(ledger.readVm(VM, 2))).toEqual([2, filler + 3]);
     expect(await sequencesOf(ledger.readVm(vmOf(7)))).toHaveLength(filler);
@@ -39,7 +42,7 @@ describe('the horizon', () => {
     using scratch = new Scratch();
     const ledger = await scratch.open({ horizon: { seconds: 1e9, count: 30 } });
     const owner = await ledger.claim(0);
-    for (let nth = 0; nth < 10; nth += 1) await owner.commit({ entries: entriesOf(`c${nth}`, 10), positions: [] });
+    for (let nth = 0; nth < 10; nth += 1) await owner.commit({ entries: entriesOf(`c${nth}`, 10), inputPositions: [] });
     expect(owner.recall([identity('c0-1')])).toEqual([null]);
     expect(owner.recall([identity('c9-10')])[0]).not.toBeNull();
     await ledger.close();
@@ -56,7 +59,7 @@ describe('the horizon', () => {
     const owner = await ledger.claim(0);
     const at = (id: string, seconds: number) => ({
       entries: [entryOfInput(id, { time: seconds * 1000 })],
-      positions: [],
+      inputPositions: [],
     });
     await owner.commit(at('old', 1000));
     await owner.commit(at('new', 1100));
@@ -78,7 +81,7 @@ describe('a follower', () => {
     using scratch = new Scratch();
     const ledger = await scratch.open({ followers: [COUNTER] });
     const owner = await ledger.claim(0);
-    await owner.commit({ entries: entriesOf('a', 3), positions: [] });
+    await owner.commit({ entries: entriesOf('a', 3), inputPositions: [] });
     expect(counted(ledger.readConnection())).toEqual({ count: 3, flushes: 1 });
     await ledger.close();
   });
@@ -87,15 +90,18 @@ describe('a follower', () => {
     using scratch = new Scratch();
     const ledger = await scratch.open({ followers: [COUNTER] });
     const owner = await ledger.claim(0);
-    await owner.commit({ entries: entriesOf('a', 3), positions: [] });
+    await owner.commit({ entries: entriesOf('a', 3), inputPositions: [] });
     const failing = [...entriesOf('b', 2), entryOfInput('fail')];
-    const behind = [owner.commit({ entries: failing, positions: [] }), owner.commit({ entries: [], positions: [] })];
+    const behind = [
+      owner.commit({ entries: failing, inputPositions: [] }),
+      owner.commit({ entries: [], inputPositions: [] }),
+    ];
     for (const { status } of await Promise.allSettled(behind)) expect(status).toBe('rejected');
     await expect(behind[0]).rejects.toMatchObject({ code: 'LEDGER_FAILED', message: expect.stringContaining('no') });
     const next = await ledger.claim(0);
     expect(next.claimedHead.sequence).toBe(3);
     expect(next.recall([{ source: 'agent://one', id: 'b-1' }])).toEqual([null]);
-    await next.commit({ entries: entriesOf('c', 1), positions: [] });
+    await next.commit({ entries: entriesOf('c', 1), inputPositions: [] });
     expect(counted(ledger.readConnection())).toEqual({ count: 4, flushes: 2 });
     await ledger.close();
   });

@@ -14,13 +14,19 @@ const isRoot = process.getuid?.() === 0;
 async function written(scratch: Scratch, count: number): Promise<void> {
   const ledger = await scratch.open();
   const owner = await ledger.claim(0);
-  await owner.commit({ entries: entriesOf('a', count), positions: [] });
+  await owner.commit({ entries: entriesOf('a', count), inputPositions: [] });
   await ledger.close();
 }
 
 function sql(file: string, text: string): void {
   const db = new DatabaseSync(file);
   db.exec(text);
+  db.close();
+}
+
+function bind(file: string, text: string, ...values: (string | number)[]): void {
+  const db = new DatabaseSync(file);
+  db.prepare(text).run(...values);
   db.close();
 }
 
@@ -99,7 +105,7 @@ describe('opening', () => {
     using scratch = new Scratch();
     const file = join(mounted.folder, 'ledger.db');
     const ledger = await scratch.open({ file });
-    await (await ledger.claim(0)).commit({ entries: entriesOf('a', 3), positions: [] });
+    await (await ledger.claim(0)).commit({ entries: entriesOf('a', 3), inputPositions: [] });
     await ledger.close();
     mounted.remount('ro');
     await expect(scratch.open({ file })).rejects.toMatchObject({ code: 'LEDGER_READ_ONLY' });
@@ -127,7 +133,7 @@ describe('opening', () => {
     db.close();
   });
 
-  it('brings a file of the first version up to date, and finds its entries', async () => {
+  it('migrates a file of schema version 1 and finds its entries, positions and checkpoints', async () => {
     using scratch = new Scratch();
     await written(scratch, 3);
     sql(
@@ -135,10 +141,18 @@ describe('opening', () => {
       `DROP INDEX entries_by_vm; DROP INDEX entries_by_migration;
        CREATE INDEX entries_by_vm ON entries (sequence >> 14, vm_key) WHERE vm_key IS NOT NULL;
        CREATE INDEX entries_by_migration ON entries (sequence >> 14, migration_key) WHERE migration_key IS NOT NULL;
+       DROP TABLE checkpoints; ALTER TABLE input_positions RENAME TO positions;
+       INSERT INTO positions VALUES ('inputs/0', 41);
        PRAGMA user_version = 1`,
     );
+    bind(scratch.file, 'INSERT INTO positions VALUES (?, ?)', '\u0000relayed', 7);
     await expect(scratch.open({ mode: 'read' })).rejects.toMatchObject({ code: 'LEDGER_OLDER' });
-    await (await scratch.open()).close();
+    const migrated = await scratch.open();
+    expect(await migrated.claim(0)).toMatchObject({
+      inputPositions: new Map([['inputs/0', 41]]),
+      checkpoints: new Map([['relayed', 7]]),
+    });
+    await migrated.close();
     const ledger = await scratch.open({ mode: 'read' });
     const found = await Array.fromAsync(ledger.readVm(VM));
     expect(found.map(({ sequence }) => sequence)).toEqual([1]);
@@ -166,17 +180,17 @@ it.skipIf(!canMount)('a full disk fails the commit, keeps all before it, and can
   let acknowledged = 0;
   const fill = async () => {
     for (let round = 0; round < 1000; round += 1) {
-      acknowledged = (await owner.commit({ entries: entriesOf(`f${round}`, 20), positions: [] })).sequence;
+      acknowledged = (await owner.commit({ entries: entriesOf(`f${round}`, 20), inputPositions: [] })).sequence;
     }
   };
   await expect(fill()).rejects.toMatchObject({ code: 'LEDGER_FULL' });
-  await expect(owner.commit({ entries: [], positions: [] })).rejects.toMatchObject({ code: 'LEDGER_FULL' });
+  await expect(owner.commit({ entries: [], inputPositions: [] })).rejects.toMatchObject({ code: 'LEDGER_FULL' });
   expect((await ledger.verify()).sequence).toBe(acknowledged);
   mounted.remount('size=16m');
   const next = await ledger.claim(0);
   expect(next.claimedHead.sequence).toBe(acknowledged);
-  await next.commit({ entries: entriesOf('after', 2), positions: [] });
+  await next.commit({ entries: entriesOf('after', 2), inputPositions: [] });
   expect((await ledger.verify()).sequence).toBe(acknowledged + 2);
-  await expect(next.commit({ entries: entriesOf('g', 60_000), positions: [] })).rejects.toThrow(/full/);
+  await expect(next.commit({ entries: entriesOf('g', 60_000), inputPositions: [] })).rejects.toThrow(/full/);
   await ledger.close();
 });

@@ -9,7 +9,7 @@ for (let round = 0; ; round += 1) {
   const commits = Array.from({ length: 8 }, async (_, nth) => {
     const { sequence } = await owner.commit({
       entries: entriesOf(`r${round}-${nth}`, 5),
-      positions: [{ stream: 's', offset: round }],
+      inputPositions: [{ stream: 's', offset: round }],
     });
     console.log(String(sequence));
   });

@@ -155,7 +155,7 @@ describe('in the file of a ledger', () => {
   async function commit(entries: Story['ledger']['entries'], urls: string[]): Promise<void> {
     const ledger = await SqliteLedger.open({ ...options, followers: urls });
     const owner = await ledger.claim(0);
-    await owner.commit({ entries, positions: [] });
+    await owner.commit({ entries, inputPositions: [] });
     await owner.release();
     await ledger.close();
   }

@@ -182,7 +182,8 @@ function* asSent(ledger: MemoryLedger) {
 const altered = (owner: Owner, change: Partial<Owner>): Owner => ({
   partition: owner.partition,
   claimedHead: owner.claimedHead,
-  positions: owner.positions,
+  inputPositions: owner.inputPositions,
+  checkpoints: owner.checkpoints,
   commit: (batch) => owner.commit(batch),
   recall: (identities) => owner.recall(identities),
   release: () => owner.release(),

@@ -43,7 +43,8 @@ export class MemoryLedger implements Ledger, Directory {
     return {
       partition: 0,
       claimedHead: this.#head(),
-      positions: new Map(),
+      inputPositions: new Map(),
+      checkpoints: new Map(),
       commit: async (batch: Batch) => {
         for (const entry of batch.entries) this.#append(entry);
         return this.#head();

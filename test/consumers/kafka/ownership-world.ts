@@ -3,7 +3,7 @@ import type { Fault } from '../../../events/fault.ts';
 import type { Fetched } from '../../../consumers/kafka/fetched-batch.ts';
 import { PartitionOwnership } from '../../../consumers/kafka/partition-ownership.ts';
 import { sha256 } from '../../../log/chain.ts';
-import type { Batch, Head, Ledger, Owner } from '../../../log/port.ts';
+import type { Batch, Head, Ledger, Owner, Progress } from '../../../log/port.ts';
 import { vmOf } from '../../support/entries.ts';
 import { HandTime, turns } from '../../support/hand-time.ts';
 import { MemoryLedger } from '../../support/memory-ledger.ts';
@@ -11,6 +11,8 @@ import { MemoryLedger } from '../../support/memory-ledger.ts';
 /** A ownership of partition 0 over a ledger in memory, with the group, the topic and the brokers in the test's hand. */
 
 export const STREAM = 'inputs/0';
+/** The checkpoint of an operator who declared that the topic was recreated. */
+export const RECREATED = 'recreated';
 
 export class OwnershipWorld {
   readonly time = new HandTime();
@@ -18,8 +20,9 @@ export class OwnershipWorld {
   /** What the topic holds. */
   offsetRange = { low: 0, high: 0 };
   assignmentEpoch: number | null = 1;
-  positions = new Map<string, number>();
-  known: ReadonlyMap<string, number> = this.positions;
+  readonly inputPositions = new Map<string, number>();
+  readonly checkpoints = new Map<string, number>();
+  known: Progress = this;
   claims = 0;
   /** Commits that wait to be let go, where it is held. */
   isHolding = false;
@@ -71,7 +74,7 @@ export class OwnershipWorld {
         read: (...where) => ledger.read(...where),
         close: async () => {},
       },
-      streamIn: (positions) => (positions.has(`${STREAM}#1`) ? `${STREAM}#1` : STREAM),
+      streamIn: (checkpoints) => (checkpoints.has(RECREATED) ? `${STREAM}#1` : STREAM),
       time,
       directory: () => ledger,
       known: () => this.known,
@@ -79,7 +82,7 @@ export class OwnershipWorld {
       assignmentEpoch: () => this.assignmentEpoch,
       seek: (offset) => void this.told.push(`from ${offset}`),
       relay: {
-        stream: 'carried',
+        key: 'carried',
         start: () => ({ committed: () => {}, stop: () => this.stopRelay() }),
       },
       observer: {
@@ -97,7 +100,12 @@ export class OwnershipWorld {
         this.claims += 1;
         this.overtake = lost;
         const owner = await this.ledger.claim();
-        return { ...owner, positions: new Map(this.positions), commit: (batch) => this.#commit(owner, batch) };
+        return {
+          ...owner,
+          inputPositions: new Map(this.inputPositions),
+          checkpoints: new Map(this.checkpoints),
+          commit: (batch) => this.#commit(owner, batch),
+        };
       },
     };
   }
@@ -109,7 +117,8 @@ export class OwnershipWorld {
       await held.promise;
     }
     this.batches.push(batch);
-    for (const { stream, offset } of batch.positions) this.positions.set(stream, offset);
+    for (const { stream, offset } of batch.inputPositions) this.inputPositions.set(stream, offset);
+    for (const { key, value } of batch.checkpoints ?? []) this.checkpoints.set(key, value);
     return owner.commit(batch);
   }
 }

@@ -1,18 +1,18 @@
 import { describe, expect, it } from 'vitest';
 import { Fault } from '../../../events/fault.ts';
 import { turns } from '../../support/hand-time.ts';
-import { readyWorld, STREAM } from './ownership-world.ts';
+import { readyWorld, RECREATED, STREAM } from './ownership-world.ts';
 
 /** One partition while it is ours: what it takes, what it never takes over, and when it claims. */
 
 const fenced = () => new Fault('LEDGER_FENCED', 'another owner', 'Claim it anew.');
 const unknown = () => new Fault('LEDGER_OUTCOME_UNKNOWN', 'lost', 'Claim it anew.');
-const BEGUN = '\u0000import abc';
+const BEGUN = 'import abc';
 
 describe('inputs', () => {
   it('are taken from where the ledger says, and what comes twice is passed over', async () => {
     const world = await readyWorld((begun) => {
-      begun.positions.set(STREAM, 9);
+      begun.inputPositions.set(STREAM, 9);
       begun.offsetRange = { low: 3, high: 10 };
     });
     expect(world.told).toEqual(['from 10']);
@@ -20,7 +20,7 @@ describe('inputs', () => {
     expect(world.deliver([10, 11, 12])).toBe(true);
     await turns();
     expect(world.decided).toEqual([10, 11, 12]);
-    expect(world.positions.get(STREAM)).toBe(12);
+    expect(world.inputPositions.get(STREAM)).toBe(12);
   });
 
   it('that a reset passed over are not: the owner ends, and the claim tells what is missing', async () => {
@@ -142,7 +142,7 @@ describe('a topic that may have been made anew', () => {
 describe('a claim', () => {
   it('is not made of what the topic of inputs never held', async () => {
     const world = await readyWorld((begun) => {
-      begun.positions.set(STREAM, 1_000_000);
+      begun.inputPositions.set(STREAM, 1_000_000);
       begun.offsetRange = { low: 0, high: 12 };
     });
     expect([world.told, world.claims]).toEqual([['INPUTS_ALTERED'], 0]);
@@ -153,16 +153,17 @@ describe('a claim', () => {
 
   it('goes on in a topic that was made anew once an operator said so, though its offsets are lower', async () => {
     const world = await readyWorld((begun) => {
-      begun.positions.set(STREAM, 1_000_000);
+      begun.inputPositions.set(STREAM, 1_000_000);
       begun.offsetRange = { low: 0, high: 12 };
     });
     expect(world.ownership.fault?.code).toBe('INPUTS_ALTERED');
-    world.positions.set(`${STREAM}#1`, 4);
+    world.checkpoints.set(RECREATED, 1);
+    world.inputPositions.set(`${STREAM}#1`, 4);
     await world.time.pass(10_000);
     expect([world.ownership.fault, world.told.at(-1)]).toEqual([null, 'from 5']);
     world.deliver([5, 6]);
     await turns();
-    expect([world.decided, world.positions.get(`${STREAM}#1`), world.positions.get(STREAM)]).toEqual([
+    expect([world.decided, world.inputPositions.get(`${STREAM}#1`), world.inputPositions.get(STREAM)]).toEqual([
       [5, 6],
       6,
       1_000_000,
@@ -174,16 +175,16 @@ describe('a claim', () => {
     await world.time.pass(60_000);
     await world.time.pass(60_000);
     expect([world.ownership.fault?.code, world.claims]).toEqual(['INPUTS_LOST', 1]);
-    world.positions.set(STREAM, 4);
+    world.inputPositions.set(STREAM, 4);
     await world.time.pass(60_000);
     expect([world.ownership.fault, world.told.at(-1), world.claims]).toEqual([null, 'from 5', 2]);
   });
 
   it('does not fence who imports', async () => {
-    const world = await readyWorld((begun) => begun.positions.set(BEGUN, 7));
+    const world = await readyWorld((begun) => begun.checkpoints.set(BEGUN, 7));
     await world.time.pass(60_000);
     expect([world.ownership.fault?.code, world.claims]).toEqual(['IMPORT_UNFINISHED', 0]);
-    world.positions.set(`\u0000imported ${BEGUN.slice(8)}`, 7);
+    world.checkpoints.set('imported abc', 7);
     await world.time.pass(60_000);
     expect([world.ownership.fault, world.claims]).toEqual([null, 1]);
   });

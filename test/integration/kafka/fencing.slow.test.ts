@@ -24,13 +24,13 @@ describe.skipIf(shared === null)('two processes that both think they own a parti
   it('the older one is refused, and the newer one goes on from its tail', async () => {
     const { one, two, idsInTopic } = await twoLedgers();
     const older = await one.claim(0);
-    const head = await older.commit({ entries: entriesOf('a', 3), positions: [{ stream: 's', offset: 3 }] });
+    const head = await older.commit({ entries: entriesOf('a', 3), inputPositions: [{ stream: 's', offset: 3 }] });
     const newer = await two.claim(0);
     expect(newer.claimedHead).toEqual(head);
-    expect(newer.positions.get('s')).toBe(3);
-    const late = older.commit({ entries: entriesOf('late', 1), positions: [] });
+    expect(newer.inputPositions.get('s')).toBe(3);
+    const late = older.commit({ entries: entriesOf('late', 1), inputPositions: [] });
     await expect(late).rejects.toMatchObject({ code: 'LEDGER_FENCED' });
-    await newer.commit({ entries: entriesOf('b', 1), positions: [] });
+    await newer.commit({ entries: entriesOf('b', 1), inputPositions: [] });
     expect(await idsInTopic()).toEqual([1, 2, 3, 4]);
     await Promise.all([one.close(), two.close()]);
   });
@@ -39,12 +39,12 @@ describe.skipIf(shared === null)('two processes that both think they own a parti
     const { one, two } = await twoLedgers();
     const told = Promise.withResolvers<string>();
     const older = await one.claim(0, ({ code }) => told.resolve(code));
-    await older.commit({ entries: entriesOf('a', 3), positions: [] });
+    await older.commit({ entries: entriesOf('a', 3), inputPositions: [] });
     const began = Date.now();
     await two.claim(0);
     expect(await told.promise).toBe('LEDGER_FENCED');
     expect(Date.now() - began).toBeLessThan(8000);
-    await expect(older.commit({ entries: [], positions: [] })).rejects.toMatchObject({ code: 'LEDGER_FENCED' });
+    await expect(older.commit({ entries: [], inputPositions: [] })).rejects.toMatchObject({ code: 'LEDGER_FENCED' });
     await Promise.all([one.close(), two.close()]);
   });
 
@@ -53,7 +53,7 @@ describe.skipIf(shared === null)('two processes that both think they own a parti
     const told = Promise.withResolvers<string>();
     const owner = await one.claim(0, ({ code }) => told.resolve(code));
     saboteur.arm('lost');
-    owner.commit({ entries: [], positions: [{ stream: 's', offset: 3 }] }).catch(() => {});
+    owner.commit({ entries: [], inputPositions: [{ stream: 's', offset: 3 }] }).catch(() => {});
     expect(await told.promise).toMatch(/^LEDGER_(OUTCOME_UNKNOWN|FAILED)$/);
     await Promise.all([one.close(), two.close()]);
   });
@@ -61,18 +61,18 @@ describe.skipIf(shared === null)('two processes that both think they own a parti
   it('a transaction that was under way when its owner stopped is undone, and its late end refused', async () => {
     const { one, two, saboteur, idsInTopic } = await twoLedgers();
     const older = await one.claim(0);
-    await older.commit({ entries: entriesOf('a', 2), positions: [] });
+    await older.commit({ entries: entriesOf('a', 2), inputPositions: [] });
     saboteur.arm('held');
-    const late = older.commit({ entries: entriesOf('late', 5), positions: [{ stream: 's', offset: 9 }] });
+    const late = older.commit({ entries: entriesOf('late', 5), inputPositions: [{ stream: 's', offset: 9 }] });
     // It is refused later, and nobody waits for it until then.
     late.catch(() => {});
     const letGo = await saboteur.held;
     const newer = await two.claim(0);
     expect(newer.claimedHead.sequence).toBe(2);
-    expect(newer.positions.has('s')).toBe(false);
+    expect(newer.inputPositions.has('s')).toBe(false);
     letGo();
     await expect(late).rejects.toMatchObject({ code: 'LEDGER_FENCED' });
-    await newer.commit({ entries: entriesOf('b', 1), positions: [] });
+    await newer.commit({ entries: entriesOf('b', 1), inputPositions: [] });
     expect(await idsInTopic()).toEqual([1, 2, 3]);
     // The older one learns what the newer one wrote, and may own the partition again.
     expect((await one.claim(0)).claimedHead.sequence).toBe(3);

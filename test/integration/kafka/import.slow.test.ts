@@ -18,9 +18,9 @@ import { type Scratch, scratchTopics } from './scratch.ts';
 
 const shared = await brokersForTests();
 const PARTITIONS = 3;
-/** As it stands in a request: the stream of the last mark. */
-const DONE = Buffer.from(String.raw`\u0000imported `);
-const BEGUN = Buffer.from(String.raw`\u0000import `);
+/** The checkpoint keys of an import, as they appear in a produce request. */
+const DONE = Buffer.from('"imported ');
+const BEGUN = Buffer.from('"import ');
 
 const HISTORY: readonly Entry[] = [
   ...entriesOf('a', 40),
@@ -32,7 +32,7 @@ const HISTORY: readonly Entry[] = [
 async function file(entries = HISTORY): Promise<string> {
   const path = join(scratchFolder(), 'ledger.db');
   const ledger = await SqliteLedger.open({ file: path, mode: 'write', machineVersion: 'test' });
-  await (await ledger.claim(0)).commit({ entries, positions: [] });
+  await (await ledger.claim(0)).commit({ entries, inputPositions: [] });
   await ledger.close();
   return path;
 }
@@ -71,7 +71,7 @@ async function standing({ brokers, prefix }: Scratch) {
     sequences: records.flatMap((record) => (record.kind === 'entry' ? [record.link.sequence] : [])),
     texts: records.flatMap((record) => (record.kind === 'entry' ? [record.link.text] : [])),
     marks: records.flatMap((record) =>
-      record.kind === 'positions' ? record.positions.map(({ stream }) => stream.split(' ')[0]) : [],
+      record.kind === 'positions' ? record.progressed.checkpoints.map(({ key }) => key.split(' ')[0]) : [],
     ),
   }));
 }
@@ -91,16 +91,16 @@ describe.skipIf(shared === null)('an import', { timeout: 90_000 }, () => {
     });
     await expect(moved(scratch, path, { socketFactory: cut })).rejects.toThrow('nothing was committed');
     const between = await standing(scratch);
-    expect(between.map(({ marks: found }) => found.includes('\u0000imported'))).toEqual([true, false, false]);
+    expect(between.map(({ marks: found }) => found.includes('imported'))).toEqual([true, false, false]);
     // An instance may own what is finished, and have gone on with it.
     const one = await scratch.open('one');
-    await (await one.claim(0)).commit({ entries: entriesOf('later', 1), positions: [] });
+    await (await one.claim(0)).commit({ entries: entriesOf('later', 1), inputPositions: [] });
     await one.close();
     expect(await moved(scratch, path)).toMatchObject({ read: HISTORY.length, written: 0 });
     const after = await standing(scratch);
     for (const { sequences, marks: found } of after) {
       expect(sequences).toEqual(dense(sequences.length));
-      expect(found).toEqual(['\u0000import', '\u0000imported', '\u0000relayed']);
+      expect(found).toEqual(['import', 'imported', 'relayed']);
     }
     await expect(moved(scratch, path)).rejects.toMatchObject({
       code: 'IMPORT_REFUSED',
@@ -124,7 +124,7 @@ describe.skipIf(shared === null)('an import', { timeout: 90_000 }, () => {
     });
     await expect(moved(scratch, path, { socketFactory: cut })).rejects.toThrow('nothing was committed');
     const between = await standing(scratch);
-    expect(between.flatMap(({ marks }) => marks)).not.toContain('\u0000imported');
+    expect(between.flatMap(({ marks }) => marks)).not.toContain('imported');
     const there = between.reduce((sum, { sequences }) => sum + sequences.length, 0);
     expect(there).toBeGreaterThan(0);
     // What concerns the site stands in each.
@@ -144,7 +144,7 @@ describe.skipIf(shared === null)('an import', { timeout: 90_000 }, () => {
     let wrote: Promise<void> | null = null;
     const late = heldConnections((api) => {
       if (api !== INIT_PRODUCER_ID || wrote !== null) return null;
-      wrote = owner.commit({ entries: entriesOf('theirs', 1), positions: [] }).then(() => {});
+      wrote = owner.commit({ entries: entriesOf('theirs', 1), inputPositions: [] }).then(() => {});
       return wrote;
     });
     const slow = heldConnections((api) => (api === FETCH ? wait(3000) : null));

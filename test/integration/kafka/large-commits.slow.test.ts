@@ -20,10 +20,10 @@ it.skipIf(shared === null)(
     const entries = Array.from({ length: 64 }, (_, nth) =>
       entryOfInput(`large-${nth}`, { vm: vmOf(nth), content: words() }),
     );
-    const head = await owner.commit({ entries, positions: [{ stream: 's', offset: 7 }] });
-    await owner.commit({ entries: [entryOfInput('next')], positions: [] });
+    const head = await owner.commit({ entries, inputPositions: [{ stream: 's', offset: 7 }] });
+    await owner.commit({ entries: [entryOfInput('next')], inputPositions: [] });
     const next = await two.claim(0);
-    expect([head.sequence, next.claimedHead.sequence, next.positions.get('s')]).toEqual([64, 65, 7]);
+    expect([head.sequence, next.claimedHead.sequence, next.inputPositions.get('s')]).toEqual([64, 65, 7]);
     await Promise.all([one.close(), two.close()]);
   },
 );

@@ -23,7 +23,7 @@ async function fill(ledger: KafkaLedger, partitions: number): Promise<void> {
   for (let partition = 0; partition < partitions; partition += 1) {
     const owner = await ledger.claim(partition);
     for (let n = 1; n <= 4; n += 1) {
-      await owner.commit({ entries: entriesOf(`${n}`, 3), positions: [{ stream: 'in', offset: n }] });
+      await owner.commit({ entries: entriesOf(`${n}`, 3), inputPositions: [{ stream: 'in', offset: n }] });
     }
   }
 }
@@ -101,13 +101,13 @@ describe.skipIf(shared === null)('following the ledger’s topic', { timeout: 90
     // Once with the other one, once without it.
     await eventually(async () => (joins() >= before + 2 ? true : null));
     const owner = await ledger.claim(1);
-    await owner.commit({ entries: entriesOf('late', 1), positions: [{ stream: 'in', offset: 5 }] });
+    await owner.commit({ entries: entriesOf('late', 1), inputPositions: [{ stream: 'in', offset: 5 }] });
     await eventually(async () => (replicas[1]?.readableSequence === 13 ? true : null));
     await eventually(async () => ([0, 1, 2].every((each) => tailer.lag(each) === 0) ? true : null));
     const again = fetched.slice(seen);
     expect(again.length).toBeGreaterThan(0);
     expect(again.filter(({ from, copied }) => from < copied)).toEqual([]);
-    expect(replicas.map(({ positions, fault }) => [positions.get('in'), fault])).toEqual([
+    expect(replicas.map(({ inputPositions, fault }) => [inputPositions.get('in'), fault])).toEqual([
       [4, null],
       [5, null],
       [4, null],
@@ -214,5 +214,5 @@ describe.skipIf(shared === null)('following the ledger’s topic', { timeout: 90
 });
 
 function late() {
-  return { entries: entriesOf('late', 1), positions: [] };
+  return { entries: entriesOf('late', 1), inputPositions: [] };
 }

@@ -81,7 +81,8 @@ export class Connection implements EngineLedger {
 class SimulatedOwner implements Owner {
   readonly partition = 0;
   readonly claimedHead: Head;
-  readonly positions: ReadonlyMap<string, number>;
+  readonly inputPositions: ReadonlyMap<string, number>;
+  readonly checkpoints: ReadonlyMap<string, number>;
   readonly recall: Owner['recall'];
   readonly #sim: Sim;
   readonly #life: Life;
@@ -99,7 +100,8 @@ class SimulatedOwner implements Owner {
     this.#disk = disk;
     this.#inner = inner;
     this.claimedHead = inner.claimedHead;
-    this.positions = inner.positions;
+    this.inputPositions = inner.inputPositions;
+    this.checkpoints = inner.checkpoints;
     this.recall = (identities) => inner.recall(identities);
     life.whenKilled(() => this.#leave());
   }
