@@ -62,12 +62,12 @@ describe.skipIf(!(await canStartClusters()))('Landfall on a Kafka broker', { tim
     const scratch = await initialised();
     const [one, two] = [await scratch.open('one'), await scratch.open('two')];
     const older = await one.claim(0);
-    const head = await older.commit({ entries: entriesOf('a', 3), positions: [] });
+    const head = await older.commit({ entries: entriesOf('a', 3), inputPositions: [] });
     const newer = await two.claim(0);
     expect(newer.claimedHead).toEqual(head);
-    const late = older.commit({ entries: entriesOf('late', 1), positions: [] });
+    const late = older.commit({ entries: entriesOf('late', 1), inputPositions: [] });
     await expect(late).rejects.toMatchObject({ code: 'LEDGER_FENCED' });
-    await newer.commit({ entries: entriesOf('b', 1), positions: [] });
+    await newer.commit({ entries: entriesOf('b', 1), inputPositions: [] });
     await Promise.all([one.close(), two.close()]);
   });
 });
