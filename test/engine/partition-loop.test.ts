@@ -6,10 +6,9 @@ import { Fault } from '../../events/fault.ts';
 import type { Input } from '../../events/inputs.ts';
 import { sha256 } from '../../log/chain.ts';
 import type { Batch, Head, Owner } from '../../log/port.ts';
+import { VM, vmOf } from '../support/builders.ts';
 import { HandTime, turns } from '../support/hand-time.ts';
 import { MemoryLedger } from '../support/memory-ledger.ts';
-
-const VM = '6d9b758b-e53f-4b06-84e0-9888ad96345d';
 
 /** Commits when it is told to, or fails. */
 class HeldOwner implements Owner {
@@ -215,7 +214,6 @@ it('finishes what it took before it stops, and takes nothing more', async () => 
 it('ends a batch within a submission where its inputs touch many attempts, and answers when all of it is durable', async () => {
   const sizes: number[] = [];
   const { ledger, loop } = await setUp({ committed: (entries) => sizes.push(entries) });
-  const vmOf = (index: number) => `6d9b758b-e53f-4b06-84e0-${String(index).padStart(12, '0')}`;
   const of = (type: string, data: object, subject?: string) =>
     toInput(
       { specversion: '1.0', source: 'test', id: `e${(ids += 1)}`, type: `landfall.${type}.v1`, subject, data },

@@ -7,8 +7,8 @@ import { Fault } from '../../events/fault.ts';
 import { type InputType, inputSchemas, siteInputs, vmInputs } from '../../events/inputs.ts';
 import { inputUpcasters, type Upcasters, upcast } from '../../events/upcast.ts';
 import { Clock } from '../../events/vocabulary.ts';
+import { VM } from '../support/builders.ts';
 
-const VM = '0b9e6c1e-5f5c-4d0e-8a53-3f6f2c1d9a10';
 const sha256 = (text: string) => createHash('sha256').update(text).digest('hex');
 
 /** One valid example of each type's data. */

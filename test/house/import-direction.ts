@@ -21,15 +21,15 @@ const MAY_IMPORT: Record<Layer, readonly Layer[]> = {
   cli: [...MIDDLE, 'agent', 'service'],
 };
 
-/** The only packages of the pure core; elsewhere package.json says what may be imported. */
+/** The packages that the pure core may import. Other layers may import every dependency of package.json. */
 const MAY_IMPORT_PACKAGES: Partial<Record<Layer, readonly string[]>> = {
   events: ['zod'],
   machines: ['xstate'],
 };
 
 /**
- * A package that is loaded by one module, which changes it first: whoever loads it before leaves the process with what was not
- * changed. Its types anybody may name. The raw client is measured as it is.
+ * The modules that may load a package at run time; every module may import its types. kafka/kafkajs.ts patches kafkajs before the
+ * first use, so a second loader could create a client without the patches. The benchmark measures the unpatched client.
  */
 const LOADED_BY: Readonly<Record<string, readonly string[]>> = {
   kafkajs: ['kafka/kafkajs.ts', 'bench/kafka/floor-process.ts'],
@@ -40,7 +40,7 @@ const SPECIFIER =
 
 export type Import = { specifier: string; line: number; isType: boolean };
 
-/** What a file imports: statically, as a type, on demand, or as a worker by URL. */
+/** Lists the imports of a file: static, type-only and dynamic imports, and workers by URL. */
 export function importsOf(text: string): Import[] {
   const code = withoutComments(text);
   return Array.from(code.matchAll(SPECIFIER), (match) => ({
@@ -50,25 +50,25 @@ export function importsOf(text: string): Import[] {
   }));
 }
 
-/** Each import of a file that points the wrong way, in words; what is no layer may import all of them. */
+/** Describes each forbidden import of a file. A file outside the layers may import every layer. */
 export function wrongImports(file: SourceFile): string[] {
   const layer = LAYERS.find((known) => known === file.folder);
-  const against = ({ specifier }: Import) =>
-    layer === undefined ? undefined : reasonAgainst(layer, file.path, specifier);
+  const errorOf = ({ specifier }: Import) =>
+    layer === undefined ? undefined : directionError(layer, file.path, specifier);
   return importsOf(file.text)
-    .map((each) => ({ line: each.line, reason: reasonAgainstLoading(file.path, each) ?? against(each) }))
+    .map((each) => ({ line: each.line, reason: loadingError(file.path, each) ?? errorOf(each) }))
     .filter(({ reason }) => reason !== undefined)
     .map(({ line, reason }) => `${file.path}:${line}: ${reason}`);
 }
 
-function reasonAgainstLoading(path: string, { specifier, isType }: Import): string | undefined {
+function loadingError(path: string, { specifier, isType }: Import): string | undefined {
   const loaders = LOADED_BY[specifier];
   if (loaders === undefined || isType || loaders.includes(path)) return undefined;
-  return `${specifier} is loaded by ${loaders[0]} alone`;
+  return `${specifier} may be loaded by ${loaders.join(', ')} only`;
 }
 
-function reasonAgainst(layer: Layer, path: string, specifier: string): string | undefined {
-  if (!specifier.startsWith('.')) return reasonAgainstPackage(layer, specifier);
+function directionError(layer: Layer, path: string, specifier: string): string | undefined {
+  if (!specifier.startsWith('.')) return packageError(layer, specifier);
   const target = posix.join(posix.dirname(path), specifier);
   const folder = target.split('/')[0] ?? '';
   if (folder === layer || target === 'package.json') return undefined;
@@ -76,7 +76,7 @@ function reasonAgainst(layer: Layer, path: string, specifier: string): string | 
   return `${layer} may not import ${folder} (${specifier})`;
 }
 
-function reasonAgainstPackage(layer: Layer, specifier: string): string | undefined {
+function packageError(layer: Layer, specifier: string): string | undefined {
   const allowed = MAY_IMPORT_PACKAGES[layer];
   if (allowed === undefined || allowed.some((name) => specifier === name || specifier.startsWith(`${name}/`))) {
     return undefined;

@@ -3,7 +3,7 @@ import { join, sep } from 'node:path';
 
 export const ROOT = join(import.meta.dirname, '../..');
 
-/** The folders that make up the product, the lowest layer first. */
+/** The folders of the product, the lowest layer first. */
 export const LAYERS = [
   'events',
   'machines',
@@ -20,11 +20,14 @@ export const LAYERS = [
 ] as const;
 export type Layer = (typeof LAYERS)[number];
 
+/** Layers of the design without a folder yet. Remove a layer from this list when its folder is added. */
+export const PLANNED_LAYERS: readonly Layer[] = ['agent'];
+
 export const SUPPORT = ['bench', 'bin', 'scripts', 'test'] as const;
 
 export type SourceFile = { path: string; folder: Layer | (typeof SUPPORT)[number]; text: string };
 
-/** Every .ts, .js and .mjs file of the project's folders; paths are relative to the root, with forward slashes. */
+/** Reads every .ts, .js and .mjs file of these folders (by default of all). Paths are relative to the root, with forward slashes. */
 export function sourceFiles(...folders: readonly SourceFile['folder'][]): SourceFile[] {
   const wanted = folders.length > 0 ? folders : [...LAYERS, ...SUPPORT];
   return wanted.flatMap((folder) =>

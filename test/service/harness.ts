@@ -5,6 +5,7 @@ import { wallTime } from '../../engine/time.ts';
 import type { SqliteLedger } from '../../log/sqlite/ledger.ts';
 import { loggerFor, type Running, startService } from '../../service/serve.ts';
 import { readSettings } from '../../service/settings.ts';
+import { cloudEvent } from '../support/builders.ts';
 import { scratchFolder } from '../support/landfall.ts';
 
 /** A real service on a port of its own, in this process, and a client of it. */
@@ -67,29 +68,12 @@ export function ledgerOf({ engine }: Pick<Served, 'engine'>): SqliteLedger {
   return part.ledger;
 }
 
-export const VM = '6d9b758b-e53f-4b06-84e0-9888ad96345d';
+export { declared, returned, started, VM } from '../support/builders.ts';
 
-/** A CloudEvent with an id of its own. */
+/** A CloudEvent with a unique id. Events of a host name a VM only if `more` does. */
 export function event(type: string, data: unknown, more: Record<string, unknown> = {}): Record<string, unknown> {
-  const subject = type.startsWith('host.') || type.startsWith('configuration.') ? {} : { subject: VM };
-  const base = { specversion: '1.0', id: randomUUID(), source: 'test', type: `landfall.${type}.v1` };
-  return { ...base, ...subject, data, ...more };
+  return { ...cloudEvent(type, data, type.startsWith('host.') ? { subject: null } : {}), ...more };
 }
-
-export const declared = (vm = VM) =>
-  event(
-    'vm.declared',
-    { name: 'web', host: 'host-a', power: 'running', volumes: [{ volume: 'vol-1' }] },
-    { subject: vm },
-  );
-export const started = (migration: string, vm = VM) =>
-  event('migration.started', { migration, source: 'host-a', destination: 'host-b' }, { subject: vm });
-export const returned = (migration: string, vm = VM) =>
-  event(
-    'migration.returned',
-    { migration, ok: false, error: { kind: 'libvirt', message: 'operation failed' } },
-    { subject: vm },
-  );
 
 type Question = { question: string; vm: string; host: string };
 

@@ -1,14 +1,10 @@
 import type { Entry } from '../../events/entries.ts';
 import { sha256 } from '../../log/chain.ts';
+import { VM, vmOf } from './builders.ts';
 
 /** Builders of plain entries for tests that care about a ledger, not about what its entries say. */
 
-export const VM = '0b51c7a2-7d0e-4c55-9a2e-000000000001';
-
-/** A VM's UUID by number. */
-export function vmOf(number: number): string {
-  return `0b51c7a2-7d0e-4c55-9a2e-${String(number).padStart(12, '0')}`;
-}
+export { VM, vmOf } from './builders.ts';
 
 /** An entry of an input that nothing came of. */
 export function entryOfInput(id: string, changes: Partial<Entry> & { content?: string; source?: string } = {}): Entry {

@@ -11,6 +11,9 @@ import { openAttempt } from '../../machines/open.ts';
 import { path } from '../../machines/round.ts';
 import { begin, type Stepped, step } from '../../machines/step.ts';
 import { unknownVm } from '../../machines/vm.ts';
+import { VM } from './builders.ts';
+
+export { VM };
 
 /**
  * Given / when / then for one attempt. A `Play` is a small world around machines/step.ts: hosts that answer what they were
@@ -21,7 +24,6 @@ export const S = 'alpha';
 export const D = 'beta';
 export const T = 'gamma';
 export const U = 'delta';
-export const VM = '0b9e6c1e-5f5c-4d0e-8a53-3f6f2c1d9a10';
 const MIGRATION = 'm1';
 export const START = 1_700_000_000_000;
 
