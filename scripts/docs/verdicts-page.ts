@@ -178,7 +178,7 @@ ${markdownTable(
     [
       '**provisional**',
       '`outcome: completed`, `certainty: provisional`',
-      'The guest very probably landed, but the source could still write. Hooks and locks wait for proof.',
+      'The evidence says that the guest landed, but a host that did not answer could still disprove it. Hooks and locks wait for proof.',
     ],
     [
       '**rolled back**',
