@@ -1,71 +1,75 @@
 import { Fault } from '../events/fault.ts';
 import type { Input } from '../events/inputs.ts';
 import { WALL } from '../events/vocabulary.ts';
+import type { Head, InputPosition } from '../log/port.ts';
 import type { Driver } from './driver.ts';
-import type { Time } from './time.ts';
-import type { InputPosition } from '../log/port.ts';
 import type { Malformed, Taken } from './partition/partition.ts';
+import type { Time } from './time.ts';
 
 /**
- * Runs a driver day and night: inputs as they come, deadlines as they fall due, one commit for all that waits (group commit).
- * An input is acknowledged only when it is durable (invariant 10).
+ * Runs a partition continuously: decides inputs as they arrive and deadlines as they fall due, and commits in groups. An input
+ * is acknowledged only when it is durable (invariant 10).
  *
- * Inputs go before deadlines: what was there when a deadline fell due is taken first, so that after a downtime or in a burst
- * no answer is overtaken by the end of its question.
+ * Inputs that were waiting when a deadline fell due are decided before the deadline, so that after a downtime or during a burst
+ * an answer is never overtaken by the time limit of its question.
  */
 
-/** What became of a submitted input, once that is durable. `sequence` is its first entry's; null for a duplicate, which has none. */
+/** A submitted input after its commit. `sequence` is the position of its first entry; null for a duplicate, which has no entry. */
 export type CommittedInput = { taken: Taken; sequence: number | null };
-/** What a stream delivers: an input with its place, or what was none. */
+/** A record of an input stream: an input with its position, or a malformed record. */
 export type Delivered = { input: Input; at: InputPosition | null } | { malformed: Malformed };
-/**
- * How far a log of inputs, which may hold more than was delivered, is known to have been taken. A deadline waits until the
- * inputs that were in the log when it fell due have been.
- */
+/** Delays deadlines until all inputs that were in the input log when the deadline fell due have been decided. */
 export interface DeadlineGate {
-  /** Everything that was in the log until this time has been taken. Where `wanted` is later, it comes back by `whenTaken`. */
+  /**
+   * Returns the time up to which all logged inputs have been decided. If `wanted` is later, the gate opens further on its own
+   * and wakes the loop by `whenTaken`.
+   */
   takenUntil(wanted: number): number;
 }
 export type LoopObserver = {
-  /** A commit became durable: how many entries, and how long it took in milliseconds. */
+  /** A commit became durable: its number of entries, and its duration in milliseconds. */
   committed?: (entries: number, ms: number) => void;
-  /** Timers fired: how long after its time the latest was. */
+  /** Timers fired: their number, and the delay of the latest one in milliseconds. */
   fired?: (count: number, latenessMsMax: number) => void;
-  /** It ended: called once, after everybody who waited was told. */
+  /** The loop ended. Called once, after all pending inputs were rejected. */
   died?: (fault: Fault) => void;
 };
 
 export const INPUTS_PER_COMMIT = 1024;
-/** Of inputs, where their size is known: what is decided of them must fit into one transaction. */
+/** The limit for inputs of known size, so that their entries fit into one Kafka transaction. */
 export const COMMIT_BYTES = 4 * 1024 * 1024;
-/** One input about a host writes an entry for each of its open attempts. */
+/** A commit may exceed this number, because one input about a host writes an entry for each open attempt of that host. */
 const ENTRIES_PER_COMMIT = 2048;
-/** However many commits may be under way: what they decided is in memory until it can be read. */
+/** The limit over all commits under way, whose entries stay in memory until they are readable. */
 const ENTRIES_UNDER_WAY = 3 * ENTRIES_PER_COMMIT;
 const TIMERS_PER_COMMIT = 1024;
 const COMMITS_UNDER_WAY = 2;
 
 export type LoopOptions = {
   readonly gate?: DeadlineGate;
-  /** While so many are being written the next batch is worked out. */
+  /** The next batch is decided while at most this many commits are being written. Default: 2. */
   readonly commitsUnderWay?: number;
 };
 
-type Waiting = {
+/** Inputs that were submitted together, and how far they have been decided. */
+type Submission = {
   items: readonly Delivered[];
-  /** How many of them were taken, and what became of those that are durable. */
-  taken: number;
-  receipts: CommittedInput[];
+  /** The number of decided items. */
+  decided: number;
+  /** The results of the durable items. */
+  results: CommittedInput[];
   clock: string;
   bytes: number;
-  /** Deadlines that fell due later wait for it. */
+  /** Deadlines that fell due later wait for this submission. */
   arrivedAt: number;
   onTaken?: () => void;
-  resolve: (receipts: CommittedInput[]) => void;
+  resolve: (results: CommittedInput[]) => void;
   reject: (error: unknown) => void;
 };
-/** What one commit has of a submission. */
-type Answer = { waiting: Waiting; taken: { taken: Taken; index: number | null }[]; isLast: boolean };
+/** A decided item. `index` is the place of its first entry in the batch; null for a duplicate. */
+type Decided = { readonly taken: Taken; readonly index: number | null };
+/** The items of one submission that belong to one commit. */
+type Share = { submission: Submission; decided: Decided[]; isLast: boolean };
 
 export class PartitionLoop {
   readonly #driver: Driver;
@@ -73,10 +77,10 @@ export class PartitionLoop {
   readonly #observer: LoopObserver;
   readonly #gate: DeadlineGate | null;
   readonly #commitsUnderWay: number;
-  #queue: Waiting[] = [];
+  #queue: Submission[] = [];
   #underWay = 0;
   #entriesUnderWay = 0;
-  /** Ends with the newest commit: a duplicate of an input that is still being written waits for it. */
+  /** Settles with the newest commit. A duplicate waits for it, because the original input may not be durable yet. */
   #newestCommit: Promise<unknown> = Promise.resolve();
   #scheduled = false;
   #cancelAlarm: (() => void) | null = null;
@@ -93,7 +97,7 @@ export class PartitionLoop {
     this.#wake();
   }
 
-  /** What ended it; null while it runs. After that the partition must be claimed anew. */
+  /** Why the loop ended; null while it runs. After a fault the partition must be claimed again. */
   get fault(): Fault | null {
     return this.#fault;
   }
@@ -103,8 +107,8 @@ export class PartitionLoop {
   }
 
   /**
-   * Takes inputs together, in order. Resolves when all of them are durable. An operator's word on an attempt of a recording
-   * belongs to the recording's clock. @throws Fault where they are not durable.
+   * Decides inputs in order. Resolves when all of them are durable. `clock` is the world the inputs belong to: an operator's
+   * resolution of a recorded attempt uses the recording's clock. @throws Fault if an input may not be durable.
    */
   submit(inputs: readonly Input[], clock = WALL): Promise<CommittedInput[]> {
     const items = inputs.map((input) => ({ input, at: null }));
@@ -112,35 +116,37 @@ export class PartitionLoop {
   }
 
   /**
-   * Takes what a log delivered, in order. Resolves when it is durable. Whether deadlines wait for it is the gate's to say.
-   * @throws Fault where it is not durable: the log delivers it again.
+   * Decides the records of an input log in order. Resolves when all of them are durable. Deadlines wait for the gate, not for
+   * these records. @throws Fault if a record is not durable; the log delivers it again.
    */
   deliver(items: readonly Delivered[], bytes = 0): Promise<CommittedInput[]> {
     return this.#enqueue({ items, clock: WALL, bytes, arrivedAt: Number.POSITIVE_INFINITY });
   }
 
-  /** Calls back when all that was delivered before has been taken, in the same turn in which deadlines are looked at. */
+  /** Calls back when all records delivered before have been decided, and before deadlines are checked in that turn. */
   whenTaken(callback: () => void): void {
-    const entry = { items: [], clock: WALL, bytes: 0, arrivedAt: Number.POSITIVE_INFINITY, onTaken: callback };
-    this.#enqueue(entry).catch(() => {});
+    const marker = { items: [], clock: WALL, bytes: 0, arrivedAt: Number.POSITIVE_INFINITY, onTaken: callback };
+    this.#enqueue(marker).catch(() => {});
   }
 
-  #enqueue(waiting: Omit<Waiting, 'taken' | 'receipts' | 'resolve' | 'reject'>): Promise<CommittedInput[]> {
+  #enqueue(submission: Omit<Submission, 'decided' | 'results' | 'resolve' | 'reject'>): Promise<CommittedInput[]> {
     if (this.#fault !== null) return Promise.reject(this.#fault);
     if (this.#stopping)
-      return Promise.reject(new Fault('STOPPING', 'the service is stopping', 'Send it again when it is back.'));
+      return Promise.reject(
+        new Fault('STOPPING', 'the service is stopping', 'Send the input again after the restart.'),
+      );
     return new Promise((resolve, reject) => {
-      this.#queue.push({ ...waiting, taken: 0, receipts: [], resolve, reject });
+      this.#queue.push({ ...submission, decided: 0, results: [], resolve, reject });
       this.#wake();
     });
   }
 
-  /** Its owner has ended: whoever waits is told, and no deadline is waited for. */
+  /** Ends the loop because its owner has ended: rejects all pending inputs and fires no further deadline. */
   end(fault: Fault): void {
     this.#die(fault, []);
   }
 
-  /** Takes nothing more, and returns when everything taken is durable. */
+  /** Stops accepting inputs. Resolves when the accepted inputs are durable and the partition is released. */
   async stop(): Promise<void> {
     this.#stopping = true;
     this.#cancelAlarm?.();
@@ -148,7 +154,7 @@ export class PartitionLoop {
     if (this.#fault === null) await this.#driver.release();
   }
 
-  /** One turn of the loop soon: after the callbacks that are at hand, so that what arrives together is committed together. */
+  /** Schedules a turn after the callbacks that are ready now, so that inputs arriving together share a commit. */
   #wake(): void {
     if (this.#scheduled || this.#fault !== null) return;
     this.#scheduled = true;
@@ -162,62 +168,62 @@ export class PartitionLoop {
 
   #turn(): void {
     if (this.#fault !== null || this.#isBusy) return;
-    const answers: Answer[] = [];
+    const shares: Share[] = [];
     try {
-      this.#takeQueued(answers);
+      this.#decideQueued(shares);
       this.#fireDue();
     } catch (error) {
-      // Half a decision is in memory: it must not be committed, and who waits for it is told.
-      return this.#die(error, answers);
+      // The memory holds half a decision, which must never be committed.
+      return this.#die(error, shares);
     }
-    if (answers.length > 0 || this.#driver.partition.pendingCount > 0) void this.#commit(answers);
+    if (shares.length > 0 || this.#driver.partition.pendingCount > 0) void this.#commitAndAnswer(shares);
     this.#setAlarm();
     if (this.#queue.length > 0) this.#wake();
-    else if (this.#underWay === 0) for (const resolve of this.#idle.splice(0)) resolve();
+    else if (this.#underWay === 0) this.#resolveIdle();
   }
 
   get #isBusy(): boolean {
     return this.#underWay >= this.#commitsUnderWay || this.#entriesUnderWay >= ENTRIES_UNDER_WAY;
   }
 
-  #takeQueued(answers: Answer[]): void {
+  #decideQueued(shares: Share[]): void {
     const now = this.#time.now();
-    const taken = { inputs: 0, bytes: 0 };
+    const decided = { inputs: 0, bytes: 0 };
     let index = 0;
     for (
-      let waiting = this.#queue[0];
-      waiting !== undefined && this.#hasRoom(waiting, taken);
-      waiting = this.#queue[index]
+      let submission = this.#queue[0];
+      submission !== undefined && this.#hasRoom(submission, decided);
+      submission = this.#queue[index]
     ) {
-      const answer = this.#takeFrom(waiting, now);
-      answers.push(answer);
-      if (!answer.isLast) break;
+      const share = this.#decideShare(submission, now);
+      shares.push(share);
+      if (!share.isLast) break;
       index += 1;
-      taken.inputs += waiting.items.length;
-      taken.bytes += waiting.bytes;
-      waiting.onTaken?.();
+      decided.inputs += submission.items.length;
+      decided.bytes += submission.bytes;
+      submission.onTaken?.();
     }
     this.#queue = this.#queue.slice(index);
   }
 
-  /** One input may touch any number of attempts: what its submission has left then goes into the next commit. */
-  #takeFrom(waiting: Waiting, now: number): Answer {
-    const answer: Answer = { waiting, taken: [], isLast: false };
-    for (const item of waiting.items.slice(waiting.taken)) {
-      if (answer.taken.length > 0 && this.#driver.partition.pendingCount >= ENTRIES_PER_COMMIT) return answer;
-      answer.taken.push(this.#takeOne(item, now, waiting.clock));
-      waiting.taken += 1;
+  /** Decides items until the batch is full. The remaining items of the submission go into the next commit. */
+  #decideShare(submission: Submission, now: number): Share {
+    const share: Share = { submission, decided: [], isLast: false };
+    for (const item of submission.items.slice(submission.decided)) {
+      if (share.decided.length > 0 && this.#driver.partition.pendingCount >= ENTRIES_PER_COMMIT) return share;
+      share.decided.push(this.#decide(item, now, submission.clock));
+      submission.decided += 1;
     }
-    return { ...answer, isLast: true };
+    return { ...share, isLast: true };
   }
 
-  /** What comes first is always taken: alone it is as large as it is. */
-  #hasRoom({ bytes }: Waiting, taken: { inputs: number; bytes: number }): boolean {
-    if (taken.inputs >= INPUTS_PER_COMMIT || this.#driver.partition.pendingCount >= ENTRIES_PER_COMMIT) return false;
-    return taken.inputs === 0 || taken.bytes + bytes <= COMMIT_BYTES;
+  /** The first submission of a batch always has room, however large it is. */
+  #hasRoom({ bytes }: Submission, decided: { inputs: number; bytes: number }): boolean {
+    if (decided.inputs >= INPUTS_PER_COMMIT || this.#driver.partition.pendingCount >= ENTRIES_PER_COMMIT) return false;
+    return decided.inputs === 0 || decided.bytes + bytes <= COMMIT_BYTES;
   }
 
-  #takeOne(item: Delivered, now: number, clock: string): { taken: Taken; index: number | null } {
+  #decide(item: Delivered, now: number, clock: string): Decided {
     const { partition } = this.#driver;
     const index = partition.pendingCount;
     const at = clock === WALL ? now : 0;
@@ -229,8 +235,8 @@ export class PartitionLoop {
   }
 
   /**
-   * Fires what fell due before the oldest input that still waits had arrived: the inputs that were there then are taken, and
-   * a load that never lets the queue run empty holds no deadline back.
+   * Fires the deadlines that fell due before the oldest waiting input arrived. That input was not there when they fell due, so
+   * a queue that never runs empty cannot delay a deadline.
    */
   #fireDue(): void {
     const { partition } = this.#driver;
@@ -243,30 +249,17 @@ export class PartitionLoop {
     this.#observer.fired?.(count, now - dueAt);
   }
 
-  async #commit(answers: readonly Answer[]): Promise<void> {
+  /** Commits everything decided in this turn, then resolves the submissions that are complete. */
+  async #commitAndAnswer(shares: readonly Share[]): Promise<void> {
     const entries = this.#driver.partition.pendingCount;
-    const began = performance.now();
     this.#underWay += 1;
     this.#entriesUnderWay += entries;
     try {
-      const earlier = this.#newestCommit;
-      const flushed = this.#driver.flush();
-      // Together: one that writes nothing ends at once, and what came before it may not have.
-      this.#newestCommit = Promise.all([earlier, flushed]).catch(() => {});
-      const head = await flushed;
-      // Nothing was written, so all are duplicates: of inputs that may still be on their way to the disk (invariant 10).
-      if (head === null) {
-        await earlier;
-        if (this.#fault !== null) throw this.#fault;
-      } else this.#observer.committed?.(entries, performance.now() - began);
+      const head = await this.#commitInOrder(entries);
       const first = head === null ? 0 : head.sequence - entries + 1;
-      for (const { waiting, taken, isLast } of answers) {
-        for (const { taken: outcome, index } of taken)
-          waiting.receipts.push({ taken: outcome, sequence: index === null ? null : first + index });
-        if (isLast) waiting.resolve(waiting.receipts);
-      }
+      for (const share of shares) answer(share, first);
     } catch (error) {
-      this.#die(error, answers);
+      this.#die(error, shares);
     } finally {
       this.#underWay -= 1;
       this.#entriesUnderWay -= entries;
@@ -274,27 +267,56 @@ export class PartitionLoop {
     }
   }
 
-  /** The ledger refused: its memory is ahead of what is durable, so nothing more is taken. */
-  #die(error: unknown, answers: readonly Answer[]): void {
+  /** Returns the head after the commit; null if only duplicates were decided, once all earlier commits are durable. */
+  async #commitInOrder(entries: number): Promise<Head | null> {
+    const began = performance.now();
+    const earlier = this.#newestCommit;
+    const flushed = this.#driver.flush();
+    // A flush without entries resolves at once, so the newest commit includes the earlier ones.
+    this.#newestCommit = Promise.all([earlier, flushed]).catch(() => {});
+    const head = await flushed;
+    if (head !== null) {
+      this.#observer.committed?.(entries, performance.now() - began);
+      return head;
+    }
+    // The inputs repeated by these duplicates may not be durable yet (invariant 10).
+    await earlier;
+    if (this.#fault !== null) throw this.#fault;
+    return null;
+  }
+
+  /** Ends the loop: the memory is ahead of the ledger, so no further input may be decided. */
+  #die(error: unknown, shares: readonly Share[]): void {
     const first = this.#fault === null;
     this.#fault ??=
       error instanceof Fault
         ? error
         : new Fault('LEDGER_FAILED', 'the ledger could not be written', 'See the log.', error);
     this.#cancelAlarm?.();
-    for (const { waiting } of answers) waiting.reject(this.#fault);
-    for (const waiting of this.#queue.splice(0)) waiting.reject(this.#fault);
-    for (const resolve of this.#idle.splice(0)) resolve();
+    for (const { submission } of shares) submission.reject(this.#fault);
+    for (const submission of this.#queue.splice(0)) submission.reject(this.#fault);
+    this.#resolveIdle();
     if (first) this.#observer.died?.(this.#fault);
+  }
+
+  #resolveIdle(): void {
+    for (const resolve of this.#idle.splice(0)) resolve();
   }
 
   #setAlarm(): void {
     this.#cancelAlarm?.();
     this.#cancelAlarm = null;
     const dueAt = this.#stopping ? null : this.#driver.partition.nextDueAt(WALL);
-    // What the gate holds back fires when the gate says so.
+    // A deadline held back by the gate fires when the gate wakes the loop.
     const isHeldBack = dueAt !== null && dueAt <= this.#time.now() && (this.#gate?.takenUntil(dueAt) ?? dueAt) < dueAt;
     if (dueAt !== null && !isHeldBack)
       this.#cancelAlarm = this.#time.after(Math.max(0, dueAt - this.#time.now()), () => this.#wake());
   }
+}
+
+/** Stores the results of a committed share, and resolves the submission if it is complete. */
+function answer({ submission, decided, isLast }: Share, firstSequence: number): void {
+  for (const { taken, index } of decided)
+    submission.results.push({ taken, sequence: index === null ? null : firstSequence + index });
+  if (isLast) submission.resolve(submission.results);
 }

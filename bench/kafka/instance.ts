@@ -3,7 +3,9 @@ import { wallTime } from '../../engine/time.ts';
 import { connectTo } from '../../kafka/client.ts';
 import { initTopics } from '../../kafka/topics.ts';
 import { MACHINE_VERSION } from '../../machines/version.ts';
-import { ClusterEngine, type ClusterObserver } from '../../service/engine/cluster.ts';
+import type { ClusterEngine } from '../../service/engine/cluster.ts';
+import type { ClusterObserver } from '../../service/engine/cluster-parts.ts';
+import { openClusterEngine } from '../../service/engine/open-cluster.ts';
 import { sleep } from '../measure.ts';
 
 /** Landfall's own parts of an instance, without HTTP. */
@@ -19,7 +21,7 @@ export async function makeTopics({ brokers, prefix }: Site, partitions: number):
 
 export function openInstance(site: Site, name: string, observer: ClusterObserver = {}): Promise<ClusterEngine> {
   const { brokers, prefix, folder } = site;
-  return ClusterEngine.open({
+  return openClusterEngine({
     ledger: {
       brokers,
       clientId: name,

@@ -8,7 +8,8 @@ import { assignersOf } from '../../kafka/assigner.ts';
 import { DeclinedPartitions } from './declined-partitions.ts';
 import { fetchedOf } from './fetched-batch.ts';
 import type { OffsetRange } from './offset-range.ts';
-import type { Limit, PartitionOwnership } from './partition-ownership.ts';
+import type { PartitionOwnership } from './partition-ownership.ts';
+import type { Limit } from './pending-inputs.ts';
 
 /**
  * Membership in the group that shares the partitions. What the group gives is claimed; what it takes away is given up. A

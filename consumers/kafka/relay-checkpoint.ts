@@ -2,44 +2,48 @@ import type { Entry } from '../../events/entries.ts';
 import type { Owner } from '../../log/port.ts';
 import type { Time } from '../../engine/time.ts';
 
-/** Carries committed entries further, from the first that has not been. */
+/** Sends the commands and dead letters of committed entries to their topics. */
 type EntryRelay = {
   readonly committed: (first: number, entries: readonly Entry[]) => void;
-  /** Ends; what was not carried is the next owner's. */
+  /** Resolves when no send is under way. The next owner relays the remaining entries. */
   readonly stop: () => Promise<void>;
 };
 
-/** The sequence through which entries were carried is kept in the checkpoint `key` of the partition. */
-export type RelayStream = {
+export type RelayOptions = {
+  /** The name of the relay checkpoint among the partition's checkpoints. */
   readonly key: string;
-  readonly start: (next: number, carried: (sequence: number) => void) => EntryRelay;
+  /** Starts a relay at sequence `next`, which reports the last relayed sequence to `relayed`. */
+  readonly start: (next: number, relayed: (sequence: number) => void) => EntryRelay;
 };
 
 export type RunningRelay = {
-  readonly relayed: EntryRelay;
-  /** Writes down how far entries were carried. */
-  readonly note: () => Promise<void>;
+  readonly relay: EntryRelay;
+  /** Stores the checkpoint now. @throws Fault of the ledger. */
+  readonly saveCheckpoint: () => Promise<void>;
 };
 
-/** How often it is written down how far entries were carried. */
-const CARRIED_MS = 1000;
+/** The checkpoint is stored at most this often, because each store is a commit. */
+const SAVE_MS = 1000;
 
-/** Goes on carrying where the owner before came to. */
-export function startRelay(owner: Owner, { key, start }: RelayStream, time: Time): RunningRelay {
+/**
+ * Starts a relay behind the stored checkpoint, and stores in the partition how far the relay has sent. After a lost checkpoint
+ * the next owner sends some entries twice, under the same ids.
+ */
+export function startRelay(owner: Owner, { key, start }: RelayOptions, time: Time): RunningRelay {
   let sequence = owner.checkpoints.get(key) ?? 0;
-  let noted = sequence;
+  let saved = sequence;
   let cancel: (() => void) | null = null;
-  const note = async (): Promise<void> => {
+  const saveCheckpoint = async (): Promise<void> => {
     cancel?.();
     cancel = null;
-    if (noted === sequence) return;
-    noted = sequence;
+    if (saved === sequence) return;
+    saved = sequence;
     await owner.commit({ entries: [], inputPositions: [], checkpoints: [{ key, value: sequence }] });
   };
-  const relayed = start(sequence + 1, (reached) => {
+  const relay = start(sequence + 1, (reached) => {
     sequence = reached;
-    // Where it cannot be written the owner is dead, and whoever comes next carries some entries twice.
-    cancel ??= time.after(CARRIED_MS, () => void note().catch(() => {}));
+    // A failed save means that this owner has ended.
+    cancel ??= time.after(SAVE_MS, () => void saveCheckpoint().catch(() => {}));
   });
-  return { relayed, note };
+  return { relay, saveCheckpoint };
 }

@@ -1,106 +1,110 @@
 import type { Fault } from '../../events/fault.ts';
 import type { Time } from '../../engine/time.ts';
+import { type ConsumedRecord, consumedRecordOf, isSame } from './consumed-record.ts';
 import type { Fetched } from './fetched-batch.ts';
-import { type OffsetRange, inputsAltered } from './offset-range.ts';
-import { consumedRecordOf, isSame, type ConsumedRecord } from './consumed-record.ts';
+import { inputsAltered, type OffsetRange } from './offset-range.ts';
 
 /**
- * Whether the topic that delivers is the one that delivered before. It is asked for the newest record that was taken, first of
- * all, and again after each time the group was joined: while nobody read, it may have been made anew. A record that the topic
- * no longer keeps proves nothing, and nothing is asked of it.
+ * Detects a topic of inputs that was recreated: before the first input, and again after each rejoin of the group, the topic must
+ * deliver the last consumed record at its offset. The check passes without a record if the topic has already deleted it.
  */
 
-export type ProofOptions = {
+export type IdentityCheckOptions = {
   readonly stream: string;
+  /** The offset of the next input. */
+  readonly next: number;
   readonly time: Time;
   readonly offsetRange: () => Promise<OffsetRange>;
-  /** Asks the topic to deliver from this offset on. */
+  /** Makes the consumer continue at this offset. */
   readonly seek: (offset: number) => void;
 };
 
-/** Where nothing comes the topic is asked again. */
-const AGAIN_MS = 10_000;
+/** The delay before the record is requested again, if the topic delivers nothing. */
+const RETRY_MS = 10_000;
 
 export class TopicIdentityCheck {
-  readonly #options: ProofOptions;
-  /** What is to be seen before anything else; null: it was. */
-  #wanted: ConsumedRecord | null;
-  #newest: ConsumedRecord | null;
-  /** Where the topic goes on where nothing is wanted. */
+  readonly #options: IdentityCheckOptions;
+  /** The record the topic must still hold; null once verified. */
+  #expected: ConsumedRecord | null;
+  #lastConsumed: ConsumedRecord | null;
   #next: number;
-  #cancel = () => {};
+  #cancelRetry = () => {};
   #isAsking = false;
   #closed = false;
 
-  constructor(options: ProofOptions, record: ConsumedRecord | null, next: number) {
+  constructor(options: IdentityCheckOptions, lastConsumed: ConsumedRecord | null) {
     this.#options = options;
-    this.#wanted = record;
-    this.#newest = record;
-    this.#next = next;
+    this.#expected = lastConsumed;
+    this.#lastConsumed = lastConsumed;
+    this.#next = options.next;
   }
 
-  get isGiven(): boolean {
-    return this.#wanted === null;
+  get isPassed(): boolean {
+    return this.#expected === null;
   }
 
-  /** Begins, given what the topic holds. */
+  /** Makes the consumer deliver the expected record, or the next input if none is expected. */
   begin({ low }: OffsetRange): void {
     if (this.#closed) return;
-    if (this.#wanted !== null && low > this.#wanted.offset) this.#wanted = null;
-    this.#cancel();
-    if (this.#wanted !== null) this.#cancel = this.#options.time.after(AGAIN_MS, () => void this.#ask());
-    this.#options.seek(this.#wanted?.offset ?? this.#next);
+    if (this.#expected !== null && low > this.#expected.offset) this.#expected = null;
+    this.#cancelRetry();
+    if (this.#expected !== null) this.#retryLater();
+    this.#options.seek(this.#expected?.offset ?? this.#next);
   }
 
-  /** The topic was left, and is read again. */
-  renew(): void {
-    this.#wanted = this.#newest;
-    if (this.#wanted !== null) void this.#ask();
+  /** Expects the last consumed record again. */
+  restart(): void {
+    this.#expected = this.#lastConsumed;
+    if (this.#expected !== null) void this.#askAgain();
   }
 
   /**
-   * @returns a fault where it is another topic, and whether what was delivered may be taken: what does not have the wanted
-   * record comes again.
+   * Compares a fetched batch with the expected record.
+   * @returns INPUTS_ALTERED if the topic holds another record at that offset; `isPassed`: the batch may be consumed.
    */
-  look({ items, from, until }: Fetched): { fault: Fault | null; isGiven: boolean } {
-    const wanted = this.#wanted;
-    if (wanted === null) return { fault: null, isGiven: true };
-    if (from > wanted.offset || until <= wanted.offset) {
-      void this.#ask();
-      return { fault: null, isGiven: false };
+  check({ items, from, until }: Fetched): { fault: Fault | null; isPassed: boolean } {
+    const expected = this.#expected;
+    if (expected === null) return { fault: null, isPassed: true };
+    if (from > expected.offset || until <= expected.offset) {
+      void this.#askAgain();
+      return { fault: null, isPassed: false };
     }
-    const found = items.find(({ offset }) => offset === wanted.offset);
-    if (found === undefined || !isSame(wanted, consumedRecordOf(found.item, found.offset))) {
-      const what = `${this.#options.stream} has another record at ${wanted.offset} than the one that was taken`;
-      return { fault: inputsAltered(what), isGiven: false };
+    const found = items.find(({ offset }) => offset === expected.offset);
+    if (found === undefined || !isSame(expected, consumedRecordOf(found.item, found.offset))) {
+      const what = `${this.#options.stream} has another record at ${expected.offset} than the one that was consumed`;
+      return { fault: inputsAltered(what), isPassed: false };
     }
-    this.#wanted = null;
-    this.#cancel();
-    return { fault: null, isGiven: true };
+    this.#expected = null;
+    this.#cancelRetry();
+    return { fault: null, isPassed: true };
   }
 
-  /** These were taken; the topic goes on behind them. */
-  taken(items: Fetched['items'], next: number): void {
+  /** Remembers the last of these accepted records, and the offset of the next input. */
+  accepted(items: Fetched['items'], next: number): void {
     this.#next = next;
-    for (const { item, offset } of items) this.#newest = consumedRecordOf(item, offset) ?? this.#newest;
+    for (const { item, offset } of items) this.#lastConsumed = consumedRecordOf(item, offset) ?? this.#lastConsumed;
   }
 
   close(): void {
     this.#closed = true;
-    this.#cancel();
+    this.#cancelRetry();
   }
 
-  async #ask(): Promise<void> {
+  async #askAgain(): Promise<void> {
     if (this.#isAsking || this.#closed) return;
     this.#isAsking = true;
     try {
       this.begin(await this.#options.offsetRange());
     } catch {
-      // The brokers do not say what the topic holds.
-      this.#cancel();
-      if (!this.#closed) this.#cancel = this.#options.time.after(AGAIN_MS, () => void this.#ask());
+      // The brokers do not answer.
+      this.#cancelRetry();
+      if (!this.#closed) this.#retryLater();
     } finally {
       this.#isAsking = false;
     }
+  }
+
+  #retryLater(): void {
+    this.#cancelRetry = this.#options.time.after(RETRY_MS, () => void this.#askAgain());
   }
 }

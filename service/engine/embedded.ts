@@ -1,11 +1,12 @@
 import { Driver } from '../../engine/driver.ts';
-import { PartitionLoop, type CommittedInput } from '../../engine/partition-loop.ts';
+import { type CommittedInput, PartitionLoop } from '../../engine/partition-loop.ts';
+import { PartitionRunner, type Run } from '../../engine/partition-runner.ts';
 import type { Time } from '../../engine/time.ts';
 import type { Directory } from '../../engine/partition/directory.ts';
 import type { AttemptState } from '../../events/attempt.ts';
 import type { Configuration } from '../../events/configuration.ts';
 import type { Entry } from '../../events/entries.ts';
-import { Fault, messageOf } from '../../events/fault.ts';
+import type { Fault } from '../../events/fault.ts';
 import { WALL } from '../../events/vocabulary.ts';
 import { formatPosition, type Owner } from '../../log/port.ts';
 import type { SqliteLedger } from '../../log/sqlite/ledger.ts';
@@ -17,16 +18,15 @@ import * as engine from './engine.ts';
 import { WorkQueue } from '../../producers/work-queue.ts';
 
 /**
- * The ledger's one writer, kept alive: it claims the partition, runs it, and where a commit failed claims it anew until the
- * ledger can be written again. Reads go on meanwhile. What it hands out comes from committed entries only.
+ * The engine over an embedded ledger, which has one partition and this process as its only writer. Reads continue while the
+ * ledger cannot be written.
  */
 
-const RETRY_MS_MIN = 250;
-const RETRY_MS_MAX = 5000;
+const RETRY_MS = { min: 250, max: 5000 };
 
-/** The ledger's only partition, and what is looked up of it. */
+/** The ledger of one partition and its read model. */
 export interface EngineLedger {
-  /** What reads are answered from. */
+  /** The read connections of HTTP reads. */
   readonly parts: Reads;
   claim(): Promise<Owner>;
   directory(): Directory;
@@ -47,24 +47,19 @@ export function embedded(ledger: SqliteLedger): EngineLedger {
   };
 }
 
-/** What runs the partition from a claim on. */
-export type Drive = (owner: Owner, directory: Directory) => Driver;
+/** Creates the driver of a claimed partition. */
+export type MakeDriver = (owner: Owner, directory: Directory) => Driver;
 
-type State = { kind: 'ready'; loop: PartitionLoop } | { kind: 'down'; fault: Fault } | { kind: 'stopped' };
+type EmbeddedRun = Run & { readonly loop: PartitionLoop };
 
 export class EmbeddedEngine implements engine.Engine {
   readonly parts: Reads;
   readonly workQueue = new WorkQueue();
   readonly #ledger: EngineLedger;
   readonly #time: Time;
-  readonly #drive: Drive;
+  readonly #makeDriver: MakeDriver;
   readonly #observer: engine.EngineObserver;
-  #state: State = { kind: 'down', fault: engine.notReady('starting') };
-  /** When the ledger was last known to take commits. */
-  #writableAt: number;
-  #retryMs = RETRY_MS_MIN;
-  #cancelRetry: (() => void) | null = null;
-  #claiming: Promise<void> = Promise.resolve();
+  readonly #runner: PartitionRunner<EmbeddedRun>;
   readonly #backlog = new Backlog();
   #sequence = 0;
 
@@ -72,29 +67,33 @@ export class EmbeddedEngine implements engine.Engine {
     ledger: EngineLedger,
     time: Time,
     observer: engine.EngineObserver = {},
-    drive: Drive = (owner, past) => new Driver(owner, past),
+    makeDriver: MakeDriver = (owner, past) => new Driver(owner, past),
   ) {
     this.#ledger = ledger;
     this.parts = ledger.parts;
     this.#time = time;
-    this.#drive = drive;
+    this.#makeDriver = makeDriver;
     this.#observer = observer;
-    this.#writableAt = time.now();
+    this.#runner = new PartitionRunner({
+      time,
+      retryMs: RETRY_MS,
+      claim: (fail, isStopped) => this.#claim(fail, isStopped),
+      down: (fault) => this.#observer.died?.(fault),
+    });
   }
 
-  /** Claims the partition and takes its open deadlines up. @throws Fault where it cannot. */
+  /** Claims the partition and loads its open deadlines. @throws Fault LEDGER_… if the claim fails. */
   async start(): Promise<void> {
-    await this.#claim();
+    await this.#runner.start();
   }
 
   get fault(): Fault | null {
-    if (this.#state.kind === 'stopped') return engine.stopping();
-    return this.#state.kind === 'ready' ? null : this.#state.fault;
+    return this.#runner.isStopped ? engine.stopping() : this.#runner.fault;
   }
 
-  /** How long the ledger has not taken anything: what is read may be as old. 0 while it does. */
+  /** How long the ledger has rejected writes, in milliseconds; 0 while it accepts them. Reads may be this old. */
   get ageMs(): number {
-    return this.#state.kind === 'ready' ? 0 : this.#time.now() - this.#writableAt;
+    return this.#runner.run === null ? this.#time.now() - this.#runner.downSince : 0;
   }
 
   get position(): string {
@@ -113,59 +112,51 @@ export class EmbeddedEngine implements engine.Engine {
     submissions: readonly engine.Submission[],
     { clock, bytes = 0 }: engine.Submitting = {},
   ): Promise<engine.Receipt[]> {
-    const state = this.#state;
-    if (state.kind === 'stopped') throw engine.stopping();
-    if (state.kind === 'down') throw engine.notReady(state.fault.code, state.fault);
+    const { run, fault } = this.#runner;
+    if (run === null) throw fault === null ? engine.stopping() : engine.notReady(fault.code, fault);
     const leave = this.#backlog.enter(submissions.length, bytes);
     try {
       const inputs = submissions.map(({ input }) => input);
-      return (await state.loop.submit(inputs, clock)).map(receiptOf);
+      return (await run.loop.submit(inputs, clock)).map(receiptOf);
     } finally {
       leave();
     }
   }
 
-  /** What was acknowledged can be read. */
+  /** Every acknowledged position is readable at once, so this method never waits. */
   async reached(position: string): Promise<boolean> {
     return Number(/^0:(\d+)$/.exec(position)?.[1] ?? Number.POSITIVE_INFINITY) <= this.#sequence;
   }
 
   async stop(): Promise<void> {
-    const before = this.#state;
-    this.#state = { kind: 'stopped' };
-    this.#cancelRetry?.();
+    const stopped = this.#runner.stop();
     this.workQueue.close();
-    await this.#claiming;
-    // What a dying ledger refuses was told to those who waited for it.
-    if (before.kind === 'ready') await before.loop.stop().catch(() => {});
+    await stopped;
     await this.#ledger.close();
   }
 
-  get #isStopped(): boolean {
-    return this.#state.kind === 'stopped';
-  }
-
-  async #claim(): Promise<void> {
+  async #claim(fail: (fault: Fault) => void, isStopped: () => boolean): Promise<EmbeddedRun | null> {
     const owner = await this.#ledger.claim();
-    if (this.#isStopped) return;
+    if (isStopped()) return release(owner);
     this.#sequence = owner.claimedHead.sequence;
     const past = this.#ledger.directory();
     for (const [clock, ms] of past.times()) if (clock === WALL) this.#time.reach?.(ms);
-    const driver = this.#drive(owner, past);
+    const driver = this.#makeDriver(owner, past);
     this.workQueue.restore(statesOf(this.#ledger.openAttempts()));
     driver.onCommitted((entries, { sequence }) => {
       this.#sequence = sequence;
-      this.#committed(entries, driver.partition.configuration);
+      this.#publish(entries, driver.partition.configuration);
     });
     await this.#keepHorizon(driver.partition.configuration);
-    if (this.#isStopped) return;
+    if (isStopped()) return release(owner);
     this.#observer.claimed?.();
-    const loop = new PartitionLoop(driver, this.#time, { ...this.#observer, died: (fault) => this.#died(fault) });
-    this.#state = { kind: 'ready', loop };
+    const loop = new PartitionLoop(driver, this.#time, { ...this.#observer, died: fail });
+    // A failed run holds nothing, and inputs rejected during a stop were reported to their senders.
+    return { loop, abandon: async () => {}, stop: () => loop.stop().catch(() => {}) };
   }
 
-  #committed(entries: readonly Entry[], configuration: Configuration): void {
-    this.#retryMs = RETRY_MS_MIN;
+  #publish(entries: readonly Entry[], configuration: Configuration): void {
+    this.#runner.resetDelay();
     this.workQueue.committed(entries);
     this.#observer.entries?.(entries, true);
     if (entries.some((entry) => entry.configuration !== null)) void this.#keepHorizon(configuration).catch(() => {});
@@ -173,33 +164,6 @@ export class EmbeddedEngine implements engine.Engine {
 
   async #keepHorizon({ dedupHorizonSeconds, dedupHorizonCount }: Configuration): Promise<void> {
     await this.#ledger.setHorizon({ seconds: dedupHorizonSeconds, count: dedupHorizonCount });
-  }
-
-  #died(fault: Fault): void {
-    if (this.#state.kind === 'stopped') return;
-    if (this.#state.kind === 'ready') this.#writableAt = this.#time.now();
-    this.#state = { kind: 'down', fault };
-    this.#observer.died?.(fault);
-    this.#retryLater();
-  }
-
-  /** The same again is not told again. */
-  #downAgain(fault: Fault): void {
-    const before = this.fault;
-    this.#state = { kind: 'down', fault };
-    if (before?.message !== fault.message) this.#observer.died?.(fault);
-  }
-
-  /** A claim commits, so one that succeeds has shown that the ledger takes commits again. */
-  #retryLater(): void {
-    this.#cancelRetry = this.#time.after(this.#retryMs, () => {
-      this.#claiming = this.#claim().catch((error: unknown) => {
-        if (this.#state.kind === 'stopped') return;
-        this.#downAgain(error instanceof Fault ? error : engine.notReady(messageOf(error), error));
-        this.#retryLater();
-      });
-    });
-    this.#retryMs = Math.min(this.#retryMs * 2, RETRY_MS_MAX);
   }
 }
 
@@ -210,4 +174,9 @@ function* statesOf(open: Iterable<{ state: AttemptState }>): Generator<AttemptSt
 function receiptOf({ taken, sequence }: CommittedInput): engine.Receipt {
   const position = sequence === null ? null : formatPosition({ partition: 0, sequence });
   return { outcome: taken.outcome, refusal: taken.outcome === 'refused' ? taken.refusal : null, position };
+}
+
+async function release(owner: Owner): Promise<null> {
+  await owner.release();
+  return null;
 }

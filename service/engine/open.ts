@@ -10,9 +10,11 @@ import { MACHINE_VERSION } from '../../machines/version.ts';
 import { kafkaAccess, type KafkaAccess, readSetting } from '../kafka-access.ts';
 import type { Reads } from '../reads/parts.ts';
 import type { Settings } from '../settings.ts';
-import { ClusterEngine, type ClusterObserver } from './cluster.ts';
+import type { ClusterEngine } from './cluster.ts';
+import type { ClusterObserver } from './cluster-parts.ts';
 import { embedded, EmbeddedEngine } from './embedded.ts';
 import type { Engine } from './engine.ts';
+import { openClusterEngine } from './open-cluster.ts';
 
 /** The engine that the settings ask for, over the ledger that they name. */
 
@@ -51,7 +53,7 @@ async function openCluster(
   { time, logger, observer }: Around,
 ): Promise<Opened> {
   const log = kafkaLog(logger);
-  const cluster = await ClusterEngine.open({
+  const cluster = await openClusterEngine({
     ledger: { ...access, followers: FOLLOWERS, machineVersion: MACHINE_VERSION, log },
     sessionTimeoutMs: settings.kafkaSessionSeconds * 1000,
     mappings:

@@ -3,7 +3,7 @@ import { EmbeddedEngine } from '../../service/engine/embedded.ts';
 import { HandTime } from '../support/hand-time.ts';
 import { MemoryLedger } from '../support/memory-ledger.ts';
 
-it('stays stopped where it is stopped while it claims', async () => {
+it('stays stopped when stopped during a claim', async () => {
   const ledger = new MemoryLedger();
   let goOn = (): void => {};
   const horizon = new Promise<void>((resolve) => {
@@ -22,8 +22,8 @@ it('stays stopped where it is stopped while it claims', async () => {
   );
   const started = engine.start();
   await Promise.resolve();
-  await engine.stop();
+  const stopped = engine.stop();
   goOn();
-  await started;
+  await Promise.all([started, stopped]);
   expect(engine.fault?.code).toBe('STOPPING');
 });

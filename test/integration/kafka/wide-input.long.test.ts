@@ -45,7 +45,7 @@ describe.skipIf(shared === null)('a fact about a host that 20,000 open attempts 
     await one.post(event('host.facts', { host: 'host-a', stream: 'connected' }));
     await expect.poll(() => sequenceOf(one), LONG).toBeGreaterThan(before + ATTEMPTS);
     console.info(`decided after ${Date.now() - at} ms; the event loop stood still for ${delay.max / 1e6} ms at most`);
-    const claims = one.logged.filter((line) => line.includes('the partition is ours'));
+    const claims = one.logged.filter((line) => line.includes('claimed the partition'));
     expect(claims).toHaveLength(1);
     const two = await instance(scratch, 'two');
     const reached = await sequenceOf(one);

@@ -39,13 +39,13 @@ function suite(brokers: readonly string[], kills: number): void {
     load.start();
     for (let kill = 0; kill < kills; kill += 1) {
       const { child, output } = instanceProcess(scratch, 'killed', { kafkaSessionSeconds: SESSION_SECONDS });
-      await seen(output, /"msg":"the partition is ours"/);
+      await seen(output, /"msg":"claimed the partition"/);
       await wait(Math.random() * 1500);
       child.kill('SIGKILL');
       await once(child, 'close');
     }
     const { child, output } = instanceProcess(scratch, 'killed', { kafkaSessionSeconds: SESSION_SECONDS });
-    await seen(output, /"msg":"the partition is ours"/);
+    await seen(output, /"msg":"claimed the partition"/);
     await load.stop();
     expect((await settled(brokers, scratch.prefix, load)).violations).toEqual([]);
     console.log(JSON.stringify({ kills, inputs: load.count, repeated: load.repeated }));
@@ -59,7 +59,7 @@ function suite(brokers: readonly string[], kills: number): void {
   it('one is stopped for longer than its session, and continued: what it held is refused', async () => {
     const { scratch, load, conclude } = await set();
     const { child, output } = instanceProcess(scratch, 'stopped', { kafkaSessionSeconds: SESSION_SECONDS });
-    await seen(output, /"msg":"the partition is ours"(.|\n)*"msg":"the partition is ours"/);
+    await seen(output, /"msg":"claimed the partition"(.|\n)*"msg":"the partition is ours"/);
     load.start();
     await load.reached(1000);
     child.kill('SIGSTOP');
