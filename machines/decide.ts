@@ -42,7 +42,7 @@ const conditions: Readonly<Record<ConditionName, (evidence: Evidence) => boolean
   'one-copy-heard': (e) => e.twoCopies !== true || othersSilent(e),
   'jobs-over': (e) => e.source.job === 'none' && (e.destination.job === 'none' || e.destination.job === 'outgoing'),
   single: (e) => e.twoCopies !== true,
-  'jobs-over-single': (e) => holds('jobs-over', e) && e.twoCopies !== true,
+  'jobs-over-single': (e) => satisfies('jobs-over', e) && e.twoCopies !== true,
   'split-brain': (e) => e.source.job === 'none' && e.destination.job === 'none' && e.sourceAskedLast,
   'source-excluded': (e) => e.sourceExcluded && e.twoCopies !== true,
   'both-remain': (e) => remains(e.source.presence) && remains(e.destination.presence),
@@ -69,7 +69,7 @@ function othersSilent({ others }: Evidence): boolean {
   return others.every((other) => isGone(other.presence) || other.presence === 'unknown');
 }
 
-export function holds(condition: ConditionName, evidence: Evidence): boolean {
+export function satisfies(condition: ConditionName, evidence: Evidence): boolean {
   return conditions[condition](evidence);
 }
 
@@ -84,7 +84,7 @@ export function matches(row: Row, evidence: Evidence): boolean {
     (row.destination === undefined || row.destination.includes(evidence.destination.presence)) &&
     (row.sourceJob === undefined || row.sourceJob === evidence.source.job) &&
     (row.ran === undefined || row.ran === evidence.ran) &&
-    (row.when ?? []).every((condition) => holds(condition, evidence))
+    (row.when ?? []).every((condition) => satisfies(condition, evidence))
   );
 }
 
@@ -116,7 +116,7 @@ function conclude(row: Row, evidence: Evidence, phase: Phase, askDestinationAgai
 /** A column whose condition fails does its `otherwise`. */
 function effective(column: Column, phase: Phase, evidence: Evidence): Column {
   if (column.do === 'wait' || column.do === 'contested') return column;
-  if (column.if === undefined || holds(column.if, evidence)) return column;
+  if (column.if === undefined || satisfies(column.if, evidence)) return column;
   const otherwise = column.do === 'complete' ? column.otherwise : undefined;
   return { do: otherwise ?? (phase === 'now' ? 'wait' : 'contested') };
 }
@@ -146,5 +146,5 @@ function hostOf(column: Column, evidence: Evidence): string {
 }
 
 function isProven(column: Extract<Column, { do: 'complete' }>, evidence: Evidence): boolean {
-  return column.certainty === undefined || (column.provenIf !== undefined && holds(column.provenIf, evidence));
+  return column.certainty === undefined || (column.provenIf !== undefined && satisfies(column.provenIf, evidence));
 }

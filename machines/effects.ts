@@ -163,7 +163,7 @@ export function resend(attempt: Attempt, now: number): Attempt {
  * What the source is told to do with its copy is over once it answers that there is none: the leftover is gone, whoever did
  * it, and nothing can be resumed. One from another boot is as gone.
  */
-export function noticeGone(attempt: Attempt, isGone: boolean): Attempt {
+export function finishStepsOnEmptySource(attempt: Attempt, isGone: boolean): Attempt {
   if (!isGone) return attempt;
   const steps = attempt.steps.map((step): Step => {
     if (isOver(step)) return step;
@@ -187,7 +187,7 @@ export function isStuck(attempt: Attempt): boolean {
 }
 
 /** A host that refuses such a step may know better than the verdict who has the guest: then both ends are asked again. */
-export function raisesDoubt(attempt: Attempt, command: string): boolean {
+export function refusalRaisesDoubt(attempt: Attempt, command: string): boolean {
   const kind = attempt.steps.find((step) => step.command === command)?.kind;
   return kind === 'destroy-leftover' || kind === 'resume-guest' || kind === 'release-lock';
 }

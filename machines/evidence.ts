@@ -2,7 +2,7 @@ import type { Answer, Asked, Attempt } from '../events/attempt.ts';
 import type { InputData } from '../events/inputs.ts';
 import type { Evidence, Testimony } from '../events/verdict.ts';
 import { GONE, isOneOf, LANDED } from './table.ts';
-import { provesRan, type Reading, type Role, ranOf, read } from './presence.ts';
+import { provesRan, type Reading, type Role, ranOf, readAnswer } from './presence.ts';
 
 /**
  * Folds answers and events into an attempt, and sums them up as the evidence that `decide` takes.
@@ -47,7 +47,7 @@ export function ask(attempt: Attempt, hosts: readonly string[], now: number, fre
 }
 
 /** Takes an answer in. One to an older question than the newest answered is stale and changes nothing. */
-export function hear(attempt: Attempt, data: InputData<'landfall.host.answered.v1'>): Attempt {
+export function recordAnswer(attempt: Attempt, data: InputData<'landfall.host.answered.v1'>): Attempt {
   const question = sequenceOf(data.question, attempt.migration);
   const before = askedOf(attempt, data.host);
   if (question === null || question > before.asked || isStale(before.answer, question)) return attempt;
@@ -62,11 +62,11 @@ export function hear(attempt: Attempt, data: InputData<'landfall.host.answered.v
     sequence,
     asked: { ...attempt.asked, [data.host]: { asked: before.asked, dueAt, answer } },
   };
-  return learn(data.host === attempt.source ? heedReturn(heard, answer) : heard, data.host, answer);
+  return addProvenFacts(data.host === attempt.source ? liftExclusion(heard, answer) : heard, data.host, answer);
 }
 
 /** A source that has the guest again, on whatever boot, is no longer kept from writing by what was reported of it before. */
-function heedReturn(attempt: Attempt, { ok, domain }: Answer): Attempt {
+function liftExclusion(attempt: Attempt, { ok, domain }: Answer): Attempt {
   const isThere = ok && domain !== null && domain.state !== 'shut off';
   return isThere && (attempt.fenced || attempt.expiredLeases.length > 0)
     ? { ...attempt, fenced: false, expiredLeases: [] }
@@ -80,7 +80,7 @@ function isStale(answer: Answer | null, question: number): boolean {
 }
 
 /** Closes the questions whose limit has passed: their answer is `unknown`. */
-export function runOut(attempt: Attempt, now: number): Attempt {
+export function expireQuestions(attempt: Attempt, now: number): Attempt {
   let { sequence } = attempt;
   const asked = { ...attempt.asked };
   for (const [host, state] of Object.entries(attempt.asked)) {
@@ -92,54 +92,63 @@ export function runOut(attempt: Attempt, now: number): Attempt {
   return { ...attempt, sequence, asked };
 }
 
-/** What an answer teaches for good, whenever it was asked: the outgoing job, the hand-over, that the destination ran. */
-function learn(attempt: Attempt, host: string, answer: Answer): Attempt {
-  if (host === attempt.source && answer.ok && !isOtherBoot(attempt, answer)) {
-    const reading = readHost(attempt, host, answer);
-    return {
-      ...attempt,
-      ...(ranOn(attempt, reading, answer) ? { twoCopies: true } : {}),
-      ...leftoverFrom(attempt, reading),
-      outgoingSeen: attempt.outgoingSeen || (reading.job === 'outgoing' && isOwnJob(attempt)),
-      // Only a guest that this attempt saw there, or on its way, can have left in it: the words may be of an older migration.
-      handedOver:
-        attempt.handedOver ||
-        (isMigratedAway(answer) && (attempt.seenAtSource || attempt.outgoingSeen || attempt.shell.started)),
-      seenAtSource: attempt.seenAtSource || isOneOf([...LANDED, 'switching', 'postcopy'], reading.presence),
-      sourceBoot: attempt.sourceBoot ?? answer.boot ?? null,
-      origin: attempt.origin === 'unknown' && attempt.returnedAt === null ? originFrom(reading) : attempt.origin,
-    };
-  }
-  if (host === attempt.destination && answer.ok) {
-    const reading = readHost(attempt, host, answer);
-    const { shell } = attempt;
-    const rebooted = shell.boot !== null && answer.boot !== undefined && shell.boot !== answer.boot;
-    const ran = shell.ran || provesRan(reading.presence, attempt.origin);
-    const landed = isOneOf(LANDED, reading.presence);
-    const atSource = askedOf(attempt, attempt.source).answer;
-    const bothRun =
-      landed &&
-      atSource !== null &&
-      ranOn({ ...attempt, landedSequence: answer.arrived }, readHost(attempt, attempt.source, atSource), atSource);
-    return {
-      ...attempt,
-      ...(bothRun ? { twoCopies: true } : {}),
-      landedSequence: landed
-        ? (attempt.landedSequence ?? answer.arrived)
-        : reading.presence === 'unknown'
-          ? attempt.landedSequence
-          : null,
-      shell: {
-        ...shell,
-        ran,
-        arrived: shell.arrived || landed || (isMigratedAway(answer) && shell.started),
-        started: shell.started || reading.presence === 'incoming',
-        unbroken: shell.unbroken && !rebooted,
-        boot: shell.boot ?? answer.boot ?? null,
-      },
-    };
-  }
-  return attempt;
+/** Adds what an answer proves for good, whenever its question was asked: the outgoing job, the hand-over, running CPUs. */
+function addProvenFacts(attempt: Attempt, host: string, answer: Answer): Attempt {
+  if (!answer.ok) return attempt;
+  if (host === attempt.source && !isOtherBoot(attempt, answer)) return addFactsOfSource(attempt, answer);
+  return host === attempt.destination ? addFactsOfDestination(attempt, answer) : attempt;
+}
+
+function addFactsOfSource(attempt: Attempt, answer: Answer): Attempt {
+  const reading = readHost(attempt, attempt.source, answer);
+  // "Shut off (migrated)" may stem from an older migration, unless this attempt saw the guest there or on its way.
+  const mayHaveLeft = attempt.seenAtSource || attempt.outgoingSeen || attempt.shell.started;
+  return {
+    ...attempt,
+    ...(provesSecondCopy(attempt, reading, answer) ? { twoCopies: true } : {}),
+    ...leftoverAfter(attempt, reading),
+    outgoingSeen: attempt.outgoingSeen || (reading.job === 'outgoing' && isOwnJob(attempt)),
+    handedOver: attempt.handedOver || (isMigratedAway(answer) && mayHaveLeft),
+    seenAtSource: attempt.seenAtSource || isOneOf([...LANDED, 'switching', 'postcopy'], reading.presence),
+    sourceBoot: attempt.sourceBoot ?? answer.boot ?? null,
+    origin: attempt.origin === 'unknown' && attempt.returnedAt === null ? originFrom(reading) : attempt.origin,
+  };
+}
+
+function addFactsOfDestination(attempt: Attempt, answer: Answer): Attempt {
+  const reading = readHost(attempt, attempt.destination, answer);
+  const isLanded = isOneOf(LANDED, reading.presence);
+  return {
+    ...attempt,
+    ...(isLanded && sourceHasSecondCopy(attempt, answer) ? { twoCopies: true } : {}),
+    landedSequence: landedSequenceAfter(attempt, reading, answer),
+    shell: shellAfter(attempt, reading, answer),
+  };
+}
+
+/** Whether the source's last answer shows a copy of the guest beside the destination, which landed with this answer. */
+function sourceHasSecondCopy(attempt: Attempt, { arrived }: Answer): boolean {
+  const { answer } = askedOf(attempt, attempt.source);
+  if (answer === null) return false;
+  return provesSecondCopy({ ...attempt, landedSequence: arrived }, readHost(attempt, attempt.source, answer), answer);
+}
+
+/** An unknown presence changes nothing; any other one without the guest means that the destination has not landed. */
+function landedSequenceAfter({ landedSequence }: Attempt, { presence }: Reading, { arrived }: Answer): number | null {
+  if (isOneOf(LANDED, presence)) return landedSequence ?? arrived;
+  return presence === 'unknown' ? landedSequence : null;
+}
+
+function shellAfter({ shell, origin }: Attempt, { presence }: Reading, answer: Answer): Attempt['shell'] {
+  const isRebooted = shell.boot !== null && answer.boot !== undefined && shell.boot !== answer.boot;
+  return {
+    ...shell,
+    ran: shell.ran || provesRan(presence, origin),
+    arrived: shell.arrived || isOneOf(LANDED, presence) || (isMigratedAway(answer) && shell.started),
+    started: shell.started || presence === 'incoming',
+    unbroken: shell.unbroken && !isRebooted,
+    boot: shell.boot ?? answer.boot ?? null,
+  };
 }
 
 /** Another migration of the VM may be the one whose job shows: an older one from the same source, or one that began since. */
@@ -148,25 +157,26 @@ function isOwnJob({ sharesSource, supersededBy }: Attempt): boolean {
 }
 
 /** A source that stopped to hand over before this attempt's destination had a shell did so for an earlier one. */
-function leftoverFrom({ sharesSource, shell }: Attempt, { presence }: Reading): Pick<Attempt, 'leftover'> {
+function leftoverAfter({ sharesSource, shell }: Attempt, { presence }: Reading): Pick<Attempt, 'leftover'> {
   if (sharesSource !== true) return {};
   if (isOneOf(LANDED, presence)) return { leftover: false };
   return presence === 'switching' && !shell.started ? { leftover: true } : {};
 }
 
 /**
- * Whether the source runs on beside a destination that had landed before it was asked; or before it was heard, where it has no
- * job by which it could still hand over.
+ * Whether the source's answer proves a copy of the guest beside a landed destination. An answer to a question from before the
+ * landing proves a copy only if the source runs without a job and the call is over: nothing could move the guest any more.
  */
-function ranOn(
+function provesSecondCopy(
   { landedSequence, returnedSequence }: Attempt,
   { presence, job }: Reading,
   { asked, domain }: Answer,
 ): boolean {
   if (landedSequence === null || !isOneOf(LANDED, presence)) return false;
-  const isOver = (returnedSequence !== null && asked > returnedSequence) || domain?.reason === 'migration canceled';
-  if (presence === 'executing' && (asked > landedSequence || (job === 'none' && isOver))) return true;
-  return job === 'none' && asked > landedSequence;
+  const isExecuting = presence === 'executing';
+  if (asked > landedSequence) return isExecuting || job === 'none';
+  const isCallOver = (returnedSequence !== null && asked > returnedSequence) || domain?.reason === 'migration canceled';
+  return isExecuting && job === 'none' && isCallOver;
 }
 
 function isMigratedAway({ domain }: Answer): boolean {
@@ -184,7 +194,7 @@ function originFrom(reading: Reading): Attempt['origin'] {
 }
 
 /** Takes a lifecycle event in. It settles nothing: it adds only the hand-over and what the shell's history says of `ran`. */
-export function witness(attempt: Attempt, data: InputData<'landfall.host.lifecycle.v1'>): Attempt {
+export function recordLifecycle(attempt: Attempt, data: InputData<'landfall.host.lifecycle.v1'>): Attempt {
   if (data.host === attempt.source && attempt.source !== attempt.destination) {
     // So it says where it goes on after it had stopped to hand over.
     if (data.event === 'Resumed' && data.detail === 'Migrated') return { ...attempt, twoCopies: true };
@@ -215,7 +225,7 @@ export function breakStream(attempt: Attempt, host: string): Attempt {
 }
 
 /** The hosts whose answer a round waits for. */
-export function asksOf(attempt: Attempt): string[] {
+export function hostsToAsk(attempt: Attempt): string[] {
   const ends = [attempt.source, attempt.destination];
   return attempt.searching ? [...ends, ...attempt.knownHosts] : ends;
 }
@@ -226,29 +236,31 @@ export function asksOf(attempt: Attempt): string[] {
  */
 export function isRoundClosed(attempt: Attempt, since = attempt.returnedSequence): boolean {
   if (since === null) return false;
-  return asksOf(attempt).every((host) => {
+  return hostsToAsk(attempt).every((host) => {
     const { asked, dueAt } = askedOf(attempt, host);
     return dueAt === null && asked > since;
   });
 }
 
-/**
- * Remembers when the rounds began to agree that the guest stayed and nothing moves (row `stayed`). A round counts once: only
- * answers of both ends that are newer than the last count's make another one.
- */
-export function countRound(attempt: Attempt, now: number): Attempt {
-  const { source, destination } = evidenceOf(attempt);
+/** Counts a closed round once: a new one needs answers of both ends newer than those of the last counted round. */
+export function recordClosedRound(attempt: Attempt, now: number): Attempt {
   const newest = Math.min(askedOf(attempt, attempt.source).asked, askedOf(attempt, attempt.destination).asked);
-  const again = newest <= (attempt.countedSequence ?? 0);
-  const quiet = isOneOf(LANDED, source.presence) && source.job === 'none' && isOneOf(GONE, destination.presence);
-  const silent = source.presence === 'unknown' || destination.presence === 'unknown' || source.job === 'unknown';
-  const rounds = again ? attempt.rounds : attempt.rounds + 1;
-  const countedSequence = again ? attempt.countedSequence : attempt.sequence;
-  if (!quiet)
-    return { ...attempt, rounds, countedSequence, ...(silent ? {} : { quietSince: null, quietRounds: false }) };
-  const quietSince = attempt.quietSince ?? now;
-  const quietRounds = attempt.quietRounds || (!again && now - quietSince >= QUIET_ROUNDS_APART_MS);
-  return { ...attempt, rounds, countedSequence, quietSince, quietRounds };
+  const isNew = newest > (attempt.countedSequence ?? 0);
+  const counted = isNew ? { ...attempt, rounds: attempt.rounds + 1, countedSequence: attempt.sequence } : attempt;
+  return recordQuietRound(counted, isNew, now);
+}
+
+/** Records since when the rounds show the guest on the source without a job, and nothing on the destination (row `stayed`). */
+function recordQuietRound(attempt: Attempt, isNew: boolean, now: number): Attempt {
+  const { source, destination } = evidenceOf(attempt);
+  const isQuiet = isOneOf(LANDED, source.presence) && source.job === 'none' && isOneOf(GONE, destination.presence);
+  if (isQuiet) {
+    const quietSince = attempt.quietSince ?? now;
+    const quietRounds = attempt.quietRounds || (isNew && now - quietSince >= QUIET_ROUNDS_APART_MS);
+    return { ...attempt, quietSince, quietRounds };
+  }
+  const isSilent = [source.presence, source.job, destination.presence].includes('unknown');
+  return isSilent ? attempt : { ...attempt, quietSince: null, quietRounds: false };
 }
 
 /** Everything a verdict can stand on, as of now. */
@@ -296,7 +308,7 @@ function isEmptyTwice(attempt: Attempt): boolean {
 }
 
 /** Keeps since when every host is found empty; a round that finds somebody, or silence, begins anew. */
-export function noteEmpty(attempt: Attempt): Attempt {
+export function forgetEmptyRound(attempt: Attempt): Attempt {
   if (attempt.emptySequence === undefined) return attempt;
   const { source, destination, others } = evidenceOf(attempt);
   if ([source, destination, ...others].every(({ presence }) => isOneOf(GONE, presence))) return attempt;
@@ -324,7 +336,7 @@ function testimony(attempt: Attempt, host: string): [Testimony, Answer | null] {
 }
 
 export function readHost(attempt: Attempt, host: string, answer: Answer | null): Reading {
-  return read(answer, {
+  return readAnswer(answer, {
     role: roleOf(attempt, host),
     handedOver: attempt.handedOver,
     ran: attempt.shell.ran,

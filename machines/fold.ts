@@ -3,11 +3,22 @@ import type { TimerKind } from '../events/entries.ts';
 import { unreachable } from '../events/fault.ts';
 import type { InputData } from '../events/inputs.ts';
 import type { Power } from '../events/vocabulary.ts';
-import { acknowledge, alsoRelease, isStuck, noticeGone, raisesDoubt, resend } from './effects.ts';
-import { ask, askedOf, asksOf, breakStream, evidenceOf, hear, readHost, runOut, witness } from './evidence.ts';
+import { roleOf } from './chart.ts';
+import { acknowledge, alsoRelease, isStuck, finishStepsOnEmptySource, refusalRaisesDoubt, resend } from './effects.ts';
+import {
+  ask,
+  askedOf,
+  hostsToAsk,
+  breakStream,
+  evidenceOf,
+  recordAnswer,
+  readHost,
+  expireQuestions,
+  recordLifecycle,
+} from './evidence.ts';
 import { type EventType, type Payload, pursue } from './migration.ts';
 import type { Reading } from './presence.ts';
-import { conclude, type Judged, judgeRound, nothing, path, type StepContext } from './round.ts';
+import { concludeRound, type Judged, judgeRound, type StepContext, unjudged } from './round.ts';
 import { GONE, isOneOf } from './table.ts';
 import { alarm, judge, toResolution } from './verdicts.ts';
 
@@ -80,13 +91,13 @@ function toEvent(type: Folded['type'], judged: Judged, { now }: StepContext): Fo
 }
 
 /** The call came back: from here on answers count, and the settings of the site are fixed for this attempt. */
-function close(
+function closeCall(
   attempt: Attempt,
   stimulus: { configuration: Attempt['configuration']; knownHosts: readonly string[] },
   now: number,
 ): Attempt {
   return {
-    ...knowing(attempt, stimulus.knownHosts),
+    ...withKnownHosts(attempt, stimulus.knownHosts),
     returnedAt: now,
     returnedSequence: attempt.sequence,
     configuration: stimulus.configuration,
@@ -95,7 +106,7 @@ function close(
 }
 
 /** The hosts to hear besides the ends, as they are known now. */
-function knowing(attempt: Attempt, known: readonly string[]): Attempt {
+function withKnownHosts(attempt: Attempt, known: readonly string[]): Attempt {
   const { source, destination } = attempt;
   const knownHosts = known.filter((host) => host !== source && host !== destination);
   const same =
@@ -112,10 +123,10 @@ function returned(
   stimulus: Extract<Stimulus, { type: 'returned' }>,
   context: StepContext,
 ): Folded | null {
-  if (path(state.value) !== 'Migrating.inFlight') return returnedLate(state, stimulus, context);
-  const next = { ...close(state.attempt, stimulus, context.now), callError: stimulus.data.error ?? null };
+  if (roleOf(state.value) !== 'in-flight') return returnedLate(state, stimulus, context);
+  const next = { ...closeCall(state.attempt, stimulus, context.now), callError: stimulus.data.error ?? null };
   const sameHost = next.source === next.destination;
-  const judged = sameHost ? conclude(next, judge(evidenceOf(next), 'now'), context) : nothing(next);
+  const judged = sameHost ? concludeRound(next, judge(evidenceOf(next), 'now'), context) : unjudged(next);
   return toEvent('RETURNED', judged, context);
 }
 
@@ -127,7 +138,7 @@ function returnedLate(
 ): Folded | null {
   if (!data.ok) return null;
   const doubted = state.attempt.verdicts.at(-1)?.outcome === 'rolled-back';
-  const attempt = doubted ? knowing(state.attempt, knownHosts) : state.attempt;
+  const attempt = doubted ? withKnownHosts(state.attempt, knownHosts) : state.attempt;
   return askAgain(state, attempt, [attempt.source, attempt.destination], context, doubted);
 }
 
@@ -136,22 +147,22 @@ function answered(
   data: InputData<'landfall.host.answered.v1'>,
   context: StepContext,
 ): Folded | null {
-  const heard = hear(state.attempt, data);
+  const heard = recordAnswer(state.attempt, data);
   if (heard === state.attempt) return null;
   const reading = readHost(heard, data.host, askedOf(heard, data.host).answer);
-  const noticed = notice(heard, reading, context.now);
-  const next = data.host === heard.source ? pursue(answerOrigin(noticed, reading), context.now) : noticed;
+  const noticed = raiseNotice(heard, reading, context.now);
+  const next = data.host === heard.source ? pursue(finishStepsBySourceAnswer(noticed, reading), context.now) : noticed;
   return toEvent('EVIDENCE', judgeRound(state, next, context), context);
 }
 
-function notice(attempt: Attempt, reading: Reading, now: number): Attempt {
+function raiseNotice(attempt: Attempt, reading: Reading, now: number): Attempt {
   if (attempt.returnedAt === null || reading.notice === undefined) return attempt;
   return alarm(attempt, reading.notice === 'starting-up' ? 'started-anew' : 'stray-process', now);
 }
 
 /** The source's answer may be what a step waits for: its leftover is gone, or the origin was asked once more. */
-function answerOrigin(attempt: Attempt, reading: Reading): Attempt {
-  const gone = noticeGone(attempt, isOneOf(GONE, reading.presence) || reading.otherBoot === true);
+function finishStepsBySourceAnswer(attempt: Attempt, reading: Reading): Attempt {
+  const gone = finishStepsOnEmptySource(attempt, isOneOf(GONE, reading.presence) || reading.otherBoot === true);
   const asking = gone.steps.find((step) => step.kind === 'ask-origin' && step.status === 'sent');
   if (asking === undefined) return gone;
   return { ...acknowledge(gone, asking.command, true, undefined), originPower: powerOf(reading) };
@@ -190,24 +201,25 @@ function lifecycle(
 ): Folded | null {
   const { attempt } = state;
   if (data.host !== attempt.source && data.host !== attempt.destination)
-    return toldByOther(attempt, data.host, context);
+    return recordGuestOnThirdHost(attempt, data.host, context);
   const doubted = contradicts(attempt, data);
-  const seen = witness(attempt, data);
-  const next = doubted && site !== undefined ? leaving(knowing(seen, site.knownHosts), site.leftLocks) : seen;
+  const seen = recordLifecycle(attempt, data);
+  const next =
+    doubted && site !== undefined ? addFormerOwners(withKnownHosts(seen, site.knownHosts), site.leftLocks) : seen;
   return askAgain(state, next, [attempt.source, attempt.destination], context, doubted);
 }
 
-function leaving(attempt: Attempt, leftLocks: readonly string[]): Attempt {
+function addFormerOwners(attempt: Attempt, leftLocks: readonly string[]): Attempt {
   const more = leftLocks.filter((host) => host !== attempt.source && !attempt.formerOwners.includes(host));
   return more.length === 0 ? attempt : { ...attempt, formerOwners: [...attempt.formerOwners, ...more] };
 }
 
 /** A third host that had the guest while the attempt was open may have taken its locks: one is released there as well. */
-function toldByOther(attempt: Attempt, host: string, context: StepContext): Folded | null {
-  const next = leaving(attempt, [host]);
+function recordGuestOnThirdHost(attempt: Attempt, host: string, context: StepContext): Folded | null {
+  const next = addFormerOwners(attempt, [host]);
   if (next === attempt) return null;
   const releasing = alsoRelease(next, host);
-  return toEvent(releasing === next ? 'EVIDENCE' : 'PROGRESS', nothing(releasing), context);
+  return toEvent(releasing === next ? 'EVIDENCE' : 'PROGRESS', unjudged(releasing), context);
 }
 
 /** Events that a standing verdict does not expect: the guest starts to run, or leaves, where it should not. */
@@ -227,32 +239,31 @@ function askAgain(
   context: StepContext,
   doubted: boolean,
 ): Folded | null {
-  const learnt = next !== state.attempt;
-  switch (path(state.value)) {
-    case 'Migrating.inFlight':
-    case 'Migrating.verifying':
-    case 'ApiFailed':
-    case 'Rechecking.watching':
-      return toEvent('EVIDENCE', { ...nothing(next), result: 'again', asks }, context);
-    case 'Rechecking.finalRound':
-      if (mayAskStill(next, context)) return toEvent('EVIDENCE', { ...nothing(next), result: 'again', asks }, context);
-      return learnt ? toEvent('EVIDENCE', nothing(next), context) : null;
-    case 'Completed.provisional':
-    case 'RolledBack.contested':
-      return toEvent('DOUBTED', nothing(next), context);
-    case 'RolledBack.superseded':
+  const role = roleOf(state.value);
+  switch (role) {
+    case 'in-flight':
+    case 'undecided':
+      return toEvent('EVIDENCE', { ...unjudged(next), result: 'again', asks }, context);
+    case 'final-round':
+      if (mayStillAsk(next, context)) return toEvent('EVIDENCE', { ...unjudged(next), result: 'again', asks }, context);
+      return next === state.attempt ? null : toEvent('EVIDENCE', unjudged(next), context);
+    case 'unproven':
+      return toEvent('DOUBTED', unjudged(next), context);
+    case 'superseded':
       return null;
-    case 'Completed.settled':
-    case 'RolledBack.settled':
-      // Nobody took note of broken streams while it rested.
-      return doubted ? toEvent('DOUBTED', nothing(breakStream(next, next.destination)), context) : null;
+    case 'settled':
+      // A settled attempt does not follow its hosts' event streams, so a gap in them may have gone unnoticed.
+      return doubted ? toEvent('DOUBTED', unjudged(breakStream(next, next.destination)), context) : null;
+    case 'settling':
+    case 'reexamining':
+      return doubted ? toEvent('DOUBTED', unjudged(next), context) : null;
     default:
-      return doubted ? toEvent('DOUBTED', nothing(next), context) : null;
+      return unreachable(role);
   }
 }
 
 /** Events may add to the last round for as long as one question takes; after that it ends, however many come. */
-function mayAskStill({ deadlineAt, configuration }: Attempt, { now }: StepContext): boolean {
+function mayStillAsk({ deadlineAt, configuration }: Attempt, { now }: StepContext): boolean {
   return deadlineAt !== null && now < deadlineAt + configuration.questionLimitSeconds * 1000;
 }
 
@@ -267,7 +278,7 @@ function streamed(
     return Object.hasOwn(attempt.asked, host) ? askAgain(state, attempt, [host], context, false) : null;
   // Also where a verdict stands: a contested one is watched, and what was not heard is no proof of what did not happen.
   const next = breakStream(attempt, host);
-  return next !== attempt && attempt.shell.unbroken ? toEvent('EVIDENCE', nothing(next), context) : null;
+  return next !== attempt && attempt.shell.unbroken ? toEvent('EVIDENCE', unjudged(next), context) : null;
 }
 
 function acknowledged(
@@ -279,8 +290,9 @@ function acknowledged(
   if (step === undefined || (step.status !== 'sent' && step.status !== 'refused')) return null;
   const told = acknowledge(attempt, data.command, data.ok, data.error);
   const next = isStuck(told) ? alarm(told, 'lock-stuck', context.now) : told;
-  const asking = !data.ok && raisesDoubt(attempt, data.command) ? ask(next, asksOf(next), context.now) : next;
-  return toEvent('PROGRESS', nothing(asking), context);
+  const asking =
+    !data.ok && refusalRaisesDoubt(attempt, data.command) ? ask(next, hostsToAsk(next), context.now) : next;
+  return toEvent('PROGRESS', unjudged(asking), context);
 }
 
 function resolved(attempt: Attempt, data: InputData<'landfall.migration.resolved.v1'>, context: StepContext): Folded {
@@ -313,11 +325,11 @@ function superseded(
   const next =
     attempt.returnedAt === null
       ? {
-          ...close(marked, stimulus, context.now),
+          ...closeCall(marked, stimulus, context.now),
           callError: { kind: 'caller-lost' as const, message: 'the call never returned' },
         }
       : marked;
-  return toEvent('SUPERSEDED', nothing(next), context);
+  return toEvent('SUPERSEDED', unjudged(next), context);
 }
 
 /** A timer fell due: open questions end, commands are sent again, or the hosts known by now are asked. */
@@ -329,15 +341,15 @@ function timer(
   const { attempt } = state;
   switch (kind) {
     case 'question-limit': {
-      const expired = pursue(giveUpOrigin(runOut(attempt, context.now)), context.now);
+      const expired = pursue(giveUpOrigin(expireQuestions(attempt, context.now)), context.now);
       return toEvent(kind, judgeRound(state, expired, context), context);
     }
     case 'command-retry':
-      return toEvent(kind, nothing(resend(attempt, context.now)), context);
+      return toEvent(kind, unjudged(resend(attempt, context.now)), context);
     case 'recheck':
     case 'deadline':
       // The next round also asks hosts that were registered since the last one.
-      return toEvent(kind, nothing(knownHosts === undefined ? attempt : knowing(attempt, knownHosts)), context);
+      return toEvent(kind, unjudged(knownHosts === undefined ? attempt : withKnownHosts(attempt, knownHosts)), context);
     default:
       return unreachable(kind);
   }

@@ -2,7 +2,7 @@ import { assign, setup } from 'xstate';
 import type { Attempt } from '../events/attempt.ts';
 import type { Verdict } from '../events/verdict.ts';
 import { advance, drop, isSettled, plan } from './effects.ts';
-import { ask, askedOf, asksOf } from './evidence.ts';
+import { ask, askedOf, hostsToAsk } from './evidence.ts';
 
 /**
  * The state machine of one migration attempt. What an input means was folded and judged before it gets here (fold.ts, round.ts; once);
@@ -10,6 +10,22 @@ import { ask, askedOf, asksOf } from './evidence.ts';
  *
  * Every delay is derived from an absolute time in the context, so re-entering a state never shifts a deadline (invariant 8).
  */
+
+/**
+ * What an attempt waits for in a state; declared as the state's `meta`.
+ * `in-flight`: the call. `undecided`: answers that decide. `final-round`: the last answers before the `deadline` column decides.
+ * `unproven`: evidence that settles a contested or provisional verdict. `settling`: acknowledgements of the verdict's commands.
+ * `reexamining`: answers about a doubted verdict. `settled`: nothing. `superseded`: nothing, a newer attempt decides.
+ */
+export type StateRole =
+  | 'in-flight'
+  | 'undecided'
+  | 'final-round'
+  | 'unproven'
+  | 'settling'
+  | 'reexamining'
+  | 'settled'
+  | 'superseded';
 
 /** What a closed round came to. `again` asks for more answers before anything may be decided. */
 export type Result = 'wait' | 'again' | 'completed' | 'provisional' | 'rolled-back' | 'contested' | 'reopen' | 'stands';
@@ -57,7 +73,7 @@ export function pursue(attempt: Attempt, now: number): Attempt {
 
 /** Whom to ask when another migration has begun: who was not asked since the call returned, or all, where all have answered. */
 function unasked(attempt: Attempt): string[] {
-  const hosts = asksOf(attempt);
+  const hosts = hostsToAsk(attempt);
   const early = hosts.filter((host) => askedOf(attempt, host).asked <= (attempt.returnedSequence ?? 0));
   const owing = hosts.some((host) => askedOf(attempt, host).dueAt !== null);
   return early.length > 0 || owing ? early : hosts;
@@ -77,13 +93,13 @@ const change = (to: Change) =>
   }));
 
 const definition = setup({
-  types: { context: {} as Context, events: {} as MachineEvent, input: {} as Attempt },
+  types: { context: {} as Context, events: {} as MachineEvent, input: {} as Attempt, meta: {} as { role: StateRole } },
   actions: {
     take: change((_, event) => event.next),
     askMore: change((attempt, event) => ask(attempt, event.asks, event.now)),
-    askAll: change((attempt, event) => ask(attempt, asksOf(attempt), nowOf(attempt, event))),
+    askAll: change((attempt, event) => ask(attempt, hostsToAsk(attempt), nowOf(attempt, event))),
     askUnasked: change((attempt, event) => ask(attempt, unasked(attempt), event.now)),
-    askAllFresh: change((attempt, event) => ask(attempt, asksOf(attempt), event.now, 'fresh')),
+    askAllFresh: change((attempt, event) => ask(attempt, hostsToAsk(attempt), event.now, 'fresh')),
     poll: change((attempt, event) => ({ ...attempt, pollAt: event.now + intervalMs(attempt) })),
     watch: change((attempt, event) => ({
       ...attempt,
@@ -217,6 +233,7 @@ export const migration = definition.createMachine({
       initial: 'inFlight',
       states: {
         inFlight: {
+          meta: { role: 'in-flight' },
           on: {
             EVIDENCE: [{ guard: 'mustAskMore', ...taken('inFlight'), actions: ['take', 'askMore'] }, taken('inFlight')],
             RETURNED: [
@@ -228,12 +245,17 @@ export const migration = definition.createMachine({
           after: { 'question-limit': taken('inFlight') },
         },
         /** The call reported success: the same questions verify it. */
-        verifying: { on: { EVIDENCE: firstRound('verifying') }, after: { 'question-limit': firstRound('verifying') } },
+        verifying: {
+          meta: { role: 'undecided' },
+          on: { EVIDENCE: firstRound('verifying') },
+          after: { 'question-limit': firstRound('verifying') },
+        },
       },
     },
     /** The call failed, and its first round is being asked. */
     ApiFailed: {
       id: 'ApiFailed',
+      meta: { role: 'undecided' },
       on: { EVIDENCE: firstRound('ApiFailed'), SUPERSEDED: supersede },
       after: { 'question-limit': firstRound('ApiFailed') },
     },
@@ -243,6 +265,7 @@ export const migration = definition.createMachine({
       initial: 'watching',
       states: {
         watching: {
+          meta: { role: 'undecided' },
           on: { EVIDENCE: laterRound('watching') },
           after: {
             deadline: lastRound,
@@ -251,7 +274,11 @@ export const migration = definition.createMachine({
           },
         },
         /** The deadline has passed: one last round, then the right column of the table. */
-        finalRound: { on: { EVIDENCE: finalRound }, after: { 'question-limit': finalRound } },
+        finalRound: {
+          meta: { role: 'final-round' },
+          on: { EVIDENCE: finalRound },
+          after: { 'question-limit': finalRound },
+        },
       },
     },
     Completed: {
@@ -259,6 +286,7 @@ export const migration = definition.createMachine({
       initial: 'settling',
       states: {
         settling: {
+          meta: { role: 'settling' },
           always: { guard: 'allSettled', target: 'settled', actions: 'close' },
           on: {
             PROGRESS: taken('settling', 'pursue'),
@@ -270,6 +298,7 @@ export const migration = definition.createMachine({
         },
         /** The destination has the guest; hooks and locks wait for proof about the source. */
         provisional: {
+          meta: { role: 'unproven' },
           on: {
             DOUBTED: taken('provisional', 'askAll'),
             EVIDENCE: provisional,
@@ -278,8 +307,9 @@ export const migration = definition.createMachine({
           },
           after: { 'question-limit': provisional, recheck: taken('provisional', 'watch', 'askAll') },
         },
-        settled: { on: { DOUBTED: doubt } },
+        settled: { meta: { role: 'settled' }, on: { DOUBTED: doubt } },
         reexamining: {
+          meta: { role: 'reexamining' },
           on: {
             EVIDENCE: reexamining,
             DOUBTED: taken('reexamining', 'askAll'),
@@ -298,6 +328,7 @@ export const migration = definition.createMachine({
       initial: 'settling',
       states: {
         settling: {
+          meta: { role: 'settling' },
           always: { guard: 'allSettled', target: 'settled', actions: 'close' },
           on: {
             PROGRESS: taken('settling', 'pursue'),
@@ -309,6 +340,7 @@ export const migration = definition.createMachine({
         },
         /** Locks are left as observed; evidence or an operator settles it. */
         contested: {
+          meta: { role: 'unproven' },
           on: {
             PROGRESS: taken('contested', 'pursue'),
             DOUBTED: taken('contested', 'askAll'),
@@ -323,9 +355,10 @@ export const migration = definition.createMachine({
           },
         },
         /** Contested when another migration of the VM took over: that one's verdict tells where the guest is. */
-        superseded: {},
-        settled: { on: { DOUBTED: doubt } },
+        superseded: { meta: { role: 'superseded' } },
+        settled: { meta: { role: 'settled' }, on: { DOUBTED: doubt } },
         reexamining: {
+          meta: { role: 'reexamining' },
           on: {
             EVIDENCE: reexamining,
             DOUBTED: taken('reexamining', 'askAll'),

@@ -99,24 +99,24 @@ type Context = {
 const nothingKnown = (words: string): Reading => ({ presence: 'unknown', job: 'unknown', words });
 
 /** Reads one host's answer. Anything that is not a complete, successful answer is `unknown`. */
-export function read(answer: Answer | null, context: Context): Reading {
+export function readAnswer(answer: Answer | null, context: Context): Reading {
   if (answer === null) return nothingKnown('not asked yet');
   if (answer.timedOut === true) return nothingKnown('no answer in time');
   if (!answer.ok) return nothingKnown(answer.error ?? 'no answer');
   const { domain } = answer;
-  if (domain === null) return gone(answer, context, 'absent', 'not in the complete listing');
+  if (domain === null) return readingOfGone(answer, context, 'absent', 'not in the complete listing');
   const words = `${domain.state} (${domain.reason})`;
   const condition = conditionOf(domain.state, domain.reason);
-  if (condition === 'off') return gone(answer, context, 'off', words);
+  if (condition === 'off') return readingOfGone(answer, context, 'off', words);
   const job = jobOf(domain.job);
   if (context.role === 'source' && isFromAnotherBoot(answer, context))
     return { ...nothingKnown(`${words}, from another boot`), job, otherBoot: true, notice: 'starting-up' };
-  const reading: Reading = { presence: present(condition, job, context), job, words };
+  const reading: Reading = { presence: presenceOfResident(condition, job, context), job, words };
   if (condition === 'starting' && job !== 'incoming' && job !== 'unknown') reading.notice = 'starting-up';
   return reading;
 }
 
-function gone(answer: Answer, context: Context, presence: 'absent' | 'off', words: string): Reading {
+function readingOfGone(answer: Answer, context: Context, presence: 'absent' | 'off', words: string): Reading {
   if (answer.strayProcess === true) {
     return { ...nothingKnown(`${words}, but a QEMU process carries its UUID`), notice: 'stray-process' };
   }
@@ -124,18 +124,42 @@ function gone(answer: Answer, context: Context, presence: 'absent' | 'off', word
   return { presence: left ? 'handed-over' : presence, job: 'none', words };
 }
 
-function present(condition: Exclude<Condition, 'off'>, job: Job, context: Context): Presence {
-  const onSource = context.role === 'source';
-  if (condition === 'running') return 'executing';
-  if (condition === 'postcopy' || condition === 'postcopy-failed') return condition;
-  if (condition === 'unmapped') return 'unknown';
-  if (!onSource && job === 'incoming') return context.ran ? 'postcopy' : 'incoming';
-  // A shell on a source that handed over belongs to the next migration, on its way back: the guest of this one has left.
-  if (onSource && job === 'incoming' && context.handedOver) return 'handed-over';
-  if (onSource && condition === 'paused-moving') return 'switching';
-  // A paused guest counts as resident or landed only where no incoming job is known; a refused job query proves nothing.
-  const incomingPossible = job === 'incoming' || (!onSource && job === 'unknown');
-  if (incomingPossible) return 'unknown';
+/** A guest that its host has. Whether a paused one is resident, on its way or a shell depends on the host's role and job. */
+function presenceOfResident(condition: Exclude<Condition, 'off'>, job: Job, context: Context): Presence {
+  switch (condition) {
+    case 'running':
+      return 'executing';
+    case 'postcopy':
+    case 'postcopy-failed':
+      return condition;
+    case 'unmapped':
+      return 'unknown';
+    case 'paused-local':
+    case 'paused-moving':
+    case 'starting':
+    case 'broken':
+      return context.role === 'source'
+        ? presencePausedOnSource(condition, job, context)
+        : presencePausedElsewhere(condition, job, context);
+  }
+}
+
+type Paused = 'paused-local' | 'paused-moving' | 'starting' | 'broken';
+
+function presencePausedOnSource(condition: Paused, job: Job, { handedOver }: Context): Presence {
+  // An incoming shell on a source that handed over belongs to a migration on the way back: this attempt's guest has left.
+  if (job === 'incoming' && handedOver) return 'handed-over';
+  if (condition === 'paused-moving') return 'switching';
+  return job === 'incoming' ? 'unknown' : presenceWithoutIncomingJob(condition);
+}
+
+/** A refused job query proves nothing, so a paused guest counts as landed only if an incoming job is excluded. */
+function presencePausedElsewhere(condition: Paused, job: Job, { ran }: Context): Presence {
+  if (job === 'incoming') return ran ? 'postcopy' : 'incoming';
+  return job === 'unknown' ? 'unknown' : presenceWithoutIncomingJob(condition);
+}
+
+function presenceWithoutIncomingJob(condition: Paused): Presence {
   if (condition === 'paused-local') return 'suspended';
   return condition === 'broken' ? 'broken' : 'unknown';
 }

@@ -1,8 +1,10 @@
-import type { Attempt, AttemptState, StateValue } from '../events/attempt.ts';
+import type { Attempt, AttemptState } from '../events/attempt.ts';
+import { unreachable } from '../events/fault.ts';
 import type { Evidence, Verdict } from '../events/verdict.ts';
-import { holds } from './decide.ts';
+import { roleOf } from './chart.ts';
+import { satisfies } from './decide.ts';
 import { dropLocks } from './effects.ts';
-import { askedOf, countRound, evidenceOf, isRoundClosed, noteEmpty, readHost } from './evidence.ts';
+import { askedOf, recordClosedRound, evidenceOf, isRoundClosed, forgetEmptyRound, readHost } from './evidence.ts';
 import type { Result } from './migration.ts';
 import { GONE, isOneOf, LANDED } from './table.ts';
 import { alarm, alarmed, type Judgement, judge, toVerdict } from './verdicts.ts';
@@ -21,102 +23,109 @@ const CONTRADICTING_ROWS: ReadonlySet<string> = new Set([
   'contradiction',
 ]);
 
-export function path(value: StateValue): string {
-  if (typeof value === 'string') return value;
-  const [top, sub] = Object.entries(value)[0] ?? ['', ''];
-  return `${top}.${sub}`;
-}
-
-export const nothing = (next: Attempt): Judged => ({ next, result: null, verdict: null, asks: [] });
+export const unjudged = (next: Attempt): Judged => ({ next, result: null, verdict: null, asks: [] });
 
 /** What the answers so far come to, in this state. */
 export function judgeRound(state: AttemptState, next: Attempt, context: StepContext): Judged {
-  switch (path(state.value)) {
-    case 'ApiFailed':
-    case 'Migrating.verifying':
-    case 'Rechecking.watching':
-      return isRoundClosed(next) ? judgeOpen(next, context, false) : nothing(next);
-    case 'Rechecking.finalRound':
-      return isRoundClosed(next) ? judgeOpen(next, context, true) : nothing(next);
-    case 'RolledBack.contested':
-    case 'Completed.provisional':
+  const role = roleOf(state.value);
+  switch (role) {
+    case 'undecided':
+      return isRoundClosed(next) ? judgeUndecided(next, context, false) : unjudged(next);
+    case 'final-round':
+      return isRoundClosed(next) ? judgeUndecided(next, context, true) : unjudged(next);
+    case 'unproven':
       return isRoundClosed(next) || next.fenced || next.expiredLeases.length > 0
-        ? judgeWatched(next, context)
-        : nothing(next);
-    case 'Completed.settling':
-    case 'Completed.reexamining':
-    case 'RolledBack.settling':
-    case 'RolledBack.reexamining':
-      return isRoundClosed(next, next.judgedSequence) ? judgeStanding(next, context) : nothing(next);
+        ? judgeUnproven(next, context)
+        : unjudged(next);
+    case 'settling':
+    case 'reexamining':
+      return isRoundClosed(next, next.judgedSequence) ? judgeDoubted(next, context) : unjudged(next);
+    case 'in-flight':
+    case 'settled':
+    case 'superseded':
+      return unjudged(next);
     default:
-      return nothing(next);
+      return unreachable(role);
   }
 }
 
 /** No verdict yet. In the last round the right column decides where the left one waits. */
-function judgeOpen(attempt: Attempt, context: StepContext, final: boolean): Judged {
-  const counted = noteEmpty(countRound(attempt, context.now));
+function judgeUndecided(attempt: Attempt, context: StepContext, final: boolean): Judged {
+  const counted = forgetEmptyRound(recordClosedRound(attempt, context.now));
   const evidence = evidenceOf(counted);
   const now = judge(evidence, 'now');
-  const more = asksMore(counted, now);
+  const more = requestMissingAnswers(counted, now);
   if (more !== null) return more;
   const judgement = final && now.decision.outcome === 'wait' ? judge(evidence, 'deadline') : now;
-  return conclude(counted, judgement, context);
+  return concludeRound(counted, judgement, context);
 }
 
 /** The row needs answers that this round did not ask for. */
-function asksMore(attempt: Attempt, { decision, evidence }: Judgement): Judged | null {
-  if (decision.askDestinationAgain) return { ...nothing(attempt), result: 'again', asks: [attempt.destination] };
+function requestMissingAnswers(attempt: Attempt, { decision, evidence }: Judgement): Judged | null {
+  if (decision.askDestinationAgain) return { ...unjudged(attempt), result: 'again', asks: [attempt.destination] };
   // Like the destination, the others count as gone only if they were asked after the source's answer.
   const { asksEveryone, asksEveryoneIf } = decision.row;
-  const asksThem = asksEveryone === true && (asksEveryoneIf === undefined || holds(asksEveryoneIf, evidence));
+  const asksThem = asksEveryone === true && (asksEveryoneIf === undefined || satisfies(asksEveryoneIf, evidence));
   const everyone = asksThem && !(attempt.searching && evidence.othersAskedLast) && attempt.knownHosts.length > 0;
-  if (everyone) return { ...nothing({ ...attempt, searching: true }), result: 'again', asks: attempt.knownHosts };
-  return asksTwice(attempt, decision, evidence);
+  if (everyone) return { ...unjudged({ ...attempt, searching: true }), result: 'again', asks: attempt.knownHosts };
+  return requestSecondEmptyRound(attempt, decision, evidence);
 }
 
 /** A guest that is called stopped was found nowhere in two whole rounds. */
-function asksTwice(attempt: Attempt, { row }: Judgement['decision'], evidence: Evidence): Judged | null {
+function requestSecondEmptyRound(attempt: Attempt, { row }: Judgement['decision'], evidence: Evidence): Judged | null {
   const { source, destination, others } = evidence;
   const isEmpty = [source, destination, ...others].every(({ presence }) => isOneOf(GONE, presence));
   if (row.asksEveryone !== true || !isEmpty || evidence.emptyTwice === true) return null;
   if (attempt.emptySequence !== undefined) return null;
   const next = { ...attempt, emptySequence: attempt.sequence };
-  return { ...nothing(next), result: 'again', asks: [source.host, destination.host, ...attempt.knownHosts] };
+  return { ...unjudged(next), result: 'again', asks: [source.host, destination.host, ...attempt.knownHosts] };
 }
 
-/** Contested, or completed provisionally: late evidence settles it. */
-function judgeWatched(watched: Attempt, context: StepContext): Judged {
-  const closed = isRoundClosed(watched);
-  const attempt = noteEmpty(closed ? countRound(watched, context.now) : watched);
-  const evidence = evidenceOf(attempt);
-  const now = judge(evidence, 'now');
-  const more = closed ? asksMore(attempt, now) : null;
-  if (more !== null) return more;
-  const decided = now.decision.outcome === 'completed' || now.decision.outcome === 'rolled-back';
-  if (closed && decided) return conclude(attempt, now, context);
-  if (attempt.verdicts.at(-1)?.contested === true)
-    return nothing(closed ? alarmed(attempt, now, context.now) : attempt);
-  const proof = evidence.sourceExcluded ? judge(evidence, 'deadline') : now;
-  const { outcome, certainty, row } = proof.decision;
-  if (outcome === 'completed' && certainty === 'proven') return conclude(attempt, proof, context);
-  return closed && CONTRADICTING_ROWS.has(row.id) ? reopen(attempt, now, context) : nothing(attempt);
+/** A contested or provisional verdict: later evidence proves it, replaces it, or opens the attempt again. */
+function judgeUnproven(unproven: Attempt, context: StepContext): Judged {
+  const isContested = unproven.verdicts.at(-1)?.contested === true;
+  if (!isRoundClosed(unproven)) {
+    const attempt = forgetEmptyRound(unproven);
+    return (
+      (isContested ? null : proveProvisional(attempt, judge(evidenceOf(attempt), 'now'), context)) ?? unjudged(attempt)
+    );
+  }
+  const attempt = forgetEmptyRound(recordClosedRound(unproven, context.now));
+  const judgement = judge(evidenceOf(attempt), 'now');
+  const missing = requestMissingAnswers(attempt, judgement);
+  if (missing !== null) return missing;
+  const { outcome, row } = judgement.decision;
+  if (outcome === 'completed' || outcome === 'rolled-back') return concludeRound(attempt, judgement, context);
+  if (isContested) return unjudged(alarmed(attempt, judgement, context.now));
+  const proven = proveProvisional(attempt, judgement, context);
+  if (proven !== null) return proven;
+  return CONTRADICTING_ROWS.has(row.id) ? reopen(attempt, judgement, context) : unjudged(attempt);
+}
+
+/** A provisional completion is proven as soon as the source cannot write any more; null if the evidence does not prove it. */
+function proveProvisional(attempt: Attempt, judgement: Judgement, context: StepContext): Judged | null {
+  const { evidence } = judgement;
+  const proof = evidence.sourceExcluded ? judge(evidence, 'deadline') : judgement;
+  const { outcome, certainty } = proof.decision;
+  return outcome === 'completed' && certainty === 'proven' ? concludeRound(attempt, proof, context) : null;
 }
 
 /** A verdict stands, and was doubted: fresh answers confirm it, replace it, or open the attempt again. */
-function judgeStanding(doubted: Attempt, context: StepContext): Judged {
-  const attempt = noteEmpty(doubted);
+function judgeDoubted(doubted: Attempt, context: StepContext): Judged {
+  const attempt = forgetEmptyRound(doubted);
   const standing = attempt.verdicts.at(-1);
   const now = judge(evidenceOf(attempt), 'now');
-  const more = asksMore(attempt, now);
+  const more = requestMissingAnswers(attempt, now);
   if (more !== null) return more;
   const { outcome, host, row } = now.decision;
-  if (standing !== undefined && isBackAtSource(attempt, standing, now.evidence)) return moveOn(attempt, context);
+  if (standing !== undefined && isBackAtSource(attempt, standing, now.evidence))
+    return recordUnreportedMove(attempt, context);
   if (outcome === 'wait' && CONTRADICTING_ROWS.has(row.id)) return reopen(attempt, now, context);
   // What an unknown answer or a running job leaves open is asked again, until the machine's own deadline.
-  if (outcome === 'wait') return isUnclear(now.evidence) ? nothing(attempt) : { ...nothing(attempt), result: 'stands' };
-  if (outcome === standing?.outcome && host === standing.host) return { ...nothing(attempt), result: 'stands' };
-  return conclude(alarm(attempt, 'verdict-contradicted', context.now), now, context);
+  if (outcome === 'wait')
+    return isUnclear(now.evidence) ? unjudged(attempt) : { ...unjudged(attempt), result: 'stands' };
+  if (outcome === standing?.outcome && host === standing.host) return { ...unjudged(attempt), result: 'stands' };
+  return concludeRound(alarm(attempt, 'verdict-contradicted', context.now), now, context);
 }
 
 function isUnclear({ source, destination }: Evidence): boolean {
@@ -133,27 +142,27 @@ function isBackAtSource(attempt: Attempt, standing: Verdict, { destination }: Ev
   return isThere && isOneOf(GONE, destination.presence);
 }
 
-function moveOn(attempt: Attempt, { now }: StepContext): Judged {
+function recordUnreportedMove(attempt: Attempt, { now }: StepContext): Judged {
   return {
-    ...nothing({ ...dropLocks(alarm(attempt, 'moved-unreported', now)), movedTo: attempt.source }),
+    ...unjudged({ ...dropLocks(alarm(attempt, 'moved-unreported', now)), movedTo: attempt.source }),
     result: 'stands',
   };
 }
 
 function reopen(attempt: Attempt, judgement: Judgement, { now }: StepContext): Judged {
-  return { ...nothing(alarmed(alarm(attempt, 'verdict-contradicted', now), judgement, now)), result: 'reopen' };
+  return { ...unjudged(alarmed(alarm(attempt, 'verdict-contradicted', now), judgement, now)), result: 'reopen' };
 }
 
-export function conclude(attempt: Attempt, judgement: Judgement, { now, nextToken }: StepContext): Judged {
+export function concludeRound(attempt: Attempt, judgement: Judgement, { now, nextToken }: StepContext): Judged {
   const { outcome, certainty } = judgement.decision;
   const next = alarmed(attempt, judgement, now);
-  if (outcome === 'wait') return { ...nothing({ ...next, waiting: waitingBy(next, judgement) }), result: 'wait' };
+  if (outcome === 'wait') return { ...unjudged({ ...next, waiting: waitingRow(next, judgement) }), result: 'wait' };
   const verdict = toVerdict(next, judgement, now, nextToken);
   const result = outcome === 'completed' && certainty === 'provisional' ? 'provisional' : outcome;
   return { next: { ...next, waiting: null }, result, verdict, asks: [] };
 }
 
-function waitingBy(attempt: Attempt, { decision }: Judgement): Attempt['waiting'] {
+function waitingRow(attempt: Attempt, { decision }: Judgement): Attempt['waiting'] {
   const { row } = decision;
   return { row: row.id, host: row.leansToDestination === true ? attempt.destination : attempt.source };
 }

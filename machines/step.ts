@@ -4,10 +4,11 @@ import type { Command, Question } from '../events/commands.ts';
 import { isTimerKind, type Timers } from '../events/entries.ts';
 import type { Verdict } from '../events/verdict.ts';
 import { commandsSent } from './effects.ts';
+import { path } from './chart.ts';
 import { ask, askedOf, questionId } from './evidence.ts';
 import { type Folded, type Stimulus, fold } from './fold.ts';
 import { type MachineEvent, migration } from './migration.ts';
-import { path, type StepContext } from './round.ts';
+import type { StepContext } from './round.ts';
 import { delayedEventType, type ExecutableAction, timerNotTaken, timersAfter } from './timers.ts';
 
 /**

@@ -1,8 +1,7 @@
 import type { AttemptState } from '../events/attempt.ts';
 import { isTimerKind, type TimerKind, type Timers, timersOf } from '../events/entries.ts';
 import { Fault } from '../events/fault.ts';
-import { migration } from './migration.ts';
-import { path } from './round.ts';
+import { chartNodes, path } from './chart.ts';
 
 /**
  * Translates between the timers of the ledger (kind, due time, generation) and XState's delayed transitions. No other module
@@ -12,26 +11,21 @@ import { path } from './round.ts';
 /** An action that the machine would execute: `xstate.raise` sets a timer, `xstate.cancel` cancels one. */
 export type ExecutableAction = { readonly type: string; readonly params?: unknown };
 
-/** The members of XState's `StateNode` that are read here. */
-type ChartNode = {
-  readonly path: readonly string[];
-  readonly after: readonly { readonly delay: unknown; readonly eventType: string }[];
-  readonly states: Readonly<Record<string, ChartNode>>;
-};
 type DelayedTransition = { readonly state: string; readonly kind: TimerKind; readonly eventType: string };
 
-const delayed: readonly DelayedTransition[] = [...delayedTransitions(migration.root)];
+const delayed = chartNodes.flatMap(({ path: at, after }) =>
+  after.map((transition) => delayedTransition(at, transition)),
+);
 const eventTypes = new Map(delayed.map(({ state, kind, eventType }) => [`${state} ${kind}`, eventType]));
 const kinds = new Map(delayed.map(({ kind, eventType }) => [eventType, kind]));
 
-/** The delayed transitions of a state and its substates, as the chart declares them. */
-function* delayedTransitions(node: ChartNode): Generator<DelayedTransition> {
-  for (const { delay, eventType } of node.after) {
-    const kind = String(delay);
-    if (!isTimerKind(kind)) throw new RangeError(`the chart has a delay ${kind} that is no kind of timer`);
-    yield { state: node.path.join('.'), kind, eventType };
-  }
-  for (const child of Object.values(node.states)) yield* delayedTransitions(child);
+function delayedTransition(
+  at: readonly string[],
+  { delay, eventType }: { readonly delay: unknown; readonly eventType: string },
+): DelayedTransition {
+  const kind = String(delay);
+  if (!isTimerKind(kind)) throw new RangeError(`the chart has a delay ${kind} that is no kind of timer`);
+  return { state: at.join('.'), kind, eventType };
 }
 
 /**

@@ -1,7 +1,7 @@
 import type { Alarm, Attempt } from '../events/attempt.ts';
 import type { InputData } from '../events/inputs.ts';
 import type { Evidence, Verdict } from '../events/verdict.ts';
-import { type Decision, decide, holds, type Phase } from './decide.ts';
+import { type Decision, decide, satisfies, type Phase } from './decide.ts';
 import { type AlarmCode, type Row, TABLE_VERSION } from './table.ts';
 
 /** Writes down what was decided, and why: invariant 7, every verdict is a row with its table version and evidence. */
@@ -45,7 +45,7 @@ export function toVerdict(
 }
 
 function offersOf({ offers, offersIf }: Row, evidence: Evidence): string[] {
-  return offersIf === undefined || holds(offersIf, evidence) ? [...(offers ?? [])] : [];
+  return offersIf === undefined || satisfies(offersIf, evidence) ? [...(offers ?? [])] : [];
 }
 
 function errorOf(attempt: Attempt, decision: Decision): string | null {
@@ -121,7 +121,7 @@ export function alarm(attempt: Attempt, code: AlarmCode | OtherAlarm, now: numbe
 export function alarmed(attempt: Attempt, { decision, evidence }: Judgement, now: number): Attempt {
   const { row, outcome } = decision;
   const atOnce =
-    row.alarmAtOnceIf === 'matched' || (row.alarmAtOnceIf !== undefined && holds(row.alarmAtOnceIf, evidence));
+    row.alarmAtOnceIf === 'matched' || (row.alarmAtOnceIf !== undefined && satisfies(row.alarmAtOnceIf, evidence));
   const due = row.alarm !== undefined && !decision.askDestinationAgain && (atOnce || outcome !== 'wait');
   let next = due && row.alarm !== undefined ? alarm(attempt, row.alarm, now) : attempt;
   const guestAt = outcome === 'completed' ? evidence.destination : evidence.source;

@@ -3,10 +3,10 @@ import type { InputData } from '../events/inputs.ts';
 import type { HostRecord, VmRecord } from '../events/records.ts';
 import type { Verdict } from '../events/verdict.ts';
 import type { Power } from '../events/vocabulary.ts';
-import { holds } from './decide.ts';
+import { roleOf } from './chart.ts';
+import { satisfies } from './decide.ts';
 import { askedOf, readHost } from './evidence.ts';
 import { powerOf } from './fold.ts';
-import { path } from './round.ts';
 
 /** What is recorded of a VM beside its attempts: where it is, how sure that is, who should hold its locks and who does. */
 
@@ -30,7 +30,7 @@ export function unknownVm(vm: string): VmRecord {
 }
 
 /** The host's place; unknown where nobody registered it. */
-function placed(record: VmRecord, host: string, at: HostRecord | undefined): VmRecord {
+function atHost(record: VmRecord, host: string, at: HostRecord | undefined): VmRecord {
   return { ...record, host, zone: at?.zone ?? null, cluster: at?.cluster ?? null };
 }
 
@@ -38,7 +38,7 @@ function placed(record: VmRecord, host: string, at: HostRecord | undefined): VmR
  * Who owned the locks until now may hold them still, and so may a host that tells of the guest: the next attempt releases them
  * there. Nothing is remembered where no lock is Landfall's to move.
  */
-function leaving(record: VmRecord, ...hosts: string[]): VmRecord {
+function withLeftLocks(record: VmRecord, ...hosts: string[]): VmRecord {
   const left = record.leftLocks ?? [];
   const more = hosts.filter((host) => !left.includes(host));
   const moves = record.volumes.some(({ shareable, lockedBy }) => !shareable && lockedBy === 'landfall');
@@ -48,7 +48,7 @@ function leaving(record: VmRecord, ...hosts: string[]): VmRecord {
 const ownersOf = ({ owner }: VmRecord) => (owner === null ? [] : [owner]);
 
 /** A declaration names what inventories know. Where an attempt is open, the guest's place is the attempt's to say. */
-export function declare(
+export function applyDeclaration(
   record: VmRecord,
   data: InputData<'landfall.vm.declared.v1'>,
   isMoving: boolean,
@@ -56,7 +56,7 @@ export function declare(
 ): VmRecord {
   const named = { ...record, name: data.name, volumes: data.volumes };
   if (isMoving || data.host === null) return named;
-  const here = placed(data.host === record.owner ? named : leaving(named, ...ownersOf(record)), data.host, at);
+  const here = atHost(data.host === record.owner ? named : withLeftLocks(named, ...ownersOf(record)), data.host, at);
   return { ...here, certainty: 'proven', power: data.power, owner: data.host };
 }
 
@@ -64,7 +64,7 @@ export function declare(
 const UNDECLARED_MAX = 64;
 
 /** Who holds a volume; of one that nobody declared only while somebody does. Null: there are too many of those. */
-export function holding(record: VmRecord, data: InputData<'landfall.volume.holders.v1'>): VmRecord | null {
+export function applyHolders(record: VmRecord, data: InputData<'landfall.volume.holders.v1'>): VmRecord | null {
   const { [data.volume]: _, ...others } = record.holders;
   const isDeclared = (volume: string) => record.volumes.some((declared) => declared.volume === volume);
   if (isDeclared(data.volume)) return { ...record, holders: { ...record.holders, [data.volume]: data.holders } };
@@ -92,20 +92,24 @@ function powerOfEvent({ event, detail }: InputData<'landfall.host.lifecycle.v1'>
 }
 
 /** A lifecycle event outside any doubt: the guest's power, and a boot on another host where it was not running. */
-export function live(
+export function applyLifecycle(
   record: VmRecord,
   data: InputData<'landfall.host.lifecycle.v1'>,
   at: HostRecord | undefined,
 ): VmRecord {
   const tells = data.event === 'Started' || data.event === 'Resumed';
-  return lived(
-    tells && record.owner !== null && data.host !== record.owner ? leaving(record, data.host) : record,
+  return applyPowerEvent(
+    tells && record.owner !== null && data.host !== record.owner ? withLeftLocks(record, data.host) : record,
     data,
     at,
   );
 }
 
-function lived(record: VmRecord, data: InputData<'landfall.host.lifecycle.v1'>, at: HostRecord | undefined): VmRecord {
+function applyPowerEvent(
+  record: VmRecord,
+  data: InputData<'landfall.host.lifecycle.v1'>,
+  at: HostRecord | undefined,
+): VmRecord {
   const power = powerOfEvent(data);
   if (power === undefined) return record;
   // It left in a migration that nobody reported: where to, only an answer can tell.
@@ -116,7 +120,7 @@ function lived(record: VmRecord, data: InputData<'landfall.host.lifecycle.v1'>, 
   const wasDown = record.host === null || record.power === 'stopped' || record.power === 'unknown';
   if (!bootsElsewhere || !wasDown) return record;
   return {
-    ...placed(leaving(record, ...ownersOf(record)), data.host, at),
+    ...atHost(withLeftLocks(record, ...ownersOf(record)), data.host, at),
     lastHost: record.host,
     certainty: 'proven',
     power,
@@ -125,7 +129,7 @@ function lived(record: VmRecord, data: InputData<'landfall.host.lifecycle.v1'>, 
 }
 
 /** The record while and after an attempt changes. `verdict` is the one this step made. */
-export function follow(
+export function applyAttempt(
   record: VmRecord,
   state: AttemptState,
   verdict: Verdict | null,
@@ -135,17 +139,17 @@ export function follow(
   const opened = isOver(state) ? withoutOpen(record, attempt.migration) : withOpen(record, attempt.migration);
   const isNewest = record.lastMigration === attempt.migration;
   if (!isNewest) return verdict === null ? opened : { ...opened, token: verdict.token };
-  if (verdict !== null) return conclude(opened, attempt, verdict, hosts);
-  if (attempt.verdicts.length === 0) return lean(opened, attempt, hosts);
+  if (verdict !== null) return applyVerdict(opened, attempt, verdict, hosts);
+  if (attempt.verdicts.length === 0) return applyWaitingRow(opened, attempt, hosts);
   if (attempt.movedTo !== null && attempt.movedTo !== opened.host)
-    return moved(opened, attempt, attempt.movedTo, hosts);
-  return reopened(opened, state, attempt);
+    return applyUnreportedMove(opened, attempt, attempt.movedTo, hosts);
+  return applyDoubt(opened, state, attempt);
 }
 
 /** Settled, or handed to the attempt that superseded it: nothing of it stays in memory. */
 export function isOver({ value }: Pick<AttemptState, 'value'>): boolean {
-  const at = path(value);
-  return at === 'Completed.settled' || at === 'RolledBack.settled' || at === 'RolledBack.superseded';
+  const role = roleOf(value);
+  return role === 'settled' || role === 'superseded';
 }
 
 function withOpen(record: VmRecord, migration: string): VmRecord {
@@ -159,21 +163,25 @@ function withoutOpen(record: VmRecord, migration: string): VmRecord {
 }
 
 /** Undecided: the record stays on the source unless the row that waits leans to the destination. */
-function lean(record: VmRecord, attempt: Attempt, hosts: (host: string) => HostRecord | undefined): VmRecord {
+function applyWaitingRow(
+  record: VmRecord,
+  attempt: Attempt,
+  hosts: (host: string) => HostRecord | undefined,
+): VmRecord {
   const host = attempt.waiting?.host ?? attempt.source;
   if (record.host === host && record.certainty === 'provisional') return record;
-  return { ...placed(record, host, hosts(host)), certainty: 'provisional' };
+  return { ...atHost(record, host, hosts(host)), certainty: 'provisional' };
 }
 
 /** The guest went on to another host after its verdict, in a migration that nobody reported. Its locks stay where they are. */
-function moved(
+function applyUnreportedMove(
   record: VmRecord,
   attempt: Attempt,
   host: string,
   hosts: (host: string) => HostRecord | undefined,
 ): VmRecord {
   return {
-    ...placed(leaving(record, ...ownersOf(record), ...attempt.formerOwners), host, hosts(host)),
+    ...atHost(withLeftLocks(record, ...ownersOf(record), ...attempt.formerOwners), host, hosts(host)),
     lastHost: record.host,
     certainty: 'proven',
     power: powerOf(readHost({ ...attempt, sourceBoot: null }, host, askedOf(attempt, host).answer)),
@@ -182,8 +190,8 @@ function moved(
 }
 
 /** A verdict that is doubted and rechecked is no longer proof of anything. */
-function reopened(record: VmRecord, state: AttemptState, attempt: Attempt): VmRecord {
-  if (path(state.value) === 'Rechecking.watching') return { ...record, certainty: 'unknown' };
+function applyDoubt(record: VmRecord, state: AttemptState, attempt: Attempt): VmRecord {
+  if (roleOf(state.value) === 'undecided') return { ...record, certainty: 'unknown' };
   const power = attempt.originPower;
   return power === null || power === 'unknown' || record.power === power ? record : { ...record, power };
 }
@@ -191,7 +199,7 @@ function reopened(record: VmRecord, state: AttemptState, attempt: Attempt): VmRe
 /** Where source and destination are one host nobody was asked, and nothing moved: the record stays as it is. */
 const leavesRecord = ({ row }: Verdict) => row === 'same-host';
 
-function conclude(
+function applyVerdict(
   record: VmRecord,
   attempt: Attempt,
   verdict: Verdict,
@@ -199,7 +207,7 @@ function conclude(
 ): VmRecord {
   if (leavesRecord(verdict)) return { ...record, token: verdict.token };
   const here = {
-    ...placed(record, verdict.host, hosts(verdict.host)),
+    ...atHost(record, verdict.host, hosts(verdict.host)),
     certainty: verdict.certainty,
     token: verdict.token,
   };
@@ -216,7 +224,7 @@ function conclude(
 
 function powerAfter({ row, host, contested, evidence }: Verdict): Power {
   if (row === 'half-arrived') return 'lost';
-  if (row === 'torn') return holds('both-remain', evidence) ? 'broken' : 'lost';
+  if (row === 'torn') return satisfies('both-remain', evidence) ? 'broken' : 'lost';
   const testimony = [evidence.source, evidence.destination, ...evidence.others].find((said) => said.host === host);
   const power = testimony === undefined ? 'unknown' : powerOf(testimony);
   return contested && power === 'stopped' ? 'unknown' : power;

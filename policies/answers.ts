@@ -2,7 +2,7 @@ import type { Answer, Attempt } from '../events/attempt.ts';
 import type { Entry } from '../events/entries.ts';
 import { type Answered, inputSchemas } from '../events/inputs.ts';
 import { sequenceOf } from '../machines/evidence.ts';
-import { type Role, read } from '../machines/presence.ts';
+import { type Role, readAnswer } from '../machines/presence.ts';
 import type { HostAnswer } from './view.ts';
 
 /**
@@ -64,7 +64,7 @@ function keep(answers: Answers, attempt: Attempt, host: string, said: Answer, ti
 function reading(attempt: Attempt, host: string, said: Answer): Omit<HostAnswer, 'at'> {
   const { boot: _boot, strayProcess: _stray, ...plain } = said;
   const context = { role: roleOf(attempt, host), handedOver: false, ran: false, sourceBoot: null };
-  const { presence, job, words } = read(plain, context);
+  const { presence, job, words } = readAnswer(plain, context);
   return { presence, job, words };
 }
 

@@ -3,7 +3,7 @@ import type { Alarm, AttemptState } from '../events/attempt.ts';
 import type { Timers } from '../events/entries.ts';
 import type { Verdict } from '../events/verdict.ts';
 import { State } from '../events/vocabulary.ts';
-import { path } from '../machines/round.ts';
+import { path } from '../machines/chart.ts';
 import { isOver } from '../machines/vm.ts';
 import {
   ATTEMPTS,

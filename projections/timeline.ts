@@ -2,7 +2,7 @@ import type { Attempt, AttemptState, Step } from '../events/attempt.ts';
 import type { Cause, Entry } from '../events/entries.ts';
 import type { Input, InputData, Matter } from '../events/inputs.ts';
 import { formatPosition, type StoredEntry } from '../log/port.ts';
-import { path } from '../machines/round.ts';
+import { path } from '../machines/chart.ts';
 import { isOver } from '../machines/vm.ts';
 import * as words from './timeline-words.ts';
 

@@ -1,6 +1,6 @@
 import type { Cause, Entry } from '../events/entries.ts';
 import type { Sight } from '../log/entry-text.ts';
-import { path } from '../machines/round.ts';
+import { path } from '../machines/chart.ts';
 import { isOver } from '../machines/vm.ts';
 
 /**

@@ -1,7 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { Entry } from '../events/entries.ts';
-import { path } from '../machines/round.ts';
+import { path } from '../machines/chart.ts';
 import { isOver } from '../machines/vm.ts';
 
 /** What is measured, in Prometheus's terms. Counts of attempts follow the committed entries; only open ones are kept. */

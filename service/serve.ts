@@ -6,7 +6,7 @@ import { steadyTime, type Time, wallTime } from '../engine/time.ts';
 import { Fault, messageOf } from '../events/fault.ts';
 import { SqliteLedger } from '../log/sqlite/ledger.ts';
 import { MACHINE_VERSION } from '../machines/version.ts';
-import { path } from '../machines/round.ts';
+import { path } from '../machines/chart.ts';
 import { countsByState, openAttempts } from '../projections/attempts.ts';
 import { Credentials } from './access/credentials.ts';
 import { Guard } from './access/guard.ts';

@@ -1,5 +1,5 @@
 import type { Attempt, AttemptState } from '../../events/attempt.ts';
-import { path } from '../../machines/round.ts';
+import { path } from '../../machines/chart.ts';
 import type { Row } from '../../machines/table.ts';
 import { offersText, waitingRowLines } from './explain-verdict.ts';
 import { clean, message } from './text.ts';

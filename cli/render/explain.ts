@@ -1,6 +1,6 @@
 import type { AttemptState } from '../../events/attempt.ts';
 import type { Row } from '../../machines/table.ts';
-import { path } from '../../machines/round.ts';
+import { path } from '../../machines/chart.ts';
 import { questionSection } from './explain-questions.ts';
 import { callLines, operatorLines, waitLines } from './explain-call.ts';
 import { factsOf } from './explain-facts.ts';

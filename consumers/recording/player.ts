@@ -1,4 +1,4 @@
-import { path } from '../../machines/round.ts';
+import { path } from '../../machines/chart.ts';
 import type { Driver } from '../../engine/driver.ts';
 import type { Taken } from '../../engine/partition/partition.ts';
 import type { RecordedLine } from './schema.ts';

@@ -3,7 +3,7 @@ import { canonical } from '../../events/cloud-event.ts';
 import { Fault } from '../../events/fault.ts';
 import type { Domain, Input, InputData, InputType, Matter, SiteInputType, VmInputType } from '../../events/inputs.ts';
 import { powerOf } from '../../machines/fold.ts';
-import { read } from '../../machines/presence.ts';
+import { readAnswer } from '../../machines/presence.ts';
 import { sha256 } from '../../log/chain.ts';
 import { callErrorOf } from './call-error.ts';
 import { isEventLine, DomainNames, parseVirshEvent } from './domain-names.ts';
@@ -200,7 +200,7 @@ export class RecordedWorld {
     if (!this.#vms.has(vm) || this.#declared.has(vm)) return [];
     this.#declared.set(vm, domain.name);
     const answer = { asked: 0, arrived: 0, ok: true, domain };
-    const power = powerOf(read(answer, { role: 'other', handedOver: false, ran: false, sourceBoot: null }));
+    const power = powerOf(readAnswer(answer, { role: 'other', handedOver: false, ran: false, sourceBoot: null }));
     const volume = {
       volume: this.#naming.volume(volumeOf(domain.name)),
       shareable: false,

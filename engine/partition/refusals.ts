@@ -3,7 +3,7 @@ import type { AttemptState } from '../../events/attempt.ts';
 import { Fault } from '../../events/fault.ts';
 import type { Input, InputData } from '../../events/inputs.ts';
 import type { HostRecord } from '../../events/records.ts';
-import { path } from '../../machines/round.ts';
+import { path } from '../../machines/chart.ts';
 
 /** Why an input is not followed. Each is kept in the ledger beside the input it refused. */
 export const refusals = {

@@ -6,9 +6,9 @@ import type { VmRecord } from '../../events/records.ts';
 import { sequenceOf } from '../../machines/evidence.ts';
 import { contradicts, type Stimulus } from '../../machines/fold.ts';
 import { openAttempt } from '../../machines/open.ts';
-import { path } from '../../machines/round.ts';
+import { roleOf } from '../../machines/chart.ts';
 import { begin } from '../../machines/step.ts';
-import { declare, holding, isOver, live } from '../../machines/vm.ts';
+import { applyDeclaration, applyHolders, applyLifecycle, isOver } from '../../machines/vm.ts';
 import { refusals } from './refusals.ts';
 import type { LoadedAttempt } from './attempt-cache.ts';
 import { type Moment, partOf, type Workspace } from './workspace.ts';
@@ -25,10 +25,10 @@ export function takeVm(space: Workspace, input: VmInput, cause: Cause, moment: M
     case 'landfall.vm.declared.v1':
       return keepRecord(
         taking,
-        declare(record, input.data, taking.open.length > 0, space.host(input.data.host, moment.clock)),
+        applyDeclaration(record, input.data, taking.open.length > 0, space.host(input.data.host, moment.clock)),
       );
     case 'landfall.volume.holders.v1':
-      return hold(taking, holding(record, input.data));
+      return hold(taking, applyHolders(record, input.data));
     case 'landfall.vm.requested.v1':
       return request(taking);
     case 'landfall.operator.acted.v1':
@@ -91,7 +91,7 @@ function start(
   // The report is a fact: what was open before is asked about at once and decided as at its deadline.
   earlier.forEach((migration, index) => {
     const found = space.attempts.open(migration);
-    const undecided = found !== null && !path(found.state.value).endsWith('.settling');
+    const undecided = found !== null && roleOf(found.state.value) !== 'settling';
     if (undecided && !isInLastRound(found, data.source))
       space.step(migration, space.supersession(data, found.state.attempt), partOf(cause, index + 1), moment);
   });
@@ -100,7 +100,7 @@ function start(
 /** A newer call adds nothing to what an earlier one has made of it: its last round is under way, and a copy is reckoned with. */
 function isInLastRound({ state: { value, attempt } }: LoadedAttempt, source: string): boolean {
   const isReckoned = attempt.source !== source || attempt.twoCopies === true;
-  return attempt.supersededBy !== null && path(value) === 'Rechecking.finalRound' && isReckoned;
+  return attempt.supersededBy !== null && roleOf(value) === 'final-round' && isReckoned;
 }
 
 function returned({ space, record, cause, moment }: Taking, data: InputData<'landfall.migration.returned.v1'>): void {
@@ -144,7 +144,7 @@ function answer({ space, record, open, cause, moment }: Taking, data: InputData<
 function lifecycle({ space, record, cause, moment }: Taking, data: InputData<'landfall.host.lifecycle.v1'>): void {
   const newest = concerned(space, record, data, moment.clock);
   const outOfDoubt = newest === null || newest.state.attempt.verdicts.at(-1)?.contested === false;
-  const lived = outOfDoubt ? live(record, data, space.host(data.host, moment.clock)) : record;
+  const lived = outOfDoubt ? applyLifecycle(record, data, space.host(data.host, moment.clock)) : record;
   space.setRecord(lived);
   if (newest !== null) {
     const { migration, source, verdicts } = newest.state.attempt;

@@ -6,7 +6,7 @@ import type { Fault } from '../../events/fault.ts';
 import type { HostRecord, VmRecord } from '../../events/records.ts';
 import type { Stimulus } from '../../machines/fold.ts';
 import { type Stepped, step } from '../../machines/step.ts';
-import { follow, isOver, unknownVm } from '../../machines/vm.ts';
+import { applyAttempt, isOver, unknownVm } from '../../machines/vm.ts';
 import { AttemptCache } from './attempt-cache.ts';
 import type { Directory } from './directory.ts';
 import { Timetable } from './timetable.ts';
@@ -141,7 +141,7 @@ export class Workspace {
   keep(stepped: Stepped, timersBefore: Timers, record: VmRecord, cause: Cause, moment: Moment): void {
     const { state, timers, verdict } = stepped;
     const { attempt } = state;
-    const next = follow(record, state, verdict, (host) => this.host(host, moment.clock));
+    const next = applyAttempt(record, state, verdict, (host) => this.host(host, moment.clock));
     this.setRecord(next);
     this.attempts.set({ state, timers }, this.#epoch);
     this.timetable.set(attempt, timersBefore, isOver(state) ? {} : timers);

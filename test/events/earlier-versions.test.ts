@@ -8,7 +8,7 @@ import type { Driver } from '../../engine/driver.ts';
 import { Entry } from '../../events/entries.ts';
 import { upcastEntry } from '../../events/upcast.ts';
 import { entryOf, sightOf } from '../../log/entry-text.ts';
-import { path } from '../../machines/round.ts';
+import { path } from '../../machines/chart.ts';
 import { migrations } from '../../projections/attempts.ts';
 import { audit } from '../../projections/audit.ts';
 import { ROOT, scratchFolder } from '../support/landfall.ts';

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { defaultConfiguration } from '../../events/configuration.ts';
 import { evidenceOf, questionId, sequenceOf } from '../../machines/evidence.ts';
-import { live, unknownVm } from '../../machines/vm.ts';
+import { applyLifecycle, unknownVm } from '../../machines/vm.ts';
 import {
   absent,
   after,
@@ -208,7 +208,7 @@ describe('names that JavaScript objects have by themselves', () => {
 
   it.each(['__proto__', 'constructor', 'toString'])('the event %s changes no power', (name) => {
     const record = { ...unknownVm(VM), host: S, power: 'running' as const };
-    expect(live(record, { host: S, event: name, detail: '' }, undefined)).toEqual(record);
+    expect(applyLifecycle(record, { host: S, event: name, detail: '' }, undefined)).toEqual(record);
   });
 });
 

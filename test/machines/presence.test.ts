@@ -1,7 +1,7 @@
 import { describe, expect, it, test } from 'vitest';
 import type { Answer } from '../../events/attempt.ts';
 import type { Job, Presence } from '../../events/vocabulary.ts';
-import { jobOf, provesRan, type Role, ranOf, read } from '../../machines/presence.ts';
+import { jobOf, provesRan, type Role, ranOf, readAnswer } from '../../machines/presence.ts';
 
 const REFUSED = 'error: Requested operation is not valid: migration statistics are available only on the source host';
 const words: Record<Job, string> = {
@@ -28,7 +28,7 @@ const listing = (over: Partial<Answer> = {}): Answer => ({
   ...over,
 });
 
-type Context = Parameters<typeof read>[1];
+type Context = Parameters<typeof readAnswer>[1];
 const as = (role: Role, over: Partial<Context> = {}): Context => ({
   role,
   handedOver: false,
@@ -36,7 +36,7 @@ const as = (role: Role, over: Partial<Context> = {}): Context => ({
   sourceBoot: 'boot-1',
   ...over,
 });
-const seen = (given: Answer, context: Context): Presence => read(given, context).presence;
+const seen = (given: Answer, context: Context): Presence => readAnswer(given, context).presence;
 
 describe('the job', () => {
   test.each([
@@ -178,13 +178,13 @@ describe('a job beside the state', () => {
   );
 
   it('is reported beside the presence', () => {
-    expect(read(answer('running', 'booted', 'outgoing'), as('source')).job).toBe('outgoing');
-    expect(read(answer('running', 'booted', 'unknown'), as('source')).job).toBe('unknown');
+    expect(readAnswer(answer('running', 'booted', 'outgoing'), as('source')).job).toBe('outgoing');
+    expect(readAnswer(answer('running', 'booted', 'unknown'), as('source')).job).toBe('unknown');
   });
 
   it('is none where the guest does not run', () => {
-    expect(read(answer('shut off', 'destroyed', 'unknown'), as('source')).job).toBe('none');
-    expect(read(listing(), as('destination')).job).toBe('none');
+    expect(readAnswer(answer('shut off', 'destroyed', 'unknown'), as('source')).job).toBe('none');
+    expect(readAnswer(listing(), as('destination')).job).toBe('none');
   });
 });
 
@@ -196,7 +196,7 @@ describe('absence', () => {
   test.each(['error: failed to get domain', 'Connection refused', 'timeout', ''])(
     'is not proven by a failure: %j',
     (error) => {
-      const reading = read(listing({ ok: false, error }), as('source'));
+      const reading = readAnswer(listing({ ok: false, error }), as('source'));
       expect(reading).toEqual({ presence: 'unknown', job: 'unknown', words: error });
     },
   );
@@ -204,7 +204,7 @@ describe('absence', () => {
   it('is not proven by a failure that names nothing, by silence, or by not asking', () => {
     expect(seen(listing({ ok: false }), as('destination'))).toBe('unknown');
     expect(seen(listing({ ok: false, timedOut: true }), as('destination'))).toBe('unknown');
-    expect(read(null, as('destination')).presence).toBe('unknown');
+    expect(readAnswer(null, as('destination')).presence).toBe('unknown');
   });
 
   it('is not proven by a failed answer, though it carries a domain', () => {
@@ -216,16 +216,16 @@ describe('absence', () => {
       listing({ strayProcess: true }),
       answer('shut off', 'failed', 'none', { strayProcess: true }),
     ]) {
-      expect(read(given, as('source', { handedOver: true }))).toMatchObject({
+      expect(readAnswer(given, as('source', { handedOver: true }))).toMatchObject({
         presence: 'unknown',
         notice: 'stray-process',
       });
-      expect(read(given, as('destination'))).toMatchObject({ presence: 'unknown', notice: 'stray-process' });
+      expect(readAnswer(given, as('destination'))).toMatchObject({ presence: 'unknown', notice: 'stray-process' });
     }
   });
 
   it('is as told where the agent sees no such process', () => {
-    expect(read(listing({ strayProcess: false }), as('source'))).toEqual({
+    expect(readAnswer(listing({ strayProcess: false }), as('source'))).toEqual({
       presence: 'absent',
       job: 'none',
       words: 'not in the complete listing',
@@ -281,14 +281,14 @@ describe('another boot of the source', () => {
 
 describe('a guest that is starting up', () => {
   it('is a shell where an incoming job says so', () => {
-    const reading = read(answer('paused', 'starting up', 'incoming'), as('destination'));
+    const reading = readAnswer(answer('paused', 'starting up', 'incoming'), as('destination'));
     expect(reading.presence).toBe('incoming');
     expect(reading.notice).toBeUndefined();
   });
 
   it('is noticed where nothing is coming in: somebody boots it anew', () => {
     for (const role of ['source', 'destination', 'other'] as const) {
-      expect(read(answer('paused', 'starting up'), as(role))).toMatchObject({
+      expect(readAnswer(answer('paused', 'starting up'), as(role))).toMatchObject({
         presence: 'unknown',
         notice: 'starting-up',
       });
@@ -296,7 +296,7 @@ describe('a guest that is starting up', () => {
   });
 
   it('is not noticed where the job could not be asked: it may be the shell', () => {
-    const reading = read(answer('paused', 'starting up', 'unknown'), as('destination'));
+    const reading = readAnswer(answer('paused', 'starting up', 'unknown'), as('destination'));
     expect(reading.presence).toBe('unknown');
     expect(reading.notice).toBeUndefined();
   });
@@ -304,9 +304,9 @@ describe('a guest that is starting up', () => {
 
 describe('the host’s own words', () => {
   it('are kept', () => {
-    expect(read(answer('paused', 'I/O error'), as('source')).words).toBe('paused (I/O error)');
-    expect(read(listing({ ok: false, error: 'refused' }), as('source')).words).toBe('refused');
-    expect(read(listing({ ok: false, timedOut: true }), as('source')).words).toBe('no answer in time');
+    expect(readAnswer(answer('paused', 'I/O error'), as('source')).words).toBe('paused (I/O error)');
+    expect(readAnswer(listing({ ok: false, error: 'refused' }), as('source')).words).toBe('refused');
+    expect(readAnswer(listing({ ok: false, timedOut: true }), as('source')).words).toBe('no answer in time');
   });
 });
 

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it, test } from 'vitest';
 import type { Evidence } from '../../events/verdict.ts';
 import { type Presence, presences } from '../../events/vocabulary.ts';
-import { decide, holds } from '../../machines/decide.ts';
+import { decide, satisfies } from '../../machines/decide.ts';
 import { table } from '../../machines/table.ts';
 import { branchesOf, evidenceFrom, type Facts, listing, realistic } from '../support/machine-table.ts';
 
@@ -152,20 +152,23 @@ describe('conditions', () => {
   );
 
   it('jobs-over needs both jobs known to be over', () => {
-    expect(holds('jobs-over', evidence('switching', 'executing'))).toBe(true);
-    expect(holds('jobs-over', evidence('switching', 'executing', { destinationJob: 'incoming' }))).toBe(false);
-    expect(holds('jobs-over', evidence('switching', 'executing', { sourceJob: 'unknown' }))).toBe(false);
-    expect(holds('jobs-over', evidence('switching', 'executing', { destinationJob: 'unknown' }))).toBe(false);
+    expect(satisfies('jobs-over', evidence('switching', 'executing'))).toBe(true);
+    expect(satisfies('jobs-over', evidence('switching', 'executing', { destinationJob: 'incoming' }))).toBe(false);
+    expect(satisfies('jobs-over', evidence('switching', 'executing', { sourceJob: 'unknown' }))).toBe(false);
+    expect(satisfies('jobs-over', evidence('switching', 'executing', { destinationJob: 'unknown' }))).toBe(false);
   });
 
   it('split-brain needs both jobs none, and the source asked after the destination', () => {
-    expect(holds('split-brain', evidence('executing', 'executing', { sourceAskedLast: true }))).toBe(true);
-    expect(holds('split-brain', evidence('executing', 'executing'))).toBe(false);
+    expect(satisfies('split-brain', evidence('executing', 'executing', { sourceAskedLast: true }))).toBe(true);
+    expect(satisfies('split-brain', evidence('executing', 'executing'))).toBe(false);
     expect(
-      holds('split-brain', evidence('executing', 'executing', { sourceAskedLast: true, destinationJob: 'unknown' })),
+      satisfies(
+        'split-brain',
+        evidence('executing', 'executing', { sourceAskedLast: true, destinationJob: 'unknown' }),
+      ),
     ).toBe(false);
     expect(
-      holds('split-brain', evidence('executing', 'executing', { sourceAskedLast: true, sourceJob: 'outgoing' })),
+      satisfies('split-brain', evidence('executing', 'executing', { sourceAskedLast: true, sourceJob: 'outgoing' })),
     ).toBe(false);
   });
 });

@@ -1,6 +1,6 @@
 import type { Answer } from '../../events/attempt.ts';
 import type { CallError } from '../../events/inputs.ts';
-import { type Role, read } from '../../machines/presence.ts';
+import { type Role, readAnswer } from '../../machines/presence.ts';
 import type { HostAnswer, View } from '../../policies/view.ts';
 
 /** A world made by hand: what each host says from which time after the return on. */
@@ -64,7 +64,7 @@ export function world({ source, destination, elsewhere = {}, ...rest }: World = 
 
 function answer(says: Says | Saying, role: Role, afterMs: number): HostAnswer {
   const answer: Answer = { asked: 1, arrived: 2, ...answerOf(typeof says === 'string' ? says : latest(says, afterMs)) };
-  const { presence, job, words } = read(answer, { role, handedOver: false, ran: false, sourceBoot: null });
+  const { presence, job, words } = readAnswer(answer, { role, handedOver: false, ran: false, sourceBoot: null });
   return { presence, job, words, at: afterMs };
 }
 

@@ -9,6 +9,7 @@ import type * as decideModule from '../../machines/decide.ts';
 import type * as effectsModule from '../../machines/effects.ts';
 import type * as evidenceModule from '../../machines/evidence.ts';
 import type * as presenceModule from '../../machines/presence.ts';
+import { path } from '../../machines/chart.ts';
 import type * as roundModule from '../../machines/round.ts';
 import type * as siteModule from '../../engine/partition/site-inputs.ts';
 import type * as stepModule from '../../machines/step.ts';
@@ -70,11 +71,13 @@ async function violated(expected: string, alteration: Alteration, options: Parti
 }
 
 const reading = (
-  change: (reading: ReturnType<Machines['presence']['read']>) => Partial<ReturnType<Machines['presence']['read']>>,
+  change: (
+    reading: ReturnType<Machines['presence']['readAnswer']>,
+  ) => Partial<ReturnType<Machines['presence']['readAnswer']>>,
 ): Alteration => ({
   presence: (real) => ({
-    read: (answer, context) => {
-      const read = real.read(answer, context);
+    readAnswer: (answer, context) => {
+      const read = real.readAnswer(answer, context);
       return { ...read, ...change(read) };
     },
   }),
@@ -114,7 +117,7 @@ const overwrites: Alteration = {
 const staysContested: Alteration = {
   round: (real) => ({
     judgeRound: (state, next, context) =>
-      real.path(state.value) === 'RolledBack.contested' ? real.nothing(next) : real.judgeRound(state, next, context),
+      path(state.value) === 'RolledBack.contested' ? real.unjudged(next) : real.judgeRound(state, next, context),
   }),
 };
 

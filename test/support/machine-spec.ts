@@ -8,7 +8,7 @@ import type { Verdict } from '../../events/verdict.ts';
 import { questionId } from '../../machines/evidence.ts';
 import type { Stimulus } from '../../machines/fold.ts';
 import { openAttempt } from '../../machines/open.ts';
-import { path } from '../../machines/round.ts';
+import { path } from '../../machines/chart.ts';
 import { begin, type Stepped, step } from '../../machines/step.ts';
 import { unknownVm } from '../../machines/vm.ts';
 import { VM } from './builders.ts';

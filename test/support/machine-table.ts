@@ -1,6 +1,6 @@
 import type { Evidence } from '../../events/verdict.ts';
 import { type Job, jobs, type Presence, presences, type Ran, rans } from '../../events/vocabulary.ts';
-import { type Decision, decide, holds } from '../../machines/decide.ts';
+import { type Decision, decide, satisfies } from '../../machines/decide.ts';
 
 /**
  * The full product of what a verdict can stand on, enumerated by what `decide` reads. Each combination starts with only the
@@ -165,7 +165,7 @@ function resultOf(evidence: Evidence): string {
   const late = decide(evidence, 'deadline');
   const { row } = now;
   const atOnce =
-    row.alarmAtOnceIf === 'matched' || (row.alarmAtOnceIf !== undefined && holds(row.alarmAtOnceIf, evidence));
+    row.alarmAtOnceIf === 'matched' || (row.alarmAtOnceIf !== undefined && satisfies(row.alarmAtOnceIf, evidence));
   const alarm = row.alarm !== undefined && atOnce && !now.askDestinationAgain ? `, alarm ${row.alarm}` : '';
   const columns = now.askDestinationAgain ? 'ask D again' : `${outcomeText(now)}${alarm} / ${outcomeText(late)}`;
   return now.askDestinationAgain ? `(${row.id}) → ${columns}` : `${row.id} → ${columns}`;

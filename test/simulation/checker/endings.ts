@@ -1,5 +1,5 @@
 import type { AttemptState } from '../../../events/attempt.ts';
-import { path } from '../../../machines/round.ts';
+import { path } from '../../../machines/chart.ts';
 
 /** Where an attempt may rest: settled, superseded, contested once its call has failed, or provisional. */
 export function isAtRest({ value, attempt }: AttemptState): boolean {

@@ -4,7 +4,7 @@ import type { Verdict } from '../../../events/verdict.ts';
 import { decide } from '../../../machines/decide.ts';
 import { evidenceOf, isRoundClosed } from '../../../machines/evidence.ts';
 import { table } from '../../../machines/table.ts';
-import { path } from '../../../machines/round.ts';
+import { path } from '../../../machines/chart.ts';
 import { OPERATOR_ROW } from '../../../machines/verdicts.ts';
 
 /** What must hold of the ledger alone, entry by entry: it is told every committed entry, in order. */

@@ -1,7 +1,7 @@
 import type { AttemptState } from '../../../events/attempt.ts';
 import type { Command } from '../../../events/commands.ts';
 import type { CallError, InputData } from '../../../events/inputs.ts';
-import { path } from '../../../machines/round.ts';
+import { path } from '../../../machines/chart.ts';
 import type { Agents } from './agents.ts';
 import type { Guest, Hypervisor } from './hypervisor.ts';
 import { ORCHESTRATOR } from '../../../producers/work-queue.ts';
