@@ -1,7 +1,7 @@
 import { readFileSync, statfsSync } from 'node:fs';
 import { availableParallelism, cpus, loadavg, totalmem } from 'node:os';
 
-/** Under what conditions a run was made: a figure without them says nothing. */
+/** The conditions of a benchmark run: machine, versions, load and disk. A figure is only comparable under equal conditions. */
 
 export type Conditions = {
   readonly date: string;
@@ -10,11 +10,11 @@ export type Conditions = {
   readonly processor: string;
   readonly cores: number;
   readonly memoryGib: number;
-  /** File system and device of the folder that the ledgers were written to. */
+  /** File system and device of the folder that contains the ledgers. */
   readonly disk: string;
   readonly diskFreeGib: number;
   readonly durability: string;
-  /** Over 1, 5 and 15 minutes. */
+  /** The load averages over 1, 5 and 15 minutes. */
   readonly loadAtStart: readonly number[];
   readonly loadAtEnd: readonly number[];
 };
@@ -52,7 +52,7 @@ export function conditionsText(conditions: Conditions): string {
   ].join('\n');
 }
 
-/** The mount that holds the folder: the longest mount point that begins its path. */
+/** Returns the mount of a folder: the longest mount point that is a prefix of the folder's path. */
 function diskOf(folder: string): string {
   try {
     const mounts = readFileSync('/proc/mounts', 'utf8')

@@ -2,9 +2,9 @@ import { rmSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { Samples, timed } from './measure.ts';
 
-/** What the disk and SQLite can do at best: the same texts, and nothing else. */
+/** Measures the best rates that the disk and SQLite reach with the texts of Landfall's entries and no other work. */
 
-/** Rows that become durable in a transaction of `perCommit` each. @returns milliseconds. */
+/** Inserts rows in transactions of `perCommit` rows. @returns milliseconds. */
 export function bareInserts(file: string, texts: readonly string[], perCommit: number): number {
   return withTable(file, (insert, db) =>
     timed(() => {
@@ -17,7 +17,7 @@ export function bareInserts(file: string, texts: readonly string[], perCommit: n
   );
 }
 
-/** How long a transaction of one row takes, each by itself. */
+/** Measures transactions of a single row. @returns one sample per transaction, in milliseconds. */
 export function bareCommits(file: string, text: string, count: number): Samples {
   return withTable(file, (insert, db) => {
     const samples = new Samples();
@@ -36,7 +36,7 @@ export function bareCommits(file: string, text: string, count: number): Samples 
 function withTable<T>(file: string, work: (insert: (text: string) => void, db: DatabaseSync) => T): T {
   const db = new DatabaseSync(file);
   try {
-    // The settings of the ledger's own connection.
+    // The connection of the ledger uses these settings.
     db.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = 4000;
       CREATE TABLE rows (sequence INTEGER PRIMARY KEY, body TEXT NOT NULL) STRICT`);
     const statement = db.prepare('INSERT INTO rows (body) VALUES (?)');
@@ -47,7 +47,7 @@ function withTable<T>(file: string, work: (insert: (text: string) => void, db: D
   }
 }
 
-/** Every entry read and parsed, and nothing done with it. @returns milliseconds. */
+/** Reads and parses every entry without further work. @returns milliseconds. */
 export function bareReading(file: string): { ms: number; entries: number } {
   const db = new DatabaseSync(file, { readOnly: true });
   try {

@@ -13,7 +13,7 @@ import { isOver } from '../machines/vm.ts';
 import { MACHINE_VERSION } from '../machines/version.ts';
 import { directory } from '../projections/directory.ts';
 
-/** Landfall as it runs in production, put together for a benchmark; and the same without a disk. */
+/** Assembles Landfall for a benchmark as in production, and a variant without a disk. */
 
 export const FOLLOWER = new URL('../projections/follow.ts', import.meta.url).href;
 
@@ -31,18 +31,18 @@ export async function open(folder: string, name: string): Promise<Running> {
   return { ledger, driver, file };
 }
 
-/** The whole way in: text, JSON, validation, digest. */
+/** Parses, validates and digests the text of an input. */
 export function inputOf(text: string): Input {
   return toInput(JSON.parse(text), sha256);
 }
 
-/** Takes one input; a benchmark that is refused anything measures something else. */
+/** Applies one input. @throws Error if the input is refused, because the benchmark would then measure different work. */
 export function take(driver: Driver, text: string, now: number, clock: string): void {
   const { outcome } = driver.partition.take(inputOf(text), null, now, clock);
   if (outcome !== 'consumed') throw new Error(`an input of the workload was ${outcome}: ${text}`);
 }
 
-/** A driver whose commits are durable at once and nowhere. `keep` is given every batch. */
+/** Returns a driver whose commits succeed at once without storage. `keep` receives every batch. */
 export function driverInMemory(keep: (entries: readonly Entry[]) => void = () => {}): Driver {
   const records = new Map<string, VmRecord>();
   const attempts = new Map<string, Pick<Entry, 'timers'> & { state: AttemptState }>();
@@ -56,7 +56,8 @@ export function driverInMemory(keep: (entries: readonly Entry[]) => void = () =>
       for (const { record, attempt, timers } of entries) {
         if (record !== null) records.set(record.vm, record);
         if (attempt !== null) attempts.set(attempt.attempt.migration, { state: attempt, timers });
-        // What is settled is never asked for again here; on the heap it would slow down whatever is measured in turns with this.
+        // Settled attempts are never read again here, so they are dropped. Keeping them would slow down the measurements in
+        // between.
         if (attempt !== null && isOver(attempt)) {
           attempts.delete(attempt.attempt.migration);
           records.delete(attempt.attempt.vm);

@@ -2,20 +2,19 @@ import type { Driver } from '../engine/driver.ts';
 import { take } from './landfall.ts';
 import { type Course, POLL_SECONDS, TRANSITIONS_PER_ATTEMPT } from './workload.ts';
 
-/** How many there were: clocks are never used twice, for time does not go back on one. */
+/** Counts the lanes, so that every lane gets a clock of its own. Time on a clock never goes back. */
 let made = 0;
 
 /**
- * Attempts in flight: each has one input under way, and gets its next one when that is durable. They go in lanes; a lane's
- * inputs are committed together, and while one lane waits for the disk the next is worked on, as engine/partition-loop.ts does.
- *
- * Each lane has a clock of its own: a durable timer falls due when its lane has come to it.
+ * Attempts in flight. Each attempt has one input in progress and sends the next input when that one is durable. The inputs of a
+ * lane are committed together; while one lane waits for the disk, the next lane is processed, as in engine/partition-loop.ts.
+ * Each lane has its own clock, so a durable timer is due when its lane reaches the timer's time.
  */
 export class Lanes {
   readonly #driver: Driver;
   readonly #perCommit: number;
   readonly #number: number;
-  /** The time on each lane's clock. */
+  /** The time on the clock of each lane, in milliseconds. */
   readonly #times: number[];
 
   constructor(driver: Driver, lanes: number, perCommit: number) {
@@ -26,7 +25,7 @@ export class Lanes {
     this.#times = Array.from({ length: lanes }, () => 1);
   }
 
-  /** Runs whole attempts, until all are settled. @returns how many transitions became durable. */
+  /** Runs attempts until all are settled. @returns the number of durable transitions. */
   async run(courses: readonly Course[]): Promise<number> {
     const queue = groupsOf(courses, this.#perCommit);
     const { partition } = this.#driver;

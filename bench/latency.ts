@@ -11,19 +11,19 @@ import type { Benchmark } from './report.ts';
 import { type Attempt, newAttempt, quickCourse } from './workload.ts';
 
 /**
- * From an input to its durable verdict, at a rate that does not wait for answers (open loop). A latency counts from the
- * moment when the input was to be sent: what a stall holds back is in it, not only the one that met the stall.
+ * Measures the latency from an input to its durable verdict at a fixed rate (open loop). A latency starts at the scheduled send
+ * time, so a stall also counts for the inputs that it delays.
  */
 
 const PER_SECOND = 1000;
 const SECONDS = 10;
 const SECONDS_FULL = 60;
 const WARM_UP_SECONDS = 2;
-/** An attempt's next input comes this much later. */
+/** The delay between two inputs of an attempt, in milliseconds. */
 const STEP_MS = 60;
 const READS_PER_SECOND = 100;
 const FLOOR_COMMITS = 1000;
-/** Of the input that makes the verdict, in `quickCourse`. */
+/** The index of the deciding input in `quickCourse`. */
 const VERDICT_STEP = 3;
 
 type Load = { readonly all: Samples; readonly verdicts: Samples; readonly reads: Samples };
@@ -88,7 +88,7 @@ async function run(loop: PartitionLoop, db: DatabaseSync, seconds: number): Prom
 
 type Due = { readonly atMs: number; readonly step: number; readonly text: string };
 
-/** Attempts begin evenly; their inputs follow `STEP_MS` after each other. */
+/** Attempts start at even intervals; their inputs follow at intervals of `STEP_MS`. */
 function schedule(total: number): Due[] {
   const steps = quickCourse(newAttempt()).length;
   const attempts = Math.ceil(total / steps);
@@ -109,7 +109,7 @@ async function send(loop: PartitionLoop, { atMs, step, text }: Due, begin: numbe
   if (step === VERDICT_STEP) load.verdicts.add(ms);
 }
 
-/** Reads as the service does them: on the thread that decides. */
+/** Reads on the thread that decides, as the service does. */
 function readers(db: DatabaseSync, samples: Samples): () => void {
   const timer = setInterval(() => {
     const began = performance.now();

@@ -7,7 +7,9 @@ import { benchmarks } from './benchmarks.ts';
 import { conditionsAtEnd, conditionsAtStart, conditionsText } from './conditions.ts';
 import { type Options, type Result, resultText } from './report.ts';
 
-/** `npm run bench`: the benchmarks one after the other, their figures as tables, and with --json FILE as JSON. */
+/**
+ * `npm run bench` runs the benchmarks one after the other and prints tables. The option --json FILE writes the figures as JSON.
+ */
 
 const USAGE = `usage: npm run bench -- [NAME...] [--full] [--json FILE] [--dir FOLDER]
 

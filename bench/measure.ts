@@ -1,11 +1,11 @@
-/** Small helpers of measuring. */
+/** Helpers for measurements. */
 
 export const MIB = 2 ** 20;
 
 export const perSecond = (count: number, ms: number): number => count / (ms / 1000);
 export const microsecondsEach = (ms: number, count: number): number => (ms * 1000) / count;
 
-/** How long `work` took, in milliseconds. */
+/** Measures the duration of `work`, in milliseconds. */
 export function timed(work: () => void): number {
   const began = performance.now();
   work();
@@ -23,7 +23,7 @@ export function median(values: readonly number[]): number {
   return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
 }
 
-/** Adds up the time that is spent inside the functions it wraps. */
+/** Sums the time spent inside the wrapped functions. */
 export class Stopwatch {
   ms = 0;
 
@@ -39,7 +39,7 @@ export class Stopwatch {
   }
 }
 
-/** Every sample is kept, so that no percentile is an estimate. */
+/** Keeps every sample, so percentiles are exact. */
 export class Samples {
   readonly #values: number[] = [];
 
@@ -51,7 +51,7 @@ export class Samples {
     return this.#values.length;
   }
 
-  /** `share` of the samples are at most this; NaN where there are none. */
+  /** Returns the percentile for `share` (0 to 1); NaN without samples. */
   percentile(share: number): number {
     const sorted = Float64Array.from(this.#values).sort();
     return sorted[Math.min(sorted.length - 1, Math.ceil(sorted.length * share) - 1)] ?? Number.NaN;

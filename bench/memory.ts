@@ -9,13 +9,13 @@ import { MIB, perSecond, Samples, sleep } from './measure.ts';
 import type { Benchmark } from './report.ts';
 import { configurationSet, failed, newAttempt, started, stillMoving } from './workload.ts';
 
-/** A hundred thousand attempts that cannot be decided yet: what they cost, and whether their deadlines are kept. */
+/** Measures the memory of 100,000 undecided attempts, and how late their deadlines fire. */
 
 const ATTEMPTS = 100_000;
-/** The polls of all attempts fall due as evenly as the attempts came; the interval leaves the time to bring all of them in. */
+/** The polls are spread as evenly as the arrivals. One interval is long enough to create all attempts. */
 const INTERVAL_SECONDS = 60;
 const SETTINGS = { recheckIntervalSeconds: INTERVAL_SECONDS, recheckTimeoutSeconds: 3600, questionLimitSeconds: 30 };
-/** Attempts that are brought in together. */
+/** The number of attempts that are created together. */
 const CHUNK = 256;
 const CHUNKS_UNDER_WAY = 3;
 
@@ -68,7 +68,7 @@ export const memory: Benchmark = {
   },
 };
 
-/** Brings every attempt into Rechecking, a few chunks at a time. */
+/** Moves every attempt to Rechecking, a few chunks at a time. */
 async function bringIn(loop: PartitionLoop): Promise<void> {
   let left = ATTEMPTS;
   const work = async () => {
@@ -83,8 +83,8 @@ async function bringIn(loop: PartitionLoop): Promise<void> {
 }
 
 /**
- * Answers every poll, and notes how late it was: a deadline is kept when its timer's entry is durable. What it needs of an
- * attempt comes with the entry, so that no memory but Landfall's grows with their number.
+ * Answers every poll and records its lateness: the time from a deadline until the entry of its timer is durable. The answer is
+ * built from the entry alone, so the benchmark keeps no memory per attempt.
  */
 class Polls {
   readonly lateness = new Samples();

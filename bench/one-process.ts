@@ -7,7 +7,7 @@ import { keepHeapSmall } from '../service/heap.ts';
 const [name = '', options = '{}'] = process.argv.slice(2);
 const benchmark = benchmarks[name];
 if (benchmark === undefined) throw new Error(`there is no benchmark ${name}`);
-// As the service runs.
+// The service uses the same heap settings.
 keepHeapSmall(name === 'kafka' ? 'kafka' : 'file');
 process.send?.(await benchmark.run(JSON.parse(options) as Options));
 process.disconnect?.();

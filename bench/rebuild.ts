@@ -10,7 +10,7 @@ import { MIB, perSecond, timedAsync } from './measure.ts';
 import type { Benchmark } from './report.ts';
 import { course, newAttempt, TRANSITIONS_PER_ATTEMPT } from './workload.ts';
 
-/** Going over a whole ledger: the projections made anew, and the audit that decides every verdict again. */
+/** Measures two passes over a whole ledger: a rebuild of the projections, and an audit that decides every verdict again. */
 
 const ATTEMPTS = 8000;
 const ATTEMPTS_FULL = 40_000;

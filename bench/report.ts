@@ -1,30 +1,30 @@
-/** What a benchmark measured, and how it is printed. A figure stands beside its floor, measured in the same run. */
+/** Defines the result of a benchmark and prints it. A figure is printed beside its floor from the same run. */
 
 export type Figure = {
   readonly name: string;
   readonly value: number;
   readonly unit: string;
-  /** The same without what is measured: what the machine could do at best. */
+  /** The best value that the machine reaches without Landfall's own work. */
   readonly floor?: { readonly name: string; readonly value: number };
-  /** What the project asks of itself. */
+  /** The goal of the project for this figure. */
   readonly goal?: { readonly atLeast: number } | { readonly below: number };
   readonly note?: string;
 };
 
 export type Result = {
   readonly benchmark: string;
-  /** What was done, in a sentence or two. */
+  /** Describes the measured work in one or two sentences. */
   readonly workload: string;
   readonly figures: readonly Figure[];
   readonly notMeasured: readonly string[];
 };
 
-/** One benchmark: run in a process of its own, so that none inherits another's heap. */
+/** One benchmark. Each benchmark runs in its own process, so it starts with an empty heap. */
 export type Benchmark = { readonly summary: string; run(options: Options): Promise<Result> };
 export type Options = {
-  /** Where ledgers are written. */
+  /** The folder for the ledgers. */
   readonly folder: string;
-  /** The sizes that the project's goals name, where the default is smaller. */
+  /** Use the sizes named in the project's goals; the default sizes are smaller. */
   readonly full: boolean;
 };
 

@@ -1,4 +1,4 @@
-/** A process that the restart benchmark starts, times and kills. */
+/** The process that the restart benchmark starts, times and kills. */
 
 export type Ready = {
   readonly totalMs: number;
@@ -28,7 +28,7 @@ switch (task) {
     throw new Error(`unknown task ${task}`);
 }
 
-/** The parent kills this process as soon as it hears that. */
+/** The parent process kills this process when it receives the message. */
 function report(ready: Ready): void {
   process.send?.(ready);
 }

@@ -8,14 +8,14 @@ import type { Benchmark } from './report.ts';
 import type { Ready } from './restart-process.ts';
 import { course, newAttempt, TRANSITIONS_PER_ATTEMPT } from './workload.ts';
 
-/** From the start of a process to a partition that takes inputs again, after the last one was killed. */
+/** Measures the restart after a kill: from the start of the process until the partition accepts inputs. */
 
 const ENTRIES = 200_000;
 const ENTRIES_FULL = 1_000_000;
-/** Entries for each attempt that is open. */
+/** Ledger entries per open attempt. */
 const ENTRIES_PER_OPEN = 10;
 const RESTARTS = 3;
-/** Entries of an attempt that is left open. */
+/** Ledger entries of one attempt that stays open. */
 const ENTRIES_OPEN = 2;
 
 export const restart: Benchmark = {
@@ -61,7 +61,7 @@ export const restart: Benchmark = {
   },
 };
 
-/** Made by this process; those that are killed come after it, and one that was killed while it wrote comes first. */
+/** Creates the ledger in this process, before any measured process starts. */
 async function made(folder: string, entries: number, openCount: number): Promise<string> {
   const { ledger, driver, file } = await open(folder, 'restart');
   const lanes = new Lanes(driver, 2, 512);
@@ -75,7 +75,7 @@ async function made(folder: string, entries: number, openCount: number): Promise
   return file;
 }
 
-/** What a start cannot do without: the identities, and the timers of open attempts. */
+/** Measures the reads that every start needs: the identities, and the timers of open attempts. */
 function readingMs(file: string): number {
   const db = new DatabaseSync(file, { readOnly: true });
   try {
@@ -90,7 +90,7 @@ function readingMs(file: string): number {
   }
 }
 
-/** Runs restart-process.ts, which reports when it is ready and is then killed. */
+/** Runs restart-process.ts and kills it when it reports that it is ready. */
 function spawned(args: string[]): Promise<Ready> {
   return new Promise((resolve, reject) => {
     const began = performance.now();

@@ -4,12 +4,12 @@ import type { Benchmark, Figure } from './report.ts';
 import { Serving } from './serving.ts';
 import { failed, newAttempt, started, stillMoving } from './workload.ts';
 
-/** `landfall serve` as a process of its own, over HTTP: what a hundred thousand open attempts cost with everything included. */
+/** Measures 100,000 open attempts in a separate `landfall serve` process, over HTTP. */
 
 const ATTEMPTS = 100_000;
 const INTERVAL_SECONDS = 60;
 const QUESTION_SECONDS = 30;
-/** Attempts of one request; each gives two events to it. */
+/** The number of attempts per request; each attempt contributes two events. */
 const CHUNK = 400;
 const REQUESTS_UNDER_WAY = 3;
 
@@ -59,7 +59,7 @@ export const service: Benchmark = {
   },
 };
 
-/** Each attempt comes in as it would: its events, then its answers. */
+/** Sends the inputs of each attempt in their natural order: first its events, then the answers of its hosts. */
 async function bringIn(url: string): Promise<void> {
   let left = ATTEMPTS;
   const work = async () => {
@@ -86,7 +86,7 @@ async function post(url: string, events: readonly string[]): Promise<void> {
   await response.arrayBuffer();
 }
 
-/** Both ends of every attempt are asked again. */
+/** Waits for the next poll of every attempt and answers it for both hosts. */
 async function allPolled(serving: Serving): Promise<void> {
   const deadline = performance.now() + 4 * INTERVAL_SECONDS * 1000;
   while ((await serving.metric('landfall_outstanding{kind="question"}')) < 2 * ATTEMPTS) {

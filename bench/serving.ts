@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
-/** `landfall serve` as a process of its own, as `npm start` runs it. */
+/** A `landfall serve` process, started as `npm start` starts it. */
 export class Serving {
   readonly url: string;
   readonly #child: ChildProcess;
@@ -14,7 +14,7 @@ export class Serving {
     this.#child = child;
   }
 
-  /** @param settings of the service, by their names. */
+  /** @param settings service settings by name. */
   static async start(settings: Readonly<Record<string, string | number>>): Promise<Serving> {
     const program = join(import.meta.dirname, '../bin/landfall.js');
     const pairs = Object.entries(settings).map(([name, value]) => `${name}=${value}`);
@@ -26,7 +26,7 @@ export class Serving {
     return new Serving(url, child);
   }
 
-  /** One sample of its metrics. */
+  /** Returns one sample of the service's metrics. */
   async metric(name: string): Promise<number> {
     const text = await (await fetch(`${this.url}/metrics`)).text();
     const line = text.split('\n').find((each) => each.startsWith(`${name} `));
@@ -34,7 +34,7 @@ export class Serving {
     return Number(line.slice(name.length + 1));
   }
 
-  /** How many entries it can read, all partitions together. */
+  /** Returns the number of entries in all partitions that the service can read. */
   async entries(): Promise<number> {
     const response = await fetch(`${this.url}/v1/config`);
     await response.arrayBuffer();
@@ -42,7 +42,7 @@ export class Serving {
     return position.split(',').reduce((sum, each) => sum + Number(each.split(':')[1]), 0);
   }
 
-  /** As the kernel counts it: the threads, SQLite's pages and all heaps. */
+  /** Returns the resident memory in the kernel's count, which includes threads, SQLite pages and all heaps. */
   memoryMib(): { resident: number; peak: number } {
     const text = readFileSync(`/proc/${this.#child.pid}/status`, 'utf8');
     const of = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(text)?.[1]) / 1024;

@@ -21,8 +21,8 @@ import type { Figure } from './report.ts';
 import type { Course } from './workload.ts';
 
 /**
- * Where the time goes, stage by stage: the work of one run is done once more, one stage after the other, each timed by
- * itself. In processor time where a stage only computes, so that what else runs on the machine does not count.
+ * Measures the time of each stage: the work of one run is repeated stage by stage. A stage that only computes is measured in
+ * processor time, so other processes on the machine do not change its figure.
  */
 
 type Stage = { readonly name: string; readonly ms: number; readonly count: number; readonly note?: string };
@@ -44,7 +44,7 @@ export async function stages(folder: string, courses: readonly Course[], perComm
   }));
 }
 
-/** Processor time of this thread, in milliseconds. */
+/** Returns the processor time of this thread, in milliseconds. */
 function computing(work: () => void): number {
   const before = process.threadCpuUsage();
   work();
@@ -82,7 +82,7 @@ function readingStages(texts: readonly string[]): Stage[] {
   ];
 }
 
-/** Everything from text to decision, less what came before. */
+/** The time from text to decision, minus the time of the earlier stages. */
 async function takingStage(courses: readonly Course[], perCommit: number, texts: readonly string[]): Promise<Stage> {
   const lanes = new Lanes(driverInMemory(), 2, perCommit);
   const before = process.threadCpuUsage();
@@ -131,7 +131,7 @@ function messageOf(entries: readonly Entry[]) {
   };
 }
 
-/** The writer's own work, in this thread. */
+/** Repeats the work of the writer thread in this thread. */
 function writingStages(file: string, batches: readonly (readonly Entry[])[]): Stage[] {
   const count = batches.flat().length;
   const requests = batches.map((entries, id) => ({

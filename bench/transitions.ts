@@ -10,17 +10,17 @@ import type { Benchmark, Figure, Options } from './report.ts';
 import { stages } from './stages.ts';
 import { type Course, course, newAttempt, TRANSITIONS_PER_ATTEMPT } from './workload.ts';
 
-/** Durable transitions per second over the whole way, and where the time goes. */
+/** Measures durable transitions per second from text to disk, and the time of each stage. */
 
-/** While one lane is committed the others are worked on. */
+/** While one lane is committed, the other lanes are processed. */
 const LANES = 4;
 const IN_FLIGHT = 256;
 const REPETITIONS = 3;
 const ATTEMPTS_IN_FLIGHT = 4096;
-/** Until its hot paths are compiled a process does half as much; the service runs for months. */
+/** The warm-up. A process reaches half of its rate until its hot functions are compiled, and the service runs for months. */
 const WARM_UP_ATTEMPTS = 6144;
 const WARM_UP_WRITER_ATTEMPTS = 2048;
-/** One commit at a time, as the peers' figures of their own loop were taken. */
+/** One commit at a time, because the published figures of comparable systems are measured this way. */
 const PER_COMMIT = [
   { perCommit: 1, attempts: 120 },
   { perCommit: 10, attempts: 600 },
@@ -62,7 +62,7 @@ function courses(count: number): Course[] {
   return Array.from({ length: count }, () => course(newAttempt()));
 }
 
-/** Texts of real entries, for the floor that writes nothing else. */
+/** Texts of real entries for the floor, which only inserts them. */
 async function entryTexts(count: number): Promise<string[]> {
   const texts: string[] = [];
   const driver = driverInMemory((entries) => texts.push(...entries.map(textOf)));
@@ -70,7 +70,7 @@ async function entryTexts(count: number): Promise<string[]> {
   return texts.slice(0, count);
 }
 
-/** Rates of the whole way, of the same without SQLite and of bare inserts, taken in turns. */
+/** Measures three rates in turns: the complete path, the path without SQLite, and bare inserts. */
 async function atInFlight({ folder }: Options, texts: readonly string[]): Promise<Figure[]> {
   const [durable, inMemory, bare]: [number[], number[], number[]] = [[], [], []];
   const memory = new Lanes(driverInMemory(), LANES, IN_FLIGHT / LANES);
@@ -103,7 +103,7 @@ async function atInFlight({ folder }: Options, texts: readonly string[]): Promis
   ];
 }
 
-/** The thread that writes is another one for each ledger, and begins as cold as a process. */
+/** Each ledger has a new writer thread, which starts as cold as a new process. */
 async function warmRateOf(driver: Driver): Promise<number> {
   const lanes = new Lanes(driver, LANES, IN_FLIGHT / LANES);
   await lanes.run(courses(WARM_UP_WRITER_ATTEMPTS));
@@ -135,7 +135,7 @@ async function rateOf(lanes: Lanes, attempts: number): Promise<number> {
   return perSecond(transitionsMade, ms);
 }
 
-/** A ledger of its own, which must hold what was reported. */
+/** Runs on a new ledger and checks that the ledger contains every reported transition. */
 async function withLedger(folder: string, work: (driver: Driver) => Promise<number>): Promise<number> {
   const { ledger, driver, file } = await open(folder, 'transitions');
   try {

@@ -1,9 +1,9 @@
 import type { InputData, VmInputType } from '../events/inputs.ts';
 
 /**
- * The workload: a migration call that failed. The attempt is created, the call returns an error, both hosts answer and
- * nothing is decided, a durable timer asks them again, their answers decide, and what follows is acknowledged until the
- * attempt is settled. Every id is its own; UUIDs are random, as they are in production.
+ * The workload is a failed migration call. The attempt starts, the call returns an error, and the first answers of both hosts
+ * decide nothing. A durable timer asks both hosts again, their second answers decide, and every command is acknowledged until the
+ * attempt is settled. Each attempt has its own ids; the UUIDs are random, as in production.
  */
 
 export type Attempt = {
@@ -14,7 +14,7 @@ export type Attempt = {
 };
 
 const HOSTS = 64;
-/** Of the configuration that the workload runs under: the poll that is its durable timer. */
+/** The poll interval of the configuration under which the workload runs. The poll is the durable timer of the workload. */
 export const POLL_SECONDS = 10;
 
 let made = 0;
@@ -30,7 +30,7 @@ export function newAttempt(): Attempt {
   };
 }
 
-/** The attempt's inputs as the texts of their CloudEvents, in order; the durable timer falls due after `beforeTimer`. */
+/** The inputs of one attempt as the texts of their CloudEvents, in order. The durable timer is due after `beforeTimer`. */
 export type Course = { readonly beforeTimer: readonly string[]; readonly afterTimer: readonly string[] };
 
 const moving = { name: 'web-01', state: 'running', reason: 'booted', job: '5' };
@@ -51,12 +51,12 @@ export function course(attempt: Attempt): Course {
   };
 }
 
-/** The shortest way to a verdict: the first round decides. */
+/** The shortest course of an attempt: the first round of answers decides. */
 export function quickCourse(attempt: Attempt): readonly string[] {
   return [started(attempt), failed(attempt), ...landedAnswers(attempt, 3), ...acknowledgements(attempt)];
 }
 
-/** Polls and limits other than the default ones. */
+/** Sets a poll interval and timeouts that differ from the defaults. */
 export function configurationSet(change: Readonly<Record<string, number>>): string {
   const data = { change, operator: 'bench' };
   return JSON.stringify({
@@ -80,7 +80,7 @@ export function failed({ vm, migration, source }: Attempt): string {
   });
 }
 
-/** Both answer that the guest is still on its way. `sequence` is that of the question to the source. */
+/** Both hosts answer that the guest is still moving. `sequence` is the number of the question to the source. */
 export function stillMoving(attempt: Attempt, sequence: number): string[] {
   return [
     answered(attempt, attempt.source, sequence, moving),
@@ -113,7 +113,7 @@ function answered({ vm, migration }: Attempt, host: string, sequence: number, do
 
 let events = 0;
 
-/** What a producer fills in by default may be left out of the data. */
+/** Makes an event. The data may leave out fields that have a default. */
 type Given<T extends VmInputType> = Partial<InputData<T>>;
 
 function event<T extends VmInputType>(type: T, vm: string, host: string, data: Given<T>): string {

@@ -19,7 +19,7 @@ function run(name: string): Promise<Result> {
   });
 }
 
-/** Takes from the shared queue until it is empty. */
+/** Runs checks from the shared queue until the queue is empty. */
 async function work(queue: string[], results: Result[]): Promise<void> {
   for (let name = queue.shift(); name !== undefined; name = queue.shift()) {
     const result = await run(name);

@@ -6,7 +6,7 @@ import type { KillAt } from '../test/simulation/landfall/service.ts';
 import { shrink } from '../test/simulation/shrink.ts';
 import type { Report } from '../test/simulation/simulate-worker.ts';
 
-/** Runs simulated worlds from seeds, on several processes. */
+/** Simulates worlds from seeds on several processes. */
 type Options = {
   readonly seeds: string;
   readonly from?: string;
@@ -21,22 +21,22 @@ type Options = {
 };
 const values = new Command('npm run simulate --')
   .description(
-    'Plays simulated worlds and looks for a broken invariant. A failing seed is shrunk and printed with how to play it again.',
+    'Simulates worlds and checks the invariants. For a failing seed it prints the smallest failing world and the command that replays it.',
   )
-  .option('--seeds <n>', 'how many worlds', '1000')
-  .option('--from <seed>', 'the first one; without it the date gives one, so that every day tries new ones')
-  .option('--seed <seed>', 'this world alone')
-  .option('--world-size <n>', 'VMs at most', '3')
-  .option('--without <faults>', 'no such faults, with commas between them', '')
-  .option('--processes <n>', 'how many at once', '2')
+  .option('--seeds <n>', 'number of worlds', '1000')
+  .option('--from <seed>', 'first seed (default: derived from the date, so that each day uses new seeds)')
+  .option('--seed <seed>', 'simulate this world only')
+  .option('--world-size <n>', 'maximum number of VMs', '3')
+  .option('--without <faults>', 'faults to switch off, separated by commas', '')
+  .option('--processes <n>', 'number of processes', '2')
   .option(
     '--crash-every-commit',
-    'each world again for each of its commits, the service killed before and after it',
+    'simulate each world once per commit, with a kill before and after that commit',
     false,
   )
-  .option('--kill-at <when>', 'with --seed: the service is killed there: before:12, after:12')
-  .option('--trace', 'with --seed: what happens', false)
-  .option('--json', 'the outcome for scripts', false)
+  .option('--kill-at <when>', 'with --seed: kill the service at this commit, for example before:12 or after:12')
+  .option('--trace', 'with --seed: print the trace', false)
+  .option('--json', 'print the result as JSON', false)
   .parse()
   .opts<Options>();
 
@@ -45,7 +45,7 @@ const everyCommit = values.crashEveryCommit;
 const vmsMax = number('worldSize');
 const without = values.without.split(',').filter((name) => name !== '');
 const unknown = without.find((name) => !faultKinds.some((kind) => kind === name));
-if (unknown !== undefined) stop(`--without ${unknown}: there is no such fault. There are: ${faultKinds.join(', ')}`);
+if (unknown !== undefined) stop(`--without ${unknown}: unknown fault. Known faults: ${faultKinds.join(', ')}`);
 const faults = new Set(faultKinds.filter((kind) => !without.includes(kind)));
 
 function stop(text: string): never {
@@ -60,7 +60,7 @@ function number(name: 'seeds' | 'from' | 'worldSize' | 'processes'): number {
     : stop(`--${name === 'worldSize' ? 'world-size' : name} must be a positive whole number`);
 }
 
-/** The date in UTC, and room for a hundred thousand worlds a day. */
+/** Returns the first seed of today: the UTC date followed by five digits, so each day has 100,000 seeds. */
 function seedOfToday(): number {
   return Number(new Date().toISOString().slice(0, 10).replaceAll('-', '')) * 100_000 + 1;
 }
@@ -69,7 +69,7 @@ function killAt(): { killAt: KillAt } | Record<string, never> {
   const given = values.killAt;
   if (given === undefined) return {};
   const match = /^(before|after):(\d+)$/.exec(given);
-  if (match === null) stop(`--kill-at ${given}: say before:12 or after:12`);
+  if (match === null) stop(`--kill-at ${given}: use before:12 or after:12`);
   return { killAt: { when: match[1] === 'before' ? 'before' : 'after', commit: Number(match[2]) } };
 }
 
@@ -85,7 +85,7 @@ async function one(seed: number): Promise<void> {
 
 async function many(): Promise<void> {
   const [seeds, from, processes] = [number('seeds'), number('from'), number('processes')];
-  if (!values.json) console.log(`${seeds} seeds from ${from} on${everyCommit ? ', killed at every commit' : ''}`);
+  if (!values.json) console.log(`${seeds} seeds from ${from}${everyCommit ? ', with a kill at every commit' : ''}`);
   const begun = performance.now();
   const reports = await Promise.all(
     Array.from({ length: processes }, (_, nth) => worker(from + nth, from + seeds, processes)),
@@ -121,7 +121,9 @@ function worker(from: number, to: number, step: number): Promise<Report> {
       report = message;
     });
     child.on('error', reject);
-    child.on('exit', (code) => (report === null ? reject(new Error(`a worker ended with ${code}`)) : resolve(report)));
+    child.on('exit', (code) =>
+      report === null ? reject(new Error(`a worker process exited with code ${code}`)) : resolve(report),
+    );
   });
 }
 
@@ -131,7 +133,7 @@ function sum(counts: readonly Record<string, number>[]): Record<string, number> 
   return all;
 }
 
-/** The smallest world that still fails, and the end of its trace. */
+/** Prints the smallest world that still fails, and the end of its trace. */
 async function explain({ seed, rule, message }: Report['failures'][number]): Promise<void> {
   if (everyCommit) {
     const [, when, commit] = /^killed (before|after) commit (\d+)/.exec(message) ?? [];

@@ -1,4 +1,4 @@
-// Starts the service as a newcomer does, looks at the verdicts it shows, and stops it: `npm start` has to work in a fresh clone.
+// Tests `npm start` in a fresh clone: starts the service, reads its recorded verdicts, and stops the service.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -12,7 +12,7 @@ const child = spawn('npm', ['start', '--silent', '--', '--port', '0', '--db', jo
   detached: true,
 });
 const ended = once(child, 'exit');
-// Like Ctrl-C in a terminal, a signal goes to npm and to what npm started.
+// Ctrl-C in a terminal sends the signal to the whole process group, npm included.
 const stop = () => process.kill(-(child.pid ?? 0), 'SIGINT');
 const late = setTimeout(stop, SECONDS_MAX * 1000);
 let text = '';
@@ -28,5 +28,5 @@ stop();
 await ended;
 rmSync(folder, { recursive: true, force: true });
 console.log(`${items.length} recorded migrations, ${items.filter(({ settled }) => settled).length} settled`);
-// What npm does with the signal is its own affair.
+// The exit code of npm after a signal varies between npm versions, so it is ignored.
 process.exit(items.length > 0 ? 0 : 1);

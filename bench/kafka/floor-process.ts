@@ -3,12 +3,12 @@ import { perSecond } from '../measure.ts';
 import type { FloorRun, Measured } from './floor.ts';
 
 /**
- * What the client alone does: consume, produce, commit, one transaction a batch, one partition. Nothing is decided or kept. In
- * a process of its own, with kafkajs as it is installed: Landfall has functions of its own in the place of two of kafkajs's.
+ * Measures the client alone on one partition: consume, produce and commit, one transaction per batch, without decisions or
+ * storage. It runs in its own process with unpatched kafkajs, because Landfall replaces two functions of kafkajs.
  */
 
 const { brokers, from, to, count, warmUp, batch, valueBytes } = JSON.parse(process.argv[2] ?? '{}') as FloorRun;
-/** As Landfall's client has it: with kafkajs's own waits a transaction takes 300 ms. */
+/** Landfall's client uses the same retry settings. With the default waits of kafkajs a transaction takes 300 ms. */
 const retry = { initialRetryTime: 1, maxRetryTime: 250, factor: 0.2, multiplier: 1.6, retries: 18 };
 const kafka = new Kafka({ clientId: 'floor', brokers: [...brokers], logLevel: logLevel.NOTHING, retry });
 const group = `${to}-${crypto.randomUUID()}`;

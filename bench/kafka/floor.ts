@@ -2,18 +2,18 @@ import { fork } from 'node:child_process';
 import { join } from 'node:path';
 import { Samples } from '../measure.ts';
 
-/** The raw client's consume, produce and commit. */
+/** Measures consume, produce and commit with the raw Kafka client. */
 
 export type FloorRun = {
   readonly brokers: readonly string[];
   readonly from: string;
   readonly to: string;
   readonly count: number;
-  /** Of the count: so many records go before the clock runs. */
+  /** The number of records processed before the measurement; `count` includes them. */
   readonly warmUp: number;
-  /** Records of one transaction. */
+  /** Records per transaction. */
   readonly batch: number;
-  /** How large what is produced is; null: what was consumed. */
+  /** The size of a produced record in bytes; null copies the consumed record. */
   readonly valueBytes: number | null;
 };
 export type Measured = { readonly recordsPerSecond: number; readonly transactionMs: readonly number[] };
@@ -21,7 +21,7 @@ export type Floor = { readonly recordsPerSecond: number; readonly transactionMs:
 
 export async function consumeProduceCommit(run: FloorRun): Promise<Floor> {
   const child = fork(join(import.meta.dirname, 'floor-process.ts'), [JSON.stringify(run)], {
-    // kafkajs starts timers with a negative delay.
+    // kafkajs starts timers with a negative delay, for which Node prints a warning.
     execArgv: [...process.execArgv, '--disable-warning=TimeoutNegativeWarning'],
   });
   const { recordsPerSecond, transactionMs } = await new Promise<Measured>((resolve, reject) => {

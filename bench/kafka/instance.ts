@@ -8,7 +8,7 @@ import type { ClusterObserver } from '../../service/engine/cluster-parts.ts';
 import { openClusterEngine } from '../../service/engine/open-cluster.ts';
 import { sleep } from '../measure.ts';
 
-/** Landfall's own parts of an instance, without HTTP. */
+/** The parts of a Landfall instance without HTTP. */
 
 export type Site = { readonly brokers: readonly string[]; readonly prefix: string; readonly folder: string };
 
@@ -41,6 +41,6 @@ export async function until(what: () => boolean, everyMs = 5): Promise<void> {
   while (!what()) await sleep(everyMs);
 }
 
-/** The last sequences of all partitions, added up. */
+/** Returns the sum of the last sequences of all partitions. */
 export const entriesIn = ({ position }: ClusterEngine): number =>
   position.split(',').reduce((sum, each) => sum + Number(each.split(':')[1]), 0);

@@ -8,14 +8,14 @@ import { entriesIn, makeTopics, openInstance, type Site, until } from './instanc
 import { clientOf, fill, makeTopic, opening, settling } from './records.ts';
 import { threeInstances } from './three-instances.ts';
 
-/** Landfall on Kafka beside the raw client's consume, produce and commit, against the same broker in the same run. */
+/** Compares Landfall on Kafka with consume, produce and commit by the raw client, on the same broker in the same run. */
 
 const BATCH = 1000;
-/** Inputs that go before the clock runs, of the raw client as well. */
+/** Inputs processed before the measurement, by Landfall and by the raw client. */
 const WARM_UP = 12_000;
 const WARM_UP_SECONDS = 4;
 const RATE = 500;
-/** What an entry of this workload takes, so that a floor writes as much as Landfall does. */
+/** The average size of an entry of this workload. The floor writes records of this size. */
 const ENTRY_BYTES = 2300;
 
 export const kafka = {
@@ -120,7 +120,7 @@ async function latency(site: Site, seconds: number): Promise<Figure[]> {
   return [figure('p50', 0.5), figure('p99', 0.99), figure('p99.9', 0.999)];
 }
 
-/** The last answer is what decides. */
+/** The last answer of an attempt decides it. */
 async function oneAttempt(engine: Awaited<ReturnType<typeof openInstance>>, verdicts: Samples): Promise<void> {
   for (const [index, text] of quickCourse(newAttempt()).entries()) {
     const began = performance.now();
@@ -130,7 +130,7 @@ async function oneAttempt(engine: Awaited<ReturnType<typeof openInstance>>, verd
   }
 }
 
-/** So that nothing but the hand-over happens meanwhile: so many polls at the default interval are a load of their own. */
+/** Avoids polls during the hand-over: at the default interval, this many polls would be a load by themselves. */
 const slowPolls = configurationSet({
   recheckIntervalSeconds: 1800,
   recheckTimeoutSeconds: 3600,
@@ -149,7 +149,7 @@ async function handOver(site: Site, count: number): Promise<Figure[]> {
   await until(() => entriesIn(one) > sent && entriesIn(two) > sent, 50);
   await two.start();
   await until(() => two.fault === null && one.fault === null, 50);
-  // One of them has the partition; the other one has none.
+  // One of the two instances owns the partition; the other owns none.
   const [owner, other] = one.owned.length > 0 ? [one, two] : [two, one];
   await sleep(2000);
   const began = performance.now();

@@ -3,7 +3,7 @@ import { Kafka, logLevel } from '../../kafka/kafkajs.ts';
 import { partitionOf } from '../../kafka/partitioner.ts';
 import { type Attempt, failed, newAttempt, quickCourse, started } from '../workload.ts';
 
-/** The workload as records of the topic of inputs. */
+/** Generates the workload as records of the inputs topic. */
 
 export const TRANSITIONS_PER_QUICK_ATTEMPT = 6;
 const ATTEMPTS_AT_ONCE = 500;
@@ -13,7 +13,9 @@ export function clientOf(brokers: readonly string[]): Kafka {
   return new Kafka({ clientId: 'bench', brokers: [...brokers], logLevel: logLevel.NOTHING, retry });
 }
 
-/** Whole attempts, of so many inputs in all, spread over the partitions: each partition's in an order that settles them. */
+/**
+ * Generates complete attempts with `count` inputs in total, spread over the partitions, in an order that settles every attempt.
+ */
 export function* settling(count: number, partitions: number): Generator<[partition: number, Message[]]> {
   const group = ATTEMPTS_AT_ONCE * partitions;
   for (let made = 0; made < count; made += group * TRANSITIONS_PER_QUICK_ATTEMPT) {
@@ -25,7 +27,7 @@ export function* settling(count: number, partitions: number): Generator<[partiti
   }
 }
 
-/** Attempts whose call has failed and whose hosts have not answered. */
+/** Generates attempts whose call has failed and whose hosts have not answered yet. */
 export function* opening(count: number): Generator<[partition: number, Message[]]> {
   for (let made = 0; made < count; made += ATTEMPTS_AT_ONCE) {
     const attempts = Array.from({ length: ATTEMPTS_AT_ONCE }, newAttempt);
@@ -50,7 +52,7 @@ function* byPartition(
   yield* parcels;
 }
 
-/** @returns how many were sent. */
+/** @returns the number of sent records. */
 export async function fill(kafka: Kafka, topic: string, parcels: Iterable<[number, Message[]]>): Promise<number> {
   const producer = kafka.producer({ idempotent: true });
   await producer.connect();

@@ -5,10 +5,10 @@ import { Serving } from '../serving.ts';
 import { makeTopics, type Site } from './instance.ts';
 import { clientOf, fill, settling } from './records.ts';
 
-/** Whether several instances, each a process of its own, do as much as one. */
+/** Compares the rate of three instances, each in its own process, with the rate of one instance. */
 
 const PARTITIONS = 12;
-/** Inputs that go before the clock runs: each process compiles for itself. */
+/** Inputs processed before the measurement, because each process compiles its hot functions first. */
 const WARM_UP = 36_000;
 
 export async function threeInstances(alone: Site, together: Site, count: number): Promise<Figure[]> {
@@ -35,7 +35,7 @@ async function rateOf(site: Site, names: readonly string[], count: number): Prom
   const decided = async (inputs: number): Promise<number> => {
     const [began, before] = [performance.now(), sent];
     sent += await fill(client, `${site.prefix}.inputs`, settling(inputs, PARTITIONS));
-    // Everywhere: each instance can read all of it.
+    // Each instance must be able to read every entry.
     for (const instance of instances) while ((await instance.entries()) < sent) await sleep(50);
     return perSecond(sent - before, performance.now() - began);
   };

@@ -2,12 +2,12 @@ import { type Options, type Run, simulate } from './simulate.ts';
 import { everyFault, type FaultKind } from './world/faults.ts';
 import type { KillAt } from './landfall/service.ts';
 
-/** How the service's process may end by chance: where it is killed on purpose it ends nowhere else. */
+/** The faults that end the service's process at random. They are switched off, so the process ends only at the chosen commit. */
 const OWN: ReadonlySet<FaultKind> = new Set(['service-crash', 'service-restart']);
 
 export type Kills = { readonly runs: readonly Run[]; readonly failures: readonly { at: KillAt; run: Run }[] };
 
-/** One world again and again, with the service killed before and after each of its commits in turn. */
+/** Simulates one world repeatedly, and kills the service before or after each commit in turn. */
 export async function killAtEveryCommit(options: Options): Promise<Kills> {
   const faults = new Set([...(options.faults ?? everyFault)].filter((kind) => !OWN.has(kind)));
   const calm = { ...options, faults, killAt: { commit: 0, when: 'before' as const } };

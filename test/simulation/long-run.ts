@@ -2,7 +2,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { type Run, type Span, simulate } from './simulate.ts';
 
-/** One world over days of virtual time, and what the running partition weighs at the end of each. */
+/** One world over days of virtual time, with the memory of the running partition at the end of each day. */
 export type LongRun = Run & { readonly weights: readonly { bytes: number; open: number }[]; readonly seconds: number };
 
 export async function runLong(seed: number, span: Omit<Span, 'onDay' | 'usedBytes'>): Promise<LongRun> {

@@ -3,7 +3,7 @@ import { type FaultKind, faultKinds } from './world/faults.ts';
 
 type Small = Required<Pick<Options, 'seed' | 'faults' | 'vmsMax'>>;
 
-/** Switches faults off one by one, and takes VMs away, as long as the same rule is still violated. */
+/** Removes faults one by one and reduces the number of VMs, as long as the same rule is violated. */
 export async function shrink(options: Small, rule: string): Promise<Small> {
   let small = options;
   const stillFails = async (candidate: Small) => {

@@ -2,7 +2,7 @@ import { killAtEveryCommit } from './every-commit.ts';
 import { type Run, simulate } from './simulate.ts';
 import { type FaultKind, faultKinds } from './world/faults.ts';
 
-/** One process of `npm run simulate`: every `step`-th seed. It reports once, at its end. */
+/** One process of `npm run simulate`: simulates every `step`-th seed and sends one report at its end. */
 export type Report = {
   worlds: number;
   failures: { seed: number; rule: string; message: string }[];
@@ -20,7 +20,7 @@ type Job = {
 };
 type Options = { seed: number; faults: ReadonlySet<FaultKind>; vmsMax: number };
 
-/** Every so manieth world is repeated in other batches, and every so manieth is run twice. */
+/** One world in REPLAYED_EVERY is replayed in other batches; one in TWICE_EVERY is simulated twice. */
 const REPLAYED_EVERY = 5;
 const TWICE_EVERY = 20;
 

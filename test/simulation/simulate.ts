@@ -20,20 +20,20 @@ export type Options = {
   readonly seed: number;
   readonly faults?: ReadonlySet<FaultKind>;
   readonly likely?: Likely;
-  /** The most VMs a world has. */
+  /** The maximum number of VMs in a world. */
   readonly vmsMax?: number;
   readonly tracing?: boolean;
-  /** Repeats the run in other batches, which costs as much again. */
+  /** Replays the run in other batches, which doubles the cost. */
   readonly replays?: boolean;
   readonly damage?: Damage;
-  /** The service is killed here, and nowhere else. */
+  /** The service is killed at this commit only. */
   readonly killAt?: KillAt;
-  /** Told of the world before it begins: what befalls it besides what chance brings. */
+  /** Called with the world before its start, to plan events in addition to the random ones. */
   readonly story?: (world: Told) => void;
   /** Only a violation of this rule ends the world early. */
   readonly until?: string;
   readonly agentRules?: AgentRules;
-  /** A long run: so many guests, and what befalls them, over days. */
+  /** A long run: the number of guests and failures over several days. */
   readonly span?: Span;
 };
 type Told = { readonly sim: Sim; readonly hypervisor: Hypervisor; readonly agents: Agents };
@@ -43,7 +43,7 @@ export type Span = {
   readonly guests: number;
   readonly migrationsPerDay: number;
   readonly disastersPerHour: number;
-  /** Told at the end of each day, what the running partition weighs. */
+  /** Called at the end of each day with the memory of the running partition. */
   readonly onDay: (day: number, weight: { bytes: number; open: number }) => void;
   readonly usedBytes: () => number;
 };
@@ -58,17 +58,17 @@ export type Run = {
   readonly head: string;
   readonly restarts: number;
   readonly commits: number;
-  /** How often each row decided. */
+  /** The number of verdicts per row. */
   readonly rows: ReadonlyMap<string, number>;
 };
 
 const WHOLE: AgentRules = { deduplicates: true, checksTokens: true };
-/** Nothing fails before that. */
+/** No fault happens before this time. */
 const BEGINNING_MS = 1000;
-/** The longest that a fault lasts once it began: a lingering shell, a queued and slow migration. */
+/** The longest duration of a fault: a lingering shell, or a queued and slow migration. */
 const AFTERMATH_MS = 110_000;
 
-/** One world from a seed, from its beginning until everything is settled. The same options give the same run. */
+/** Simulates one world from a seed until everything is settled. The same options give the same run. */
 export async function simulate(options: Options): Promise<Run> {
   return new World(options).run();
 }
@@ -132,7 +132,7 @@ class World {
     });
   }
 
-  /** The sender goes on; a report that cannot be followed here is a defect of one of the two. */
+  /** The sender continues. A report that the ledger refuses here is a defect of the sender or of Landfall. */
   #acknowledged(letter: Letter, { refusal }: Receipt): void {
     this.#checker.service.acknowledged(letter);
     const key = `${letter.source}\n${letter.id}`;
@@ -187,7 +187,7 @@ class World {
     return this.#result();
   }
 
-  /** Hosts, guests and settings are known before anything happens: a host that is not registered cannot be asked. */
+  /** Hosts, guests and settings are registered first, because an unregistered host cannot be asked. */
   async #begin(): Promise<void> {
     const { schedule } = this.#sim;
     this.#service.start();
@@ -198,7 +198,7 @@ class World {
     this.#agents.introduce();
     for (const guest of this.#hypervisor.guests.values()) this.#orchestrator.declare(guest);
     this.#orchestrator.start();
-    // What is posted is under way for some milliseconds.
+    // A posted input takes some milliseconds to arrive.
     await schedule.runUntil(BEGINNING_MS, () => this.#sim.now > begun + 50 && this.#post.count === 0);
   }
 
@@ -211,7 +211,7 @@ class World {
     });
   }
 
-  /** A guest's life: it is migrated a few times. */
+  /** Migrates a guest several times. */
   #live(guest: Guest): void {
     const random = this.#sim.random(`life:${guest.vm}`);
     const { span } = this.#options;
@@ -222,7 +222,7 @@ class World {
     }
   }
 
-  /** People look at what is committed, and its verdicts are counted. */
+  /** Lets operators react to committed entries, and counts the verdicts. */
   #look({ attempt, verdict }: Entry): void {
     if (attempt === null) return;
     this.#orchestrator.attend(attempt);
@@ -285,7 +285,7 @@ function settingsOf(sim: Sim, span: Span | undefined) {
   const shortMs = random.pick([30_000, 60_000, 120_000]);
   const faultsUntilMs = span === undefined ? shortMs : span.days * DAY_MS;
   const disasters = span === undefined ? 3 : span.days * 24 * span.disastersPerHour;
-  // Two timeouts, for what is reopened late; the longest wait between two tries of a command; and a clock that went back.
+  // Two timeouts for an attempt reopened late, the longest wait between two tries of a command, and a clock that was set back.
   const lastMs = (2 * recheckTimeoutSeconds + 4 * questionLimitSeconds + 64 * 2 * commandRetrySeconds) * 1000 + 150_000;
   const agentSilentMs = random.pick([3000, 10_000, 30_000]);
   const configuration = { recheckTimeoutSeconds, questionLimitSeconds, commandRetrySeconds, recheckIntervalSeconds };

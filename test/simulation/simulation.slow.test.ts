@@ -3,7 +3,7 @@ import { simulate } from './simulate.ts';
 import { everyFault } from './world/faults.ts';
 import { simulateWorlds } from './worlds.ts';
 
-/** The fast suite simulates the seeds before this one. */
+/** The fast suite simulates the seeds below this one. */
 const FROM = 301;
 const WORLDS = 1500;
 

@@ -10,7 +10,7 @@ describe('simulated worlds', () => {
     console.log(`simulation: ${JSON.stringify(summary)}`);
     expect(failures).toEqual([]);
     expect(summary.worlds).toBe(WORLDS);
-    // Rows that never occur in a world are not tested by it.
+    // A verdict row that never occurs in these worlds is not tested by them.
     expect(summary.restarts).toBeGreaterThan(WORLDS / 2);
     expect(Object.keys(summary.rows).length).toBeGreaterThanOrEqual(18);
   });

@@ -19,8 +19,8 @@ import type { Options } from './simulate.ts';
 import type { FaultKind } from './world/faults.ts';
 
 /**
- * The checker has teeth: with any one safety rule switched off it finds a violation. Rules kept by agents and by the service
- * are switched off in the simulation; those inside machines/ by altering the one function that keeps them.
+ * Tests the checker: if one safety rule is switched off, the checker must report a violation. Rules of agents and of the service
+ * are switched off in the simulation; rules in machines/ by replacing the function that implements them.
  */
 const SEEDS_MAX = 600;
 
@@ -52,7 +52,10 @@ afterEach(() => {
   vi.resetModules();
 });
 
-/** Plays worlds without this safety rule until one violates what is expected; whatever else they violate is passed over. */
+/**
+ * Simulates worlds without the rule until one violates `expected`. Other violations are ignored. Returns 'nothing' if no world
+ * does.
+ */
 async function violated(expected: string, alteration: Alteration, options: Partial<Options> = {}): Promise<string> {
   vi.resetModules();
   for (const [name, alter] of Object.entries(alteration) as [keyof Machines, (real: unknown) => object][]) {
@@ -89,7 +92,7 @@ const planning = (change: (step: Step) => Step): Alteration => ({
   effects: (real) => ({ plan: (attempt, verdict) => real.plan(attempt, verdict).map(change) }),
 });
 
-/** Answers count whenever they were asked for. */
+/** Counts answers to questions that were asked before the call failed. */
 const notFresh: Alteration = {
   evidence: (real) => {
     const early = (attempt: Attempt) =>
@@ -101,7 +104,7 @@ const notFresh: Alteration = {
   },
 };
 
-/** A new verdict takes the place of the one before it. */
+/** Replaces the previous verdict by the new verdict. */
 const overwrites: Alteration = {
   step: (real) => ({
     step: (...of) => {
@@ -121,7 +124,7 @@ const staysContested: Alteration = {
   }),
 };
 
-/** Who says that its stream is connected has missed nothing, as long as its host has not booted. */
+/** Treats a reconnected event stream as unbroken unless the host has rebooted. */
 const connectedIsUnbroken: Alteration = {
   site: (real) => ({
     takeSite: (space, input, cause, moment) => {
@@ -140,8 +143,8 @@ const connectedIsUnbroken: Alteration = {
 };
 
 /**
- * The guest's CPUs run on the destination, whose agent restarts before it has told so, and the guest dies there; the source
- * stays paused. So nothing but the agent's new stream tells that something was missed.
+ * The guest's CPUs run on the destination, its agent restarts before it reports that, and the guest dies there. The source stays
+ * paused. Only the agent's new event stream shows that an event may be missing.
  */
 const ranUnheard: Partial<Options> = {
   vmsMax: 1,
@@ -174,7 +177,7 @@ const restartsDeadlines = (directory: Directory, now: number): Directory => ({
   times: () => directory.times(),
 });
 
-/** Attempts as they were when they last sent a command: what is done counts as under way again. */
+/** Returns attempts in the state of their last sent command, so that finished commands count as in progress. */
 function* asSent(ledger: MemoryLedger) {
   const states = new Map<string, AttemptState>();
   for (const { attempt, commands } of ledger.entries)
@@ -196,7 +199,7 @@ const altered = (owner: Owner, change: Partial<Owner>): Owner => ({
 const forgetsIdentities = (owner: Owner): Owner =>
   altered(owner, { recall: (identities) => identities.map(() => null) });
 
-/** Says that a batch is durable as soon as it is on its way. */
+/** Acknowledges a batch before it is durable. */
 function acknowledgesEarly(owner: Owner): Owner {
   let { sequence } = owner.claimedHead;
   return altered(owner, {
@@ -208,7 +211,7 @@ function acknowledgesEarly(owner: Owner): Owner {
   });
 }
 
-/** What is due fires before an input that was there is taken. */
+/** Fires due deadlines before an input that was already in the log. */
 function deadlinesFirst(partition: Partition, now: () => number): void {
   const take = partition.take.bind(partition);
   partition.take = (...input) => {
@@ -217,7 +220,7 @@ function deadlinesFirst(partition: Partition, now: () => number): void {
   };
 }
 
-describe('with this rule switched off the checker finds', () => {
+describe('the checker', () => {
   it.each<[rule: string, expected: string, alteration: Alteration, options?: Partial<Options>]>([
     ['1 answers count only if asked after the failure', 'invariant 1', notFresh],
     [
@@ -231,10 +234,10 @@ describe('with this rule switched off the checker finds', () => {
       reading(({ presence }) => (presence === 'incoming' ? { presence: 'suspended', job: 'none' } : {})),
     ],
     ['4 still moving is not failed', 'invariant 4', reading(({ job }) => (job === 'outgoing' ? { job: 'none' } : {}))],
-    ['5 no return once the destination may have run', 'invariant 5', deciding({ ran: 'no' }), ranUnheard],
-    ['5 what came between two streams is not known', 'invariant 5', connectedIsUnbroken, ranUnheard],
+    ['5 no return after the destination may have run', 'invariant 5', deciding({ ran: 'no' }), ranUnheard],
+    ['5 events between two streams are unknown', 'invariant 5', connectedIsUnbroken, ranUnheard],
     [
-      '6 a release is acknowledged before its acquire',
+      '6 an acquire follows an acknowledged release',
       'invariant 6',
       planning((step) => (step.kind === 'acquire-lock' ? { ...step, after: [] } : step)),
     ],
@@ -242,7 +245,7 @@ describe('with this rule switched off the checker finds', () => {
       '6 an older token is refused',
       'invariant 6',
       {},
-      // It takes a command that is late by a whole attempt.
+      // The agent executes a command that is late by a whole attempt.
       {
         agentRules: { deduplicates: true, checksTokens: false, lateMsMax: 120_000 },
         likely: { 'command-late': 0.5 },
@@ -254,24 +257,19 @@ describe('with this rule switched off the checker finds', () => {
       { verdicts: (real) => ({ toVerdict: (...of) => ({ ...real.toVerdict(...of), row: 'landed' }) }) },
     ],
     ['7 a verdict is never overwritten', 'invariant 7', overwrites],
-    ['7 late evidence reopens what is contested', 'invariant 7', staysContested],
-    ['8 a deadline survives a restart as it was', 'invariant 8', {}, { damage: { directory: restartsDeadlines } }],
-    ['9 a rebuild sends nothing that is done', 'invariant 9', {}, { damage: { openAttempts: asSent } }],
-    [
-      '10 a command is carried out once',
-      'invariant 10',
-      {},
-      { agentRules: { deduplicates: false, checksTokens: true } },
-    ],
+    ['7 late evidence reopens a contested attempt', 'invariant 7', staysContested],
+    ['8 a deadline survives a restart unchanged', 'invariant 8', {}, { damage: { directory: restartsDeadlines } }],
+    ['9 a rebuild sends no finished command', 'invariant 9', {}, { damage: { openAttempts: asSent } }],
+    ['10 a command is executed once', 'invariant 10', {}, { agentRules: { deduplicates: false, checksTokens: true } }],
     ['10 an input is consumed once', 'invariant 10', {}, { damage: { owner: forgetsIdentities } }],
-    ['10 an input is acknowledged once it is durable', 'invariant 10', {}, { damage: { owner: acknowledgesEarly } }],
-    ['inputs go before deadlines', 'inputs before deadlines', {}, { damage: { partition: deadlinesFirst } }],
-    ['the 35 s that a migration may be queued', 'truth', deciding({ quietRounds: true })],
-  ])('%s', { timeout: 60_000 }, async (_rule, expected, alteration, options) => {
+    ['10 an acknowledged input is durable', 'invariant 10', {}, { damage: { owner: acknowledgesEarly } }],
+    ['inputs precede deadlines', 'inputs before deadlines', {}, { damage: { partition: deadlinesFirst } }],
+    ['a migration may be queued for 35 s', 'truth', deciding({ quietRounds: true })],
+  ])('reports a violation without rule: %s', { timeout: 60_000 }, async (_rule, expected, alteration, options) => {
     expect(await violated(expected, alteration, options)).toBe(expected);
   });
 
-  it('nothing where the rule is kept, in the same worlds', async () => {
+  it('reports no violation in the same worlds with all rules', async () => {
     const { simulate } = await import('./simulate.ts');
     const rows = new Map<string, number>();
     for (let seed = 1; seed <= 40; seed += 1) {

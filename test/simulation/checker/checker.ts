@@ -15,20 +15,23 @@ import { since, untruths } from './truth.ts';
 
 export type Known = { world: Hypervisor; locks: LockManager; transfers: ReadonlyMap<string, Transfer> };
 
-/** Knows the true world, looks at every commit and at everything an agent does, and says what must not be. */
+/**
+ * Compares the service with the true state of the world: checks every commit and every action of an agent, and reports
+ * violations.
+ */
 export class Checker implements Witness {
   readonly service: ServiceRules;
   readonly #sim: Sim;
   readonly #rules: LedgerRules;
   readonly #samples = new Map<string, Sample>();
-  /** The sample behind each question's answer, once that was consumed. */
+  /** The sample behind the answer to each question, once the answer is consumed. */
   readonly #heard = new Map<string, Sample>();
-  /** Since when the world may bear out what a verdict commands. */
+  /** The time since which the world may agree with the commands of a verdict. */
   readonly #verdictSince = new Map<string, number>();
   readonly #toldBy = new Set<string>();
-  /** When each call's return became durable. */
+  /** The time when each call's return became durable. */
   readonly #returned = new Map<string, number>();
-  /** The newest token by which anything was done, of each lock on each host. */
+  /** The newest token used for each lock on each host. */
   readonly #tokens = new Map<string, number>();
   #known: Known | null = null;
 
@@ -60,7 +63,7 @@ export class Checker implements Witness {
     return this.#toldBy.has(`${vm}/${host}`);
   }
 
-  /** Remembers which answer an attempt now goes by, and which hosts told of a guest. */
+  /** Records the answer that an attempt now relies on, and the hosts that reported a guest. */
   #hear({ cause, attempt, vm }: Entry): void {
     if (cause.kind === 'input' && cause.type === 'landfall.host.lifecycle.v1')
       this.#toldBy.add(`${vm}/${(cause.data as { host: string }).host}`);
@@ -71,7 +74,7 @@ export class Checker implements Witness {
     const taken = answer?.arrived === state.sequence || answer?.asked === sequenceOf(question, state.migration);
     const sample = this.#samples.get(cause.id);
     if (!taken || sample === undefined) return;
-    // The first answer to a question counts, unless the question had run out and this one came late.
+    // The first answer to a question counts, unless the question had timed out before that answer arrived.
     if (!this.#heard.has(question)) this.#heard.set(question, sample);
   }
 
@@ -105,8 +108,8 @@ export class Checker implements Witness {
       this.#sim.violate('invariant 6', `${command.command}: ${host} is granted what ${others.join(', ')} holds`);
     const { world } = this.#world;
     const homes = world.homesSince(command.vm, this.#since(command));
-    // The locks of a guest that is stopped everywhere may lie with either end: nobody opens the volume. So it is where somebody
-    // boots it without asking once the hosts have answered, and before anybody heard of it.
+    // The locks of a guest that is stopped on every host may belong to either end, because no process opens the volume. The same
+    // holds if an operator boots the guest without a request, after the hosts have answered and before an event reports the boot.
     const wasStopped = world.wasNowhereSince(command.vm, this.#since(command));
     const isUsed = !wasStopped && world.homesOf(command.vm).some((home) => world.qemu(home, command.vm) !== undefined);
     if (!homes.has(host) && isUsed)
@@ -116,7 +119,7 @@ export class Checker implements Witness {
       );
   }
 
-  /** Invariant 5: the destination never ran, and the locks are held. */
+  /** Invariant 5: the source may be resumed only if the destination never ran and the source has the locks. */
   resuming(command: Command, qemu: Qemu): void {
     const { world, locks } = this.#world;
     const homes = world.homesOf(command.vm);
@@ -136,24 +139,24 @@ export class Checker implements Witness {
   }
 
   destroying(command: Command, qemu: Qemu): void {
-    // As of the answers: where the guest ended on the destination before its CPUs ever ran, and after it had answered, nobody could
-    // know that the copy which handed over was the last one again.
+    // The check uses the state at the time of the answers. If the guest ended on the destination before its CPUs ran, but after
+    // the host answered, no evidence shows that the source's copy is the last one again.
     const homes = this.#world.world.homesSince(command.vm, this.#since(command));
     const only = homes.size === 1 && homes.has(qemu.host);
     if (only || qemu.running)
-      this.#sim.violate('leftover', `${command.command}: the guest itself is destroyed on ${qemu.host}`);
+      this.#sim.violate('leftover', `${command.command}: the command destroys the guest itself on ${qemu.host}`);
   }
 
   carriedOut(command: Command, repeated: boolean): void {
-    if (repeated) this.#sim.violate('invariant 10', `${command.command} was carried out twice`);
+    if (repeated) this.#sim.violate('invariant 10', `${command.command} was executed twice`);
     if (command.volume !== null) this.#fenced(command, `${command.host}/${command.vm}/${command.volume}`);
   }
 
-  /** Invariant 6: an agent that has seen a newer token for this lock does nothing by an older one. */
+  /** Invariant 6: an agent that has seen a newer token for a lock executes no command with an older token. */
   #fenced({ command, token }: Command, lock: string): void {
     const newest = this.#tokens.get(lock) ?? 0;
     if (token < newest)
-      this.#sim.violate('invariant 6', `${command} was carried out with token ${token} after one with ${newest}`);
+      this.#sim.violate('invariant 6', `${command} was executed with token ${token} after one with ${newest}`);
     this.#tokens.set(lock, Math.max(token, newest));
   }
 

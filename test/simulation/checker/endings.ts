@@ -1,7 +1,7 @@
 import type { AttemptState } from '../../../events/attempt.ts';
 import { path } from '../../../machines/chart.ts';
 
-/** Where an attempt may rest: settled, superseded, contested once its call has failed, or provisional. */
+/** An attempt may end settled, superseded, contested with a failed call, or provisional. */
 export function isAtRest({ value, attempt }: AttemptState): boolean {
   switch (path(value)) {
     case 'Completed.settled':

@@ -7,7 +7,7 @@ import { table } from '../../../machines/table.ts';
 import { path } from '../../../machines/chart.ts';
 import { OPERATOR_ROW } from '../../../machines/verdicts.ts';
 
-/** What must hold of the ledger alone, entry by entry: it is told every committed entry, in order. */
+/** Rules for the ledger alone. It receives every committed entry in order. */
 export class LedgerRules {
   readonly #violate: (rule: string, text: string) => void;
   readonly #attempts = new Map<string, Attempt>();
@@ -42,7 +42,7 @@ export class LedgerRules {
     this.#locks(entry, attempt);
   }
 
-  /** Invariant 10. */
+  /** Invariant 10: every input is consumed once. */
   #once({ cause }: Entry): void {
     if (cause.kind === 'timer') return;
     if (cause.kind === 'input' && cause.type === 'landfall.command.acknowledged.v1')
@@ -62,7 +62,7 @@ export class LedgerRules {
     if (ok) this.#acknowledged.add(command);
   }
 
-  /** Invariant 8: a deadline that is set stays what it was, and none is set later than its timeout. */
+  /** Invariant 8: a deadline never changes, and no deadline is later than its timeout. */
   #deadlines(before: Attempt | undefined, after: Attempt): void {
     const was = before?.deadlineAt ?? null;
     if (was !== null && after.deadlineAt !== null && was !== after.deadlineAt) {
@@ -70,7 +70,7 @@ export class LedgerRules {
     }
   }
 
-  /** What comes in does not stretch the limit of a question that is open; the last round gives everybody the whole of it. */
+  /** Inputs do not extend the time limit of an open question. In the final round every host has the whole limit. */
   #limits(before: Attempt | undefined, after: Attempt, { time, attempt }: Entry): void {
     if (attempt !== null && path(attempt.value) === 'Rechecking.finalRound') return;
     for (const [host, asked] of Object.entries(after.asked)) {
@@ -82,7 +82,7 @@ export class LedgerRules {
         asked.dueAt > open &&
         before?.asked[host]?.answer === asked.answer;
       if (stretched)
-        this.#violate('invariant 8', `${after.migration}: the limit of a question to ${host} was stretched`);
+        this.#violate('invariant 8', `${after.migration}: the time limit of a question to ${host} was extended`);
     }
   }
 
@@ -102,16 +102,16 @@ export class LedgerRules {
     this.#isFresh(after, made);
   }
 
-  /** Invariant 7: the recorded row is what the table makes of the recorded evidence. */
+  /** Invariant 7: the verdict table gives the recorded row for the recorded evidence. */
   #isRow({ migration }: Attempt, verdict: Verdict): void {
     if (!table.some((row) => row.id === verdict.row))
-      this.#violate('invariant 7', `${migration}: there is no row ${verdict.row}`);
+      this.#violate('invariant 7', `${migration}: the table has no row ${verdict.row}`);
     const again = decide(verdict.evidence, verdict.final ? 'deadline' : 'now');
     if (again.row.id !== verdict.row)
       this.#violate('invariant 7', `${migration}: row ${verdict.row}, but its evidence gives ${again.row.id}`);
   }
 
-  /** Invariant 7: answers that settle a contested attempt do so with the last of them. */
+  /** Invariant 7: an attempt leaves `contested` with the last answer that its verdict needs. */
   #reopens({ cause, attempt: state }: Entry): void {
     const isAnswer = cause.kind === 'input' && cause.type === 'landfall.host.answered.v1';
     if (!isAnswer || state === null || path(state.value) !== 'RolledBack.contested') return;
@@ -119,12 +119,12 @@ export class LedgerRules {
     if (!isRoundClosed(attempt)) return;
     const { outcome, row, askDestinationAgain } = decide(evidenceOf(attempt), 'now');
     const isDecided = outcome === 'completed' || outcome === 'rolled-back';
-    // Who looks for the guest everywhere asks more than one round.
+    // An attempt that searches all known hosts for the guest needs more than one round.
     if (isDecided && !askDestinationAgain && row.asksEveryone !== true)
-      this.#violate('invariant 7', `${attempt.migration}: row ${row.id} decides now, and no verdict follows`);
+      this.#violate('invariant 7', `${attempt.migration}: row ${row.id} decides now but no verdict follows`);
   }
 
-  /** Invariant 1. */
+  /** Invariant 1: a verdict uses only answers to questions asked after the failure. */
   #isFresh({ migration }: Attempt, verdict: Verdict): void {
     const closedAt = this.#closedAt.get(migration) ?? Number.POSITIVE_INFINITY;
     const { source, destination, others } = verdict.evidence;
@@ -138,7 +138,7 @@ export class LedgerRules {
     }
   }
 
-  /** Invariant 6: no lock of others is touched, and an acquire waits for the acknowledgement of its release. */
+  /** Invariant 6: no command touches a lock that Landfall does not manage, and an acquire waits for the acknowledged release. */
   #locks({ commands }: Entry, attempt: Attempt): void {
     const verdict = attempt.verdicts.at(-1);
     for (const { command, volume, token, kind } of commands) {
@@ -146,9 +146,10 @@ export class LedgerRules {
       const known = attempt.volumes.find((candidate) => candidate.volume === volume);
       if (known === undefined || known.shareable || known.lockedBy !== 'landfall')
         this.#violate('invariant 6', `${command}: this lock is not Landfall’s`);
-      if (token !== verdict?.token) this.#violate('invariant 6', `${command}: token ${token} is not its verdict’s`);
+      if (token !== verdict?.token)
+        this.#violate('invariant 6', `${command}: token ${token} differs from the token of its verdict`);
       if (verdict?.contested === true || verdict?.certainty === 'provisional')
-        this.#violate('frozen', `${command}: locks are frozen while ${attempt.migration} is in doubt`);
+        this.#violate('frozen', `${command}: locks must not change while ${attempt.migration} is in doubt`);
       if (kind === 'acquire-lock') this.#isReleased(command, volume, attempt);
     }
   }

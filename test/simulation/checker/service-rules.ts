@@ -5,11 +5,11 @@ import type { Letter } from '../world/outbox.ts';
 import type { Sim } from '../world/sim.ts';
 import type { LedgerRules } from './ledger-rules.ts';
 
-/** What must hold of the running service: of what it acknowledges, of what it hands out, and of what it has in memory. */
+/** Rules for the running service: for its acknowledgements, its handed-out work and its memory. */
 export class ServiceRules {
   readonly #sim: Sim;
   readonly #ledger: LedgerRules;
-  /** Letters that a process took and did not acknowledge yet: when they came, by its clock and in true time. */
+  /** Letters that a process received and has not acknowledged yet, with their arrival in service time and in true time. */
   readonly #waiting = new Map<Letter, { readonly arrivedAt: number; readonly at: number }>();
 
   constructor(sim: Sim, ledger: LedgerRules) {
@@ -21,20 +21,20 @@ export class ServiceRules {
     for (const letter of letters) this.#waiting.set(letter, { arrivedAt: service.now, at: this.#sim.now });
   }
 
-  /** Its process is gone, or refused it: it will be sent again. */
+  /** The process ended or refused the letter; the sender will send the letter again. */
   rejected(letters: readonly Letter[]): void {
     for (const letter of letters) this.#waiting.delete(letter);
   }
 
-  /** Invariant 10: what is acknowledged is in the ledger. */
+  /** Invariant 10: an acknowledged input is in the ledger. */
   acknowledged(letter: Letter): void {
     this.#waiting.delete(letter);
     const { source, id } = letter;
     if (!this.#ledger.consumed(source, id))
-      this.#sim.violate('invariant 10', `${source} ${id} was acknowledged, and is not in the ledger`);
+      this.#sim.violate('invariant 10', `${source} ${id} was acknowledged but is not in the ledger`);
   }
 
-  /** A deadline waits for the inputs that were there when it fell due. */
+  /** A deadline waits for the inputs that were in the log when it was due. */
   committed({ cause }: Entry, { steppedAt }: Service, decidedAt: number): void {
     if (cause.kind !== 'timer') return;
     for (const [{ source, id }, { arrivedAt, at }] of this.#waiting) {
@@ -44,23 +44,23 @@ export class ServiceRules {
     }
   }
 
-  /** Invariant 9: only what is under way is handed out, at first and ever again, and only once that is durable. */
+  /** Invariant 9: the service hands out only durable commands that are in progress, also after a restart. */
   handedOut(item: WorkItem, { known, ledger }: Service): void {
     const migration = item.kind === 'question' ? item.question.migration : item.command.migration;
     const durable = ledger.attempt(migration)?.state.attempt;
     if (item.kind === 'question') {
       const { host, question } = item.question;
       if (durable?.asked[host] === undefined)
-        this.#sim.violate('invariant 9', `${question} is put to ${host}, and the ledger does not know of it`);
+        this.#sim.violate('invariant 9', `${question} is asked of ${host} but is not in the ledger`);
       return;
     }
     const { command } = item.command;
     const step = known.get(migration)?.attempt.steps.find((candidate) => candidate.command === command);
     if (step?.status !== 'sent' || durable === undefined)
-      this.#sim.violate('invariant 9', `${command} is handed out though it is ${step?.status ?? 'no step'}`);
+      this.#sim.violate('invariant 9', `${command} is handed out in status ${step?.status ?? 'no step'}`);
   }
 
-  /** Invariant 9: what the ledger alone gives is what the service has, in its memory and to hand out. */
+  /** Invariant 9: the state rebuilt from the ledger equals the state and the outstanding work of the service. */
   rebuilds(service: Service): void {
     const { ledger, live } = service;
     if (!service.isQuiet) return;

@@ -6,26 +6,24 @@ import type { Hypervisor } from '../world/hypervisor.ts';
 import type { Transfer } from '../world/transfer.ts';
 
 /**
- * Whether a verdict is true of the world.
- *
- * What counts as truth is what was so when the hosts were sampled for the answers it stands on: a guest is at home where its
- * CPUs last ran by right (or where it arrived to stay paused), on two hosts where nobody can say which. A proven verdict must
- * name a host that was its home at some time between the first of those samples and the verdict; what the world does later
- * does not contradict it. A proven rollback says besides that this migration is over: it can no longer land.
+ * Tells if a verdict is true in the simulated world. A guest's home is the host where its CPUs last ran legitimately, or where it
+ * arrived to stay paused; a guest with two indistinguishable copies has two homes. A proven verdict must name a host that was the
+ * home at some time between the first sample of its evidence and the verdict; later events in the world do not contradict it. A
+ * proven rollback also states that the migration can no longer land.
  */
 export type Grounds = {
   readonly world: Hypervisor;
   readonly transfer: Transfer | undefined;
-  /** The sample behind a question's answer, as it was consumed. */
+  /** The sample behind the consumed answer to a question. */
   readonly sampleOf: (question: string) => Sample | undefined;
   readonly now: number;
-  /** The service's clock jumped forward since the call returned. */
+  /** True if the service's clock jumped forward since the call returned. */
   readonly clockStepped: boolean;
 };
 
 const isIn = (set: readonly string[], presence: string) => set.includes(presence);
 
-/** When the earliest answer was sampled that the verdict stands on. */
+/** Returns the time of the earliest sample in the evidence of a verdict. */
 export function since(verdict: Verdict, { sampleOf, now }: Pick<Grounds, 'sampleOf' | 'now'>): number {
   const { source, destination, others } = verdict.evidence;
   const times = [source, destination, ...others].map(({ question }) =>
@@ -34,19 +32,19 @@ export function since(verdict: Verdict, { sampleOf, now }: Pick<Grounds, 'sample
   return Math.min(now, ...times.filter((time) => time !== undefined));
 }
 
-/** What is wrong with the verdict, as pairs of rule and words. */
+/** Returns the errors of a verdict as pairs of rule and message. */
 export function untruths(vm: string, verdict: Verdict, grounds: Grounds): [rule: string, text: string][] {
   if (verdict.row === OPERATOR_ROW || verdict.row === 'same-host') return [];
   return [...testimonies(verdict, grounds), ...outgoing(verdict, grounds), ...proof(vm, verdict, grounds)];
 }
 
-/** Invariants 2 and 3: each testimony is what the host was sampled to be. */
+/** Invariants 2 and 3: the recorded presence of each host equals the sampled state of the host. */
 function testimonies({ evidence, row }: Verdict, { sampleOf }: Grounds): [string, string][] {
   return [evidence.source, evidence.destination, ...evidence.others].flatMap((said): [string, string][] => {
     const sample = said.question === null ? undefined : sampleOf(said.question);
     const what = sample?.what ?? 'failed';
     const words = `row ${row}: ${said.host} counts as ${said.presence}, but was sampled as ${what}`;
-    // A source that handed over may by now hold the shell of a migration back.
+    // A source that handed over may contain the shell of a migration back.
     const isGone = what === 'none' || (said.presence === 'handed-over' && what === 'shell');
     if (isIn(GONE, said.presence) && !isGone) return [['invariant 2', words]];
     if (isIn(LANDED, said.presence) && what !== 'guest')
@@ -55,7 +53,7 @@ function testimonies({ evidence, row }: Verdict, { sampleOf }: Grounds): [string
   });
 }
 
-/** Invariant 4. */
+/** Invariant 4: no plain rollback happens while the source reports an outgoing job. */
 function outgoing(verdict: Verdict, { sampleOf }: Grounds): [string, string][] {
   const { question, host } = verdict.evidence.source;
   const job = question === null ? 'none' : (sampleOf(question)?.job ?? 'none');
@@ -68,7 +66,7 @@ function outgoing(verdict: Verdict, { sampleOf }: Grounds): [string, string][] {
 function proof(vm: string, verdict: Verdict, grounds: Grounds): [string, string][] {
   if (verdict.certainty !== 'proven' || verdict.contested) return [];
   const homes = grounds.world.homesSince(vm, since(verdict, grounds));
-  // A guest that was found on no host is stopped, and where it last ran makes no difference to a shared disk.
+  // A guest that is on no host is stopped. With a shared disk it makes no difference on which host the guest ran last.
   const isStoppedRow = verdict.row === 'nowhere' || verdict.row === 'crashed-after';
   const stopped = isStoppedRow && verdict.evidence.others.every(({ presence }) => presence !== 'unknown');
   const found: [string, string][] = [];
@@ -81,10 +79,10 @@ function proof(vm: string, verdict: Verdict, grounds: Grounds): [string, string]
   if (isStoppedRow && !grounds.world.wasNowhereSince(vm, since(verdict, grounds))) {
     found.push(['truth', `${words} the guest it calls stopped was on some host all the time`]);
   }
-  // A call that waits in the queue for a guest that is no more will find nothing to move.
+  // A queued call finds no guest to move if the guest has ended.
   const vain = phase === 'queued' && grounds.world.qemu(verdict.evidence.source.host, vm) === undefined;
-  // The 35 s are measured by the service's own clock, and nothing that hosts answer could correct it: where that jumped, the
-  // claim is as good as the clock. A proof by libvirt's error or by the job's end owes nothing to it.
+  // The service measures the 35 s with its own clock, and no answer of a host corrects that clock, so a jump of the clock excuses
+  // a wrong verdict. A proof by libvirt's error or by the end of the job does not use the clock.
   const { quietRounds, libvirtError, outgoingSeen } = verdict.evidence;
   const misled = grounds.clockStepped && quietRounds && !libvirtError && !outgoingSeen;
   if (verdict.outcome === 'rolled-back' && phase !== 'over' && !vain && !misled)

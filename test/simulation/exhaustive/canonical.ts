@@ -2,9 +2,9 @@ import { hash } from 'node:crypto';
 import type { Situation } from './explore.ts';
 
 /**
- * A situation's key: equal for situations that nothing can tell apart from here on. Times count relative to now and sequence
- * numbers by their order, so that a round later is not a new situation; what only informs (alarms, counters, evidence) is left out,
- * and so is how many faults there were: that only limits what may come.
+ * Returns the key of a situation. Situations with equal keys have equal futures: times are relative to now, and sequence numbers
+ * are replaced by their rank. The key leaves out alarms, counters and evidence, which only inform, and the number of faults,
+ * which only limits later faults.
  */
 export function canonical(situation: Situation): string {
   const { world, state, timers, now, asked, late, events, returned, commands } = situation;
@@ -38,7 +38,7 @@ export function canonical(situation: Situation): string {
       rank(attempt.countedSequence),
     ],
     times: [attempt.pollAt, attempt.deadlineAt, attempt.retryAt].map(relative),
-    // Only whether the 35 s are over matters.
+    // Only the end of the 35 s makes a difference.
     quiet: attempt.quietSince === null ? null : Math.min(35_000, now - attempt.quietSince),
     steps: attempt.steps.map(({ kind, status, host }) => [kind, status, host]),
     verdict: attempt.verdicts.map(({ row, outcome, contested }) => [row, outcome, contested]).at(-1) ?? null,
@@ -65,7 +65,7 @@ export function canonical(situation: Situation): string {
   ).slice(0, 16);
 }
 
-/** Most situations share their world with others. */
+/** Caches the keys of worlds, because most situations share their world with other situations. */
 const names = new WeakMap<Situation['world'], string>();
 function nameOf(world: Situation['world']): string {
   const name = names.get(world) ?? JSON.stringify(world);
@@ -75,7 +75,7 @@ function nameOf(world: Situation['world']): string {
 
 const numberOf = (question: string) => Number(question.slice(question.lastIndexOf('q') + 1));
 
-/** Each sequence number that is still referred to, by its place in their order. */
+/** Maps each sequence number still in use to its rank. */
 function ranksOf({ state, asked, late }: Situation): ReadonlyMap<number, number> {
   const { attempt } = state;
   const named = Object.values(attempt.asked).flatMap((one) => [

@@ -4,7 +4,7 @@ import { S, type Small } from './small-world.ts';
 
 const isOver = ({ phase }: Small) => phase === 'cancelled' || phase === 'stuck' || phase === 'confirmed';
 
-/** What must not be, of a step: the invariants as far as two hosts and one attempt can break them. */
+/** Checks one step for violations of the invariants that two hosts and one attempt can break. */
 export function check(before: Situation, { name, situation, verdict }: Successor): string[] {
   const { world, commands } = situation;
   const found: string[] = [];
@@ -39,7 +39,7 @@ function untrue(world: Small, verdict: Verdict): string[] {
   const isCalledStopped = row === 'crashed-after' || row === 'nowhere';
   if (isCalledStopped && world.destination === 'guest')
     found.push(`truth: ${row} calls stopped what runs on the destination`);
-  // Without storage to differ, a guest that is stopped on both sides may be recorded on either.
+  // With shared storage, a guest that is stopped on both sides may be recorded on either host.
   const stopped = !world.source && world.destination === 'none';
   if (outcome === 'rolled-back' && world.ran && !stopped && verdict.host === S)
     found.push(`truth: ${row} rolls back, but the guest is on the destination`);

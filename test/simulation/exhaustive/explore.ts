@@ -11,20 +11,20 @@ import { unknownVm } from '../../../machines/vm.ts';
 import { canonical } from './canonical.ts';
 import { begin, D, movesOf, S, type Small, sample, type Told } from './small-world.ts';
 
-/** Every interleaving of one migration on two hosts with a bounded number of faults, through the real step function. */
+/** Explores every interleaving of one migration on two hosts with a limited number of faults, through the real step function. */
 
 type Answer = InputData<'landfall.host.answered.v1'>;
-/** Everything that tells one situation from another. */
+/** All facts that distinguish one situation from another. */
 export type Situation = {
   readonly world: Small;
   readonly state: AttemptState;
   readonly timers: Timers;
   readonly now: number;
-  /** Questions that were not yet answered, the newest of each host. */
+  /** Unanswered questions, only the newest per host. */
   readonly asked: readonly { readonly host: string; readonly question: string }[];
-  /** Answers that were sampled and come late. */
+  /** Answers that were sampled and are delivered late. */
   readonly late: readonly Answer[];
-  /** Events on their way, in order for each host. */
+  /** Undelivered events, in order per host. */
   readonly events: readonly Told[];
   readonly returned: CallError | null | undefined;
   readonly commands: readonly Command[];
@@ -43,7 +43,7 @@ const MIGRATION = 'm1';
 const START = 1_700_000_000_000;
 const CLOCK = 'simulated:exhaustive';
 const QUEUED_MS_MAX = 30_000;
-/** Two polls, then the last round: the deadline is reached in few steps. */
+/** Two polls and the final round, so that few steps reach the deadline. */
 const configuration = { ...defaultConfiguration, recheckIntervalSeconds: 20, recheckTimeoutSeconds: 40 };
 const KNOWN_SITE = { knownHosts: [S, D], configuration };
 
@@ -83,8 +83,8 @@ function first(): Situation {
 }
 
 /**
- * Where the exploration begins: at each phase of an undisturbed migration, with everything heard so far. From there on every
- * order is tried; so the faults meet each phase without the many ways to get there.
+ * The start situations: each phase of an undisturbed migration, with all events delivered. Every order is tried from these
+ * situations, so faults meet each phase without exploring every path to that phase.
  */
 function starts(): Situation[] {
   const all = [first()];
@@ -98,13 +98,13 @@ function starts(): Situation[] {
   return all;
 }
 
-/** Delivers events, in order, and lets every host answer, until all is quiet. */
+/** Delivers events in order and lets every host answer, until nothing is left to deliver. */
 function heardAll(situation: Situation): Situation {
   const [next] = [...deliveries({ ...situation, returned: undefined }, false), ...answers(situation, false)];
   return next === undefined ? situation : heardAll({ ...next.situation, returned: situation.returned });
 }
 
-/** The situation once a step's questions and commands are out. An older question to the same host is not answered any more. */
+/** The situation after a step's questions and commands are sent. A newer question to a host replaces the older one. */
 function took(before: Situation, stepped: Stepped): Situation {
   const asked = [...before.asked];
   for (const { host, question } of stepped.questions) {
@@ -127,10 +127,13 @@ function stepped(name: string, before: Situation, stimulus: Stimulus): Successor
   return { name, situation: took(before, made), verdict: made.verdict };
 }
 
-/** `any`: every order of what is under way. `in-order`: things come in the order they were sent, and each exception is a fault. */
+/**
+ * `any`: deliveries happen in every order. `in-order`: deliveries keep their order of sending, and each exception counts as a
+ * fault.
+ */
 export type Order = 'any' | 'in-order';
 
-/** Every situation that may come next. */
+/** Returns every possible next situation. */
 function successors(now: Situation, faultsMax: number, order: Order): Successor[] {
   const mayFail = now.faults < faultsMax;
   const heard = [...deliveries(now, mayFail), ...answers(now, mayFail)];
@@ -141,7 +144,7 @@ function successors(now: Situation, faultsMax: number, order: Order): Successor[
     ...deadline(now, mayFail),
   ];
   if (order === 'any' || heard.length === 0) return [...heard, ...rest];
-  // The first thing under way is heard next; anything else before it costs a fault of its own.
+  // The oldest delivery comes next; any other delivery costs one fault.
   const [next, ...others] = heard;
   const exceptions = [...others, ...rest].filter(({ situation }) => mayFail || situation.faults > now.faults);
   return [...(next === undefined ? [] : [next]), ...exceptions.map((one) => atCost(one, now))].filter(
@@ -169,7 +172,7 @@ function worldMoves(now: Situation, mayFail: boolean): Successor[] {
     });
 }
 
-/** A host answers; or its answer is lost; or it is sampled now and comes later. */
+/** A host answers, or the answer is lost, or the answer is sampled now and delivered later. */
 function answers(now: Situation, mayFail: boolean): Successor[] {
   const given = now.asked.flatMap((one): Successor[] => {
     const rest = { ...now, asked: now.asked.filter((other) => other !== one) };
@@ -203,7 +206,7 @@ function lateAnswers(now: Situation): Successor[] {
   });
 }
 
-/** The next event of a host, in order; or its stream breaks first. And the call's return. */
+/** The next event of a host arrives, or its stream breaks first; or the call returns. */
 function deliveries(now: Situation, mayFail: boolean): Successor[] {
   const events = [S, D].flatMap((host): Successor[] => {
     const next = now.events.find((one) => one.host === host);
@@ -252,14 +255,14 @@ function acknowledgements(now: Situation, mayFail: boolean): Successor[] {
   });
 }
 
-/** The next deadline falls due. That it comes before what is under way is one of the faults. */
+/** The next deadline fires. A deadline that fires before a pending delivery counts as a fault. */
 function deadline(now: Situation, mayFail: boolean): Successor[] {
   const underWay = now.asked.length + now.events.length + now.commands.length > 0 || now.returned !== undefined;
   if (underWay && !mayFail) return [];
   const [next] = timersOf(now.timers).toSorted(([, a], [, b]) => a.dueAt - b.dueAt || a.generation - b.generation);
   if (next === undefined) return [];
   const [id, { dueAt }] = next;
-  // libvirt queues a migration for 30 s at most.
+  // libvirt queues a migration for at most 30 s.
   if (now.world.phase === 'queued' && dueAt > START + QUEUED_MS_MAX) return [];
   const { [id]: _met, ...timers } = now.timers;
   const faults = now.faults + (underWay ? 1 : 0);
@@ -269,14 +272,14 @@ function deadline(now: Situation, mayFail: boolean): Successor[] {
 }
 
 /**
- * The situations met so far, and with how few faults: one that is met again with as many or more has nothing new to come, since
- * faults so far only limit those to come. In parts, as one map holds 16 million.
+ * The visited situations with the smallest number of faults of each. Faults so far only limit later faults, so a situation needs
+ * a second visit only with fewer faults. The set consists of several maps because one map is limited to 16 million keys.
  */
 class Met {
   readonly #parts = Array.from({ length: 64 }, () => new Map<string, number>());
   size = 0;
 
-  /** Whether this is the first time, or the first with so few faults. */
+  /** Returns true for a new situation, or for a known one with fewer faults than before. */
   isNews(situation: Situation): boolean {
     const key = canonical(situation);
     const part = this.#parts[key.charCodeAt(0) % this.#parts.length] ?? new Map<string, number>();
@@ -290,7 +293,7 @@ class Met {
 
 type Check = (before: Situation, next: Successor) => string[];
 
-/** Visits what comes after a situation; returns what of it is news. */
+/** Visits the successors of a situation and returns the new ones. */
 function expand(situation: Situation, explored: Explored, met: Met, how: How): Situation[] {
   const news: Situation[] = [];
   for (const next of successors(situation, how.faultsMax, how.order)) {
@@ -313,7 +316,7 @@ const none = (): Explored => ({
   violations: [],
 });
 
-/** Breadth first, until nothing is new, or at the limit. */
+/** Explores breadth first until no situation is new or the limit is reached. */
 export function explore(faultsMax: number, order: Order, statesMax: number, check: Check): Explored {
   const explored = none();
   const met = new Met();
@@ -330,13 +333,13 @@ export function explore(faultsMax: number, order: Order, statesMax: number, chec
   return { ...explored, states: met.size };
 }
 
-/** Everything, depth first: what is still to be visited then stays small, however much there is. */
+/** Explores every situation depth first, which keeps the list of pending situations short. */
 export function exploreAll(faultsMax: number, order: Order, check: Check, isTimeUp: () => boolean): Explored {
   const explored = none();
   const met = new Met();
   const open = starts().filter((situation) => met.isNews(situation));
   for (let situation = open.pop(); situation !== undefined; situation = open.pop()) {
-    // Those with the fewest faults come next: so few are met again with fewer.
+    // Situations with the fewest faults come first, so that few situations are visited a second time.
     open.push(...expand(situation, explored, met, { faultsMax, order, check }).toSorted((a, b) => b.faults - a.faults));
     explored.depth = Math.max(explored.depth, open.length);
     if (explored.violations.length > 0 || isTimeUp()) return { ...explored, states: met.size, complete: false };

@@ -1,21 +1,24 @@
 import type { CallError, InputData } from '../../../events/inputs.ts';
 
 /**
- * One migration on two hosts, reduced to what an observer can tell apart. Plain data: a move gives a new world, so that every
- * interleaving can be explored from every state.
+ * One migration on two hosts, reduced to the facts that an observer can distinguish. The world is plain data and each move
+ * returns a new world, so every interleaving can be explored from every state.
  */
 export const S = 'alpha';
 export const D = 'beta';
 
 export type Small = {
-  /** How far libvirt is. `cancelled`: over before the switch-over; `stuck`: over after it, the source left paused. */
+  /**
+   * The phase of libvirt's migration. `cancelled`: it ended before the switch-over; `stuck`: it ended after it and left the
+   * source paused.
+   */
   readonly phase: 'queued' | 'outgoing' | 'performing' | 'switched' | 'finished' | 'confirmed' | 'cancelled' | 'stuck';
-  /** The source's QEMU is there. */
+  /** True while the source's QEMU process exists. */
   readonly source: boolean;
   readonly destination: 'none' | 'shell' | 'guest';
-  /** The destination's CPUs ran. */
+  /** True once the destination's CPUs ran. */
   readonly ran: boolean;
-  /** What the call returned, once it did. */
+  /** The result of the call, once it returned. */
   readonly call: 'open' | 'returned' | 'killed';
   readonly down: { readonly [S]: boolean; readonly [D]: boolean };
 };
@@ -29,7 +32,7 @@ export const begin: Small = {
   down: { [S]: false, [D]: false },
 };
 
-/** What a move makes of the world, the events it causes, and what the call returns through it. */
+/** The result of a move: the new world, the events it causes, and the return of the call if it ends. */
 export type Move = {
   readonly name: string;
   readonly fault: boolean;
@@ -52,7 +55,7 @@ export function movesOf(world: Small): Move[] {
 const returning = (world: Small, error: CallError | null) => (world.call === 'open' ? { returns: error } : {});
 const closed = (world: Small): Small => (world.call === 'open' ? { ...world, call: 'returned' } : world);
 
-/** libvirt's own phases, one by one. They need both daemons. */
+/** libvirt's phases one by one. Each phase needs both daemons. */
 function progress(world: Small): Move[] {
   const go = (name: string, next: Partial<Small>, events: Told[] = [], returns?: null): Move[] => {
     const after = { ...world, ...next };
@@ -102,7 +105,7 @@ function failures(world: Small): Move[] {
     moves.push(fault('fail', { phase: 'cancelled' }, LIBVIRT));
   if (phase === 'switched') moves.push(fault('finish never called', { phase: 'stuck' }, LIBVIRT));
   if (phase === 'finished') moves.push(fault('reply lost', { phase: 'stuck' }, LIBVIRT));
-  // A p2p migration goes on without its caller; a managed one is the fault before, reported as a lost caller.
+  // A p2p migration continues without its caller. For a managed migration the loss of the caller is the fault above.
   if (world.call === 'open' && phase !== 'confirmed') {
     const killed: CallError = { kind: 'caller-timeout', message: 'killed' };
     moves.push({ name: 'kill the caller', fault: true, world: { ...world, call: 'killed' }, returns: killed });
@@ -160,7 +163,7 @@ function broken(phase: Small['phase']): Small['phase'] {
 
 const INCOMING = 'migration statistics are available only on the source host';
 
-/** A listing of the host, as of now. */
+/** Returns the answer of a host for its present state. */
 export function sample(world: Small, host: string, question: string): InputData<'landfall.host.answered.v1'> {
   const base = { question, host, boot: `${host}-boot-1` };
   if (host === S ? world.down[S] : world.down[D])

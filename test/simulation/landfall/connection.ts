@@ -12,12 +12,12 @@ type Flight = {
   readonly reject: (fault: Fault) => void;
 };
 
-/** Who is told of commits, and may kill the process there. `number` counts the commits of a world from 1. */
+/** Observes commits, and may kill the process at a commit. `number` counts the commits of a world from 1. */
 export interface CommitWitness {
-  /** A commit is called for: nothing of it is durable. */
+  /** Called before the commit: none of its entries is durable. */
   called(batch: Batch): void;
   durable(batch: Batch, stored: readonly StoredEntry[]): void;
-  /** It is durable, and nobody was told. */
+  /** Called when the commit is durable and its result is not delivered yet. */
   unacknowledged(): void;
 }
 export type LedgerDamage = {
@@ -27,8 +27,8 @@ export type LedgerDamage = {
 };
 
 /**
- * The ledger as one process sees it, on a disk that outlives it: commits take time, are joined, are refused, end with nobody
- * knowing whether they happened, and where the process is killed the last ones may complete all the same.
+ * The ledger connection of one process, on a disk that outlives the process. Commits take time, are joined, are refused, or end
+ * with an unknown result. After a kill the last commits may still complete.
  */
 export class Connection implements EngineLedger {
   readonly parts = [];
@@ -47,7 +47,7 @@ export class Connection implements EngineLedger {
     this.#damage = damage;
   }
 
-  /** Whether all that was to be committed was, and its owner knows it. */
+  /** True if every requested commit is done and its owner knows the result. */
   get isQuiet(): boolean {
     return this.#owner?.isQuiet ?? true;
   }
@@ -147,7 +147,7 @@ class SimulatedOwner implements Owner {
     if (this.#queue.length > 0) this.#write();
   }
 
-  /** Its connection breaks: what was under way is durable from the first on, up to some point. */
+  /** Breaks the connection. The pending commits are durable up to a random one. */
   #lose(flights: readonly Flight[]): void {
     for (const { batch } of flights.slice(0, this.#sim.random('disk').integer(0, flights.length))) this.#append(batch);
     this.#fail(flights, new Fault('LEDGER_OUTCOME_UNKNOWN', 'simulated: the connection broke', ''));
@@ -160,7 +160,7 @@ class SimulatedOwner implements Owner {
     for (const { reject } of flights) reject(fault);
   }
 
-  /** The process is killed. What it had handed to the disk may complete. */
+  /** Kills the process. Commits already handed to the disk may complete. */
   #leave(): void {
     const flights = this.#queue.splice(0);
     if (flights.length === 0 || !this.#sim.fault('commit-outlives', 0.4)) return;

@@ -2,8 +2,8 @@ import type { Time } from '../../../engine/time.ts';
 import { EPOCH, type Sim } from '../world/sim.ts';
 
 /**
- * One life of the service's process, as its time: what it planned happens in virtual time, and once it is killed nothing
- * happens any more, nor does anything keep its memory.
+ * The time source of one run of the service's process. Callbacks run in virtual time. After a kill no callback runs, and the
+ * timers release their references to the memory of the process.
  */
 export class Life implements Time {
   readonly #sim: Sim;
@@ -35,7 +35,7 @@ export class Life implements Time {
     return () => this.#planned.delete(nth);
   }
 
-  /** The process has other things to do as well. */
+  /** Simulates the time that the process spends on other work. */
   soon(callback: () => void): void {
     this.after(this.#sim.random('service').integer(0, 8), callback);
   }
@@ -48,7 +48,7 @@ export class Life implements Time {
     callback();
   }
 
-  /** Resolves after so long with what is made then; never, where the process is killed before. */
+  /** Resolves after `ms` with the result of `make`; never resolves if the process is killed before. */
   later<T>(ms: number, make: () => T): Promise<T> {
     return new Promise((resolve, reject) => {
       this.after(ms, () => {
@@ -61,7 +61,7 @@ export class Life implements Time {
     });
   }
 
-  /** Calls back once where the process is killed, unless that is cancelled. */
+  /** Calls back once when the process is killed. Returns a function that cancels the callback. */
   whenKilled(callback: () => void): () => void {
     this.#whenKilled.add(callback);
     return () => this.#whenKilled.delete(callback);

@@ -4,8 +4,8 @@ import type { Sim } from '../world/sim.ts';
 import type { Service } from './service.ts';
 
 /**
- * How senders bring their inputs to the service: what was not acknowledged is sent again, whole and in order. A letter of a
- * sender that keeps an order waits for those before it; any other goes by itself.
+ * Delivers the inputs of senders to the service. An unacknowledged letter is sent again, complete and in order. The letter of an
+ * ordered sender waits for the earlier letters of that sender; other letters are sent independently.
  */
 export class Post {
   readonly #sim: Sim;
@@ -20,7 +20,7 @@ export class Post {
     this.#told = told;
   }
 
-  /** How many letters are not acknowledged. */
+  /** The number of unacknowledged letters. */
   get count(): number {
     return this.#count;
   }
@@ -30,7 +30,7 @@ export class Post {
     this.#channel(sender).send(letter);
   }
 
-  /** What the sender had not sent with success is lost. */
+  /** Drops the letters that the sender has not delivered. */
   drop(sender: string): void {
     this.#ordered.get(sender)?.drop();
     this.#ordered.delete(sender);

@@ -2,15 +2,15 @@ import type { Partition } from '../../../engine/partition/partition.ts';
 import type { Input } from '../../../events/inputs.ts';
 import type { Batch } from '../../../log/port.ts';
 
-/** Something a partition was told: an input, or (null) that time has come for what is due. */
+/** An input of a partition, or null for a call that fires due deadlines. */
 export type Operation = { readonly now: number; readonly input: Input | null };
 
-/** Keeps what partitions were told, batch by batch and in the order in which the batches became durable. */
+/** Records the inputs of partitions per batch, in the order in which the batches became durable. */
 export class Recorder {
   readonly durable: Operation[] = [];
   readonly #batches = new WeakMap<Batch, readonly Operation[]>();
 
-  /** Listens to a partition, from its beginning on. */
+  /** Records a partition from its start. */
   listen(partition: Partition): void {
     let since: Operation[] = [];
     const take = partition.take.bind(partition);
@@ -33,7 +33,7 @@ export class Recorder {
     };
   }
 
-  /** The batch is in the ledger. */
+  /** Records that the batch is in the ledger. */
   keep(batch: Batch): void {
     const operations = this.#batches.get(batch) ?? [];
     this.durable.push(...operations);

@@ -5,7 +5,9 @@ import type { Sim } from '../world/sim.ts';
 import type { Operation } from './recorder.ts';
 import type { Service } from './service.ts';
 
-/** The same inputs and deadlines in other batches, by one partition that was never killed, must give the same ledger. */
+/**
+ * Replays the same inputs and deadlines in other batches on a partition without kills. The resulting ledger must be identical.
+ */
 export async function checkReplays(sim: Sim, { ledger, operations }: Service): Promise<void> {
   const random = sim.random('replay');
   const single = operations.map((operation) => [operation]);

@@ -14,31 +14,31 @@ import { Connection, type LedgerDamage } from './connection.ts';
 import { Life } from './life.ts';
 import { type Operation, Recorder } from './recorder.ts';
 
-/** Where the service is to be killed: at one commit of the world, counted from 1. */
+/** The commit of the world, counted from 1, at which the service is killed. */
 export type KillAt = { readonly commit: number; readonly when: 'before' | 'after' };
 
-/** Switches safety rules off, for the test that the checker notices. */
+/** Switches safety rules off, for the tests of the checker. */
 export type Damage = LedgerDamage & {
-  /** Alters what runs the partition. */
+  /** Modifies the running partition. */
   readonly partition?: (partition: Partition, now: () => number) => void;
 };
 
 export type Wiring = {
-  /** @param decidedAt in true time. */
+  /** @param decidedAt true time in milliseconds. */
   readonly committed: (stored: readonly StoredEntry[], decidedAt: number) => void;
-  /** All that was committed so far was told to the process. */
+  /** The process knows the result of every commit so far. */
   readonly quiet: () => void;
   readonly handedOut: (item: WorkItem) => void;
   readonly submitted: (letters: readonly Letter[]) => void;
   readonly rejected: (letters: readonly Letter[]) => void;
   readonly damage?: Damage;
-  /** False: the run is too long to be repeated. */
+  /** False for a run that is too long to be replayed. */
   readonly records?: boolean;
   readonly killAt?: KillAt;
   readonly agentSilentMs: number;
 };
 
-/** What a long poll asks: on from a cursor, at most so many, waiting so long. */
+/** The parameters of a long poll: cursor, maximum number of items, and wait time. */
 export type Ask = { readonly after: string | null; readonly limit: number; readonly waitMs: number };
 export type Work = { readonly items: readonly WorkItem[]; readonly next: string };
 
@@ -56,16 +56,16 @@ type Process = {
 };
 
 /**
- * Landfall under test: the embedded engine as the service runs it, with its live loop, its work queue and its watch over agents,
- * on a disk that outlives its process. The process is killed at any commit or in between, and started anew.
+ * The Landfall service under test: the embedded engine with its loop, work queue and agent watch, on a disk that outlives the
+ * process. The process may be killed and restarted at any commit or in between.
  */
 export class Service {
   readonly ledger: MemoryLedger;
-  /** How the attempts stand as far as the running process knows. */
+  /** The state of the attempts in the running process. */
   readonly known = new Map<string, AttemptState>();
   restarts = 0;
   commits = 0;
-  /** When its clock was last changed, and when it last jumped forward, in true time. */
+  /** The times of the last change of the service's clock and of its last jump forward, in true time. */
   steppedAt = Number.NEGATIVE_INFINITY;
   steppedForwardAt = Number.NEGATIVE_INFINITY;
   readonly #sim: Sim;
@@ -84,18 +84,18 @@ export class Service {
     this.ledger = new MemoryLedger(...(wiring.records === false ? (['frugal'] as const) : []));
   }
 
-  /** Everything partitions were told, as far as it is in the ledger. */
+  /** The inputs and deadlines of the partitions that are in the ledger. */
   get operations(): readonly Operation[] {
     return this.#recorder.durable;
   }
 
-  /** What the running partition holds, as text; null while the service is down. */
+  /** The state of the running partition as text; null while the service is down. */
   get live(): string[] | null {
     const partition = this.#ready?.partition ?? null;
     return partition === null ? null : [...partition.openAttempts()].map((state) => JSON.stringify(state)).toSorted();
   }
 
-  /** What the running process hands out; null while the service is down. */
+  /** The work that the running process hands out; null while the service is down. */
   get workQueue(): WorkQueue | null {
     return this.#ready?.engine.workQueue ?? null;
   }
@@ -104,7 +104,7 @@ export class Service {
     return this.#ready !== null;
   }
 
-  /** Whether all that the running process decided is in the ledger, and it knows. */
+  /** True if all decisions of the running process are in the ledger and the process knows that. */
   get isQuiet(): boolean {
     const ready = this.#ready;
     return ready !== null && ready.connection.isQuiet && ready.partition?.pendingCount === 0;
@@ -145,9 +145,9 @@ export class Service {
     return [...this.ledger.hosts()].toSorted((a, b) => (a.host < b.host ? -1 : 1));
   }
 
-  /** The partition from its beginning on; and what the process knows of attempts is what it claimed. */
+  /** Claims the partition. The claimed attempts are the process's first state. */
   #listen(partition: Partition, life: Life): void {
-    if (partition.pendingCount > 0) this.#sim.violate('invariant 9', 'building the partition anew decided something');
+    if (partition.pendingCount > 0) this.#sim.violate('invariant 9', 'rebuilding the partition made a decision');
     this.#wiring.damage?.partition?.(partition, () => life.now());
     if (this.#wiring.records !== false) this.#recorder.listen(partition);
     if (this.#process !== null) this.#process.partition = partition;
@@ -161,7 +161,7 @@ export class Service {
       entries: (entries: readonly { readonly attempt: AttemptState | null }[]) => {
         for (const { attempt } of entries) if (attempt !== null) this.known.set(attempt.attempt.migration, attempt);
         told += 1;
-        // Once what else was committed with it has been told as well.
+        // Waits until the results of the other inputs in the same commit are delivered.
         if (told % 8 === 0) this.#process?.life.after(0, () => this.#wiring.quiet());
       },
       claimed: () => this.#process?.agents.forgetReports(),
@@ -189,12 +189,12 @@ export class Service {
   #isKilledAt(when: KillAt['when']): boolean {
     const { killAt } = this.#wiring;
     if (killAt === undefined) return this.#sim.fault('service-crash', 0.008);
-    // A commit may be written together with the next one, or be refused.
+    // A commit may be joined with the next commit, or be refused.
     const isThere = when === 'before' ? killAt.commit === this.commits : killAt.commit <= this.commits;
     return killAt.when === when && isThere && this.restarts === 0;
   }
 
-  /** Parsed once, however often it is sent. */
+  /** Parses an input once, even if it is sent repeatedly. */
   #submission(letter: Letter): Submission {
     const known = this.#parsed.get(letter);
     if (known !== undefined) return known;
@@ -205,7 +205,7 @@ export class Service {
     return submission;
   }
 
-  /** Resolves once all of them are durable; rejects where that is not known. */
+  /** Resolves when all inputs are durable; rejects if that is unknown. */
   submit(letters: readonly Letter[]): Promise<Receipt[]> {
     const process = this.#process;
     if (process === null) return Promise.reject(REFUSED);
@@ -231,7 +231,8 @@ export class Service {
   }
 
   /**
-   * A long poll, as the service answers it over HTTP: by `reply`, with null where the connection broke. Returns what hangs up.
+   * Answers a long poll as the service does over HTTP. `reply` receives null if the connection breaks. Returns a function that
+   * closes the connection.
    */
   poll(recipient: Recipient, { after, limit, waitMs }: Ask, reply: (work: Work | null) => void): () => void {
     const process = this.#process;
@@ -244,7 +245,7 @@ export class Service {
     if (isAgent) process.agents.asks(recipient);
     const patienceMs = isAgent ? Math.min(waitMs, process.agents.waitMsMax) : waitMs;
     const [run, number] = (after ?? '').split('.');
-    // A cursor of another run is none.
+    // A cursor of an earlier run is ignored.
     const from = run === process.run ? Number(number) : 0;
     const ends: (() => void)[] = [];
     const end = () => ends.splice(0).forEach((cancel) => cancel());
@@ -277,12 +278,12 @@ export class Service {
     if (ms > 0) this.steppedForwardAt = this.#sim.now;
   }
 
-  /** As its clock shows it. */
+  /** The time on the service's clock, in milliseconds. */
   get now(): number {
     return this.#process?.life.now() ?? 0;
   }
 
-  /** What the process holds in memory, in bytes: it is killed for it. Null where it is down. */
+  /** Returns the memory of the process in bytes; null while it is down. The measurement kills the process. */
   weigh(usedBytes: () => number): { bytes: number; open: number } | null {
     const partition = this.#ready?.partition ?? null;
     if (partition === null) return null;
@@ -292,7 +293,7 @@ export class Service {
     return { bytes: before - usedBytes(), open };
   }
 
-  /** Everything that was not committed is gone. */
+  /** Kills the process. Uncommitted state is lost. */
   kill(why: string): void {
     const process = this.#process;
     if (process === null) return;
@@ -303,7 +304,7 @@ export class Service {
     this.#sim.after(this.#sim.random('service').integer(50, 20_000), () => this.start());
   }
 
-  /** It is asked to end, and started again. */
+  /** Stops the process in order and starts it again. */
   restart(): void {
     const process = this.#ready;
     if (process === null) return;

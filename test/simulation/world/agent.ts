@@ -3,7 +3,7 @@ import type { Domain } from '../../../events/inputs.ts';
 import type { Agents } from './agents.ts';
 import { bootIdOf, type Host, type Qemu } from './hypervisor.ts';
 
-/** What was really so when a host was sampled for an answer. */
+/** The true state of a host when it was sampled for an answer. */
 export type Sample = {
   readonly at: number;
   readonly host: string;
@@ -18,15 +18,15 @@ const INCOMING = 'Requested operation is not valid: migration statistics are ava
 const NOT_RUNNING = 'Requested operation is not valid: domain is not running';
 const TIMED_OUT = 'Timed out during operation: cannot acquire state change lock';
 
-/** The agent beside one host: it answers questions from real listings, passes events on in order, and carries out commands. */
+/** The agent of one host: answers questions from real listings, forwards events in order, and executes commands. */
 export class Agent {
   readonly host: Host;
   readonly #agents: Agents;
   #waiting: Question[] = [];
   #answers = 0;
-  /** Rises when it ends: what it was about to do is not done. */
+  /** The generation rises when the agent ends; planned work of an older generation is dropped. */
   #life = 0;
-  /** The boot on which it was first asked about a migration: what `same-boot` refers to. */
+  /** The boot at the first question about a migration; the condition `same-boot` refers to it. */
   readonly #bootOf = new Map<string, number>();
   readonly #done = new Set<string>();
   readonly #tokens = new Map<string, number>();
@@ -42,14 +42,14 @@ export class Agent {
     if (this.#waiting.length === 1) this.#agents.sim.after(this.#agents.random.integer(0, 80), () => this.#list());
   }
 
-  /** The power went, or it was started anew: what it had in mind is lost. What it did is kept on disk. */
+  /** The host lost power, or the agent restarted: memory is lost, and executed commands stay on disk. */
   forget(): void {
     this.#life += 1;
     this.#waiting = [];
     this.#bootOf.clear();
   }
 
-  /** One listing answers every question received before it began. State and job are asked one after the other. */
+  /** One listing answers every question received before it began. State and job are read one after the other. */
   #list(): void {
     const { sim, random } = this.#agents;
     const questions = this.#waiting;
@@ -114,7 +114,7 @@ export class Agent {
     return qemu.job === 'incoming' ? INCOMING : 'none';
   }
 
-  /** Carries a command out, once by its id; a refused one may come again. */
+  /** Executes a command once per command id; a refused command may be sent again. */
   execute(command: Command): void {
     if (!this.host.up) return;
     if (this.#done.has(command.command) && this.#agents.rules.deduplicates)
@@ -133,7 +133,7 @@ export class Agent {
   #refusal(command: Command): string | null {
     if (!this.host.libvirtd) return 'libvirtd does not answer';
     const qemu = this.host.qemus.get(command.vm);
-    // What is to be destroyed or released and is not there needs no condition.
+    // A command to destroy or release an object that does not exist needs no condition.
     if (command.kind === 'destroy-leftover' && qemu === undefined) return null;
     const stale = command.volume === null ? null : this.#refusalOfToken(command, `${command.vm}/${command.volume}`);
     if (stale !== null) return stale;

@@ -10,27 +10,27 @@ import { Poller, type Poll } from './poller.ts';
 import type { Random } from './random.ts';
 import type { Sim } from './sim.ts';
 
-/** Safety rules on the agents' side, so that a test can switch one off and see the checker notice. */
+/** Safety rules of the agents; a test of the checker can switch off each rule. */
 export type AgentRules = {
   readonly deduplicates: boolean;
   readonly checksTokens: boolean;
-  /** How late a command comes at most, where it is late. */
+  /** The maximum delay of a late command, in milliseconds. */
   readonly lateMsMax?: number;
 };
 
-/** Who looks on when an agent acts. */
+/** Observes the actions of agents. */
 export interface Witness {
   sampled(input: string, sample: Sample): void;
-  /** Whether Landfall ever heard of the guest from this host. */
+  /** Returns true if this host ever reported the guest to Landfall. */
   wasToldBy(vm: string, host: string): boolean;
-  /** Before the lock manager grants. */
+  /** Called before the lock manager grants a lock. */
   acquiring(command: Command, host: string, holders: readonly string[]): void;
   resuming(command: Command, qemu: Qemu): void;
   destroying(command: Command, qemu: Qemu): void;
   carriedOut(command: Command, repeated: boolean): void;
 }
 
-/** All agents, and the network between them and Landfall, which loses, delays, repeats and reorders. */
+/** All agents, and the network between agents and Landfall, which loses, delays, repeats and reorders messages. */
 export class Agents {
   readonly sim: Sim;
   readonly random: Random;
@@ -81,7 +81,7 @@ export class Agents {
     return poller;
   }
 
-  /** What was handed out to an agent may be lost there, or wait. */
+  /** Work handed out to an agent may be lost or delayed on the way. */
   #take(host: string, item: WorkItem): void {
     switch (item.kind) {
       case 'question':
@@ -147,7 +147,7 @@ export class Agents {
     }
   }
 
-  /** What it has on disk is kept; all else is gone, and whatever it had not sent. */
+  /** The agent keeps the data on its disk and loses its memory and unsent events. */
   #end(host: string): void {
     this.#agent(host).forget();
     this.#outbox.cut(host);
@@ -163,7 +163,7 @@ export class Agents {
     this.#poller(host).start();
   }
 
-  /** The agent's process ends and is started again. It knows of no lost stream: it says that it is connected. */
+  /** The agent's process restarts. The new process knows of no lost stream and reports `connected`. */
   restart(host: string, downMs: number): void {
     const { boot, up } = this.hypervisor.host(host);
     if (!up) return;
@@ -177,7 +177,7 @@ export class Agents {
     });
   }
 
-  /** The agent asks for no work for a while; what libvirt tells it goes out. */
+  /** The agent stops asking for work for a while; libvirt's events are still sent. */
   silence(host: string, forMs: number): void {
     if (!this.hypervisor.host(host).up) return;
     this.sim.trace(() => `the agent on ${host} falls silent`);
@@ -195,7 +195,7 @@ export class Agents {
     this.#facts(host, 'connected');
   }
 
-  /** The agent loses libvirt's events for a while, and knows it. */
+  /** The agent loses libvirt's event stream for a while and notices the loss. */
   cutStream(host: string, forMs: number): void {
     if (!this.isStreaming(host)) return;
     this.#streams.set(host, false);
@@ -211,7 +211,7 @@ export class Agents {
     this.#outbox.stream(host.name, { type: 'landfall.host.facts.v1', vm: null, data });
   }
 
-  /** Every host is registered before anything happens: one that is not cannot be asked. */
+  /** Registers every host before the first migration, because an unregistered host cannot be asked. */
   introduce(): void {
     for (const host of this.hypervisor.hosts.values()) {
       this.#begin(host.name);
@@ -239,7 +239,7 @@ export class Agents {
     this.#witness.carriedOut(command, repeated);
   }
 
-  /** What a command does to the world; the reason where it does nothing. */
+  /** Applies a command to the world. Returns the reason if the command is refused. */
   carryOut(command: Command, host: Host): string | null {
     const qemu = host.qemus.get(command.vm);
     switch (command.kind) {
@@ -256,7 +256,7 @@ export class Agents {
         return null;
       case 'resume-guest':
         if (qemu === undefined) return 'the guest is not here';
-        // libvirt modifies no domain while a migration has its job.
+        // libvirt modifies no domain during its migration job.
         if (qemu.job !== 'none') return 'Timed out during operation: cannot acquire state change lock';
         this.#witness.resuming(command, qemu);
         if (!qemu.running) this.hypervisor.run(qemu, 'unpaused', 'Unpaused');
@@ -270,7 +270,7 @@ export class Agents {
     return volume !== null && this.#locks.holders(volume).includes(host);
   }
 
-  /** An administrator moves a guest's locks along with it. */
+  /** An operator moves a guest's locks together with the guest. */
   moveLocks(vm: string, host: string): void {
     for (const { volume, shareable } of this.hypervisor.guest(vm).volumes) {
       if (shareable) continue;
@@ -279,7 +279,7 @@ export class Agents {
     }
   }
 
-  /** Somebody frees the guest's locks on all hosts but this one. */
+  /** An operator releases the guest's locks on all hosts except this one. */
   freeLocks(vm: string, but: string): void {
     for (const { volume, shareable } of this.hypervisor.guest(vm).volumes) {
       if (shareable) continue;

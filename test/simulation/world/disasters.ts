@@ -7,7 +7,7 @@ import type { Outbox } from './outbox.ts';
 import type { Random } from './random.ts';
 import type { Sim } from './sim.ts';
 
-/** What befalls hosts and guests, at random times until the world becomes calm; and how each is mended. */
+/** Failures of hosts and guests at random times until the world becomes calm, and the repair of each failure. */
 export class Disasters {
   readonly #sim: Sim;
   readonly #random: Random;
@@ -37,7 +37,7 @@ export class Disasters {
     this.#service = parts.service;
   }
 
-  /** Plans every kind of disaster, so many times over the time of faults. */
+  /** Plans several failures of each kind, spread over the time of faults. */
   plan(times: number): void {
     const kinds: [FaultKind, number, () => void][] = [
       ['libvirtd-restart', 0.5, () => this.#restartLibvirtd()],
@@ -115,7 +115,7 @@ export class Disasters {
     if (qemu !== undefined) this.#world.end(qemu, 'crashed', 'Stopped', 'Crashed');
   }
 
-  /** Somebody suspends a guest, and lets it go on later if it is still at home there. */
+  /** An operator suspends a guest, and resumes it later if the host is still its home. */
   #pauseGuest(): void {
     const qemu = this.#aQemu();
     if (qemu === undefined || !qemu.running || qemu.reason === 'post-copy') return;
@@ -144,7 +144,7 @@ export class Disasters {
     });
   }
 
-  /** High availability, or somebody, boots a guest that runs nowhere. */
+  /** High availability or an operator boots a guest that runs on no host. */
   #startElsewhere(): void {
     for (const { vm } of this.#world.guests.values()) {
       const hosts = [...this.#world.hosts.values()];
@@ -153,7 +153,7 @@ export class Disasters {
       if (up.length === 0) continue;
       const host = this.#random.pick(up);
       const open = this.#orchestrator.isOpen(vm);
-      // Whoever asks is refused while an attempt is open; whoever does not ask may do it before Landfall has decided.
+      // A requested boot is refused while an attempt is open. A boot without a request may happen before Landfall's decision.
       if (open === 'decided') continue;
       if (open === null) this.#agents.moveLocks(vm, host.name);
       host.off.delete(vm);

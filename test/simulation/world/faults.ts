@@ -1,4 +1,4 @@
-/** Every fault the simulated world knows, by name, so that each can be switched off. */
+/** The names of all faults in the simulated world. Each fault can be switched off by its name. */
 export const faultKinds = [
   // libvirt and its migration
   'queued',
@@ -53,7 +53,7 @@ export const faultKinds = [
   'commit-outlives',
   'clock-back',
   'clock-forward',
-  // people
+  // operators
   'second-migration',
   'operator',
 ] as const;

@@ -1,20 +1,20 @@
 import type { Volume } from '../../../events/vocabulary.ts';
 import type { Sim } from './sim.ts';
 
-/** The truth: hosts, the QEMU processes on them, and where each guest is at home. Nobody but the checker sees it directly. */
+/** The true state of the world: hosts, their QEMU processes, and the home of each guest. Only the checker reads it directly. */
 
 export type Qemu = {
   readonly vm: string;
   readonly host: string;
-  /** It receives a migration, and its CPUs never ran. */
+  /** True for a process that receives a migration and whose CPUs never ran. */
   shell: boolean;
   running: boolean;
   /** libvirt's reason for the state. */
   reason: string;
   job: 'none' | 'outgoing' | 'incoming';
-  /** Its CPUs ran. */
+  /** True once the CPUs of the process ran. */
   ran: boolean;
-  /** The copy that it was made from. */
+  /** The copy from which this copy was made. */
   origin: Qemu | null;
 };
 
@@ -23,10 +23,10 @@ export type Host = {
   boot: number;
   up: boolean;
   libvirtd: boolean;
-  /** Until then job queries time out. */
+  /** Job queries time out until this time. */
   jobsBlockedUntil: number;
   readonly qemus: Map<string, Qemu>;
-  /** Domains that are defined here and off, with the reason. */
+  /** Domains that are defined on the host and off, with the reason. */
   readonly off: Map<string, string>;
 };
 
@@ -37,9 +37,9 @@ export type Guest = {
   readonly name: string;
   readonly volumes: readonly Volume[];
   readonly persistent: boolean;
-  /** Where the guest was at home, and since when: two hosts where nobody can say which. */
+  /** The homes of the guest and the start of each; two hosts while their copies are indistinguishable. */
   readonly homes: Since[];
-  /** On which hosts it was resident, running or paused, and since when. */
+  /** The hosts with a running or paused guest, and the start of each stay. */
   readonly lives: Since[];
 };
 
@@ -109,8 +109,8 @@ export class Hypervisor {
   }
 
   /**
-   * A copy of the guest went over: where the guest was at home with it, that is now on `to`. A copy that was not its home (the
-   * leftover of an earlier migration) takes the guest's home nowhere, and a second home that it had stays one.
+   * A copy of the guest moved to `to`, and the home moves with it. The move of a leftover from an earlier migration changes no
+   * home, and a second home stays.
    */
   moveHome(vm: string, from: string, ...to: string[]): void {
     const homes = this.homesOf(vm);
@@ -118,7 +118,7 @@ export class Hypervisor {
     this.setHomes(vm, ...new Set([...homes.filter((home) => home !== from), ...to]));
   }
 
-  /** Every host the guest was at home on at some time since `from`. */
+  /** Returns every host that was the guest's home at some time since `from`. */
   homesSince(vm: string, from: number): Set<string> {
     const { homes } = this.guest(vm);
     const first = Math.max(
@@ -128,7 +128,7 @@ export class Hypervisor {
     return new Set(homes.slice(first).flatMap((home) => home.hosts));
   }
 
-  /** Whether all the time since `from` the guest was at home on two hosts, and nobody can say which is the right one. */
+  /** Returns true if the guest had two indistinguishable homes during the whole time since `from`. */
   wasSplitSince(vm: string, from: number): boolean {
     const { homes } = this.guest(vm);
     const first = Math.max(
@@ -150,7 +150,7 @@ export class Hypervisor {
     this.guest(vm).lives.push({ at: this.#sim.now, hosts: on });
   }
 
-  /** Whether there was a time since `from` when no host had the guest. */
+  /** Returns true if no host had the guest at some time since `from`. */
   wasNowhereSince(vm: string, from: number): boolean {
     const { lives } = this.guest(vm);
     const first = Math.max(
@@ -179,8 +179,8 @@ export class Hypervisor {
   }
 
   /**
-   * Where two hosts had it and one of them lost it, the other is its home. And a copy that ended before its CPUs ever ran was no
-   * further than the one it was made from: where that is still there, the guest is at home there again.
+   * If one of two homes loses the guest, the other host is the only home. A copy that ended before its CPUs ran contained nothing
+   * new, so the home returns to the copy from which it was made, if that copy still exists.
    */
   #settleSplit({ vm, host, ran, origin }: Qemu): void {
     const homes = this.homesOf(vm);
@@ -221,7 +221,7 @@ export class Hypervisor {
     this.#tell(host, 'libvirtd-up');
   }
 
-  /** The power goes: its guests are gone, and nobody hears it. */
+  /** The host loses power: its guests end, and no event is sent. */
   powerOff(name: string): void {
     const host = this.host(name);
     if (!host.up) return;

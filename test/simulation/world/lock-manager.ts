@@ -1,9 +1,9 @@
 import type { Sim } from './sim.ts';
 
 /**
- * Leases as a lock manager keeps them. It is lenient about a second exclusive holder: that one must never come about by
- * Landfall's doing is for Landfall to see to, and for the checker to find out. Only where somebody took the lock by hand, on a
- * host that Landfall never heard of the guest from, it does what every real one does, and refuses.
+ * Leases as a lock manager keeps them. It accepts a second exclusive holder, because Landfall must prevent that case and the
+ * checker must detect it. It refuses only if an operator took the lock by hand on a host that never reported the guest to
+ * Landfall.
  */
 export class LockManager {
   readonly #sim: Sim;
@@ -18,7 +18,7 @@ export class LockManager {
     return [...(this.#holders.get(volume) ?? [])];
   }
 
-  /** Whether the host holds it because somebody took it there by hand. */
+  /** Returns true if an operator took the lock by hand on this host. */
   isByHand(volume: string, host: string): boolean {
     return this.#byHand.has(`${volume}/${host}`);
   }

@@ -11,7 +11,7 @@ import type { Random } from './random.ts';
 import type { Sim } from './sim.ts';
 import { Transfer } from './transfer.ts';
 
-/** What the orchestrator sees of Landfall: whether something is open, and when a report is durable. */
+/** The view of Landfall that the orchestrator has: open attempts, and the time when a report is durable. */
 export interface View {
   openOf(vm: string): readonly string[];
   openAttempts(): Iterable<{ state: AttemptState }>;
@@ -20,7 +20,7 @@ export interface View {
 
 const SOURCE = 'orchestrator';
 
-/** The platform: it declares VMs, calls migrations, reports what came of the calls, runs hooks, and has operators. */
+/** The orchestrator: declares VMs, calls migrations, reports their results, runs hooks, and acts for operators. */
 export class Orchestrator {
   readonly transfers = new Map<string, Transfer>();
   readonly #sim: Sim;
@@ -82,7 +82,7 @@ export class Orchestrator {
     return [...this.transfers.values()].some(({ phase }) => phase !== 'over');
   }
 
-  /** Calls a migration, unless one is open: a second one happens all the same where somebody does not ask. */
+  /** Calls a migration unless an attempt is open. A caller that does not check starts a second migration anyway. */
   migrate(guest: Guest): void {
     const open = this.#view.openOf(guest.vm);
     if (open.length > 0) {
@@ -118,7 +118,7 @@ export class Orchestrator {
     const report = this.#reporter(guest, migration);
     this.transfers.set(migration, transfer);
     this.#sim.trace(() => `${migration} is called: ${source} to ${destination}, ${mode}`);
-    // The caller waits until its report is durable: `ran` and the hand-over are told from events since then.
+    // The caller waits until its report is durable, because `ran` and the hand-over follow from later events only.
     this.#view.whenDurable(this.#post('landfall.migration.started.v1', guest.vm, started), () => {
       transfer.start();
       this.#killCaller(transfer, report);
@@ -135,7 +135,7 @@ export class Orchestrator {
     return this.#random.pick(hosts.filter((host) => host !== source));
   }
 
-  /** Reports once what the call returned. */
+  /** Reports the result of a call once. */
   #reporter(guest: Guest, migration: string): (error: CallError | null) => void {
     let reported = false;
     return (error) => {
@@ -164,14 +164,14 @@ export class Orchestrator {
     });
   }
 
-  /** Whether an attempt of the VM is open, and has its verdict. */
+  /** Returns true if an attempt of the VM is open and has a verdict. */
   isOpen(vm: string): 'decided' | 'undecided' | null {
     const open = [...this.#view.openAttempts()].filter(({ state }) => state.attempt.vm === vm);
     if (open.length === 0) return null;
     return open.some(({ state }) => state.attempt.verdicts.length > 0) ? 'decided' : 'undecided';
   }
 
-  /** Somebody moves a guest on by hand, and tells nobody. Once Landfall has decided, its refusal is heeded. */
+  /** An operator moves a guest by hand without a report. After Landfall's decision the operator obeys a refusal. */
   moveOn(guest: Guest): void {
     const open = this.isOpen(guest.vm);
     if (open === 'decided' || this.#isMoving(guest.vm)) return;
@@ -192,7 +192,7 @@ export class Orchestrator {
     transfer.start();
   }
 
-  /** A command to the orchestrator: a hook, or the call's failure. */
+  /** Executes a command to the orchestrator: a hook, or the failure of the call. */
   #perform(command: Command): void {
     if (this.#sim.fault('command-lost', 0.06)) return;
     this.#sim.after(this.#random.integer(1, 60), () => {
@@ -201,9 +201,8 @@ export class Orchestrator {
   }
 
   /**
-   * Somebody is called by the alarm that a lock cannot be moved. By design Landfall holds such a lock and tries for ever, and
-   * never destroys a copy that its own answers do not show to be a leftover (what a superseded attempt left paused, for one):
-   * without anybody who looks, an attempt would rightly never settle.
+   * An operator handles the alarm for a lock that cannot be moved. Landfall keeps such a lock and retries without end, and never
+   * destroys a copy that its own answers do not show to be a leftover. Without an operator such an attempt would never settle.
    */
   attend({ attempt }: AttemptState): void {
     if (!attempt.alarms.some(({ code }) => code === 'lock-stuck')) return;
@@ -228,8 +227,8 @@ export class Orchestrator {
   }
 
   /**
-   * In a world of days somebody ends what no rule may end: of two copies of a guest all but one, and what was left paused beside
-   * it. Otherwise copies of old migrations would pile up for ever, as no site lets them.
+   * In long runs an operator removes surplus copies of a guest, and paused leftovers beside them, because no rule may do that.
+   * Otherwise copies of old migrations would accumulate, which no real site allows.
    */
   tidy(): void {
     for (const { vm } of this.#world.guests.values()) {
@@ -248,7 +247,7 @@ export class Orchestrator {
     return [...this.transfers.values()].some(({ plan, phase }) => plan.vm === vm && phase !== 'over');
   }
 
-  /** An operator looks at what is contested, and settles it where the truth can be found out. */
+  /** An operator examines a contested attempt and settles it if the truth can be determined. */
   operate(): void {
     for (const { state } of this.#view.openAttempts()) {
       const at = path(state.value);

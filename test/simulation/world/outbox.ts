@@ -1,17 +1,17 @@
 import type { InputType, Matter } from '../../../events/inputs.ts';
 import type { Sim } from './sim.ts';
 
-/** An event on its way to Landfall. */
+/** An event that is not delivered to Landfall yet. */
 export type Letter = { source: string; id: string; type: InputType; vm: string | null; data: unknown };
 type Streamed = Pick<Matter, 'type'> & { vm: string | null; data: unknown };
 
 /**
- * The way of inputs to Landfall. What is posted may overtake; what a host streams (lifecycle events, facts about itself) comes
- * in order, as one connection delivers it, and what is not yet out when the power goes or the agent ends is lost.
+ * Delivers inputs to Landfall. Posted inputs may overtake each other. The stream of a host (lifecycle events, host facts) keeps
+ * its order, as on one connection. Unsent events are lost when the host loses power or the agent ends.
  */
 export class Outbox {
   readonly #sim: Sim;
-  /** `sender`: it keeps an order. */
+  /** `sender` names a sender whose events keep their order. */
   readonly #deliver: (letter: Letter, sender: string | null) => void;
   readonly #drop: (sender: string) => void;
   readonly #lastAt = new Map<string, number>();
@@ -43,7 +43,7 @@ export class Outbox {
     if (this.#sim.fault('event-repeated', 0.05)) this.#sim.schedule.at(at + random.integer(1, 20_000), send);
   }
 
-  /** The host's power went, or its agent ended: what it had not sent is lost. */
+  /** Drops the unsent events of a host that lost power or whose agent ended. */
   cut(host: string): void {
     this.#epochs.set(host, (this.#epochs.get(host) ?? 0) + 1);
     this.#lastAt.delete(host);

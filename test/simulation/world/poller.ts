@@ -4,7 +4,7 @@ import type { Sim } from './sim.ts';
 
 export type Poll = (recipient: Recipient, ask: Ask, reply: (work: Work | null) => void) => () => void;
 
-/** Who asks Landfall for work, again and again, and reads on from where the last reply ended. */
+/** Polls Landfall for work repeatedly, and continues each time at the cursor of the last reply. */
 export class Poller {
   readonly #sim: Sim;
   readonly #poll: Poll;
@@ -12,7 +12,7 @@ export class Poller {
   readonly #take: (item: WorkItem) => void;
   readonly #limit: number;
   #cursor: string | null = null;
-  /** Rises when it stops: what comes after that is for nobody. */
+  /** The generation rises when the poller stops; replies of an older generation are ignored. */
   #epoch = 0;
   #hangUp = () => {};
   #isAsking = false;
@@ -37,7 +37,7 @@ export class Poller {
     this.#hangUp();
   }
 
-  /** Begins anew: all that is outstanding is handed out to it again. */
+  /** Starts without a cursor, so that Landfall hands out all outstanding work again. */
   forget(): void {
     this.#cursor = null;
   }

@@ -1,4 +1,4 @@
-/** Chance from a seed: sfc32, a small generator of good quality. The same seed gives the same numbers everywhere. */
+/** A seeded random generator (sfc32). The same seed gives the same numbers on every machine. */
 export class Random {
   #a: number;
   #b: number;
@@ -10,7 +10,7 @@ export class Random {
     for (let warmUp = 0; warmUp < 12; warmUp += 1) this.next();
   }
 
-  /** At least 0, less than 1. */
+  /** Returns a number of at least 0 and less than 1. */
   next(): number {
     const sum = (this.#a + this.#b + this.#counter) | 0;
     this.#counter = (this.#counter + 1) | 0;
@@ -20,7 +20,7 @@ export class Random {
     return (sum >>> 0) / 4_294_967_296;
   }
 
-  /** Both ends included. */
+  /** Returns an integer; both bounds are included. */
   integer(min: number, max: number): number {
     return min + Math.floor(this.next() * (max - min + 1));
   }
@@ -36,7 +36,7 @@ export class Random {
   }
 }
 
-/** FNV-1a with a final mix. */
+/** The FNV-1a hash with a final mix. */
 function hashOf(text: string): number {
   let hash = 0x811c9dc5;
   for (let index = 0; index < text.length; index += 1) hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193);

@@ -1,8 +1,8 @@
 type Task = { readonly at: number; readonly order: number; readonly run: () => void };
 
 /**
- * Virtual time: what is planned runs in the order of its time, and of its planning where times are equal. Promises that a
- * task settled are followed to their end before the next one: whatever they lead to happens at the task's time.
+ * Virtual time. Tasks run in the order of their time, and in the order of planning at equal times. All promise callbacks that
+ * follow a task run before the next task, at the same virtual time.
  */
 export class Schedule {
   now = 0;
@@ -19,7 +19,7 @@ export class Schedule {
     this.at(this.now + Math.max(0, Math.round(ms)), run);
   }
 
-  /** Runs all that is planned until then, or until `isDone` says so. */
+  /** Runs all tasks up to this time, or until `isDone` returns true. */
   async runUntil(end: number, isDone: () => boolean): Promise<void> {
     for (let next = this.#heap[0]; next !== undefined && next.at <= end && !isDone(); next = this.#heap[0]) {
       this.#pop();
@@ -29,12 +29,12 @@ export class Schedule {
     }
   }
 
-  /** A promise was or may have been settled. */
+  /** Marks that a promise may have been settled. */
   unsettled(): void {
     this.#isUnsettled = true;
   }
 
-  /** No promise here waits for anything but virtual time, so that all callbacks have run when the event loop turns. */
+  /** Every promise here waits only for virtual time, so all callbacks have run after one turn of the event loop. */
   async #settle(): Promise<void> {
     this.#isUnsettled = false;
     await new Promise<void>((resolve) => setImmediate(resolve));

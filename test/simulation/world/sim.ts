@@ -2,7 +2,7 @@ import type { FaultKind } from './faults.ts';
 import { Random } from './random.ts';
 import { Schedule } from './schedule.ts';
 
-/** Where virtual time begins, as the service's clock tells it. */
+/** The service's clock at the start of virtual time. */
 export const EPOCH = 1_700_000_000_000;
 
 export class Violation extends Error {
@@ -14,21 +14,19 @@ export class Violation extends Error {
   }
 }
 
-/** How probable faults are, where that is not what they usually are. */
+/** Probabilities of faults that differ from the defaults. */
 export type Likely = Partial<Readonly<Record<FaultKind, number>>>;
 
 /**
- * What every part of a simulated world shares: time, chance, the faults that may happen, and the trace.
- *
- * Each fault and each part draws from a stream of its own, so that a world with one fault switched off is otherwise much the
- * same: that is what makes shrinking work.
+ * The shared parts of a simulated world: time, random numbers, enabled faults, and the trace. Each fault and each part has its
+ * own random stream, so switching one fault off changes the rest of a world little. Shrinking depends on that.
  */
 export class Sim {
   readonly schedule = new Schedule();
   readonly seed: string;
   readonly violations: Violation[] = [];
   readonly lines: string[] = [];
-  /** When the world becomes calm, in virtual milliseconds. */
+  /** The time after which no fault begins, in virtual milliseconds. */
   faultsUntil = 0;
   readonly happened = new Map<FaultKind, number>();
   readonly #faults: ReadonlySet<FaultKind>;
@@ -55,7 +53,7 @@ export class Sim {
     return random;
   }
 
-  /** Whether the fault happens here and now. */
+  /** Decides if the fault happens at this point. */
   fault(kind: FaultKind, probability: number): boolean {
     const drawn = this.random(`fault:${kind}`).chance(this.#likely[kind] ?? probability);
     const happens = drawn && this.#faults.has(kind) && this.now < this.faultsUntil;

@@ -4,22 +4,22 @@ import type { Host, Hypervisor, Qemu } from './hypervisor.ts';
 import type { Sim } from './sim.ts';
 
 /**
- * One migration as libvirt carries it out, phase by phase: Begin, Prepare, Perform, switch-over, Finish, Confirm. What goes
- * wrong on either side ends it as libvirt 9.0 does (qemu_migration.c).
+ * One migration as libvirt executes it: Begin, Prepare, Perform, switch-over, Finish, Confirm. Failures on either side end the
+ * migration as in libvirt 9.0 (qemu_migration.c).
  */
 export type TransferPlan = {
   readonly migration: string;
   readonly vm: string;
   readonly source: string;
   readonly destination: string;
-  /** `managed`: it dies with its caller. */
+  /** `managed`: the migration ends with its caller. */
   readonly mode: 'p2p' | 'managed';
   readonly leavePaused: boolean;
-  /** Nobody reports it. It switches over at once, so that it either moved the guest or did not. */
+  /** An unreported migration. It switches over at once, so it either moved the guest or did not. */
   readonly byHand: boolean;
 };
 
-/** What the call returns: null where it succeeded. */
+/** The error that the call returns; null if it succeeded. */
 export type Returned = (error: CallError | null) => void;
 
 const libvirtError = (message: string): CallError => ({ kind: 'libvirt', message });
@@ -28,7 +28,7 @@ const CONNECTION: CallError = { kind: 'connection', message: 'the connection to 
 export class Transfer {
   readonly plan: TransferPlan;
   phase: 'queued' | 'performing' | 'switched' | 'post-copy' | 'finished' | 'over' = 'queued';
-  /** The destination came to have the guest. */
+  /** True once the destination has the guest. */
   landed = false;
   readonly #sim: Sim;
   readonly #world: Hypervisor;
@@ -37,7 +37,7 @@ export class Transfer {
   #source: Qemu | null = null;
   #shell: Qemu | null = null;
   #wasRunning = true;
-  /** Before that there is only the caller's report. */
+  /** Until this time only the caller's report shows the migration. */
   #started = false;
 
   constructor(sim: Sim, world: Hypervisor, plan: TransferPlan, returned: Returned) {
@@ -54,7 +54,7 @@ export class Transfer {
     this.#later(waitMs, () => this.#begin());
   }
 
-  /** Goes on only if the phase is still the same then. */
+  /** Continues after a delay, but only if the phase is unchanged then. */
   #later(ms: number, run: () => void): void {
     const { phase } = this;
     this.#sim.after(ms, () => {
@@ -77,7 +77,7 @@ export class Transfer {
     const { source, vm } = this.plan;
     const qemu = this.#world.qemu(source, vm);
     if (!this.#world.host(source).libvirtd) return this.#over(CONNECTION);
-    // A copy that post-copy tore keeps its job in libvirt, paused: it takes no other.
+    // A guest torn by post-copy keeps its paused job in libvirt and accepts no other migration.
     const isTorn = qemu?.reason === 'post-copy failed';
     if (qemu === undefined || qemu.shell || qemu.job !== 'none' || isTorn)
       return this.#over(libvirtError('domain is not running, or has a job'));
@@ -146,11 +146,11 @@ export class Transfer {
     this.#later(this.#random.integer(100, 1900), () => this.#confirm(source));
   }
 
-  /** The source does not know whether the destination runs: libvirt 9 keeps it paused, older ones resumed it. */
+  /** The source does not know if the destination runs. libvirt 9 keeps the source paused; older versions resumed it. */
   #replyLost(source: Qemu): void {
     if (this.#sim.fault('source-resumes-after-lost-reply', 0.25)) {
       this.#world.run(source, 'migration canceled', 'Migrated');
-      // Both run now, and each of them goes on from the same memory.
+      // Both copies run now, and both continue from the same memory.
       this.#world.moveHome(this.plan.vm, this.plan.destination, this.plan.source, this.plan.destination);
     }
     this.#over(libvirtError('the connection between the hosts broke'));
@@ -177,7 +177,7 @@ export class Transfer {
     });
   }
 
-  /** Post-copy broke: each side holds pages that the other lacks. */
+  /** Post-copy failed: each side has pages that the other side lacks. */
   #tear(): void {
     const [source, shell] = [this.#source, this.#shell];
     this.#enter('over');
@@ -189,7 +189,7 @@ export class Transfer {
     this.#over(libvirtError('post-copy failed'));
   }
 
-  /** It failed before the switch-over: the source goes on, the shell is destroyed, sooner or later. */
+  /** The migration failed before the switch-over: the source continues, and the shell is destroyed sooner or later. */
   #cancel(error = libvirtError('migration failed')): void {
     this.#endShell();
     this.#over(error);
@@ -206,13 +206,13 @@ export class Transfer {
     });
   }
 
-  /** The caller is gone. A p2p migration goes on without it. */
+  /** The caller ended. A p2p migration continues without its caller. */
   callerGone(): void {
     if (this.plan.mode === 'p2p') return;
     this.#broken(libvirtError('the client disconnected'));
   }
 
-  /** libvirtd of the source, or the way to it, is gone. */
+  /** The source's libvirtd, or the connection to it, is lost. */
   #broken(error: CallError): void {
     switch (this.phase) {
       case 'queued':
@@ -220,7 +220,7 @@ export class Transfer {
       case 'performing':
         return this.#cancel(error);
       case 'switched':
-        // Perform is done, and nobody calls Finish: the source stays paused, the shell is destroyed.
+        // Perform is done, but the caller cannot call Finish: the source stays paused and the shell is destroyed.
         this.#endShell();
         return this.#over(error);
       case 'post-copy':
@@ -237,7 +237,7 @@ export class Transfer {
     if (host.name === this.plan.source) return this.#broken(CONNECTION);
     if (host.name !== this.plan.destination || this.phase === 'queued' || this.phase === 'over') return;
     if (this.phase !== 'performing') return this.#broken(libvirtError('the destination does not answer'));
-    // The source learns it from a keep-alive; until then its job is still outgoing.
+    // The source detects the loss with a keep-alive. Until then its job is outgoing.
     this.#later(this.#random.integer(100, 30_000), () => this.#cancel());
   }
 
@@ -248,7 +248,7 @@ export class Transfer {
     if (qemu === this.#shell && this.phase !== 'finished') this.#shellGone();
   }
 
-  /** Its CPUs never ran, so libvirt resumes the source. */
+  /** The destination's CPUs never ran, so libvirt resumes the source. */
   #shellGone(): void {
     const source = this.#source;
     const hadStopped = this.phase === 'switched';

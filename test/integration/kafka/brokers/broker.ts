@@ -13,15 +13,15 @@ const TAIL_LINES = 40;
 
 export type BrokerSpec = {
   readonly id: number;
-  /** What it prints is added to this file. */
+  /** The output of the broker is appended to this file. */
   readonly log: string;
   readonly properties: string;
   readonly runtime: KafkaRuntime;
-  /** Where to leave an archive of its classes, once it is terminated. */
+  /** The file for an archive of the loaded classes, written when the broker is terminated. */
   readonly record?: string;
 };
 
-/** One broker, that may be started, stopped and killed again and again; its data stays where it is. */
+/** One broker process. A test may start, stop and kill the process repeatedly; the data stays in place. */
 export class Broker {
   readonly id: number;
   readonly log: string;
@@ -43,7 +43,7 @@ export class Broker {
     return this.isRunning && !this.#isPaused;
   }
 
-  /** Resolves once it takes requests. @throws Error with the end of what it printed. */
+  /** Resolves when the broker accepts requests. @throws Error with the last lines of the broker's output. */
   async start(): Promise<void> {
     if (this.#child !== undefined) return;
     const offset = existsSync(this.log) ? statSync(this.log).size : 0;
@@ -56,19 +56,22 @@ export class Broker {
     throw this.#notReady(`was not ready after ${READY_MS_MAX} ms`, offset);
   }
 
-  /** SIGKILL: as if it had crashed. */
+  /** Sends SIGKILL, which simulates a crash. */
   kill(): Promise<void> {
     return this.#end('SIGKILL');
   }
 
-  /** SIGTERM (it must not be paused): it hands over what it leads, if somebody is there, and stops; killed where that takes too long. */
+  /**
+   * Sends SIGTERM: the broker hands its leaderships to other brokers and stops. Sends SIGKILL after 20 s. The broker must not be
+   * paused.
+   */
   async terminate(): Promise<void> {
     const killing = setTimeout(() => this.#child?.kill('SIGKILL'), TERMINATE_MS_MAX);
     await this.#end('SIGTERM');
     clearTimeout(killing);
   }
 
-  /** SIGSTOP: its connections stay up and nothing is answered. */
+  /** Sends SIGSTOP: connections stay open and requests get no answer. */
   pause(): void {
     this.#isPaused = this.#child?.kill('SIGSTOP') ?? false;
   }
@@ -78,7 +81,7 @@ export class Broker {
     this.#child?.kill('SIGCONT');
   }
 
-  /** The end of all that it has printed. */
+  /** Returns the last lines of the broker's output. */
   tail(lines = TAIL_LINES): string {
     return this.#printed(0).trimEnd().split('\n').slice(-lines).join('\n');
   }

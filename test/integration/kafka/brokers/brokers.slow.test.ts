@@ -7,8 +7,8 @@ import { type Access, clientOf, createTopic, readAll, startSending } from './rec
 
 const shared = await brokersForTests();
 
-describe.skipIf(shared === null)('the broker that tests share', () => {
-  it('takes records and gives them back', async () => {
+describe.skipIf(shared === null)('the shared broker', () => {
+  it('returns the records that it accepted', async () => {
     const kafka = clientOf({ brokers: shared?.bootstrap ?? [] });
     const topic = uniqueName('shared');
     await createTopic(kafka, topic);
@@ -18,12 +18,12 @@ describe.skipIf(shared === null)('the broker that tests share', () => {
     expect(await readAll(kafka, topic)).toEqual(sending.acknowledged);
   });
 
-  it('is the same one for whoever asks', async () => {
+  it('has one address for all callers', async () => {
     expect(await brokersForTests()).toEqual(shared);
   });
 });
 
-describe.skipIf(!(await canStartClusters()))('a broker of one test', () => {
+describe.skipIf(!(await canStartClusters()))('a broker started by one test', () => {
   let cluster: Cluster;
   let broker: Broker;
   beforeAll(async () => {
@@ -32,7 +32,7 @@ describe.skipIf(!(await canStartClusters()))('a broker of one test', () => {
     return () => cluster.stop();
   });
 
-  it('loses nothing that it acknowledged when it is killed and started again', async () => {
+  it('keeps acknowledged records across a kill and a restart', async () => {
     const kafka = clientOf({ brokers: cluster.bootstrap });
     const topic = uniqueName('killed');
     await createTopic(kafka, topic);
@@ -48,7 +48,7 @@ describe.skipIf(!(await canStartClusters()))('a broker of one test', () => {
     expect(await cluster.leaderOf(topic, 0)).toBe(0);
   });
 
-  it('answers nothing while it is paused, and goes on', async () => {
+  it('answers no request while paused and continues afterwards', async () => {
     const kafka = clientOf({ brokers: cluster.bootstrap });
     const topic = uniqueName('paused');
     await createTopic(kafka, topic);
@@ -65,7 +65,7 @@ describe.skipIf(!(await canStartClusters()))('a broker of one test', () => {
     expect(await readAll(kafka, topic)).toEqual(sending.acknowledged);
   });
 
-  it('is out of reach behind a proxy that is frozen or cut, and for nobody else', async () => {
+  it('is unreachable only through a frozen or cut proxy', async () => {
     const kafka = clientOf({ brokers: cluster.proxied });
     const direct = clientOf({ brokers: cluster.bootstrap });
     const proxy = cluster.proxy(0);
@@ -89,7 +89,7 @@ describe.skipIf(!(await canStartClusters()))('a broker of one test', () => {
     expect(await readAll(direct, topic)).toEqual(sending.acknowledged);
   });
 
-  it('demands TLS and a password on its secure listener', async () => {
+  it('requires TLS and a password on its secure listener', async () => {
     const { ssl, scram, plain } = cluster.security;
     const connects = async (access: Partial<Access>) => {
       const admin = clientOf({ brokers: cluster.secure, ssl: { ca: ssl.ca }, retries: 1, ...access }).admin();
@@ -104,7 +104,7 @@ describe.skipIf(!(await canStartClusters()))('a broker of one test', () => {
     await expect(connects({ sasl: scram, ssl: { ca: ssl.cert } })).rejects.toThrow(/certificate/i);
   });
 
-  it('tells what it printed when it does not start', async () => {
+  it('includes its output in the error if it fails to start', async () => {
     await expect(startCluster({ properties: { 'log.retention.ms': 'for ever' } })).rejects.toThrow(
       /log\.retention\.ms/,
     );

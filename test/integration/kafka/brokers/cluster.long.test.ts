@@ -3,14 +3,14 @@ import { EVENTUALLY } from './eventually.ts';
 import { canStartClusters, type Cluster, startCluster, uniqueName } from './index.ts';
 import { clientOf, createTopic, readAll, startSending } from './records.ts';
 
-describe.skipIf(!(await canStartClusters()))('three brokers', () => {
+describe.skipIf(!(await canStartClusters()))('a cluster of three brokers', () => {
   let cluster: Cluster;
   beforeAll(async () => {
     cluster = await startCluster({ brokers: 3 });
     return () => cluster.stop();
   });
 
-  it('lose nothing that they acknowledged while leaders are killed, paused and terminated, and all of them at once', async () => {
+  it('keeps acknowledged records while its brokers are killed, paused and terminated', async () => {
     const kafka = clientOf({ brokers: cluster.bootstrap });
     const topic = uniqueName('replicated');
     await createTopic(kafka, topic, 3);
@@ -24,7 +24,7 @@ describe.skipIf(!(await canStartClusters()))('three brokers', () => {
       const leader = await cluster.leaderOf(topic, 0);
       await cluster.broker(leader)[harm]();
       await expect.poll(() => cluster.leaderOf(topic, 0), EVENTUALLY).not.toBe(leader);
-      // kafkajs stays with a leader that is silent and keeps its connections; anybody else finds the new one.
+      // kafkajs keeps its connection to a leader that is paused, so a new client is needed to find the new leader.
       if (harm !== 'pause') await goesOn();
       cluster.broker(leader).resume();
       await cluster.start();

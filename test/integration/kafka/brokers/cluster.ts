@@ -19,7 +19,7 @@ export type ClusterOptions = {
   readonly withProxies?: boolean;
   /** Gives every broker a listener with TLS and SASL: see `secure` and `security`. */
   readonly withSecurity?: boolean;
-  /** Settings of the brokers, over those chosen here. */
+  /** Broker settings that override the defaults of these tests. */
   readonly properties?: Properties;
 };
 
@@ -34,12 +34,12 @@ type Parts = {
 const START_ATTEMPTS_MAX = 3;
 const LEADER_MS_MAX = 15_000;
 const LEADER_POLL_MS = 50;
-/** Brokers that are paused may be asked too. */
+/** Short timeouts, because a paused broker may be asked as well. */
 const IMPATIENT = { connectionTimeout: 500, requestTimeout: 500, enforceRequestTimeout: true } as const;
 
-/** Apache Kafka in processes of this machine: brokers are counted from 0, and their node ids are the same numbers. */
+/** Apache Kafka in processes of this machine. Brokers are numbered from 0, and the number is the node id. */
 export class Cluster implements AsyncDisposable {
-  /** The listeners without anything; those behind proxies; those with TLS and SASL. */
+  /** The addresses of the plain listeners, of the listeners behind proxies, and of the listeners with TLS and SASL. */
   readonly bootstrap: readonly string[];
   readonly proxied: readonly string[];
   readonly secure: readonly string[];
@@ -64,7 +64,9 @@ export class Cluster implements AsyncDisposable {
     return existing(this.#parts.security, 'security: start the cluster with { withSecurity: true }');
   }
 
-  /** Which broker leads the partition, according to the brokers that answer; waits while none does. */
+  /**
+   * Returns the node id of the partition's leader, according to the brokers that answer. Waits until the partition has a leader.
+   */
   async leaderOf(topic: string, partition: number): Promise<number> {
     const brokers = this.bootstrap.filter((_, id) => this.broker(id).isAnswering);
     const admin = new Kafka({ clientId: 'leader-of', brokers, logLevel: logLevel.NOTHING, ...IMPATIENT }).admin();
@@ -81,18 +83,18 @@ export class Cluster implements AsyncDisposable {
     }
   }
 
-  /** As after a power cut: all are killed at once, and all started again. */
+  /** Kills all brokers at once, as a power cut does, and starts all of them. */
   async restartAll(): Promise<void> {
     await Promise.all(this.#parts.brokers.map((broker) => broker.kill()));
     await this.start();
   }
 
-  /** Starts those that do not run. */
+  /** Starts the brokers that do not run. */
   async start(): Promise<void> {
     await Promise.all(this.#parts.brokers.map((broker) => broker.start()));
   }
 
-  /** Kills what runs and removes what it left. */
+  /** Kills the running brokers and removes their files. */
   async stop(): Promise<void> {
     const { brokers, proxies, folder } = this.#parts;
     await Promise.all([...brokers.map((broker) => broker.kill()), ...proxies.map((proxy) => proxy.close())]);
@@ -104,7 +106,7 @@ export class Cluster implements AsyncDisposable {
   }
 }
 
-/** Resolves when all of its brokers take requests. @throws Error where Java or Maven are missing, or a broker does not start. */
+/** Resolves when all brokers accept requests. @throws Error if Java or Maven are missing, or a broker does not start. */
 export async function startCluster(options: ClusterOptions = {}): Promise<Cluster> {
   const runtime = await prepareClusters();
   for (let attempt = 1; ; attempt += 1) {
@@ -119,10 +121,10 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
   }
 }
 
-/** Fetches what is not there yet. */
+/** Downloads the jars and records the class archive if they are missing. */
 export const prepareClusters = (): Promise<KafkaRuntime> => KafkaRuntime.prepare(warmUp);
 
-/** Starts one broker for the classes that it loads. */
+/** Runs one broker to record an archive of the classes that it loads. */
 async function warmUp(runtime: KafkaRuntime, record: string): Promise<void> {
   await using cluster = await makeCluster(runtime, {}, record);
   await cluster.start();

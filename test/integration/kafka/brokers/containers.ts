@@ -1,4 +1,4 @@
-/** `confluentinc/cp-kafka` or what behaves like it; needs no ZooKeeper from 8.0.0 on. */
+/** The image `confluentinc/cp-kafka` or a compatible one. ZooKeeper is not needed since version 8.0.0. */
 const given = process.env['LANDFALL_TEST_KAFKA_IMAGE'] ?? '';
 const IMAGE = given === '' ? 'confluentinc/cp-kafka:8.0.0' : given;
 export const isImageGiven = given !== '';
@@ -7,7 +7,9 @@ const TAIL_LINES = 20;
 
 export type Contained = { readonly bootstrap: readonly string[]; stop(): Promise<void> };
 
-/** One broker in a container; undefined where no Docker daemon answers. @throws Error where it answers and that does not help. */
+/**
+ * Starts one broker in a container. Returns undefined if no Docker daemon answers. @throws Error if the container does not start.
+ */
 export async function startContainer(): Promise<Contained | undefined> {
   const { getContainerRuntimeClient, Wait } = await import('testcontainers');
   const isThere = await getContainerRuntimeClient().then(
@@ -25,7 +27,7 @@ export async function startContainer(): Promise<Contained | undefined> {
       KAFKA_TRANSACTION_STATE_LOG_REPLICATION_FACTOR: '1',
       KAFKA_TRANSACTION_STATE_LOG_NUM_PARTITIONS: '4',
     })
-    .withWaitStrategy(Wait.forLogMessage(/Kafka Server started/)) // its port is open earlier
+    .withWaitStrategy(Wait.forLogMessage(/Kafka Server started/)) // the port opens before the broker is ready
     .withLogConsumer((stream) => stream.on('data', (line) => printed.push(String(line).trimEnd())))
     .start()
     .catch((error: unknown) => {

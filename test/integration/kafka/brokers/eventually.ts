@@ -1,2 +1,2 @@
-/** For `expect.poll`: what has to become so, on a machine that may have other things to do. */
+/** Options for `expect.poll`: a long timeout, because the machine may be busy. */
 export const EVENTUALLY = { timeout: 20_000, interval: 20 } as const;

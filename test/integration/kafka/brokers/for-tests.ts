@@ -11,9 +11,9 @@ const Answer = z.union([
 ]);
 
 /**
- * The brokers that all test files share: those of KAFKA_BROKERS, or one in a container, or one run by Java. Null, and a line
- * that says what to install, where there is neither. Use names of your own for topics and groups: see `uniqueName`.
- * @throws Error where one is there and does not start; and on CI also where there is none.
+ * Returns the brokers that all test files share: those of KAFKA_BROKERS, or one in a container, or one on Java. Returns null and
+ * prints what to install if none of them is possible. Topics and groups need a name from `uniqueName`. @throws Error if a broker
+ * does not start; with CI set also if none can be started.
  */
 export async function brokersForTests(): Promise<Brokers | null> {
   const given = givenBrokers();
@@ -26,8 +26,9 @@ export async function brokersForTests(): Promise<Brokers | null> {
 }
 
 /**
- * Whether `startCluster` can work, with all that it needs fetched, so that no hook waits for that; else false, and the line.
- * @throws Error where fetching fails; and on CI where Java or Maven are missing.
+ * Tells if `startCluster` can work, and fetches the jars it needs, so that no hook waits for a download. Returns false and prints
+ * what to install if Java or Maven are missing. @throws Error if the download fails; with CI set also if Java or Maven are
+ * missing.
  */
 export async function canStartClusters(): Promise<boolean> {
   const missing = await KafkaRuntime.missing();
@@ -36,10 +37,10 @@ export async function canStartClusters(): Promise<boolean> {
   return true;
 }
 
-/** A name for a topic or group that nobody else uses. */
+/** Returns a name for a topic or group that no other test uses. */
 export const uniqueName = (what: string): string => `${what}-${crypto.randomUUID().slice(0, 8)}`;
 
-/** One loud line. */
+/** Prints one warning. @throws Error with CI set. */
 function skipped(install: string): null {
   if (isCi()) throw new Error(`NO KAFKA: install ${install}.`);
   console.warn(`NO KAFKA, so its tests are SKIPPED: install ${install}.`);

@@ -5,8 +5,8 @@ import type { Started } from './choice.ts';
 import { DOOR } from './door.ts';
 
 /**
- * Runs beside all test files, once. It starts nothing: it listens at a door, and who knocks first has a broker started, which
- * all that knock later are given too. It is stopped at the end. So a run without tests of Kafka starts none.
+ * Runs once beside all test files. It opens a local HTTP server. The first request starts a broker, and every request gets the
+ * address of that broker. The broker is stopped after the last test. A run without Kafka tests starts no broker.
  */
 export default async function setup(): Promise<() => Promise<void>> {
   let started: Promise<Answer> | undefined;

@@ -1,3 +1,3 @@
-/** Real brokers for tests: one that all test files share, or clusters of one's own to break. */
+/** Real brokers for tests: one broker that all test files share, and clusters that a test may break. */
 export { type Cluster, startCluster } from './cluster.ts';
 export { brokersForTests, canStartClusters, uniqueName } from './for-tests.ts';

@@ -4,7 +4,10 @@ const HELD_BYTES_MAX = 1024 * 1024;
 
 type Item = { readonly what: Buffer | 'end' | 'reset'; readonly heardAt: number };
 
-/** One way of a connection: what comes from one socket goes to the other, in order, at once, later, or not for now. */
+/**
+ * One direction of a proxied connection. Forwards bytes from one socket to the other in order: at once, delayed, or not while
+ * frozen.
+ */
 export class Lane {
   readonly #from: Socket;
   readonly #to: Socket;

@@ -8,7 +8,7 @@ import { withLock } from './lock.ts';
 const folder = mkdtempSync(join(tmpdir(), 'landfall-lock-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-it('lets one work at a time', async () => {
+it('withLock runs one piece of work at a time', async () => {
   let working = 0;
   const work = async () => {
     working += 1;
@@ -19,7 +19,7 @@ it('lets one work at a time', async () => {
   await Promise.all([1, 2, 3].map(() => withLock(join(folder, 'one'), work)));
 });
 
-it('is taken over from a process that is gone', async () => {
+it('withLock takes over the lock of a dead process', async () => {
   const file = join(folder, 'left');
   writeFileSync(file, '999999999');
   expect(await withLock(file, () => Promise.resolve('done'))).toBe('done');

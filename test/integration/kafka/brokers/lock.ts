@@ -5,8 +5,8 @@ import { setTimeout as wait } from 'node:timers/promises';
 const RETRY_MS = 100;
 
 /**
- * Does the work while no other process of this machine does it. The lock names its holder, so that one whose holder was killed
- * is taken over. (Two that take over at the same instant may both get it: the work has to be harmless when it is done twice.)
+ * Runs the work while no other process of this machine runs it. The lock file names its holder; the lock of a dead holder is
+ * taken over. Two processes that take over at the same instant may both run the work, so the work must be idempotent.
  */
 export async function withLock<T>(file: string, work: () => Promise<T>): Promise<T> {
   mkdirSync(dirname(file), { recursive: true });
@@ -21,7 +21,7 @@ export async function withLock<T>(file: string, work: () => Promise<T>): Promise
   }
 }
 
-/** The file appears with its content in one step: nobody sees a lock without a holder. */
+/** Creates the lock file together with its content, so that no process reads a lock without a holder. */
 function take(file: string): boolean {
   const mine = `${file}.${process.pid}`;
   writeFileSync(mine, String(process.pid));

@@ -2,14 +2,14 @@ import { once } from 'node:events';
 import { createServer, type Server } from 'node:net';
 
 /**
- * Below the range that outgoing connections take theirs from: a client that tries a dead broker's port again and again would
- * otherwise, in the end, be connected to itself, and the broker could not come back.
+ * The ports lie below the range of outgoing connections. Otherwise a client that retries the port of a stopped broker could
+ * connect to itself and block the port.
  */
 const FIRST = 15_000;
 const LAST = 31_999;
 const ATTEMPTS_MAX = 200;
 
-/** So many ports of 127.0.0.1 that nobody listens on now. */
+/** Returns free ports of 127.0.0.1. */
 export async function freePorts(count: number): Promise<number[]> {
   const held = new Map<number, Server>();
   for (let attempt = 0; held.size < count && attempt < ATTEMPTS_MAX; attempt += 1) {

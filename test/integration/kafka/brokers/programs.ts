@@ -9,7 +9,7 @@ const execute = promisify(execFile);
 
 export type Java = { readonly program: string; readonly version: string };
 
-/** Java of JAVA_HOME or of the path, where it is new enough for Kafka. */
+/** Finds Java in JAVA_HOME or in PATH. Returns undefined if the version is too old for Kafka. */
 export async function findJava(): Promise<Java | undefined> {
   const home = process.env['JAVA_HOME'];
   const programs = home === undefined || home === '' ? ['java'] : [join(home, 'bin/java'), 'java'];
@@ -36,7 +36,7 @@ export async function hasMaven(): Promise<boolean> {
   );
 }
 
-/** What the program printed. @throws Error with that, where it fails. */
+/** Returns the output of the program. @throws Error with the output if the program fails. */
 export async function run(program: string, options: readonly string[], folder?: string): Promise<string> {
   try {
     const { stdout } = await execute(program, options, { cwd: folder, maxBuffer: OUTPUT_BYTES_MAX });

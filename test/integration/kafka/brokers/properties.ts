@@ -1,15 +1,17 @@
-/** What one broker listens on. The ports of the controllers and the count of brokers are the same for all. */
+/** The ports of one broker. The controller ports and the number of brokers are equal in the settings of all brokers. */
 export type BrokerPorts = {
   readonly controller: number;
   readonly plain: number;
-  /** A listener whose clients come through a proxy: where it listens, and what it tells them to connect to. */
+  /** A listener behind a proxy: the port it binds to, and the port it advertises to clients. */
   readonly proxied?: { readonly port: number; readonly advertised: number };
   readonly secure?: number;
 };
 
 export type Properties = Readonly<Record<string, string | number>>;
 
-/** A broker that is its own controller, or one of a quorum of three; quick to notice that another is gone. */
+/**
+ * Settings of a broker that is its own controller, or of one in a quorum of three. Short timeouts detect a lost broker quickly.
+ */
 export function brokerProperties(
   id: number,
   ports: readonly BrokerPorts[],
@@ -62,7 +64,7 @@ function listeners({ controller, plain, proxied, secure }: BrokerPorts): Propert
   };
 }
 
-/** As a file that Java reads. */
+/** Returns the settings in the format of a Java properties file. */
 export function propertiesText(properties: Properties): string {
   return Object.entries(properties)
     .map(([name, value]) => `${name}=${String(value).replaceAll('\\', '\\\\').replaceAll('\n', '\\n')}\n`)

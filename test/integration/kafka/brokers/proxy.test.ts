@@ -8,7 +8,7 @@ import { Proxy } from './proxy.ts';
 
 const QUIET_MS = 60;
 
-/** Says every byte back, and remembers what it heard. */
+/** A server that echoes every byte and records the bytes it received. */
 const heard: string[] = [];
 const echo = createServer({ allowHalfOpen: true }, (socket) => {
   socket.on('data', (chunk: Buffer) => heard.push(chunk.toString()));
@@ -71,8 +71,8 @@ afterEach(async () => {
   heard.length = 0;
 });
 
-describe('a proxy', () => {
-  it('passes everything on, the end too', async () => {
+describe('Proxy', () => {
+  it('forwards all bytes and the end of the connection', async () => {
     const client = await opened();
     const long = 'x'.repeat(5_000_000);
     client.say(long);
@@ -81,7 +81,7 @@ describe('a proxy', () => {
     expect(client.text === long).toBe(true);
   });
 
-  it('that is frozen keeps connections and passes nothing, until it thaws', async () => {
+  it('keeps connections open and forwards nothing while frozen', async () => {
     const before = await opened();
     before.say('a');
     await expect.poll(() => before.text, EVENTUALLY).toBe('a');
@@ -96,7 +96,7 @@ describe('a proxy', () => {
     await expect.poll(() => [before.text, during.text, during.ended], EVENTUALLY).toEqual(['ab', 'c', 'closed']);
   });
 
-  it('can hold back only the answers', async () => {
+  it('holds back only the answers', async () => {
     const client = await opened();
     proxy.freeze('answers');
     client.say('done, unheard');
@@ -108,7 +108,7 @@ describe('a proxy', () => {
     expect(client.text).toBe('');
   });
 
-  it('that is cut resets connections and refuses new ones', async () => {
+  it('resets connections and refuses new ones after a cut', async () => {
     const client = await opened();
     await proxy.cut();
     await expect.poll(() => client.ended, EVENTUALLY).toBe('reset');
@@ -119,7 +119,7 @@ describe('a proxy', () => {
     await expect.poll(() => next.text, EVENTUALLY).toBe('back');
   });
 
-  it('that is slow passes in order, later', async () => {
+  it('forwards delayed bytes in order', async () => {
     const client = await opened();
     proxy.slow(QUIET_MS);
     const start = performance.now();

@@ -6,7 +6,7 @@ export type Direction = 'requests' | 'answers' | 'both';
 
 type Pair = { readonly client: Socket; readonly broker: Socket; readonly requests: Lane; readonly answers: Lane };
 
-/** Stands between clients and one broker, and can be told to be a bad network. */
+/** A TCP proxy between clients and one broker that simulates network faults. */
 export class Proxy {
   readonly port: number;
   readonly #target: number;
@@ -26,12 +26,12 @@ export class Proxy {
     return proxy;
   }
 
-  /** How many clients are connected through it. */
+  /** The number of clients connected through the proxy. */
   get connections(): number {
     return this.#pairs.size;
   }
 
-  /** Resets every connection and refuses new ones. */
+  /** Resets every connection and refuses new connections. */
   async cut(): Promise<void> {
     const server = this.#server;
     this.#server = undefined;
@@ -43,8 +43,8 @@ export class Proxy {
   }
 
   /**
-   * Connections stay up and new ones are taken, but nothing arrives: no bytes, no end, no reset. With `answers` what is asked
-   * still reaches the broker, and is done, and nobody hears of it.
+   * Accepts connections but forwards nothing: no bytes, no end, no reset. With `answers` only the broker's answers are kept back,
+   * so the broker still executes the requests.
    */
   freeze(direction: Direction = 'both'): void {
     if (direction !== 'answers') this.#frozen.requests = true;
@@ -52,20 +52,20 @@ export class Proxy {
     this.#apply();
   }
 
-  /** What was held back arrives. */
+  /** Forwards the bytes that were kept back. */
   thaw(): void {
     this.#frozen.requests = false;
     this.#frozen.answers = false;
     this.#apply();
   }
 
-  /** Everything arrives so much later, on either way. */
+  /** Delays both directions by `ms` milliseconds. */
   slow(delayMs: number): void {
     this.#delayMs = delayMs;
     this.#apply();
   }
 
-  /** A good network again. Connections that were cut stay cut. */
+  /** Forwards everything again. Connections that were reset stay closed. */
   async restore(): Promise<void> {
     this.slow(0);
     this.thaw();

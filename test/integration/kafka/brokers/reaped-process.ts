@@ -1,6 +1,6 @@
 import { startCluster } from './index.ts';
 
-/** Starts a broker, prints where it listens and what it prints to, and waits to be killed. */
+/** Starts a broker, prints its address and its log file, and waits until it is killed. */
 const cluster = await startCluster();
 console.log(`${cluster.bootstrap[0]} ${cluster.broker(0).log}`);
 setInterval(() => {}, 1000);

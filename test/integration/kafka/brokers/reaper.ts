@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process';
 
 /**
- * Sees to it that no broker and no temporary folder outlives the process that made it, not even one that is killed: a shell
- * waits for the end of its input, which comes with the end of this process, whatever ends it.
+ * Ends every broker and removes every temporary folder when this process ends, even by SIGKILL. A shell waits for the end of its
+ * standard input, which the kernel closes together with this process.
  */
 const SCRIPT = `
 trap '' INT TERM HUP

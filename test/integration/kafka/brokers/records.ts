@@ -1,7 +1,7 @@
 import type { SASLOptions } from 'kafkajs';
 import { Kafka, logLevel } from '../../../../kafka/kafkajs.ts';
 
-/** The least that a test of brokers needs of a client. */
+/** A minimal Kafka client for the tests of the brokers themselves. */
 
 export type Access = {
   readonly brokers: readonly string[];
@@ -15,7 +15,7 @@ export function clientOf({ brokers, ssl, sasl, retries = 20 }: Access): Kafka {
     clientId: 'brokers-test',
     brokers: [...brokers],
     ...(ssl && { ssl }),
-    ...(sasl && { sasl: { ...sasl } }), // kafkajs writes into it
+    ...(sasl && { sasl: { ...sasl } }), // kafkajs modifies this object
     logLevel: logLevel.NOTHING,
     connectionTimeout: 1000,
     requestTimeout: 3000,
@@ -31,7 +31,7 @@ export async function createTopic(kafka: Kafka, topic: string, replicationFactor
   await admin.disconnect();
 }
 
-/** Sends values one after the other, as fast as they are acknowledged, until it is told to stop; returns those acknowledged. */
+/** Sends values one after the other until it is stopped. Returns the acknowledged values. */
 export function startSending(kafka: Kafka, topic: string): { acknowledged: string[]; stop(): Promise<void> } {
   const acknowledged: string[] = [];
   let isWanted = true;
@@ -53,7 +53,7 @@ export function startSending(kafka: Kafka, topic: string): { acknowledged: strin
   };
 }
 
-/** All values of partition 0 from its beginning to what is its end now. */
+/** Returns all values of partition 0 up to its present end. */
 export async function readAll(kafka: Kafka, topic: string): Promise<string[]> {
   const admin = kafka.admin();
   await admin.connect();

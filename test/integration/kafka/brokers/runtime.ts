@@ -5,15 +5,15 @@ import { withLock } from './lock.ts';
 import { findJava, hasMaven, type Java, run } from './programs.ts';
 
 /**
- * Apache Kafka on this machine: its jars, fetched once by Maven into a folder that later runs find again, and the Java that runs
- * them. Beside the jars lies an archive of loaded classes, with which a broker starts in half the time.
+ * Apache Kafka on this machine: the Java program, and jars that Maven downloads once into a cache folder. An archive of loaded
+ * classes next to the jars halves the start time of a broker.
  */
 
 const POM = join(import.meta.dirname, 'pom.xml');
 const LOG_SETTINGS = join(import.meta.dirname, 'log4j2.properties');
 const CACHE = join(import.meta.dirname, '../../../../node_modules/.cache/landfall-kafka');
 
-/** Small and quick to start: a test's broker lives for seconds. */
+/** JVM flags for a small heap and a quick start, because a test's broker lives for seconds. */
 const FLAGS = [
   '-Xms256m',
   '-Xmx256m',
@@ -40,7 +40,7 @@ export class KafkaRuntime {
     this.archive = join(folder, `classes-${java.version}-${process.arch}.jsa`);
   }
 
-  /** The arguments that run a class of Kafka's; `record` is where to leave an archive of the classes that it loaded. */
+  /** Returns the arguments that run a Kafka class. `record` is the file for an archive of the loaded classes. */
   args(main: string, options: readonly string[], record?: string): string[] {
     const sharing =
       record !== undefined
@@ -51,14 +51,14 @@ export class KafkaRuntime {
     return [...FLAGS, ...sharing, '-cp', this.#classPath, main, ...options];
   }
 
-  /** Why it cannot be had here; undefined where it can. */
+  /** Returns the program to install before Kafka can run here; undefined if everything is installed. */
   static async missing(): Promise<string | undefined> {
     if ((await findJava()) === undefined) return 'Java 17 or newer (Debian: apt-get install openjdk-17-jre-headless)';
     if (existsSync(join(folderOf(), 'libs')) || (await hasMaven())) return undefined;
     return 'Maven (Debian: apt-get install maven)';
   }
 
-  /** Fetches the jars where they are not there yet, and lets `warmUp` leave an archive of classes. @throws Error */
+  /** Downloads the jars if they are missing, and lets `warmUp` record the class archive. @throws Error */
   static async prepare(warmUp: (runtime: KafkaRuntime, record: string) => Promise<void>): Promise<KafkaRuntime> {
     const missing = await KafkaRuntime.missing();
     const java = await findJava();
@@ -73,14 +73,14 @@ export class KafkaRuntime {
   }
 }
 
-/** Named by the version and by the rest of what the pom says. */
+/** Returns the cache folder. Its name contains the Kafka version and a hash of the pom. */
 function folderOf(): string {
   const pom = readFileSync(POM, 'utf8');
   const version = /<kafka\.version>(.+)<\/kafka\.version>/.exec(pom)?.[1] ?? 'unknown';
   return join(CACHE, `${version}-${createHash('sha256').update(pom).digest('hex').slice(0, 8)}`);
 }
 
-/** Either all the jars are there or none. */
+/** Downloads the jars into a partial folder and renames it, so that the final folder is always complete. */
 async function fetchJars(folder: string): Promise<void> {
   const libs = join(folder, 'libs');
   if (existsSync(libs)) return;
@@ -96,7 +96,7 @@ async function fetchJars(folder: string): Promise<void> {
   }
 }
 
-/** A broker without the archive is slower and no worse, so what goes wrong here is no failure. */
+/** A failure is only a warning: a broker without the archive starts slower but works. */
 async function recordArchive(
   runtime: KafkaRuntime,
   warmUp: (runtime: KafkaRuntime, record: string) => Promise<void>,

@@ -3,13 +3,13 @@ import { join } from 'node:path';
 import { run } from './programs.ts';
 import type { Properties } from './properties.ts';
 
-/** What a client needs for the listener with TLS and passwords; as kafkajs takes it. */
+/** The kafkajs options for the listener with TLS and passwords. */
 export type Security = {
-  /** `cert` and `key` are a client's own, for brokers that demand one (`listener.name.secure.ssl.client.auth=required`). */
+  /** `cert` and `key` belong to a client, for brokers that require one (`listener.name.secure.ssl.client.auth=required`). */
   readonly ssl: { readonly ca: string; readonly cert: string; readonly key: string };
   readonly scram: { readonly mechanism: 'scram-sha-512'; readonly username: string; readonly password: string };
   readonly plain: { readonly mechanism: 'plain'; readonly username: string; readonly password: string };
-  /** The same as files, for what reads them from files. */
+  /** The paths of the PEM files with the certificates and the key. */
   readonly files: { readonly ca: string; readonly cert: string; readonly key: string };
 };
 
@@ -19,7 +19,7 @@ const SANS = 'subjectAltName=IP:127.0.0.1,DNS:localhost\n';
 const NEW_KEY = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
 const LIFE = ['-days', '2'];
 
-/** An authority of our own, and certificates by it for the brokers and for a client. */
+/** Creates a certificate authority and certificates for the brokers and for one client. */
 export async function makeSecurity(folder: string): Promise<Security> {
   const authority = ['-subj', '/CN=landfall test authority', '-keyout', 'ca.key', '-out', 'ca.pem'];
   await run('openssl', ['req', '-x509', ...NEW_KEY, ...LIFE, ...authority], folder);
@@ -56,7 +56,7 @@ export function securityProperties(folder: string): Properties {
   return Object.fromEntries(Object.entries(settings).map(([name, value]) => [`listener.name.secure.${name}`, value]));
 }
 
-/** What the storage is formatted with, so that the user of SCRAM is there from the start. */
+/** The options that format the storage with the SCRAM user, so that the user exists at the first start. */
 export const SCRAM_FORMAT = [
   '--add-scram',
   `SCRAM-SHA-512=[name=${SCRAM_USER.username},password=${SCRAM_USER.password}]`,
