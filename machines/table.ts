@@ -20,32 +20,33 @@ export const conditionTexts = {
   'same-host': 'source and destination are one host',
   'either-postcopy': 'either side is in post-copy',
   'either-postcopy-failed': 'post-copy failed on either side',
-  'landed-on-thirds': 'a third host has it landed and every known host answered, or two third hosts have it',
+  'landed-on-thirds': 'a third host has the guest landed and every known host answered, or two third hosts have it',
   'one-third-landed':
-    'exactly one third host has it landed, executing where the destination’s CPUs had run, and there cannot be two copies',
+    'exactly one third host has the guest landed (executing, if the destination’s CPUs had run), and there cannot be two copies',
   'handed-over-or-ran': 'the source handed over, or the destination’s CPUs ran',
   'proven-over':
-    'libvirt itself returned an error, or the source had shown this attempt’s outgoing job and no longer does, or the guest ran on the destination in a shell of this attempt, or two rounds at least 35 s apart say so',
+    'libvirt itself returned an error, or the source showed this attempt’s outgoing job before and shows it no longer, or the guest ran on the destination in a shell of this attempt, or two rounds at least 35 s apart show no job',
   'others-gone':
-    'every other known host was asked after the source had answered, and two whole rounds, one after the other, found the guest on no host',
+    'every other known host was asked after the source had answered, and two consecutive complete rounds found the guest on no host',
   'others-silent': 'no other known host that answered has the guest',
   'no-copy-can-differ':
-    'every other known host answered, two whole rounds, one after the other, found the guest on no host, and the destination never ran or no storage was copied',
+    'every other known host answered, two consecutive complete rounds found the guest on no host, and either the destination never ran or no storage was copied',
   'two-copies':
-    'there may be two copies: the source was heard to run on after the destination had landed, or an earlier attempt from it is not settled',
+    'there may be two copies: the source still ran after the guest had landed on the destination, or an earlier attempt from the same source is not settled',
   'one-copy':
-    'the source held more than an earlier attempt’s leftover; and there cannot be two copies, or this one runs and every other known host was asked after the source had answered, and none has the guest',
+    'the source had more than the leftover of an earlier attempt; and either there cannot be two copies, or this copy runs and every other known host, asked after the source had answered, lacks the guest',
   'one-copy-heard': 'there cannot be two copies, or no other known host that answered has the guest',
   'jobs-over': 'the source’s job is none, and the destination’s is known not to be incoming',
   single:
-    'there cannot be two copies: the source was not heard to run on after the destination had landed, and no earlier attempt from it was unsettled',
+    'there cannot be two copies: the source did not run after the guest had landed on the destination, and no earlier attempt from the same source is unsettled',
   'jobs-over-single':
     'the source’s job is none, the destination’s is known not to be incoming, and there cannot be two copies',
   'split-brain': 'both jobs are none and the source was asked after the destination landed',
   'source-excluded':
     'the source is fenced, or its leases expired as the lock manager reports; and there cannot be two copies',
-  'both-remain': 'both hosts still hold a part of the guest',
-  'runs-as-before': 'the destination executes, or is suspended as the guest was before or was asked to be left',
+  'both-remain': 'both hosts still have a part of the guest',
+  'runs-as-before':
+    'the destination executes the guest, or suspends it because the guest was paused before or the call asked for that',
 } as const;
 export type ConditionName = keyof typeof conditionTexts;
 
@@ -121,7 +122,7 @@ export const table: readonly Row[] = [
     now: rollback,
     deadline: rollback,
     noLocks: true,
-    why: 'Nothing can have moved; a release would take the lock from the guest itself.',
+    why: 'Source and destination are one host, so nothing moved. A release would take the lock from the guest itself.',
   },
   {
     id: 'torn',
@@ -132,7 +133,7 @@ export const table: readonly Row[] = [
     alarm: 'guest-torn',
     offers: ['recover the post-copy migration'],
     offersIf: 'both-remain',
-    why: 'Each host holds pages that the other lacks. Resuming either runs a guest with holes in its memory.',
+    why: 'Each host has memory pages that the other host lacks. A resume on either host would run a guest with incomplete memory.',
   },
   {
     id: 'postcopy',
@@ -151,7 +152,7 @@ export const table: readonly Row[] = [
     asksEveryone: true,
     asksEveryoneIf: 'two-copies',
     contestedError: 'both hosts had the guest, and another host has it now',
-    why: 'The guest is on the destination and nowhere on the source. A suspended guest stays paused; a broken one raises an alarm. Where the source had run on beside it, its copy may have gone to a third host: the known hosts are heard first.',
+    why: 'The guest is on the destination and nowhere on the source. A suspended guest stays paused; a broken guest raises an alarm. If the source still ran after the guest had landed, the copy on the source may have moved to a third host, so every known host must answer first.',
   },
   {
     id: 'elsewhere',
@@ -163,7 +164,7 @@ export const table: readonly Row[] = [
     settlesOnGone: true,
     contestedError: 'the guest is on other hosts, and nobody can say which one is right',
     alarm: 'landed-elsewhere',
-    why: 'Somebody moved it on: the record follows the guest. On two third hosts at once, or where there had been two copies, no answer says which one is right.',
+    why: 'The guest was moved to a third host, and the record follows it. If the guest is on two third hosts, or if there were two copies, no answer says which copy is right.',
   },
   {
     id: 'crashed-after',
@@ -176,7 +177,7 @@ export const table: readonly Row[] = [
     asksEveryone: true,
     contestedError: 'the guest ended on the destination, and another host has it',
     alarm: 'guest-stopped',
-    why: 'The guest arrived and ended there. The disk moved on with it, so the record does too; the guest is stopped. Other known hosts are heard first: one of them may have started it since.',
+    why: 'The guest arrived on the destination and ended there. The disk is on the destination, so the record names the destination and the guest is stopped. Every other known host must answer first, because one of them may have started the guest since.',
   },
   {
     id: 'half-arrived',
@@ -186,7 +187,7 @@ export const table: readonly Row[] = [
     deadline: contested,
     contestedError: 'the guest was lost in transit: the destination holds an incomplete copy; never resume it',
     alarm: 'guest-lost',
-    why: 'An incoming shell without its source holds part of a memory. It must not run.',
+    why: 'The source is gone and the destination has an incoming shell with a part of the guest’s memory. The shell must not run.',
   },
   {
     id: 'nowhere',
@@ -198,7 +199,7 @@ export const table: readonly Row[] = [
     asksEveryone: true,
     contestedError: 'the guest is on no host that answered',
     alarm: 'guest-stopped',
-    why: 'Both ends are empty: every known host is asked before the guest is called stopped on the source.',
+    why: 'Neither host has the guest. Every known host is asked before the guest counts as stopped on the source.',
   },
   {
     id: 'handed-over-silent',
@@ -207,7 +208,7 @@ export const table: readonly Row[] = [
     now: wait,
     deadline: { do: 'complete', certainty: 'provisional' },
     leansToDestination: true,
-    why: 'The source confirmed that the guest left; the destination is where it went, though it does not answer.',
+    why: 'The source confirmed that the guest left for the destination. The destination does not answer.',
   },
   {
     id: 'silent-destination-gone',
@@ -217,7 +218,7 @@ export const table: readonly Row[] = [
     deadline: contested,
     noEffects: true,
     contestedError: 'the guest is gone from the source and the destination does not answer',
-    why: 'Gone without a hand-over may be a crash or an arrival. Silence proves neither.',
+    why: 'The guest is gone from the source without a confirmed hand-over: it may have crashed or arrived. Silence proves neither.',
   },
   {
     id: 'ran-and-resumed',
@@ -270,7 +271,7 @@ export const table: readonly Row[] = [
     deadline: contested,
     contestedError: 'the source stopped to hand over and the destination still holds a shell that never ran',
     offers: ['destroy the shell on the destination'],
-    why: 'As stalled, but the shell could still be started. Its Stopped event leads to stalled.',
+    why: 'As in row stalled, but the shell on the destination could still be started. When the shell ends, row stalled applies.',
   },
   {
     id: 'ran-and-died',
@@ -298,7 +299,7 @@ export const table: readonly Row[] = [
     now: { do: 'complete', if: 'jobs-over-single' },
     deadline: { do: 'complete', if: 'single', otherwise: 'contested' },
     contestedError: 'what is left on the source may be the guest as well',
-    why: 'The destination owns the guest; what is left on the source is a paused copy. It is never resumed, and destroyed only if still paused on the same boot.',
+    why: 'The destination has the guest; the source has a paused copy. The copy is never resumed, and it is destroyed only if it is still paused on the same boot.',
   },
   {
     id: 'both-alive',
@@ -320,7 +321,7 @@ export const table: readonly Row[] = [
     now: wait,
     deadline: { do: 'complete', certainty: 'provisional', provenIf: 'source-excluded' },
     leansToDestination: true,
-    why: 'The destination has the guest as it should be, but the source does not answer: hooks and locks wait for proof about it.',
+    why: 'The destination has the guest in the expected state, but the source does not answer. Hooks and locks wait for proof about the source.',
   },
   {
     id: 'silence',
@@ -328,7 +329,7 @@ export const table: readonly Row[] = [
     now: wait,
     deadline: contested,
     contestedError: 'the source does not answer; nothing may start the guest elsewhere',
-    why: 'Nothing is known of the source, and what the destination says does not settle it.',
+    why: 'Nothing is known about the source, and the destination’s answer alone decides nothing.',
   },
   {
     id: 'silent-destination',
@@ -337,7 +338,7 @@ export const table: readonly Row[] = [
     now: wait,
     deadline: contested,
     contestedError: 'the destination does not answer; its locks are unknown and are not released',
-    why: 'The guest is on the source, but a second one may run where nobody answers.',
+    why: 'The guest is on the source, but a second copy may run on the destination, which does not answer.',
   },
   {
     id: 'contradiction',
@@ -346,6 +347,6 @@ export const table: readonly Row[] = [
     contestedError: 'the answers contradict each other',
     alarm: 'contradiction',
     alarmAtOnceIf: 'matched',
-    why: 'No row foresees this. Nothing is done until it changes or an operator settles it.',
+    why: 'No other row matches these answers. Nothing is done until the answers change or an operator settles the attempt.',
   },
 ];
