@@ -26,6 +26,8 @@ export default defineConfig(({ mode }) => {
       maxWorkers: 2,
       testTimeout: timeout,
       hookTimeout: timeout,
+      // A poll ends when its condition holds; the long limit lets the suite pass on a busy machine.
+      expect: { poll: { timeout: 30_000, interval: 20 } },
       reporters: report ? ['default', ['json', { outputFile: report }]] : ['default'],
     },
   };

@@ -11,9 +11,9 @@ import { eventually, forTest, instance, instanceProcess, ready } from './instanc
 import { type Scratch, scratchTopics } from './scratch.ts';
 
 const shared = await brokersForTests();
-/** Later than the next owner begins: it is told of the death after a session of 6 s. */
-const DEADLINE_SECONDS = 16;
-const LATE_MS_MAX = 1500;
+/** The next owner starts before the deadline, also on a busy machine: the session of the dead owner ends after 6 s. */
+const DEADLINE_SECONDS = 30;
+const LATE_MS_MAX = 10_000;
 
 describe.skipIf(shared === null)('a deadline that one owner set', { timeout: 90_000 }, () => {
   it.each(['SIGKILL', 'SIGTERM'] as const)('fires once and on time at the next one, after %s', async (signal) => {

@@ -44,7 +44,7 @@ export function instanceProcess(
 
 /** Waits until each instance takes inputs and the group has shared all partitions out. */
 export async function ready(scratch: Scratch, ...instances: readonly Served[]): Promise<void> {
-  for (const deadline = Date.now() + 30_000; Date.now() < deadline; await wait(50)) {
+  for (const deadline = Date.now() + 90_000; Date.now() < deadline; await wait(50)) {
     const replies = await Promise.all(instances.map((each) => each.get('/readyz')));
     const owned = await Promise.all(instances.map((each) => metric(each, 'landfall_partitions_owned')));
     const isShared = owned.reduce((sum, count) => sum + count, 0) === scratch.partitions;
@@ -69,7 +69,7 @@ export function forTest(scratch: Scratch): Scratch {
 
 /** What has to become so: looks until it is not null. */
 export async function eventually<T>(look: () => Promise<T | null>): Promise<T> {
-  for (const deadline = Date.now() + 30_000; Date.now() < deadline; await wait(100)) {
+  for (const deadline = Date.now() + 90_000; Date.now() < deadline; await wait(100)) {
     const found = await look();
     if (found !== null) return found;
   }

@@ -32,7 +32,7 @@ type Parts = {
 };
 
 const START_ATTEMPTS_MAX = 3;
-const LEADER_MS_MAX = 15_000;
+const LEADER_MS_MAX = 60_000;
 const LEADER_POLL_MS = 50;
 /** Short timeouts, because a paused broker may be asked as well. */
 const IMPATIENT = { connectionTimeout: 500, requestTimeout: 500, enforceRequestTimeout: true } as const;

@@ -1,2 +1,2 @@
 /** Options for `expect.poll`: a long timeout, because the machine may be busy. */
-export const EVENTUALLY = { timeout: 20_000, interval: 20 } as const;
+export const EVENTUALLY = { timeout: 60_000, interval: 20 } as const;

@@ -21,7 +21,7 @@ function suite(inputs: number, kills: number): void {
   let cluster: Cluster;
   beforeAll(async () => {
     cluster = await startCluster({ brokers: 3 });
-  }, 60_000);
+  });
   afterAll(() => cluster.stop());
 
   /** Two instances under load while something is done to the brokers, and what the ledger says of it afterwards. */

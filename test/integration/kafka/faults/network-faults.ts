@@ -29,7 +29,7 @@ function suite(harms: readonly Harm[]): void {
   let cluster: Cluster;
   beforeAll(async () => {
     cluster = await startCluster({ withProxies: true });
-  }, 60_000);
+  });
   afterAll(() => cluster.stop());
 
   it.each(harms)('%s', async (name) => {

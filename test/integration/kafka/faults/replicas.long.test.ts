@@ -10,7 +10,7 @@ describe.skipIf(!(await canStartClusters()))('too few replicas in sync', { timeo
   let cluster: Cluster;
   beforeAll(async () => {
     cluster = await startCluster({ brokers: 3 });
-  }, 60_000);
+  });
   afterAll(() => cluster.stop());
 
   it('is told in words; nothing is acknowledged, nothing is lost, and all goes on when they are back', async () => {
