@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { WriterLock } from '../../log/sqlite/writer-lock.ts';
 import { commandJson, commandLine } from '../support/command-line.ts';
 import { cloudEvent, writeEvents } from '../support/events.ts';
@@ -9,46 +9,59 @@ import { scratchFolder } from '../support/landfall.ts';
 type CheckResult = { what: string; state: string; found: string; remedy: string };
 
 const doctor = async (code: number, ...args: string[]) => {
-  const checked = await commandJson<CheckResult[]>(['doctor', ...args], code);
-  return (what: string) => checked.find((each) => each.what === what);
+  const results = await commandJson<CheckResult[]>(['doctor', ...args], code);
+  return (what: string) => results.find((each) => each.what === what);
 };
 
-it('finds nothing missing on a machine that runs it, and leaves nothing behind', async () => {
-  const folder = scratchFolder();
-  const found = await doctor(0, '--db', join(folder, 'a/b/ledger.db'));
-  for (const what of ['node', 'node:sqlite', 'ledger folder', 'disk space', 'ledger'])
-    expect(found(what)).toMatchObject({ state: 'good', remedy: '' });
-  for (const what of ['java', 'mvn', 'virsh']) expect(found(what)?.state).toMatch(/^(good|absent)$/);
-  expect(found('kafka')).toBeUndefined();
-  expect(readdirSync(folder)).toEqual([]);
-  const said = await commandLine(['doctor', '--db', join(folder, 'ledger.db')]);
-  expect([said.code, said.out]).toEqual([0, expect.stringMatching(/✔ +node +Node 2\d/)]);
+/** A PATH with one program, so that no test waits for a Java or Maven of this machine. */
+beforeEach(() => {
+  const programs = scratchFolder();
+  writeFileSync(join(programs, 'java'), '#!/bin/sh\necho openjdk 17\n', { mode: 0o755 });
+  vi.stubEnv('PATH', programs);
+});
+afterEach(() => {
+  vi.unstubAllEnvs();
 });
 
-it('says what is missing, and what to do about it', async () => {
-  const folder = scratchFolder();
-  writeFileSync(join(folder, 'file'), '');
-  const found = await doctor(1, '--db', join(folder, 'file/ledger.db'));
-  expect(found('ledger folder')).toMatchObject({ state: 'missing', found: expect.stringContaining('is no folder') });
-  expect(found('ledger folder')?.remedy).not.toBe('');
-  writeFileSync(join(folder, 'ledger.db'), 'something else');
-  expect((await doctor(1, '--db', join(folder, 'ledger.db')))('ledger')?.state).toBe('missing');
-  expect(existsSync(join(folder, 'ledger.db.lock'))).toBe(false);
-});
+describe('landfall doctor', () => {
+  it('finds nothing missing and creates no files', async () => {
+    const folder = scratchFolder();
+    const found = await doctor(0, '--db', join(folder, 'a/b/ledger.db'));
+    for (const what of ['node', 'node:sqlite', 'ledger folder', 'disk space', 'ledger'])
+      expect(found(what)).toMatchObject({ state: 'good', remedy: '' });
+    expect(found('java')).toMatchObject({ state: 'good', found: 'openjdk 17' });
+    for (const what of ['mvn', 'virsh']) expect(found(what)?.state).toBe('absent');
+    expect(found('kafka')).toBeUndefined();
+    expect(readdirSync(folder)).toEqual([]);
+    const shown = await commandLine(['doctor', '--db', join(folder, 'ledger.db')]);
+    expect([shown.code, shown.out]).toEqual([0, expect.stringMatching(/✔ +node +Node 2\d/)]);
+  });
 
-it('says how far the ledger is, and who writes it', async () => {
-  const folder = scratchFolder();
-  const db = join(folder, 'ledger.db');
-  const file = writeEvents(join(folder, 'one.ndjson'), cloudEvent('host.facts', { host: 'h' }, { subject: null }));
-  await commandLine(['ingest', file, '--db', db]);
-  expect((await doctor(0, '--db', db))('ledger')?.found).toBe('1 entries; nobody writes it');
-  const lock = WriterLock.acquire(db);
-  expect((await doctor(0, '--db', db))('ledger')?.found).toContain('writes');
-  lock.release();
-});
+  it('reports missing parts with a remedy', async () => {
+    const folder = scratchFolder();
+    writeFileSync(join(folder, 'file'), '');
+    const found = await doctor(1, '--db', join(folder, 'file/ledger.db'));
+    expect(found('ledger folder')).toMatchObject({ state: 'missing', found: expect.stringContaining('not a folder') });
+    expect(found('ledger folder')?.remedy).not.toBe('');
+    writeFileSync(join(folder, 'ledger.db'), 'something else');
+    expect((await doctor(1, '--db', join(folder, 'ledger.db')))('ledger')?.state).toBe('missing');
+    expect(existsSync(join(folder, 'ledger.db.lock'))).toBe(false);
+  });
 
-it('asks the brokers that are configured', { timeout: 60_000 }, async () => {
-  const db = join(scratchFolder(), 'ledger.db');
-  const kafka = (await doctor(1, '--db', db, '--kafka-brokers', '127.0.0.1:1'))('kafka');
-  expect(kafka).toMatchObject({ state: 'missing', found: expect.stringContaining('127.0.0.1:1') });
+  it('reports the length of the ledger and its writer', async () => {
+    const folder = scratchFolder();
+    const db = join(folder, 'ledger.db');
+    const file = writeEvents(join(folder, 'one.ndjson'), cloudEvent('host.facts', { host: 'h' }, { subject: null }));
+    await commandLine(['ingest', file, '--db', db]);
+    expect((await doctor(0, '--db', db))('ledger')?.found).toBe('1 entries; no process writes it');
+    const lock = WriterLock.acquire(db);
+    expect((await doctor(0, '--db', db))('ledger')?.found).toContain('writes');
+    lock.release();
+  });
+
+  it('checks the configured Kafka brokers', { timeout: 60_000 }, async () => {
+    const db = join(scratchFolder(), 'ledger.db');
+    const kafka = (await doctor(1, '--db', db, '--kafka-brokers', '127.0.0.1:1'))('kafka');
+    expect(kafka).toMatchObject({ state: 'missing', found: expect.stringContaining('127.0.0.1:1') });
+  });
 });

@@ -2,10 +2,11 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { declared, serve, started, VM } from '../service/harness.ts';
-import { landfall, recording, scratchFolder } from '../support/landfall.ts';
+import { commandLine } from '../support/command-line.ts';
+import { recording, scratchFolder } from '../support/landfall.ts';
 
 describe('landfall ingest --server', () => {
-  it('hands CloudEvents to a running service in batches, and tells what became of them', async () => {
+  it('sends CloudEvents to a running service and reports each outcome', async () => {
     const one = await serve();
     const { url } = one;
     const folder = scratchFolder();
@@ -16,17 +17,17 @@ describe('landfall ingest --server', () => {
       typeof each === 'string' ? each : JSON.stringify(each),
     );
     writeFileSync(file, `${lines.join('\n')}\n`);
-    const ended = await landfall(['ingest', '--server', url, file], { cwd: folder });
-    expect([ended.code, ended.stderr]).toEqual([2, expect.stringContaining('acknowledged before that: 3')]);
+    const ended = await commandLine(['ingest', '--server', url, file]);
+    expect([ended.code, ended.err]).toEqual([2, expect.stringContaining('acknowledged before that: 3')]);
     const flags = ['--server', url, '--skip-bad', '--dead-letters', letters];
-    const went = await landfall(['ingest', ...flags, file], { cwd: folder });
-    expect(went.stderr).toContain('5 lines read: 3 known already, 1 refused, 1 unreadable');
-    expect(went.stderr).toContain(`${file}:5: `);
+    const went = await commandLine(['ingest', ...flags, file]);
+    expect(went.err).toContain('5 lines read: 3 known already, 1 refused, 1 unreadable');
+    expect(went.err).toContain(`${file}:5: `);
     expect(went.code).toBe(0);
     const kept = readFileSync(letters, 'utf8').trim().split('\n');
     expect(kept.map((line) => (JSON.parse(line) as { code: string }).code)).toEqual(['BAD_JSON', 'ATTEMPT_EXISTS']);
     expect((await one.get(`/v1/vms/${VM}`)).body['host']).toBe('host-a');
-    const played = await landfall(['ingest', '--server', url, recording('abort')], { cwd: folder });
-    expect([played.code, played.stderr]).toEqual([2, expect.stringContaining('is a recording')]);
+    const played = await commandLine(['ingest', '--server', url, recording('abort')]);
+    expect([played.code, played.err]).toEqual([2, expect.stringContaining('is a recording')]);
   });
 });

@@ -1,12 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect, it } from 'vitest';
-import { landfall, ROOT, scratchFolder } from '../support/landfall.ts';
-
-/** The session in the README is one that works, and what it shows is what is printed. */
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { commandLine } from '../support/command-line.ts';
+import { ROOT, scratchFolder } from '../support/landfall.ts';
 
 const readme = readFileSync(join(ROOT, 'README.md'), 'utf8');
-const session = /## A session\n```\n([\s\S]*?)```/.exec(readme)?.[1] ?? '';
+const session = /## A session\n[\s\S]*?```\n([\s\S]*?)```/.exec(readme)?.[1] ?? '';
 
 type Step = { args: string[]; shown: string[] };
 
@@ -22,17 +21,19 @@ function stepsOf(text: string): Step[] {
 
 const squeezed = (text: string) => text.replace(/\s+/g, ' ');
 
-it('every command of the session runs, and prints what the README shows', async () => {
-  const steps = stepsOf(session);
-  expect(steps.length).toBeGreaterThan(4);
-  const env = { LANDFALL_DB: join(scratchFolder(), 'ledger.db') };
-  for (const { args, shown } of steps) {
-    const ran = await landfall(args, { env });
-    expect({ args, code: ran.code, stderr: ran.stderr }).toEqual({
-      args,
-      code: 0,
-      stderr: expect.not.stringContaining('error'),
-    });
-    for (const line of shown) expect(squeezed(ran.stdout)).toContain(squeezed(line));
-  }
+afterEach(() => {
+  vi.unstubAllEnvs();
+});
+
+describe('the session in README.md', () => {
+  it('prints the shown output for each command', async () => {
+    const steps = stepsOf(session);
+    expect(steps.length).toBeGreaterThan(4);
+    vi.stubEnv('LANDFALL_DB', join(scratchFolder(), 'ledger.db'));
+    for (const { args, shown } of steps) {
+      const { code, out, err } = await commandLine(args);
+      expect({ args, code, err }).toEqual({ args, code: 0, err: expect.not.stringContaining('error') });
+      for (const line of shown) expect(squeezed(out)).toContain(squeezed(line));
+    }
+  });
 });

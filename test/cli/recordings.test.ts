@@ -1,9 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { landfall, landfallJson, ROOT, recording, scratchFolder } from '../support/landfall.ts';
+import { commandJson, commandLine } from '../support/command-line.ts';
+import { ROOT, recording, scratchFolder } from '../support/landfall.ts';
 
-/** Every shipped recording of a real migration, end to end through the command line, against what is expected of it. */
+/** Plays every shipped recording through the command line and compares the verdicts with recordings/expected.json. */
 
 type Expected = {
   host: string;
@@ -22,18 +23,18 @@ type Migration = { state: string; contested: boolean; settled: boolean; verdict:
 
 const expected = JSON.parse(readFileSync(join(ROOT, 'recordings/expected.json'), 'utf8')) as Record<string, Expected>;
 
-describe.concurrent('a shipped recording is judged as it really ended', () => {
-  it.for(Object.entries(expected))('%s', async ([name, want], { onTestFinished }) => {
-    const db = join(scratchFolder(onTestFinished), 'ledger.db');
-    const ran = await landfall(['ingest', recording(name), '--db', db]);
-    expect(ran.stderr).not.toContain('error');
+describe('landfall ingest of a shipped recording', () => {
+  it.each(Object.entries(expected))('judges %s as the guest really ended', async (name, want) => {
+    const db = join(scratchFolder(), 'ledger.db');
+    const ran = await commandLine(['ingest', recording(name), '--db', db]);
+    expect(ran.err).not.toContain('error');
     expect(ran.code).toBe(0);
-    for (const status of await landfallJson<Status[]>(['status', '--db', db])) {
+    for (const status of await commandJson<Status[]>(['status', '--db', db])) {
       expect(status.host).toBe(want.host);
       expect(want.power).toContain(status.power);
       expect(status.locks.map(({ owner }) => owner)).toEqual([want.owner]);
     }
-    const migrations = await landfallJson<Migration[]>(['migrations', '--db', db]);
+    const migrations = await commandJson<Migration[]>(['migrations', '--db', db]);
     expect(migrations.map(({ state, contested }) => ({ state, contested }))).toEqual(
       want.attempts.map(({ state, contested }) => ({ state, contested: contested ?? false })),
     );
@@ -41,6 +42,6 @@ describe.concurrent('a shipped recording is judged as it really ended', () => {
       ({ row }, index) => row === undefined || row.includes(migrations[index]?.verdict?.row ?? ''),
     );
     expect(asExpected).not.toContain(false);
-    expect((await landfall(['audit', '--db', db])).code).toBe(0);
+    expect((await commandLine(['audit', '--db', db])).code).toBe(0);
   });
 });
