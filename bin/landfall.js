@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// Starts the command line on Node 24: from source in a checkout, from dist/ where the package is installed.
-// Plain JavaScript that Node 20 can read, because Node 20 may be what started it.
+// Starts the command line on Node 24: from source in a checkout, from dist/ in an installed package. The file is plain
+// JavaScript because Node 20 may start it.
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import module from 'node:module';
@@ -8,7 +8,7 @@ import { constants } from 'node:os';
 import { fileURLToPath } from 'node:url';
 
 const NODE_MAJOR_MIN = 24;
-/** From this version on neither node:sqlite nor type stripping prints an ExperimentalWarning. */
+/** From this version on, node:sqlite and type stripping print no ExperimentalWarning. */
 const NODE_24_MINOR_QUIET = 15;
 const QUIET = '--disable-warning=ExperimentalWarning';
 
@@ -30,14 +30,14 @@ if (major < NODE_MAJOR_MIN) {
   const compiled = new URL('../dist/cli/main.js', import.meta.url);
   if (!existsSync(source) && existsSync(compiled)) await import(compiled.href);
   else {
-    // What was stripped of its types once is read from there: a start needs neither the time nor the 30 MiB of the stripper.
+    // The compile cache saves the time and the 30 MiB of type stripping at every start after the first.
     process.env['NODE_COMPILE_CACHE'] ??= fileURLToPath(new URL('../node_modules/.cache/landfall', import.meta.url));
-    module.enableCompileCache(process.env['NODE_COMPILE_CACHE']); // threads that are started take it from the environment
+    module.enableCompileCache(process.env['NODE_COMPILE_CACHE']); // worker threads read the variable
     await import(source.href);
   }
 }
 
-/** The Node that `npm ci` put into this checkout. */
+/** Returns the Node binary that `npm ci` installed in this checkout. */
 function ownNode() {
   const candidates = [
     '../node_modules/node/bin/node',

@@ -4,13 +4,13 @@ import { faultText } from './render/errors.ts';
 
 const TOLD_MAX = 20;
 
-/** Lines that were not taken: the first of them tell enough; the others are counted, and told where they are kept. */
+/** Reports bad lines on stderr: the first 20 in full, the rest as a count. */
 export class BadLineReporter {
   readonly #io: Io;
   readonly #kept: string;
   #told = 0;
 
-  /** @param kept where all of them are found, in words. */
+  /** @param kept names the place that keeps all bad lines, for the user. */
   constructor(io: Io, kept: string) {
     this.#io = io;
     this.#kept = kept;
@@ -27,7 +27,7 @@ export class BadLineReporter {
   }
 }
 
-/** Only for whom it may concern: a terminal, and an ingest that takes its time. */
+/** Returns a function that prints the number of lines read, at most once a second. */
 export function progress(io: Io): (at: { name: string; lines: number }) => void {
   let shown = io.now();
   return ({ name, lines }) => {

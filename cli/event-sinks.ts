@@ -9,9 +9,9 @@ import type { KafkaAccess } from '../service/kafka-access.ts';
 import type { Remote } from './remote.ts';
 import type { Counts, EventSink, OnRefused } from './event-upload.ts';
 
-/** Where `landfall ingest` sends events to, if not into a ledger file. */
+/** Sinks of `landfall ingest` other than a ledger file: the inputs topic and a running service. */
 
-/** Runs `work` with the topic of inputs at hand. @throws Fault KAFKA_…. */
+/** Runs `work` with a sink that writes to the inputs topic. @throws Fault KAFKA_…. */
 export async function withTopicSink<T>(access: KafkaAccess, work: (receiver: EventSink) => Promise<T>): Promise<T> {
   const kafka = connectTo({ ...access, clientId: `${access.clientId}.ingest` });
   const { partitions } = await requireTopics(kafka, access.prefix);
@@ -37,13 +37,13 @@ export async function withTopicSink<T>(access: KafkaAccess, work: (receiver: Eve
 
 const noCounts = (): Counts => ({ sent: 0, consumed: 0, duplicates: 0, refused: 0 });
 
-/** A request is at most so much: the service takes 1,000 events and 8 MiB. */
+/** The service accepts at most 1,000 events and 8 MiB per request; batches stay below both limits. */
 const BATCH_EVENTS = 500;
 const BATCH_BYTES = 4 * 1024 * 1024;
 
 type Waiting = EventOfLine & { readonly name: string };
 
-/** A running service, which decides as it takes. */
+/** Sends events to a running service, which decides them. */
 export class ServerSink implements EventSink {
   readonly kept = '--dead-letters FILE keeps them all';
   readonly #remote: Remote;
@@ -66,7 +66,7 @@ export class ServerSink implements EventSink {
     this.#bytes += bytes;
   }
 
-  /** The service keeps what it could read only. */
+  /** The service cannot store unreadable lines, so this method keeps nothing. */
   bury(): Promise<void> {
     return Promise.resolve();
   }

@@ -8,10 +8,10 @@ import type { DeadLetter } from '../producers/dead-letters.ts';
 import { BadLineReporter, progress } from './bad-line-reporter.ts';
 import type { Io } from './io.ts';
 
-/** Files of CloudEvents to whoever decides them: a topic of inputs, or a running service. */
+/** Reads files of CloudEvents and sends the events to a sink: the inputs topic or a running service. */
 
 export type Counts = {
-  /** Durable among the inputs; their owners decide them. */
+  /** Events that are durable in the inputs topic and not decided yet. */
   sent: number;
   consumed: number;
   duplicates: number;
@@ -22,21 +22,24 @@ export type UploadReport = Counts & { lines: number; bad: number; cutOff: number
 type Place = { readonly name: string; readonly line: Line };
 export type OnRefused = (place: Place, refusal: Pick<Fault, 'code' | 'message' | 'remedy'>) => void;
 
-/** Where events go. */
+/** A destination of events. */
 export type EventSink = {
   readonly counts: Readonly<Counts>;
-  /** Where bad lines are found afterwards, in words. */
+  /** Tells the user where the bad lines are kept. */
   readonly kept: string;
-  /** An event of a file: it is durable once `flush` has resolved. */
+  /** Adds an event. The event is durable when `flush` resolves. */
   take(event: EventOfLine, name: string, refused: OnRefused): Promise<void>;
-  /** A line that is no event; resolves once it is kept, where there is a place for it. */
+  /** Keeps an unreadable line in the dead letters, if the sink has any; resolves when the line is durable. */
   bury(letter: DeadLetter): Promise<void>;
   flush(refused: OnRefused): Promise<void>;
 };
 
 type UploadOptions = { readonly skipBad: boolean; readonly deadLetters: string | undefined };
 
-/** @throws Fault of the first bad line, unless they are skipped: what came before it is durable. NOT_LIVE of a recording. */
+/**
+ * @throws Fault for the first bad line unless bad lines are skipped; earlier events are durable. NOT_LIVE for a
+ * recording.
+ */
 export async function uploadFiles(
   sources: readonly Source[],
   receiver: EventSink,
@@ -96,7 +99,7 @@ class Upload {
       throw told;
     }
     this.#bad.tell(told);
-    // Half a line is no bad one: the rest of it is still to come.
+    // An incomplete last line does not count as bad, because the file may still grow.
     if (fault.code === CUT_OFF) this.#lines.cutOff += 1;
     else {
       this.#lines.bad += 1;
@@ -122,7 +125,7 @@ function letterOf({ name, line }: Place, { code, message, remedy }: Fault): Dead
   return { code, message, remedy, stream: `file:${name}`, offset: line.number, ...keptOfLine(line) };
 }
 
-/** The fault with the place it happened in. */
+/** Returns the fault with file name and line number in its message. */
 function placed({ name, line }: Place, { code, message, remedy }: Fault): Fault {
   return new Fault(code, `${name}:${line.number}: ${message}`, remedy);
 }

@@ -1,7 +1,7 @@
 import { Fault, messageOf } from '../events/fault.ts';
 import { sqliteFault } from '../log/sqlite/faults.ts';
 
-/** Whatever was thrown, as an error a person can act on. */
+/** Converts any thrown value into a Fault with a remedy. */
 export function toFault(error: unknown): Fault {
   if (error instanceof Fault) return error;
   if (isSystemError(error)) return systemFault(error);
@@ -20,7 +20,7 @@ function isSystemError(error: unknown): error is SystemError {
   return error instanceof Error && 'code' in error && 'syscall' in error && typeof error.code === 'string';
 }
 
-/** What the operating system refused, in words; its code stays for the search box. */
+/** Describes an error of the operating system; the Fault keeps its code. */
 function systemFault(error: SystemError): Fault {
   const { code, path } = error;
   const [what, remedy] = systemWords[code] ?? [null, 'Check the path and its permissions.'];

@@ -1,18 +1,18 @@
 import { type Style, styleFor } from './render/style.ts';
 
-/** What a command may touch of the outside. Handed in, so that tests can look at it. */
+/** The outside world of a command: output, time and environment. Tests pass their own. */
 export type Io = {
   readonly out: (text: string) => void;
-  /** Progress and errors. */
+  /** Prints progress and errors. */
   readonly err: (text: string) => void;
   readonly style: Style;
   readonly errStyle: Style;
-  /** Wall clock, in milliseconds since the epoch. */
+  /** Returns the wall-clock time in milliseconds since the epoch. */
   readonly now: () => number;
   readonly env: Readonly<Record<string, string | undefined>>;
 };
 
-/** A finding, not a failure: the command did its work, and what it found makes the exit code 1. */
+/** Thrown after complete work with a finding; the exit code is 1. */
 export class FindingExit extends Error {}
 
 export const EXIT_FINDING = 1;

@@ -13,7 +13,7 @@ import { rebuild } from '../projections/rebuild.ts';
 import { directory } from '../projections/directory.ts';
 import { brokenTables, PROJECTION_VERSION, projectionVersion } from '../projections/schema.ts';
 
-/** Opens the embedded ledger for a command: to read it with its projections, or to drive it. */
+/** Opens an embedded ledger file for a command, to read its projections or to write. */
 
 export const DEFAULT_FILE = '.landfall/ledger.db';
 export const DEMO_FILE = '.landfall/demo.db';
@@ -22,7 +22,7 @@ const FOLLOWERS = [new URL(`../projections/follow${extname(import.meta.url)}`, i
 
 export type Reading = { ledger: SqliteLedger; db: DatabaseSync };
 
-/** Runs `work` on a ledger opened for reading, and closes it whatever happens. */
+/** Runs `work` on a ledger opened for reading and closes the ledger afterwards. */
 export async function withLedger<T>(file: string, work: (reading: Reading) => Promise<T> | T): Promise<T> {
   return withReadOnlyLedger(file, (now) => {
     requireProjections(now.db);
@@ -30,7 +30,7 @@ export async function withLedger<T>(file: string, work: (reading: Reading) => Pr
   });
 }
 
-/** The same for those that find fault with the projections themselves. */
+/** Works like withLedger but accepts broken projections, for commands that check them. */
 export async function withReadOnlyLedger<T>(file: string, work: (reading: Reading) => Promise<T> | T): Promise<T> {
   requireFile(file);
   const ledger = await SqliteLedger.open({ file, mode: 'read', machineVersion: MACHINE_VERSION });
@@ -65,7 +65,7 @@ function requireProjections(db: DatabaseSync): void {
   );
 }
 
-/** The same as of a moment in the past: the projections are folded anew up to it, in memory. */
+/** Works like withLedger at a past time: it folds the projections up to that time in memory. */
 export async function withLedgerAsOf<T>(
   file: string,
   atMs: number | undefined,
@@ -73,7 +73,7 @@ export async function withLedgerAsOf<T>(
 ): Promise<T> {
   return withLedger(file, async (now) => {
     if (atMs === undefined) return work(now);
-    // The past is folded from the entries themselves: what was altered is not to be told as what was.
+    // A past state is folded from the entries, so altered entries must be rejected first.
     await now.ledger.verify();
     const db = await asOf(now.ledger, 0, atMs);
     try {
@@ -84,7 +84,7 @@ export async function withLedgerAsOf<T>(
   });
 }
 
-/** Entries as they were written: an altered one is refused instead of told. */
+/** Yields entries whose hash matches their text. @throws ChainFault for an altered entry. */
 export async function* verifiedEntries(entries: AsyncIterable<StoredEntry>): AsyncGenerator<StoredEntry> {
   for await (const stored of entries) {
     if (link(stored.previous, stored.text) !== stored.hash)
@@ -93,7 +93,7 @@ export async function* verifiedEntries(entries: AsyncIterable<StoredEntry>): Asy
   }
 }
 
-/** Runs `work` as the one writer of a ledger. What it decided is committed before this returns. */
+/** Runs `work` as the only writer of a ledger file. All decisions are committed when this resolves. */
 export async function withWriter<T>(
   file: string,
   work: (driver: Driver, ledger: SqliteLedger) => Promise<T>,
@@ -118,15 +118,16 @@ export async function withWriter<T>(
   }
 }
 
-/** Makes the projections of a ledger anew. @returns how many entries were folded in. */
+/** Rebuilds the projections of a ledger. Returns the number of folded entries. */
 export async function rebuildFile(file: string): Promise<number> {
   requireFile(file);
-  // Opened as the one writer, so that nobody folds entries in meanwhile.
+  // Opening as the only writer keeps other processes from folding entries during the rebuild.
   const ledger = await SqliteLedger.open({ file, mode: 'write', machineVersion: MACHINE_VERSION });
   try {
     const db = new DatabaseSync(file);
     try {
-      // What was altered must not spread into the projections, which would then agree with it: they are one transaction.
+      // The rebuild is one transaction over verified entries: folded projections of an altered entry would hide the
+      // alteration.
       return await rebuild({ partitions: ledger.partitions, read: () => ledger.readVerified() }, db);
     } finally {
       db.close();
@@ -136,7 +137,7 @@ export async function rebuildFile(file: string): Promise<number> {
   }
 }
 
-/** A moment as the user types or copies it. @throws Fault BAD_TIME. */
+/** Parses a time that a user typed or copied. Returns milliseconds since the epoch. @throws Fault BAD_TIME. */
 export function parseTime(text: string): number {
   const ms = parseMoment(text);
   if (ms !== null) return ms;

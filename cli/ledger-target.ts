@@ -4,8 +4,8 @@ import type { Io } from './io.ts';
 import { type SettingFlags, settingsOf } from './settings.ts';
 
 /**
- * Where a command goes that may ask a file or a running service: what is named on the command line is meant. Those that may
- * also go to the topics choose by themselves (`targetsTopic`).
+ * Chooses between a ledger file and a running service: options on the command line have precedence over the
+ * environment. Commands that can also use topics call `targetsTopic`.
  */
 export function selectLedgerTarget(command: Command, io: Io): void {
   const takes = (option: string) => command.options.some(({ long }) => long === option);
@@ -16,7 +16,10 @@ export function selectLedgerTarget(command: Command, io: Io): void {
     requireFile(command, io);
 }
 
-/** Whether brokers are named and nothing else is, or nothing nearer. */
+/**
+ * Returns true if the command should use the topics: brokers are configured, and neither --db nor --server names
+ * another ledger.
+ */
 export function targetsTopic(flags: SettingFlags, command: Command, io: Io): boolean {
   if (flags['kafkaBrokers'] !== undefined) return true;
   if (flags['server'] !== undefined || command.getOptionValueSource('db') === 'cli') return false;
@@ -24,8 +27,8 @@ export function targetsTopic(flags: SettingFlags, command: Command, io: Io): boo
 }
 
 /**
- * What is meant for the instances must not end in a file that nobody reads, nor what is told come from one that they do not
- * write: where brokers are named, a file is used only if it is named as well. @throws Fault NEEDS_SERVER.
+ * Requires --db or --server if brokers are configured, because the local file is not the ledger then.
+ * @throws Fault NEEDS_SERVER.
  */
 function requireFile(command: Command, io: Io): void {
   if (settingsOf({}, io).kafkaBrokers === undefined) return;

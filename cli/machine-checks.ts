@@ -12,11 +12,11 @@ import { MACHINE_VERSION } from '../machines/version.ts';
 import { kafkaAccess } from '../service/kafka-access.ts';
 import type { Settings } from '../service/settings.ts';
 
-/** What a machine has, and what it lacks, for Landfall to run on it as its settings say. Nothing is changed by looking. */
+/** Checks this machine for the requirements of the service with its settings. The checks change nothing. */
 
 export type CheckResult = {
   readonly what: string;
-  /** `absent`: it is not there, and is not needed to run. */
+  /** `absent` marks a program that is not installed and not required. */
   readonly state: 'good' | 'missing' | 'absent';
   readonly found: string;
   readonly remedy: string;
@@ -65,7 +65,7 @@ function sqlite(): CheckResult {
   }
 }
 
-/** The folder, or what it would be made in. */
+/** Returns the ledger's folder, or its nearest existing parent folder. */
 function placeOf(db: string): string {
   let place = resolve(dirname(db));
   while (!existsSync(place) && dirname(place) !== place) place = dirname(place);
@@ -95,7 +95,7 @@ function space(db: string): CheckResult {
   }
 }
 
-/** That another writes the ledger is as it should be while the service runs. */
+/** Checks the ledger file. A running writer is not a problem. */
 async function ledger({ db, kafkaBrokers }: Settings): Promise<CheckResult> {
   const what = 'ledger';
   if (kafkaBrokers !== undefined) return good(what, 'a topic of the brokers');
@@ -120,7 +120,7 @@ function writerOf(db: string): string {
   }
 }
 
-/** That they answer, let us in, and have the topics. */
+/** Checks the connection to the brokers, the access and the topics. */
 async function brokers(settings: Settings): Promise<CheckResult> {
   const what = 'kafka';
   try {

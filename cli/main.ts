@@ -2,17 +2,16 @@ import { writeSync } from 'node:fs';
 import { processIo } from './io.ts';
 import { run } from './run.ts';
 
-/** The command line as a process of its own. */
+/** Runs the command line as a process. */
 
-// A reader that has seen enough (head, less) closes the pipe. What is under way is finished all the same: an ingest is not
-// given up because nobody looks any more.
+// A reader such as head closes the pipe early. The command still finishes its work, so EPIPE is ignored.
 for (const stream of [process.stdout, process.stderr]) {
   stream.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE') throw error;
   });
 }
 
-// Every commit is whole, so there is nothing to tidy up; what is worth saying is that nothing is lost.
+// Each commit is complete, so an interrupted command needs no clean-up.
 for (const [signal, code] of [
   ['SIGINT', 130],
   ['SIGTERM', 143],

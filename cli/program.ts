@@ -12,7 +12,7 @@ import type { Io } from './io.ts';
 import { selectLedgerTarget } from './ledger-target.ts';
 import { examples } from './commands/options.ts';
 
-/** The whole command line, as a tree of commands: for running, for help, and for shell completion. */
+/** Returns the command tree of the command line, for running, help and shell completion. */
 export function buildProgram(io: Io, version: string): Command {
   const program = new Command('landfall')
     .version(version)
@@ -51,7 +51,7 @@ export function buildProgram(io: Io, version: string): Command {
   return program.hook('preAction', (_, command) => selectLedgerTarget(command, io));
 }
 
-/** Subcommands that were added by hand take the settings of their parent. */
+/** Copies the parent's settings to commands that were added by addCommand or command. */
 function inherit(command: Command, parent: Command): void {
   command.copyInheritedSettings(parent);
   for (const child of command.commands) inherit(child, command);

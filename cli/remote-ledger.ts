@@ -2,10 +2,10 @@ import { Fault } from '../events/fault.ts';
 import { formatPosition, GENESIS, type Head, type Ledger, type StoredEntry } from '../log/port.ts';
 import type { Remote } from './remote.ts';
 
-/** The ledger of a running service, read page by page: as it stood when it was opened. */
+/** Reads the ledger of a running service page by page, up to the head at the time of opening. */
 export class RemoteLedger implements Pick<Ledger, 'partitions' | 'head' | 'read'> {
   readonly #remote: Remote;
-  /** The last sequence of each partition. */
+  /** The last sequence number of each partition at the time of opening. */
   readonly #last: readonly number[];
 
   private constructor(remote: Remote, last: readonly number[]) {
@@ -38,7 +38,7 @@ export class RemoteLedger implements Pick<Ledger, 'partitions' | 'head' | 'read'
     for (let next = from; next <= last; ) {
       const entries = await this.#remote.entries(formatPosition({ partition, sequence: next }));
       for (const stored of entries) {
-        // The pages go on with the next partition.
+        // A page can continue with entries of the next partition.
         if (stored.partition !== partition || stored.sequence > last) return;
         yield stored;
       }
@@ -48,7 +48,7 @@ export class RemoteLedger implements Pick<Ledger, 'partitions' | 'head' | 'read'
     }
   }
 
-  /** Partition after partition. */
+  /** Yields the entries of all partitions, one partition after another. */
   async *all(): AsyncGenerator<StoredEntry> {
     for (let partition = 0; partition < this.partitions; partition += 1) yield* this.read(partition, 1);
   }

@@ -9,19 +9,19 @@ import type { TimelineItem } from '../projections/timeline.ts';
 import type { VmStatus } from '../projections/vms.ts';
 
 /**
- * A running service, asked over HTTP instead of the file it holds. Its lists have the very items that the commands print, so
- * a command differs only in where its items come from. The token comes from LANDFALL_TOKEN: a flag would show in `ps`.
+ * HTTP client of a running service. Its lists have the same item types as the local queries, so commands print both in
+ * the same way. The token comes from LANDFALL_TOKEN, because a flag would be visible in `ps`.
  */
 
 const PAGE = '1000';
-/** A service that says nothing for so long is not waited for. */
+/** The limit for one response, in milliseconds. */
 const TIMEOUT_MS = 30_000;
 
 type Query = Record<string, string | number | undefined>;
 type Problem = { code: string; message: string; remedy: string };
 type Page<T> = { items: T[]; next: string | null };
 type RemoteEntry = { position: string; previous: string; hash: string; entry: Entry };
-/** What became of an event. */
+/** The outcome of one event. */
 type EventOutcome = { duplicate: boolean; pending?: string; refusal: Problem | null };
 type ExplainedPage = Omit<Explained, 'entries'> & Page<RemoteEntry>;
 export type Explained = { state: AttemptState; timers: Timers; entries: StoredEntry[]; name: string | null };
@@ -35,7 +35,7 @@ export class Remote {
     this.#token = env['LANDFALL_TOKEN'];
   }
 
-  /** The VMs that are meant: one by its UUID, those of a name, or all. */
+  /** Returns the VM with this UUID, all VMs with this name, or all VMs. */
   async vms(vm: string | undefined, at?: number): Promise<VmStatus[]> {
     if (vm === undefined) return this.#all('/v1/vms', { at });
     try {
@@ -66,20 +66,20 @@ export class Remote {
     for (let after: string | undefined; ; ) {
       const page: ExplainedPage = await this.#get(path, { after, limit: PAGE });
       entries.push(...page.items.map(storedOf));
-      // Its state is the newest, as of the last page.
+      // The attempt's state on the last page is the newest.
       const { state, timers, name, next } = page;
       if (next === null) return { state, timers, name, entries };
       after = next;
     }
   }
 
-  /** How far its ledger goes, of every partition. */
+  /** Returns the position of the service's ledger, for every partition. */
   async position(): Promise<string> {
     const { headers } = await this.#ask('GET', '/v1/ledger', { limit: 1 });
     return headers.get('landfall-position') ?? '';
   }
 
-  /** A page of the ledger from a position on, with the partitions that follow. */
+  /** Returns a page of ledger entries from a position; the page can continue into the next partitions. */
   async entries(from: string): Promise<StoredEntry[]> {
     const { items } = await this.#get<Page<RemoteEntry>>('/v1/ledger', { from, limit: PAGE });
     return items.map(storedOf);
@@ -101,18 +101,20 @@ export class Remote {
     return (await this.#ask<MigrationView>('POST', path, {}, resolution)).value;
   }
 
-  /** Hands in events; what became of each. @throws Fault where none was taken, or it is not known. */
+  /**
+   * Sends events and returns one outcome per event. @throws Fault if no event was accepted or the outcome is unknown.
+   */
   async events(batch: readonly unknown[]): Promise<EventOutcome[]> {
     try {
       return (await this.#ask<Page<EventOutcome>>('POST', '/v1/events', {}, batch)).value.items;
     } catch (error) {
-      // Some were refused: the others were followed, and each has its outcome.
+      // If some events were refused, the error carries the outcomes of all events.
       if (error instanceof Fault && isPage(error.cause)) return error.cause.items;
       throw error;
     }
   }
 
-  /** Whether the service knows by the token who asks: then nobody says it beside the token. */
+  /** Returns true if a token identifies the operator; the service then takes the operator's name from the token. */
   get isNamed(): boolean {
     return this.#token !== undefined;
   }

@@ -5,7 +5,7 @@ import { EXIT_FINDING, EXIT_WRONG_USE, FindingExit, type Io } from './io.ts';
 import { buildProgram } from './program.ts';
 import { faultText } from './render/errors.ts';
 
-/** Runs the command line. Exit codes: 0 done, 1 a finding, 2 wrong use or bad input. */
+/** Runs a command line. Returns the exit code: 0 done, 1 a finding, 2 wrong use or bad input. */
 export async function run(io: Io, args: readonly string[]): Promise<number> {
   try {
     await buildProgram(io, version()).parseAsync([...args], { from: 'user' });
@@ -22,14 +22,16 @@ export async function run(io: Io, args: readonly string[]): Promise<number> {
   }
 }
 
-/** From source in a checkout, or one folder deeper in the built package. */
+/**
+ * Returns the version from package.json, which is one level up in a checkout and two levels up in the built package.
+ */
 function version(): string {
   for (const place of ['../package.json', '../../package.json']) {
     try {
       const parsed: unknown = JSON.parse(readFileSync(new URL(place, import.meta.url), 'utf8'));
       if (typeof parsed === 'object' && parsed !== null && 'version' in parsed) return String(parsed.version);
     } catch {
-      // The other place has it.
+      // The loop tries the next path.
     }
   }
   return 'unknown';

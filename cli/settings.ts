@@ -4,7 +4,7 @@ import { type KafkaAccess, kafkaAccess } from '../service/kafka-access.ts';
 import { readSettings, type Settings } from '../service/settings.ts';
 import type { Io } from './io.ts';
 
-/** Settings of the service as commands take them: flags, then the environment, then a file. */
+/** Reads the service settings for commands: flags override the environment, which overrides the file. */
 
 export type SettingFlags = Record<string, string | boolean | string[] | undefined> & {
   config?: string;
@@ -30,7 +30,7 @@ export function settingsOf({ config, set, ...flags }: SettingFlags, io: Io): Set
   return readSettings({ flags: given, env: io.env, file: config ?? io.env['LANDFALL_CONFIG'] });
 }
 
-/** @throws Fault BAD_SETTING where no brokers are named. */
+/** @throws Fault BAD_SETTING if no brokers are configured. */
 export function requireKafka(settings: Settings): KafkaAccess {
   const access = kafkaAccess(settings);
   if (access !== null) return access;

@@ -12,14 +12,14 @@ import { MACHINE_VERSION } from '../machines/version.ts';
 import { directory } from '../projections/directory.ts';
 import type { KafkaAccess } from '../service/kafka-access.ts';
 
-/** Opens a ledger in topics for a command: with a copy in a folder, to read it or to drive it. */
+/** Opens a ledger in Kafka topics for a command, with a replica in a folder. */
 
 const FOLLOWERS = [new URL(`../projections/follow${extname(import.meta.url)}`, import.meta.url).href];
 const LOOK_MS = 100;
-/** A reader that hears nothing for so long will not hear any more. */
+/** The wait for a replica fails after this time without progress, in milliseconds. */
 const STALL_MS = 60_000;
 
-/** Runs `work` on a copy that has all that the topic had when it was opened. @throws Fault KAFKA_…, LEDGER_…. */
+/** Runs `work` on a replica with all records that the topic had at the start. @throws Fault KAFKA_…, LEDGER_…. */
 export async function withReplica<T>(
   access: KafkaAccess,
   work: (ledger: KafkaLedger) => Promise<T>,
@@ -39,9 +39,9 @@ type Followed = Pick<KafkaLedger, 'partitions' | 'ageMs' | 'lag'> & {
 };
 
 /**
- * Waits until the copies have all that the topic had at a moment. A partition that cannot be followed is as far as it will get: its copy's `fault` says why. A long topic takes its time, as
- * long as something comes.
- * @throws Fault KAFKA_FAILED where nothing more comes.
+ * Resolves when the replicas have all records that the topic had at `asOf`. A replica with a fault counts as finished;
+ * its `fault` has the reason. There is no limit while records arrive.
+ * @throws Fault KAFKA_FAILED if no record arrives for `stallMs`.
  */
 export async function waitForReplicas(ledger: Followed, { asOf = 0, stallMs = STALL_MS } = {}): Promise<void> {
   const isBehind = (partition: number) => {
@@ -71,7 +71,7 @@ function stalled(behind: readonly number[], ledger: Followed, stallMs: number): 
   );
 }
 
-/** Runs `work` as the owner of partition 0. What it decided is committed before this returns. */
+/** Runs `work` as the owner of partition 0. All decisions are committed when this resolves. */
 export function withTopicWriter<T>(
   access: KafkaAccess,
   work: (driver: Driver, ledger: Ledger) => Promise<T>,
@@ -85,7 +85,7 @@ export function withTopicWriter<T>(
   });
 }
 
-/** Removes a copy that nobody uses. @throws Fault LEDGER_BUSY where an instance holds it. */
+/** Deletes an unused replica. @throws Fault LEDGER_BUSY if an instance uses it. */
 export async function deleteReplica(folder: string): Promise<void> {
   const files = existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith('.db')) : [];
   for (const name of files) {

@@ -1,6 +1,6 @@
 /**
- * An event's `time` is its producer's word and decides nothing, so an odd one is no reason to refuse the event. It is told,
- * once for a file, because it usually means a clock that is wrong.
+ * Counts event times that differ much from the local clock. An event's `time` decides nothing, so the event is
+ * accepted; the report warns of a wrong clock once per file.
  */
 
 const HOUR_MS = 3_600_000;

@@ -7,15 +7,15 @@ import { parseLine } from './line-json.ts';
 import { type Line, readLines } from './lines.ts';
 import { isBlank } from './recording/last-probes.ts';
 
-/** Lines of CloudEvents, for whoever passes them on instead of deciding them. */
+/** Reads lines of CloudEvents for senders that do not decide the events themselves. */
 
-/** An event as it stood in its line. */
+/** An event with the line that contained it. */
 export type EventOfLine = { readonly line: Line; readonly input: Input; readonly value: unknown };
 type EventLine = { readonly line: Line; readonly found: EventOfLine | Fault };
 
-/** Each line that is not blank: as an event, or why it is none. @throws Fault NOT_LIVE where the stream is a recording. */
+/** Yields an event or a fault for each non-blank line. @throws Fault NOT_LIVE if the stream is a recording. */
 export async function* readEventLines(source: Source): AsyncGenerator<EventLine> {
-  // As with a ledger file: which of the two a stream is, the first line that can be read says.
+  // The first readable line decides if the stream is a recording, as for a ledger file.
   let isKnown = false;
   for await (const line of readLines(source.stream())) {
     if (isBlank(line)) continue;
@@ -30,7 +30,7 @@ export async function* readEventLines(source: Source): AsyncGenerator<EventLine>
   }
 }
 
-/** Reads as far as it takes to tell. @throws Fault NOT_LIVE. */
+/** Reads until the first valid event. @throws Fault NOT_LIVE if the stream is a recording. */
 export async function requireEvents(source: Source): Promise<void> {
   for await (const { found } of readEventLines(source)) if (!(found instanceof Fault)) return;
 }

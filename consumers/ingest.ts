@@ -15,44 +15,44 @@ import type { Ending } from './recording/truth.ts';
 import { RecordingStream } from './recording/recording-stream.ts';
 
 /**
- * Ingests recorded streams and CloudEvents, one JSON object a line, of any size in constant memory. Which of the two a stream
- * is, its first line says: a recording begins with its `scenario`.
+ * Ingests recordings and CloudEvents, one JSON object per line, in constant memory. A stream is a recording if its
+ * first line is a `scenario`.
  *
- * A last line without its end that is no JSON yet is not a bad line but half of one: it is told and never taken, so that the
- * whole file, ingested later, ends in the very ledger that it would have made at once.
+ * An incomplete last line is reported and never ingested, so that a later ingest of the whole file gives the same
+ * ledger as a single ingest.
  */
 
 export type IngestOptions = {
-  /** Bad lines go to the dead letters and the rest goes in; otherwise the first one ends the ingest. */
+  /** If true, bad lines go to the dead letters; otherwise the first bad line ends the ingest. */
   skipBad: boolean;
-  /** Every recording gets VMs and attempts of its own. */
+  /** If true, every recording gets its own VMs and attempts. */
   apart: boolean;
-  /** The wall clock, in milliseconds. */
+  /** Returns the wall-clock time in milliseconds since the epoch. */
   now: () => number;
   onProgress?: (progress: { name: string; lines: number }) => void;
   onBadLine?: (fault: Fault) => void;
   onNotice?: (text: string) => void;
-  /** The questions that an earlier run put on this clock and nobody answered: the recorded hosts answer them now. */
+  /** Returns the questions of an earlier run without answers; the recorded hosts answer them in this run. */
   unanswered: (clock: string) => Promise<Question[]>;
 };
 
 export type IngestReport = {
   lines: number;
   bad: number;
-  /** Files that ended in the middle of a line. */
+  /** The number of files that end within a line. */
   cutOff: number;
   consumed: number;
   duplicates: number;
   refused: number;
-  /** How the recordings say that their attempts ended, by the attempt's id in the ledger. */
+  /** The endings of the recordings, by the attempt's id in the ledger. */
   endings: Map<string, Ending>;
 };
 export type Source = { name: string; stream: () => AsyncIterable<Buffer | string>; twice: boolean };
 type Kind = 'recording' | 'events';
-/** What is known of the stream that is being read. */
+/** The state of the stream that is being read. */
 type Reading = { readonly source: Source; readonly probes: LastProbes | null; kind: Kind | null; times: ClockSkew };
 
-/** How many inputs share a commit, and how many commits may be under way, when events are read from a file. */
+/** Limits for events from a file: inputs per commit, and commits in flight. */
 const INPUTS_PER_COMMIT = 256;
 const COMMITS_UNDER_WAY = 4;
 
@@ -92,7 +92,10 @@ export class Ingest {
     });
   }
 
-  /** @throws Fault naming file and line of the first bad line, unless they are skipped; what came before it is committed. */
+  /**
+   * @throws Fault naming file and line of the first bad line, unless bad lines are skipped; earlier inputs are
+   * committed.
+   */
   async run(source: Source): Promise<void> {
     const probes = source.twice ? await findLastProbes(source.stream()) : null;
     const reading: Reading = { source, probes, kind: null, times: new ClockSkew() };
@@ -162,7 +165,7 @@ export class Ingest {
     }
   }
 
-  /** The fault with the place it happened in. */
+  /** Returns the fault with file name and line number in its message. */
   #placed({ code, message, remedy }: Fault, line: number): Fault {
     return new Fault(code, `${this.#name}:${line}: ${message}`, remedy);
   }
@@ -171,16 +174,19 @@ export class Ingest {
     this.#options.onNotice?.(`${this.#name}: ${text}`);
   }
 
-  /** Commits without waiting, so that the next batch is worked out meanwhile; at most a few are under way. */
+  /**
+   * Starts a commit without waiting, so that the next batch is decided meanwhile. The number of commits in flight is
+   * limited.
+   */
   async #commit(): Promise<void> {
     const commit = this.#driver.flush();
-    // It is looked at later; until then its failure must not end the process.
+    // A later await reports the failure; until then the rejection must not end the process.
     commit.catch(() => {});
     this.#underWay.push(commit);
     if (this.#underWay.length >= COMMITS_UNDER_WAY) await this.#underWay.shift();
   }
 
-  /** Everything taken so far becomes durable. */
+  /** Resolves when all accepted inputs are durable. */
   async #settle(): Promise<void> {
     await Promise.all([...this.#underWay, this.#driver.flush()]);
     this.#underWay = [];
@@ -188,7 +194,7 @@ export class Ingest {
 
   async #finish(kind: Kind | null, isCutOff: boolean): Promise<void> {
     if (kind === 'recording') return isCutOff ? this.#recordings.suspend() : this.#recordings.close();
-    // What fell due while nobody ran comes after the inputs that were there: answers are not overtaken by their deadlines.
+    // Overdue timers fire after the inputs of the file, so that deadlines do not overtake answers.
     this.#driver.partition.fire(this.#options.now(), WALL);
     await this.#settle();
   }

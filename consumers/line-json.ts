@@ -2,9 +2,9 @@ import { Fault, messageOf } from '../events/fault.ts';
 import { requireShallow } from '../events/nesting.ts';
 import type { Line } from './lines.ts';
 
-/** A line as JSON, or in words why it is none. */
+/** Parses a line as JSON; the faults explain the reason of a failure. */
 
-/** The file ends in the middle of its last line: the rest of it is still to come, or was lost. */
+/** The code of a fault for a file that ends within its last line. */
 export const CUT_OFF = 'CUT_OFF';
 
 /** @throws Fault TOO_LARGE, BAD_JSON, CUT_OFF. */
@@ -28,7 +28,7 @@ function parseText({ text, torn }: Line): unknown {
   } catch (error) {
     if (text.trimStart().startsWith('[')) throw anArray();
     if (torn) throw cutOff(error);
-    // JSON.parse counts lines within this one, which is confusing beside the line's own number.
+    // JSON.parse reports "line 1" for every line, which contradicts the real line number.
     const what = messageOf(error).replace(/ \(line 1 column \d+\)$/, '');
     throw new Fault('BAD_JSON', what, 'Each line is one whole JSON object; `jq -c . FILE` writes them so.', error);
   }

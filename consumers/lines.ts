@@ -4,24 +4,24 @@ import { MALFORMED_BYTES_KEPT } from '../events/entry-version.ts';
 import { endOfCharacter, type Kept, keptOf } from '../log/kept-bytes.ts';
 
 /**
- * Lines of an ndjson stream, in constant memory: of a line beyond the limit only its first bytes are kept, with its length
- * and digest. `torn`: the stream ended in the middle of the line, without its newline.
+ * A line of an ndjson stream. Lines above the size limit keep only their first bytes, length and digest, so memory
+ * stays constant. `torn` is true if the stream ended without a newline.
  */
 export type Line = {
-  /** From 1. */
+  /** The line number, starting at 1. */
   number: number;
   text: string;
   bytes: number;
   oversized: boolean;
   torn: boolean;
-  /** SHA-256 of the whole line, in hex. Only worked out for an oversized one. */
+  /** The SHA-256 of the whole line in hex; null unless the line is oversized. */
   digest: string | null;
-  /** The bytes that `text` was made of. */
+  /** The bytes of `text`. */
   raw: Buffer;
 };
 
 const NEWLINE = 0x0a;
-/** Some editors begin a file with it. */
+/** Some editors write a byte order mark at the start of a file. */
 const BYTE_ORDER_MARK = '\ufeff';
 
 export async function* readLines(
@@ -61,7 +61,7 @@ class GrowingLine {
     else this.#hash.update(part);
   }
 
-  /** From here on the line is only counted and hashed. */
+  /** Switches to counting and hashing the rest of the line. */
   #overflow(): void {
     const kept = Buffer.concat(this.#parts);
     this.#hash = createHash('sha256').update(kept);
@@ -88,7 +88,7 @@ class GrowingLine {
   }
 }
 
-/** What is kept of a line that is no input. */
+/** Returns the part of an invalid line that the dead letters keep. */
 export function keptOfLine({ raw, bytes, digest }: Line): Kept {
   const kept = keptOf(raw);
   return digest === null ? kept : { ...kept, bytes, digest };

@@ -6,32 +6,32 @@ import { type Role, readAnswer } from '../machines/presence.ts';
 import type { HostAnswer } from './view.ts';
 
 /**
- * The answers of an attempt's hosts after its call returned, condensed to what a policy can ask for. Landfall put its own
- * questions then; a policy's question gets the first of their answers that was there at or after the time it is put.
+ * Keeps the answers of an attempt's hosts after the call returned. A policy's question gets the first Landfall answer
+ * that arrived at or after the question's time.
  */
 
-/** No policy asks later than this after the return, so later answers are not kept: an attempt watched for days stays small. */
+/** No policy asks later than this after the return, in milliseconds. Later answers are dropped to bound memory. */
 export const LAST_ASK_MS = 300_000;
 
-/** `asked`: sequence of Landfall's question. */
+/** An answer with the sequence number of its question (`asked`). */
 type TimedAnswer = HostAnswer & { readonly asked: number };
-/** By host, in the order they arrived. */
+/** Answers by host, in order of arrival. */
 export type Answers = Map<string, TimedAnswer[]>;
 
 const QUESTION_TYPE = 'landfall.host.answered.v1';
 
-/** The answer that this entry took in; null where it is none, or one that was refused. */
+/** Returns the answer in this entry; null if the entry has no answer or the answer was refused. */
 export function answerIn({ cause, refusal }: Entry): Answered | null {
   if (cause.kind !== 'input' || cause.type !== QUESTION_TYPE || refusal !== null) return null;
   return inputSchemas[QUESTION_TYPE].safeParse(cause.data).data ?? null;
 }
 
-/** The migration that a question is about. */
+/** Returns the migration that a question belongs to. */
 export function migrationOf(question: string): string {
   return question.slice(0, Math.max(0, question.lastIndexOf('/q')));
 }
 
-/** Keeps an answer. One to a question from before the return says nothing of the time after it. */
+/** Records an answer. Answers to questions asked before the return are ignored. */
 export function recordAnswer(answers: Answers, attempt: Attempt, data: Answered, time: number): void {
   const asked = sequenceOf(data.question, attempt.migration);
   if (asked === null || !isAfterReturn(attempt, asked)) return;
@@ -40,7 +40,7 @@ export function recordAnswer(answers: Answers, attempt: Attempt, data: Answered,
   keep(answers, attempt, data.host, said, time);
 }
 
-/** Keeps that a host did not answer in time: whoever else had asked it then would have waited in vain as well. */
+/** Records a question that timed out. A policy that asked at the same time would get no answer either. */
 export function recordTimeout(answers: Answers, attempt: Attempt, time: number): void {
   for (const [host, { answer }] of Object.entries(attempt.asked)) {
     const isNew = answer !== null && answer.asked > (answers.get(host)?.at(-1)?.asked ?? 0);
@@ -60,7 +60,7 @@ function keep(answers: Answers, attempt: Attempt, host: string, said: Answer, ti
   answers.set(host, known);
 }
 
-/** As another system would read it: none of them keeps count of boots or of stray processes, or of what the shell once did. */
+/** Reads an answer as another system would: without boot ids, stray processes and the history of the shell. */
 function reading(attempt: Attempt, host: string, said: Answer): Omit<HostAnswer, 'at'> {
   const { boot: _boot, strayProcess: _stray, ...plain } = said;
   const context = { role: roleOf(attempt, host), handedOver: false, ran: false, sourceBoot: null };
@@ -73,7 +73,7 @@ function roleOf({ source, destination }: Attempt, host: string): Role {
   return host === destination ? 'destination' : 'other';
 }
 
-/** The answer to a question put `afterMs` after the return. After its last answer a host is taken to go on saying the same. */
+/** Returns the answer to a question asked `afterMs` after the return. After its last answer, a host repeats it. */
 export function answerAt(answers: Answers, host: string, afterMs: number): HostAnswer {
   const known = answers.get(host) ?? [];
   const first = known.find((answer) => answer.at >= afterMs);

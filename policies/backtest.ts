@@ -7,22 +7,25 @@ import type { KnownEndings } from './truth.ts';
 import type { Policy } from './view.ts';
 
 /**
- * Decides every attempt of a ledger again by other systems' rules, on the evidence the ledger holds, and counts who would have
- * been right. It writes nothing and carries no decision forward: each rule meets each attempt as it really went.
+ * Decides every attempt of a ledger again by the rules of other systems, and counts the right decisions. A backtest
+ * writes nothing, and no decision affects a later attempt.
  */
 
 export type Backtest = {
-  /** Over the failed calls whose truth is known. */
+  /** Counts over failed calls whose truth is known. */
   readonly policies: readonly Tally[];
-  /** The policies that decide something after a successful call, over those, as first settled. They are counted, not listed. */
+  /** Counts over successful calls, for the policies that decide after a success. These attempts are not listed. */
   readonly onSuccess: readonly Tally[];
-  /** Every failed call that returned, in the order the ledger settled them; what is still open comes last. */
+  /** All failed calls that returned, in the order of settlement; open attempts come last. */
   readonly attempts: readonly Decided[];
 };
 
 const NO_TRUTHS: KnownEndings = new Map();
 
-/** @param witnessed where guests really were, as somebody outside the ledger saw it; without it Landfall's own proven verdicts are the truth. */
+/**
+ * @param witnessed has the true endings from outside the ledger; without an ending, Landfall's own proven verdict is
+ * the truth.
+ */
 export async function backtest(
   entries: AsyncIterable<Stored> | Iterable<Stored>,
   witnessed: KnownEndings = NO_TRUTHS,
@@ -52,5 +55,5 @@ export async function backtest(
 const countAll = (tallies: readonly Tally[], decided: Decided): Tally[] =>
   tallies.map((tally) => count(tally, decided));
 
-/** Where source and destination are one host nobody was asked, and no rule has anything to go by. */
+/** Returns false if source and destination are the same host, because then no host was asked. */
 const isComparable = ({ source, destination }: Attempt) => source !== destination;

@@ -3,7 +3,10 @@ import type { Presence } from '../events/vocabulary.ts';
 import type { Truth } from './truth.ts';
 import type { Outcome } from './view.ts';
 
-/** What a decision would have cost. It weighs the one decision against where the guest was, and plays nothing on from there. */
+/**
+ * Computes the cost of a decision by comparing it with the guest's true host. Consequences after the decision are not
+ * simulated.
+ */
 
 export const costs = [
   'none',
@@ -17,7 +20,7 @@ export const costs = [
 ] as const;
 export type Cost = (typeof costs)[number];
 
-/** Mildest first, as in `costs`. */
+/** Ordered like `costs`, the mildest first. */
 export const costTexts: Readonly<Record<Cost, string>> = {
   none: 'nothing: the record names the host that has the guest, or a dead guest was declared dead',
   undecided: 'the record names no host; the VM is in error until somebody looks',
@@ -38,7 +41,7 @@ export function costOf(outcome: Outcome, truth: Truth): Cost {
     case 'destroy on destination':
       return costOfDestroying(outcome.hits ?? 'unknown');
     case 'roll back':
-      // A guest that is not running writes nothing yet; the lock is merely with the wrong host.
+      // A guest that is not running writes nothing, so only the lock is wrong.
       return truth.power === 'running' ? 'two-writers-possible' : 'lock-on-wrong-host';
     case 'complete':
     case 'leave':
@@ -55,7 +58,10 @@ export function costOf(outcome: Outcome, truth: Truth): Cost {
   }
 }
 
-/** The guest is not on the source. Where the destination did not answer, the command reached nobody, and the lock is wrong. */
+/**
+ * The guest is not on the source. If the destination did not answer, the command had no effect, and only the lock is
+ * wrong.
+ */
 function costOfDestroying(hits: Presence): Cost {
   switch (hits) {
     case 'executing':

@@ -5,19 +5,19 @@ import { type Closed, recordedIn } from './replay.ts';
 import { type Truth, truthOf, type KnownEndings } from './truth.ts';
 import type { Outcome, Policy } from './view.ts';
 
-/** One attempt as every policy would have decided it, held against where the guest was. */
+/** Compares the decisions of all policies for one attempt with the guest's true host. */
 
 type Decision = Outcome & {
-  /** Null: the policy names no host, or the truth is not known. */
+  /** Null if the policy names no host or the truth is unknown. */
   readonly right: boolean | null;
-  /** Null: the truth is not known. */
+  /** Null if the truth is unknown. */
   readonly cost: Cost | null;
 };
 export type Decided = {
   readonly migration: string;
   readonly vm: string;
   readonly truth: Truth | null;
-  /** By the policy's id. */
+  /** Decisions by policy id. */
   readonly decisions: Readonly<Record<string, Decision>>;
 };
 
@@ -27,7 +27,7 @@ export function decideAll({ attempt, world }: Closed, chosen: readonly Policy[],
   return { migration: attempt.migration, vm: attempt.vm, truth, decisions };
 }
 
-/** A settled verdict was replaced: Landfall's own decision is another, and so may the truth be. The other decisions stand. */
+/** Applies a later verdict: Landfall's decision changes, and the truth can change. The other decisions stay. */
 export function revise(before: Decided, attempt: Attempt, witnessed: KnownEndings): Decided {
   const truth = truthOf(attempt, witnessed);
   const revised = Object.entries(before.decisions).map(([id, decision]): [string, Decision] => {

@@ -1,6 +1,6 @@
 import { isActive, isGone, type Outcome, type Policy, seesRunning, type HostAnswer, type View } from './view.ts';
 
-/** The rules of the other orchestrators, read from their source. */
+/** Rules of other orchestrators, taken from their source code. */
 
 export const nova: Policy = {
   id: 'nova',
@@ -14,7 +14,7 @@ export const nova: Policy = {
   },
 };
 
-/** The command goes out at once and unseen: what it meets there is for the ledger to say. */
+/** The policy sends the command without asking. The ledger's next answer shows the effect on the destination. */
 function destroyAtOnce(world: View): Outcome {
   const { presence } = world.ask(world.destination, 0);
   return { host: world.source, action: 'destroy on destination', at: 0, hits: presence };
@@ -29,7 +29,7 @@ export const cloudstack: Policy = {
     if (world.callError !== null) return destroyAtOnce(world);
     const answer = world.ask(world.destination, 0);
     if (seesRunning(answer)) return { host: world.destination, action: 'complete', at: answer.at };
-    // Not found running there, or no answer: it is recorded as stopped and cleaned up.
+    // CloudStack records a VM that is not found, or whose host does not answer, as stopped.
     return { host: null, action: 'fail', at: answer.at };
   },
 };
@@ -80,7 +80,7 @@ export const kubevirt: Policy = {
       const source = world.ask(world.source, afterMs);
       if (isActive(source)) return { host: world.source, action: 'leave', at: source.at };
       const target = world.ask(world.destination, afterMs);
-      // The migration gets its end time from the source: while that is silent, a running target does not count yet.
+      // KubeVirt takes the end time from the source, so a running target does not count while the source is silent.
       if (isGone(source) && isDetected(target)) {
         return { host: world.destination, action: 'complete', at: Math.max(source.at, target.at) };
       }

@@ -2,7 +2,7 @@ import { cloudstack, ganeti, kubevirt, nova, opennebula } from './orchestrators.
 import type { Outcome, Policy, Recorded } from './view.ts';
 import { zstackBefore, zstackDescribed, zstackFirst } from './zstack.ts';
 
-/** Landfall's own verdict is read from the ledger, never decided again: `audit` is for that. */
+/** Landfall's own verdict is read from the ledger. Only `audit` decides it again. */
 export const landfall: Policy = {
   id: 'landfall',
   label: 'Landfall (as recorded)',
@@ -11,7 +11,7 @@ export const landfall: Policy = {
   decide: ({ recorded }) => decideAsRecorded(recorded),
 };
 
-/** A contested verdict leaves the record on the source as unproven, and says so: it vouches for no host. */
+/** A contested verdict names no host with confidence, so its outcome has no host. */
 export function decideAsRecorded(recorded: Recorded | null): Outcome {
   if (recorded === null) return { host: null, action: 'wait', at: 0 };
   const { host, outcome, contested, at } = recorded;

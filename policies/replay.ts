@@ -4,18 +4,20 @@ import { type Answers, answerIn, recordAnswer, recordTimeout, migrationOf, answe
 import type { Recorded, View } from './view.ts';
 
 /**
- * Walks a ledger and hands out each attempt once it is settled, with the world as its policies may ask it. Only attempts that
- * are open at that point of the ledger are held.
+ * Reads a ledger and returns each attempt when it is settled, with its evidence for the policies. Only open attempts
+ * are kept in memory.
  */
 
 export type Closed = { readonly attempt: Attempt; readonly world: View };
-/** `revised`: an attempt that had been handed out got another verdict. Its world is not kept: decisions about it stand. */
+/**
+ * The result of one entry. `revised` means that a settled attempt got a new verdict; decisions of other policies stay.
+ */
 export type Replayed =
   | { readonly kind: 'closed'; readonly closed: Closed }
   | { readonly kind: 'revised'; readonly attempt: Attempt };
 
 type Open = { attempt: Attempt; readonly answers: Answers };
-/** An entry as the ledger stores it; of the storage nothing else is needed. */
+/** A stored entry; a replay needs no other field. */
 export type Stored = { readonly entry: Entry };
 
 export class Replay {
@@ -37,14 +39,14 @@ export class Replay {
     return { kind: 'closed', closed: close(open) };
   }
 
-  /** What is open at the end of the ledger, if its call has returned. */
+  /** Returns the open attempts whose call has returned. */
   remaining(): Closed[] {
     const open = [...this.#open.values()].filter(({ attempt }) => attempt.returnedAt !== null);
     this.#open.clear();
     return open.map(close);
   }
 
-  /** An attempt is followed from its beginning only: of one that is met later, answers are missing. */
+  /** Tracks an attempt from its first entry. A later start would miss answers. */
   #track(attempt: Attempt): void {
     const open = this.#open.get(attempt.migration);
     if (open !== undefined) open.attempt = attempt;
@@ -76,7 +78,7 @@ function close({ attempt, answers }: Open): Closed {
   return { attempt, world };
 }
 
-/** Landfall's newest verdict that it made itself. */
+/** Returns Landfall's newest verdict that was not given by an operator. */
 export function recordedIn({ verdicts, returnedAt }: Attempt): Recorded | null {
   const verdict = verdicts.findLast(({ resolution }) => resolution === null);
   if (verdict === undefined) return null;

@@ -2,12 +2,12 @@ import { type Cost, costs } from './cost.ts';
 import type { Decided } from './decided.ts';
 import type { Policy } from './view.ts';
 
-/** One policy's decisions, counted over the attempts whose truth is known. */
+/** Counts of one policy's decisions over the attempts whose truth is known. */
 export type Tally = {
   readonly id: string;
   readonly right: number;
   readonly wrong: number;
-  /** It named no host. */
+  /** The number of decisions that name no host. */
   readonly undecided: number;
   readonly costs: Readonly<Record<Cost, number>>;
 };

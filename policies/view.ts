@@ -2,21 +2,21 @@ import type { CallError } from '../events/inputs.ts';
 import type { Job, Presence } from '../events/vocabulary.ts';
 
 /**
- * What a policy may know, and what it may do. A policy is the rule of one orchestrator for a migration call that came back,
- * as a pure function: it asks the world what its original would have asked, and the ledger answers.
+ * The interface of policies. A policy is one orchestrator's rule for a returned migration call, as a pure function. It
+ * asks hosts as the original would, and the ledger supplies the answers.
  */
 
-/** What one host would have said to a question of the policy. */
+/** A host's answer to a question of a policy. */
 export type HostAnswer = {
   readonly presence: Presence;
   readonly job: Job;
-  /** The host's own words: `running (migrated)`, or the error. */
+  /** The answer as libvirt reported it: `running (migrated)`, or an error. */
   readonly words: string;
-  /** When the answer was there: milliseconds after the call returned. */
+  /** The time of the answer, in milliseconds after the call returned. */
   readonly at: number;
 };
 
-/** What the ledger says of Landfall's own decision. */
+/** Landfall's own decision in the ledger. */
 export type Recorded = {
   readonly host: string;
   readonly outcome: 'completed' | 'rolled-back';
@@ -27,35 +27,38 @@ export type Recorded = {
 export type View = {
   readonly source: string;
   readonly destination: string;
-  /** Every other known host of the VM's cluster. */
+  /** All other known hosts of the VM's cluster. */
   readonly others: readonly string[];
-  /** Null: the call reported success. */
+  /** Null if the call reported success. */
   readonly callError: CallError | null;
   /** The guest's state on the source before the call. */
   readonly origin: 'running' | 'paused' | 'stopped' | 'unknown';
-  /** What `host` says to a question put `afterMs` after the call returned. */
+  /** Returns the host's answer to a question asked `afterMs` after the call returned. */
   readonly ask: (host: string, afterMs: number) => HostAnswer;
-  /** Landfall's newest verdict that no operator gave; null: none yet. */
+  /** Landfall's newest verdict that was not given by an operator; null without a verdict. */
   readonly recorded: Recorded | null;
 };
 
 /**
- * - `complete`: record and locks go to the host.
- * - `roll back`: record, locks and the guest's original state are restored on the source.
- * - `leave`: the record stays as it was, and nothing is done to locks or guest.
- * - `destroy on destination`: the record stays, and whatever the destination holds is destroyed.
- * - `manual`: a person has to decide. `error`: the record says error, and no host is vouched for.
- * - `fail`: the guest is declared dead. `wait`: not decided yet.
+ * - `complete`: record and locks move to the host.
+ * - `roll back`: record, locks and the guest's state are restored on the source.
+ * - `leave`: record, locks and guest stay unchanged.
+ * - `destroy on destination`: the record stays, and the domain on the destination is destroyed.
+ * - `manual`: an operator must decide. `error`: the record shows an error and no host.
+ * - `fail`: the guest is declared dead. `wait`: there is no decision yet.
  */
 type Action = 'complete' | 'roll back' | 'leave' | 'destroy on destination' | 'manual' | 'error' | 'fail' | 'wait';
 
 export type Outcome = {
-  /** Where the record would say the guest is; null: it claims no host. */
+  /** The host in the record; null if the policy names no host. */
   readonly host: string | null;
   readonly action: Action;
-  /** When it was decided: milliseconds after the call returned. */
+  /** The time of the decision, in milliseconds after the call returned. */
   readonly at: number;
-  /** Set where something is destroyed: what the ledger next heard of the place it hits. The policy itself does not look. */
+  /**
+   * Set if the policy destroys a domain: the presence that the ledger next reports there. The policy does not look at
+   * it.
+   */
   readonly hits?: Presence;
 };
 
@@ -64,12 +67,12 @@ export type Policy = {
   readonly label: string;
   /** The rule in one line. */
   readonly rule: string;
-  /** It decides something after a successful call as well. */
+  /** True if the policy also decides after a successful call. */
   readonly asksOnSuccess?: true;
   readonly decide: (world: View) => Outcome;
 };
 
-/** The hypervisor has a domain there, in whatever state: an incoming shell is one, too. */
+/** Returns true if the hypervisor has a domain in any state, including an incoming shell. */
 export function isActive({ presence }: HostAnswer): boolean {
   return !isGone({ presence }) && presence !== 'unknown';
 }
@@ -83,8 +86,8 @@ export function seesRunning({ presence, words }: HostAnswer): boolean {
 }
 
 /**
- * Paused as these rules mean it. libvirt calls an incoming shell paused as well, but no guest has run there yet, and none may:
- * it is not taken for an arrival, nor for a guest that is alive.
+ * Returns true for a guest that these rules call paused. libvirt also reports an incoming shell as paused, but no guest
+ * has run in a shell, so the shell does not count.
  */
 export function seesPaused({ presence, words }: HostAnswer): boolean {
   return presence !== 'unknown' && presence !== 'incoming' && words.startsWith('paused');

@@ -1,12 +1,14 @@
 import type { CallError } from '../events/inputs.ts';
 import { type Outcome, type Policy, seesPaused, seesRunning, type HostAnswer, type View } from './view.ts';
 
-/** ZStack's rule before its change, and the change as it was first written and as it was described. */
+/** ZStack's rule before its change, the change as first written, and the change as described. */
 
 const RECHECK_INTERVAL_MS = 10_000;
 const RECHECK_TIMEOUT_MS = 300_000;
 
-/** The management node heard of no result: all but an error that libvirt itself returned through the agent. */
+/**
+ * Returns true if the management node got no result; only an error returned by libvirt through the agent is a result.
+ */
 function isTransportError(error: CallError): boolean {
   return error.kind !== 'libvirt';
 }
@@ -19,7 +21,7 @@ export const zstackBefore: Policy = {
   label: 'ZStack before the change',
   rule: 'agent error: look at the source only; transport error: restore the original state without a look; the record stays on the source',
   decide: (world) => {
-    // The look at the source only refreshes the power state: whatever it says, the host of the record is not touched.
+    // The look at the source only refreshes the power state and never changes the host in the record.
     const looks = world.callError !== null && !isTransportError(world.callError);
     return looks ? { host: world.source, action: 'leave', at: world.ask(world.source, 0).at } : rollBack(world, 0);
   },
@@ -48,7 +50,7 @@ export const zstackDescribed: Policy = {
       const destination = world.ask(world.destination, afterMs);
       if (!isAlive(destination)) return rollBack(world, destination.at);
       const source = world.ask(world.source, afterMs);
-      // A source that does not answer is not alive: silence is taken for absence.
+      // This rule treats a silent source as not alive.
       if (!isAlive(source)) return complete(world, Math.max(source.at, destination.at));
     }
     return rollBack(world, RECHECK_TIMEOUT_MS);

@@ -1,4 +1,4 @@
-// Runs every static check at once, prints what failed, and with --report FILE writes the results as JSON.
+// Runs all static checks in parallel and prints failures; --report FILE writes the results as JSON.
 import { spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';

@@ -23,7 +23,7 @@ import { withReplica, deleteReplica } from '../topic-ledger.ts';
 import { dbOption, examples, jsonOption, serverOption } from './options.ts';
 import { auditTopic, parseHeads, requireHeads, sum } from './topic-audit.ts';
 
-/** Commands that go over the whole ledger: the audit, the rebuild, and the comparison with other rules. */
+/** Defines the commands that read the whole ledger: audit, rebuild and backtest. */
 
 type AuditOptions = SettingFlags & { db: string; server?: string; json?: true; head?: string; saveHead?: string };
 
@@ -65,7 +65,7 @@ async function auditCommand(options: AuditOptions, io: Io): Promise<void> {
 
 async function auditFile(options: AuditOptions): Promise<AuditReport> {
   const kept = options.head === undefined ? {} : { head: parseHead(options.head) };
-  // Before the long work: a place that cannot be written to is told at once.
+  // An unwritable --save-head file must fail before the audit, which can take long.
   if (options.saveHead !== undefined) appendFileSync(options.saveHead, '');
   return withReadOnlyLedger(options.db, async ({ ledger, db }) => {
     const audited = await audit(ledger, 0, { projections: db, ...kept });
@@ -88,7 +88,7 @@ async function auditServer(url: string, { head, saveHead }: AuditOptions, io: Io
   return sum(reports, []);
 }
 
-/** The columns beside an entry's text, by which it is found, must say what the text says. */
+/** Returns differences between the index columns of an entry and its text. */
 async function columnDamage(ledger: SqliteLedger): Promise<string[]> {
   try {
     await ledger.verify();
@@ -116,7 +116,7 @@ export function addRebuild(program: Command, io: Io): void {
     });
 }
 
-/** Throws this machine's copy away, and returns when all that the topic has is there again. */
+/** Deletes this machine's replica and resolves when it is read from the topic again. */
 async function refetchReplica(flags: SettingFlags, io: Io): Promise<void> {
   const access = requireKafka(settingsOf(flags, io));
   await deleteReplica(access.folder);
@@ -174,7 +174,10 @@ async function backtestCommand(options: BacktestOptions, io: Io): Promise<void> 
   io.out(options.json === true ? JSON.stringify(result) : backtestText(result, io.style));
 }
 
-/** The closing lines of recordings, by attempt. Both ids are given that an ingest may have used: as recorded, and apart. */
+/**
+ * Returns the closing lines of recordings by attempt id. Both ids that an ingest may have used are present: as
+ * recorded, and with --apart.
+ */
 async function truthsIn(files: string[]): Promise<KnownEndings> {
   const truths = new Map<string, Ending>();
   for (const file of files) {
@@ -191,7 +194,7 @@ async function truthsIn(files: string[]): Promise<KnownEndings> {
   return truths;
 }
 
-/** Other lines, and bad ones, are the ingest's to report. */
+/** Returns undefined for invalid lines and for lines of another kind; the ingest reports them. */
 function recordedIn(text: string): RecordedLine | undefined {
   try {
     return RecordedLine.safeParse(JSON.parse(text)).data;

@@ -13,9 +13,11 @@ import { statusTable } from '../render/status.ts';
 import { ingestFiles } from './ingest.ts';
 import { examples } from './options.ts';
 
-/** Plays the shipped recordings into a ledger of their own, and compares what was decided with the truth. */
+/**
+ * Defines `landfall demo`: plays the shipped recordings into their own ledger and compares the verdicts with the truth.
+ */
 
-/** From source in a checkout, or one folder deeper in the built package. */
+/** The folder is two levels up in a checkout and three levels up in the built package. */
 const RECORDINGS = ['../../recordings', '../../../recordings']
   .map((place) => join(import.meta.dirname, place))
   .find((folder) => existsSync(folder));
@@ -51,15 +53,15 @@ async function demo({ db: file }: { db: string }, io: Io): Promise<void> {
   });
 }
 
-/** @throws Fault LEDGER_BUSY where a service shows this ledger. */
+/** @throws Fault LEDGER_BUSY if a service has this ledger open. */
 async function makeAnew(file: string): Promise<void> {
   await withWriter(file, () => Promise.resolve());
   for (const suffix of ['', '-wal', '-shm', '.lock']) rmSync(`${file}${suffix}`, { force: true });
 }
 
 /**
- * Plays the shipped recordings into a ledger of their own and compares with the truth what Landfall and others decide. Where
- * they were played before, the verdicts are listed instead of falling.
+ * Plays the shipped recordings into their own ledger and compares Landfall and other policies with the truth. If the
+ * recordings were played before, their verdicts are listed.
  */
 export async function playRecordings(file: string, io: Io): Promise<void> {
   const files = shippedRecordings();

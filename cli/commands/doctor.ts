@@ -7,7 +7,7 @@ import { message } from '../render/text.ts';
 import { addKafkaOptions, addSettingOptions, type SettingFlags, settingsOf } from '../settings.ts';
 import { examples, jsonOption } from './options.ts';
 
-/** `landfall doctor`: what is missing on this machine. */
+/** Defines `landfall doctor`: reports missing requirements of this machine. */
 
 export function addDoctor(program: Command, io: Io): void {
   addSettingOptions(addKafkaOptions(program.command('doctor')))

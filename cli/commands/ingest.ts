@@ -20,7 +20,7 @@ import { type UploadReport, uploadFiles } from '../event-upload.ts';
 import { addKafkaOptions, addSettingOptions, settingsOf } from '../settings.ts';
 import { dbOption, examples, jsonOption } from './options.ts';
 
-/** Runs work as the one writer of partition 0 of a ledger. */
+/** Runs work as the only writer of partition 0 of a ledger. */
 type Drive = <T>(work: (driver: Driver, ledger: Ledger) => Promise<T>) => Promise<T>;
 
 export type IngestOptions = {
@@ -33,7 +33,7 @@ export type IngestOptions = {
   verify: boolean;
 };
 
-/** The same, of the command line: a place to send to takes the file's. */
+/** The options of the command line: the file options plus the other destinations. */
 type IngestFlags = IngestOptions & {
   server?: string;
   kafkaBrokers?: string;
@@ -81,7 +81,10 @@ export function addIngest(program: Command, io: Io): void {
     });
 }
 
-/** A ledger file only where it is named, or nothing else is: what is meant for the instances must not end in a file. */
+/**
+ * Chooses the destination. A ledger file is used only if --db names it or no brokers are configured, so that events for
+ * a Kafka cluster never end in a local file.
+ */
 function destinationOf(flags: IngestFlags, isFileNamed: boolean, io: Io): Destination {
   const { server, kafkaBrokers, kafkaPrefix, config, set } = flags;
   if ([isFileNamed, server !== undefined, kafkaBrokers !== undefined].filter(Boolean).length > 1)
@@ -103,7 +106,7 @@ async function ingestCommand(files: string[], options: IngestOptions, to: Destin
     if (statSync(file, { throwIfNoEntry: false })?.isDirectory())
       throw new Fault('EISDIR', `${file} is a folder`, 'Name the files in it.');
   }
-  // Before anything is taken in: a place that cannot be written to is told at once.
+  // An unwritable --dead-letters file must fail before the first event is accepted.
   if (options.deadLetters !== undefined) appendFileSync(options.deadLetters, '');
   if (to.kind !== 'file') return sendCommand(files, options, to, io);
   const report = await ingestFiles(files, options, io);
@@ -139,7 +142,7 @@ function requireNoneRefused({ refused }: Pick<UploadReport, 'refused'>, { skipBa
     throw new FindingExit(`${refused} input(s) were refused`, { cause: EXIT_WRONG_USE });
 }
 
-/** Ingests files in the order of their recordings' times, and prints each verdict as it falls. */
+/** Ingests files in the order of their recordings' start times and prints each verdict when it is committed. */
 export async function ingestFiles(
   files: string[],
   options: IngestOptions,
@@ -170,7 +173,10 @@ export async function ingestFiles(
   return drive(work);
 }
 
-/** Recordings of one site are one history: the oldest comes first. Other files keep their places behind them. */
+/**
+ * Sorts recordings by start time, because recordings of one site form one history. Other files keep their order and
+ * come last.
+ */
 async function inOrder(sources: Source[]): Promise<Source[]> {
   const timed = await Promise.all(sources.map(async (source) => ({ source, t: await recordingStartTime(source) })));
   return timed.sort((a, b) => a.t - b.t).map(({ source }) => source);

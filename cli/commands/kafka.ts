@@ -21,7 +21,7 @@ import { ingestFiles } from './ingest.ts';
 import { emptyOption, examples } from './options.ts';
 import { auditTopic, type TopicAuditOptions } from './topic-audit.ts';
 
-/** The ledger in topics: making them, moving a ledger into them, playing recordings, and the audit. */
+/** Defines `landfall kafka`: creates topics, imports a ledger, plays recordings and audits the topics. */
 
 export function addKafka(program: Command, io: Io): void {
   const kafka = program
@@ -127,7 +127,7 @@ function addImport(kafka: Command, io: Io): void {
     .action(async (flags: ImportFlags) => {
       const access = requireKafka(settingsOf(flags, io));
       const file = flags.db ?? io.env['LANDFALL_DB'] ?? DEFAULT_FILE;
-      // Opened as its one writer, so that nobody adds to it meanwhile.
+      // The import opens the file as its only writer, so that no entry is added during the import.
       const source = await SqliteLedger.open({
         file,
         mode: 'write',
@@ -136,7 +136,7 @@ function addImport(kafka: Command, io: Io): void {
       });
       try {
         await temporarily(async (folder) =>
-          // A name of its own: two of one name would share the partitions between them.
+          // Each import needs its own client id: two imports with one id would divide the partitions between them.
           withReplica(
             { ...access, folder, clientId: `${access.clientId}.import.${folder.slice(-6)}` },
             async (ledger) => {

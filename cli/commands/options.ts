@@ -2,10 +2,10 @@ import { Option } from 'commander';
 import { Fault } from '../../events/fault.ts';
 import { DEFAULT_FILE, parseTime } from '../ledger-file.ts';
 
-/** Options that several commands share. */
+/** Defines the options that several commands share. */
 
 export const dbOption = () => new Option('--db <file>', 'the ledger').env('LANDFALL_DB').default(DEFAULT_FILE);
-/** Another answers than the file: the service that holds it. */
+/** With --server, a command asks the service that has the ledger open. */
 export const serverOption = () =>
   new Option('--server <url>', 'ask a running service instead of the file (token from LANDFALL_TOKEN)').env(
     'LANDFALL_SERVER',
@@ -16,11 +16,11 @@ export const atOption = () =>
 
 export type ReadOptions = { db: string; server?: string; json?: true; at?: number };
 
-/** An option that must say something says nothing. */
+/** Returns the error for an option with an empty value. */
 export const emptyOption = (name: string) =>
   new Fault('BAD_OPTION', `--${name} is empty`, `Say something with --${name}.`);
 
-/** Examples as they stand below a command's help. */
+/** Returns the examples section of a command's help. */
 export function examples(...lines: [command: string, what: string][]): string {
   const width = Math.max(...lines.map(([command]) => command.length));
   return `\nExamples:\n${lines.map(([command, what]) => `  $ ${command.padEnd(width)}   ${what}`).join('\n')}\n`;

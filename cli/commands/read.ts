@@ -16,7 +16,7 @@ import { statusDetail, statusTable } from '../render/status.ts';
 import { type Explained, Remote } from '../remote.ts';
 import { atOption, dbOption, examples, jsonOption, type ReadOptions, serverOption } from './options.ts';
 
-/** Commands that answer from the projections, now or as of a moment in the past. */
+/** Defines the commands that read projections, now or at a past time. */
 
 export function addStatus(program: Command, io: Io): void {
   program
@@ -70,7 +70,7 @@ export function addMigrations(program: Command, io: Io): void {
     });
 }
 
-/** The attempts, and the VMs that have names for them. */
+/** Returns the attempts and the VMs with their names. */
 async function migrationsOf(vm: string | undefined, { db: file, server, at }: ReadOptions, io: Io) {
   if (server === undefined) {
     return withLedgerAsOf(file, at, ({ db }) => {
@@ -174,7 +174,7 @@ export function addDeadLetters(program: Command, io: Io): void {
     });
 }
 
-/** The one VM that is meant: a timeline of two would be none. */
+/** Returns the id of the only VM with this UUID or name. @throws Fault UNKNOWN_VM, AMBIGUOUS_VM. */
 function requireOneVm(db: DatabaseSync, vm: string): string {
   const [id, ...others] = vmsNamed(db, vm);
   if (id === undefined) throw vmNotFound(vm);

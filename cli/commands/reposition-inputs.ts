@@ -15,20 +15,20 @@ import type { Io } from '../io.ts';
 import { withReplica } from '../topic-ledger.ts';
 
 /**
- * Lets partitions go on whose inputs are not what the ledger expects: behind inputs that the topic no longer has, and in a
- * topic that was made anew. Who did that, why, and from where to where is an entry of each partition's chain.
+ * Defines `landfall kafka accept-loss`: continues a partition after lost inputs or a recreated topic. An entry in the
+ * partition's chain records the operator, the reason, and the old and new positions.
  */
 
 export type Acceptance = {
   readonly reason: string;
   readonly operator: string;
-  /** Where a topic that was made anew is gone on with. */
+  /** Where consumption of a recreated topic starts. */
   readonly madeAnew?: 'begin' | 'end';
 };
 
-/** What the entry says. It is no type of input: nobody can send it. */
+/** The cause type of the entry. It is not an input type, so clients cannot send it. */
 const REPOSITIONED = 'landfall.inputs.repositioned.v1';
-/** The next input to take. */
+/** An input stream and the offset of the next input to consume. */
 type Place = { readonly stream: string; readonly next: number };
 type Move = {
   readonly from: Place;
@@ -53,14 +53,14 @@ export async function repositionInputs(access: KafkaAccess, acceptance: Acceptan
 
 type Inputs = { readonly partition: number; readonly held: OffsetRange };
 
-/** @returns whether it was to be done. @throws Fault INPUTS_ALTERED. */
+/** Repositions one partition if needed. Returns true if it did. @throws Fault INPUTS_ALTERED. */
 async function goOn(ledger: KafkaLedger, inputs: Inputs, acceptance: Acceptance, io: Io): Promise<boolean> {
   const { partition } = inputs;
   const isAltered = await isTopicRecreated(ledger, inputs);
   if (isAltered && acceptance.madeAnew === undefined) throw undecided(ledger, partition);
   const moveIn = (progress: Progress) =>
     isAltered ? anew(ledger, inputs, progress, acceptance.madeAnew ?? 'begin') : behindLost(ledger, inputs, progress);
-  // A partition that lacks nothing is left to its owner.
+  // A partition without lost inputs stays with its owner.
   if (moveIn(ledger.replica(partition)) === null) return false;
   const owner = await ledger.claim(partition);
   try {
@@ -79,7 +79,10 @@ function placeIn(ledger: KafkaLedger, partition: number, { inputPositions, check
   return { stream, next: (inputPositions.get(stream) ?? -1) + 1 };
 }
 
-/** The same that its owner looks at: more was taken than it holds, or another record stands where the last one stood. */
+/**
+ * Uses the same check as the partition's owner: a topic was recreated if it ends before the consumed offset, or if the
+ * last consumed record differs.
+ */
 async function isTopicRecreated(ledger: KafkaLedger, { partition, held }: Inputs): Promise<boolean> {
   const { partitions, topics, kafka } = ledger;
   const { stream, next } = placeIn(ledger, partition, ledger.replica(partition));
@@ -99,7 +102,7 @@ function behindLost(ledger: KafkaLedger, { partition, held: { low } }: Inputs, p
   return { from, to, inputPositions: [{ stream: to.stream, offset: low - 1 }], checkpoints: [] };
 }
 
-/** Offsets of the old topic say nothing of the new one's, so its positions have a name of their own. */
+/** Offsets of a recreated topic are not comparable with the old offsets, so its positions get a new stream name. */
 function anew(
   ledger: KafkaLedger,
   { partition, held: { low, high } }: Inputs,

@@ -13,9 +13,9 @@ import { addKafkaOptions, addSettingOptions, type SettingFlags, settingsOf } fro
 import { playRecordings } from './demo.ts';
 import { examples } from './options.ts';
 
-/** The service in the foreground, until it is told to stop. */
+/** Defines `landfall serve` and `landfall token`. The service runs in the foreground until a stop signal. */
 
-/** For what is being committed when it is told to stop; a claim of a partition takes as long where the brokers do not answer. */
+/** The extra time for commits at a stop; a partition claim can take this long if the brokers do not answer. */
 const FINISH_MS = 30_000;
 const LINGER_MS = 2000;
 
@@ -47,14 +47,14 @@ export function addServe(program: Command, io: Io): void {
 }
 
 async function serve(flags: SettingFlags, io: Io): Promise<void> {
-  // commander gives `recordings: true` where --no-recordings is absent: that is the default, and no flag.
+  // commander sets `recordings: true` if --no-recordings is absent; only `false` is an explicit setting.
   const settings = settingsOf({ ...flags, recordings: flags['recordings'] === false ? false : undefined }, io);
   keepHeapSmall(settings.kafkaBrokers === undefined ? 'file' : 'kafka');
   const stopped = stopSignal();
   const running = await startService(settings);
   process.on('SIGHUP', () => reload(running, io));
   io.out(`${io.style.paint('bold', 'Landfall')} listens on ${running.url}, ledger ${ledgerName(settings)}`);
-  // Nobody is served worse for want of a demo.
+  // A failed demo must not stop the service.
   const guarding = showDemo(settings, running, io).catch((error: unknown) => {
     io.err(faultText(toFault(error), io.errStyle));
   });
@@ -67,11 +67,14 @@ async function serve(flags: SettingFlags, io: Io): Promise<void> {
   } finally {
     clearTimeout(cut);
   }
-  // A client that still tries to reach its brokers would keep the process for a minute.
+  // A Kafka client that still tries to reach its brokers would keep the process alive for a minute.
   setTimeout(() => process.exit(), LINGER_MS).unref();
 }
 
-/** As good as being killed: what was acknowledged is durable, and the next start, or another instance, goes on from there. */
+/**
+ * Ends the process like a kill: acknowledged inputs are durable, and the next start or another instance continues from
+ * them.
+ */
 function giveUp(io: Io): void {
   io.err('not ended in time, so it is cut off: nothing that was acknowledged is lost');
   process.exit(1);
@@ -81,11 +84,11 @@ function ledgerName({ kafkaBrokers, kafkaPrefix, db }: Settings): string {
   return kafkaBrokers === undefined ? db : `${kafkaPrefix}.ledger on ${kafkaBrokers.join(',')}`;
 }
 
-/** Resolves with the first signal to stop; a second one ends the process at once, as ever. */
+/** Resolves at the first stop signal. A second signal ends the process at once. */
 function stopSignal(): Promise<void> {
   return new Promise((resolve) => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-      // Other commands end at once: every commit is whole. This one has requests to finish.
+      // Other commands exit at a signal, because each commit is complete. The service must first finish its requests.
       process.removeAllListeners(signal);
       process.once(signal, () => resolve());
     }
@@ -101,7 +104,7 @@ function reload(running: Running, io: Io): void {
   }
 }
 
-/** On an empty ledger the shipped recordings are played into one of their own, so that there is something to look at. */
+/** Plays the shipped recordings into the demo ledger if the live ledger is empty, so that a new user sees results. */
 async function showDemo(settings: Settings, running: Running, io: Io): Promise<void> {
   const file = demoFileOf(settings.db);
   if (running.isEmpty && settings.recordings) {

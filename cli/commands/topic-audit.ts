@@ -15,7 +15,10 @@ import { type AuditReport, auditText } from '../render/audit.ts';
 import { requireKafka, type SettingFlags, settingsOf } from '../settings.ts';
 import { waitForReplicas, withReplica } from '../topic-ledger.ts';
 
-/** `landfall kafka audit`: a ledger in topics, read from its beginning, and this machine's copy of it. */
+/**
+ * Implements `landfall kafka audit`: reads the ledger topic from its beginning and compares this machine's replica with
+ * it.
+ */
 
 export type TopicAuditOptions = SettingFlags & { json?: true; head?: string };
 type Finding = AuditReport['findings'][number];
@@ -49,7 +52,7 @@ async function auditAll(ledger: KafkaLedger, local: string, heads: ReadonlyMap<n
     const copy = ledger.replica(partition);
     const head = heads.get(partition);
     const found = await audit(copy.ledger, 0, head === undefined ? {} : { head });
-    // What could not be followed is the topic's own: a link of its chain that does not hold.
+    // A fault of the replica means that the topic's own chain is broken.
     const broken =
       copy.fault === null
         ? []
@@ -60,7 +63,7 @@ async function auditAll(ledger: KafkaLedger, local: string, heads: ReadonlyMap<n
   return reports;
 }
 
-/** This machine's copy: its own chain and projections, and whether its entries are the topic's. */
+/** Audits the chain and the projections of this machine's replica and compares its head with the topic. */
 async function localFindings(file: string, topic: KafkaLedger, partition: number): Promise<Finding[]> {
   if (!existsSync(file)) return [];
   const ledger = await SqliteLedger.open({ file, mode: 'read', machineVersion: MACHINE_VERSION });
@@ -79,9 +82,9 @@ async function localFindings(file: string, topic: KafkaLedger, partition: number
 }
 
 /**
- * A running owner has what it committed before a reader of the topic does, so that is read as far as it goes now.
- * @returns null where the topic has no such entry.
- * @throws Fault KAFKA_FAILED where the topic cannot be read so far: then nobody knows.
+ * Returns the hash of an entry in the topic, or null if the topic has no such entry. A running owner has its commits
+ * before a reader of the topic, so the topic is first read to its present end.
+ * @throws Fault KAFKA_FAILED if the topic cannot be read to its end.
  */
 async function hashAt(topic: KafkaLedger, partition: number, sequence: number): Promise<string | null> {
   const copy = topic.replica(partition).ledger;
@@ -96,7 +99,7 @@ function placedReport(partition: number, report: AuditReport): AuditReport {
   return { ...report, head: { ...report.head, position: placed(partition, report.head.position) }, findings };
 }
 
-/** As one report: its head is the vector of all heads. */
+/** Merges the reports of all partitions. The head of the sum is the vector of all heads. */
 export function sum(reports: readonly AuditReport[], foreign: readonly Finding[]): AuditReport {
   const verdicts: Audit['verdicts'] = { checked: 0, differing: 0, otherTable: 0, byOperator: 0 };
   for (const each of reports) {
@@ -117,7 +120,7 @@ export function sum(reports: readonly AuditReport[], foreign: readonly Finding[]
 
 type Heads = ReadonlyMap<number, Head>;
 
-/** `0:17:HASH,1:4:HASH…` as an earlier audit printed it; null: none is given. @throws Fault BAD_HEAD. */
+/** Parses heads as an audit prints them (`0:17:HASH,1:4:HASH…`); null without heads. @throws Fault BAD_HEAD. */
 export function parseHeads(text: string | undefined): Heads | null {
   if (text === undefined) return null;
   const heads = new Map<number, Head>();
@@ -131,7 +134,9 @@ export function parseHeads(text: string | undefined): Heads | null {
   return heads;
 }
 
-/** A partition without its head would not be checked, and nobody would know. */
+/**
+ * Requires one head per partition, because a missing head would leave its partition unchecked. @throws Fault BAD_HEAD.
+ */
 export function requireHeads(heads: Heads | null, partitions: number): Heads {
   if (heads === null) return new Map();
   for (const partition of heads.keys())

@@ -13,7 +13,7 @@ import { migrationsTable } from '../render/migrations.ts';
 import { Remote } from '../remote.ts';
 import { dbOption, emptyOption, examples, jsonOption, type ReadOptions, serverOption } from './options.ts';
 
-/** Commands that change what is decided: an operator's resolution, and the configuration. */
+/** Defines the commands that change decisions: the resolution by an operator, and the configuration. */
 
 const SOURCE = 'landfall:cli';
 const DECIMAL = /^-?\d+(\.\d+)?$/;

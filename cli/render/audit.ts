@@ -3,9 +3,9 @@ import type { Style } from './style.ts';
 import { type Cell, cell, table } from './table.ts';
 import { message, plural } from './text.ts';
 
-/** `landfall audit`: what was checked, what differs and where, and the head to keep elsewhere. */
+/** Formats `landfall audit`: checks, findings with their positions, and the head to keep elsewhere. */
 
-/** An audit, with findings that the command itself may add. */
+/** An audit report, including findings that the command adds. */
 export type AuditReport = Pick<Audit, 'entries' | 'head' | 'verdicts'> & {
   readonly findings: readonly (Omit<Finding, 'kind'> & { readonly kind: string })[];
 };
@@ -55,7 +55,7 @@ function verdictsText({ checked, differing, otherTable, byOperator }: Audit['ver
   return `${plural(checked, 'verdict')} decided again${notes.length === 0 ? '' : ` (${notes.join(', ')})`}`;
 }
 
-/** The head alone finds a tail that is cut off later, so it has to leave this machine. */
+/** Returns the lines with the head. Only a head stored elsewhere reveals a truncated tail. */
 function headLines({ position, hash }: Audit['head'], style: Style): string[] {
   return [
     `head  ${position}:${hash}`,

@@ -6,12 +6,12 @@ import type { Style, Tone } from './style.ts';
 import { type Cell, cell, table } from './table.ts';
 import { plural, wrap } from './text.ts';
 
-/** `landfall backtest`: who would have been right, and what being wrong would have cost; then attempt by attempt. */
+/** Formats `landfall backtest`: the ranking of the policies, their costs, and a table of attempts. */
 
 type Attempt = Backtest['attempts'][number];
 type Decision = Attempt['decisions'][string];
 
-/** Costs that are more than work for somebody: data or a guest is lost. */
+/** Costs that lose data or a guest. */
 const GRAVE: ReadonlySet<Cost> = new Set<Cost>(['migration-killed', 'guest-killed', 'two-writers-possible']);
 
 export function backtestText({ policies, onSuccess, attempts }: Backtest, style: Style): string {
@@ -35,7 +35,10 @@ export function backtestText({ policies, onSuccess, attempts }: Backtest, style:
 const marks = '✓ right  ✗ wrong  ! wrong at the price of a guest or its data  – names no host  · truth not known';
 const counted = ({ right, wrong, undecided }: Tally) => right + wrong + undecided;
 
-/** Which truth it was held against: where it is Landfall's own, Landfall is right by definition. */
+/**
+ * Returns the heading with the basis of the truth. If the truth is Landfall's own verdict, Landfall is right by
+ * definition.
+ */
 function heading(attempts: readonly Attempt[], style: Style): string {
   const basis = (wanted: string | null) => attempts.filter(({ truth }) => (truth?.basis ?? null) === wanted).length;
   const [own, open] = [basis('verdict'), basis(null)];
@@ -71,7 +74,7 @@ function ranking(tallies: readonly Tally[], style: Style): string {
   return table(rankColumns, rows, style);
 }
 
-/** Worst first. */
+/** Lists the costs, the worst first. */
 function costText({ costs: counts }: Tally): Cell {
   const found = costs.filter((cost) => cost !== 'none' && counts[cost] > 0).toReversed();
   if (found.length === 0) return cell('nothing', 'dim');
@@ -81,7 +84,7 @@ function costText({ costs: counts }: Tally): Cell {
   );
 }
 
-/** Policies by their number in the ranking, so that nine of them fit beside a name. */
+/** Returns a table of attempts whose columns are the policies' ranks, so that nine policies fit on a line. */
 function matrix(attempts: readonly Attempt[], policies: readonly Tally[], style: Style): string {
   const columns = [
     { header: 'ATTEMPT', flex: true },
@@ -109,7 +112,7 @@ function mark(decision: Decision | undefined): Cell {
   return cell(text, tone);
 }
 
-/** The costs that occur, in words. */
+/** Explains the costs that occur. */
 function costLegend(tallies: readonly Tally[], style: Style): string[] {
   const found = costs.filter((cost) => cost !== 'none' && tallies.some((tally) => tally.costs[cost] > 0)).toReversed();
   const width = Math.max(0, ...found.map((cost) => cost.length));

@@ -3,7 +3,7 @@ import type { Style } from './style.ts';
 import { type Cell, cell, table } from './table.ts';
 import { duration } from './time.ts';
 
-/** `landfall config get`: each setting with its value, what it is by default, and what it decides. */
+/** Formats `landfall config get`: each setting with its value, default and meaning. */
 
 export type Settings = { readonly [K in keyof Configuration]?: Configuration[K] | undefined };
 
@@ -46,7 +46,7 @@ function row(key: keyof Configuration, value: Settings[keyof Configuration]): Ce
   ];
 }
 
-/** As `config set` takes it. */
+/** Formats a value as `config set` accepts it. */
 function valueText(value: Settings[keyof Configuration]): string {
   if (value === undefined) return '–';
   return typeof value === 'number' ? String(value) : value.length === 0 ? 'none' : value.join(',');

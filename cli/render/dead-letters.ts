@@ -4,7 +4,7 @@ import { type Cell, cell, table } from './table.ts';
 import { clean, message, plural, shortId, wrap } from './text.ts';
 import { wall } from './time.ts';
 
-/** `landfall dead-letters`: what was refused, where it came from and why; what to do about it once for each kind. */
+/** Formats `landfall dead-letters`: each refused input with its source and reason, then one remedy per error code. */
 
 const columns = [
   { header: 'POSITION', align: 'right' },
@@ -39,7 +39,7 @@ function row(letter: DeadLetter): Cell[] {
   ];
 }
 
-/** `file:events.ndjson:17`, else source and id. A stream's offset is the line of a file. */
+/** Returns `events.ndjson:17` for a line of a file, otherwise the event's source and id. */
 function fromText({ stream, offset, source, id }: DeadLetter): string {
   if (stream !== null) return offset === null ? stream : `${stream.replace(/^file:/, '')}:${offset}`;
   return source === null ? '–' : `${source} ${id ?? ''}`.trim();

@@ -5,7 +5,7 @@ import { offersText, waitingRowLines } from './explain-verdict.ts';
 import { clean, message } from './text.ts';
 import { clock, duration, offset, wall } from './time.ts';
 
-/** How an attempt began, and how it goes on: the call itself, what is waited for, what an operator can do. */
+/** Formats the migration call, the pending deadlines of an undecided attempt, and the operator's options. */
 
 export function callLines(attempt: Attempt): string[] {
   const { startedAt, returnedAt, callError, flags, origin, clock: on } = attempt;
@@ -33,7 +33,7 @@ const callKinds = {
   'caller-lost': 'the caller died and reported nothing, the job may go on',
 } as const;
 
-/** @param now on the attempt's clock. */
+/** @param now is the time in the attempt's world, in milliseconds since the epoch. */
 export function waitLines({ attempt }: AttemptState, row: Row | undefined, now: number): string[] {
   const { waiting, pollAt, deadlineAt, returnedAt, rounds } = attempt;
   const when = (time: number) =>

@@ -6,7 +6,10 @@ import { clean, listed } from './text.ts';
 import { duration, offset } from './time.ts';
 import { ranTexts, readingText } from './vocabulary.ts';
 
-/** What is known for good beyond the newest answers: the outgoing job, the hand-over, whether the destination ran, and who else was heard. */
+/**
+ * Formats the evidence that outlasts single answers: the outgoing job, the hand-over, the destination's CPUs, and third
+ * hosts.
+ */
 
 export type Fact = readonly [label: string, text: string];
 
@@ -34,7 +37,7 @@ export function factsOf(attempt: Attempt, entries: readonly WithEntry[]): Fact[]
   ].map(([label = '', text = '']) => [clean(label), clean(text)] as const);
 }
 
-/** `, first at +0.19 s (event Stopped Migrated)`: on the attempt's own scale, from the return of the call. */
+/** Returns `, first at +0.19 s (event Stopped Migrated)`, relative to the return of the call. */
 function firstSeen(entries: readonly WithEntry[], attempt: Attempt, test: (attempt: Attempt) => boolean): string {
   const found = entries.find(({ entry }) => entry.attempt !== null && test(entry.attempt.attempt));
   if (found === undefined) return '';
@@ -61,7 +64,7 @@ function whyRan(attempt: Attempt, entries: readonly WithEntry[], ran: 'yes' | 'n
     : 'its event stream was not heard without a break, so silence proves nothing';
 }
 
-/** Only where it decides: while nothing is decided yet, or where it was the proof. */
+/** Returns the quiet rounds while the attempt is undecided, or if they were the proof. */
 function quiet({ quietSince, quietRounds, returnedAt, verdicts }: Attempt): Fact[] {
   if (quietSince === null || (verdicts.length > 0 && !quietRounds)) return [];
   const from = `nothing moves${returnedAt === null ? '' : ` since ${offset(quietSince - returnedAt)}`}`;

@@ -11,7 +11,7 @@ import { type Cell, cell, table } from './table.ts';
 import { clean, listed, plural } from './text.ts';
 import { offset } from './time.ts';
 
-/** What was asked after the call returned, what each host answered in its own words, and how that was read. */
+/** Formats the questions after the call returned: each host's answer and Landfall's reading of the answer. */
 
 const columns = [
   { header: 'QUESTION' },
@@ -50,7 +50,7 @@ function earlyText(early: readonly QuestionOutcome[], returned: boolean): string
     : `${plural(questions, 'question')} asked while the call runs, ${purpose}.`;
 }
 
-/** Which verdicts stand on which question: `verdict 1`, or `verdicts 1 and 2`. */
+/** Maps each question to the verdicts that used its answer, as `verdict 1` or `verdicts 1 and 2`. */
 function decidedBy({ verdicts }: Attempt): ReadonlyMap<string, string> {
   const numbers = new Map<string, number[]>();
   for (const { number, evidence, resolution } of verdicts) {
@@ -67,12 +67,15 @@ function decidedBy({ verdicts }: Attempt): ReadonlyMap<string, string> {
   );
 }
 
-/** Of a question that ran out and was answered after all, the later outcome is the outcome that a verdict stands on. */
+/**
+ * Returns true if a run ends with the last outcome of its question. After a timeout and a late answer, a verdict uses
+ * the late answer.
+ */
 function lastOf({ last }: OutcomeRun, outcomes: readonly QuestionOutcome[]): boolean {
   return outcomes.findLast(({ question }) => question === last.question) === last;
 }
 
-/** Of a run: when the first was asked, and when the last was answered. */
+/** Returns the table row of a run: the time of its first question and of its last answer. */
 function row(
   { first, last, count }: OutcomeRun,
   since: number,

@@ -5,7 +5,7 @@ import { type Cell, cell, table } from './table.ts';
 import { clean, listed, message } from './text.ts';
 import { clock } from './time.ts';
 
-/** What Landfall did about a verdict: each step, whom it went to, and how far it is. */
+/** Formats the steps after a verdict: the action, its target and its status. */
 
 const stepTexts: Readonly<Record<Step['kind'], string>> = {
   'post-migrate': 'tells the orchestrator that the VM arrived',

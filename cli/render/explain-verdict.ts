@@ -5,14 +5,14 @@ import { clean, listed, message } from './text.ts';
 import { duration } from './time.ts';
 import { jobTexts, presenceTexts, ranTexts } from './vocabulary.ts';
 
-/** Why a verdict is what it is: its row, what of the row matched, and whether it fell at once or at the deadline. */
+/** Formats a verdict: its table row, the matching evidence, and the time of the decision. */
 
 export function outcomeText({ outcome, contested, host, certainty }: Verdict): string {
   if (contested) return `contested; the record stays on ${clean(host)}, certainty ${certainty}`;
   return `${outcome === 'completed' ? 'completed on' : 'rolled back to'} ${clean(host)}, ${certainty}`;
 }
 
-/** How long after the failure, or after a call that reported success. */
+/** Returns the time after the failed call, or after the call's success. */
 export function afterCall({ returnedAt, callError, startedAt }: Attempt, at: number): string {
   if (returnedAt === null) return `${duration(at - startedAt)} after the start`;
   return `${duration(at - returnedAt)} after the call ${callError === null ? 'returned' : 'failed'}`;
@@ -46,7 +46,7 @@ function resolutionLines(attempt: Attempt, { resolution, decidedAt }: Verdict): 
   ];
 }
 
-/** What of the row matched, in the evidence's own terms. */
+/** Returns the evidence that matched the row. */
 function reasonsOf(row: Row, { evidence, final }: Verdict): string[] {
   const conditions = [...(row.when ?? []), ...conditionOf(final ? row.deadline : row.now)];
   return [
@@ -71,7 +71,7 @@ function conditionOf(column: Column): ConditionName[] {
   return (column.do === 'complete' || column.do === 'rollback') && column.if !== undefined ? [column.if] : [];
 }
 
-/** `proven-over` has three ways to hold: the ones that did. */
+/** The condition `proven-over` can hold for three reasons; the text lists those that did. */
 function conditionText(condition: ConditionName, evidence: Evidence): string {
   if (condition !== 'proven-over') return conditionTexts[condition];
   return overProofs(evidence).join('; ') || conditionTexts[condition];
@@ -85,7 +85,7 @@ export function overProofs({ libvirtError, outgoingSeen, quietRounds }: Evidence
   ];
 }
 
-/** Verdicts that no longer stand, oldest first. */
+/** Returns one line for each replaced verdict, oldest first. */
 export function supersededLines(attempt: Attempt): string[] {
   return attempt.verdicts.slice(0, -1).map((verdict) => {
     const next = attempt.verdicts.find(({ supersedes }) => supersedes === verdict.number);
@@ -98,7 +98,7 @@ export function supersededLines(attempt: Attempt): string[] {
   });
 }
 
-/** The row that an undecided attempt waits by. */
+/** Describes the row that an undecided attempt currently matches. */
 export function waitingRowLines(row: Row | undefined, id: string): string[] {
   if (row === undefined) return [`It waits by row ${id}.`];
   const { deadline } = row;

@@ -10,16 +10,22 @@ import type { WithEntry } from './question-outcomes.ts';
 import type { Style, Tone } from './style.ts';
 import { clean, wrap } from './text.ts';
 
-/** `landfall explain`: one attempt in words, for somebody who was asleep a minute ago. The answer first, then what it stands on. */
+/**
+ * Formats `landfall explain`: the verdict first, then the evidence. An operator at night should understand it without
+ * other documents.
+ */
 
 export type Explained = {
   readonly state: AttemptState;
-  /** The attempt's own entries, in order. */
+  /** The entries of this attempt, in order. */
   readonly entries: readonly WithEntry[];
-  /** The row of the standing verdict, or the one an undecided attempt waits by; undefined where today's table lacks it. */
+  /**
+   * The row of the standing verdict, or the row that an undecided attempt waits by; undefined if the present table
+   * lacks it.
+   */
   readonly row: Row | undefined;
   readonly name?: string | null;
-  /** On the attempt's clock; by default the time of its last entry. */
+  /** The time in the attempt's world; the default is the time of the last entry. */
   readonly now?: number;
 };
 
@@ -68,7 +74,7 @@ function draw([title, lines]: Section, style: Style): string {
   return [style.paint('bold', title), ...body].join('\n');
 }
 
-/** Tables, and commands to copy. */
+/** Returns true for tables and for commands to copy, which are never wrapped. */
 const isLaidOut = (line: string) => line.includes('\n') || line.startsWith('  ');
 
 function headline({ state, name }: Explained, style: Style): string {

@@ -3,7 +3,7 @@ import type { Tone } from './style.ts';
 import { clean, message } from './text.ts';
 import { clock } from './time.ts';
 
-/** What one row of a history says, and the line that a call draws through it. */
+/** Formats one row of a history and the line of a migration call across the host lanes. */
 
 export function drawSpan(
   line: string,
@@ -16,7 +16,7 @@ export function drawSpan(
   return line.slice(0, low) + (from < to ? start + between + end : end + between + start) + line.slice(high + 1);
 }
 
-/** Where each migration was going, as its items tell. */
+/** Returns the destination of each migration. */
 export function destinationsOf(items: readonly TimelineItem[]): Map<string, string> {
   const found = new Map<string, string>();
   for (const { migration, lane, host } of items) {

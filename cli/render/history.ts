@@ -5,7 +5,7 @@ import type { Style, Tone } from './style.ts';
 import { clean, cut, pad, widthOf, wrap } from './text.ts';
 import { clock, day, millisecondsOf, offset } from './time.ts';
 
-/** `landfall history`: one VM's timeline, a lane for each host and one for the lock, verdicts and calls drawn across. */
+/** Formats `landfall history`: the timeline of one VM, with a lane per host and one for the lock. */
 
 export type History = { readonly vm: string; readonly name?: string | null; readonly items: readonly TimelineItem[] };
 
@@ -27,7 +27,7 @@ const legendLines = [
   'Times are UTC; + counts from the start of the newest call.',
 ];
 
-/** Draws one item after the other and remembers how the lanes stand. */
+/** Draws items in order and remembers the state of each lane. */
 class Chart {
   readonly #style: Style;
   readonly #hosts: readonly string[];
@@ -63,7 +63,7 @@ class Chart {
     return [...this.#head(item), row(time, lanes, first), ...further];
   }
 
-  /** Every lane as it goes on. */
+  /** Returns all lanes in their present state. */
   #standing(): string {
     const lanes = this.#hosts.map((host) => strokes[this.#guests.get(host) ?? 'unseen']);
     return [...lanes, this.#held()].map((text) => pad(text, this.#width)).join('');
@@ -73,7 +73,7 @@ class Chart {
     return this.#lock.word === null || this.#lock.word === 'nobody' ? ' ' : '│';
   }
 
-  /** The names of the lanes, again wherever the day or the clock changes. */
+  /** Returns the lane names; they are repeated when the day or the recording changes. */
   #head(item: TimelineItem): string[] {
     const heading = `${day(item.time)}${item.clock === 'wall' ? '' : `, clock ${clean(item.clock)}`}`;
     if (heading === this.#heading) return [];
@@ -109,12 +109,15 @@ class Chart {
     return item.kind === 'verdict' ? this.#across('═', cells) : this.#call(item, cells);
   }
 
-  /** A line through every lane. */
+  /** Returns a line across all lanes. */
   #across(stroke: string, cells: readonly string[]): string {
     return `${stroke.repeat(this.#width * cells.length - 2)}  `;
   }
 
-  /** From the source's lane to the destination's: `├───▶` when the call begins, `┣━━━┫` when it succeeded, `╳╌╌╌` when it did not. */
+  /**
+   * Draws the call between the source's and the destination's lane: `├───▶` at the start, `┣━━━┫` on success, `╳╌╌╌` on
+   * failure.
+   */
   #call({ kind, host, migration, text }: TimelineItem, cells: readonly string[]): string {
     if (kind !== 'call-started' && kind !== 'call-returned') return cells.join('');
     const from = this.#hosts.indexOf(host ?? '');

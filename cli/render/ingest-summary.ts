@@ -8,17 +8,17 @@ import type { UploadReport } from '../event-upload.ts';
 import type { Style, Tone } from './style.ts';
 import { clean, cut, message, pad, plural, shortId, widthOf } from './text.ts';
 
-/** `landfall ingest`: one line for each verdict as it falls, aligned with those before it; then what was taken. */
+/** Formats the output of `landfall ingest`: one aligned line per verdict, then the totals. */
 
-/** What the first lines leave room for, so that they stand under each other: mark, attempt, VM, outcome, row. */
+/** The minimum column widths: mark, attempt, VM, outcome, row. They keep the first lines aligned. */
 const WIDTHS_MIN = [1, 26, 4, 21, 22];
-/** One long name does not push all that follow to the right. */
+/** The maximum column width, so that one long name does not shift the following lines. */
 const WIDTH_MAX = 32;
 
-/** `name`: the VM's, where it is known. */
+/** A verdict to print; `name` is null if the VM's name is unknown. */
 type Fallen = { readonly attempt: Attempt; readonly verdict: Verdict; readonly name: string | null };
 
-/** The parts of a verdict's line, the last of them the reason. */
+/** Returns the columns of a verdict's line; the last column is the reason. */
 function verdictParts({ attempt, verdict, name }: Fallen): [tone: Tone, parts: readonly string[]] {
   const { contested, outcome, host, row, certainty, supersedes, resolution } = verdict;
   const [mark, tone]: [string, Tone] = contested
@@ -45,13 +45,13 @@ function verdictParts({ attempt, verdict, name }: Fallen): [tone: Tone, parts: r
   ];
 }
 
-/** A recording that is kept apart names its VMs after itself, as it does its attempts: once a line is enough. */
+/** With --apart, VM and attempt are both named after the recording; the line shows the recording once. */
 function nameOf({ migration, vm }: Attempt, name: string | null): string {
   const recording = migration.slice(0, Math.max(0, migration.lastIndexOf('/')));
   return name === null ? shortId(vm) : name.replace(` (${recording})`, '');
 }
 
-/** Why, as short as it can be said. */
+/** Returns the short reason of a verdict. */
 function reasonOf({ row, error, contested, outcome, evidence, resolution }: Verdict): string {
   if (resolution !== null) return resolution.reason;
   if (contested) return message(error ?? 'not settled');
@@ -60,7 +60,7 @@ function reasonOf({ row, error, contested, outcome, evidence, resolution }: Verd
   return over ?? why.split(/(?<=\.) /)[0]?.replace(/\.$/, '') ?? '';
 }
 
-/** Prints verdicts as they are committed. It remembers VMs' names, and how wide its columns have become. */
+/** Prints verdicts when they are committed. It remembers the names of VMs and the column widths. */
 export class VerdictPrinter {
   readonly #style: Style;
   readonly #print: (line: string) => void;
@@ -97,7 +97,7 @@ export class VerdictPrinter {
   }
 }
 
-/** What was sent elsewhere: what became of it there is told there. */
+/** Formats the totals of an upload to a service or topic. */
 export function sendTotals({ lines, bad, sent, consumed, duplicates, refused }: UploadReport, style: Style): string {
   return totals(lines, style, [
     [sent, 'good', 'sent and durable, to be decided'],

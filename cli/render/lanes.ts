@@ -1,6 +1,6 @@
 import type { TimelineItem } from '../../projections/timeline.ts';
 
-/** What each lane of a history shows at each moment: the guest on every host, and who holds the lock. */
+/** Computes the lanes of a history: the guest on each host, and the lock holder. */
 
 export type Guest = 'running' | 'paused' | 'shell' | 'absent' | 'silent' | 'unseen';
 
@@ -13,7 +13,7 @@ export const symbols: Readonly<Record<Guest, string>> = {
   unseen: '·',
 };
 
-/** How a lane goes on until somebody says otherwise. */
+/** The symbol of an unchanged lane. */
 export const strokes: Readonly<Record<Guest, string>> = {
   running: '┃',
   paused: '│',
@@ -23,7 +23,7 @@ export const strokes: Readonly<Record<Guest, string>> = {
   unseen: ' ',
 };
 
-/** libvirt's lifecycle events that say what a guest does from then on. */
+/** The guest states after libvirt's lifecycle events. */
 const eventGuests: Readonly<Record<string, Guest>> = {
   Started: 'running',
   Resumed: 'running',
@@ -37,7 +37,7 @@ const eventGuests: Readonly<Record<string, Guest>> = {
 
 const SHELL_JOB = /migration statistics are available only on the source host|job: 4\b/;
 
-/** What an item says of the guest on its host; null: nothing. */
+/** Returns the guest state that an item reports for its host, or null. */
 export function guestIn({ kind, text }: Pick<TimelineItem, 'kind' | 'text'>): Guest | null {
   if (kind === 'event') {
     if (text === 'Started (Migrated)') return 'shell';
@@ -55,11 +55,11 @@ function guestAnswered(text: string): Guest {
   return SHELL_JOB.test(text) ? 'shell' : 'paused';
 }
 
-/** Who holds the lock of every volume heard of, in one word. */
+/** Tracks the lock holder of all volumes as one label. */
 export class LockLane {
   readonly #holders = new Map<string, string>();
 
-  /** @returns the word where it changed, else null. */
+  /** Returns the label if it changed, otherwise null. */
   take({ kind, host, text }: Pick<TimelineItem, 'kind' | 'host' | 'text'>): string | null {
     if (kind !== 'holders') return null;
     const before = this.word;
@@ -74,7 +74,7 @@ export class LockLane {
   }
 }
 
-/** The hosts that get a lane: every one the guest was asked about, in the order of its first migration's direction. */
+/** Returns the hosts with a lane, in the direction of the VM's first migration. */
 export function laneHosts(items: readonly TimelineItem[]): string[] {
   const hosts = new Set<string>();
   for (const lane of ['source', 'destination', 'other'] as const) {

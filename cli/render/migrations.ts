@@ -5,7 +5,7 @@ import { message, plural, shortId } from './text.ts';
 import { duration, millisecondsOf } from './time.ts';
 import { certaintyTones } from './vocabulary.ts';
 
-/** `landfall migrations`: every attempt in one line. */
+/** Formats `landfall migrations`: one line per attempt. */
 
 export type MigrationItem = Pick<
   MigrationView,
@@ -26,7 +26,7 @@ export type MigrationItem = Pick<
   > | null;
 } & Partial<Pick<MigrationView, 'waiting' | 'error'>>;
 
-/** Names of VMs by UUID, where they are known. */
+/** Names of VMs by UUID; null if a VM has no name. */
 export type Names = ReadonlyMap<string, string | null>;
 const NO_NAMES: Names = new Map();
 
@@ -68,7 +68,7 @@ function row(item: MigrationItem, names: Names): Cell[] {
 const waitingText = ({ waiting }: MigrationItem) =>
   waiting === null || waiting === undefined ? '–' : `waits by ${waiting}`;
 
-/** The state, and in brackets what keeps it from being the end of the matter. */
+/** Returns the attempt's state. A contested attempt is shown as contested, never as rolled back. */
 function stateText({ state, settled, contested, verdict }: MigrationItem): string {
   if (contested) return settled ? `${state} (contested, superseded)` : `${state} (contested)`;
   if (settled || verdict === null) return state;
@@ -81,13 +81,13 @@ function stateTone({ state, settled, contested, verdict }: MigrationItem): Tone 
   return state === 'Completed' ? 'good' : 'plain';
 }
 
-/** From the failure to the verdict that stands; a call that succeeded has no failure to count from. */
+/** Returns the time from the failure to the standing verdict; a successful call has no such time. */
 function timeToVerdict({ failedAt, verdict }: MigrationItem): Cell {
   if (verdict === null || failedAt === null) return cell('–', 'dim');
   return duration(millisecondsOf(verdict.decidedAt) - millisecondsOf(failedAt));
 }
 
-/** Of a contested attempt what is in doubt says more than the error that began it. */
+/** For a contested attempt, the doubt is more useful than the error of the call. */
 function errorCell({ error, verdict, contested }: MigrationItem): Cell {
   const text = contested ? (verdict?.error ?? error) : (error ?? verdict?.error);
   return text === null || text === undefined ? cell('none', 'dim') : message(text);

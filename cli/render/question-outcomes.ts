@@ -5,23 +5,23 @@ import { readHost, sequenceOf } from '../../machines/evidence.ts';
 import { message } from './text.ts';
 import { readingText } from './vocabulary.ts';
 
-/** The questions of an attempt and what came back, gathered from its entries. */
+/** Collects the questions of an attempt and their outcomes from the ledger entries. */
 
 export type WithEntry = { readonly entry: Entry };
 
-/** One question with outcome outcome. A question that ran out and was answered late has two. */
+/** One question with one outcome. A question that timed out and was answered late has two outcomes. */
 export type QuestionOutcome = {
   readonly question: string;
   readonly sequence: number;
   readonly host: string;
   readonly askedAt: number;
-  /** Null: nothing came, and its limit has not run out or a newer question took its place. */
+  /** The time of the answer or timeout; null if the question is open or a newer question replaced it. */
   readonly at: number | null;
   readonly words: string;
   readonly reading: string;
 };
 
-/** A run of outcomes of outcome host that say the same. */
+/** Consecutive equal outcomes of one host. */
 export type OutcomeRun = { readonly first: QuestionOutcome; readonly last: QuestionOutcome; readonly count: number };
 
 export function questionOutcomes(entries: readonly WithEntry[], { migration }: Attempt): QuestionOutcome[] {
@@ -48,7 +48,7 @@ function answerIn({ cause }: Entry): Answered | null {
   return inputSchemas['landfall.host.answered.v1'].safeParse(cause.data).data ?? null;
 }
 
-/** What an answer was read as is what the attempt kept of it; outcome that it did not keep came after a newer outcome. */
+/** Returns the outcome of an answer. The attempt keeps only the newest answer, so an older one is marked as unused. */
 function outcomeOfAnswer({ attempt: state, time }: Entry, answered: Answered, asked: QuestionOutcome): QuestionOutcome {
   const { domain, ok, error } = answered;
   const statement =
@@ -74,7 +74,7 @@ function timeoutsIn({ attempt: state, time, cause }: Entry, open: readonly Quest
     .map((asked) => ({ ...asked, at: time, words: 'no answer in time', reading: 'unknown' }));
 }
 
-/** Joins what outcome host statement again and again, but never across an answer that a verdict stands on. */
+/** Groups consecutive equal outcomes of a host. An answer that a verdict uses stays separate. */
 export function groupRepeats(
   outcomes: readonly QuestionOutcome[],
   isDecisive: (outcomes: QuestionOutcome) => boolean,

@@ -6,7 +6,7 @@ import { clean, listed, plural, shortId, wrap } from './text.ts';
 import { wall } from './time.ts';
 import { certaintyTexts, certaintyTones, powerTones } from './vocabulary.ts';
 
-/** `landfall status`: where every VM is and who holds its locks; with one VM, all that is recorded of it. */
+/** Formats `landfall status`: host and lock owners of every VM, or all facts about one VM. */
 
 const columns = [
   { header: 'VM' },
@@ -18,7 +18,7 @@ const columns = [
   { header: 'LOCK OWNER', flex: true },
   { header: 'OPEN ATTEMPT', flex: true },
 ] as const;
-/** The column that is left out where no host has a place. */
+/** The index of the ZONE/CLUSTER column, which is omitted if no host has a zone or cluster. */
 const PLACE = 3;
 const NOWHERE = '–';
 
@@ -50,10 +50,10 @@ function row(vm: VmStatus): Cell[] {
 const placeOf = ({ zone, cluster }: VmStatus) =>
   zone === null && cluster === null ? NOWHERE : `${zone ?? '–'}/${cluster ?? '–'}`;
 
-/** A shareable volume has no owner to agree with: it is left alone. */
+/** Returns true for a shareable volume, which has no exclusive owner. */
 const isShared = ({ desiredOwner, agrees }: LockStatus) => desiredOwner === null && agrees;
 
-/** One owner for all volumes is one word; otherwise how many disagree is what matters. */
+/** Shows the common owner of all volumes, or the number of volumes that disagree. */
 function lockCell(all: readonly LockStatus[]): Cell {
   if (all.length === 0) return cell('no volumes', 'dim');
   const locks = all.filter((lock) => !isShared(lock));
@@ -85,7 +85,7 @@ function asOf(vm: VmStatus | undefined): string {
   return ` · as of ${time === null ? 'the beginning' : wall(time)}, position ${position}`;
 }
 
-/** Everything recorded of one VM. */
+/** Formats all recorded facts about one VM. */
 export function statusDetail(vm: VmStatus, style: Style): string {
   const place = placeOf(vm) === NOWHERE ? '' : ` (zone/cluster ${placeOf(vm)})`;
   const came = vm.lastHost === null ? '' : ` ← ${vm.lastHost}`;

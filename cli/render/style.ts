@@ -1,17 +1,20 @@
 import { styleText } from 'node:util';
 
-/** Whether to colour, and how wide the terminal is. Everything in this folder is text in, text out; this is all it knows of a stream. */
+/**
+ * Terminal style: colours and width. The formatters in this folder are pure; a style is all they know about the output
+ * stream.
+ */
 
 export type Tone = 'plain' | 'bold' | 'dim' | 'good' | 'warn' | 'bad' | 'accent';
 
 export type Style = {
   readonly color: boolean;
-  /** Columns of the terminal; null: not a terminal, and nothing is cut. */
+  /** Columns of the terminal; null for a pipe, whose text is never shortened. */
   readonly width: number | null;
   readonly paint: (tone: Tone, text: string) => string;
 };
 
-/** The part of a writable stream that matters here. */
+/** The required part of a writable stream. */
 export type Output = { readonly isTTY?: boolean; readonly columns?: number };
 export type Environment = { readonly [name: string]: string | undefined };
 
@@ -38,10 +41,10 @@ export function styleOf(color: boolean, width: number | null): Style {
   return { color, width, paint };
 }
 
-/** No colour, any width: what a pipe gets. */
+/** The style of a pipe: no colours and no width limit. */
 export const PLAIN: Style = styleOf(false, null);
 
-/** FORCE_COLOR first, as Node itself has it; then NO_COLOR (no-color.org: any value but the empty one); then the stream. */
+/** Applies FORCE_COLOR first, as Node does, then a non-empty NO_COLOR (no-color.org), then the type of the stream. */
 function wantsColor(isTerminal: boolean, env: Environment): boolean {
   const forced = env['FORCE_COLOR'];
   if (forced !== undefined) return forced !== '0' && forced !== 'false';

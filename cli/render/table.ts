@@ -1,14 +1,17 @@
 import type { Style, Tone } from './style.ts';
 import { clean, cut, pad, widthOf } from './text.ts';
 
-/** Aligned columns under dimmed headers, no borders. Cut to the terminal's width on a terminal only: a pipe gets everything. */
+/**
+ * Formats aligned columns under dimmed headers. Only terminal output is shortened to the width; a pipe gets the full
+ * text.
+ */
 
 export type Cell = string | { readonly text: string; readonly tone: Tone };
 
 export type Column = {
   readonly header: string;
   readonly align?: 'right';
-  /** Gives way, the widest first, where the terminal is too narrow. */
+  /** A flexible column shrinks if the terminal is too narrow; the widest column shrinks first. */
   readonly flex?: true;
 };
 
@@ -19,7 +22,7 @@ export const cell = (text: string, tone: Tone): Cell => ({ text, tone });
 const textOf = (content: Cell) => clean(typeof content === 'string' ? content : content.text);
 const toneOf = (content: Cell): Tone => (typeof content === 'string' ? 'plain' : content.tone);
 
-/** @param indent before every line; it counts towards the width. */
+/** @param indent is put before every line and counts towards the width. */
 export function table(
   columns: readonly Column[],
   rows: readonly (readonly Cell[])[],
@@ -43,7 +46,7 @@ function naturalWidths(headers: readonly string[], rows: readonly (readonly Cell
   return widths;
 }
 
-/** Takes from the widest flexible column until the line fits or nothing gives way any more. */
+/** Shrinks the widest flexible column until the line fits or no column can shrink. */
 function fit(columns: readonly Column[], natural: readonly number[], available: number | null): number[] {
   const widths = [...natural];
   if (available === null) return widths;

@@ -1,6 +1,6 @@
 import { stripVTControlCharacters } from 'node:util';
 
-/** Text as a terminal shows it: how wide it is, how it is cut and filled, and what of it must not reach a terminal. */
+/** Text functions for terminals: display width, shortening, padding, and removal of control characters. */
 
 const graphemes = new Intl.Segmenter('en', { granularity: 'grapheme' });
 const WIDE =
@@ -12,7 +12,7 @@ const ASCII = /^[\u0020-\u007e]*$/;
 
 const widthOfOne = (grapheme: string) => (WIDE.test(grapheme) ? 2 : /^\p{M}|^\u200b/u.test(grapheme) ? 0 : 1);
 
-/** Columns that a text takes, its colours aside. */
+/** Returns the number of terminal columns of a text, without its colours. */
 export function widthOf(painted: string): number {
   if (ASCII.test(painted)) return painted.length;
   const text = stripVTControlCharacters(painted);
@@ -21,7 +21,7 @@ export function widthOf(painted: string): number {
   return width;
 }
 
-/** Cuts to `width` columns; what is cut off is replaced by one `…`. */
+/** Shortens a text to `width` columns; `…` replaces the removed end. */
 export function cut(text: string, width: number): string {
   if (widthOf(text) <= width) return text;
   let kept = '';
@@ -39,12 +39,15 @@ export function pad(text: string, width: number, align: 'left' | 'right' = 'left
   return align === 'right' ? fill + text : text + fill;
 }
 
-/** One line without escapes, control and direction characters: names and errors come from elsewhere and must not drive the terminal. */
+/**
+ * Removes escape sequences, control and direction characters: names and errors from other systems must not control the
+ * terminal.
+ */
 export function clean(text: string): string {
   return stripVTControlCharacters(text).replace(CONTROL, ' ').trim();
 }
 
-/** Breaks words into lines of at most `width` columns; the first is not indented, the others are. */
+/** Wraps a text at `width` columns; all lines but the first are indented. */
 export function wrap(text: string, width: number | null, indent = ''): string {
   if (width === null) return text;
   const lines: string[] = [];
@@ -62,17 +65,17 @@ export function wrap(text: string, width: number | null, indent = ''): string {
 
 export const plural = (count: number, one: string, many = `${one}s`) => `${count} ${count === 1 ? one : many}`;
 
-/** `a, b and c` */
+/** Returns `a, b and c`. */
 export function listed(words: readonly string[], last = 'and'): string {
   return words.length < 2 ? (words[0] ?? '') : `${words.slice(0, -1).join(', ')} ${last} ${words.at(-1) ?? ''}`;
 }
 
-/** Enough of a UUID to tell it from others by eye; anything else as it is. */
+/** Shortens a UUID for display; other ids stay as they are. */
 export function shortId(id: string): string {
   return /^[0-9a-f]{8}-[0-9a-f-]{27}$/i.test(id) ? `${id.slice(0, 8)}…${id.slice(-4)}` : id;
 }
 
-/** libvirt's and virsh's messages without their `error: ` and without saying the same line twice. */
+/** Removes `error: ` and repeated lines from messages of libvirt and virsh. */
 export function message(text: string): string {
   const lines = text.split('\n').map((line) => clean(line).replace(/^(error: )+/i, ''));
   return [...new Set(lines)].filter((line) => line !== '').join('; ');

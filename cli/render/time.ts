@@ -1,4 +1,4 @@
-/** Times as an operator reads them. A time is milliseconds since the epoch, or the ISO text that the JSON shapes carry. */
+/** Formats times for operators. A time is milliseconds since the epoch, or the ISO text of the JSON output. */
 
 export type Instant = number | string;
 
@@ -11,7 +11,7 @@ export function millisecondsOf(time: Instant): number {
   return typeof time === 'number' ? time : Date.parse(time);
 }
 
-/** `0.25 s`, `5.1 s`, `41 s`, `4 min 10 s`, `2 h 5 min`, `3 d 4 h`: three figures at most, whatever the size. */
+/** Formats a duration with at most three digits: `0.25 s`, `5.1 s`, `41 s`, `4 min 10 s`, `2 h 5 min`, `3 d 4 h`. */
 export function duration(ms: number): string {
   if (!Number.isFinite(ms)) return '–';
   if (ms < 0) return `−${duration(-ms)}`;
@@ -26,13 +26,15 @@ function pair(count: number, base: number, large: string, small: string): string
   return `${Math.floor(count / base)} ${large}${rest === 0 ? '' : ` ${rest} ${small}`}`;
 }
 
-/** `2026-11-23 11:57:27.827Z`. Always UTC: hosts, people and ledgers are in different zones. */
+/**
+ * Formats a time as `2026-11-23 11:57:27.827Z`. It is always UTC, because hosts and operators are in different zones.
+ */
 export function wall(time: Instant): string {
   const ms = millisecondsOf(time);
   return Number.isFinite(ms) ? new Date(ms).toISOString().replace('T', ' ') : String(time);
 }
 
-/** The time of day alone, `11:57:27.827`. */
+/** Formats the time of day as `11:57:27.827`. */
 export function clock(time: Instant): string {
   return wall(time).slice(11, 23);
 }
@@ -41,7 +43,7 @@ export function day(time: Instant): string {
   return wall(time).slice(0, 10);
 }
 
-/** `+5.06 s`, to the hundredth while that can matter; longer ones as a duration. */
+/** Formats a signed offset as `+5.06 s`; offsets of a minute and more are formatted as durations. */
 export function offset(ms: number): string {
   const sign = ms < 0 ? '−' : '+';
   const size = Math.abs(ms);

@@ -1,7 +1,7 @@
 import type { Certainty, Job, Power, Presence, Ran } from '../../events/vocabulary.ts';
 import type { Tone } from './style.ts';
 
-/** The vocabulary in an operator's words, and how alarming each word is. */
+/** Texts and colours for the vocabulary of states. */
 
 export const certaintyTones: Readonly<Record<Certainty, Tone>> = {
   proven: 'good',
@@ -47,7 +47,10 @@ export const jobTexts: Readonly<Record<Job, string>> = {
 
 export const ranTexts: Readonly<Record<Ran, string>> = { yes: 'yes', no: 'no, proven', maybe: 'not known' };
 
-/** What a host was read to say. Where it has no domain, or nothing is known, the job is not worth a word; an incoming shell says it. */
+/**
+ * Describes Landfall's reading of a host. The job is omitted if the host has no guest or the presence already implies
+ * the job.
+ */
 export function readingText(presence: Presence, job: Job): string {
   const jobless = presence === 'unknown' || presence === 'absent' || presence === 'off' || presence === 'handed-over';
   const isSaid = (jobless && (job === 'none' || job === 'unknown')) || presence === job;

@@ -2,13 +2,13 @@ import type { CallError } from '../../events/inputs.ts';
 import type { ApiLine } from './schema.ts';
 
 /**
- * libvirt's words for a broken connection between the caller and its libvirtd (src/rpc/virnetclient.c, virnetsocket.c). They
- * say nothing of the migration, which goes on without its caller.
+ * libvirt's messages for a broken connection between the caller and libvirtd (src/rpc/virnetclient.c, virnetsocket.c).
+ * The migration continues without its caller, so these messages say nothing about its result.
  */
 const CONNECTION_WORDS =
   /disconnected from .* due to|end of file while reading data|cannot (recv|read|write|send) data|client socket is closed|connection closed due to keepalive|connection reset by peer|broken pipe|failed to connect to the hypervisor|server closed connection|received hangup/i;
 
-/** Why the recorded call failed: killed by its limit, died, lost its connection, or was told so by libvirt itself. */
+/** Returns the reason of a failed call: a time limit, a dead caller, a broken connection, or an error of libvirt. */
 export function callErrorOf(line: ApiLine): CallError {
   const message = line.error ?? '';
   if (line.rc === 'client-timeout')
@@ -16,7 +16,7 @@ export function callErrorOf(line: ApiLine): CallError {
       kind: 'caller-timeout',
       message: message === '' ? 'the caller was killed by its own time limit' : message,
     };
-  // libvirt's own refusal is exit code 1 with its words; any other end, 124 and 137 among them, is the caller's.
+  // libvirt's own errors have exit code 1; other codes, including 124 and 137, mean that the caller died.
   if (line.rc !== 1)
     return {
       kind: 'caller-lost',

@@ -1,7 +1,7 @@
 /**
- * `virsh event` tells a domain's name, not its UUID, and one name may be two VMs on two hosts. DomainNames are mapped per host, by
- * that host's own listings. An event whose name the host has not listed yet waits for the next listing, as an agent would ask
- * for one; events behind it wait too, so that their order is kept.
+ * Maps domain names to UUIDs per host. `virsh event` reports only names, and two hosts may use one name for different
+ * VMs. An event with an unlisted name waits for the host's next listing; later events of the host wait too, which keeps
+ * their order.
  */
 export type NamedEvent = { line: number; t: number; name: string; event: string; detail: string };
 export type MappedEvent = NamedEvent & { vm: string };
@@ -14,10 +14,10 @@ class HostNames {
 
 export class DomainNames {
   readonly #hosts = new Map<string, HostNames>();
-  /** Events that no listing could map to a UUID. */
+  /** The number of events that no listing could map to a UUID. */
   unmapped = 0;
 
-  /** The event with its UUID, or nothing yet. */
+  /** Returns the event with its UUID, or nothing while the name is unlisted. */
   event(host: string, event: NamedEvent): MappedEvent[] {
     const names = this.#of(host);
     const vm = names.waiting.length === 0 ? names.listed.get(event.name) : undefined;
@@ -26,7 +26,7 @@ export class DomainNames {
     return [];
   }
 
-  /** A complete listing of the host, begun at `asked`: the events that it maps. */
+  /** Takes a complete listing that began at `asked` and returns the events that it maps. */
   listing(host: string, asked: number, domains: Readonly<Record<string, { name: string }>>): MappedEvent[] {
     const names = this.#of(host);
     names.listed = new Map(Object.entries(domains).map(([vm, { name }]) => [name, vm.toLowerCase()]));
@@ -53,14 +53,14 @@ export class DomainNames {
 
 const EVENT = /^\d{4}-\S+ \S+: event '/;
 
-/** Whether a line is the first of an event of any kind. */
+/** Returns true for the first line of an event of any kind. */
 export function isEventLine(line: string): boolean {
   return EVENT.test(line);
 }
 
 const LIFECYCLE = /^\S+ \S+: event 'lifecycle' for domain '(.*)': (\S+)(?: (.+))?$/;
 
-/** A raw line of `virsh event`, if it is a lifecycle event. Others, and the indented lines that continue them, are not used. */
+/** Parses a lifecycle event of `virsh event`. Returns null for other events and for indented continuation lines. */
 export function parseVirshEvent(line: string): { name: string; event: string; detail: string } | null {
   const match = LIFECYCLE.exec(line.trimEnd());
   const [, name, event, detail] = match ?? [];

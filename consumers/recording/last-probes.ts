@@ -1,12 +1,15 @@
 import { readLines } from '../lines.ts';
 
 /**
- * Where in each recording of a file each host was probed for the last time: from then on it answers as it last did. Found by
- * a first reading. A line that does not parse is the second reading's to report.
+ * The line of each host's last probe in each recording of a file. After the last probe, a host repeats its last answer.
+ * Unparsable lines are ignored here; the ingest reports them.
  */
 export type LastProbes = ReadonlyMap<number, ReadonlyMap<string, number>>;
 
-/** By the number of the line in the file that begins the recording; the probe's is its number within the recording. */
+/**
+ * Returns the last probes. The outer key is the line number of the recording's start in the file; the values count
+ * lines within the recording.
+ */
 export async function findLastProbes(stream: AsyncIterable<Buffer | string>): Promise<LastProbes> {
   const found = new Map<number, Map<string, number>>();
   let current = new Map<string, number>();
@@ -25,7 +28,9 @@ export async function findLastProbes(stream: AsyncIterable<Buffer | string>): Pr
   return found;
 }
 
-/** Blank lines do not count: a recording that was laid out otherwise is the same one. */
+/**
+ * Returns true for a blank line. Blank lines do not count, so that a reformatted recording has the same line numbers.
+ */
 export function isBlank({ text, oversized }: { text: string; oversized: boolean }): boolean {
   return !oversized && text.trim() === '';
 }

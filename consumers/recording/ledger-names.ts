@@ -1,12 +1,12 @@
 import { sha256 } from '../../log/chain.ts';
 import type { LedgerNames } from './world.ts';
 
-/** A recording by its name and beginning: two of the same name are told apart by the time. */
+/** A recording, identified by its name and start time. */
 type Recording = { readonly name: string; readonly t: number };
-/** Whether another recording, or the live service, has used an attempt's id already. */
+/** Returns true if another recording or the live site already uses an attempt id. */
 type IsTaken = (migration: string) => boolean;
 
-/** As recorded. An attempt's id that is taken is qualified by this recording's name. */
+/** Keeps all names as recorded. An attempt id in use is qualified with the recording's name. */
 export function asRecorded({ name: scenario, t }: Recording, isTaken: IsTaken): LedgerNames {
   return {
     vm: (vm) => vm,
@@ -17,7 +17,7 @@ export function asRecorded({ name: scenario, t }: Recording, isTaken: IsTaken): 
   };
 }
 
-/** A world of its own: the same guest in two recordings becomes two VMs, so that many recordings can share one ledger. */
+/** Gives each recording its own VMs and attempts, so that many recordings with the same guest can share a ledger. */
 export function apart({ name: scenario, t }: Recording, isTaken: IsTaken): LedgerNames {
   return {
     vm: (vm) => uuidFrom(`${scenario}/${vm}`),
@@ -32,7 +32,7 @@ function firstFree(wished: readonly string[], otherwise: string, isTaken: IsTake
   return wished.find((id) => !isTaken(id)) ?? otherwise;
 }
 
-/** A UUID of version 8 (RFC 9562: vendor's own) from a text. */
+/** Derives a UUID of version 8 (RFC 9562, vendor-defined) from a text. */
 function uuidFrom(text: string): string {
   const hex = sha256(text);
   return [hex.slice(0, 8), hex.slice(8, 12), `8${hex.slice(13, 16)}`, `8${hex.slice(17, 20)}`, hex.slice(20, 32)].join(

@@ -5,11 +5,11 @@ import type { RecordedLine } from './schema.ts';
 import type { TimedInput, RecordedWorld } from './world.ts';
 
 /**
- * Plays one recorded world through a driver, on the recording's clock: minutes of rechecking pass in milliseconds. Everything
- * that is due before a line's time comes before the line: answers of hosts first, then deadlines.
+ * Plays a recording through a driver in recorded time, so minutes of rechecks take milliseconds. Before each line, the
+ * player processes all answers and deadlines due before the line's time; answers come first.
  */
 
-/** Batches are committed when something must be asked, and at this many entries. */
+/** A batch is committed when it contains questions, or at this number of entries. */
 const ENTRIES_PER_COMMIT = 256;
 
 export class RecordingPlayer {
@@ -18,7 +18,7 @@ export class RecordingPlayer {
   readonly #onTaken: (taken: Taken, line: number) => void;
   #now = 0;
 
-  /** @param onTaken told of every input of the recording, with the line it came from. */
+  /** @param onTaken receives each decided input and its line number. */
   constructor(driver: Driver, world: RecordedWorld, onTaken: (taken: Taken, line: number) => void) {
     this.#driver = driver;
     this.world = world;
@@ -32,7 +32,7 @@ export class RecordingPlayer {
     await this.#take(this.world.take(line, number));
   }
 
-  /** The stream has ended: the clock runs on until every attempt has settled, is contested, or waits for what will not come. */
+  /** Advances the clock after the last line until each attempt is settled, contested or provisional. */
   async end(): Promise<void> {
     this.world.end(this.#now);
     while (this.#hasUndecided() && (await this.#advanceOnce(Number.POSITIVE_INFINITY)));
@@ -54,7 +54,7 @@ export class RecordingPlayer {
     while (await this.#advanceOnce(to));
   }
 
-  /** Lets the next thing happen that is due before `to`; false where there is none. */
+  /** Processes the next answer or deadline due before `to`. Returns false if there is none. */
   async #advanceOnce(to: number): Promise<boolean> {
     const answerAt = this.world.nextAnswerAt() ?? Number.POSITIVE_INFINITY;
     const timerAt = this.#driver.partition.nextDueAt(this.world.clock) ?? Number.POSITIVE_INFINITY;

@@ -12,24 +12,24 @@ import type { Ending } from './truth.ts';
 import { RecordedWorld } from './world.ts';
 
 /**
- * Where recordings are played, one after the other: a `scenario` line opens one, and ends the one before it. Lines are counted
- * within their recording, so that it is the same one wherever in a file it stands.
+ * Plays recordings one after the other: a `scenario` line starts a recording and ends the one before. Line numbers are
+ * relative to their recording, so a recording gives the same ledger at any place in a file.
  */
 
 export type RecordingStreamOptions = {
-  /** Every recording gets VMs and attempts of its own. */
+  /** If true, every recording gets its own VMs and attempts. */
   apart: boolean;
   onTaken: (taken: Taken, lineInFile: number) => void;
-  /** How the recording says that an attempt ended. */
+  /** Receives the recorded ending of an attempt. */
   onEnding: (migration: string, ending: Ending) => void;
   onNotice: (text: string) => void;
-  /** The questions that an earlier run put on this clock and nobody answered: the recorded hosts answer them now. */
+  /** Returns the questions of an earlier run without answers; the recorded hosts answer them in this run. */
   unanswered: (clock: string) => Promise<Question[]>;
 };
 
 type PlayState = { player: RecordingPlayer; lastT: number; before: number };
 
-/** A recording whose clock leaps further than this between two lines has a bad time, not a long pause. */
+/** A larger time difference between two lines is an error in the recording, not a pause. */
 const LEAP_FORWARD_MAX_MS = 24 * 3_600_000;
 const LEAP_BACK_MAX_MS = 60_000;
 
@@ -37,7 +37,7 @@ export class RecordingStream {
   readonly #driver: Driver;
   readonly #options: RecordingStreamOptions;
   #playing: PlayState | null = null;
-  /** The line in the file, and how many of the file's lines before it were not blank. */
+  /** The line number in the file, and the number of non-blank lines up to it. */
   #at = { line: 0, count: 0 };
 
   constructor(driver: Driver, options: RecordingStreamOptions) {
@@ -47,7 +47,7 @@ export class RecordingStream {
     driver.onCommitted((entries) => entries.flatMap(({ questions }) => questions).forEach((each) => this.#ask(each)));
   }
 
-  /** What the recording that plays calls its clock, and how late it is; null: none plays. */
+  /** The world id and the time of the recording in progress; null between recordings. */
   get moment(): { clock: string; now: number } | null {
     return this.#playing === null ? null : { clock: this.#playing.player.world.clock, now: this.#playing.lastT };
   }
@@ -56,7 +56,7 @@ export class RecordingStream {
     this.#playing?.player.world.ask(question);
   }
 
-  /** Before each line that is not blank, be it good or bad. */
+  /** Counts a non-blank line; call it before each line is taken. */
   count(line: Line): void {
     this.#at = { line: line.number, count: this.#at.count + 1 };
   }
@@ -76,7 +76,7 @@ export class RecordingStream {
     await this.#playing.player.line(recorded, this.#at.count - this.#playing.before);
   }
 
-  /** The recording has ended: its clock runs on until what can be decided is. */
+  /** Ends the recording in progress: its time advances until all possible decisions are made. */
   async close(): Promise<void> {
     if (this.#playing === null) return;
     const { player } = this.#playing;
@@ -89,7 +89,7 @@ export class RecordingStream {
     this.#playing = null;
   }
 
-  /** The recording is to go on elsewhere: its clock stands still, and what is open stays open. */
+  /** Stops without ending the recording: its time stops and open attempts stay open, for a later ingest of the rest. */
   async suspend(): Promise<void> {
     await this.#driver.flush();
     this.#playing = null;
@@ -123,7 +123,7 @@ export class RecordingStream {
   }
 }
 
-/** The first answer is kept. */
+/** Returns a function that remembers its first result for each id. */
 function once(name: (id: string) => string): (id: string) => string {
   const known = new Map<string, string>();
   return (id) => {

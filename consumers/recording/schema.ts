@@ -2,9 +2,12 @@ import { z } from 'zod';
 import { Domain } from '../../events/inputs.ts';
 import { Holder, Host, VmId } from '../../events/vocabulary.ts';
 
-/** The lines of a recorded stream: what agents of real hosts saw, on the recorder's clock. recordings/README.md explains each. */
+/**
+ * Schemas of the recorded lines: observations of agents on real hosts, in the recorder's time. recordings/README.md
+ * explains each kind.
+ */
 
-/** The last moment that a Date can name. */
+/** The largest time that a Date can represent, in milliseconds. */
 const MS_MAX = 8.64e15;
 const t = z.number().nonnegative().max(MS_MAX);
 const host = Host;
@@ -48,7 +51,7 @@ const Api = z.looseObject({
   rc: z.union([z.number(), z.string(), z.null()]).optional(),
   error: z.string().nullish(),
 });
-/** What was done to the hosts, and how it ended: no agent can see either, so no verdict may. */
+/** Lab actions and the true ending of a recording. Agents cannot see them, so verdicts must not use them. */
 const Lab = z.looseObject({ kind: z.literal('lab'), t });
 const Truth = z.looseObject({
   kind: z.literal('truth'),

@@ -1,7 +1,10 @@
 import type { Source } from '../ingest.ts';
 import { readLines } from '../lines.ts';
 
-/** When a recording begins, by its first line; infinity for anything else, and for a stream that can be read only once. */
+/**
+ * Returns the start time of a recording from its first line; infinity for other files and for streams that can be read
+ * only once.
+ */
 export async function recordingStartTime(source: Source): Promise<number> {
   if (!source.twice) return Number.POSITIVE_INFINITY;
   for await (const { text } of readLines(source.stream())) {

@@ -1,13 +1,13 @@
 import type { Power } from '../../events/vocabulary.ts';
 import type { RecordedLine, TruthLine } from './schema.ts';
 
-/** How recordings ended, by their closing `truth` lines. For comparisons only: no verdict may know it. */
+/** Reads the `truth` lines at the end of recordings. They serve comparisons only; no verdict may use them. */
 
 export type Ending = { host: string; power: Power };
 
-/** Collects the endings of one recording: a truth line tells of its VM, and so of that VM's last migration only. */
+/** Collects the endings of one recording. A truth line describes its VM, so it belongs to the VM's last migration. */
 export class Endings {
-  /** The last migration of each VM, by the id it is recorded with. */
+  /** The recorded id of each VM's last migration. */
   readonly #last = new Map<string, string>();
   #onlyVm: string | undefined;
   readonly byMigration = new Map<string, Ending>();
@@ -24,7 +24,7 @@ export class Endings {
   }
 }
 
-/** Where a truth line says the guest ended; null where it does not tell: on no host, on several, or torn between two. */
+/** Returns the guest's final host; null if a truth line names no host, several hosts, or a torn guest. */
 function endingOf(truth: TruthLine): Ending | null {
   const alive = isRecord(truth.qemu_alive) ? truth.qemu_alive : {};
   const states = isRecord(truth.domstate) ? truth.domstate : {};
@@ -36,7 +36,7 @@ function endingOf(truth: TruthLine): Ending | null {
     (host) => alive[host] === true && !stateOf(host).endsWith('(post-copy failed)'),
   );
   const running = hosts.filter((host) => stateOf(host).startsWith('running'));
-  // A copy that is paused in the middle of a migration is what is left behind, not the guest.
+  // A copy paused during a migration is a leftover, not the guest.
   const kept = hosts.filter((host) => stateOf(host) !== 'paused (migrating)');
   const host = only(running) ?? only(kept) ?? only(hosts);
   return host === undefined ? null : { host, power: powerOf(stateOf(host)) };

@@ -11,13 +11,16 @@ import type { ApiLine, ProbeLine, RecordedLine, ScenarioLine } from './schema.ts
 import { type Ending, Endings } from './truth.ts';
 
 /**
- * The recorded world: it turns recorded lines into inputs, and answers the questions that are put to its hosts from the probes
- * it holds. A question put at T is answered by that host's first probe asked at T or later, when that probe's answer arrived;
- * after a host's last probe it answers as it last did, 50 ms after each question.
+ * Converts recorded lines into inputs, and answers questions from the recorded probes. A question asked at T gets the
+ * host's first probe that was asked at T or later. After its last probe, a host repeats its last answer 50 ms after
+ * each question.
  */
 const AFTERWARDS_ANSWER_MS = 50;
 
-/** How identities are named in the ledger. By default as recorded; `apart` gives every recording VMs and attempts of its own. */
+/**
+ * Maps recorded names to ledger names. By default they are equal; `apart` gives each recording its own VMs and
+ * attempts.
+ */
 export type LedgerNames = {
   vm: (vm: string) => string;
   migration: (id: string) => string;
@@ -26,7 +29,7 @@ export type LedgerNames = {
   cluster: string | undefined;
 };
 
-/** An input with the line that caused it and the time at which it enters, on the recording's clock. */
+/** An input with its line number and its time, in recorded milliseconds since the epoch. */
 export type TimedInput = { input: Input; line: number; t: number };
 type HostReply = { ok: boolean; domains: Record<string, Domain>; error?: string; boot?: string };
 type HostState = { stream: 'connected' | 'lost'; last: HostReply | null; pending: Question[]; ended: boolean };
@@ -44,13 +47,13 @@ export class RecordedWorld {
     { holders: InputData<'landfall.volume.holders.v1'>['holders']; line: number }
   >();
   readonly #lastProbeLines: ReadonlyMap<string, number> | null;
-  /** Answers of hosts that are past their last probe, in the order they arrive: by time, then as they were asked. */
+  /** Pending answers of hosts after their last probe, sorted by time and then by question order. */
   #afterwards: { question: Question; t: number; order: number }[] = [];
-  /** The order in which questions were put; after a restart they are put again in the same one. */
+  /** The order of the questions; after a restart, the questions are asked in the same order. */
   readonly #orders = new Map<string, number>();
   readonly #endings = new Endings();
 
-  /** @param lastProbeLines the last probe's line number by host; null where the stream cannot be read twice. */
+  /** @param lastProbeLines has the line number of each host's last probe; null if the stream can be read only once. */
   constructor(scenario: ScenarioLine, naming: LedgerNames, lastProbeLines: ReadonlyMap<string, number> | null) {
     this.clock = `recorded:${scenario.name}@${Math.round(scenario.t)}`;
     this.source = this.clock;
@@ -60,17 +63,17 @@ export class RecordedWorld {
     this.#endings.take(scenario);
   }
 
-  /** Events whose domain no listing named. */
+  /** The number of events with a domain that no listing names. */
   get unmappedEvents(): number {
     return this.#names.unmapped;
   }
 
-  /** How the recording says that each attempt ended, by the attempt's id in the ledger. */
+  /** The recorded ending of each attempt, by the attempt's id in the ledger. */
   get endings(): [migration: string, ending: Ending][] {
     return [...this.#endings.byMigration].map(([id, ending]) => [this.#naming.migration(id), ending]);
   }
 
-  /** Puts a question to its host. */
+  /** Asks a recorded host. */
   ask(question: Question): void {
     const host = this.#host(question.host);
     this.#orders.set(question.question, this.#orders.size);
@@ -84,7 +87,7 @@ export class RecordedWorld {
     this.#afterwards.sort((a, b) => a.t - b.t || a.order - b.order);
   }
 
-  /** When the next answer of a host that is past its last probe arrives; null: none is due. */
+  /** Returns the time of the next answer from a host after its last probe, or null. */
   nextAnswerAt(): number | null {
     return this.#afterwards[0]?.t ?? null;
   }
@@ -96,7 +99,7 @@ export class RecordedWorld {
     return [this.#answer(question, this.#host(question.host).last, `after/${question.question}`, 0, t)];
   }
 
-  /** The stream has ended: every host goes on answering as it last did. */
+  /** Ends the stream; from now on every host repeats its last answer. */
   end(t: number): void {
     for (const host of this.#hosts.values()) this.#endHost(host, t);
   }
@@ -127,7 +130,7 @@ export class RecordedWorld {
     }
   }
 
-  /** A host that is heard of for the first time, or whose event stream came or went. */
+  /** Declares a host at its first appearance and whenever its event stream connects or breaks. */
   #mention(name: string, stream: 'connected' | 'lost' | null, number: number, t: number): TimedInput[] {
     const known = this.#hosts.has(name);
     const host = this.#host(name);
@@ -140,7 +143,7 @@ export class RecordedWorld {
   }
 
   #event(host: string, text: string, number: number, t: number): TimedInput[] {
-    // What virsh says when it cannot connect is printed to the same stream; only a real event shows that the stream is there.
+    // virsh prints connection errors to the same stream, so only a real event proves that the stream is connected.
     const connected = this.#mention(host, isEventLine(text) ? 'connected' : null, number, t);
     const event = parseVirshEvent(text);
     if (event === null) return connected;
@@ -177,7 +180,10 @@ export class RecordedWorld {
     return [...listed, ...answers, ...(isBack ? [this.#agentReturned(line.host, number, line.t)] : [])];
   }
 
-  /** A host that did not answer does so again: its agent would say so, and whoever still waits for it asks at once. */
+  /**
+   * Reports that a silent host answers again. A live agent would report this too, and a waiting attempt then asks at
+   * once.
+   */
   #agentReturned(host: string, number: number, t: number): TimedInput {
     return this.#site('landfall.host.facts.v1', { host, agent: 'speaking' }, `${number}/speaking`, number, t);
   }
@@ -195,7 +201,7 @@ export class RecordedWorld {
     return [...declared, ...events];
   }
 
-  /** A VM of the scenario that is listed for the first time: its name, and with it its disk, become known. */
+  /** Declares a VM of the scenario at its first listing, with its name and its disk. */
   #declare(host: string, vm: string, domain: Domain, number: number, t: number): TimedInput[] {
     if (!this.#vms.has(vm) || this.#declared.has(vm)) return [];
     this.#declared.set(vm, domain.name);
@@ -216,7 +222,7 @@ export class RecordedWorld {
     ];
   }
 
-  /** vmN.img is the disk of vmN. A lease that is seen before its VM waits until the VM has been listed. */
+  /** The disk of vmN is vmN.img. A lease observed before its VM waits until the VM is listed. */
   #lock(
     volume: string,
     holders: InputData<'landfall.volume.holders.v1'>['holders'],
@@ -298,7 +304,7 @@ export class RecordedWorld {
     return { input: seal('landfall.host.answered.v1', question.vm, data, this.source, id), line: number, t };
   }
 
-  /** Questions name VMs as the ledger does; listings as they were recorded. */
+  /** Questions contain the ledger's VM ids, listings the recorded ids. */
   #domainOf(vm: string, { domains }: HostReply): Domain | undefined {
     const found = Object.entries(domains).find(([recorded]) => this.#naming.vm(recorded.toLowerCase()) === vm);
     return found?.[1];
@@ -339,7 +345,7 @@ function replyOf(line: ProbeLine, last: HostReply | null): HostReply {
     return last;
   }
   const answer: HostReply = { ok: line.ok ?? false, domains: line.domains ?? {} };
-  // A listing without its domains is not an empty one.
+  // An answer without a domain list is not an empty list.
   if (answer.ok && line.domains === undefined) answer.ok = false;
   if (line.error !== undefined) answer.error = line.error;
   if (line.boot !== undefined) answer.boot = line.boot;

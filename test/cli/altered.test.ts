@@ -7,18 +7,17 @@ import { type AuditView, commandJson, commandLine } from '../support/command-lin
 import { recording, scratchFolder } from '../support/landfall.ts';
 
 /**
- * A ledger file that was altered: the audit finds it, or opening refuses. SEED= plays a failure again.
+ * Tests that an altered ledger file is found by the audit or refused at opening. SEED= repeats a failed run.
  *
- * A byte of the file that is neither is allowed in one case only, decided by reading: every row of every table that means
- * anything, with its types, and the schema are what they were. Such bytes are free space, SQLite's own counters, and what
- * `withoutMeaning` lists.
+ * An altered byte may stay unnoticed only if the schema and all meaningful tables read the same as before, such as free
+ * space or SQLite's counters.
  */
 
 const seed = Number(process.env['SEED'] ?? 335_968);
 const SQL_FLIPS = 150;
 const RAW_FLIPS = 150;
 
-/** Bookkeeping that decides nothing: a count of claims, positions (a hint), what version took a snapshot and when. */
+/** Tables that decide nothing: the claim counter, positions (a hint), and snapshot metadata. */
 const withoutMeaning = new Set(['meta', 'input_positions', 'checkpoints', 'snapshots']);
 
 let folder: string;
@@ -54,7 +53,7 @@ const readable = (file: string): string | null => {
   }
 };
 
-/** What the audit makes of a file: a finding, a refusal in words, or nothing. */
+/** Returns the audit's result for a file: a finding, a refusal with a reason, or nothing. */
 async function verdictOn(file: string): Promise<'finding' | 'refused' | 'nothing'> {
   const { code, out, err } = await commandLine(['audit', '--json', '--db', file]);
   if (code === 0) return 'nothing';

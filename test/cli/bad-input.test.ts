@@ -5,14 +5,14 @@ import { type AuditView, commandJson, commandLine, type DeadLetterView } from '.
 import { cloudEvent, ndjson, VM, writeEvents } from '../support/events.ts';
 import { scratchFolder } from '../support/landfall.ts';
 
-/** Bad input gets a clear error with file, line and field, and nothing is lost. */
+/** Bad input must give an error with file, line and field, and lose no earlier input. */
 
 const good = (id: string) => cloudEvent('host.facts', { host: 'host-a' }, { id, subject: null });
 const declared = (data: object) => cloudEvent('vm.declared', { name: 'db', host: 'host-a', ...data }, { id: 'bad' });
 const set = (change: object) =>
   cloudEvent('configuration.set', { change, operator: 'o' }, { id: 'bad', subject: null });
 
-/** A bad line, its code, and what is said of it after `file:2: `. */
+/** Each bad line with its error code and its message after `file:2: `. */
 const unreadable: Record<string, [text: string, code: string, message: RegExp]> = {
   'no JSON': ['{"specversion":', 'BAD_JSON', /./],
   'binary garbage': ['\u0000\u0001\ufffd', 'BAD_JSON', /not valid JSON/],
@@ -127,7 +127,7 @@ describe('a line that cannot be read', () => {
   });
 });
 
-/** Understood, and refused: code, and what is said. Each comes after an open attempt m-1 of the VM. */
+/** Valid events that are refused, with code and message. In each case, attempt m-1 of the VM is open. */
 const refused: Record<string, [event: object, code: string, message: RegExp]> = {
   'the same identity with other content': [
     cloudEvent('host.facts', { host: 'other' }, { id: '1', subject: null }),

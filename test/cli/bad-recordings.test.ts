@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { type AuditView, commandJson, commandLine } from '../support/command-line.ts';
 import { recording, scratchFolder } from '../support/landfall.ts';
 
-/** Recordings laid out otherwise, cut off, doubled, mixed: the same ledger, or an error with file, line and field. */
+/** Reformatted, cut, repeated and mixed recordings must give the same ledger or a precise error. */
 
 describe('a recording', () => {
   const text = readFileSync(recording('finish_reply_lost'), 'utf8');

@@ -6,7 +6,7 @@ import { type AuditView, commandJson, commandLine, type DeadLetterView } from '.
 import { cloudEvent, VM, writeEvents } from '../support/events.ts';
 import { recording, scratchFolder } from '../support/landfall.ts';
 
-/** Wrong use of commands: exit 2, a code, what is wrong and what to do. */
+/** Wrong use of commands must exit with 2, an error code, a message and a remedy. */
 
 let db: string;
 const OTHER = 'aaaaaaaa-0000-4000-8000-0000000000bb';
@@ -191,7 +191,7 @@ it('a resolution without --attest is refused, and the refusal is in the ledger; 
   expect((await commandJson<AuditView>(['audit', '--db', file])).findings).toEqual([]);
 });
 
-/** A recording whose hosts can no longer be asked once the call has failed: nothing can be proven. */
+/** Returns a recording whose hosts do not answer after the call failed, so that the attempt becomes contested. */
 function contested(): string {
   const lines = readFileSync(recording('abort'), 'utf8')
     .trim()

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { commandLine } from '../support/command-line.ts';
 
-/** Runs a command that prints by console.log, as the completion library does. */
+/** Runs a command and returns its console.log output; the completion library prints in this way. */
 async function printed(...args: string[]): Promise<string> {
   const lines: unknown[] = [];
   vi.spyOn(console, 'log').mockImplementation((line: unknown) => lines.push(line));

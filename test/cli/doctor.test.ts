@@ -13,7 +13,7 @@ const doctor = async (code: number, ...args: string[]) => {
   return (what: string) => results.find((each) => each.what === what);
 };
 
-/** A PATH with one program, so that no test waits for a Java or Maven of this machine. */
+/** The PATH contains one fake program, so that no test waits for a real Java or Maven. */
 beforeEach(() => {
   const programs = scratchFolder();
   writeFileSync(join(programs, 'java'), '#!/bin/sh\necho openjdk 17\n', { mode: 0o755 });

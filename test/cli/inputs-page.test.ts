@@ -8,7 +8,7 @@ import { commandJson, commandLine } from '../support/command-line.ts';
 import { ROOT, scratchFolder } from '../support/landfall.ts';
 import { writeEvents } from '../support/events.ts';
 
-/** docs/inputs.md: every example is a valid input, every type has one, and together they are the story they tell. */
+/** Every example in docs/inputs.md must be valid, every input type must have one, and together they form one story. */
 
 const page = readFileSync(join(ROOT, 'docs/inputs.md'), 'utf8');
 const examples = [...page.matchAll(/```json\n(.*?)\n```/gs)].map(
@@ -26,7 +26,7 @@ it('every type of input has an example', () => {
 it('the story ends as it should: the guest is on host-b, proven', async () => {
   const folder = scratchFolder();
   const db = join(folder, 'ledger.db');
-  // Up to the answers, and what came of the command that they lead to.
+  // The story ends before the fencing example.
   const told = examples.slice(
     0,
     examples.findIndex(({ type }) => type === 'landfall.host.fenced.v1'),

@@ -9,12 +9,12 @@ import { cloudEvent, ndjson, writeEvents } from '../support/events.ts';
 import { finished, landfall, recording, scratchFolder, start } from '../support/landfall.ts';
 import { MountedFolder } from '../log/mounted-folder.ts';
 
-/** Ledger files that cannot be used, as the commands meet them: a code, the file's name, what to do, exit 2. */
+/** Unusable ledger files must exit with 2, an error code, the file's name and a remedy. */
 
 const canMount = MountedFolder.isPossible();
 const fact = (id: string) => cloudEvent('host.facts', { host: 'host-a' }, { id, subject: null });
 
-/** Every command that opens a ledger; the first ones write. */
+/** Returns every command that opens a ledger; the first three commands write. */
 const commands = (input: string): string[][] => [
   ['ingest', input],
   ['config', 'set', 'recheckIntervalSeconds=5'],

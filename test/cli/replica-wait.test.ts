@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { waitForReplicas } from '../../cli/topic-ledger.ts';
 import { Fault } from '../../events/fault.ts';
 
-/** Two partitions that are followed: the first is up to date, the second as a test says, look by look. */
+/** Returns two replicas: the first is up to date, the second has the given state at each poll. */
 function followed(second: (look: number) => { offset: number | null; ageMs: number | null; fault?: Fault }) {
   let look = 0;
   return {

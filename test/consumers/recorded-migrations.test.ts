@@ -8,8 +8,8 @@ import { locksOf } from '../../projections/locks.ts';
 import { MemoryLedger } from '../support/memory-ledger.ts';
 
 /**
- * Real migrations of libvirt hosts with real faults, beyond those that are shipped: each is played in memory and must end as
- * its recording's own closing line says (expected.json was written from those lines).
+ * Recordings of real migrations with real faults, in addition to the shipped ones. Each is played in memory, and its
+ * result must agree with the recording's own truth line (expected.json).
  */
 const FOLDER = join(import.meta.dirname, '../recordings');
 

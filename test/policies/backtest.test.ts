@@ -6,14 +6,14 @@ import type { KnownEndings } from '../../policies/truth.ts';
 import { Script } from './ledger.ts';
 import { agentError, callerTimeout, D, S } from './world.ts';
 
-/** The caller timed out, and the guest arrived 2 s later. */
+/** A call with a caller timeout; the guest arrives 2 s later. */
 function timedOut(migration = 'm-timeout'): Script {
   const script = new Script(migration).says(S, 'moving').says(D, 'newShell').returns(callerTimeout);
   script.at(50).says(S, 'moving').says(D, 'shell');
   return script.at(2000).event(D, 'Resumed', 'Migrated').at(2100).says(D, 'arrived').says(S, 'absent');
 }
 
-/** libvirt refused, and nothing had started. */
+/** A call that libvirt refuses before the migration starts. */
 function refused(migration = 'm-refused'): Script {
   const script = new Script(migration)
     .says(S, 'running')
@@ -22,11 +22,11 @@ function refused(migration = 'm-refused'): Script {
     .at(40)
     .says(S, 'running')
     .says(D, 'absent');
-  // The destination's answer counts only if it was asked after the source's had arrived.
+  // The destination's answer counts only if it was asked after the source's answer arrived.
   return script.at(60).says(D, 'absent');
 }
 
-/** Both ends stay alive until the deadline. */
+/** A migration with a live guest on both hosts until the deadline. */
 function contested(migration = 'm-contested'): Script {
   const script = new Script(migration)
     .says(S, 'moving')

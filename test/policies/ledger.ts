@@ -10,7 +10,7 @@ import { begin, type Stepped, step } from '../../machines/step.ts';
 import { unknownVm } from '../../machines/vm.ts';
 import { answerOf, D, S, type Saying } from './world.ts';
 
-/** Writes the ledger of one attempt by hand: the machine decides, the test says what happens when. */
+/** Builds the ledger entries of one attempt: the machine decides, and the test sets the order and time of inputs. */
 
 const CLOCK = 'simulated:policies';
 const STARTED_AT = 1_000_000;
@@ -48,7 +48,7 @@ export class Script {
     return this.#state;
   }
 
-  /** The time from here on, in milliseconds after the return. */
+  /** Sets the current time, in milliseconds after the return. */
   at(afterMs: number): this {
     this.#now = STARTED_AT + RETURNED_AFTER_MS + afterMs;
     return this;
@@ -65,13 +65,13 @@ export class Script {
     });
   }
 
-  /** The host answers the newest question put to it, or the one named. */
+  /** Answers for a host: to its newest question, or to the question with this sequence number. */
   says(host: string, saying: Saying, sequence = askedOf(this.#state.attempt, host).asked): this {
     const data = { question: questionId(this.migration, sequence), host, ...answerOf(saying) };
     return this.#step('landfall.host.answered.v1', data, { type: 'answered', data });
   }
 
-  /** Both ends are asked revised at once because of it. */
+  /** Adds a lifecycle event, after which both hosts are asked again at once. */
   event(host: string, event: string, detail: string): this {
     const data = { host, event, detail };
     return this.#step('landfall.host.lifecycle.v1', data, { type: 'lifecycle', data });
@@ -82,7 +82,7 @@ export class Script {
     return this.#step('landfall.migration.resolved.v1', data, { type: 'resolved', data });
   }
 
-  /** The next timer falls due. */
+  /** Fires the next timer. */
   tick(): this {
     const [next] = timersOf(this.#timers).toSorted(([, a], [, b]) => a.dueAt - b.dueAt);
     if (next === undefined) throw new RangeError('no timer is set');

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { policies, policyOf } from '../../policies/registry.ts';
 import { agentError, callerTimeout, D, S, world } from './world.ts';
 
-/** What each rule does in the situations that answerAt them apart. */
+/** Tests each rule in situations where the rules differ. */
 
 const decide = (id: string, view: ReturnType<typeof world>) => policyOf(id)?.decide(view);
 const names = (view: ReturnType<typeof world>) =>

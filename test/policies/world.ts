@@ -3,14 +3,14 @@ import type { CallError } from '../../events/inputs.ts';
 import { type Role, readAnswer } from '../../machines/presence.ts';
 import type { HostAnswer, View } from '../../policies/view.ts';
 
-/** A world made by hand: what each host says from which time after the return on. */
+/** Builds a world of hosts whose answers depend on the time after the return. */
 
 export const S = 'host-a';
 export const D = 'host-b';
 
 const SHELL_JOB = 'error: Operation not supported: migration statistics are available only on the source host';
 
-/** What a host can say, as real hosts put it: state, reason, job. */
+/** Possible answers of real hosts: state, reason, job. */
 const sayings = {
   running: ['running', 'booted', 'none'],
   moving: ['running', 'booted', '5'],
@@ -36,7 +36,7 @@ export function answerOf(saying: Saying): Pick<Answer, 'ok' | 'domain' | 'error'
 export const agentError: CallError = { kind: 'libvirt', message: 'operation aborted' };
 export const callerTimeout: CallError = { kind: 'caller-timeout', message: '' };
 
-/** By milliseconds after the return. */
+/** Answers by milliseconds after the return. */
 type Says = Readonly<Record<number, Saying>>;
 type World = {
   source?: Says | Saying;
