@@ -2,13 +2,13 @@ import type { Fault } from '../events/fault.ts';
 import type { Io } from './io.ts';
 import { faultText } from './render/errors.ts';
 
-const TOLD_MAX = 20;
+const SHOWN_MAX = 20;
 
 /** Reports bad lines on stderr: the first 20 in full, the rest as a count. */
 export class BadLineReporter {
   readonly #io: Io;
   readonly #kept: string;
-  #told = 0;
+  #count = 0;
 
   /** @param kept names the place that keeps all bad lines, for the user. */
   constructor(io: Io, kept: string) {
@@ -16,14 +16,14 @@ export class BadLineReporter {
     this.#kept = kept;
   }
 
-  tell(fault: Fault): void {
-    this.#told += 1;
-    if (this.#told <= TOLD_MAX) this.#io.err(faultText(fault, this.#io.errStyle));
+  report(fault: Fault): void {
+    this.#count += 1;
+    if (this.#count <= SHOWN_MAX) this.#io.err(faultText(fault, this.#io.errStyle));
   }
 
-  conclude(): void {
-    const untold = this.#told - TOLD_MAX;
-    if (untold > 0) this.#io.err(`and ${untold} more: ${this.#kept}`);
+  summarize(): void {
+    const hidden = this.#count - SHOWN_MAX;
+    if (hidden > 0) this.#io.err(`and ${hidden} more bad lines: ${this.#kept}`);
   }
 }
 

@@ -12,7 +12,7 @@ import type { Counts, EventSink, OnRefused } from './event-upload.ts';
 /** Sinks of `landfall ingest` other than a ledger file: the inputs topic and a running service. */
 
 /** Runs `work` with a sink that writes to the inputs topic. @throws Fault KAFKA_…. */
-export async function withTopicSink<T>(access: KafkaAccess, work: (receiver: EventSink) => Promise<T>): Promise<T> {
+export async function withTopicSink<T>(access: KafkaAccess, work: (sink: EventSink) => Promise<T>): Promise<T> {
   const kafka = connectTo({ ...access, clientId: `${access.clientId}.ingest` });
   const { partitions } = await requireTopics(kafka, access.prefix);
   const { inputs, deadLetters } = topicsOf(access.prefix);
@@ -23,9 +23,9 @@ export async function withTopicSink<T>(access: KafkaAccess, work: (receiver: Eve
       get counts() {
         return { ...noCounts(), sent: sender.sent };
       },
-      kept: `they are in the topic ${deadLetters}`,
-      take: ({ input, line }) => sender.take(input, line.text),
-      bury: async (letter) => {
+      kept: `the topic ${deadLetters} keeps all of them`,
+      add: ({ input, line }) => sender.take(input, line.text),
+      deadLetter: async (letter) => {
         await producer.send(deadLetters, 0, [recordOfLetter(letter)]);
       },
       flush: () => sender.flush(),
@@ -41,14 +41,14 @@ const noCounts = (): Counts => ({ sent: 0, consumed: 0, duplicates: 0, refused: 
 const BATCH_EVENTS = 500;
 const BATCH_BYTES = 4 * 1024 * 1024;
 
-type Waiting = EventOfLine & { readonly name: string };
+type BatchedEvent = EventOfLine & { readonly name: string };
 
 /** Sends events to a running service, which decides them. */
 export class ServerSink implements EventSink {
-  readonly kept = '--dead-letters FILE keeps them all';
+  readonly kept = 'use --dead-letters FILE to keep all of them';
   readonly #remote: Remote;
   readonly #counts = noCounts();
-  #batch: Waiting[] = [];
+  #batch: BatchedEvent[] = [];
   #bytes = 0;
 
   constructor(remote: Remote) {
@@ -59,19 +59,19 @@ export class ServerSink implements EventSink {
     return this.#counts;
   }
 
-  async take(event: EventOfLine, name: string, refused: OnRefused): Promise<void> {
+  async add(event: EventOfLine, name: string, onRefused: OnRefused): Promise<void> {
     const { bytes } = event.line;
-    if (this.#batch.length === BATCH_EVENTS || this.#bytes + bytes > BATCH_BYTES) await this.flush(refused);
+    if (this.#batch.length === BATCH_EVENTS || this.#bytes + bytes > BATCH_BYTES) await this.flush(onRefused);
     this.#batch.push({ ...event, name });
     this.#bytes += bytes;
   }
 
   /** The service cannot store unreadable lines, so this method keeps nothing. */
-  bury(): Promise<void> {
+  deadLetter(): Promise<void> {
     return Promise.resolve();
   }
 
-  async flush(refused: OnRefused): Promise<void> {
+  async flush(onRefused: OnRefused): Promise<void> {
     const batch = this.#batch;
     if (batch.length === 0) return;
     this.#batch = [];
@@ -83,7 +83,7 @@ export class ServerSink implements EventSink {
       else if (pending !== undefined) this.#counts.sent += 1;
       else if (duplicate) this.#counts.duplicates += 1;
       else this.#counts.consumed += 1;
-      if (refusal !== null && event !== undefined) refused(event, refusal);
+      if (refusal !== null && event !== undefined) onRefused(event, refusal);
     }
   }
 }

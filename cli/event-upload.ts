@@ -19,8 +19,8 @@ export type Counts = {
 };
 export type UploadReport = Counts & { lines: number; bad: number; cutOff: number };
 
-type Place = { readonly name: string; readonly line: Line };
-export type OnRefused = (place: Place, refusal: Pick<Fault, 'code' | 'message' | 'remedy'>) => void;
+type LineLocation = { readonly name: string; readonly line: Line };
+export type OnRefused = (place: LineLocation, refusal: Pick<Fault, 'code' | 'message' | 'remedy'>) => void;
 
 /** A destination of events. */
 export type EventSink = {
@@ -28,10 +28,10 @@ export type EventSink = {
   /** Tells the user where the bad lines are kept. */
   readonly kept: string;
   /** Adds an event. The event is durable when `flush` resolves. */
-  take(event: EventOfLine, name: string, refused: OnRefused): Promise<void>;
+  add(event: EventOfLine, name: string, onRefused: OnRefused): Promise<void>;
   /** Keeps an unreadable line in the dead letters, if the sink has any; resolves when the line is durable. */
-  bury(letter: DeadLetter): Promise<void>;
-  flush(refused: OnRefused): Promise<void>;
+  deadLetter(letter: DeadLetter): Promise<void>;
+  flush(onRefused: OnRefused): Promise<void>;
 };
 
 type UploadOptions = { readonly skipBad: boolean; readonly deadLetters: string | undefined };
@@ -42,34 +42,34 @@ type UploadOptions = { readonly skipBad: boolean; readonly deadLetters: string |
  */
 export async function uploadFiles(
   sources: readonly Source[],
-  receiver: EventSink,
+  sink: EventSink,
   options: UploadOptions,
   io: Io,
 ): Promise<UploadReport> {
   for (const source of sources) if (source.twice) await requireEvents(source);
-  const sending = new Upload(receiver, options, io);
+  const sending = new Upload(sink, options, io);
   try {
     for (const source of sources) await sending.run(source);
     await sending.flush();
   } catch (error) {
-    const { sent, consumed, duplicates } = receiver.counts;
-    io.err(`acknowledged before that: ${sent + consumed + duplicates}`);
+    const { sent, consumed, duplicates } = sink.counts;
+    io.err(`acknowledged before the error: ${sent + consumed + duplicates}`);
     throw error;
   }
   return sending.concluded();
 }
 
 class Upload {
-  readonly #receiver: EventSink;
+  readonly #sink: EventSink;
   readonly #options: UploadOptions;
   readonly #bad: BadLineReporter;
   readonly #progress: ReturnType<typeof progress>;
   readonly #lines = { lines: 0, bad: 0, cutOff: 0 };
 
-  constructor(receiver: EventSink, options: UploadOptions, io: Io) {
-    this.#receiver = receiver;
+  constructor(sink: EventSink, options: UploadOptions, io: Io) {
+    this.#sink = sink;
     this.#options = options;
-    this.#bad = new BadLineReporter(io, receiver.kept);
+    this.#bad = new BadLineReporter(io, sink.kept);
     this.#progress = progress(io);
   }
 
@@ -78,40 +78,40 @@ class Upload {
     for await (const { line, found } of readEventLines(source)) {
       this.#lines.lines += 1;
       this.#progress({ name, lines: this.#lines.lines });
-      if (found instanceof Fault) await this.#bury({ name, line }, found);
-      else await this.#receiver.take(found, name, this.#refused);
+      if (found instanceof Fault) await this.#reportBad({ name, line }, found);
+      else await this.#sink.add(found, name, this.#onRefused);
     }
   }
 
   flush(): Promise<void> {
-    return this.#receiver.flush(this.#refused);
+    return this.#sink.flush(this.#onRefused);
   }
 
   concluded(): UploadReport {
-    this.#bad.conclude();
-    return { ...this.#lines, ...this.#receiver.counts };
+    this.#bad.summarize();
+    return { ...this.#lines, ...this.#sink.counts };
   }
 
-  async #bury(place: Place, fault: Fault): Promise<void> {
-    const told = placed(place, fault);
+  async #reportBad(place: LineLocation, fault: Fault): Promise<void> {
+    const located = withLocation(place, fault);
     if (!this.#options.skipBad) {
       await this.flush();
-      throw told;
+      throw located;
     }
-    this.#bad.tell(told);
+    this.#bad.report(located);
     // An incomplete last line does not count as bad, because the file may still grow.
     if (fault.code === CUT_OFF) this.#lines.cutOff += 1;
     else {
       this.#lines.bad += 1;
       const letter = letterOf(place, fault);
-      await this.#receiver.bury(letter);
+      await this.#sink.deadLetter(letter);
       this.#append(letter);
     }
   }
 
-  readonly #refused: OnRefused = (place, { code, message, remedy }) => {
+  readonly #onRefused: OnRefused = (place, { code, message, remedy }) => {
     const fault = new Fault(code, message, remedy);
-    this.#bad.tell(placed(place, fault));
+    this.#bad.report(withLocation(place, fault));
     this.#append(letterOf(place, fault));
   };
 
@@ -121,11 +121,11 @@ class Upload {
   }
 }
 
-function letterOf({ name, line }: Place, { code, message, remedy }: Fault): DeadLetter {
+function letterOf({ name, line }: LineLocation, { code, message, remedy }: Fault): DeadLetter {
   return { code, message, remedy, stream: `file:${name}`, offset: line.number, ...keptOfLine(line) };
 }
 
 /** Returns the fault with file name and line number in its message. */
-function placed({ name, line }: Place, { code, message, remedy }: Fault): Fault {
+function withLocation({ name, line }: LineLocation, { code, message, remedy }: Fault): Fault {
   return new Fault(code, `${name}:${line.number}: ${message}`, remedy);
 }

@@ -9,7 +9,7 @@ export function toFault(error: unknown): Fault {
   return new Fault(
     'DEFECT',
     messageOf(error),
-    'This is a defect of Landfall: please report it, with what LANDFALL_DEBUG=1 prints besides. The ledger keeps what was committed.',
+    'This is a bug in Landfall. Report it with the output under LANDFALL_DEBUG=1. Committed entries are not affected.',
     error,
   );
 }
@@ -24,19 +24,19 @@ function isSystemError(error: unknown): error is SystemError {
 function systemFault(error: SystemError): Fault {
   const { code, path } = error;
   const [what, remedy] = systemWords[code] ?? [null, 'Check the path and its permissions.'];
-  const message = what === null ? error.message.replace(`${code}: `, '') : `${path ?? 'it'} ${what}`;
+  const message = what === null ? error.message.replace(`${code}: `, '') : `${path ?? 'the file'} ${what}`;
   return new Fault(code, message, remedy, error);
 }
 
 const systemWords: Readonly<Record<string, readonly [what: string, remedy: string]>> = {
   ENOENT: ['does not exist', 'Check the path.'],
-  EISDIR: ['is a folder', 'Name a file in it.'],
-  ENOTDIR: ['goes through something that is no folder', 'Check the path.'],
-  EEXIST: ['is a file, and a folder is needed there', 'Name another path.'],
-  EACCES: ['may not be used by this user', 'Check its permissions.'],
-  EPERM: ['may not be used by this user', 'Check its permissions.'],
-  EROFS: ['is on a read-only disk', 'Name another path.'],
-  ENOSPC: ['is on a full disk', 'Free some space; what was committed is kept.'],
+  EISDIR: ['is a folder', 'Give a file in the folder.'],
+  ENOTDIR: ['contains a file in place of a folder', 'Check the path.'],
+  EEXIST: ['is a file, but a folder is needed', 'Give another path.'],
+  EACCES: ['is not accessible to this user', 'Check its permissions.'],
+  EPERM: ['is not accessible to this user', 'Check its permissions.'],
+  EROFS: ['is on a read-only disk', 'Give another path.'],
+  ENOSPC: ['is on a full disk', 'Free some space; committed entries are safe.'],
 };
 
 function isSqliteError(error: unknown): boolean {
@@ -49,7 +49,7 @@ function ledgerFault(error: unknown): Fault {
   return new Fault(
     fault.code,
     fault.message,
-    'landfall audit says what differs; landfall rebuild makes the projections anew.',
+    'Run landfall audit to find the difference, or landfall rebuild to rebuild the projections.',
     error,
   );
 }

@@ -46,7 +46,7 @@ function requireFile(file: string): void {
   throw new Fault(
     'LEDGER_MISSING',
     `there is no ledger ${file}`,
-    'Check --db and LANDFALL_DB. landfall ingest makes a ledger; landfall demo makes one to look at.',
+    'Check --db and LANDFALL_DB. landfall ingest creates a ledger; landfall demo creates an example.',
   );
 }
 
@@ -56,12 +56,12 @@ function requireProjections(db: DatabaseSync): void {
   if (version === PROJECTION_VERSION && broken.length === 0) return;
   const what =
     version === null || broken.length > 0
-      ? 'are missing or not whole'
+      ? 'are missing or incomplete'
       : `were written by another version (${version}, this is ${PROJECTION_VERSION})`;
   throw new Fault(
     'PROJECTIONS_MISSING',
     `the projections ${what}`,
-    'landfall rebuild makes them anew from the ledger.',
+    'Run landfall rebuild to rebuild them from the ledger.',
   );
 }
 

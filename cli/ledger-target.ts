@@ -34,7 +34,7 @@ function requireFile(command: Command, io: Io): void {
   if (settingsOf({}, io).kafkaBrokers === undefined) return;
   throw new Fault(
     'NEEDS_SERVER',
-    `the ledger is a topic (kafkaBrokers), so ${command.getOptionValue('db')} is not what decides`,
-    'Name an instance with --server URL or LANDFALL_SERVER; a file that is meant nevertheless with --db.',
+    `brokers are configured (kafkaBrokers), so the ledger is a topic and not ${command.getOptionValue('db')}`,
+    'Give an instance with --server URL or LANDFALL_SERVER, or a ledger file with --db.',
   );
 }

@@ -34,9 +34,9 @@ export async function checkMachine(settings: Settings): Promise<CheckResult[]> {
     space(settings.db),
     await ledger(settings),
     ...(settings.kafkaBrokers === undefined ? [] : [await brokers(settings)]),
-    await program('java', ['-version'], 'only to test with a Kafka of one’s own'),
-    await program('mvn', ['--version'], 'only to test with a Kafka of one’s own'),
-    await program('virsh', ['--version'], 'only beside a hypervisor'),
+    await program('java', ['-version'], 'only for tests with a local Kafka'),
+    await program('mvn', ['--version'], 'only for tests with a local Kafka'),
+    await program('virsh', ['--version'], 'only on a hypervisor'),
   ];
 }
 
@@ -61,24 +61,24 @@ function sqlite(): CheckResult {
     db.close();
     return good('node:sqlite', `SQLite ${version}`);
   } catch (error) {
-    return missing('node:sqlite', messageOf(error), 'Use a Node that was built with SQLite.');
+    return missing('node:sqlite', messageOf(error), 'Install a Node that includes SQLite.');
   }
 }
 
 /** Returns the ledger's folder, or its nearest existing parent folder. */
-function placeOf(db: string): string {
-  let place = resolve(dirname(db));
-  while (!existsSync(place) && dirname(place) !== place) place = dirname(place);
-  return place;
+function existingFolder(db: string): string {
+  let folder = resolve(dirname(db));
+  while (!existsSync(folder) && dirname(folder) !== folder) folder = dirname(folder);
+  return folder;
 }
 
 function folder(db: string): CheckResult {
-  const place = placeOf(db);
-  const remedy = 'Choose another place with --db, or make it writable.';
+  const path = existingFolder(db);
+  const remedy = 'Choose another file with --db, or make the folder writable.';
   try {
-    if (!statSync(place).isDirectory()) return missing('ledger folder', `${place} is no folder`, remedy);
-    accessSync(place, constants.W_OK | constants.X_OK);
-    return good('ledger folder', place);
+    if (!statSync(path).isDirectory()) return missing('ledger folder', `${path} is not a folder`, remedy);
+    accessSync(path, constants.W_OK | constants.X_OK);
+    return good('ledger folder', path);
   } catch (error) {
     return missing('ledger folder', messageOf(error), remedy);
   }
@@ -86,34 +86,36 @@ function folder(db: string): CheckResult {
 
 function space(db: string): CheckResult {
   try {
-    const { bavail, bsize } = statfsSync(placeOf(db));
+    const { bavail, bsize } = statfsSync(existingFolder(db));
     const found = `${Math.floor((bavail * bsize) / 1024 / 1024)} MiB free`;
     const isEnough = bavail * bsize >= SPACE_BYTES_MIN;
-    return isEnough ? good('disk space', found) : missing('disk space', found, 'Make room: a full disk stops commits.');
+    return isEnough
+      ? good('disk space', found)
+      : missing('disk space', found, 'Free some space: commits fail on a full disk.');
   } catch (error) {
-    return missing('disk space', messageOf(error), 'Choose another place with --db.');
+    return missing('disk space', messageOf(error), 'Choose another file with --db.');
   }
 }
 
 /** Checks the ledger file. A running writer is not a problem. */
 async function ledger({ db, kafkaBrokers }: Settings): Promise<CheckResult> {
   const what = 'ledger';
-  if (kafkaBrokers !== undefined) return good(what, 'a topic of the brokers');
-  if (!existsSync(db)) return good(what, `${db} is not there yet: it is made at the first start`);
+  if (kafkaBrokers !== undefined) return good(what, 'a topic on the configured brokers');
+  if (!existsSync(db)) return good(what, `${db} does not exist yet; the first start creates it`);
   try {
     const opened = await SqliteLedger.open({ file: db, mode: 'read', machineVersion: MACHINE_VERSION });
     const { sequence } = await opened.head(0);
     await opened.close();
     return good(what, `${sequence} entries; ${writerOf(db)}`);
   } catch (error) {
-    return missing(what, messageOf(error), error instanceof Fault ? error.remedy : 'landfall audit says more.');
+    return missing(what, messageOf(error), error instanceof Fault ? error.remedy : 'Run landfall audit for details.');
   }
 }
 
 function writerOf(db: string): string {
   try {
     WriterLock.acquire(db).release();
-    return 'nobody writes it';
+    return 'no process writes it';
   } catch (error) {
     if (error instanceof Fault && error.code === 'LEDGER_BUSY') return error.message;
     throw error;
@@ -129,7 +131,7 @@ async function brokers(settings: Settings): Promise<CheckResult> {
     const { partitions } = await requireTopics(connectTo(access), access.prefix);
     return good(what, `${access.brokers.join(', ')}: ${partitions} partitions`);
   } catch (error) {
-    return missing(what, messageOf(error), error instanceof Fault ? error.remedy : 'Check kafkaBrokers.');
+    return missing(what, messageOf(error), error instanceof Fault ? error.remedy : 'Check the setting kafkaBrokers.');
   }
 }
 
@@ -138,6 +140,6 @@ async function program(name: string, args: string[], use: string): Promise<Check
     const { stdout, stderr } = await promisify(execFile)(name, args, { timeout: PROGRAM_MS });
     return good(name, (stdout || stderr).trim().split('\n')[0] ?? '');
   } catch {
-    return { what: name, state: 'absent', found: `not there; it is needed ${use}`, remedy: '' };
+    return { what: name, state: 'absent', found: `not installed; needed ${use}`, remedy: '' };
   }
 }

@@ -17,7 +17,7 @@ for (const [signal, code] of [
   ['SIGTERM', 143],
 ] as const) {
   process.once(signal, () => {
-    writeSync(2, 'interrupted: what was committed is kept; the same command again goes on from there\n');
+    writeSync(2, 'interrupted: committed entries are kept; run the same command again to continue\n');
     process.exit(code);
   });
 }

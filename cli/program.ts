@@ -17,18 +17,18 @@ export function buildProgram(io: Io, version: string): Command {
   const program = new Command('landfall')
     .version(version)
     .description('Knows where a VM landed after a live-migration call failed, and can prove it from its ledger.')
-    .helpOption('-h, --help', 'help, with examples')
+    .helpOption('-h, --help', 'show help with examples')
     .addHelpText(
       'after',
       examples(
-        ['landfall ingest recordings/abort.ndjson', 'judge a recorded migration'],
-        ['landfall status', 'where VMs are and who holds their locks'],
-        ['landfall explain m-1', 'why an attempt was decided as it was'],
-        ['landfall audit', 'replay the ledger and compare'],
-      ) + '\nExit codes: 0 done, 1 a finding (audit differs, contested under --fail-on), 2 wrong use or bad input.\n',
+        ['landfall ingest recordings/abort.ndjson', 'decide a recorded migration'],
+        ['landfall status', 'hosts and lock owners of all VMs'],
+        ['landfall explain m-1', 'the reasons of a verdict'],
+        ['landfall audit', 'check the ledger'],
+      ) + '\nExit codes: 0 done, 1 a finding (audit, or --fail-on contested), 2 wrong use or bad input.\n',
     )
     .configureOutput({ writeOut: (text) => io.out(text.trimEnd()), writeErr: (text) => io.err(text.trimEnd()) })
-    .showHelpAfterError('  hint: --help shows what there is')
+    .showHelpAfterError('  hint: use --help to see commands and options')
     .exitOverride();
   addServe(program, io);
   addKafka(program, io);

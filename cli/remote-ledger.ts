@@ -18,7 +18,7 @@ export class RemoteLedger implements Pick<Ledger, 'partitions' | 'head' | 'read'
     const parts = position.split(',').map((part) => /^(\d+):(\d+)$/.exec(part));
     const last = parts.map((part, index) => (Number(part?.[1]) === index ? Number(part?.[2]) : Number.NaN));
     if (last.some(Number.isNaN)) {
-      throw new Fault('NOT_LANDFALL', `${JSON.stringify(position)} is no position of a ledger`, 'Check the URL.');
+      throw new Fault('NOT_LANDFALL', `${JSON.stringify(position)} is not a ledger position`, 'Check the URL.');
     }
     return new RemoteLedger(remote, last);
   }

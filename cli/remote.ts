@@ -159,7 +159,7 @@ export class Remote {
       throw new Fault(
         'SERVER_UNREACHABLE',
         `${this.#base.origin} does not answer: ${why}`,
-        'Is it running, and the URL right? `landfall serve` prints it.',
+        'Check that the service runs and that the URL is right; `landfall serve` prints its URL.',
         error,
       );
     }
@@ -172,7 +172,7 @@ export class Remote {
     if (isProblem(value)) throw new Fault(value.code, value.message, value.remedy, value);
     throw new Fault(
       'NOT_LANDFALL',
-      `${this.#base.origin} answered with status ${response.status}, not as Landfall does`,
+      `${this.#base.origin} is not a Landfall service (HTTP status ${response.status})`,
       'Check the URL.',
     );
   }
@@ -183,8 +183,8 @@ function baseOf(server: string): URL {
   if (url === null || !/^https?:$/.test(url.protocol)) {
     throw new Fault(
       'BAD_OPTION',
-      `--server: ${JSON.stringify(server)} is no URL`,
-      'For example http://127.0.0.1:7070.',
+      `--server: ${JSON.stringify(server)} is not a URL`,
+      'Write it like http://127.0.0.1:7070.',
     );
   }
   if (!url.pathname.endsWith('/')) url.pathname += '/';

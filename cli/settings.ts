@@ -19,8 +19,8 @@ export function addSettingOptions(command: Command): Command {
 
 export function addKafkaOptions(command: Command): Command {
   return command
-    .option('--kafka-brokers <host:port,...>', 'some of the brokers: the ledger is a topic there')
-    .option('--kafka-prefix <name>', 'what the names of the topics begin with (default: landfall)');
+    .option('--kafka-brokers <host:port,...>', 'some of the brokers; the ledger is then a Kafka topic')
+    .option('--kafka-prefix <name>', 'the prefix of the topic names (default: landfall)');
 }
 
 /** @throws Fault BAD_SETTING. */
@@ -34,7 +34,11 @@ export function settingsOf({ config, set, ...flags }: SettingFlags, io: Io): Set
 export function requireKafka(settings: Settings): KafkaAccess {
   const access = kafkaAccess(settings);
   if (access !== null) return access;
-  throw new Fault('BAD_SETTING', 'no brokers are named', 'Give --kafka-brokers HOST:PORT,… or LANDFALL_KAFKA_BROKERS.');
+  throw new Fault(
+    'BAD_SETTING',
+    'no brokers are configured',
+    'Give --kafka-brokers HOST:PORT,… or LANDFALL_KAFKA_BROKERS.',
+  );
 }
 
 function pairs(set: readonly string[]): Record<string, string> {
@@ -45,7 +49,7 @@ function pairs(set: readonly string[]): Record<string, string> {
         throw new Fault(
           'BAD_SETTING',
           `--set: ${JSON.stringify(pair)} is not setting=value`,
-          'For example recheckIntervalSeconds=5.',
+          'Write it like recheckIntervalSeconds=5.',
         );
       return [pair.slice(0, at), pair.slice(at + 1)];
     }),

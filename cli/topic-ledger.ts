@@ -66,8 +66,8 @@ function stalled(behind: readonly number[], ledger: Followed, stallMs: number): 
   const seconds = Math.round(stallMs / 1000);
   return new Fault(
     'KAFKA_FAILED',
-    `the ledger’s topic could not be read to its end: for ${seconds} s nothing more came of ${missing.join(', ')}`,
-    'Check that each of its partitions has a leader (kafka-topics.sh --describe), the ACLs and the network; run it again.',
+    `the ledger topic could not be read to its end: no record for ${seconds} s from ${missing.join(', ')}`,
+    'Check that each partition has a leader (kafka-topics.sh --describe), the ACLs and the network; then run the command again.',
   );
 }
 

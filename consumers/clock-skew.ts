@@ -12,7 +12,7 @@ export class ClockSkew {
   #first: string | null = null;
   #count = 0;
 
-  see(time: string | undefined, place: string, now: number): void {
+  observe(time: string | undefined, place: string, now: number): void {
     if (time === undefined) return;
     const ahead = Date.parse(time) - now;
     if (ahead <= AHEAD_MAX_MS && ahead >= -BEHIND_MAX_MS) return;
@@ -20,10 +20,10 @@ export class ClockSkew {
     this.#first ??= `time ${time} (${place}) is ${spanText(Math.abs(ahead))} ${ahead > 0 ? 'ahead of' : 'behind'} this machine's clock`;
   }
 
-  tell(say: (text: string) => void): void {
+  report(print: (text: string) => void): void {
     if (this.#first === null) return;
-    const others = this.#count === 1 ? '' : `, and ${this.#count - 1} more like it`;
-    say(`${this.#first}${others}. It is kept as the producer's word; nothing is decided by it.`);
+    const more = this.#count === 1 ? '' : `, and ${this.#count - 1} more like it`;
+    print(`${this.#first}${more}. Decisions do not use event times; check the producer's clock.`);
   }
 }
 

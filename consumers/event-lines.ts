@@ -49,6 +49,6 @@ const RECORDING = 'NOT_LIVE';
 const recording = (name: string) =>
   new Fault(
     RECORDING,
-    `${name} is a recording: it has a clock of its own, and is not decided among live inputs`,
-    '`landfall kafka play FILE` plays it in topics of its own; `landfall ingest --db FILE` into a ledger file.',
+    `${name} is a recording: its recorded times cannot be mixed with live inputs`,
+    'Play it with `landfall kafka play FILE` into demo topics, or with `landfall ingest --db FILE` into a ledger file.',
   );

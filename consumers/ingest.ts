@@ -54,7 +54,7 @@ type Reading = { readonly source: Source; readonly probes: LastProbes | null; ki
 
 /** Limits for events from a file: inputs per commit, and commits in flight. */
 const INPUTS_PER_COMMIT = 256;
-const COMMITS_UNDER_WAY = 4;
+const COMMITS_IN_FLIGHT_MAX = 4;
 
 export function fileSource(name: string): Source {
   return { name, twice: true, stream: () => createReadStream(name) };
@@ -77,7 +77,7 @@ export class Ingest {
     refused: 0,
     endings: new Map(),
   };
-  #underWay: Promise<unknown>[] = [];
+  #inFlight: Promise<unknown>[] = [];
   #name = '';
 
   constructor(driver: Driver, options: IngestOptions) {
@@ -104,10 +104,10 @@ export class Ingest {
     try {
       for await (const line of readLines(source.stream())) await this.#line(reading, line);
     } catch (error) {
-      await this.#settle();
+      await this.#flushAll();
       throw error;
     }
-    reading.times.tell((text) => this.#notice(text));
+    reading.times.report((text) => this.#notice(text));
     await this.#finish(reading.kind, this.report.cutOff > before);
   }
 
@@ -128,9 +128,9 @@ export class Ingest {
   }
 
   #bad(fault: Fault, line: Line): void {
-    const placed = this.#placed(fault, line.number);
-    if (!this.#options.skipBad) throw placed;
-    this.#options.onBadLine?.(placed);
+    const located = this.#withLocation(fault, line.number);
+    if (!this.#options.skipBad) throw located;
+    this.#options.onBadLine?.(located);
     if (fault.code === CUT_OFF) {
       this.report.cutOff += 1;
       return;
@@ -143,7 +143,7 @@ export class Ingest {
 
   async #event(input: Input, line: Line, times: ClockSkew): Promise<void> {
     const now = this.#options.now();
-    times.see(input.time, `${this.#name}:${line.number}`, now);
+    times.observe(input.time, `${this.#name}:${line.number}`, now);
     const at = { stream: `file:${this.#name}`, offset: line.number };
     this.#count(this.#driver.partition.take(input, at, now, WALL), line.number);
     if (this.#driver.partition.pendingCount >= INPUTS_PER_COMMIT) await this.#commit();
@@ -160,13 +160,13 @@ export class Ingest {
       case 'refused': {
         const { code, message, remedy } = taken.refusal;
         this.report.refused += 1;
-        this.#options.onBadLine?.(this.#placed(new Fault(code, message, remedy), line));
+        this.#options.onBadLine?.(this.#withLocation(new Fault(code, message, remedy), line));
       }
     }
   }
 
   /** Returns the fault with file name and line number in its message. */
-  #placed({ code, message, remedy }: Fault, line: number): Fault {
+  #withLocation({ code, message, remedy }: Fault, line: number): Fault {
     return new Fault(code, `${this.#name}:${line}: ${message}`, remedy);
   }
 
@@ -182,21 +182,21 @@ export class Ingest {
     const commit = this.#driver.flush();
     // A later await reports the failure; until then the rejection must not end the process.
     commit.catch(() => {});
-    this.#underWay.push(commit);
-    if (this.#underWay.length >= COMMITS_UNDER_WAY) await this.#underWay.shift();
+    this.#inFlight.push(commit);
+    if (this.#inFlight.length >= COMMITS_IN_FLIGHT_MAX) await this.#inFlight.shift();
   }
 
   /** Resolves when all accepted inputs are durable. */
-  async #settle(): Promise<void> {
-    await Promise.all([...this.#underWay, this.#driver.flush()]);
-    this.#underWay = [];
+  async #flushAll(): Promise<void> {
+    await Promise.all([...this.#inFlight, this.#driver.flush()]);
+    this.#inFlight = [];
   }
 
   async #finish(kind: Kind | null, isCutOff: boolean): Promise<void> {
     if (kind === 'recording') return isCutOff ? this.#recordings.suspend() : this.#recordings.close();
     // Overdue timers fire after the inputs of the file, so that deadlines do not overtake answers.
     this.#driver.partition.fire(this.#options.now(), WALL);
-    await this.#settle();
+    await this.#flushAll();
   }
 }
 

@@ -12,7 +12,7 @@ export function parseLine(line: Line): unknown {
   if (line.oversized) {
     throw new Fault(
       'TOO_LARGE',
-      `${line.bytes} bytes in one line: an input has 1 MiB at most`,
+      `the line has ${line.bytes} bytes; the limit of an input is 1 MiB`,
       'Send references to large data, not the data.',
     );
   }
@@ -30,21 +30,21 @@ function parseText({ text, torn }: Line): unknown {
     if (torn) throw cutOff(error);
     // JSON.parse reports "line 1" for every line, which contradicts the real line number.
     const what = messageOf(error).replace(/ \(line 1 column \d+\)$/, '');
-    throw new Fault('BAD_JSON', what, 'Each line is one whole JSON object; `jq -c . FILE` writes them so.', error);
+    throw new Fault('BAD_JSON', what, 'Write one JSON object per line; `jq -c . FILE` converts a file.', error);
   }
 }
 
 const anArray = () =>
   new Fault(
     'BAD_JSON',
-    'a JSON array begins here, and each line is one JSON object',
-    "`jq -c '.[]' FILE | landfall ingest -` takes its members one by one.",
+    'a JSON array begins here, but each line must be one JSON object',
+    "`jq -c '.[]' FILE | landfall ingest -` ingests the members of an array.",
   );
 
 const cutOff = (cause: unknown) =>
   new Fault(
     CUT_OFF,
-    'the file ends in the middle of this line: it was cut off, or is still being written',
-    'Ingest the whole file again: what is in already is recognised.',
+    'the file ends within this line: it is incomplete or still being written',
+    'Ingest the complete file again; inputs that are already in the ledger change nothing.',
     cause,
   );

@@ -22,16 +22,16 @@ export type Cost = (typeof costs)[number];
 
 /** Ordered like `costs`, the mildest first. */
 export const costTexts: Readonly<Record<Cost, string>> = {
-  none: 'nothing: the record names the host that has the guest, or a dead guest was declared dead',
-  undecided: 'the record names no host; the VM is in error until somebody looks',
-  manual: 'nothing is touched, and a person has to decide',
-  'false-alarm': 'a guest that was alive is declared dead, to be torn down or started a second time',
+  none: 'no cost: the record names the right host, or a dead guest is declared dead',
+  undecided: 'the record names no host; the VM is in error until an operator checks it',
+  manual: 'nothing changes, and an operator must decide',
+  'false-alarm': 'a live guest is declared dead and may be destroyed or started a second time',
   'migration-killed':
-    'the destination’s incoming half is destroyed: the migration that would have arrived dies with it',
-  'lock-on-wrong-host': 'record and locks are with a host that does not have the guest',
-  'guest-killed': 'the guest is destroyed on the destination where it had arrived',
+    'the incoming domain on the destination is destroyed, which ends a migration that would have succeeded',
+  'lock-on-wrong-host': 'record and locks name a host without the guest',
+  'guest-killed': 'the guest is destroyed on the destination after its arrival',
   'two-writers-possible':
-    'locks and running state are restored on one host while the guest runs on the other: both may write to the disk',
+    'locks and running state are restored on one host while the guest runs on the other; both hosts may write to the disk',
 };
 
 export function costOf(outcome: Outcome, truth: Truth): Cost {

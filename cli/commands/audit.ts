@@ -30,24 +30,28 @@ type AuditOptions = SettingFlags & { db: string; server?: string; json?: true; h
 export function addAudit(program: Command, io: Io): void {
   program
     .command('audit')
-    .summary('chain, projections against a rebuild, verdicts against today’s table')
+    .summary('checks the hash chain, the projections and the verdicts')
     .description(
-      'Reads the whole ledger once: the hash chain, the projections against a rebuild, every verdict decided again from its ' +
-        'recorded evidence. Exit code 1 on any finding. A tail that was cut off is found against a head kept elsewhere. ' +
-        'Of a running service (--server) the entries are checked as it tells them; its projections and its file are not.',
+      'Reads the whole ledger: checks the hash chain, compares the projections with a rebuild, and decides every verdict again ' +
+        'from its recorded evidence. The exit code is 1 if there is a finding. A truncated tail is found only with a head ' +
+        'that was kept elsewhere (--head). With --server, only the entries that the service returns are checked, not its ' +
+        'projections or its file.',
     )
     .addOption(dbOption())
     .addOption(serverOption())
     .addOption(jsonOption())
-    .option('--head <position:hash>', 'a head that an earlier audit printed')
-    .option('--save-head <file>', 'append the head to a file kept elsewhere')
-    .option('--kafka-brokers <host:port,...>', 'the ledger is a topic there: landfall kafka audit')
-    .option('--kafka-prefix <name>', 'what the names of the topics begin with')
+    .option('--head <position:hash>', 'the head that an earlier audit printed')
+    .option('--save-head <file>', 'append the head to this file, which should be on another machine')
+    .option('--kafka-brokers <host:port,...>', 'audit the ledger topic on these brokers, like landfall kafka audit')
+    .option('--kafka-prefix <name>', 'the prefix of the topic names')
     .addHelpText(
       'after',
       examples(
-        ['landfall audit', 'is everything as it was written?'],
-        ['landfall audit --head "$(tail -1 /mnt/other/heads)"', 'and nothing cut off since?'],
+        ['landfall audit', 'check that nothing was altered'],
+        [
+          'landfall audit --head "$(tail -1 /mnt/other/heads)"',
+          'also check that no entries were removed since that audit',
+        ],
       ),
     )
     .action((options: AuditOptions, command: Command) =>
@@ -60,7 +64,7 @@ async function auditCommand(options: AuditOptions, io: Io): Promise<void> {
     options.server === undefined ? await auditFile(options) : await auditServer(options.server, options, io);
   if (options.saveHead !== undefined) appendFileSync(options.saveHead, `${result.head.position}:${result.head.hash}\n`);
   io.out(options.json === true ? JSON.stringify(result) : auditText(result, io.style));
-  if (result.findings.length > 0) throw new FindingExit('the audit differs');
+  if (result.findings.length > 0) throw new FindingExit('the audit has findings');
 }
 
 async function auditFile(options: AuditOptions): Promise<AuditReport> {
@@ -102,17 +106,17 @@ async function columnDamage(ledger: SqliteLedger): Promise<string[]> {
 export function addRebuild(program: Command, io: Io): void {
   program
     .command('rebuild')
-    .summary('projections anew from the ledger')
+    .summary('rebuilds the projections from the ledger')
     .description(
-      'Drops the projections and folds them anew from the ledger alone. It steps no machine and sends nothing.',
+      'Deletes the projections and rebuilds them from the ledger entries. It makes no decisions and sends nothing.',
     )
     .addOption(dbOption())
-    .option('--kafka-brokers <host:port,...>', 'this machine’s copy anew, from the topic')
-    .option('--kafka-prefix <name>', 'what the names of the topics begin with')
+    .option('--kafka-brokers <host:port,...>', 'read this machine’s replica again from the topic')
+    .option('--kafka-prefix <name>', 'the prefix of the topic names')
     .action(async (options: SettingFlags & { db: string }, command: Command) => {
       if (targetsTopic(options, command, io)) return refetchReplica(options, io);
       const entries = await rebuildFile(options.db);
-      io.out(`${entries} entries folded anew`);
+      io.out(`rebuilt the projections from ${entries} entries`);
     });
 }
 
@@ -134,21 +138,21 @@ type BacktestOptions = { db: string; server?: string; json?: true; policy?: stri
 export function addBacktest(program: Command, io: Io): void {
   program
     .command('backtest')
-    .summary('what another rule would have decided on the same ledger')
+    .summary('compares the verdicts with the rules of other systems')
     .description(
-      'Decides every failed call of the ledger again by the rules of other systems, and says who would have been right and ' +
-        'what being wrong would have cost. The truth is a recording’s closing line (--truth), else Landfall’s own proven verdict.',
+      'Decides every failed call in the ledger again by the rules of other systems, and shows which decisions are right and ' +
+        'the cost of wrong ones. The truth is the closing line of a recording (--truth), otherwise Landfall’s own proven verdict.',
     )
     .option('--policy <name...>', `one or more of: ${policies.map(({ id }) => id).join(', ')}`)
-    .option('--truth <file...>', 'the recordings that were ingested: their closing lines say where guests ended')
+    .option('--truth <file...>', 'the ingested recordings; their closing lines have the true hosts of the guests')
     .addOption(dbOption())
     .addOption(serverOption())
     .addOption(jsonOption())
     .addHelpText(
       'after',
       examples(
-        ['landfall backtest', 'all rules, as a table'],
-        ['landfall backtest --policy nova zstack-before', 'two of them'],
+        ['landfall backtest', 'compare all policies'],
+        ['landfall backtest --policy nova zstack-before', 'compare two policies'],
       ),
     )
     .action((options: BacktestOptions) => backtestCommand(options, io));

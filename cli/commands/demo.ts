@@ -24,7 +24,7 @@ const RECORDINGS = ['../../recordings', '../../../recordings']
 
 export function shippedRecordings(): string[] {
   if (RECORDINGS === undefined)
-    throw new Fault('NO_RECORDINGS', 'the shipped recordings are missing', 'Install the package anew.');
+    throw new Fault('NO_RECORDINGS', 'the shipped recordings are missing', 'Install the package again.');
   const folder = RECORDINGS;
   return readdirSync(folder)
     .filter((name) => name.endsWith('.ndjson'))
@@ -37,15 +37,15 @@ export function addDemo(program: Command, io: Io): void {
     .command('demo')
     .summary('plays the shipped recordings of real migrations')
     .description(
-      'Plays the shipped recordings of real migrations into a demo ledger, made anew each time, and compares the verdicts with the truth.',
+      'Plays the shipped recordings of real migrations into a new demo ledger and compares the verdicts with the truth.',
     )
     .addOption(new Option('--db <file>', 'the demo ledger').default(DEMO_FILE))
-    .addHelpText('after', examples(['landfall demo', 'what Landfall and others make of real migrations']))
+    .addHelpText('after', examples(['landfall demo', 'compare Landfall with other systems on real migrations']))
     .action((options: { db: string }) => demo(options, io));
 }
 
 async function demo({ db: file }: { db: string }, io: Io): Promise<void> {
-  if (existsSync(file)) await makeAnew(file);
+  if (existsSync(file)) await deleteDemo(file);
   await playRecordings(file, io);
   await withLedger(file, ({ db }) => {
     io.out(`\n${statusTable(vmStatus(db), io.style)}`);
@@ -54,7 +54,7 @@ async function demo({ db: file }: { db: string }, io: Io): Promise<void> {
 }
 
 /** @throws Fault LEDGER_BUSY if a service has this ledger open. */
-async function makeAnew(file: string): Promise<void> {
+async function deleteDemo(file: string): Promise<void> {
   await withWriter(file, () => Promise.resolve());
   for (const suffix of ['', '-wal', '-shm', '.lock']) rmSync(`${file}${suffix}`, { force: true });
 }
@@ -65,7 +65,7 @@ async function makeAnew(file: string): Promise<void> {
  */
 export async function playRecordings(file: string, io: Io): Promise<void> {
   const files = shippedRecordings();
-  io.out(io.style.paint('bold', `${files.length} recorded migrations of real libvirt hosts, judged as they play`));
+  io.out(io.style.paint('bold', `${files.length} recorded migrations of real libvirt hosts, decided while they play`));
   io.out('');
   const report = await ingestFiles(files, { db: file, apart: true, verify: true }, { ...io, err: () => {} });
   await withLedger(file, async ({ db, ledger }) => {
@@ -76,10 +76,10 @@ export async function playRecordings(file: string, io: Io): Promise<void> {
 
 function next(migration: string, file: string, { style }: Io): string {
   const lines = [
-    [`npx landfall explain ${migration} --db ${file}`, 'what was asked, what was answered, which row decided'],
+    [`npx landfall explain ${migration} --db ${file}`, 'the questions, the answers and the deciding row'],
     [`npx landfall history 'vm1 (finish_reply_lost)' --db ${file}`, 'the timeline of one VM'],
-    [`npx landfall audit --db ${file}`, 'replay the ledger and compare'],
-    ['npx landfall --help', 'everything else'],
+    [`npx landfall audit --db ${file}`, 'check the ledger'],
+    ['npx landfall --help', 'all commands'],
   ] as const;
   const width = Math.max(...lines.map(([command]) => command.length));
   return `\n${style.paint('bold', 'Next')}\n${lines.map(([command, what]) => `  ${command.padEnd(width)}  ${what}`).join('\n')}`;

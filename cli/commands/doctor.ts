@@ -11,18 +11,18 @@ import { examples, jsonOption } from './options.ts';
 
 export function addDoctor(program: Command, io: Io): void {
   addSettingOptions(addKafkaOptions(program.command('doctor')))
-    .summary('what is missing on this machine')
+    .summary('checks the requirements of the service on this machine')
     .description(
-      'Looks for what the service needs with these settings: Node, SQLite, a writable folder with room for the ledger, the ledger ' +
-        'and who writes it, the brokers and their topics where they are configured. Exit code 1 where something is missing.',
+      'Checks the requirements of the service with these settings: Node, SQLite, a writable folder with free space, the ledger ' +
+        'and its writer, and the configured brokers with their topics. The exit code is 1 if a requirement is missing.',
     )
-    .option('--db <file>', 'the ledger')
+    .option('--db <file>', 'the ledger file')
     .addOption(jsonOption())
-    .addHelpText('after', examples(['landfall doctor', 'before the first start, or when it does not start']))
+    .addHelpText('after', examples(['landfall doctor', 'before the first start, or after a failed start']))
     .action(async ({ json, ...flags }: SettingFlags & { json?: true }) => {
       const checked = await checkMachine(settingsOf(flags, io));
       io.out(json === true ? JSON.stringify(checked) : checkedTable(checked, io.style));
-      if (checked.some(({ state }) => state === 'missing')) throw new FindingExit('something is missing');
+      if (checked.some(({ state }) => state === 'missing')) throw new FindingExit('a requirement is missing');
     });
 }
 

@@ -49,30 +49,30 @@ type Destination =
 
 export function addIngest(program: Command, io: Io): void {
   addSettingOptions(addKafkaOptions(program.command('ingest')))
-    .summary('recorded streams or CloudEvents into the ledger')
+    .summary('adds recordings or CloudEvents to the ledger')
     .description(
-      'Takes recorded migrations or CloudEvents 1.0, one JSON object a line (- reads stdin), into the ledger. ' +
-        'A recording is played on its own clock and its questions are answered from it. ' +
-        'What is in already is recognised: an interrupted ingest is finished by running it again. ' +
-        'Where brokers are named, by a flag or LANDFALL_KAFKA_BROKERS, and --db is not given, CloudEvents go into the topic ' +
-        'of inputs, and it is told how many the brokers acknowledged.',
+      'Adds recorded migrations or CloudEvents 1.0 to the ledger, one JSON object per line (- reads stdin). ' +
+        'A recording is played in its own time, and its hosts answer from the recording. ' +
+        'Inputs that are already in the ledger change nothing, so run an interrupted ingest again to finish it. ' +
+        'If brokers are configured (flag or LANDFALL_KAFKA_BROKERS) and --db is not given, CloudEvents go to the inputs ' +
+        'topic, and the command prints the number of events that the brokers acknowledged.',
     )
     .argument('<file...>', 'ndjson files; - for stdin')
     .addOption(dbOption())
     .addOption(jsonOption())
-    .option('--skip-bad', 'a bad line goes to the dead letters and the rest goes in')
-    .option('--dead-letters <file>', 'append what was refused, with its reason, as ndjson')
-    .option('--apart', 'every recording gets VMs and attempts of its own, named after it')
-    .option('--fail-on <what...>', 'exit 1 where an attempt ends so: contested')
-    .option('--no-verify', 'open the ledger although its end is altered')
+    .option('--skip-bad', 'put bad lines into the dead letters and ingest the rest')
+    .option('--dead-letters <file>', 'append refused inputs with their reasons, as ndjson')
+    .option('--apart', 'give every recording its own VMs and attempts, named after the recording')
+    .option('--fail-on <what...>', 'exit 1 if an attempt has this outcome: contested')
+    .option('--no-verify', 'open the ledger even if its last entries are altered')
     .option('--server <url>', 'send CloudEvents to a running service (token from LANDFALL_TOKEN)')
     .addHelpText(
       'after',
       examples(
         ['landfall ingest recordings/abort.ndjson', 'play one recorded migration'],
-        ['landfall ingest --skip-bad events.ndjson', 'take the good lines, keep the bad ones as dead letters'],
+        ['landfall ingest --skip-bad events.ndjson', 'ingest the good lines, keep bad lines as dead letters'],
         ['producer | landfall ingest -', 'CloudEvents from stdin'],
-        ['landfall ingest --kafka-brokers b1:9092 events.ndjson', 'CloudEvents into the topic of inputs'],
+        ['landfall ingest --kafka-brokers b1:9092 events.ndjson', 'send CloudEvents to the inputs topic'],
       ),
     )
     .action((files: string[], flags: IngestFlags, command: Command) => {
@@ -88,7 +88,11 @@ export function addIngest(program: Command, io: Io): void {
 function destinationOf(flags: IngestFlags, isFileNamed: boolean, io: Io): Destination {
   const { server, kafkaBrokers, kafkaPrefix, config, set } = flags;
   if ([isFileNamed, server !== undefined, kafkaBrokers !== undefined].filter(Boolean).length > 1)
-    throw new Fault('BAD_OPTION', '--db, --server and --kafka-brokers are different places', 'Name one of them.');
+    throw new Fault(
+      'BAD_OPTION',
+      '--db, --server and --kafka-brokers name different destinations',
+      'Give only one of them.',
+    );
   if (isFileNamed) return { kind: 'file' };
   if (server !== undefined) return { kind: 'server', url: server };
   const file = config === undefined ? {} : { config };
@@ -99,12 +103,12 @@ function destinationOf(flags: IngestFlags, isFileNamed: boolean, io: Io): Destin
 async function ingestCommand(files: string[], options: IngestOptions, to: Destination, io: Io): Promise<void> {
   const wrong = options.failOn?.find((what) => what !== 'contested');
   if (wrong !== undefined)
-    throw new Fault('BAD_OPTION', `--fail-on: ${JSON.stringify(wrong)} is not known`, 'It takes: contested.');
+    throw new Fault('BAD_OPTION', `--fail-on: ${JSON.stringify(wrong)} is not an outcome`, 'Use --fail-on contested.');
   if (files.filter((file) => file === '-').length > 1)
-    throw new Fault('BAD_OPTION', 'stdin is named twice', 'It can be read once: name - once.');
+    throw new Fault('BAD_OPTION', 'stdin (-) is given twice', 'Give - once: stdin can be read only once.');
   for (const file of files) {
     if (statSync(file, { throwIfNoEntry: false })?.isDirectory())
-      throw new Fault('EISDIR', `${file} is a folder`, 'Name the files in it.');
+      throw new Fault('EISDIR', `${file} is a folder`, 'Give the files in the folder.');
   }
   // An unwritable --dead-letters file must fail before the first event is accepted.
   if (options.deadLetters !== undefined) appendFileSync(options.deadLetters, '');
@@ -124,8 +128,8 @@ async function sendCommand(
 ): Promise<void> {
   const { apart, failOn, verify, skipBad, deadLetters } = options;
   if (apart === true || failOn !== undefined || !verify) {
-    const what = '--apart, --fail-on and --no-verify are of use with a ledger file only';
-    throw new Fault('BAD_OPTION', what, 'Leave them out, or name a file with --db.');
+    const what = '--apart, --fail-on and --no-verify need a ledger file';
+    throw new Fault('BAD_OPTION', what, 'Remove these options, or give a file with --db.');
   }
   const sources = files.map((file) => (file === '-' ? stdinSource() : fileSource(file)));
   const how = { skipBad: skipBad === true, deadLetters };
@@ -139,7 +143,7 @@ async function sendCommand(
 
 function requireNoneRefused({ refused }: Pick<UploadReport, 'refused'>, { skipBad }: IngestOptions): void {
   if (refused > 0 && skipBad !== true)
-    throw new FindingExit(`${refused} input(s) were refused`, { cause: EXIT_WRONG_USE });
+    throw new FindingExit(`${refused} inputs were refused`, { cause: EXIT_WRONG_USE });
 }
 
 /** Ingests files in the order of their recordings' start times and prints each verdict when it is committed. */
@@ -154,12 +158,12 @@ export async function ingestFiles(
   const work = async (driver: Driver, ledger: Ledger) => {
     const verdicts = new VerdictPrinter(io.style, print);
     driver.onCommitted((entries) => verdicts.committed(entries));
-    const bad = new BadLineReporter(io, 'landfall dead-letters lists them all');
+    const bad = new BadLineReporter(io, 'landfall dead-letters lists all of them');
     const ingest = new Ingest(driver, {
       skipBad: options.skipBad === true,
       apart: options.apart === true,
       now: io.now,
-      onBadLine: (fault) => bad.tell(fault),
+      onBadLine: (fault) => bad.report(fault),
       onNotice: (text) => io.err(text),
       onProgress: progress(io),
       unanswered: (clock) => unansweredQuestions(ledger.read(0, 1), clock),
@@ -167,7 +171,7 @@ export async function ingestFiles(
     const { deadLetters } = options;
     if (deadLetters !== undefined) driver.onCommitted((entries) => appendLetters(deadLetters, entries));
     for (const source of sources) await ingest.run(source);
-    bad.conclude();
+    bad.summarize();
     return ingest.report;
   };
   return drive(work);
@@ -190,5 +194,5 @@ function appendLetters(file: string, entries: readonly Entry[]): void {
 async function failOnContested(db: string): Promise<void> {
   const contested = await withLedger(db, (now) => countsByState(now.db).filter((row) => row.contested));
   const count = contested.reduce((sum, row) => sum + row.count, 0);
-  if (count > 0) throw new FindingExit(`${count} attempt(s) contested`);
+  if (count > 0) throw new FindingExit(`${count} attempts are contested`);
 }

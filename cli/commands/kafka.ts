@@ -26,44 +26,49 @@ import { auditTopic, type TopicAuditOptions } from './topic-audit.ts';
 export function addKafka(program: Command, io: Io): void {
   const kafka = program
     .command('kafka')
-    .summary('topics, import and audit of a ledger on Kafka')
-    .description('Makes, fills and checks the topics of several instances; docs/kafka.md tells how they work.');
+    .summary('creates, fills and checks the topics of a ledger on Kafka')
+    .description(
+      'Creates, fills and checks the topics of a ledger with several instances; docs/kafka.md explains them.',
+    );
   addInit(kafka, io);
   addImport(kafka, io);
   addPlay(kafka, io);
   addAcceptLoss(kafka, io);
   withAccess(kafka.command('audit'))
-    .summary('the topic itself: chain, verdicts, and this machine’s copy')
+    .summary('checks the ledger topic and this machine’s replica')
     .description(
-      'Reads the whole ledger topic into a folder that is thrown away: the hash chain of every partition, every verdict decided ' +
-        'again, and this machine’s copy and projections against it. Exit code 1 on any finding.',
+      'Reads the whole ledger topic into a temporary folder, checks the hash chain of every partition, decides every verdict ' +
+        'again, and compares this machine’s replica and projections with the topic. The exit code is 1 if there is a finding.',
     )
     .option('--json', 'JSON for scripts')
-    .option('--head <heads>', 'the heads that an earlier audit printed, joined by commas')
+    .option('--head <heads>', 'the heads that an earlier audit printed, separated by commas')
     .action((flags: TopicAuditOptions) => auditTopic(flags, io));
 }
 
 function withAccess(command: Command): Command {
-  return addSettingOptions(addKafkaOptions(command)).option('--db <file>', 'the copies lie beside it');
+  return addSettingOptions(addKafkaOptions(command)).option(
+    '--db <file>',
+    'the ledger file; the replicas are stored beside it',
+  );
 }
 
 type AcceptFlags = SettingFlags & { reason: string; operator: string; madeAnew?: 'begin' | 'end' };
 
 function addAcceptLoss(kafka: Command, io: Io): void {
   withAccess(kafka.command('accept-loss'))
-    .summary('goes on where the topic of inputs is not as the ledger expects it')
+    .summary('continues after lost inputs or a recreated inputs topic')
     .description(
-      'Where an instance says INPUTS_LOST: names the inputs that the topic no longer has, and lets their partition go on behind ' +
-        'them. Where it says INPUTS_ALTERED and the topic cannot be brought back: goes on with the one that is there. Who did it ' +
-        'and why is kept in the ledger. Nothing else is changed; the instances may run.',
+      'After INPUTS_LOST: shows the inputs that the topic no longer has, and lets their partition continue after them. ' +
+        'After INPUTS_ALTERED, if the topic cannot be restored: continues with the present topic (--made-anew). The ledger ' +
+        'records the operator and the reason. Nothing else changes; the instances can keep running.',
     )
-    .requiredOption('--reason <text>', 'why nothing can be brought back')
-    .option('--operator <name>', 'who decides', process.env['USER'] ?? 'operator')
+    .requiredOption('--reason <text>', 'the reason why the inputs cannot be restored')
+    .option('--operator <name>', 'the name of the deciding operator', process.env['USER'] ?? 'operator')
     .addOption(
-      new Option(
-        '--made-anew <where>',
-        'go on at the beginning, or behind the end, of a topic that was made anew',
-      ).choices(['begin', 'end']),
+      new Option('--made-anew <where>', 'continue at the beginning or at the end of a recreated topic').choices([
+        'begin',
+        'end',
+      ]),
     )
     .action(({ reason, operator, madeAnew, ...flags }: AcceptFlags) => {
       if (reason === '') throw emptyOption('reason');
@@ -79,18 +84,18 @@ type InitFlags = SettingFlags & { partitions: string; replicationFactor: string;
 
 function addInit(kafka: Command, io: Io): void {
   withAccess(kafka.command('init'))
-    .summary('makes the topics, or checks them')
-    .description('Makes the topics that are missing, and refuses in words where one is not as it must be.')
-    .option('--partitions <number>', 'of inputs and ledger; never changed in place', '12')
-    .option('--replication-factor <number>', 'copies of each record', '3')
-    .option('--min-insync-replicas <number>', 'copies that acknowledge it', '2')
+    .summary('creates the topics or checks them')
+    .description('Creates missing topics and reports an error for a topic with wrong settings.')
+    .option('--partitions <number>', 'the number of partitions of inputs and ledger; it cannot be changed later', '12')
+    .option('--replication-factor <number>', 'the number of copies of each record', '3')
+    .option('--min-insync-replicas <number>', 'the number of copies that must acknowledge a record', '2')
     .addHelpText(
       'after',
       examples(
-        ['landfall kafka init --kafka-brokers b1:9092,b2:9092,b3:9092', 'for three brokers'],
+        ['landfall kafka init --kafka-brokers b1:9092,b2:9092,b3:9092', 'topics on three brokers'],
         [
           'landfall kafka init --kafka-brokers :9092 --replication-factor 1 --min-insync-replicas 1',
-          'to try it on one',
+          'topics on a single test broker',
         ],
       ),
     )
@@ -103,14 +108,18 @@ function addInit(kafka: Command, io: Io): void {
         minInsyncReplicas: countIn('--min-insync-replicas', minInsyncReplicas),
       };
       const { made, present } = await initTopics(connectTo(access), plan);
-      for (const topic of made) io.out(`made     ${topic}`);
-      for (const topic of present) io.out(`as it must be  ${topic}`);
+      for (const topic of made) io.out(`created  ${topic}`);
+      for (const topic of present) io.out(`present  ${topic}`);
     });
 }
 
 function countIn(option: string, text: string): number {
   if (/^[1-9]\d{0,4}$/.test(text)) return Number(text);
-  throw new Fault('BAD_OPTION', `${option}: ${JSON.stringify(text)} is no count`, 'Give a whole number from 1 on.');
+  throw new Fault(
+    'BAD_OPTION',
+    `${option}: ${JSON.stringify(text)} is not a positive whole number`,
+    'Give a whole number of 1 or more.',
+  );
 }
 
 type ImportFlags = SettingFlags & { db?: string };
@@ -119,11 +128,14 @@ function addImport(kafka: Command, io: Io): void {
   withAccess(kafka.command('import'))
     .summary('moves an embedded ledger into the topics')
     .description(
-      'Puts every entry of a ledger file into the partition of its VM, to the letter; what concerns the site goes to all of them. ' +
-        'Tokens, deadlines and remembered identities go on there. No instance may run meanwhile. An import that was interrupted ' +
-        'is finished by running it again. The file is marked as moved: it can be read, and nothing goes on with it.',
+      'Writes every entry of a ledger file unchanged into the partition of its VM; site-wide entries go to all partitions. ' +
+        'Tokens, deadlines and remembered identities continue there. Stop all instances during the import. To finish an ' +
+        'interrupted import, run it again. The file is marked as moved: it can still be read, but not written.',
     )
-    .addHelpText('after', examples(['landfall kafka import --db .landfall/ledger.db --kafka-brokers b1:9092', 'once']))
+    .addHelpText(
+      'after',
+      examples(['landfall kafka import --db .landfall/ledger.db --kafka-brokers b1:9092', 'move the ledger once']),
+    )
     .action(async (flags: ImportFlags) => {
       const access = requireKafka(settingsOf(flags, io));
       const file = flags.db ?? io.env['LANDFALL_DB'] ?? DEFAULT_FILE;
@@ -150,15 +162,15 @@ function addImport(kafka: Command, io: Io): void {
       } finally {
         await source.close();
       }
-      io.out('Compared with the file: nothing is lost, and every text is as it was. The instances can be started.');
+      io.out('The topics agree with the file: no entry is missing or changed. The instances can be started.');
     });
 }
 
 function addPlay(kafka: Command, io: Io): void {
   withAccess(kafka.command('play'))
-    .summary('recordings through topics of their own')
+    .summary('plays recordings through demo topics')
     .description(
-      'Plays recordings, by default those that are shipped, through the topics PREFIX-demo.…: instances show them under ?ledger=demo.',
+      'Plays recordings (by default the shipped ones) through the topics PREFIX-demo.…; instances show them with ?ledger=demo.',
     )
     .argument('[file...]', 'recorded migrations, ndjson')
     .action(async (files: string[], flags: SettingFlags) => {

@@ -4,7 +4,7 @@ import { DEFAULT_FILE, parseTime } from '../ledger-file.ts';
 
 /** Defines the options that several commands share. */
 
-export const dbOption = () => new Option('--db <file>', 'the ledger').env('LANDFALL_DB').default(DEFAULT_FILE);
+export const dbOption = () => new Option('--db <file>', 'the ledger file').env('LANDFALL_DB').default(DEFAULT_FILE);
 /** With --server, a command asks the service that has the ledger open. */
 export const serverOption = () =>
   new Option('--server <url>', 'ask a running service instead of the file (token from LANDFALL_TOKEN)').env(
@@ -12,13 +12,13 @@ export const serverOption = () =>
   );
 export const jsonOption = () => new Option('--json', 'JSON for scripts');
 export const atOption = () =>
-  new Option('--at <time>', 'as of then: ISO 8601, or milliseconds since the epoch').argParser(parseTime);
+  new Option('--at <time>', 'the state at this time: ISO 8601, or milliseconds since the epoch').argParser(parseTime);
 
 export type ReadOptions = { db: string; server?: string; json?: true; at?: number };
 
 /** Returns the error for an option with an empty value. */
 export const emptyOption = (name: string) =>
-  new Fault('BAD_OPTION', `--${name} is empty`, `Say something with --${name}.`);
+  new Fault('BAD_OPTION', `--${name} is empty`, `Give a text with --${name}.`);
 
 /** Returns the examples section of a command's help. */
 export function examples(...lines: [command: string, what: string][]): string {

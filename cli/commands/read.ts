@@ -21,11 +21,9 @@ import { atOption, dbOption, examples, jsonOption, type ReadOptions, serverOptio
 export function addStatus(program: Command, io: Io): void {
   program
     .command('status')
-    .summary('where VMs are, who holds their locks, how sure that is')
-    .description(
-      'Host, lock owners, certainty and open attempt of every VM, or of one, now or as of a moment in the past.',
-    )
-    .argument('[vm]', 'a VM by its UUID or name')
+    .summary('shows hosts, lock owners and certainty of VMs')
+    .description('Shows host, lock owners, certainty and open attempt of all VMs or of one VM, now or at a past time.')
+    .argument('[vm]', 'the UUID or name of a VM')
     .addOption(atOption())
     .addOption(dbOption())
     .addOption(serverOption())
@@ -34,7 +32,7 @@ export function addStatus(program: Command, io: Io): void {
       'after',
       examples(
         ['landfall status', 'all VMs'],
-        ['landfall status vm1 --at 2026-11-23T02:14:00Z', 'where vm1 was at 02:14'],
+        ['landfall status vm1 --at 2026-11-23T02:14:00Z', 'the state of vm1 at 02:14'],
       ),
     )
     .action(async (vm: string | undefined, options: ReadOptions) => {
@@ -52,16 +50,23 @@ export function addStatus(program: Command, io: Io): void {
 export function addMigrations(program: Command, io: Io): void {
   program
     .command('migrations')
-    .summary('every attempt: state, verdict, row')
-    .description('Every migration attempt with its state, its verdict and the row of the table that decided.')
-    .argument('[vm]', 'only those of one VM')
+    .summary('lists the migration attempts with state and verdict')
+    .description(
+      'Lists every migration attempt with its state, its verdict and the deciding row of the verdict table.\n\n' +
+        'Completed: the guest landed on the destination.\n' +
+        'RolledBack: the guest stayed on the source.\n' +
+        'contested: the guest may be on both hosts or still moving; locks stay as observed, and an operator ' +
+        '(landfall resolve) or later evidence settles the attempt. JSON shows RolledBack with "contested": true.\n' +
+        'Migrating, ApiFailed, Rechecking: there is no verdict yet.',
+    )
+    .argument('[vm]', 'the UUID or name of a VM; without it, all VMs')
     .addOption(atOption())
     .addOption(dbOption())
     .addOption(serverOption())
     .addOption(jsonOption())
     .addHelpText(
       'after',
-      examples(['landfall migrations --json | jq ".[] | select(.contested)"', 'what waits for a person']),
+      examples(['landfall migrations --json | jq ".[] | select(.contested)"', 'the attempts that need an operator']),
     )
     .action(async (vm: string | undefined, options: ReadOptions) => {
       const { items, vms } = await migrationsOf(vm, options, io);
@@ -87,15 +92,15 @@ async function migrationsOf(vm: string | undefined, { db: file, server, at }: Re
 export function addExplain(program: Command, io: Io): void {
   program
     .command('explain')
-    .summary('what was asked, what was answered, which row, what it did')
+    .summary('explains one attempt: questions, answers, verdict, steps')
     .description(
-      'One attempt in words: what was asked, what each host answered, which row of the table decided and why, and what followed.',
+      'Explains one attempt: the questions, the answer of each host, the row of the verdict table with its reason, and the steps.',
     )
-    .argument('<attempt>', 'as landfall migrations lists it')
+    .argument('<attempt>', 'the id of an attempt, from landfall migrations')
     .addOption(dbOption())
     .addOption(serverOption())
     .addOption(jsonOption())
-    .addHelpText('after', examples(['landfall explain m-1', 'why m-1 was decided as it was']))
+    .addHelpText('after', examples(['landfall explain m-1', 'the reasons of the verdict on m-1']))
     .action(async (attempt: string, options: ReadOptions) => {
       const { server } = options;
       const found =
@@ -119,7 +124,7 @@ async function explained(file: string, attempt: string): Promise<Explained> {
       throw new Fault(
         'UNKNOWN_ATTEMPT',
         `there is no attempt ${JSON.stringify(attempt)}`,
-        'landfall migrations lists them.',
+        'Run landfall migrations to list the attempts.',
       );
     const entries = await Array.fromAsync(verifiedEntries(ledger.readMigration(attempt)));
     return { ...found, entries, name: vmRecord(db, found.state.attempt.vm)?.name ?? null };
@@ -129,17 +134,17 @@ async function explained(file: string, attempt: string): Promise<Explained> {
 export function addHistory(program: Command, io: Io): void {
   program
     .command('history')
-    .summary('the timeline of a VM')
-    .description('What happened to a VM, in a lane for each host and one for its lock.')
-    .argument('<vm>', 'a VM by its UUID or name')
+    .summary('shows the timeline of a VM')
+    .description('Shows all events of a VM in time order, with one lane per host and one for the lock.')
+    .argument('<vm>', 'the UUID or name of a VM')
     .addOption(atOption())
     .addOption(dbOption())
     .addOption(serverOption())
     .addOption(jsonOption())
-    .addHelpText('after', examples(['landfall history vm1', 'everything about vm1, oldest first']))
+    .addHelpText('after', examples(['landfall history vm1', 'all events of vm1, oldest first']))
     .action(async (vm: string, options: ReadOptions) => {
-      const told = await historyOf(vm, options, io);
-      io.out(options.json === true ? JSON.stringify(told.items) : history(told, io.style));
+      const found = await historyOf(vm, options, io);
+      io.out(options.json === true ? JSON.stringify(found.items) : history(found, io.style));
     });
 }
 
@@ -160,8 +165,8 @@ async function historyOf(vm: string, { db: file, server, at }: ReadOptions, io: 
 export function addDeadLetters(program: Command, io: Io): void {
   program
     .command('dead-letters')
-    .summary('inputs that were refused, and why')
-    .description('Every input that was refused or could not be read, with its place, its reason and its first bytes.')
+    .summary('lists refused inputs with their reasons')
+    .description('Lists every refused or unreadable input with its source, its reason and its first bytes.')
     .addOption(dbOption())
     .addOption(serverOption())
     .addOption(jsonOption())
@@ -182,14 +187,10 @@ function requireOneVm(db: DatabaseSync, vm: string): string {
   throw new Fault(
     'AMBIGUOUS_VM',
     `${others.length + 1} VMs are called ${JSON.stringify(vm)}: ${[id, ...others].join(', ')}`,
-    'Name the one you mean by its UUID.',
+    'Use the UUID of one of them.',
   );
 }
 
 function vmNotFound(vm: string): Fault {
-  return new Fault(
-    'UNKNOWN_VM',
-    `the ledger knows no VM ${JSON.stringify(vm)}`,
-    'landfall status lists those it knows.',
-  );
+  return new Fault('UNKNOWN_VM', `the ledger has no VM ${JSON.stringify(vm)}`, 'Run landfall status to list the VMs.');
 }

@@ -29,10 +29,10 @@ export type Acceptance = {
 /** The cause type of the entry. It is not an input type, so clients cannot send it. */
 const REPOSITIONED = 'landfall.inputs.repositioned.v1';
 /** An input stream and the offset of the next input to consume. */
-type Place = { readonly stream: string; readonly next: number };
+type StreamPosition = { readonly stream: string; readonly next: number };
 type Move = {
-  readonly from: Place;
-  readonly to: Place;
+  readonly from: StreamPosition;
+  readonly to: StreamPosition;
   readonly inputPositions: readonly InputPosition[];
   readonly checkpoints: readonly Checkpoint[];
 };
@@ -43,8 +43,8 @@ export async function repositionInputs(access: KafkaAccess, acceptance: Acceptan
     try {
       let moved = 0;
       for (const [partition, held] of await ends.held())
-        if (await goOn(ledger, { partition, held }, acceptance, io)) moved += 1;
-      if (moved === 0) io.out('Nothing is missing.');
+        if (await repositionPartition(ledger, { partition, held }, acceptance, io)) moved += 1;
+      if (moved === 0) io.out('No inputs are missing, and no topic was recreated.');
     } finally {
       await ends.close();
     }
@@ -54,27 +54,38 @@ export async function repositionInputs(access: KafkaAccess, acceptance: Acceptan
 type Inputs = { readonly partition: number; readonly held: OffsetRange };
 
 /** Repositions one partition if needed. Returns true if it did. @throws Fault INPUTS_ALTERED. */
-async function goOn(ledger: KafkaLedger, inputs: Inputs, acceptance: Acceptance, io: Io): Promise<boolean> {
+async function repositionPartition(
+  ledger: KafkaLedger,
+  inputs: Inputs,
+  acceptance: Acceptance,
+  io: Io,
+): Promise<boolean> {
   const { partition } = inputs;
   const isAltered = await isTopicRecreated(ledger, inputs);
-  if (isAltered && acceptance.madeAnew === undefined) throw undecided(ledger, partition);
-  const moveIn = (progress: Progress) =>
-    isAltered ? anew(ledger, inputs, progress, acceptance.madeAnew ?? 'begin') : behindLost(ledger, inputs, progress);
+  if (isAltered && acceptance.madeAnew === undefined) throw recreatedFault(ledger, partition);
+  const moveFor = (progress: Progress) =>
+    isAltered
+      ? moveToRecreated(ledger, inputs, progress, acceptance.madeAnew ?? 'begin')
+      : moveAfterLost(ledger, inputs, progress);
   // A partition without lost inputs stays with its owner.
-  if (moveIn(ledger.replica(partition)) === null) return false;
+  if (moveFor(ledger.replica(partition)) === null) return false;
   const owner = await ledger.claim(partition);
   try {
-    const move = moveIn(owner);
+    const move = moveFor(owner);
     if (move === null) return false;
     await commit(ledger, owner, move, { ...acceptance, now: io.now() });
-    io.out(wordsOf(move, isAltered));
+    io.out(moveText(move, isAltered));
     return true;
   } finally {
     await owner.release();
   }
 }
 
-function placeIn(ledger: KafkaLedger, partition: number, { inputPositions, checkpoints }: Progress): Place {
+function nextPosition(
+  ledger: KafkaLedger,
+  partition: number,
+  { inputPositions, checkpoints }: Progress,
+): StreamPosition {
   const stream = inputsStream(checkpoints, ledger.topics.inputs, partition);
   return { stream, next: (inputPositions.get(stream) ?? -1) + 1 };
 }
@@ -85,7 +96,7 @@ function placeIn(ledger: KafkaLedger, partition: number, { inputPositions, check
  */
 async function isTopicRecreated(ledger: KafkaLedger, { partition, held }: Inputs): Promise<boolean> {
   const { partitions, topics, kafka } = ledger;
-  const { stream, next } = placeIn(ledger, partition, ledger.replica(partition));
+  const { stream, next } = nextPosition(ledger, partition, ledger.replica(partition));
   if (next > held.high) return true;
   const record = await lastConsumedRecord(ledger, partition, stream);
   if (record === null || held.low > record.offset) return false;
@@ -95,15 +106,15 @@ async function isTopicRecreated(ledger: KafkaLedger, { partition, held }: Inputs
   return !isSame(record, consumedRecordOf(item, offset));
 }
 
-function behindLost(ledger: KafkaLedger, { partition, held: { low } }: Inputs, progress: Progress): Move | null {
-  const from = placeIn(ledger, partition, progress);
+function moveAfterLost(ledger: KafkaLedger, { partition, held: { low } }: Inputs, progress: Progress): Move | null {
+  const from = nextPosition(ledger, partition, progress);
   if (from.next >= low) return null;
   const to = { ...from, next: low };
   return { from, to, inputPositions: [{ stream: to.stream, offset: low - 1 }], checkpoints: [] };
 }
 
 /** Offsets of a recreated topic are not comparable with the old offsets, so its positions get a new stream name. */
-function anew(
+function moveToRecreated(
   ledger: KafkaLedger,
   { partition, held: { low, high } }: Inputs,
   progress: Progress,
@@ -112,7 +123,7 @@ function anew(
   const { stream, mark } = nextInputsStream(progress.checkpoints, ledger.topics.inputs, partition);
   const to = { stream, next: where === 'begin' ? low : high };
   const inputPositions = to.next === 0 ? [] : [{ stream, offset: to.next - 1 }];
-  return { from: placeIn(ledger, partition, progress), to, inputPositions, checkpoints: [mark] };
+  return { from: nextPosition(ledger, partition, progress), to, inputPositions, checkpoints: [mark] };
 }
 
 async function commit(
@@ -131,18 +142,19 @@ async function commit(
   await owner.commit({ entries: decisions.drain().batch.entries, inputPositions, checkpoints });
 }
 
-function wordsOf({ from, to }: Move, isAltered: boolean): string {
-  if (isAltered) return `${from.stream}: made anew after ${from.next}; it goes on at ${to.next}, as ${to.stream}`;
-  return `${from.stream}: inputs ${from.next} to ${to.next - 1} are given up`;
+function moveText({ from, to }: Move, isAltered: boolean): string {
+  if (isAltered)
+    return `${from.stream}: the topic was recreated after offset ${from.next}; consumption continues at offset ${to.next} as ${to.stream}`;
+  return `${from.stream}: inputs ${from.next} to ${to.next - 1} are lost; consumption continues after them`;
 }
 
-function undecided(ledger: KafkaLedger, partition: number): Fault {
-  const { stream } = placeIn(ledger, partition, ledger.replica(partition));
+function recreatedFault(ledger: KafkaLedger, partition: number): Fault {
+  const { stream } = nextPosition(ledger, partition, ledger.replica(partition));
   const { code, message } = inputsAltered(stream);
   return new Fault(
     code,
     message,
-    'Bring it back with its offsets; or say where to go on with what is there now: --made-anew begin takes all of it ' +
-      '(what was decided already is recognised within the horizon), --made-anew end gives it up.',
+    'Restore the topic with its offsets, or continue with the present topic: --made-anew begin consumes all of it ' +
+      '(inputs that were decided within the deduplication horizon are recognised), --made-anew end skips all of it.',
   );
 }

@@ -21,25 +21,26 @@ const LINGER_MS = 2000;
 
 export function addServe(program: Command, io: Io): void {
   addKafkaOptions(addSettingOptions(program.command('serve')))
-    .summary('the service: HTTP, live deadlines, work for agents')
+    .summary('runs the service: HTTP, deadlines, work for agents')
     .description(
-      'Runs the arbiter beside an orchestrator: events in over HTTP, questions and commands out. Every setting may also come ' +
-        'from the environment (LANDFALL_PORT=…) or a JSON file; flags come first, then the environment, then the file.',
+      'Runs the service beside an orchestrator: it receives events over HTTP and hands out questions and commands. A setting ' +
+        'can also come from the environment (LANDFALL_PORT=…) or a JSON file; flags override the environment, and the ' +
+        'environment overrides the file.',
     )
-    .option('--db <file>', 'the ledger')
-    .option('--host <address>', 'where to listen')
-    .option('--port <number>', 'where to listen; 0 takes any that is free')
-    .option('--tokens <file>', 'who may do what: lines of landfall token')
-    .option('--tls-cert <file>', 'certificate chain, PEM')
+    .option('--db <file>', 'the ledger file')
+    .option('--host <address>', 'the address to listen on')
+    .option('--port <number>', 'the port to listen on; 0 takes a free port')
+    .option('--tokens <file>', 'the file of access tokens, with the lines that landfall token prints')
+    .option('--tls-cert <file>', 'the certificate chain, PEM')
     .option('--tls-key <file>', 'its key, PEM')
-    .option('--tls-client-ca <file>', 'who signs the certificates of clients, PEM')
-    .option('--no-recordings', 'do not play the shipped recordings where the ledger is empty')
+    .option('--tls-client-ca <file>', 'the CA that signs client certificates, PEM')
+    .option('--no-recordings', 'do not play the shipped recordings if the ledger is empty')
     .option('--log-level <level>', 'fatal, error, warn, info, debug or silent')
     .addHelpText(
       'after',
       examples(
-        ['landfall serve', 'on this machine only, open to its users'],
-        ['landfall serve --host 0.0.0.0 --tokens tokens.txt', 'for others, by token'],
+        ['landfall serve', 'for the users of this machine'],
+        ['landfall serve --host 0.0.0.0 --tokens tokens.txt', 'for other machines, with tokens'],
         ['landfall serve --kafka-brokers b1:9092,b2:9092', 'one of several instances'],
       ),
     )
@@ -59,7 +60,7 @@ async function serve(flags: SettingFlags, io: Io): Promise<void> {
     io.err(faultText(toFault(error), io.errStyle));
   });
   await Promise.race([stopped, guarding.then(() => stopped)]);
-  io.err('stopping: what was taken is being finished');
+  io.err('stopping: finishing the accepted requests');
   const cut = setTimeout(() => giveUp(io), settings.shutdownSeconds * 1000 + FINISH_MS);
   try {
     await guarding;
@@ -76,7 +77,7 @@ async function serve(flags: SettingFlags, io: Io): Promise<void> {
  * them.
  */
 function giveUp(io: Io): void {
-  io.err('not ended in time, so it is cut off: nothing that was acknowledged is lost');
+  io.err('the stop took too long, so the process exits now; acknowledged inputs are durable');
   process.exit(1);
 }
 
@@ -119,29 +120,29 @@ async function showDemo(settings: Settings, running: Running, io: Io): Promise<v
 function whereToLook(url: string, migration: string, db: string, { style }: Io): string {
   const demo = demoFileOf(db);
   const lines = [
-    [`curl -s '${url}/v1/migrations?ledger=demo'`, 'these verdicts over HTTP'],
-    [`npx landfall explain ${migration} --db ${demo}`, 'what was asked, what was answered, which row decided'],
-    [`npx landfall status --server ${url}`, 'the live ledger: empty until the first event'],
-    [`curl -s ${url}/v1/openapi.json`, 'everything it answers; docs/service.md says more'],
+    [`curl -s '${url}/v1/migrations?ledger=demo'`, 'the verdicts of the recordings over HTTP'],
+    [`npx landfall explain ${migration} --db ${demo}`, 'the questions, the answers and the deciding row'],
+    [`npx landfall status --server ${url}`, 'the live ledger, empty until the first event'],
+    [`curl -s ${url}/v1/openapi.json`, 'the HTTP API; docs/service.md explains it'],
   ] as const;
   const width = Math.max(...lines.map(([command]) => command.length));
   const rows = lines.map(([command, what]) => `  ${command.padEnd(width)}  ${what}`);
-  return `\n${style.paint('bold', 'Next')}\n${rows.join('\n')}\n  Ctrl-C stops it; nothing that was acknowledged is lost.`;
+  return `\n${style.paint('bold', 'Next')}\n${rows.join('\n')}\n  Ctrl-C stops the service; acknowledged inputs are durable.`;
 }
 
 export function addToken(program: Command, io: Io): void {
   program
     .command('token')
-    .summary('a new token, and the line that lets it in')
+    .summary('creates an access token and its line for --tokens')
     .description(
-      'Prints a new token to give away, and the line with its hash for the file of `serve --tokens`. The token is kept nowhere.',
+      'Prints a new access token, and the line with its hash for the file of `serve --tokens`. The token itself is not stored.',
     )
-    .argument('<name>', 'whose it is; operators stand in the ledger with it')
-    .requiredOption('--role <role>', 'read, ingest, operate, agent:HOST[,HOST…]; several joined by +')
+    .argument('<name>', 'the owner of the token; the ledger records it for operators')
+    .requiredOption('--role <role>', 'read, ingest, operate, agent:HOST[,HOST…]; join several roles with +')
     .addHelpText(
       'after',
       examples(
-        ['landfall token alice --role operate', 'somebody who may resolve and configure'],
+        ['landfall token alice --role operate', 'an operator who may resolve and configure'],
         ['landfall token agent-a --role agent:host-a', 'the agent of one host'],
       ),
     )

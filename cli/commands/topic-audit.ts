@@ -40,7 +40,7 @@ export async function auditTopic({ json, head, ...flags }: TopicAuditOptions, io
     );
     const total = sum(reports, foreign);
     io.out(json === true ? JSON.stringify(total) : auditText(total, io.style));
-    if (total.findings.length > 0) throw new FindingExit('the audit differs');
+    if (total.findings.length > 0) throw new FindingExit('the audit has findings');
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
@@ -71,9 +71,9 @@ async function localFindings(file: string, topic: KafkaLedger, partition: number
     const { findings, head } = await audit(ledger, 0, { projections: ledger.readConnection() });
     const sequence = Number(head.position.split(':')[1]);
     const isSame = sequence === 0 || (await hashAt(topic, partition, sequence)) === head.hash;
-    const differs = { position: head.position, kind: 'fork', message: 'this machine’s copy and the topic differ' };
+    const differs = { position: head.position, kind: 'fork', message: 'this machine’s replica and the topic differ' };
     return [
-      ...findings.map((each) => ({ ...each, message: `this machine’s copy: ${each.message}` })),
+      ...findings.map((each) => ({ ...each, message: `this machine’s replica: ${each.message}` })),
       ...(isSame ? [] : [differs]),
     ];
   } finally {
@@ -127,8 +127,8 @@ export function parseHeads(text: string | undefined): Heads | null {
   for (const each of text.split(',')) {
     const head = parseHead(each);
     const partition = Number(/^\s*(\d+):\d+:/.exec(each)?.[1] ?? Number.NaN);
-    if (Number.isNaN(partition)) throw badHeads(`${JSON.stringify(each)} does not say of which partition it is`);
-    if (heads.has(partition)) throw badHeads(`there are two heads of partition ${partition}`);
+    if (Number.isNaN(partition)) throw badHeads(`${JSON.stringify(each)} does not name its partition`);
+    if (heads.has(partition)) throw badHeads(`partition ${partition} has two heads`);
     heads.set(partition, head);
   }
   return heads;
@@ -140,9 +140,10 @@ export function parseHeads(text: string | undefined): Heads | null {
 export function requireHeads(heads: Heads | null, partitions: number): Heads {
   if (heads === null) return new Map();
   for (const partition of heads.keys())
-    if (partition >= partitions) throw badHeads(`there is no partition ${partition}: the topic has ${partitions}`);
+    if (partition >= partitions)
+      throw badHeads(`there is no partition ${partition}; the topic has ${partitions} partitions`);
   for (let partition = 0; partition < partitions; partition += 1)
-    if (!heads.has(partition)) throw badHeads(`there is no head of partition ${partition}`);
+    if (!heads.has(partition)) throw badHeads(`the head of partition ${partition} is missing`);
   return heads;
 }
 
@@ -150,12 +151,16 @@ function badHeads(what: string): Fault {
   return new Fault(
     'BAD_HEAD',
     what,
-    'Give one head of each partition, as an audit prints them: PARTITION:SEQUENCE:HASH, joined by commas.',
+    'Give one head per partition, as an audit prints them: PARTITION:SEQUENCE:HASH, separated by commas.',
   );
 }
 
 function foreignFinding(details: object): Finding {
   const { partition, offset, reason } = details as { partition: number; offset: string; reason: string };
   const position = formatPosition({ partition, sequence: 0 });
-  return { position, kind: 'altered', message: `the record at offset ${offset} is not Landfall’s: ${reason}` };
+  return {
+    position,
+    kind: 'altered',
+    message: `the record at offset ${offset} was not written by Landfall: ${reason}`,
+  };
 }

@@ -21,16 +21,16 @@ const DECIMAL = /^-?\d+(\.\d+)?$/;
 export function addResolve(program: Command, io: Io): void {
   program
     .command('resolve')
-    .summary('an operator settles a contested attempt')
+    .summary('settles a contested attempt by an operator’s decision')
     .description(
-      'Settles a contested or provisional attempt by naming the host the guest is on. It is refused without --attest: ' +
-        'that the other side was checked and does not run the guest. Reason, name and attestation are kept in the ledger.',
+      'Settles a contested or provisional attempt: you name the host of the guest. --attest is required and confirms that you ' +
+        'checked the other host and it does not run the guest. The ledger records reason, operator and attestation.',
     )
-    .argument('<attempt>', 'the attempt, as landfall migrations lists it')
-    .requiredOption('--host <host>', 'where the guest is')
-    .requiredOption('--reason <text>', 'why you are sure')
-    .option('--attest', 'I checked that no other host runs the guest')
-    .option('--operator <name>', 'who decides', process.env['USER'] ?? 'operator')
+    .argument('<attempt>', 'the id of the attempt, from landfall migrations')
+    .requiredOption('--host <host>', 'the host of the guest')
+    .requiredOption('--reason <text>', 'the reason for your decision')
+    .option('--attest', 'confirm that no other host runs the guest')
+    .option('--operator <name>', 'the name of the deciding operator', process.env['USER'] ?? 'operator')
     .addOption(dbOption())
     .addOption(serverOption())
     .addOption(jsonOption())
@@ -38,7 +38,7 @@ export function addResolve(program: Command, io: Io): void {
       'after',
       examples([
         'landfall resolve m-1 --host host-a --reason "console checked, host-b is off" --attest',
-        'the guest is on host-a',
+        'settle m-1: the guest is on host-a',
       ]),
     )
     .action((attempt: string, options: ResolveOptions) => resolve(attempt, options, io));
@@ -65,7 +65,11 @@ async function resolveAt(remote: Remote, migration: string, options: ResolveOpti
 async function resolveInFile(migration: string, options: ResolveOptions, io: Io) {
   const found = await withLedger(options.db, ({ db }) => attemptState(db, migration));
   if (found === null)
-    throw new Fault('UNKNOWN_ATTEMPT', `there is no attempt ${migration}`, 'landfall migrations lists them.');
+    throw new Fault(
+      'UNKNOWN_ATTEMPT',
+      `there is no attempt ${migration}`,
+      'Run landfall migrations to list the attempts.',
+    );
   const { vm, clock } = found.state.attempt;
   const { host, reason, operator } = options;
   const data = { migration, host, reason, attest: options.attest === true, operator };
@@ -79,31 +83,34 @@ async function resolveInFile(migration: string, options: ResolveOptions, io: Io)
 export function addConfig(program: Command, io: Io): void {
   const config = program
     .command('config')
-    .summary('recheck interval and timeout, and the rest')
+    .summary('shows and changes the decision settings')
     .description(
-      'The settings that take part in decisions. A change is an entry of the ledger; attempts whose call has returned keep theirs.',
+      'Shows and changes the settings that decisions depend on. The ledger records each change; attempts whose call has returned keep their settings.',
     );
   config
     .command('get')
-    .description('the settings in force')
-    .argument('[key]', 'one of them')
+    .description('shows the present settings')
+    .argument('[key]', 'the name of a setting; without it, all settings')
     .addOption(dbOption())
     .addOption(serverOption())
     .addOption(jsonOption())
     .action((key: string | undefined, options: ReadOptions) => getConfig(key, options, io));
   config
     .command('set')
-    .description('changes settings; a list is written with commas')
+    .description('changes settings; separate list values with commas')
     .argument('<key=value...>')
-    .option('--operator <name>', 'who decides', process.env['USER'] ?? 'operator')
+    .option('--operator <name>', 'the name of the deciding operator', process.env['USER'] ?? 'operator')
     .addOption(dbOption())
     .addOption(serverOption())
     .addOption(jsonOption())
     .addHelpText(
       'after',
       examples(
-        ['landfall config set recheckIntervalSeconds=5 recheckTimeoutSeconds=120', 'ask more often, give up earlier'],
-        ['landfall config set askOriginErrorCodes=SYS.1006,HOST.1000', 'error codes that re-ask the origin'],
+        [
+          'landfall config set recheckIntervalSeconds=5 recheckTimeoutSeconds=120',
+          'recheck more often, with an earlier deadline',
+        ],
+        ['landfall config set askOriginErrorCodes=SYS.1006,HOST.1000', 'error codes that ask the origin again'],
       ),
     )
     .action((pairs: string[], options: ReadOptions & { operator: string }) => setConfig(pairs, options, io));
@@ -137,7 +144,7 @@ async function setConfig(pairs: string[], options: ReadOptions & { operator: str
 function changeOf(pairs: string[]): Record<string, unknown> {
   const change: Record<string, unknown> = {};
   for (const [key, value] of pairs.map(parsePair)) {
-    if (Object.hasOwn(change, key)) throw new Fault('BAD_OPTION', `${key} is given twice`, 'Give every setting once.');
+    if (Object.hasOwn(change, key)) throw new Fault('BAD_OPTION', `${key} is given twice`, 'Give each setting once.');
     change[key] = value;
   }
   return change;
@@ -146,13 +153,21 @@ function changeOf(pairs: string[]): Record<string, unknown> {
 function parsePair(pair: string): [string, unknown] {
   const at = pair.indexOf('=');
   if (at < 1)
-    throw new Fault('BAD_OPTION', `${JSON.stringify(pair)} is not key=value`, 'For example recheckIntervalSeconds=5.');
+    throw new Fault(
+      'BAD_OPTION',
+      `${JSON.stringify(pair)} is not key=value`,
+      'Write it like recheckIntervalSeconds=5.',
+    );
   const key = knownKey(pair.slice(0, at));
   const text = pair.slice(at + 1);
   if (Array.isArray(defaultConfiguration[key]))
     return [key, text === '' ? [] : text.split(',').map((part) => part.trim())];
   if (!DECIMAL.test(text))
-    throw new Fault('BAD_CONFIGURATION', `${key}: ${JSON.stringify(text)} is not a number`, 'Times are in seconds.');
+    throw new Fault(
+      'BAD_CONFIGURATION',
+      `${key}: ${JSON.stringify(text)} is not a number`,
+      'Give a number; times are in seconds.',
+    );
   return [key, inRange(key, Number(text))];
 }
 
@@ -162,7 +177,7 @@ function inRange(key: keyof typeof defaultConfiguration, value: number): number 
   throw new Fault(
     'BAD_CONFIGURATION',
     `${key}: ${issue.message.replace(/^.*?: /, '')}, not ${value}`,
-    'landfall config get shows the settings in force.',
+    'Run landfall config get to see the present settings.',
   );
 }
 

@@ -14,19 +14,19 @@ const kindTexts: Readonly<Record<string, string>> = {
   altered: 'entry altered',
   missing: 'entries missing',
   reordered: 'entry out of order',
-  cut: 'tail cut off',
-  fork: 'written anew',
-  time: 'time goes back',
-  identity: 'consumed twice',
+  cut: 'tail truncated',
+  fork: 'chain forked',
+  time: 'time went back',
+  identity: 'input twice',
   token: 'fencing token',
-  verdict: 'decided otherwise',
+  verdict: 'verdict differs',
   projection: 'projection differs',
   damaged: 'database damaged',
 };
 
 export function auditText({ entries, head, verdicts, findings }: AuditReport, style: Style): string {
   const tone = findings.length === 0 ? 'good' : 'bad';
-  const result = findings.length === 0 ? '✔ nothing differs' : `✗ ${plural(findings.length, 'finding')}`;
+  const result = findings.length === 0 ? '✔ no findings' : `✗ ${plural(findings.length, 'finding')}`;
   const lines = [
     `${style.paint(tone, result)}: ${plural(entries, 'entry', 'entries')} read, ${verdictsText(verdicts)}.`,
     ...(findings.length === 0 ? [] : ['', table(columns, findings.map(row), style)]),
@@ -48,9 +48,9 @@ function row({ position, kind, message: text }: AuditReport['findings'][number])
 
 function verdictsText({ checked, differing, otherTable, byOperator }: Audit['verdicts']): string {
   const notes = [
-    ...(differing > 0 ? [`${differing} came out otherwise`] : []),
-    ...(otherTable > 0 ? [`${otherTable} by another version of the table`] : []),
-    ...(byOperator > 0 ? [`${byOperator} by an operator, taken as given`] : []),
+    ...(differing > 0 ? [`${differing} with another result`] : []),
+    ...(otherTable > 0 ? [`${otherTable} from another version of the table`] : []),
+    ...(byOperator > 0 ? [`${byOperator} by an operator, not checked`] : []),
   ];
   return `${plural(checked, 'verdict')} decided again${notes.length === 0 ? '' : ` (${notes.join(', ')})`}`;
 }
@@ -59,6 +59,6 @@ function verdictsText({ checked, differing, otherTable, byOperator }: Audit['ver
 function headLines({ position, hash }: Audit['head'], style: Style): string[] {
   return [
     `head  ${position}:${hash}`,
-    style.paint('dim', 'Keep the head elsewhere: landfall audit --head HEAD finds a tail cut off since.'),
+    style.paint('dim', 'Keep the head on another machine: landfall audit --head HEAD then finds a truncated tail.'),
   ];
 }

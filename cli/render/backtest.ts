@@ -16,7 +16,7 @@ const GRAVE: ReadonlySet<Cost> = new Set<Cost>(['migration-killed', 'guest-kille
 
 export function backtestText({ policies, onSuccess, attempts }: Backtest, style: Style): string {
   if (attempts.length === 0 && onSuccess.every((tally) => counted(tally) === 0))
-    return 'No call that failed has returned yet: there is nothing to compare.';
+    return 'No failed call has returned yet, so there is nothing to compare.';
   const ranked = policies.toSorted((a, b) => b.right - a.right || a.wrong - b.wrong);
   const paragraphs = [
     attempts.length === 0 ? [] : [heading(attempts, style), ranking(ranked, style)],
@@ -32,7 +32,7 @@ export function backtestText({ policies, onSuccess, attempts }: Backtest, style:
     .join('\n\n');
 }
 
-const marks = '✓ right  ✗ wrong  ! wrong at the price of a guest or its data  – names no host  · truth not known';
+const marks = '✓ right  ✗ wrong  ! wrong, a guest or its data is lost  – names no host  · truth not known';
 const counted = ({ right, wrong, undecided }: Tally) => right + wrong + undecided;
 
 /**
@@ -45,7 +45,7 @@ function heading(attempts: readonly Attempt[], style: Style): string {
   const notes = [
     ...(own > 0
       ? [
-          `for ${own} of them the truth is Landfall’s own proven verdict, against which it is right by definition (--truth FILE gives another)`,
+          `the truth of ${own} is Landfall’s own proven verdict, so Landfall is right by definition (use --truth FILE for another source)`,
         ]
       : []),
     ...(open > 0 ? [`${open} without a known truth are not counted`] : []),
@@ -59,7 +59,7 @@ const rankColumns = [
   { header: 'RIGHT', align: 'right' },
   { header: 'WRONG', align: 'right' },
   { header: 'UNDECIDED', align: 'right' },
-  { header: 'WHAT IT WOULD HAVE COST', flex: true },
+  { header: 'COST OF WRONG DECISIONS', flex: true },
 ] as const;
 
 function ranking(tallies: readonly Tally[], style: Style): string {
@@ -88,7 +88,7 @@ function costText({ costs: counts }: Tally): Cell {
 function matrix(attempts: readonly Attempt[], policies: readonly Tally[], style: Style): string {
   const columns = [
     { header: 'ATTEMPT', flex: true },
-    { header: 'TRULY ON' },
+    { header: 'TRUE HOST' },
     ...policies.map((_, index) => ({ header: String(index + 1) })),
   ] as const;
   const rows = attempts.map(({ migration, truth, decisions }): Cell[] => [

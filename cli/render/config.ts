@@ -8,11 +8,11 @@ import { duration } from './time.ts';
 export type Settings = { readonly [K in keyof Configuration]?: Configuration[K] | undefined };
 
 const meanings: Readonly<Record<keyof Configuration, string>> = {
-  recheckIntervalSeconds: 'how often both hosts are asked again while nothing decides',
-  recheckTimeoutSeconds: 'how long after the call returned the last round is asked',
-  questionLimitSeconds: 'after this long without an answer a host is unknown',
-  commandRetrySeconds: 'first wait before a command is sent again; it doubles',
-  askOriginErrorCodes: 'error codes after which a rollback asks the origin once more',
+  recheckIntervalSeconds: 'how often both hosts are asked again while there is no verdict',
+  recheckTimeoutSeconds: 'the time of the last round after the call returned',
+  questionLimitSeconds: 'the time without an answer after which a host is unknown',
+  commandRetrySeconds: 'the first wait before a command is sent again; each wait doubles',
+  askOriginErrorCodes: 'error codes after which a rollback asks the origin again',
   dedupHorizonSeconds: 'how long a consumed input is remembered',
   dedupHorizonCount: 'how many consumed inputs are remembered at most',
 };
@@ -22,7 +22,7 @@ const columns = [
   { header: 'VALUE', align: 'right' },
   { header: '' },
   { header: 'DEFAULT', align: 'right' },
-  { header: 'WHAT IT IS', flex: true },
+  { header: 'MEANING', flex: true },
 ] as const;
 
 export function configurationTable(settings: Settings, style: Style): string {

@@ -11,9 +11,9 @@ const columns = [
   { header: 'TIME' },
   { header: 'CODE' },
   { header: 'VM' },
-  { header: 'FROM', flex: true },
-  { header: 'WHY', flex: true },
-  { header: 'ITS BEGINNING', flex: true },
+  { header: 'SOURCE', flex: true },
+  { header: 'REASON', flex: true },
+  { header: 'FIRST BYTES', flex: true },
 ] as const;
 
 export function deadLettersTable(letters: readonly DeadLetter[], style: Style): string {

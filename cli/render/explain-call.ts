@@ -9,16 +9,16 @@ import { clock, duration, offset, wall } from './time.ts';
 
 export function callLines(attempt: Attempt): string[] {
   const { startedAt, returnedAt, callError, flags, origin, clock: on } = attempt;
-  const recorded = on === 'wall' ? '' : `, on the clock ${clean(on)}`;
+  const recorded = on === 'wall' ? '' : `, in the recording ${clean(on)}`;
   const asked = [
-    ...(attempt.storageCopied ? ['disks are copied'] : []),
+    ...(attempt.storageCopied ? ['disks copied'] : []),
     ...(attempt.leavePaused ? ['to be left paused'] : []),
   ];
-  const was = [`guest ${origin === 'unknown' ? 'in a state not known' : origin} before`, ...asked].join(', ');
+  const was = [`guest ${origin === 'unknown' ? 'in an unknown state' : origin} before`, ...asked].join(', ');
   const began = `Started ${wall(startedAt)}${recorded}; ${was}${flags.length === 0 ? '' : `; ${clean(flags.join(' '))}`}.`;
-  if (returnedAt === null) return [began, 'It has not returned.'];
+  if (returnedAt === null) return [began, 'The call has not returned.'];
   const after = duration(returnedAt - startedAt);
-  if (callError === null) return [began, `Reported success after ${after}; both hosts were asked all the same.`];
+  if (callError === null) return [began, `Reported success after ${after}; both hosts were asked to confirm it.`];
   const code = callError.code === undefined ? '' : ` [${clean(callError.code)}]`;
   const kind = callKinds[callError.kind];
   const said = message(callError.message);
@@ -28,9 +28,9 @@ export function callLines(attempt: Attempt): string[] {
 
 const callKinds = {
   libvirt: 'libvirt itself returned an error',
-  connection: 'the connection between caller and libvirtd broke',
-  'caller-timeout': 'the caller was killed by its own time limit, the job may go on',
-  'caller-lost': 'the caller died and reported nothing, the job may go on',
+  connection: 'the connection between caller and libvirtd broke; the job may continue',
+  'caller-timeout': 'the caller was killed by its own time limit; the job may continue',
+  'caller-lost': 'the caller died without a result; the job may continue',
 } as const;
 
 /** @param now is the time in the attempt's world, in milliseconds since the epoch. */
@@ -40,10 +40,14 @@ export function waitLines({ attempt }: AttemptState, row: Row | undefined, now: 
     `${clock(time)} (${time >= now ? `in ${duration(time - now)}` : `due ${duration(now - time)} ago`})`;
   const by =
     waiting === null
-      ? [rounds === 0 ? 'For the first answers to the questions above.' : 'For the answers of the round under way.']
+      ? [
+          rounds === 0
+            ? 'It waits for the first answers to the questions above.'
+            : 'It waits for the answers of the present round.',
+        ]
       : waitingRowLines(row, waiting.row);
   const times = [
-    ...(pollAt === null ? [] : [`next round ${when(pollAt)}, or at once on any event of either host`]),
+    ...(pollAt === null ? [] : [`next round ${when(pollAt)}, or at once after an event of either host`]),
     ...(deadlineAt === null
       ? []
       : [
@@ -63,13 +67,15 @@ export function operatorLines({ value, attempt }: AttemptState): string[] {
   const hosts = [attempt.source, attempt.destination].filter((host, index, all) => all.indexOf(host) === index);
   return [
     ...(standing.contested
-      ? ['Until it is settled nothing may start, restart or migrate this VM. Later evidence settles it by itself.']
+      ? [
+          'The guest may be on both hosts or still moving. Do not start, restart or migrate this VM until the attempt is settled. Later evidence can settle it automatically.',
+        ]
       : []),
-    ...(standing.offers.length === 0 ? [] : [`Offered, never done unasked: ${offersText(standing.offers)}.`]),
-    'Look on both hosts:',
+    ...(standing.offers.length === 0 ? [] : [`Possible manual steps: ${offersText(standing.offers)}.`]),
+    'Run on both hosts:',
     `  virsh domstate --reason ${clean(attempt.vm)}`,
     `  virsh domjobinfo ${clean(attempt.vm)}`,
-    'Then, for the host that has the guest, with the other one checked:',
+    'Then settle the attempt for the host of the guest, after you checked the other host:',
     ...hosts.map((host) => `  ${resolve(host)}`),
   ];
 }

@@ -25,10 +25,10 @@ export function factsOf(attempt: Attempt, entries: readonly WithEntry[]): Fact[]
     [
       'hand-over',
       attempt.handedOver
-        ? `${source} said the guest left${since((then) => then.handedOver)}`
-        : `${source} never said that the guest left`,
+        ? `${source} reported that the guest left${since((then) => then.handedOver)}`
+        : `${source} never reported that the guest left`,
     ],
-    [`${destination} ran it`, `${ranTexts[evidence.ran]}: ${whyRan(attempt, entries, evidence.ran)}`],
+    [`ran on ${destination}`, `${ranTexts[evidence.ran]}: ${whyRan(attempt, entries, evidence.ran)}`],
     ...quiet(attempt),
     ...excluded(attempt),
     ...evidence.others
@@ -47,7 +47,7 @@ function firstSeen(entries: readonly WithEntry[], attempt: Attempt, test: (attem
 
 function sign(cause: Entry['cause']): string {
   if (cause.kind !== 'input' || typeof cause.data !== 'object' || cause.data === null) return '';
-  if (cause.type === 'landfall.host.answered.v1') return ' (its own answer)';
+  if (cause.type === 'landfall.host.answered.v1') return ' (host answer)';
   const { data } = cause;
   return 'event' in data && 'detail' in data ? ` (event ${String(data.event)} ${String(data.detail)})` : '';
 }
@@ -56,23 +56,23 @@ function whyRan(attempt: Attempt, entries: readonly WithEntry[], ran: 'yes' | 'n
   const { shell, destination } = attempt;
   if (ran === 'yes') return `its CPUs were seen${firstSeen(entries, attempt, (then) => then.shell.ran)}`;
   if (ran === 'no') {
-    return `its event stream never broke and showed no Resumed, and ${shell.stopped ? 'the shell’s Stopped came' : 'the shell is still there'}`;
+    return `its event stream never broke and had no Resumed event, and ${shell.stopped ? 'the shell stopped' : 'the shell is still there'}`;
   }
-  if (shell.resumed) return 'a Resumed came without the Started that belongs to this attempt';
+  if (shell.resumed) return 'a Resumed event arrived without the Started event of this attempt';
   return shell.unbroken
-    ? `nothing on ${destination} proves that it ran, nor that it never did`
-    : 'its event stream was not heard without a break, so silence proves nothing';
+    ? `no answer of ${destination} proves that the guest ran or never ran there`
+    : 'its event stream was interrupted, so a missing event proves nothing';
 }
 
 /** Returns the quiet rounds while the attempt is undecided, or if they were the proof. */
 function quiet({ quietSince, quietRounds, returnedAt, verdicts }: Attempt): Fact[] {
   if (quietSince === null || (verdicts.length > 0 && !quietRounds)) return [];
-  const from = `nothing moves${returnedAt === null ? '' : ` since ${offset(quietSince - returnedAt)}`}`;
+  const from = `no movement${returnedAt === null ? '' : ` since ${offset(quietSince - returnedAt)}`}`;
   const apart = duration(QUIET_ROUNDS_APART_MS);
   return [
     [
       'quiet rounds',
-      `${from}; ${quietRounds ? `two rounds ${apart} apart say so` : `two rounds ${apart} apart would be proof`}`,
+      `${from}; ${quietRounds ? `two rounds ${apart} apart confirm it` : `two rounds ${apart} apart would be proof`}`,
     ],
   ];
 }
@@ -80,7 +80,7 @@ function quiet({ quietSince, quietRounds, returnedAt, verdicts }: Attempt): Fact
 function excluded({ fenced, expiredLeases, source }: Attempt): Fact[] {
   const reasons = [
     ...(fenced ? [`${source} is fenced`] : []),
-    ...(expiredLeases.length > 0 ? [`its leases expired on ${listed(expiredLeases)}`] : []),
+    ...(expiredLeases.length > 0 ? [`leases expired on ${listed(expiredLeases)}`] : []),
   ];
   return reasons.length === 0 ? [] : [['source excluded', listed(reasons)]];
 }

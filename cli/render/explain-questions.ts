@@ -18,7 +18,7 @@ const columns = [
   { header: 'HOST' },
   { header: 'ASKED', align: 'right' },
   { header: 'ANSWERED', align: 'right' },
-  { header: "IN LIBVIRT'S WORDS", flex: true },
+  { header: 'LIBVIRT REPORTED', flex: true },
   { header: 'READ AS', flex: true },
   { header: '' },
 ] as const;
@@ -36,18 +36,18 @@ export function questionSection(attempt: Attempt, entries: readonly WithEntry[],
   );
   const lines =
     rows.length === 0
-      ? ['Nobody was asked after the call returned.']
+      ? ['No host was asked after the call returned.']
       : [table(columns, rows, style, '  ').replace(/^ {2}/, '')];
   return early.length === 0 ? lines : [...lines, style.paint('dim', earlyText(early, true))];
 }
 
 function earlyText(early: readonly QuestionOutcome[], returned: boolean): string {
   const questions = new Set(early.map(({ question }) => question)).size;
-  const purpose = 'only for what they show of the job, the hand-over and the destination’s CPUs';
-  if (questions === 0) return 'Nobody was asked yet.';
+  const purpose = 'only as evidence of the job, the hand-over and the destination’s CPUs';
+  if (questions === 0) return 'No host was asked yet.';
   return returned
-    ? `${plural(questions, 'earlier question')}, asked while the call still ran, count ${purpose}.`
-    : `${plural(questions, 'question')} asked while the call runs, ${purpose}.`;
+    ? `${plural(questions, 'earlier question')}, asked during the call, count ${purpose}.`
+    : `${plural(questions, 'question')} asked during the call, ${purpose}.`;
 }
 
 /** Maps each question to the verdicts that used its answer, as `verdict 1` or `verdicts 1 and 2`. */

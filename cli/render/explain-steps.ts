@@ -9,14 +9,14 @@ import { clock } from './time.ts';
 
 const stepTexts: Readonly<Record<Step['kind'], string>> = {
   'post-migrate': 'tells the orchestrator that the VM arrived',
-  'after-migrate': 'the hook that follows it',
+  'after-migrate': 'runs the hook after post-migrate',
   'failed-to-migrate': 'tells the orchestrator that the VM did not move',
-  'fail-call': 'fails the caller with the error above',
-  'ask-origin': 'asks the origin for the VM’s state once more',
-  'destroy-leftover': 'ends the paused copy on the source, if still paused on the same boot',
+  'fail-call': 'returns the error above to the caller',
+  'ask-origin': 'asks the origin for the VM’s state again',
+  'destroy-leftover': 'destroys the paused copy on the source, if it is still paused and the host has not rebooted',
   'release-lock': 'releases the lock',
   'acquire-lock': 'takes the lock exclusively',
-  'resume-guest': 'resumes the guest, once its locks are held',
+  'resume-guest': 'resumes the guest after its locks are taken',
 };
 
 export function stepLines(attempt: Attempt, style: Style): string[] {
@@ -29,22 +29,22 @@ export function stepLines(attempt: Attempt, style: Style): string[] {
     { header: 'HOST' },
     { header: 'VOLUME', flex: true },
     { header: 'STATUS', flex: true },
-    { header: 'WHAT IT DOES', flex: true },
+    { header: 'EFFECT', flex: true },
   ] as const;
   const observed = steps.every(({ status }) => status === 'observed');
   const head = observed
-    ? ['Nothing was sent: this attempt is a recording, or is only observed. These steps would have been taken.']
+    ? ['Nothing was sent, because this attempt is a recording or only observed. A live attempt would take these steps.']
     : [];
   return [...head, table(columns, rows, style, '  ').replace(/^ {2}/, ''), ...notes];
 }
 
 function nothingText({ verdicts }: Attempt): string {
   const standing = verdicts.at(-1);
-  if (standing === undefined) return 'Nothing: no verdict has been made.';
+  if (standing === undefined) return 'No step: there is no verdict.';
   if (standing.certainty === 'provisional' && !standing.contested) {
-    return `Nothing yet: hooks and locks wait for proof about ${clean(standing.evidence.source.host)} (it answers that the guest is gone, it is fenced, or its leases expire).`;
+    return `No step yet: hooks and locks wait for proof about ${clean(standing.evidence.source.host)} (it reports that the guest is gone, it is fenced, or its leases expire).`;
   }
-  return 'Nothing: no step follows from this verdict.';
+  return 'No step follows from this verdict.';
 }
 
 function row(step: Step, attempt: Attempt): Cell[] {
@@ -66,7 +66,7 @@ function statusOf(step: Step, { steps, retryAt }: Attempt): [string, Tone] {
       const before = steps
         .filter(({ command, status }) => step.after.includes(command) && status !== 'done')
         .map(({ kind }) => kind);
-      return [`waits for ${listed([...new Set(before)]) || 'its turn'}`, 'warn'];
+      return [`waits for ${listed([...new Set(before)]) || 'earlier steps'}`, 'warn'];
     }
     case 'sent':
       return [`sent, not acknowledged${tries}${again}`, 'warn'];
@@ -77,18 +77,18 @@ function statusOf(step: Step, { steps, retryAt }: Attempt): [string, Tone] {
     case 'observed':
       return ['observed', 'dim'];
     case 'dropped':
-      return ['dropped: no longer this attempt’s to do', 'dim'];
+      return ['dropped: another attempt or verdict replaced it', 'dim'];
   }
 }
 
 function lockNotes({ volumes, verdicts }: Attempt): string[] {
   const standing = verdicts.at(-1);
   if (standing === undefined) return [];
-  if (standing.contested) return ['Locks are left as they were observed.'];
+  if (standing.contested) return ['The attempt is contested, so the locks stay as observed.'];
   const own = volumes
     .filter(({ shareable, lockedBy }) => !shareable && lockedBy === 'hypervisor')
     .map(({ volume }) => clean(volume));
   return own.length === 0
     ? []
-    : [`The hypervisor’s lock manager moves the lease of ${listed(own)} itself; Landfall only watches it.`];
+    : [`The hypervisor’s lock manager moves the lease of ${listed(own)} itself; Landfall only observes it.`];
 }

@@ -8,7 +8,7 @@ import { jobTexts, presenceTexts, ranTexts } from './vocabulary.ts';
 /** Formats a verdict: its table row, the matching evidence, and the time of the decision. */
 
 export function outcomeText({ outcome, contested, host, certainty }: Verdict): string {
-  if (contested) return `contested; the record stays on ${clean(host)}, certainty ${certainty}`;
+  if (contested) return `contested; the record stays on ${clean(host)} (${certainty})`;
   return `${outcome === 'completed' ? 'completed on' : 'rolled back to'} ${clean(host)}, ${certainty}`;
 }
 
@@ -21,25 +21,23 @@ export function afterCall({ returnedAt, callError, startedAt }: Attempt, at: num
 export function verdictLines(attempt: Attempt, verdict: Verdict, row: Row | undefined): string[] {
   const error = verdict.error === null ? [] : [`Error given to the caller: ${message(verdict.error)}`];
   if (verdict.resolution !== null) return [...resolutionLines(attempt, verdict), ...error];
-  const when = verdict.final
-    ? lateText(attempt)
-    : 'as soon as the answers matched it, without waiting for the deadline';
+  const when = verdict.final ? lateText(attempt) : 'the answers matched before the deadline';
   const head = `Row ${verdict.row} of table version ${verdict.table} decided ${afterCall(attempt, verdict.decidedAt)}: ${when}.`;
-  if (row === undefined) return [head, `Today’s table (version ${TABLE_VERSION}) has no row of that name.`, ...error];
-  const version = verdict.table === TABLE_VERSION ? '' : ` (as today’s version ${TABLE_VERSION} words it)`;
+  if (row === undefined) return [head, `The present table (version ${TABLE_VERSION}) has no such row.`, ...error];
+  const version = verdict.table === TABLE_VERSION ? '' : ` (text of the present version ${TABLE_VERSION})`;
   return [head, `Why${version}: ${row.why}`, ...reasonsOf(row, verdict).map((reason) => `· ${reason}`), ...error];
 }
 
 function lateText({ supersededBy, rounds }: Attempt): string {
-  if (supersededBy !== null) return `it could wait no longer, ${clean(supersededBy)} took the VM over`;
+  if (supersededBy !== null) return `it could not wait longer, because attempt ${clean(supersededBy)} took over the VM`;
   return `at the deadline, in the last of ${rounds} rounds`;
 }
 
 function resolutionLines(attempt: Attempt, { resolution, decidedAt }: Verdict): string[] {
   if (resolution === null) return [];
   const attested = resolution.attest
-    ? 'attesting that the other side was checked'
-    : 'without attesting that the other side was checked';
+    ? 'with the attestation that the other host was checked'
+    : 'without an attestation about the other host';
   return [
     `${clean(resolution.operator)} settled it ${afterCall(attempt, decidedAt)}, ${attested}.`,
     `Reason: ${clean(resolution.reason)}`,
@@ -54,10 +52,10 @@ function reasonsOf(row: Row, { evidence, final }: Verdict): string[] {
     testimonyText(evidence.destination, 'destination'),
     ...evidence.others.filter(({ question }) => question !== null).map((other) => testimonyText(other, 'third host')),
     ...(row.sourceJob === undefined ? [] : [`${evidence.source.host} has ${jobTexts[row.sourceJob]}`]),
-    ...(row.ran === undefined ? [] : [`whether ${evidence.destination.host}’s CPUs ran: ${ranTexts[row.ran]}`]),
+    ...(row.ran === undefined ? [] : [`the guest’s CPUs ran on ${evidence.destination.host}: ${ranTexts[row.ran]}`]),
     ...conditions.map((condition) => conditionText(condition, evidence)),
     ...(row.settlesOnGone === true
-      ? [`${evidence.destination.host} was asked after the answer of ${evidence.source.host} had arrived`]
+      ? [`${evidence.destination.host} was asked after the answer of ${evidence.source.host} arrived`]
       : []),
   ].map(clean);
 }
@@ -80,8 +78,8 @@ function conditionText(condition: ConditionName, evidence: Evidence): string {
 export function overProofs({ libvirtError, outgoingSeen, quietRounds }: Evidence): string[] {
   return [
     ...(libvirtError ? ['libvirt itself returned an error to the call'] : []),
-    ...(outgoingSeen ? ['the source had shown this attempt’s outgoing job and no longer does'] : []),
-    ...(quietRounds ? ['two rounds at least 35 s apart found nothing moving'] : []),
+    ...(outgoingSeen ? ['the source showed this attempt’s outgoing job before, and no longer does'] : []),
+    ...(quietRounds ? ['two rounds at least 35 s apart found no movement'] : []),
   ];
 }
 
@@ -100,20 +98,20 @@ export function supersededLines(attempt: Attempt): string[] {
 
 /** Describes the row that an undecided attempt currently matches. */
 export function waitingRowLines(row: Row | undefined, id: string): string[] {
-  if (row === undefined) return [`It waits by row ${id}.`];
+  if (row === undefined) return [`It matches row ${id}.`];
   const { deadline } = row;
   const then =
     deadline.do === 'complete'
-      ? 'it counts as completed'
+      ? 'the verdict is completed'
       : deadline.do === 'rollback'
-        ? 'it is rolled back'
-        : 'it becomes contested';
+        ? 'the verdict is rolled back'
+        : 'the attempt becomes contested';
   const unless =
     deadline.do !== 'wait' && deadline.do !== 'contested' && deadline.if !== undefined
       ? `, provided that ${conditionTexts[deadline.if]}`
       : '';
   const certainty = deadline.do === 'complete' && deadline.certainty !== undefined ? `, ${deadline.certainty}` : '';
-  return [`It waits by row ${id}: ${row.why}`, `If nothing changes until the deadline, ${then}${certainty}${unless}.`];
+  return [`It matches row ${id}: ${row.why}`, `If nothing changes before the deadline, ${then}${certainty}${unless}.`];
 }
 
 export const offersText = (offers: readonly string[]): string => listed(offers.map(clean), 'or');

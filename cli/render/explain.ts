@@ -38,20 +38,15 @@ export function explain(explained: Explained, style: Style): string {
   const sections: Section[] = [
     ['The call', callLines(attempt)],
     [
-      attempt.returnedAt === null ? 'What was asked' : 'What was asked after the call returned',
+      attempt.returnedAt === null ? 'Questions' : 'Questions after the call returned',
       questionSection(attempt, entries, style),
     ],
-    ['What is known beside that', factLines(explained, style)],
+    ['Other evidence', factLines(explained, style)],
     ...(standing === undefined ? [] : [[`Verdict ${standing.number}`, verdictLines(attempt, standing, row)] as const]),
     ...(isWaiting(state)
-      ? [
-          [
-            'What it waits for',
-            waitLines(state, row, explained.now ?? entries.at(-1)?.entry.time ?? attempt.startedAt),
-          ] as const,
-        ]
+      ? [['Next', waitLines(state, row, explained.now ?? entries.at(-1)?.entry.time ?? attempt.startedAt)] as const]
       : []),
-    ...(standing === undefined ? [] : [['What it did', stepLines(attempt, style)] as const]),
+    ...(standing === undefined ? [] : [['Steps', stepLines(attempt, style)] as const]),
     ['Earlier verdicts', supersededLines(attempt)],
     [
       'Alarms',
@@ -59,7 +54,7 @@ export function explain(explained: Explained, style: Style): string {
         style.paint('bad', `! ${clean(text)} (${clean(code)}), ${afterCall(attempt, at)}`),
       ),
     ],
-    ['What you can do', operatorLines(state)],
+    ['Operator actions', operatorLines(state)],
   ];
   return [
     headline(explained, style),
@@ -94,20 +89,21 @@ function resultOf({ value, attempt }: AttemptState): [Tone, string] {
         ? 'the call is still running'
         : standing === undefined
           ? 'no verdict yet'
-          : 'its verdict is in doubt and is being rechecked';
+          : 'new evidence put the verdict in doubt, and the hosts are asked again';
     return ['warn', `Undecided: ${doing} (${at}).`];
   }
   const by = standing.resolution === null ? `row ${standing.row}` : `by ${clean(standing.resolution.operator)}`;
   const open = at.endsWith('.settling')
-    ? ' Not settled yet: steps are under way.'
+    ? ' The attempt is not settled yet: steps are pending.'
     : at.endsWith('.reexamining')
-      ? ' It is being examined again.'
+      ? ' New evidence is being examined.'
       : '';
   const text = outcomeText(standing);
+  const doubt = standing.contested ? ' The guest may be on both hosts or still moving.' : '';
   const tone = standing.contested ? 'bad' : standing.certainty === 'provisional' || open !== '' ? 'warn' : 'good';
   return [
     tone,
-    `${text.charAt(0).toUpperCase()}${text.slice(1)}: ${by}, ${afterCall(attempt, standing.decidedAt)}.${open}`,
+    `${text.charAt(0).toUpperCase()}${text.slice(1)}: ${by}, ${afterCall(attempt, standing.decidedAt)}.${doubt}${open}`,
   ];
 }
 

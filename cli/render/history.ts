@@ -16,15 +16,15 @@ const LANE_WIDTH_MAX = 16;
 
 export function history({ vm, name, items }: History, style: Style): string {
   const title = `${style.paint('bold', clean(name ?? 'unnamed VM'))}  ${clean(vm)}`;
-  if (items.length === 0) return `${title}\nNothing is recorded of it.`;
+  if (items.length === 0) return `${title}\nThe ledger has no events of this VM.`;
   const chart = new Chart(items, style);
   const legend = legendLines.map((line) => style.paint('dim', wrap(line, style.width)));
   return [title, '', ...items.flatMap((item) => chart.draw(item)), '', ...legend].join('\n');
 }
 
 const legendLines = [
-  `${symbols.running} running  ${symbols.paused} paused  ${symbols.shell} incoming shell, never ran  ${symbols.absent} not there  ${symbols.silent} no answer  ═ verdict`,
-  'Times are UTC; + counts from the start of the newest call.',
+  `${symbols.running} running  ${symbols.paused} paused  ${symbols.shell} incoming shell, CPUs never ran  ${symbols.absent} no guest  ${symbols.silent} no answer  ═ verdict`,
+  'Times are UTC. + is the time after the start of the latest call.',
 ];
 
 /** Draws items in order and remembers the state of each lane. */
@@ -59,23 +59,23 @@ class Chart {
     const [first = '', ...rest] = wrap(textOf(item), room).split('\n');
     const row = (left: string, middle: string, text: string) =>
       `${this.#style.paint('dim', left)}${this.#style.paint(laneTone(item), middle)}${this.#style.paint(toneOf(item), text)}`.trimEnd();
-    const further = rest.map((text) => row(pad('', widthOf(time)), this.#standing(), text));
+    const further = rest.map((text) => row(pad('', widthOf(time)), this.#unchangedLanes(), text));
     return [...this.#head(item), row(time, lanes, first), ...further];
   }
 
   /** Returns all lanes in their present state. */
-  #standing(): string {
+  #unchangedLanes(): string {
     const lanes = this.#hosts.map((host) => strokes[this.#guests.get(host) ?? 'unseen']);
-    return [...lanes, this.#held()].map((text) => pad(text, this.#width)).join('');
+    return [...lanes, this.#lockStroke()].map((text) => pad(text, this.#width)).join('');
   }
 
-  #held(): string {
-    return this.#lock.word === null || this.#lock.word === 'nobody' ? ' ' : '│';
+  #lockStroke(): string {
+    return this.#lock.label === null || this.#lock.label === 'nobody' ? ' ' : '│';
   }
 
   /** Returns the lane names; they are repeated when the day or the recording changes. */
   #head(item: TimelineItem): string[] {
-    const heading = `${day(item.time)}${item.clock === 'wall' ? '' : `, clock ${clean(item.clock)}`}`;
+    const heading = `${day(item.time)}${item.clock === 'wall' ? '' : `, recording ${clean(item.clock.replace(/^recorded:/, ''))}`}`;
     if (heading === this.#heading) return [];
     const blank = this.#heading === '' ? [] : [''];
     this.#heading = heading;
@@ -98,7 +98,7 @@ class Chart {
   #lanes(item: TimelineItem): string {
     const guest = item.host === null ? null : guestIn(item);
     if (guest !== null && item.host !== null) this.#guests.set(item.host, guest);
-    const holder = this.#lock.take(item) ?? this.#held();
+    const holder = this.#lock.take(item) ?? this.#lockStroke();
     const cells = [
       ...this.#hosts.map((host) => {
         const now = this.#guests.get(host) ?? 'unseen';
@@ -106,11 +106,11 @@ class Chart {
       }),
       cut(clean(holder), this.#width - 2),
     ].map((text) => pad(text, this.#width));
-    return item.kind === 'verdict' ? this.#across('═', cells) : this.#call(item, cells);
+    return item.kind === 'verdict' ? this.#verdictLine('═', cells) : this.#call(item, cells);
   }
 
   /** Returns a line across all lanes. */
-  #across(stroke: string, cells: readonly string[]): string {
+  #verdictLine(stroke: string, cells: readonly string[]): string {
     return `${stroke.repeat(this.#width * cells.length - 2)}  `;
   }
 

@@ -16,10 +16,10 @@ const WIDTHS_MIN = [1, 26, 4, 21, 22];
 const WIDTH_MAX = 32;
 
 /** A verdict to print; `name` is null if the VM's name is unknown. */
-type Fallen = { readonly attempt: Attempt; readonly verdict: Verdict; readonly name: string | null };
+type NewVerdict = { readonly attempt: Attempt; readonly verdict: Verdict; readonly name: string | null };
 
 /** Returns the columns of a verdict's line; the last column is the reason. */
-function verdictParts({ attempt, verdict, name }: Fallen): [tone: Tone, parts: readonly string[]] {
+function verdictParts({ attempt, verdict, name }: NewVerdict): [tone: Tone, parts: readonly string[]] {
   const { contested, outcome, host, row, certainty, supersedes, resolution } = verdict;
   const [mark, tone]: [string, Tone] = contested
     ? ['✗', 'bad']
@@ -100,9 +100,9 @@ export class VerdictPrinter {
 /** Formats the totals of an upload to a service or topic. */
 export function sendTotals({ lines, bad, sent, consumed, duplicates, refused }: UploadReport, style: Style): string {
   return totals(lines, style, [
-    [sent, 'good', 'sent and durable, to be decided'],
-    [consumed, 'good', 'taken in'],
-    [duplicates, 'dim', 'known already'],
+    [sent, 'good', 'sent and durable, not decided yet'],
+    [consumed, 'good', 'accepted'],
+    [duplicates, 'dim', 'already known'],
     [refused, 'warn', 'refused'],
     [bad, 'bad', 'unreadable'],
   ]);
@@ -113,10 +113,10 @@ export function ingestTotals(
   style: Style,
 ): string {
   return totals(lines, style, [
-    [consumed, 'good', 'taken in'],
-    [duplicates, 'dim', `known already`],
-    [refused, 'warn', 'refused, see landfall dead-letters'],
-    [bad, 'bad', 'unreadable, see landfall dead-letters'],
+    [consumed, 'good', 'accepted'],
+    [duplicates, 'dim', 'already known'],
+    [refused, 'warn', 'refused (see landfall dead-letters)'],
+    [bad, 'bad', 'unreadable (see landfall dead-letters)'],
   ]);
 }
 

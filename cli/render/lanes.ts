@@ -62,15 +62,15 @@ export class LockLane {
   /** Returns the label if it changed, otherwise null. */
   take({ kind, host, text }: Pick<TimelineItem, 'kind' | 'host' | 'text'>): string | null {
     if (kind !== 'holders') return null;
-    const before = this.word;
+    const before = this.label;
     const volume = text.split(': held by ')[0] ?? '';
     this.#holders.set(volume, host ?? (text.endsWith('held by nobody') ? 'nobody' : 'several'));
-    return this.word === before ? null : this.word;
+    return this.label === before ? null : this.label;
   }
 
-  get word(): string | null {
-    const words = new Set(this.#holders.values());
-    return words.size > 1 ? 'mixed' : ([...words][0] ?? null);
+  get label(): string | null {
+    const holders = new Set(this.#holders.values());
+    return holders.size > 1 ? 'mixed' : ([...holders][0] ?? null);
   }
 }
 

@@ -66,11 +66,11 @@ function row(item: MigrationItem, names: Names): Cell[] {
 }
 
 const waitingText = ({ waiting }: MigrationItem) =>
-  waiting === null || waiting === undefined ? '–' : `waits by ${waiting}`;
+  waiting === null || waiting === undefined ? '–' : `matches ${waiting}`;
 
 /** Returns the attempt's state. A contested attempt is shown as contested, never as rolled back. */
 function stateText({ state, settled, contested, verdict }: MigrationItem): string {
-  if (contested) return settled ? `${state} (contested, superseded)` : `${state} (contested)`;
+  if (contested) return settled ? 'contested (superseded)' : 'contested';
   if (settled || verdict === null) return state;
   return `${state} (${verdict.certainty === 'provisional' ? 'provisional' : state === 'Rechecking' ? 'reopened' : 'settling'})`;
 }

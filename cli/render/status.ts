@@ -23,7 +23,7 @@ const PLACE = 3;
 const NOWHERE = '–';
 
 export function statusTable(vms: readonly VmStatus[], style: Style): string {
-  if (vms.length === 0) return 'No VM is recorded yet: declare VMs or feed migrations in (landfall ingest FILE).';
+  if (vms.length === 0) return 'The ledger has no VMs yet. Declare VMs or add migrations with landfall ingest FILE.';
   const placed = vms.some((vm) => placeOf(vm) !== NOWHERE);
   const shown = (_: unknown, index: number) => placed || index !== PLACE;
   const body = table(
@@ -76,7 +76,7 @@ function summary(vms: readonly VmStatus[]): string {
     ...(disagreeing > 0 ? [`${disagreeing} with a lock that disagrees (✗)`] : []),
     ...(open > 0 ? [plural(open, 'open attempt')] : []),
   ];
-  return `${plural(vms.length, 'VM')}${notes.length === 0 ? ', all proven, all locks as they should be' : `: ${listed(notes)}`}${asOf(vms[0])}`;
+  return `${plural(vms.length, 'VM')}${notes.length === 0 ? ', all proven, all locks agree' : `: ${listed(notes)}`}${asOf(vms[0])}`;
 }
 
 function asOf(vm: VmStatus | undefined): string {
@@ -107,16 +107,16 @@ function volumeTable({ locks }: VmStatus, style: Style): string {
   if (locks.length === 0) return `  ${style.paint('dim', 'no volumes recorded')}`;
   const rows = locks.map((lock): Cell[] => [
     lock.volume,
-    lock.desiredOwner ?? cell(isShared(lock) ? 'anybody' : 'not known', 'dim'),
+    lock.desiredOwner ?? cell(isShared(lock) ? 'any host' : 'not known', 'dim'),
     observed(lock),
     isShared(lock)
-      ? cell('shared, left alone', 'dim')
+      ? cell('shared, not managed', 'dim')
       : lock.agrees
         ? cell('✓ agrees', 'good')
         : cell('✗ differs', 'bad'),
   ]);
   return table(
-    [{ header: 'VOLUME', flex: true }, { header: 'SHOULD HOLD IT' }, { header: 'SEEN HOLDING IT' }, { header: '' }],
+    [{ header: 'VOLUME', flex: true }, { header: 'EXPECTED OWNER' }, { header: 'OBSERVED OWNER' }, { header: '' }],
     rows,
     style,
     '  ',
@@ -125,8 +125,8 @@ function volumeTable({ locks }: VmStatus, style: Style): string {
 
 function observed({ owner, mode }: LockStatus): Cell {
   if (owner !== null) return mode === null ? owner : `${owner} (${mode})`;
-  if (mode === null) return cell('nobody seen', 'dim');
-  return cell(mode === 'shared' ? 'holders sharing it' : 'no single host', 'warn');
+  if (mode === null) return cell('none observed', 'dim');
+  return cell(mode === 'shared' ? 'several, shared' : 'several hosts', 'warn');
 }
 
 function openHint({ migration }: VmStatus, style: Style): string[] {

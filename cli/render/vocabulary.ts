@@ -10,9 +10,9 @@ export const certaintyTones: Readonly<Record<Certainty, Tone>> = {
 };
 
 export const certaintyTexts: Readonly<Record<Certainty, string>> = {
-  proven: 'proven: what is known allows no other host',
-  provisional: 'provisional: the likeliest host; the proof is not complete and may still say otherwise',
-  unknown: 'unknown: nothing proves where the guest is; the host named is only the last one recorded',
+  proven: 'proven: the evidence allows no other host',
+  provisional: 'provisional: the most likely host; the proof is incomplete and the host may change',
+  unknown: 'unknown: no evidence of the guest’s host; the shown host is only the last recorded one',
 };
 
 export const powerTones: Readonly<Record<Power, Tone>> = {
@@ -26,15 +26,15 @@ export const powerTones: Readonly<Record<Power, Tone>> = {
 
 export const presenceTexts: Readonly<Record<Presence, string>> = {
   absent: '',
-  off: 'defined there, not running',
-  'handed-over': 'the guest left there',
-  executing: 'its CPUs run there',
-  suspended: 'there, paused',
-  broken: 'there, stopped by a fault',
+  off: 'defined, not running',
+  'handed-over': 'the guest left this host',
+  executing: 'its CPUs run',
+  suspended: 'present, paused',
+  broken: 'present, stopped by a fault',
   incoming: 'a shell whose CPUs never ran',
-  switching: 'stopped to hand over',
+  switching: 'stopped for the hand-over',
   postcopy: 'in post-copy: its memory is on both hosts',
-  'postcopy-failed': 'post-copy failed: its memory is torn',
+  'postcopy-failed': 'post-copy failed: its memory is split between the hosts',
   unknown: '',
 };
 

@@ -67,8 +67,8 @@ export class RecordingStream {
     if (this.#playing === null) {
       throw new Fault(
         'BAD_RECORDING',
-        'kind: the first line of a recording is its `scenario`',
-        'Is the beginning of the file missing?',
+        'kind: the first line of a recording must be its `scenario`',
+        'Check that the beginning of the file is not missing.',
       );
     }
     checkTime(recorded.t, this.#playing.lastT);
@@ -84,7 +84,9 @@ export class RecordingStream {
     const { endings, unmappedEvents } = player.world;
     for (const [migration, ending] of endings) this.#options.onEnding(migration, ending);
     if (unmappedEvents > 0) {
-      this.#options.onNotice(`${unmappedEvents} lifecycle event(s) of domains that no listing names were not used`);
+      this.#options.onNotice(
+        `${unmappedEvents} lifecycle events were ignored: no listing has the names of their domains`,
+      );
     }
     this.#playing = null;
   }
@@ -114,7 +116,7 @@ export class RecordingStream {
       const named = naming.migration(id);
       if (!this.#options.apart && named !== id) {
         this.#options.onNotice(
-          `attempt ${id} of ${clock} is called ${named}: another recording has an attempt of that name. Where their VMs are not the same either, --apart keeps them apart.`,
+          `attempt ${id} of ${clock} is stored as ${named}, because another recording has an attempt with this id. Use --apart if the recordings have different VMs.`,
         );
       }
       return named;
@@ -139,14 +141,14 @@ function recordedLine(value: unknown): RecordedLine {
     throw new Fault(
       'UNKNOWN_TYPE',
       `kind: ${JSON.stringify(kind) ?? 'missing'} is not a kind of recorded line`,
-      `The kinds are: ${recordedKinds.join(', ')}.`,
+      `Use one of: ${recordedKinds.join(', ')}.`,
     );
   }
   try {
     return parse(RecordedLine, value, '');
   } catch (error) {
     if (!(error instanceof Fault)) throw error;
-    throw new Fault(error.code, error.message, 'recordings/README.md says what each kind of line has.', error);
+    throw new Fault(error.code, error.message, 'See recordings/README.md for the fields of each kind.', error);
   }
 }
 
@@ -155,7 +157,7 @@ function checkTime(t: number, last: number): void {
     throw new Fault(
       'BAD_TIME',
       `t: ${t} is ${t > last ? 'more than a day after' : 'more than a minute before'} the line before (${last})`,
-      'A recording is in the order of its times, in milliseconds since the epoch.',
+      'Sort the recording by time; times are in milliseconds since the epoch.',
     );
   }
 }

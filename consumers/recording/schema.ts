@@ -19,7 +19,7 @@ const Scenario = z.looseObject({
     .string()
     .min(1)
     .max(200)
-    .refine((name) => name.isWellFormed(), 'is no well-formed Unicode'),
+    .refine((name) => name.isWellFormed(), 'is not well-formed Unicode'),
   vm: VmId.optional(),
   vms: z.array(VmId).optional(),
 });

@@ -249,7 +249,7 @@ export class RecordedWorld {
   #api(line: ApiLine, number: number): TimedInput[] {
     const vm = line.vm ?? (this.#vms.size === 1 ? [...this.#vms][0] : undefined);
     if (vm === undefined)
-      throw new Fault('BAD_RECORDING', 'vm: missing, and the recording has several', 'Name the VM of the call.');
+      throw new Fault('BAD_RECORDING', 'vm: missing, and the recording has several VMs', 'Add the VM of the call.');
     const make = <T extends VmInputType>(type: T, data: InputData<T>) => [
       this.#vm(type, vm, data, `${number}/api`, number, line.t),
     ];
@@ -262,7 +262,7 @@ export class RecordedWorld {
       });
     }
     if (line.migrationId === undefined)
-      throw new Fault('BAD_RECORDING', 'migrationId: missing', 'A migration call names its id.');
+      throw new Fault('BAD_RECORDING', 'migrationId: missing', 'Add the id of the migration call.');
     const migration = this.#naming.migration(line.migrationId);
     if (line.phase === 'end') {
       const ok = line.ok ?? line.rc === 0;
@@ -275,7 +275,7 @@ export class RecordedWorld {
       throw new Fault(
         'BAD_RECORDING',
         `${line.source === undefined ? 'source' : 'destination'}: missing`,
-        'A migration call names both its hosts.',
+        'Add both hosts of the migration call.',
       );
     }
     const flags = line.flags ?? [];
@@ -339,8 +339,8 @@ function replyOf(line: ProbeLine, last: HostReply | null): HostReply {
     if (last === null)
       throw new Fault(
         'BAD_RECORDING',
-        'same: there is no answer of this host before',
-        'The first probe of a host says what it answered.',
+        'same: the host has no earlier answer',
+        'Write the full answer in the first probe of a host.',
       );
     return last;
   }

@@ -18,7 +18,7 @@ const SQL_FLIPS = 150;
 const RAW_FLIPS = 150;
 
 /** Tables that decide nothing: the claim counter, positions (a hint), and snapshot metadata. */
-const withoutMeaning = new Set(['meta', 'input_positions', 'checkpoints', 'snapshots']);
+const tablesWithoutMeaning = new Set(['meta', 'input_positions', 'checkpoints', 'snapshots']);
 
 let folder: string;
 let original: string;
@@ -37,7 +37,7 @@ function contentOf(file: string): string {
     const schema = db.prepare('SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY name').all();
     const names = schema.filter(({ type }) => type === 'table').map(({ name }) => String(name));
     const tables = names
-      .filter((name) => !withoutMeaning.has(name))
+      .filter((name) => !tablesWithoutMeaning.has(name))
       .map((name) => [name, db.prepare(`SELECT * FROM "${name}"`).all()]);
     return JSON.stringify([schema, tables]);
   } finally {
@@ -45,7 +45,7 @@ function contentOf(file: string): string {
   }
 }
 
-const readable = (file: string): string | null => {
+const contentOrNull = (file: string): string | null => {
   try {
     return contentOf(file);
   } catch {
@@ -54,7 +54,7 @@ const readable = (file: string): string | null => {
 };
 
 /** Returns the audit's result for a file: a finding, a refusal with a reason, or nothing. */
-async function verdictOn(file: string): Promise<'finding' | 'refused' | 'nothing'> {
+async function auditResult(file: string): Promise<'finding' | 'refused' | 'nothing'> {
   const { code, out, err } = await commandLine(['audit', '--json', '--db', file]);
   if (code === 0) return 'nothing';
   const isRefused = code === 2 && /^error (LEDGER|ENTRY)_[A-Z_]+: /.test(err);
@@ -65,8 +65,8 @@ async function verdictOn(file: string): Promise<'finding' | 'refused' | 'nothing
 
 const columns = ['previous', 'hash', 'vm', 'vm_key', 'migration', 'migration_key', 'time', 'clock', 'body'] as const;
 
-describe('an entry', () => {
-  it(`of which any byte was altered is found (seed ${seed})`, { timeout: 120_000 }, async () => {
+describe('the audit of altered entries', () => {
+  it(`finds any altered byte of an entry (seed ${seed})`, { timeout: 120_000 }, async () => {
     const file = join(folder, 'sql.db');
     copyFileSync(original, file);
     const db = new DatabaseSync(file);
@@ -101,17 +101,17 @@ describe('an entry', () => {
       const set = db.prepare(`UPDATE entries SET ${column} = ${cast} WHERE sequence = ?`);
       set.run(value, sequence);
       try {
-        expect(await verdictOn(file)).not.toBe('nothing');
+        expect(await auditResult(file)).not.toBe('nothing');
       } finally {
         db.prepare(`UPDATE entries SET ${column} = ? WHERE sequence = ?`).run(whole?.[column] ?? null, sequence);
       }
     };
     await fc.assert(fc.asyncProperty(flip, isFound), { seed, numRuns: SQL_FLIPS });
     db.close();
-    expect(await verdictOn(file)).toBe('nothing');
+    expect(await auditResult(file)).toBe('nothing');
   });
 
-  it('that was dropped, doubled or moved is found', async () => {
+  it('finds a dropped, repeated or moved entry', async () => {
     const file = join(folder, 'moved.db');
     for (const sql of [
       'DELETE FROM entries WHERE sequence = 7',
@@ -126,46 +126,46 @@ describe('an entry', () => {
   });
 });
 
-it(`any bit of the file that was altered is found, refused, or without meaning (seed ${seed})`, {
+it(`finds or refuses any altered bit with a meaning (seed ${seed})`, {
   timeout: 120_000,
 }, async () => {
   const bytes = readFileSync(original);
   const file = join(folder, 'raw.db');
   const outcomes = { finding: 0, refused: 0, nothing: 0 };
   const flip = fc.record({ at: fc.nat(bytes.length - 1), bit: fc.nat(7) });
-  const isTold = async ({ at, bit }: { at: number; bit: number }) => {
+  const isNoticed = async ({ at, bit }: { at: number; bit: number }) => {
     const altered = Buffer.from(bytes);
     altered[at] = (altered[at] ?? 0) ^ (1 << bit);
     writeFileSync(file, altered);
-    const verdict = await verdictOn(file);
+    const verdict = await auditResult(file);
     outcomes[verdict] += 1;
-    expect(verdict === 'nothing' ? readable(file) : content).toBe(content);
+    expect(verdict === 'nothing' ? contentOrNull(file) : content).toBe(content);
   };
-  await fc.assert(fc.asyncProperty(flip, isTold), { seed, numRuns: RAW_FLIPS });
+  await fc.assert(fc.asyncProperty(flip, isNoticed), { seed, numRuns: RAW_FLIPS });
   expect(outcomes.finding + outcomes.refused).toBeGreaterThan(0);
 });
 
-it('a cut file is refused or found at every length', async () => {
+it('finds or refuses a truncated file of any length', async () => {
   const bytes = readFileSync(original);
   const file = join(folder, 'cut.db');
   for (const share of [0.99, 0.7, 0.4, 0.1, 0.001]) {
     writeFileSync(file, bytes.subarray(0, Math.floor(bytes.length * share)));
-    expect(await verdictOn(file)).not.toBe('nothing');
+    expect(await auditResult(file)).not.toBe('nothing');
   }
 });
 
-describe('projections', () => {
+describe('altered projections', () => {
   const projectionTables = ['vms', 'attempts', 'hosts', 'configurations', 'dead_letters', 'progress', 'projection'];
 
   it.each([
-    ['a value altered', `UPDATE vms SET host = 'evil'`],
-    ['a row that is no JSON', `UPDATE vms SET body = 'evil'`],
-    ['a row dropped', 'DELETE FROM attempts'],
-    ['a row made up', `INSERT INTO hosts VALUES (0, 'evil', 1, 1, '{}')`],
-    ['a table dropped', 'DROP TABLE vms'],
-    ['a table that reading begins with dropped', 'DROP TABLE progress'],
-    ['all tables dropped', projectionTables.map((name) => `DROP TABLE ${name}`).join(';')],
-  ])('with %s are found, refuse to be read as JSON garbage, and are mended by a rebuild', async (_, sql) => {
+    ['an altered value', `UPDATE vms SET host = 'evil'`],
+    ['a row without JSON', `UPDATE vms SET body = 'evil'`],
+    ['a missing row', 'DELETE FROM attempts'],
+    ['an invented row', `INSERT INTO hosts VALUES (0, 'evil', 1, 1, '{}')`],
+    ['a missing table', 'DROP TABLE vms'],
+    ['a missing progress table', 'DROP TABLE progress'],
+    ['no tables', projectionTables.map((name) => `DROP TABLE ${name}`).join(';')],
+  ])('with %s are found and repaired by a rebuild', async (_, sql) => {
     const file = join(folder, 'projections.db');
     copyFileSync(original, file);
     alter(file, sql);
@@ -178,7 +178,7 @@ describe('projections', () => {
     expect(contentOf(file)).toBe(content);
   });
 
-  it('are not made anew from an altered entry', async () => {
+  it('are not rebuilt from an altered entry', async () => {
     const file = join(folder, 'spread.db');
     copyFileSync(original, file);
     alter(file, `UPDATE entries SET body = replace(body, 'host-a', 'host-x') WHERE sequence = 5`);

@@ -6,7 +6,7 @@ import { recording, scratchFolder } from '../support/landfall.ts';
 
 /** Reformatted, cut, repeated and mixed recordings must give the same ledger or a precise error. */
 
-describe('a recording', () => {
+describe('landfall ingest of a recording', () => {
   const text = readFileSync(recording('finish_reply_lost'), 'utf8');
   const heads = new Map<string, AuditView>();
 
@@ -32,27 +32,30 @@ describe('a recording', () => {
     ['with a byte order mark', [[`\ufeff${text}`]]],
     ['with blank lines', [[text.replaceAll('\n', '\n\n')]]],
     ['without its last line end', [[text.trimEnd()]]],
-    ['twice in one file', [[text + text]]],
+    ['repeated in one file', [[text + text]]],
     ['without its truth line', [[text.slice(0, text.lastIndexOf('{'))]]],
     ['ingested twice', [[text], [text]]],
-    ['cut off in a line, then whole', [[text.slice(0, 20_000)], [text]]],
-    ['cut off in a line with --skip-bad, then whole', [[text.slice(0, 20_000), '--skip-bad'], [text]]],
-    ['cut off late with --skip-bad, then whole', [[text.slice(0, text.length - 300), '--skip-bad'], [text]]],
-  ])('%s makes the same ledger', async (_, texts) => {
+    ['incomplete, then complete', [[text.slice(0, 20_000)], [text]]],
+    ['incomplete with --skip-bad, then complete', [[text.slice(0, 20_000), '--skip-bad'], [text]]],
+    [
+      'incomplete near its end with --skip-bad, then complete',
+      [[text.slice(0, text.length - 300), '--skip-bad'], [text]],
+    ],
+  ])('%s gives the same ledger', async (_, texts) => {
     const audit = await headOf(...texts);
     expect(audit.findings).toEqual([]);
     expect(audit.head).toEqual((await undisturbed()).head);
   });
 
-  it('that is cut off says so, and that nothing is lost', async () => {
+  it('reports an incomplete recording with a remedy', async () => {
     const folder = scratchFolder();
     const file = join(folder, 'cut.ndjson');
     writeFileSync(file, text.slice(0, 20_000));
     const lines = text.slice(0, 20_000).split('\n').length;
     const said = await commandLine(['ingest', file, '--db', join(folder, 'ledger.db')]);
     expect(said.code).toBe(2);
-    expect(said.err).toContain(`error CUT_OFF: ${file}:${lines}: the file ends in the middle of this line`);
-    expect(said.err).toContain('Ingest the whole file again');
+    expect(said.err).toContain(`error CUT_OFF: ${file}:${lines}: the file ends within this line`);
+    expect(said.err).toContain('Ingest the complete file again');
   });
 
   it.each([
@@ -62,7 +65,7 @@ describe('a recording', () => {
     ['{"kind":"stream-lost","t":1,"host":"a"}', 'BAD_TIME', 't: 1 is more than a minute before'],
     ['{"kind":"stream-lost","t":1e15,"host":"a"}', 'BAD_TIME', 't: 1000000000000000 is more than a day after'],
     ['{"kind":"api","t":1795436312712,"action":"migrate","phase":"start"}', 'BAD_RECORDING', 'migrationId: missing'],
-  ])('with the bad line %s', async (line, code, message) => {
+  ])('rejects the line %s', async (line, code, message) => {
     const folder = scratchFolder();
     const file = join(folder, 'bad.ndjson');
     writeFileSync(file, `${text.slice(0, text.indexOf('\n'))}\n${line}\n`);
@@ -70,21 +73,21 @@ describe('a recording', () => {
     expect(said).toMatchObject({ code: 2, err: expect.stringContaining(`error ${code}: ${file}:2: ${message}`) });
   });
 
-  it('without its beginning', async () => {
+  it('rejects a recording without its first line', async () => {
     const folder = scratchFolder();
     const file = join(folder, 'headless.ndjson');
     writeFileSync(file, text.slice(text.indexOf('\n') + 1));
     const said = await commandLine(['ingest', file, '--db', join(folder, 'ledger.db')]);
-    expect(said.err).toContain(`error BAD_RECORDING: ${file}:1: kind: the first line of a recording is its`);
+    expect(said.err).toContain(`error BAD_RECORDING: ${file}:1: kind: the first line of a recording must be its`);
   });
 
-  it('beside another with the same attempt is renamed, and that is told; both in one file are the same', async () => {
+  it('renames an attempt id that another recording uses', async () => {
     const folder = scratchFolder();
     const [one, other] = [recording('api_ok'), recording('abort')];
     const both = join(folder, 'both.ndjson');
     writeFileSync(both, readFileSync(one, 'utf8') + readFileSync(other, 'utf8'));
     const said = await commandLine(['ingest', one, other, '--db', join(folder, 'two.db')]);
-    expect(said.err).toContain('is called abort/m-1');
+    expect(said.err).toContain('is stored as abort/m-1');
     await commandLine(['ingest', both, '--db', join(folder, 'one.db')]);
     const [two, single] = [
       await commandJson<AuditView>(['audit', '--db', join(folder, 'two.db')]),

@@ -29,7 +29,7 @@ beforeAll(async () => {
   await commandLine(['ingest', file, '--db', db]);
 });
 
-it('reads a file that is named, whatever service the environment names', async () => {
+it('prefers --db over LANDFALL_SERVER', async () => {
   vi.stubEnv('LANDFALL_SERVER', 'http://127.0.0.1:9');
   try {
     expect(await commandLine(['status', '--db', db])).toMatchObject({ code: 0 });
@@ -40,28 +40,32 @@ it('reads a file that is named, whatever service the environment names', async (
   }
 });
 
-describe('wrong use', () => {
+describe('wrong use of a command', () => {
   it.each<[string, string[], string]>([
-    ['an unknown VM', ['status', 'nope'], 'UNKNOWN_VM: the ledger knows no VM "nope"'],
+    ['an unknown VM', ['status', 'nope'], 'UNKNOWN_VM: the ledger has no VM "nope"'],
     ['an unknown VM', ['history', 'nope'], 'UNKNOWN_VM'],
     ['an unknown VM', ['migrations', 'nope'], 'UNKNOWN_VM'],
     ['a name that two VMs share', ['history', 'twin'], `AMBIGUOUS_VM: 2 VMs are called "twin": ${VM}, ${OTHER}`],
     ['an unknown attempt', ['explain', 'nope'], 'UNKNOWN_ATTEMPT: there is no attempt "nope"'],
     ['an unknown attempt', ['resolve', 'nope', '--host', 'h', '--reason', 'r', '--attest'], 'UNKNOWN_ATTEMPT'],
     ['a settled attempt', ['resolve', 'm-1', '--host', 'host-a', '--reason', 'r', '--attest'], 'NOT_CONTESTED'],
-    ['no reason', ['resolve', 'm-1', '--host', 'host-a', '--reason', '', '--attest'], 'BAD_OPTION: --reason is empty'],
-    ['a time that is none', ['status', '--at', 'yesterday'], 'BAD_TIME: --at: "yesterday"'],
+    [
+      'an empty reason',
+      ['resolve', 'm-1', '--host', 'host-a', '--reason', '', '--attest'],
+      'BAD_OPTION: --reason is empty',
+    ],
+    ['an invalid time', ['status', '--at', 'yesterday'], 'BAD_TIME: --at: "yesterday"'],
     ['an unknown setting', ['config', 'set', 'bogus=1'], 'BAD_CONFIGURATION: there is no setting "bogus"'],
     ['an unknown setting', ['config', 'set', '__proto__=1'], 'BAD_CONFIGURATION: there is no setting "__proto__"'],
     ['an unknown setting', ['config', 'get', 'constructor'], 'BAD_CONFIGURATION: there is no setting'],
-    ['no value', ['config', 'set', 'recheckIntervalSeconds'], 'BAD_OPTION: .* is not key=value'],
+    ['a missing value', ['config', 'set', 'recheckIntervalSeconds'], 'BAD_OPTION: .* is not key=value'],
     [
-      'a value that is no number',
+      'a value that is not a number',
       ['config', 'set', 'recheckIntervalSeconds=0x10'],
       'BAD_CONFIGURATION: recheckIntervalSeconds: "0x10" is not a number',
     ],
     [
-      'interval 0',
+      'an interval of 0',
       ['config', 'set', 'recheckIntervalSeconds=0'],
       'BAD_CONFIGURATION: recheckIntervalSeconds: .*>=0.01, not 0',
     ],
@@ -76,29 +80,29 @@ describe('wrong use', () => {
       'BAD_CONFIGURATION: .*301 s.* must not exceed .*300 s',
     ],
     [
-      'a setting twice',
+      'a repeated setting',
       ['config', 'set', 'recheckIntervalSeconds=1', 'recheckIntervalSeconds=2'],
       'BAD_OPTION: .* is given twice',
     ],
-    ['stdin twice', ['ingest', '-', '-'], 'BAD_OPTION: stdin is named twice'],
+    ['a repeated stdin', ['ingest', '-', '-'], 'BAD_OPTION: stdin \\(-\\) is given twice'],
     ['an unknown policy', ['backtest', '--policy', 'nope'], 'UNKNOWN_POLICY'],
-    ['an unknown end', ['ingest', 'x', '--fail-on', 'nope'], 'BAD_OPTION: --fail-on'],
-    ['a head that is none', ['audit', '--head', 'nope'], 'BAD_HEAD'],
-    ['a place for heads that is none', ['audit', '--save-head', '/nope/heads'], 'ENOENT: /nope/heads does not exist'],
+    ['an unknown outcome', ['ingest', 'x', '--fail-on', 'nope'], 'BAD_OPTION: --fail-on'],
+    ['an invalid head', ['audit', '--head', 'nope'], 'BAD_HEAD'],
+    ['an unwritable file for heads', ['audit', '--save-head', '/nope/heads'], 'ENOENT: /nope/heads does not exist'],
     [
-      'a place for dead letters that is none',
+      'an unwritable file for dead letters',
       ['ingest', recording('abort'), '--dead-letters', '/nope/x'],
       'ENOENT: /nope/x does not exist',
     ],
     ['an unknown option', ['status', '--nope'], "unknown option '--nope'"],
-  ])('%s: landfall %j', async (_, args, message) => {
+  ])('rejects %s: landfall %j', async (_, args, message) => {
     const said = await commandLine([...args, '--db', db]);
     expect(said).toMatchObject({ code: 2, out: '' });
     expect(said.err).toMatch(new RegExp(`^error:? (${message})`));
     expect(said.err).toContain('hint: ');
   });
 
-  it('an unknown command, or none', async () => {
+  it('rejects an unknown or missing command', async () => {
     expect(await commandLine(['nope'])).toMatchObject({
       code: 2,
       err: expect.stringContaining("unknown command 'nope'"),
@@ -107,14 +111,14 @@ describe('wrong use', () => {
   });
 });
 
-describe('where brokers are named', () => {
+describe('with configured brokers', () => {
   it.each([
     ['environment', ['resolve', 'm-1', '--host', 'host-a', '--reason', 'r', '--attest']],
     ['file', ['config', 'set', 'recheckIntervalSeconds=5']],
     ['environment', ['status']],
     ['file', ['config', 'get']],
     ['file', ['history', 'm-1']],
-  ])('in the %s, landfall %j uses no ledger file unless that is named too', async (where, args) => {
+  ])('from the %s, landfall %j needs --server or --db', async (where, args) => {
     const folder = scratchFolder();
     const config = join(folder, 'landfall.json');
     writeFileSync(config, JSON.stringify({ kafkaBrokers: ['127.0.0.1:1'] }));
@@ -131,7 +135,7 @@ it.each([
   ['audit', ['--kafka-brokers', '127.0.0.1:1']],
   ['rebuild', []],
   ['rebuild', ['--kafka-brokers', '127.0.0.1:1']],
-])('where brokers are named, landfall %s %j goes to the topics, unless a file is named', async (name, args) => {
+])('uses the topics for landfall %s %j unless --db is given', async (name, args) => {
   const env = { LANDFALL_KAFKA_BROKERS: '127.0.0.1:1' };
   const missing = join(scratchFolder(), 'named.db');
   expect((await commandLine([name, ...args, '--kafka-prefix', 'p'], undefined, env)).err).toContain('KAFKA_FAILED');
@@ -139,7 +143,7 @@ it.each([
   expect(file.err).toContain('LEDGER_MISSING');
 });
 
-it('a VM is found by its UUID in any case, and by a name that two share', async () => {
+it('finds a VM by UUID in any case and all VMs by name', async () => {
   expect(await commandJson(['status', OTHER.toUpperCase(), '--db', db])).toMatchObject([{ vm: OTHER, name: 'twin' }]);
   expect(await commandJson(['status', 'twin', '--db', db])).toMatchObject([{ vm: VM }, { vm: OTHER }]);
 });
@@ -151,7 +155,7 @@ it.each([
   ['2026-11-23 02:14', Date.UTC(2026, 10, 23, 2, 14)],
   ['2026-11-23', Date.UTC(2026, 10, 23)],
   ['1795435047827', 1_795_435_047_827],
-])('the time %s is read', (text, ms) => {
+])('parses the time %s', (text, ms) => {
   expect(parseTime(text)).toBe(ms);
 });
 
@@ -166,11 +170,11 @@ it.each([
   '99999999999999999',
   'NaN',
   '2026-11-23T02:14:00Zx',
-])('the time %j is refused', (text) => {
+])('rejects the time %j', (text) => {
   expect(() => parseTime(text)).toThrow(expect.objectContaining({ code: 'BAD_TIME' }));
 });
 
-it('a resolution without --attest is refused, and the refusal is in the ledger; with it the attempt is settled', async () => {
+it('requires --attest to settle a contested attempt', async () => {
   const folder = scratchFolder();
   const file = join(folder, 'contested.db');
   const story = join(folder, 'contested.ndjson');

@@ -18,10 +18,10 @@ describe('landfall ingest --server', () => {
     );
     writeFileSync(file, `${lines.join('\n')}\n`);
     const ended = await commandLine(['ingest', '--server', url, file]);
-    expect([ended.code, ended.err]).toEqual([2, expect.stringContaining('acknowledged before that: 3')]);
+    expect([ended.code, ended.err]).toEqual([2, expect.stringContaining('acknowledged before the error: 3')]);
     const flags = ['--server', url, '--skip-bad', '--dead-letters', letters];
     const went = await commandLine(['ingest', ...flags, file]);
-    expect(went.err).toContain('5 lines read: 3 known already, 1 refused, 1 unreadable');
+    expect(went.err).toContain('5 lines read: 3 already known, 1 refused, 1 unreadable');
     expect(went.err).toContain(`${file}:5: `);
     expect(went.code).toBe(0);
     const kept = readFileSync(letters, 'utf8').trim().split('\n');

@@ -15,23 +15,23 @@ const examples = [...page.matchAll(/```json\n(.*?)\n```/gs)].map(
   ([, text]) => JSON.parse(text ?? '') as { type: string },
 );
 
-it('every example is a valid input', () => {
+it('has only valid examples in docs/inputs.md', () => {
   for (const example of examples) expect(toInput(example, sha256).type).toBe(example.type);
 });
 
-it('every type of input has an example', () => {
+it('has an example for every input type', () => {
   expect([...new Set(examples.map(({ type }) => type))].sort()).toEqual(Object.keys(inputSchemas).sort());
 });
 
-it('the story ends as it should: the guest is on host-b, proven', async () => {
+it('ends the story of the examples with a proven guest on host-b', async () => {
   const folder = scratchFolder();
   const db = join(folder, 'ledger.db');
   // The story ends before the fencing example.
-  const told = examples.slice(
+  const story = examples.slice(
     0,
     examples.findIndex(({ type }) => type === 'landfall.host.fenced.v1'),
   );
-  const file = writeEvents(join(folder, 'story.ndjson'), ...told);
+  const file = writeEvents(join(folder, 'story.ndjson'), ...story);
   expect(await commandLine(['ingest', file, '--db', db])).toMatchObject({ code: 0 });
   const [attempt] = await commandJson<object[]>(['migrations', '--db', db]);
   expect(attempt).toMatchObject({ state: 'Completed', verdict: { host: 'host-b', certainty: 'proven' } });

@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { withWriter } from '../../cli/ledger-file.ts';
 import { type AuditView, commandJson, commandLine } from '../support/command-line.ts';
 import { cloudEvent, ndjson, writeEvents } from '../support/events.ts';
-import { finished, landfall, recording, scratchFolder, start } from '../support/landfall.ts';
+import { finished, recording, scratchFolder, start } from '../support/landfall.ts';
 import { MountedFolder } from '../log/mounted-folder.ts';
 
 /** Unusable ledger files must exit with 2, an error code, the file's name and a remedy. */
@@ -39,8 +39,8 @@ async function eachRefuses(db: string, args: string[][], code: string): Promise<
   }
 }
 
-describe('every command refuses', () => {
-  it('a file that is no ledger, and leaves it as it is', async () => {
+describe('every command', () => {
+  it('refuses a file that is not a ledger and leaves it unchanged', async () => {
     const folder = scratchFolder();
     const input = writeEvents(join(folder, 'e.ndjson'), fact('1'));
     const before = readFileSync(input);
@@ -51,7 +51,7 @@ describe('every command refuses', () => {
     await eachRefuses(join(folder, 'folder'), commands(input), 'LEDGER_NOT_A_LEDGER');
   });
 
-  it('a ledger of a newer version', async () => {
+  it('refuses a ledger of a newer version', async () => {
     const folder = scratchFolder();
     const input = writeEvents(join(folder, 'e.ndjson'), fact('1'));
     const db = join(folder, 'ledger.db');
@@ -62,7 +62,7 @@ describe('every command refuses', () => {
     await eachRefuses(db, commands(input), 'LEDGER_NEWER');
   });
 
-  it('a ledger that is not there, where it would read; none is made', async () => {
+  it('refuses a missing ledger and creates none', async () => {
     const folder = scratchFolder();
     const db = join(folder, 'none.db');
     await eachRefuses(db, [['rebuild'], ...commands('').slice(READING)], 'LEDGER_MISSING');
@@ -70,7 +70,7 @@ describe('every command refuses', () => {
   });
 });
 
-it.skipIf(!canMount)('a read-only ledger is read, and not written (as root)', async () => {
+it.skipIf(!canMount)('reads a read-only ledger and refuses to write it (as root)', async () => {
   using mounted = new MountedFolder('8m');
   const db = join(mounted.folder, 'ledger.db');
   const input = writeEvents(join(scratchFolder(), 'e.ndjson'), fact('1'));
@@ -83,34 +83,30 @@ it.skipIf(!canMount)('a read-only ledger is read, and not written (as root)', as
   mounted.remount('rw');
 });
 
-it.skipIf(!canMount)(
-  'a full disk ends an ingest in words; what was committed is kept, and the rest follows (as root)',
-  async () => {
-    using mounted = new MountedFolder('3m');
-    const db = join(mounted.folder, 'ledger.db');
-    const count = 4000;
-    const events = Array.from({ length: count }, (_, index) => fact(`f-${index}`));
-    const input = writeEvents(join(scratchFolder(), 'many.ndjson'), ...events);
-    const said = await landfall(['ingest', input, '--db', db]);
-    expect(said).toMatchObject({
-      code: 2,
-      signal: null,
-      stderr: expect.stringMatching(/^error LEDGER_FULL: the disk of .*ledger.db is full\n {2}hint: /),
-    });
-    mounted.remount('size=64m');
-    const { head } = await commandJson<AuditView>(['audit', '--db', db]);
-    const kept = Number(head.position.split(':')[1]);
-    expect(kept).toBeLessThan(count);
-    const again = await commandLine(['ingest', input, '--db', db]);
-    expect(again).toMatchObject({ code: 0, err: expect.stringContaining(`${count - kept} taken in`) });
-    expect(await commandJson<AuditView>(['audit', '--db', db])).toMatchObject({
-      findings: [],
-      head: { position: `0:${count}` },
-    });
-  },
-);
+it.skipIf(!canMount)('keeps committed events on a full disk and continues later (as root)', async () => {
+  using mounted = new MountedFolder('3m');
+  const db = join(mounted.folder, 'ledger.db');
+  const count = 4000;
+  const events = Array.from({ length: count }, (_, index) => fact(`f-${index}`));
+  const input = writeEvents(join(scratchFolder(), 'many.ndjson'), ...events);
+  const said = await commandLine(['ingest', input, '--db', db]);
+  expect(said).toMatchObject({
+    code: 2,
+    err: expect.stringMatching(/^error LEDGER_FULL: the disk of .*ledger.db is full\n {2}hint: /),
+  });
+  mounted.remount('size=64m');
+  const { head } = await commandJson<AuditView>(['audit', '--db', db]);
+  const kept = Number(head.position.split(':')[1]);
+  expect(kept).toBeLessThan(count);
+  const again = await commandLine(['ingest', input, '--db', db]);
+  expect(again).toMatchObject({ code: 0, err: expect.stringContaining(`${count - kept} accepted`) });
+  expect(await commandJson<AuditView>(['audit', '--db', db])).toMatchObject({
+    findings: [],
+    head: { position: `0:${count}` },
+  });
+});
 
-it('a second writer is refused while readers are welcome', async () => {
+it('refuses a second writer and admits readers', async () => {
   const folder = scratchFolder();
   const db = join(folder, 'ledger.db');
   const input = writeEvents(join(folder, 'e.ndjson'), fact('1'));
@@ -130,7 +126,7 @@ it('a second writer is refused while readers are welcome', async () => {
   expect((await commandLine(['ingest', input, '--db', db])).code).toBe(0);
 });
 
-it('a command that holds the ledger says that it is this process', async () => {
+it('names this process if it already writes the ledger', async () => {
   const db = join(scratchFolder(), 'ledger.db');
   await withWriter(db, async () => {
     const said = await commandLine(['rebuild', '--db', db]);
@@ -138,8 +134,8 @@ it('a command that holds the ledger says that it is this process', async () => {
   });
 });
 
-describe('a process', () => {
-  it('interrupted in the middle of an ingest says so, and the next run ends it', async () => {
+describe('a landfall process', () => {
+  it('reports an interrupt of an ingest, and the next run completes it', async () => {
     const folder = scratchFolder();
     const db = join(folder, 'ledger.db');
     const child = start(['ingest', '-', '--db', db]);
@@ -150,7 +146,7 @@ describe('a process', () => {
     const ran = await ended;
     expect(ran).toMatchObject({
       code: 130,
-      stderr: expect.stringContaining('interrupted: what was committed is kept'),
+      stderr: expect.stringContaining('interrupted: committed entries are kept'),
     });
     const input = writeEvents(
       join(folder, 'e.ndjson'),
@@ -163,7 +159,7 @@ describe('a process', () => {
     });
   });
 
-  it('whose readers went away finishes its work; closed stdin is an empty one; pipes get no colour', () => {
+  it('finishes after a closed pipe, accepts closed stdin, prints no colour', () => {
     const folder = scratchFolder();
     const bin = join(import.meta.dirname, '../../bin/landfall.js');
     writeFileSync(join(folder, 'garbage'), 'x\n'.repeat(500));

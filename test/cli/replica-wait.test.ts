@@ -3,7 +3,7 @@ import { waitForReplicas } from '../../cli/topic-ledger.ts';
 import { Fault } from '../../events/fault.ts';
 
 /** Returns two replicas: the first is up to date, the second has the given state at each poll. */
-function followed(second: (look: number) => { offset: number | null; ageMs: number | null; fault?: Fault }) {
+function replicas(second: (look: number) => { offset: number | null; ageMs: number | null; fault?: Fault }) {
   let look = 0;
   return {
     partitions: 2,
@@ -16,10 +16,10 @@ function followed(second: (look: number) => { offset: number | null; ageMs: numb
   };
 }
 
-describe('a copy that a command waits for', () => {
-  it('is given up, with what to do, once nothing more comes', async () => {
+describe('the wait for replicas', () => {
+  it('fails with a remedy if no more records arrive', async () => {
     const stuck = waitForReplicas(
-      followed(() => ({ offset: 4, ageMs: null })),
+      replicas(() => ({ offset: 4, ageMs: null })),
       { stallMs: 300 },
     );
     await expect(stuck).rejects.toMatchObject({
@@ -29,22 +29,22 @@ describe('a copy that a command waits for', () => {
     });
   });
 
-  it('may take long while something comes', async () => {
-    const slow = followed((look) => ({ offset: look, ageMs: look < 10 ? null : 0 }));
+  it('continues while records arrive', async () => {
+    const slow = replicas((look) => ({ offset: look, ageMs: look < 10 ? null : 0 }));
     await expect(waitForReplicas(slow, { stallMs: 300 })).resolves.toBeUndefined();
   });
 
-  it('is as far as it gets where it cannot be followed', async () => {
+  it('ends at a replica with a fault', async () => {
     const fault = new Fault('LEDGER_ALTERED', 'altered', 'Look.');
     await expect(
       waitForReplicas(
-        followed(() => ({ offset: 4, ageMs: null, fault })),
+        replicas(() => ({ offset: 4, ageMs: null, fault })),
         { stallMs: 300 },
       ),
     ).resolves.toBeUndefined();
   });
 
-  it('has what the topic had at a moment only when it was up to date since', async () => {
+  it('ends only after the replicas reach the given time', async () => {
     const asOf = Date.now();
     let looks = 0;
     const ageMs = (look: number) => {
@@ -52,11 +52,11 @@ describe('a copy that a command waits for', () => {
       return look < 5 ? 60_000 : 0;
     };
     await waitForReplicas(
-      followed((look) => ({ offset: look, ageMs: ageMs(look) })),
+      replicas((look) => ({ offset: look, ageMs: ageMs(look) })),
       { stallMs: 1000 },
     );
     expect(looks).toBe(1);
-    const again = followed((look) => ({ offset: look, ageMs: ageMs(look) }));
+    const again = replicas((look) => ({ offset: look, ageMs: ageMs(look) }));
     await waitForReplicas(
       { ...again, ageMs: (partition) => (partition === 0 ? 0 : again.ageMs(1)) },
       { asOf, stallMs: 1000 },

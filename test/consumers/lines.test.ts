@@ -13,8 +13,8 @@ async function* streamOf(chunks: readonly (Buffer | string)[]): AsyncGenerator<B
   yield* chunks;
 }
 
-describe('lines', () => {
-  it('are the same however the stream is cut into chunks', async () => {
+describe('readLines', () => {
+  it('returns the same lines for any chunk sizes', async () => {
     const text = fc.string({ unit: fc.constantFrom('a', 'ä', '🙂', '\n', '\r') });
     await fc.assert(
       fc.asyncProperty(text, fc.array(fc.nat(20)), async (whole, sizes) => {
@@ -35,7 +35,7 @@ describe('lines', () => {
     );
   });
 
-  it('beyond the limit keep their beginning, their length and their digest, in constant memory', async () => {
+  it('keeps only prefix, length and digest of an oversized line', async () => {
     const long = 'x'.repeat(5_000_000);
     const chunks = Array.from({ length: 500 }, (_, index) => long.slice(index * 10_000, (index + 1) * 10_000));
     const [first, second] = await linesOf([...chunks, '\nshort\n'], 1_000_000);
@@ -45,13 +45,13 @@ describe('lines', () => {
     expect(second).toMatchObject({ text: 'short', oversized: false, digest: null, number: 2 });
   });
 
-  it('lose a byte order mark at the very beginning only', async () => {
+  it('removes a byte order mark only at the start', async () => {
     const lines = await linesOf(['\ufeffa\n\ufeffb\n']);
     expect(lines.map(({ text }) => text)).toEqual(['a', '\ufeffb']);
   });
 });
 
-describe('a line as JSON', () => {
+describe('parseLine', () => {
   const line = (text: string, changes: Partial<Line> = {}): Line => ({
     number: 1,
     text,
@@ -70,15 +70,15 @@ describe('a line as JSON', () => {
     ['[', { torn: true }, 'BAD_JSON'],
     ['[{}]', {}, 'BAD_JSON'],
     ['{}', { oversized: true }, 'TOO_LARGE'],
-  ])('%s %j is %s', (text, changes, code) => {
+  ])('rejects %s %j with %s', (text, changes, code) => {
     expect(() => parseLine(line(text, changes))).toThrow(expect.objectContaining({ code }));
   });
 
-  it('without its end may still be whole', () => {
+  it('accepts complete JSON without a newline', () => {
     expect(parseLine(line('{"a":1}', { torn: true }))).toEqual({ a: 1 });
   });
 
-  it('is refused beyond a depth, however deep it is', () => {
+  it('rejects JSON beyond the depth limit', () => {
     const nested = (levels: number) => line(`{"a":${'['.repeat(levels)}${']'.repeat(levels)}}`);
     expect(() => parseLine(nested(63))).not.toThrow();
     for (const levels of [64, 200_000])
@@ -86,7 +86,7 @@ describe('a line as JSON', () => {
   });
 });
 
-it('the last probes are found in each recording of a file, counted within it', async () => {
+it('finds the last probe of each host in each recording', async () => {
   const probe = (host: string) => `{"kind":"probe","host":"${host}"}\n`;
   const scenario = '{"kind":"scenario"}\n';
   const found = await findLastProbes(

@@ -30,8 +30,8 @@ async function play(name: string, ledger = new MemoryLedger()): Promise<MemoryLe
   return ledger;
 }
 
-describe('a recorded migration is judged as it really ended', () => {
-  it.each(Object.entries(expected))('%s', async (name, want) => {
+describe('a recorded migration', () => {
+  it.each(Object.entries(expected))('%s gets the verdict of its real ending', async (name, want) => {
     const ledger = await play(name);
     const vms = new Set(ledger.entries.flatMap(({ record }) => record?.vm ?? []));
     for (const vm of vms) {
@@ -51,8 +51,8 @@ describe('a recorded migration is judged as it really ended', () => {
   });
 });
 
-describe('a recording that is played again', () => {
-  it.each(Object.keys(expected))('%s: changes nothing', async (name) => {
+describe('a second play of a recording', () => {
+  it.each(Object.keys(expected))('%s adds no entry', async (name) => {
     const ledger = await play(name);
     const head = await ledger.head();
     await play(name, ledger);

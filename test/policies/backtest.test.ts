@@ -45,8 +45,8 @@ function contested(migration = 'm-contested'): Script {
 const entriesOf = (...scripts: Script[]) => scripts.flatMap(({ entries }) => entries);
 const tallyOf = (tallies: readonly { id: string }[], id: string) => tallies.find((tally) => tally.id === id);
 
-describe('a backtest', () => {
-  it('holds every policy against the proven verdict where nobody witnessed more, and says so', async () => {
+describe('backtest', () => {
+  it('uses proven verdicts as truth and marks them', async () => {
     const { attempts } = await backtest(entriesOf(timedOut(), refused()));
     expect(attempts.map(({ migration, vm, truth }) => ({ migration, vm, truth }))).toEqual([
       { migration: 'm-timeout', vm: 'vm-of-m-timeout', truth: { host: D, power: 'running', basis: 'verdict' } },
@@ -54,7 +54,7 @@ describe('a backtest', () => {
     ]);
   });
 
-  it('prints what each rule would have cost', async () => {
+  it('returns the cost of each policy', async () => {
     const { attempts } = await backtest(entriesOf(timedOut()));
     expect(attempts[0]?.decisions).toEqual({
       nova: { host: S, action: 'leave', at: 50, right: false, cost: 'lock-on-wrong-host' },
@@ -83,7 +83,7 @@ describe('a backtest', () => {
     });
   });
 
-  it('counts over the attempts whose truth is known', async () => {
+  it('counts only attempts with a known truth', async () => {
     const { policies, attempts } = await backtest(entriesOf(timedOut(), refused(), contested()));
     expect(attempts).toHaveLength(3);
     expect(tallyOf(policies, 'landfall')).toMatchObject({ right: 2, wrong: 0, undecided: 0, costs: { none: 2 } });
@@ -101,7 +101,7 @@ describe('a backtest', () => {
     });
   });
 
-  it('has no truth of a contested attempt unless somebody witnessed it', async () => {
+  it('has a truth for a contested attempt only from outside', async () => {
     const alone = await backtest(entriesOf(contested()));
     expect(alone.attempts[0]?.truth).toBeNull();
     expect(alone.attempts[0]?.decisions['nova']).toEqual({ host: S, action: 'leave', at: 40, right: null, cost: null });
@@ -123,18 +123,18 @@ describe('a backtest', () => {
     expect(tallyOf(policies, 'landfall')).toMatchObject({ right: 0, wrong: 0, undecided: 1 });
   });
 
-  it('lets a witness overrule the verdict', async () => {
+  it('prefers an outside truth to the verdict', async () => {
     const { attempts } = await backtest(entriesOf(refused()), new Map([['m-refused', { host: D, power: 'paused' }]]));
     expect(attempts[0]?.decisions['landfall']).toMatchObject({ right: false, cost: 'lock-on-wrong-host' });
   });
 
-  it('takes an operator’s word for the truth, not for Landfall’s own decision', async () => {
+  it('uses a resolution as truth, not as Landfall’s decision', async () => {
     const { attempts } = await backtest(entriesOf(contested().resolved(D)));
     expect(attempts[0]?.truth).toMatchObject({ host: D, basis: 'verdict' });
     expect(attempts[0]?.decisions['landfall']).toMatchObject({ host: null, action: 'manual', right: null });
   });
 
-  it('takes only the policies it is asked for', async () => {
+  it('runs only the given policies', async () => {
     const { policies: chosen } = await import('../../policies/registry.ts');
     const nova = chosen.filter(({ id }) => id === 'nova');
     const { policies, attempts } = await backtest(entriesOf(refused()), undefined, nova);
@@ -142,7 +142,7 @@ describe('a backtest', () => {
     expect(Object.keys(attempts[0]?.decisions ?? {})).toEqual(['nova']);
   });
 
-  it('reads a stream as well', async () => {
+  it('accepts a stream of entries', async () => {
     async function* stream() {
       yield* entriesOf(refused());
     }
@@ -150,8 +150,8 @@ describe('a backtest', () => {
   });
 });
 
-describe('what is compared', () => {
-  it('is not a call that succeeded: those are counted apart, for the rules that ask then', async () => {
+describe('the compared attempts', () => {
+  it('exclude successful calls, which are counted separately', async () => {
     const script = new Script('m-ok')
       .says(S, 'moving')
       .says(D, 'newShell')
@@ -168,17 +168,17 @@ describe('what is compared', () => {
     ]);
   });
 
-  it('is not a migration to the same host, nor one that still runs', async () => {
+  it('exclude running calls and migrations to the same host', async () => {
     const same = new Script('m-same', { destination: S }).returns(agentError);
     const running = new Script('m-running').says(S, 'moving');
     expect((await backtest(entriesOf(same, running))).attempts).toEqual([]);
   });
 
-  it('is not an attempt whose beginning the reader never saw', async () => {
+  it('exclude attempts without their first entry', async () => {
     expect((await backtest(refused().entries.slice(3))).attempts).toEqual([]);
   });
 
-  it('is an open attempt whose call has returned, with what is known so far', async () => {
+  it('include open attempts whose call has returned', async () => {
     const open = new Script('m-open').returns(agentError).at(40).says(S, 'running');
     const { attempts } = await backtest(entriesOf(open));
     expect(attempts[0]?.truth).toBeNull();
@@ -188,20 +188,20 @@ describe('what is compared', () => {
   });
 });
 
-describe('the answers', () => {
+describe('the answers to a policy', () => {
   const worldOf = (script: Script) => {
     const replay = new Replay();
     for (const { entry } of script.entries) replay.take(entry);
     return replay.remaining()[0]?.world;
   };
 
-  it('to questions from before the return do not count', () => {
+  it('exclude answers to questions before the return', () => {
     const script = new Script('m-1').returns(agentError);
     script.at(10).says(S, 'moving', 1).at(20).says(S, 'running');
     expect(worldOf(script)?.ask(S, 0)).toMatchObject({ words: 'running (booted)', job: 'none', at: 20 });
   });
 
-  it('are the first at or after the time of asking, else the last there was', () => {
+  it('are the first at or after the question, otherwise the last', () => {
     const script = new Script('m-1').returns(agentError).at(40).says(S, 'moving').says(D, 'shell');
     script.at(2000).event(D, 'Resumed', 'Migrated').at(2100).says(D, 'arrived');
     const world = worldOf(script);
@@ -212,7 +212,7 @@ describe('the answers', () => {
     expect(world?.ask('host-c', 7)).toMatchObject({ presence: 'unknown', at: 7 });
   });
 
-  it('that did not come in time are unknown to everybody, once for each question', () => {
+  it('are unknown after a timeout, once per question', () => {
     const script = new Script('m-1')
       .says(S, 'moving')
       .says(D, 'newShell')
@@ -228,7 +228,7 @@ describe('the answers', () => {
     expect(world?.ask(D, 5001)).toMatchObject({ presence: 'executing' });
   });
 
-  it('that were refused do not count', () => {
+  it('exclude refused answers', () => {
     const script = new Script('m-1').returns(agentError).at(40).says(S, 'running');
     const last = script.entries.at(-1);
     const refusal = { code: 'X', message: '', remedy: '' };
@@ -238,8 +238,8 @@ describe('the answers', () => {
   });
 });
 
-describe('memory', () => {
-  it('holds open attempts only', () => {
+describe('the memory of a replay', () => {
+  it('contains only open attempts', () => {
     const replay = new Replay();
     for (let number = 0; number < 50; number += 1) {
       for (const { entry } of refused(`m-${number}`).entries) replay.take(entry);
@@ -247,7 +247,7 @@ describe('memory', () => {
     }
   });
 
-  it('keeps no answer later than any policy asks', () => {
+  it('drops answers after the last time a policy asks', () => {
     const script = contested();
     const replay = new Replay();
     for (let round = 0; round < 20; round += 1) script.tick();
@@ -258,8 +258,8 @@ describe('memory', () => {
   });
 });
 
-describe('a settled verdict that is replaced', () => {
-  it('changes the truth and Landfall’s decision, and no other', async () => {
+describe('a replaced verdict of a settled attempt', () => {
+  it('changes the truth and only Landfall’s decision', async () => {
     const script = refused();
     const before = await backtest(entriesOf(script));
     expect(script.state.attempt.settledAt).not.toBeNull();

@@ -8,23 +8,23 @@ const onD: Truth = { host: D, power: 'running', basis: 'witnessed' };
 const outcome = (host: string | null, action: Outcome['action']): Outcome => ({ host, action, at: 0 });
 
 describe('the cost of a decision', () => {
-  it('has words for each code', () => {
+  it('has a text for each code', () => {
     expect(Object.keys(costTexts)).toEqual([...costs]);
   });
 
   it.each(['complete', 'roll back', 'leave', 'destroy on destination'] as const)(
-    'is none where %s names the right host',
+    'is none if %s names the right host',
     (action) => {
       expect(costOf(outcome(D, action), onD)).toBe('none');
     },
   );
 
-  it('of a rollback depends on whether the guest writes elsewhere', () => {
+  it('depends on the guest’s power for a rollback', () => {
     expect(costOf(outcome(S, 'roll back'), onD)).toBe('two-writers-possible');
     expect(costOf(outcome(S, 'roll back'), { ...onD, power: 'paused' })).toBe('lock-on-wrong-host');
   });
 
-  it.each(['leave', 'complete'] as const)('of a wrong %s is a lock with the wrong host', (action) => {
+  it.each(['leave', 'complete'] as const)('is lock-on-wrong-host for a wrong %s', (action) => {
     expect(costOf(outcome(S, action), onD)).toBe('lock-on-wrong-host');
   });
 
@@ -37,11 +37,11 @@ describe('the cost of a decision', () => {
     ['incoming', 'migration-killed'],
     ['unknown', 'lock-on-wrong-host'],
     ['absent', 'lock-on-wrong-host'],
-  ] as const)('of destroying what is %s on the destination is %s', (hits, cost) => {
+  ] as const)('of destroying a domain that is %s is %s', (hits, cost) => {
     expect(costOf({ ...outcome(S, 'destroy on destination'), hits }, onD)).toBe(cost);
   });
 
-  it('of declaring a guest dead depends on whether it is', () => {
+  it('depends on the guest’s power for a death declaration', () => {
     expect(costOf(outcome(null, 'fail'), onD)).toBe('false-alarm');
     expect(costOf(outcome(null, 'fail'), { ...onD, power: 'paused' })).toBe('false-alarm');
     expect(costOf(outcome(null, 'fail'), { ...onD, power: 'stopped' })).toBe('none');
@@ -51,7 +51,7 @@ describe('the cost of a decision', () => {
     ['manual', 'manual'],
     ['error', 'undecided'],
     ['wait', 'undecided'],
-  ] as const)('of %s is %s', (action, cost) => {
+  ] as const)('of the action %s is %s', (action, cost) => {
     expect(costOf(outcome(null, action), onD)).toBe(cost);
   });
 });

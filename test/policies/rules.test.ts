@@ -11,7 +11,7 @@ const names = (view: ReturnType<typeof world>) =>
   );
 
 describe('the registry', () => {
-  it('has every policy once', () => {
+  it('contains every policy once', () => {
     const ids = policies.map(({ id }) => id);
     expect(new Set(ids).size).toBe(ids.length);
     expect(ids).toEqual([
@@ -27,23 +27,23 @@ describe('the registry', () => {
     ]);
   });
 
-  it('says each rule in one line', () => {
+  it('describes each rule in one line', () => {
     for (const { rule, label } of policies) expect(`${label}: ${rule}`).not.toContain('\n');
   });
 
-  it('knows no other', () => {
+  it('returns undefined for an unknown policy', () => {
     expect(policyOf('oVirt')).toBeUndefined();
   });
 });
 
-describe('a caller killed by its own timeout while the job goes on', () => {
+describe('a caller timeout during a running job', () => {
   const view = world({
     callError: callerTimeout,
     source: { 0: 'moving', 3000: 'absent' },
     destination: { 0: 'shell', 2000: 'arrived' },
   });
 
-  it('beats every rule that decides at once: the destination is still a shell', () => {
+  it('misleads every rule that decides at once', () => {
     expect(names(view)).toEqual({
       nova: S,
       cloudstack: S,
@@ -58,19 +58,13 @@ describe('a caller killed by its own timeout while the job goes on', () => {
 });
 
 describe('nova', () => {
-  it.each(['running', 'moving', 'leftover', 'paused'] as const)(
-    'leaves the record on a source that says %s',
-    (source) => {
-      expect(decide('nova', world({ source, destination: 'arrived' }))).toMatchObject({ host: S, action: 'leave' });
-    },
-  );
-  it.each(['absent', 'off'] as const)(
-    'completes where the source says %s, whatever the destination holds',
-    (source) => {
-      expect(decide('nova', world({ source, destination: 'absent' }))).toMatchObject({ host: D, action: 'complete' });
-    },
-  );
-  it('goes to error without a connection', () => {
+  it.each(['running', 'moving', 'leftover', 'paused'] as const)('keeps the record on a source that is %s', (source) => {
+    expect(decide('nova', world({ source, destination: 'arrived' }))).toMatchObject({ host: S, action: 'leave' });
+  });
+  it.each(['absent', 'off'] as const)('completes if the source is %s', (source) => {
+    expect(decide('nova', world({ source, destination: 'absent' }))).toMatchObject({ host: D, action: 'complete' });
+  });
+  it('sets an error without a connection', () => {
     expect(decide('nova', world({ source: 'error', destination: 'arrived' }))).toMatchObject({
       host: null,
       action: 'error',
@@ -79,7 +73,7 @@ describe('nova', () => {
 });
 
 describe('cloudstack and opennebula', () => {
-  it.each(['cloudstack', 'opennebula'])('%s destroys on the destination whatever it holds', (id) => {
+  it.each(['cloudstack', 'opennebula'])('%s destroys the domain on the destination in any state', (id) => {
     const at = { host: S, action: 'destroy on destination', at: 0 };
     expect(decide(id, world({ destination: 'arrived' }))).toEqual({ ...at, hits: 'executing' });
     expect(decide(id, world({ destination: 'shell' }))).toEqual({ ...at, hits: 'incoming' });
@@ -98,25 +92,22 @@ describe('cloudstack and opennebula', () => {
 });
 
 describe('zstack before the change', () => {
-  it('looks at the source after an agent error and keeps the record there whatever it hears', () => {
+  it('keeps the record on the source after an agent error', () => {
     const view = world({ callError: agentError, source: 'absent', destination: 'arrived' });
     expect(decide('zstack-before', view)).toMatchObject({ host: S, action: 'leave' });
   });
-  it.each(['connection', 'caller-timeout', 'caller-lost'] as const)(
-    'restores the original state without a look after %s',
-    (kind) => {
-      const view = world({ callError: { kind, message: '' }, source: 'absent', destination: 'arrived' });
-      expect(decide('zstack-before', view)).toEqual({ host: S, action: 'roll back', at: 0 });
-    },
-  );
+  it.each(['connection', 'caller-timeout', 'caller-lost'] as const)('rolls back without asking after %s', (kind) => {
+    const view = world({ callError: { kind, message: '' }, source: 'absent', destination: 'arrived' });
+    expect(decide('zstack-before', view)).toEqual({ host: S, action: 'roll back', at: 0 });
+  });
 });
 
 describe('zstack, the change as first written', () => {
   const first = (view: Parameters<typeof world>[0]) => decide('zstack-first', world(view));
-  it('completes where the destination runs, even with a leftover on the source', () => {
+  it('completes if the destination runs, even with a leftover source', () => {
     expect(first({ source: 'leftover', destination: 'arrived' })).toMatchObject({ host: D, action: 'complete' });
   });
-  it('takes Paused for an arrival only where the guest was paused', () => {
+  it('accepts a paused destination only for a paused guest', () => {
     expect(first({ destination: 'paused', origin: 'paused' })).toMatchObject({ host: D });
     expect(first({ destination: 'paused', origin: 'running' })).toMatchObject({ host: S, action: 'roll back' });
     expect(first({ destination: 'shell', origin: 'paused' })).toMatchObject({ host: S });
@@ -124,7 +115,7 @@ describe('zstack, the change as first written', () => {
   it.each(['absent', 'off', 'error'] as const)('rolls back on %s', (destination) => {
     expect(first({ source: 'absent', destination })).toMatchObject({ host: S, action: 'roll back' });
   });
-  it('does not ask a destination that is the source', () => {
+  it('rolls back without asking if both hosts are equal', () => {
     const view = { ...world({ destination: 'arrived' }), destination: S };
     expect(decide('zstack-first', view)).toEqual({ host: S, action: 'roll back', at: 0 });
   });
@@ -132,7 +123,7 @@ describe('zstack, the change as first written', () => {
 
 describe('zstack, the change as described', () => {
   const described = (view: Parameters<typeof world>[0]) => decide('zstack-described', world(view));
-  it('rolls back where the destination is not alive, silence included', () => {
+  it('rolls back if the destination is dead or silent', () => {
     expect(described({ source: 'absent', destination: 'error' })).toMatchObject({
       host: S,
       action: 'roll back',
@@ -140,18 +131,18 @@ describe('zstack, the change as described', () => {
     });
     expect(described({ source: 'absent', destination: 'absent' })).toMatchObject({ host: S, at: 0 });
   });
-  it('completes where only the destination is alive; a silent source counts as dead', () => {
+  it('completes if only the destination is alive', () => {
     expect(described({ source: 'absent', destination: 'paused' })).toMatchObject({ host: D, action: 'complete' });
     expect(described({ source: 'error', destination: 'arrived' })).toMatchObject({ host: D });
   });
-  it('asks both revised every 10 s while both are alive', () => {
+  it('asks again every 10 s while both are alive', () => {
     expect(described({ source: { 0: 'switching', 15_000: 'absent' }, destination: 'arrived' })).toEqual({
       host: D,
       action: 'complete',
       at: 20_000,
     });
   });
-  it('rolls back after 300 s of both', () => {
+  it('rolls back after both were alive for 300 s', () => {
     expect(described({ source: 'leftover', destination: 'arrived' })).toEqual({
       host: S,
       action: 'roll back',
@@ -166,15 +157,15 @@ describe('zstack, the change as described', () => {
 
 describe('ganeti', () => {
   const ganeti = (view: Parameters<typeof world>[0]) => decide('ganeti', world(view));
-  it('names the one that has it', () => {
+  it('names the only host with the guest', () => {
     expect(ganeti({ source: 'absent', destination: 'arrived' })).toMatchObject({ host: D, action: 'complete' });
     expect(ganeti({ source: 'running', destination: 'absent' })).toMatchObject({ host: S, action: 'roll back' });
   });
-  it('calls a person where both have it, or one is silent', () => {
+  it('needs an operator if both hosts have the guest or one is silent', () => {
     expect(ganeti({ source: 'leftover', destination: 'arrived' })).toMatchObject({ host: null, action: 'manual' });
     expect(ganeti({ source: 'error', destination: 'arrived' })).toMatchObject({ host: null, action: 'manual' });
   });
-  it('looks elsewhere where neither has it', () => {
+  it('asks other hosts if neither has the guest', () => {
     const neither = { source: 'absent', destination: 'off' } as const;
     expect(ganeti({ ...neither, elsewhere: { c: 'absent', d: 'running' } })).toMatchObject({
       host: 'd',
@@ -190,10 +181,10 @@ describe('ganeti', () => {
 
 describe('kubevirt', () => {
   const kubevirt = (view: Parameters<typeof world>[0]) => decide('kubevirt', world(view));
-  it('stays where the source still has the guest', () => {
+  it('keeps a guest that the source still has', () => {
     expect(kubevirt({ source: 'leftover', destination: 'arrived' })).toMatchObject({ host: S, action: 'leave' });
   });
-  it('waits for the target, at most 60 s', () => {
+  it('waits at most 60 s for the target', () => {
     expect(kubevirt({ source: 'absent', destination: { 0: 'error', 45_000: 'arrived' } })).toEqual({
       host: D,
       action: 'complete',
@@ -205,11 +196,11 @@ describe('kubevirt', () => {
       at: 60_000,
     });
   });
-  it('counts a target paused by the user, not one paused by a fault', () => {
+  it('accepts a target paused by a user, not by a fault', () => {
     expect(kubevirt({ source: 'absent', destination: 'paused' })).toMatchObject({ host: D });
     expect(kubevirt({ source: 'absent', destination: 'broken' })).toMatchObject({ host: null, action: 'fail' });
   });
-  it('does not count a running target before the source says the migration ended', () => {
+  it('waits for the source before it accepts a running target', () => {
     expect(kubevirt({ source: { 0: 'error', 20_000: 'absent' }, destination: 'arrived' })).toMatchObject({
       host: D,
       at: 20_000,
@@ -220,7 +211,7 @@ describe('kubevirt', () => {
 
 describe('landfall', () => {
   const recorded = { host: D, outcome: 'completed', contested: false, at: 40 } as const;
-  it('repeats its recorded verdict', () => {
+  it('returns the recorded verdict', () => {
     expect(decide('landfall', world({ recorded }))).toEqual({ host: D, action: 'complete', at: 40 });
     expect(decide('landfall', world({ recorded: { ...recorded, host: S, outcome: 'rolled-back' } }))).toEqual({
       host: S,
@@ -228,7 +219,7 @@ describe('landfall', () => {
       at: 40,
     });
   });
-  it('vouches for no host where it is contested, or has not decided', () => {
+  it('names no host without a verdict or for a contested attempt', () => {
     const contested = { host: S, outcome: 'rolled-back', contested: true, at: 300_000 } as const;
     expect(decide('landfall', world({ recorded: contested }))).toEqual({ host: null, action: 'manual', at: 300_000 });
     expect(decide('landfall', world())).toEqual({ host: null, action: 'wait', at: 0 });

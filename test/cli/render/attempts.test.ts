@@ -14,7 +14,7 @@ import { DB, longStory, running, Story, WEB } from '../../support/projection-sto
 
 const AS_OF = { position: '0:99', time: '2026-01-01T00:06:50.870Z' };
 
-class Told {
+class Rendered {
   readonly story: Story;
   constructor(story: Story) {
     this.story = story;
@@ -44,10 +44,10 @@ class Told {
     history({ vm, name: 'guest', items: timeline(this.story.ledger.stored, vm) }, style);
 }
 
-let long: Told;
-let undecided: Told;
+let long: Rendered;
+let undecided: Rendered;
 beforeAll(async () => {
-  long = new Told(await longStory());
+  long = new Rendered(await longStory());
   const story = new Story();
   await story.site();
   await story.declare(WEB, 'web');
@@ -55,11 +55,11 @@ beforeAll(async () => {
   await story.answer({ h1: running('5'), h2: null });
   await story.fail(WEB, 'm1');
   await story.answer({ h1: running('5'), h2: null });
-  undecided = new Told(story);
+  undecided = new Rendered(story);
 });
 
-describe('status', () => {
-  it('is a line for each VM, with what is out of order in the last', () => {
+describe('landfall status', () => {
+  it('prints a line per VM and a summary of problems', () => {
     expect(statusTable([long.status(WEB), long.status(DB)], PLAIN).split('\n')).toEqual([
       'VM             NAME  HOST  ZONE/CLUSTER  CERTAINTY    POWER    LOCK OWNER  OPEN ATTEMPT',
       '0b51c7a2…0001  web   h2    z/c           proven       running  h2 ✓        –',
@@ -69,7 +69,7 @@ describe('status', () => {
     ]);
   });
 
-  it('marks a lock that is not where it should be', () => {
+  it('marks a lock with the wrong owner', () => {
     const lock = { volume: 'disk', owner: 'h2', mode: 'exclusive', desiredOwner: 'h1', agrees: false } as const;
     const vm: VmStatus = {
       ...long.status(WEB),
@@ -83,48 +83,48 @@ describe('status', () => {
     expect(text).not.toContain('ZONE');
   });
 
-  it('tells all of one VM', () => {
+  it('prints all facts about one VM', () => {
     expect(statusDetail(long.status(DB), PLAIN).split('\n')).toEqual([
       `db  ${DB}`,
       '  host       h1 (zone/cluster z/c)',
-      '  certainty  provisional: the likeliest host; the proof is not complete and may still say otherwise',
+      '  certainty  provisional: the most likely host; the proof is incomplete and the host may change',
       '  power      running',
       '  as of      2026-01-01 00:06:50.870Z, position 0:99',
       '',
-      '  VOLUME   SHOULD HOLD IT  SEEN HOLDING IT',
-      '  db-disk  h1              h1 (exclusive)   ✓ agrees',
-      '  iso      anybody         nobody seen      shared, left alone',
+      '  VOLUME   EXPECTED OWNER  OBSERVED OWNER',
+      '  db-disk  h1              h1 (exclusive)  ✓ agrees',
+      '  iso      any host        none observed   shared, not managed',
       '',
       '  Attempt m2 is open: landfall explain m2',
     ]);
   });
 
-  it('says what to do where there is nothing', () => {
+  it('suggests an ingest for an empty ledger', () => {
     expect(statusTable([], PLAIN)).toContain('landfall ingest');
   });
 });
 
-describe('migrations', () => {
-  it('is a line for each attempt', () => {
+describe('landfall migrations', () => {
+  it('prints a line per attempt and calls a contested one contested', () => {
     const text = migrationsTable([long.migration('m1'), long.migration('m2')], PLAIN, new Map([[WEB, 'web']]));
     expect(text.split('\n')).toEqual([
-      'ATTEMPT  VM             SOURCE → DESTINATION  STATE                   ROW         CERTAINTY    TO VERDICT  ERROR OF THE CALL',
-      'm1       web            h1 → h2               Completed               landed      proven           0.02 s  killed after 60 s',
-      'm2       0b51c7a2…0002  h1 → h2               RolledBack (contested)  both-alive  provisional   5 min 1 s  API failed while VM may still be migrating: the guest is alive on both hosts',
+      'ATTEMPT  VM             SOURCE → DESTINATION  STATE      ROW         CERTAINTY    TO VERDICT  ERROR OF THE CALL',
+      'm1       web            h1 → h2               Completed  landed      proven           0.02 s  killed after 60 s',
+      'm2       0b51c7a2…0002  h1 → h2               contested  both-alive  provisional   5 min 1 s  API failed while VM may still be migrating: the guest is alive on both hosts',
       '',
       '2 attempts: 1 completed, 1 contested',
     ]);
   });
 
-  it('names the row that an undecided one waits by', () => {
+  it('names the matching row of an undecided attempt', () => {
     const text = migrationsTable([undecided.migration('m1')], PLAIN);
-    expect(text).toContain('waits by moving');
+    expect(text).toContain('matches moving');
     expect(text).toContain('1 attempt: 1 undecided');
   });
 });
 
-describe('explain', () => {
-  it('gives the answer first, then what it stands on', () => {
+describe('landfall explain', () => {
+  it('prints the verdict first and then its evidence', () => {
     const text = long.explain('m1');
     expect(text.split('\n').slice(0, 11)).toEqual([
       `m1  guest (${WEB}), h1 → h2`,
@@ -132,42 +132,42 @@ describe('explain', () => {
       '',
       'The call',
       '  Started 2026-01-01 00:00:00.080Z; guest running before.',
-      '  Failed after 0.03 s, at 00:00:00.110: the caller was killed by its own time limit, the job may go on — “killed after 60 s”',
+      '  Failed after 0.03 s, at 00:00:00.110: the caller was killed by its own time limit; the job may continue — “killed after 60 s”',
       '',
-      'What was asked after the call returned',
-      "  QUESTION  HOST    ASKED  ANSWERED  IN LIBVIRT'S WORDS   READ AS",
+      'Questions after the call returned',
+      '  QUESTION  HOST    ASKED  ANSWERED  LIBVIRT REPORTED     READ AS',
       '  q5        h1    +0.00 s   +0.01 s  shut off (migrated)  handed-over        ◀ verdict 1',
       '  q6        h2    +0.00 s   +0.02 s  running (booted)     executing, no job  ◀ verdict 1',
     ]);
-    expect(text).toContain('outgoing job  seen on h1, first at −0.02 s (its own answer)');
-    expect(text).toContain('· source h1 is handed-over (the guest left there): “shut off (migrated)”, q5');
+    expect(text).toContain('outgoing job  seen on h1, first at −0.02 s (host answer)');
+    expect(text).toContain('· source h1 is handed-over (the guest left this host): “shut off (migrated)”, q5');
     expect(text).toContain('release-lock   h1    web-disk  ✔ done, try 2  releases the lock');
-    expect(text).not.toContain('What you can do');
+    expect(text).not.toContain('Operator actions');
   });
 
-  it('tells an operator what to do about a contested one', () => {
+  it('lists operator actions for a contested attempt', () => {
     const text = long.explain('m2');
     expect(text).toContain(
-      'Contested; the record stays on h1, certainty provisional: row both-alive, 5 min 1 s after the call failed.',
+      'Contested; the record stays on h1 (provisional): row both-alive, 5 min 1 s after the call failed. The guest may be on both hosts or still moving.',
     );
     expect(text).toContain('at the deadline, in the last of 31 rounds');
     expect(text).toMatch(/q5…q\d+ ×30\s+h1/);
     expect(text).toContain('waits for failed-to-migrate');
     expect(text).toContain('! the guest is alive on two hosts and no job will end that (split-brain)');
-    expect(text).toContain('Offered, never done unasked: suspend the guest on the source.');
+    expect(text).toContain('Possible manual steps: suspend the guest on the source.');
     expect(text).toContain('\n    landfall resolve m2 --host h2 --reason TEXT --attest');
   });
 
-  it('says what an undecided one waits for', () => {
+  it('prints the next round and the deadline of an undecided attempt', () => {
     const text = undecided.explain('m1');
     expect(text).toContain('Undecided: no verdict yet (Rechecking.watching).');
-    expect(text).toContain('It waits by row moving: ');
-    expect(text).toContain('If nothing changes until the deadline, it becomes contested.');
+    expect(text).toContain('It matches row moving: ');
+    expect(text).toContain('If nothing changes before the deadline, the attempt becomes contested.');
     expect(text).toMatch(/Next round \d\d:00:\d\d\.\d{3} \(in 10 s\).*last round .* \+5 min after the call returned/);
-    expect(text).not.toContain('What it did');
+    expect(text).not.toContain('\nSteps');
   });
 
-  it.each([60, 80, 120])('has its words within %i columns', (width) => {
+  it.each([60, 80, 120])('wraps sentences at %i columns', (width) => {
     const lines = long.explain('m1', styleOf(true, width)).split('\n');
     const prose = lines.filter(
       (line) => /^ {2}\S/.test(line) && !/ {2}\S.* {2}\S/.test(stripVTControlCharacters(line)),
@@ -175,13 +175,13 @@ describe('explain', () => {
     expect(prose.filter((line) => widthOf(line) > width)).toEqual([]);
   });
 
-  it('is the same in colour but for the colour', () => {
+  it('prints the same text with and without colour', () => {
     expect(stripVTControlCharacters(long.explain('m2', styleOf(true, null)))).toBe(long.explain('m2'));
   });
 });
 
-describe('history', () => {
-  it('draws hosts and lock as lanes, and what crosses them across', () => {
+describe('landfall history', () => {
+  it('draws a lane per host and one for the lock', () => {
     const lines = long.history(WEB).split('\n');
     expect(lines.slice(2, 15)).toEqual([
       '2026-01-01',
@@ -201,13 +201,15 @@ describe('history', () => {
     expect(lines).toContainEqual(expect.stringMatching(/═{28} {2}verdict 1: completed on h2 \(row landed, proven\)/));
   });
 
-  it('wraps on a terminal, with the lanes going on', () => {
+  it('continues the lanes beside wrapped text', () => {
     const lines = long.history(DB, styleOf(false, 100)).split('\n');
     expect(lines.filter((line) => widthOf(line) > 100)).toEqual([]);
     expect(lines).toContainEqual(expect.stringMatching(/^ {28}┃ {9}┃ {9}│ {9}\S/));
   });
 
-  it('is short where nothing is recorded', () => {
-    expect(history({ vm: WEB, name: null, items: [] }, PLAIN)).toBe(`unnamed VM  ${WEB}\nNothing is recorded of it.`);
+  it('reports a VM without events', () => {
+    expect(history({ vm: WEB, name: null, items: [] }, PLAIN)).toBe(
+      `unnamed VM  ${WEB}\nThe ledger has no events of this VM.`,
+    );
   });
 });

@@ -17,29 +17,29 @@ import { longStory } from '../../support/projection-story.ts';
 const verdicts = { checked: 9, differing: 0, otherTable: 0, byOperator: 0 };
 const head = { position: '0:221', hash: 'ab'.repeat(32) };
 
-describe('an error', () => {
-  it('is its code, what is wrong and what to do', () => {
+describe('an error message', () => {
+  it('prints code, message and remedy', () => {
     const fault = new Fault('BAD_EVENT', 'x.ndjson:3: data.host: required', 'See docs/schemas.');
     expect(faultText(fault, PLAIN)).toBe('error BAD_EVENT: x.ndjson:3: data.host: required\n  hint: See docs/schemas.');
   });
 });
 
-describe('audit', () => {
-  it('ends with a head that the next audit takes', () => {
+describe('landfall audit', () => {
+  it('prints a head that the next audit accepts', () => {
     const text = auditText({ entries: 221, head, verdicts, findings: [] }, PLAIN);
-    expect(text).toContain('✔ nothing differs: 221 entries read, 9 verdicts decided again.');
+    expect(text).toContain('✔ no findings: 221 entries read, 9 verdicts decided again.');
     const printed = /head {2}(\S+)/.exec(text)?.[1] ?? '';
     expect(parseHead(printed)).toEqual({ sequence: 221, hash: head.hash });
   });
 
-  it('names each finding and where it is', () => {
+  it('prints each finding with its position', () => {
     const findings = [{ position: '0:17', kind: 'altered', message: 'its text and its hash do not belong together' }];
     const text = auditText(
       { entries: 1, head, verdicts: { ...verdicts, differing: 1, byOperator: 2 }, findings },
       PLAIN,
     );
     expect(text.split('\n').slice(0, 4)).toEqual([
-      '✗ 1 finding: 1 entry read, 9 verdicts decided again (1 came out otherwise, 2 by an operator, taken as given).',
+      '✗ 1 finding: 1 entry read, 9 verdicts decided again (1 with another result, 2 by an operator, not checked).',
       '',
       'POSITION  FINDING        WHAT',
       '    0:17  entry altered  its text and its hash do not belong together',
@@ -47,24 +47,24 @@ describe('audit', () => {
   });
 });
 
-describe('config', () => {
-  it('shows a setting, its default and what it is', () => {
+describe('landfall config get', () => {
+  it('prints value, default and meaning of a setting', () => {
     expect(
       configurationTable({ recheckTimeoutSeconds: 120, askOriginErrorCodes: ['A', 'B'] }, PLAIN).split('\n'),
     ).toEqual([
-      'SETTING                VALUE         DEFAULT  WHAT IT IS',
-      'recheckTimeoutSeconds    120  2 min      300  how long after the call returned the last round is asked',
-      'askOriginErrorCodes      A,B            none  error codes after which a rollback asks the origin once more',
+      'SETTING                VALUE         DEFAULT  MEANING',
+      'recheckTimeoutSeconds    120  2 min      300  the time of the last round after the call returned',
+      'askOriginErrorCodes      A,B            none  error codes after which a rollback asks the origin again',
     ]);
   });
 
-  it('shows every setting there is', () => {
+  it('prints every setting', () => {
     const text = configurationTable(defaultConfiguration, PLAIN);
     for (const key of Object.keys(defaultConfiguration)) expect(text).toContain(key);
   });
 });
 
-describe('dead letters', () => {
+describe('landfall dead-letters', () => {
   const letter: DeadLetter = {
     position: '0:17',
     time: '2026-11-23T11:57:00.000Z',
@@ -81,20 +81,20 @@ describe('dead letters', () => {
     excerpt: '{"a":\u001b[2J',
   };
 
-  it('name the line of the file, and say once for each code what to do', () => {
+  it('prints the line of the file and one remedy per code', () => {
     const text = deadLettersTable([letter, { ...letter, position: '0:18', offset: 18 }], PLAIN);
     expect(text).toContain('0:17  2026-11-23 11:57:00.000Z  BAD_JSON  –   events.ndjson:17  Unexpected token  {"a":');
     expect(text.match(/Each line is one JSON object/g)).toHaveLength(1);
     expect(text).not.toContain('\u001b');
   });
 
-  it('are none', () => {
+  it('reports an empty list', () => {
     expect(deadLettersTable([], PLAIN)).toBe('No input was refused.');
   });
 });
 
-describe('ingest', () => {
-  it('prints a line for each verdict as it falls, aligned', async () => {
+describe('landfall ingest', () => {
+  it('prints one aligned line per verdict', async () => {
     const { ledger } = await longStory();
     const lines: string[] = [];
     const printer = new VerdictPrinter(PLAIN, (line) => lines.push(line));
@@ -105,34 +105,34 @@ describe('ingest', () => {
     ]);
   });
 
-  it('keeps to the terminal', async () => {
+  it('shortens lines to the width of the terminal', async () => {
     const { ledger } = await longStory();
     const lines: string[] = [];
     new VerdictPrinter(styleOf(true, 90), (line) => lines.push(line)).committed(ledger.stored);
     expect(lines.map((line) => widthOf(line) <= 90)).toEqual([true, true]);
   });
 
-  it('sums up what was taken', () => {
+  it('prints the totals of accepted and refused lines', () => {
     const report = { lines: 12, bad: 1, consumed: 8, duplicates: 0, refused: 2 };
     expect(ingestTotals(report, PLAIN)).toBe(
-      '12 lines read: 8 taken in, 2 refused, see landfall dead-letters, 1 unreadable, see landfall dead-letters',
+      '12 lines read: 8 accepted, 2 refused (see landfall dead-letters), 1 unreadable (see landfall dead-letters)',
     );
     expect(ingestTotals({ lines: 1, bad: 0, consumed: 0, duplicates: 0, refused: 0 }, PLAIN)).toBe('1 line read');
   });
 });
 
-describe('backtest', () => {
-  it('ranks the policies, marks each attempt and says whose truth it is', async () => {
+describe('landfall backtest', () => {
+  it('ranks the policies and names the basis of the truth', async () => {
     const { ledger } = await longStory();
     const text = backtestText(await backtest(ledger.stored), PLAIN);
-    expect(text).toContain('2 failed calls; for 1 of them the truth is Landfall’s own proven verdict');
+    expect(text).toContain('2 failed calls; the truth of 1 is Landfall’s own proven verdict');
     expect(text).toContain('1 without a known truth are not counted');
     expect(text).toMatch(/\n1 {2}\S.* {2}1 {6}0 {10}0 {2}nothing/);
     expect(text).toMatch(/\nm1 {7}h2, running {2}✓/);
     expect(text).toMatch(/\nm2 {7}not known {4}· {2}·/);
   });
 
-  it('says that there is nothing to compare', async () => {
+  it('reports a ledger without failed calls', async () => {
     expect(backtestText(await backtest([]), PLAIN)).toContain('nothing to compare');
   });
 });

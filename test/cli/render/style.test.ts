@@ -12,48 +12,48 @@ describe('styleFor', () => {
     ['a terminal', terminal, {}, true, 100],
     ['a pipe', {}, {}, false, null],
     ['NO_COLOR', terminal, { NO_COLOR: '1' }, false, 100],
-    ['an empty NO_COLOR, which means nothing', terminal, { NO_COLOR: '' }, true, 100],
+    ['an empty NO_COLOR', terminal, { NO_COLOR: '' }, true, 100],
     ['a dumb terminal', terminal, { TERM: 'dumb' }, false, 100],
     ['FORCE_COLOR into a pipe', {}, { FORCE_COLOR: '1' }, true, null],
     ['FORCE_COLOR over NO_COLOR', {}, { FORCE_COLOR: '', NO_COLOR: '1' }, true, null],
     ['FORCE_COLOR=0', terminal, { FORCE_COLOR: '0' }, false, 100],
-    ['a terminal that does not know its width', { isTTY: true, columns: 0 }, {}, true, 80],
-  ])('%s', (_, stream, env, color, width) => {
+    ['a terminal of unknown width', { isTTY: true, columns: 0 }, {}, true, 80],
+  ])('chooses colour and width for %s', (_, stream, env, color, width) => {
     expect(styleFor(stream, env)).toMatchObject({ color, width });
   });
 
-  it('paints only in colour', () => {
+  it('adds escape sequences only with colour', () => {
     expect(PLAIN.paint('bad', 'x')).toBe('x');
     expect(styleOf(true, null).paint('bad', 'x')).toBe('\u001b[31mx\u001b[39m');
     expect(styleOf(true, null).paint('plain', 'x')).toBe('x');
   });
 });
 
-describe('text', () => {
-  it('knows how wide it is', () => {
+describe('text functions', () => {
+  it('counts terminal columns of wide and combining characters', () => {
     expect(['host-a', '主机', 'é', 'e\u0301', '👍', '\u001b[31mred\u001b[39m'].map(widthOf)).toEqual([
       6, 4, 1, 1, 2, 3,
     ]);
   });
 
-  it('is cut by columns, never through a wide character', () => {
+  it('shortens a text without splitting a wide character', () => {
     expect(cut('host-a', 6)).toBe('host-a');
     expect(cut('host-a', 5)).toBe('host…');
     expect(cut('主机主机', 4)).toBe('主…');
     expect(cut('host-a', 0)).toBe('');
   });
 
-  it('lets nothing drive the terminal', () => {
+  it('removes control characters', () => {
     expect(clean('a\u001b[2Jb\u0007\nc\u202ed')).toBe('ab c d');
   });
 
-  it('takes libvirt’s messages without their noise', () => {
+  it('removes repeated lines from libvirt messages', () => {
     expect(message("error: failed to get domain 'x'\nerror: failed to get domain 'x'\n")).toBe(
       "failed to get domain 'x'",
     );
   });
 
-  it('is padded, wrapped, listed and shortened', () => {
+  it('pads, wraps, lists and shortens texts', () => {
     expect(pad('7', 3, 'right')).toBe('  7');
     expect(wrap('one two three', 8, '  ')).toBe('one\n  two\n  three');
     expect(wrap('one two three', null)).toBe('one two three');
@@ -74,7 +74,7 @@ describe('table', () => {
     ['a-host-with-a-long-name', '1200', cell('a note that goes on and on', 'bad')],
   ];
 
-  it('aligns, and cuts nothing for a pipe', () => {
+  it('aligns columns and keeps full texts for a pipe', () => {
     expect(table(columns, rows, PLAIN).split('\n')).toEqual([
       'NAME                     COUNT  NOTE',
       '主机                         7  short',
@@ -82,23 +82,23 @@ describe('table', () => {
     ]);
   });
 
-  it.each([40, 50, 60])('fits a terminal of %i columns, by its widest flexible columns', (width) => {
+  it.each([40, 50, 60])('shrinks flexible columns for a terminal of %i columns', (width) => {
     const drawn = table(columns, rows, styleOf(true, width), '  ').split('\n');
     expect(drawn.every((line) => widthOf(line) <= width)).toBe(true);
     expect(stripVTControlCharacters(drawn.join('\n'))).toContain('1200');
   });
 
-  it('dims its headers, and has none where none is named', () => {
+  it('dims headers and omits empty headers', () => {
     expect(table([{ header: 'A' }], [['x']], styleOf(true, null))).toBe('\u001b[2mA\u001b[22m\nx');
     expect(table([{ header: '' }], [['x']], PLAIN)).toBe('x');
   });
 
-  it('keeps a row on one line whatever a cell holds', () => {
+  it('keeps a row with control characters on one line', () => {
     expect(table([{ header: '' }], [['a\nb\u001b[31mc']], PLAIN)).toBe('a bc');
   });
 });
 
-describe('times', () => {
+describe('time formats', () => {
   it.each([
     [0, '0.00 s'],
     [253, '0.25 s'],
@@ -111,11 +111,11 @@ describe('times', () => {
     [273_600_000, '3 d 4 h'],
     [-253, '−0.25 s'],
     [Number.NaN, '–'],
-  ])('%i ms last %s', (ms, text) => {
+  ])('formats %i ms as %s', (ms, text) => {
     expect(duration(ms)).toBe(text);
   });
 
-  it('count from a moment, and are shown in UTC', () => {
+  it('formats offsets and UTC times', () => {
     expect([offset(5_063), offset(-30_720), offset(300_000)]).toEqual(['+5.06 s', '−30.72 s', '+5 min']);
     expect(wall('2026-11-23T12:57:27.827+01:00')).toBe('2026-11-23 11:57:27.827Z');
   });

@@ -54,7 +54,7 @@ describe.skipIf(shared === null)('landfall ingest, where brokers are named', { t
     const ended = await landfall(['ingest', ...flags, file], { cwd: folder });
     expect(ended.code).toBe(2);
     expect(ended.stderr).toContain(`${file}:2: `);
-    expect(ended.stderr).toContain('acknowledged before that: 1');
+    expect(ended.stderr).toContain('acknowledged before the error: 1');
     const letters = join(folder, 'letters.ndjson');
     const went = await landfall(['ingest', ...flags, '--skip-bad', '--dead-letters', letters, file], { cwd: folder });
     expect(went.code).toBe(0);

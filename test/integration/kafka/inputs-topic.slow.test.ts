@@ -72,7 +72,9 @@ describe.skipIf(shared === null)('a topic of inputs that does not fit the ledger
     const accepted = await landfall(['kafka', 'accept-loss', '--made-anew', 'begin', ...why, ...accessTo(scratch)]);
     expect([accepted.code, accepted.stdout]).toEqual([
       0,
-      expect.stringContaining(`${topic}/0: made anew after 5; it goes on at 0, as ${topic}/0#1`),
+      expect.stringContaining(
+        `${topic}/0: the topic was recreated after offset 5; consumption continues at offset 0 as ${topic}/0#1`,
+      ),
     ]);
     await ready(scratch, two);
     await eventually(async () => ((await two.get('/v1/vms')).body.items.length === 17 ? true : null));
@@ -95,7 +97,7 @@ describe.skipIf(shared === null)('a topic of inputs that does not fit the ledger
     await ready(scratch, three);
     expect((await three.post(declared(randomUUID()))).body).toMatchObject({ duplicate: false });
     expect((await landfall(['kafka', 'accept-loss', ...why, ...accessTo(scratch)])).stdout).toContain(
-      'Nothing is missing.',
+      'No inputs are missing',
     );
     expect((await landfall(['kafka', 'audit', ...accessTo(scratch)])).code).toBe(0);
   });
@@ -121,11 +123,11 @@ describe.skipIf(shared === null)('a topic of inputs that does not fit the ledger
     const accepted = await landfall(['kafka', 'accept-loss', ...why, ...access]);
     expect([accepted.code, accepted.stdout]).toEqual([
       0,
-      expect.stringContaining(`${topic}/0: inputs 5 to 7 are given up`),
+      expect.stringContaining(`${topic}/0: inputs 5 to 7 are lost`),
     ]);
     await ready(scratch, two);
     await eventually(async () => ((await two.get('/v1/vms')).body.items.length === 6 ? true : null));
     expect((await two.post(declared(randomUUID()))).status).toBe(202);
-    expect((await landfall(['kafka', 'accept-loss', ...why, ...access])).stdout).toContain('Nothing is missing.');
+    expect((await landfall(['kafka', 'accept-loss', ...why, ...access])).stdout).toContain('No inputs are missing');
   });
 });
