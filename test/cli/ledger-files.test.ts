@@ -92,7 +92,7 @@ it.skipIf(!canMount)('keeps committed events on a full disk and continues later 
   const said = await commandLine(['ingest', input, '--db', db]);
   expect(said).toMatchObject({
     code: 2,
-    err: expect.stringMatching(/^error LEDGER_FULL: the disk of .*ledger.db is full\n {2}hint: /),
+    err: expect.stringMatching(/error LEDGER_FULL: the disk of .*ledger.db is full\n {2}hint: /),
   });
   mounted.remount('size=64m');
   const { head } = await commandJson<AuditView>(['audit', '--db', db]);
