@@ -68,7 +68,11 @@ const unreadable: Record<string, [text: string, code: string, message: RegExp]> 
     'BAD_JSON',
     /^data: nests deeper than 64 levels/,
   ],
-  'a line of 10 MB': [ndjson(declared({ name: 'x'.repeat(10_000_000) })).trim(), 'TOO_LARGE', /the limit of an input is 1 MiB/],
+  'a line of 10 MB': [
+    ndjson(declared({ name: 'x'.repeat(10_000_000) })).trim(),
+    'TOO_LARGE',
+    /the limit of an input is 1 MiB/,
+  ],
   'an attempt id with half a character': [
     ndjson(cloudEvent('migration.started', { migration: 'm\ud800', source: 'a', destination: 'b' })).trim(),
     'BAD_EVENT',
