@@ -3,31 +3,33 @@ import type { Input } from '../events/inputs.ts';
 import type { Head, Owner } from '../log/port.ts';
 import type { Directory } from './partition/directory.ts';
 import { Partition, type Refusal } from './partition/partition.ts';
+import type { CacheLimits } from './partition/workspace.ts';
+
+export type CommitListener = (entries: readonly Entry[], head: Head) => void;
 
 /**
- * The driver of one partition: what the partition decided is committed in one batch, and only then told to anybody. Nothing
- * is acknowledged, asked or sent from an uncommitted decision.
+ * Commits the decisions of a claimed partition in batches, and reports a batch to its listeners only after it is durable. The
+ * partition loop drives it continuously; the command line and recordings drive it step by step.
  */
-export type Committed = (entries: readonly Entry[], head: Head) => void;
-
 export class Driver {
   readonly partition: Partition;
   readonly #owner: Owner;
-  readonly #listeners: Committed[] = [];
+  readonly #listeners: CommitListener[] = [];
 
-  constructor(owner: Owner, directory: Directory) {
+  constructor(owner: Owner, directory: Directory, limits?: CacheLimits) {
     this.#owner = owner;
-    this.partition = new Partition(directory, (identities) => owner.recall(identities));
+    this.partition = new Partition(directory, (identities) => owner.recall(identities), limits);
   }
 
-  /** Called with every batch once it is durable, in order. */
-  onCommitted(listener: Committed): void {
+  /** Calls the listener with every durable batch, in order. */
+  onCommitted(listener: CommitListener): void {
     this.#listeners.push(listener);
   }
 
   /**
-   * Commits what was decided since the last flush; null where that was nothing. Batches become durable in the order they are flushed; several may be under way.
-   * @throws Fault of the ledger. The driver is then of no more use: its memory is ahead of the ledger.
+   * Commits everything decided since the last flush. Several flushes may be under way; they become durable in call order.
+   * @returns the head after the commit; null if there was nothing to commit.
+   * @throws Fault LEDGER_…. The driver must not be used after a fault, because its memory is ahead of the ledger.
    */
   async flush(): Promise<Head | null> {
     const { batch, committed } = this.partition.drain();
@@ -38,12 +40,13 @@ export class Driver {
     return head;
   }
 
-  /** Takes one input on a clock; a sink for `submit`. */
+  /** Decides an input at time `now` of a clock. */
   take(input: Input, now: number, clock: string): { refusal: Refusal | null } {
     const taken = this.partition.take(input, null, now, clock);
     return { refusal: taken.outcome === 'refused' ? taken.refusal : null };
   }
 
+  /** Commits the remaining decisions and gives the partition up. */
   async release(): Promise<void> {
     await this.flush();
     await this.#owner.release();

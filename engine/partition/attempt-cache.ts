@@ -4,57 +4,62 @@ import { isOver } from '../../machines/vm.ts';
 import type { Directory } from './directory.ts';
 
 export type LoadedAttempt = { state: AttemptState; timers: Timers };
-/** `epoch`: the batch that decided it; null once that is durable, and the directory knows it too. */
-type Held = { live: LoadedAttempt; epoch: number | null };
+/** `epoch` is the batch that changed the attempt; null once the batch is durable and the directory has the state too. */
+type Cached = { attempt: LoadedAttempt; epoch: number | null };
 
 type Indexed = { migration: string; clock: string; ends: readonly string[] };
 
-/** How many attempts are kept at hand. The others cost a place in the index and their deadlines, and are read when they matter. */
-const HELD_MAX = 2048;
-
 /**
- * The attempts of a partition. Which are open is known of all of them; their states are held while they are not durable, and
- * otherwise as long as there is room.
+ * The attempts of a partition. All open attempts are in an index; states are cached until they are durable, and after that
+ * while there is room. Evicted attempts are loaded from the directory.
  */
 export class AttemptCache {
   readonly #directory: Directory;
-  readonly #held = new Map<string, Held>();
-  /** The open ones, by their clock and the hosts at their ends. */
+  readonly #limit: number;
+  readonly #cached = new Map<string, Cached>();
+  /** The open attempts by clock and by the hosts at their ends. */
   readonly #byHost = new Map<string, Set<string>>();
   readonly #open = new Set<string>();
 
-  constructor(directory: Directory) {
+  /** @param limit the number of durable attempts that stay in memory. */
+  constructor(directory: Directory, limit: number) {
     this.#directory = directory;
+    this.#limit = limit;
   }
 
   get openCount(): number {
     return this.#open.size;
   }
 
-  /** Takes note of an open attempt that the directory holds. */
-  index({ migration, clock, ends }: Indexed): void {
-    this.#open.add(migration);
-    for (const host of ends) this.#of(clock, host).add(migration);
+  /** The number of attempts in memory. */
+  get cachedCount(): number {
+    return this.#cached.size;
   }
 
-  /** A settled attempt is taken up again. */
+  /** Adds an open attempt of the directory to the index. */
+  index({ migration, clock, ends }: Indexed): void {
+    this.#open.add(migration);
+    for (const host of ends) this.#on(clock, host).add(migration);
+  }
+
+  /** Opens a settled attempt again. */
   reopen({ state }: LoadedAttempt): void {
     this.index(indexed(state));
   }
 
-  /** An attempt in any state. */
+  /** Returns an attempt in any state and caches it; null if it is unknown. */
   find(migration: string): LoadedAttempt | null {
-    const held = this.peek(migration);
-    if (held !== null && !this.#held.has(migration)) this.#hold(migration, { live: held, epoch: null });
-    return held;
+    const attempt = this.peek(migration);
+    if (attempt !== null && !this.#cached.has(migration)) this.#cache(migration, { attempt, epoch: null });
+    return attempt;
   }
 
-  /** The same, and it is kept at hand no longer than it was. */
+  /** Returns an attempt in any state without caching it; null if it is unknown. */
   peek(migration: string): LoadedAttempt | null {
-    return this.#held.get(migration)?.live ?? this.#directory.attempt(migration);
+    return this.#cached.get(migration)?.attempt ?? this.#directory.attempt(migration);
   }
 
-  /** An attempt that is not settled. */
+  /** Returns an attempt that is not settled; null if there is none. */
   open(migration: string): LoadedAttempt | null {
     return this.#open.has(migration) ? this.find(migration) : null;
   }
@@ -64,54 +69,55 @@ export class AttemptCache {
   }
 
   /**
-   * The open attempts of a clock that have the host at one of their ends, as of now. In an order of their own: that in which
-   * they were taken up differs between a run and its restart, and the same inputs must write the same ledger.
+   * The open attempts of a clock with this host at one end, sorted by id. The index order differs between a run and its restart,
+   * whereas the same inputs must write the same ledger.
    */
   openOn(clock: string, host: string): string[] {
-    return [...this.#of(clock, host)].toSorted();
+    return [...this.#on(clock, host)].toSorted();
   }
 
-  /** Keeps a new state, decided in this batch. */
-  set(live: LoadedAttempt, epoch: number): void {
-    this.#hold(live.state.attempt.migration, { live, epoch });
-    if (isOver(live.state)) this.#close(live);
-    else if (!this.#open.has(live.state.attempt.migration)) this.index(indexed(live.state));
+  /** Caches a new state that was decided in this batch. */
+  set(attempt: LoadedAttempt, epoch: number): void {
+    const { migration } = attempt.state.attempt;
+    this.#cache(migration, { attempt, epoch });
+    if (isOver(attempt.state)) this.#close(attempt);
+    else if (!this.#open.has(migration)) this.index(indexed(attempt.state));
   }
 
-  /** An attempt that was taken up in vain is over still. */
-  rest(migration: string): void {
-    const live = this.find(migration);
-    if (live !== null && isOver(live.state)) this.#close(live);
+  /** Removes a reopened attempt from the index if it is still settled. */
+  closeIfSettled(migration: string): void {
+    const attempt = this.find(migration);
+    if (attempt !== null && isOver(attempt.state)) this.#close(attempt);
   }
 
   #close({ state }: LoadedAttempt): void {
     const { migration, clock, ends } = indexed(state);
     this.#open.delete(migration);
-    for (const host of ends) this.#of(clock, host).delete(migration);
+    for (const host of ends) this.#on(clock, host).delete(migration);
   }
 
-  /** The batch is durable: what it decided may be forgotten, unless a later one decided it anew. */
+  /** The batch is durable, so its state may be evicted, unless a later batch has changed the attempt. */
   committed(migration: string, epoch: number): void {
-    const held = this.#held.get(migration);
-    if (held?.epoch === epoch) held.epoch = null;
+    const cached = this.#cached.get(migration);
+    if (cached?.epoch === epoch) cached.epoch = null;
   }
 
-  /** After all of a batch: it looks at what cannot be forgotten yet as well. */
-  makeRoom(): void {
-    if (this.#held.size <= HELD_MAX) return;
-    for (const [migration, { epoch }] of this.#held) {
-      if (this.#held.size <= HELD_MAX) return;
-      if (epoch === null) this.#held.delete(migration);
+  /** Evicts the oldest durable states. Called once per batch, because the scan passes over states that are not durable. */
+  evict(): void {
+    if (this.#cached.size <= this.#limit) return;
+    for (const [migration, { epoch }] of this.#cached) {
+      if (this.#cached.size <= this.#limit) return;
+      if (epoch === null) this.#cached.delete(migration);
     }
   }
 
-  /** The newest comes last. */
-  #hold(migration: string, held: Held): void {
-    this.#held.delete(migration);
-    this.#held.set(migration, held);
+  /** Moves the attempt to the end of the eviction order. */
+  #cache(migration: string, cached: Cached): void {
+    this.#cached.delete(migration);
+    this.#cached.set(migration, cached);
   }
 
-  #of(clock: string, host: string): Set<string> {
+  #on(clock: string, host: string): Set<string> {
     const key = `${clock}\n${host}`;
     const migrations = this.#byHost.get(key) ?? new Set();
     this.#byHost.set(key, migrations);

@@ -11,24 +11,23 @@ import type { Kept } from '../../log/kept-bytes.ts';
 import type { Batch, Identity, InputPosition } from '../../log/port.ts';
 import type { Directory } from './directory.ts';
 import { refusals } from './refusals.ts';
-import { takeSite } from './site-inputs.ts';
+import { applySiteInput } from './site-inputs.ts';
 import type { HeapTimer } from './timer-heap.ts';
-import { takeVm } from './vm-inputs.ts';
-import { type Moment, Workspace } from './workspace.ts';
+import { applyVmInput } from './vm-inputs.ts';
+import { type CacheLimits, type Moment, Workspace } from './workspace.ts';
 
 /**
- * The decisions of one partition, in memory: inputs and due timers in, ledger entries out. It does no I/O but look-ups, and
- * knows no clock: the time comes with each call. What it has decided becomes true when the batch it handed out is committed.
- *
- * Invariant 10: an identity is consumed once.
+ * Decides inputs and due timers in memory and produces ledger entries. The partition does no I/O except lookups and reads no
+ * clock: each call passes the time. A decision takes effect when its batch is committed. Each identity is consumed once
+ * (invariant 10).
  */
 
 export type Malformed = InputPosition & Kept & { readonly fault: Fault };
-/** `refused`: it is in the ledger with the reason why it was not followed. */
+/** `refused`: the input is in the ledger with the reason, and changed nothing. */
 export type Taken = { outcome: 'consumed' | 'duplicate' } | { outcome: 'refused'; refusal: Refusal };
 export type Refusal = { code: string; message: string; remedy: string };
 export type Note = Identity & { readonly type: string; readonly data: object };
-/** A batch to commit, and what to call once it is durable. */
+/** A batch to commit. The caller calls `committed` once the batch is durable. */
 export type Drained = { batch: Batch; committed: () => void };
 export type Recall = (identities: readonly Identity[]) => (string | null)[];
 
@@ -38,13 +37,13 @@ const CONSUMED: Taken = { outcome: 'consumed' };
 export class Partition {
   readonly #space: Workspace;
   readonly #recall: Recall;
-  /** The identities of inputs that are not durable yet, batch by batch: the ledger does not know them before. */
+  /** The identities of batches under way; `recall` finds an identity only after its commit. */
   readonly #underWay = new Set<ReadonlyMap<string, string>>();
   #pending = new Map<string, string>();
   #inputPositions = new Map<string, number>();
 
-  constructor(directory: Directory, recall: Recall) {
-    this.#space = new Workspace(directory);
+  constructor(directory: Directory, recall: Recall, limits?: CacheLimits) {
+    this.#space = new Workspace(directory, limits);
     this.#recall = recall;
   }
 
@@ -56,7 +55,7 @@ export class Partition {
     return this.#space.pending.length;
   }
 
-  /** Whether something decided since the last batch waits for an answer or a receiver. */
+  /** Whether an entry decided since the last batch has a question or a command. */
   get hasOutgoing(): boolean {
     return this.#space.hasOutgoing;
   }
@@ -67,23 +66,23 @@ export class Partition {
 
   *openAttempts(): Generator<AttemptState> {
     for (const migration of this.#space.attempts.openIds()) {
-      const live = this.#space.attempts.peek(migration);
-      if (live !== null) yield live.state;
+      const loaded = this.#space.attempts.peek(migration);
+      if (loaded !== null) yield loaded.state;
     }
   }
 
-  /** Whether an attempt of this id is known from another clock: another recording, or the live service. */
+  /** Whether an attempt of this id exists on another clock: in another recording or at the live site. */
   isOnOtherClock(migration: string, clock: string): boolean {
     const found = this.#space.attempts.find(migration);
     return found !== null && found.state.attempt.clock !== clock;
   }
 
-  /** When the next deadline on this clock falls due; null: none is open. */
+  /** The time of the next deadline on this clock, in milliseconds since 1970; null if no deadline is open. */
   nextDueAt(clock: string): number | null {
     return this.#space.timetable.next(clock)?.dueAt ?? null;
   }
 
-  /** Fires every timer of the clock that is due at `now`, oldest first, up to `limit`. Returns how many fired. */
+  /** Fires at most `limit` timers of the clock that are due at `now`, earliest first. Returns the number that fired. */
   fire(now: number, clock: string, limit = Number.POSITIVE_INFINITY): number {
     const { timetable } = this.#space;
     let fired = 0;
@@ -98,13 +97,13 @@ export class Partition {
 
   #fireOne(due: HeapTimer, moment: Moment): boolean {
     const { migration, timer, generation } = due;
-    const live = this.#space.attempts.open(migration);
-    if (live?.timers[timer]?.generation !== generation) return false;
-    const knownHosts = this.#space.knownHosts(moment.clock, live.state.attempt.source);
+    const loaded = this.#space.attempts.open(migration);
+    if (loaded?.timers[timer]?.generation !== generation) return false;
+    const knownHosts = this.#space.knownHosts(moment.clock, loaded.state.attempt.source);
     return this.#space.step(migration, { type: 'timer', kind: timer, knownHosts }, { kind: 'timer', ...due }, moment);
   }
 
-  /** Takes one input. A redelivered one changes nothing; one whose identity was used for other content is refused. */
+  /** Decides an input. A redelivered input changes nothing; an input that reuses an identity for other content is refused. */
   take(input: Input, at: InputPosition | null, now: number, clock: string): Taken {
     if (at !== null) this.#advance(at);
     const known = this.#known(input);
@@ -112,18 +111,18 @@ export class Partition {
     if (known !== null) return this.#conflict(input, at, { now, clock });
     const before = this.#space.pending.length;
     const cause = causeOf(input, at);
-    if (input.vm === null) takeSite(this.#space, input, cause, { now, clock });
-    else takeVm(this.#space, input, cause, { now, clock });
+    if (input.vm === null) applySiteInput(this.#space, input, cause, { now, clock });
+    else applyVmInput(this.#space, input, cause, { now, clock });
     this.#remember(input, input.digest);
     const refusal = this.#space.pending[before]?.refusal ?? null;
     return refusal === null ? CONSUMED : { outcome: 'refused', refusal };
   }
 
-  /** Something that was no input: it goes to the ledger with its reason and first bytes, and from there to the dead letters. */
+  /** Stores a malformed record with the reason and its first bytes, from where it becomes a dead letter. */
   takeMalformed(malformed: Malformed, now: number, clock: string): Taken {
     const { stream, offset, digest, fault } = malformed;
     this.#advance(malformed);
-    return this.#bury({ source: stream, id: `malformed:${offset}:${digest.slice(0, 16)}` }, malformed, fault, {
+    return this.#storeUnusable({ source: stream, id: `malformed:${offset}:${digest.slice(0, 16)}` }, malformed, fault, {
       now,
       clock,
     });
@@ -138,12 +137,17 @@ export class Partition {
     const identity = { source: input.source, id: `conflict:${input.id}:${input.digest.slice(0, 16)}` };
     const place = at ?? { stream: input.source, offset: 0 };
     const fault = refusals.identityConflict(input);
-    this.#bury(identity, { ...place, text, bytes: Buffer.byteLength(text), digest: input.digest }, fault, moment);
-    // Buried once, refused each time it comes.
+    this.#storeUnusable(
+      identity,
+      { ...place, text, bytes: Buffer.byteLength(text), digest: input.digest },
+      fault,
+      moment,
+    );
+    // Only the first conflicting input is stored, but each one is refused.
     return { outcome: 'refused', refusal: { code: fault.code, message: fault.message, remedy: fault.remedy } };
   }
 
-  #bury(identity: Identity, letter: Omit<Malformed, 'fault'>, fault: Fault, moment: Moment): Taken {
+  #storeUnusable(identity: Identity, letter: Omit<Malformed, 'fault'>, fault: Fault, moment: Moment): Taken {
     if (this.#known(identity) !== null) return DUPLICATE;
     const { stream, offset, digest, bytes, encoding } = letter;
     const text = letter.text.slice(0, MALFORMED_BYTES_KEPT);
@@ -163,13 +167,13 @@ export class Partition {
     return { outcome: 'refused', refusal: { code: fault.code, message: fault.message, remedy: fault.remedy } };
   }
 
-  /** Writes down what an operator did to the ledger itself. It is no input: it changes nothing that is decided. */
+  /** Writes an entry about an operator's action on the ledger itself, which affects no decision. */
   note({ type, source, id, data }: Note, now: number): void {
     const digest = sha256(JSON.stringify(data));
     this.#space.write(null, { kind: 'input', type, source, id, digest, data }, { now, clock: WALL }, {});
   }
 
-  /** The batch of everything decided since the last call. */
+  /** Returns the batch of everything decided since the last call. */
   drain(): Drained {
     const inputPositions: InputPosition[] = [...this.#inputPositions].map(([stream, offset]) => ({ stream, offset }));
     this.#inputPositions = new Map();

@@ -5,22 +5,22 @@ import type { Input, InputData } from '../../events/inputs.ts';
 import type { HostRecord } from '../../events/records.ts';
 import { path } from '../../machines/chart.ts';
 
-/** Why an input is not followed. Each is kept in the ledger beside the input it refused. */
+/** The reasons to refuse an input. A refusal is stored in the ledger with the refused input. */
 export const refusals = {
   identityConflict: (input: Pick<Input, 'source' | 'id'>) =>
     new Fault(
       'IDENTITY_CONFLICT',
-      `source ${JSON.stringify(input.source)} used id ${JSON.stringify(input.id)} before, for other content`,
-      'Give every event an id of its own; a redelivery must repeat the event unchanged.',
+      `source ${JSON.stringify(input.source)} used id ${JSON.stringify(input.id)} before, with different content`,
+      'Give every event a unique id; a redelivery must repeat the event unchanged.',
     ),
   attemptOpen: (migration: string) =>
     new Fault(
       'ATTEMPT_OPEN',
       `attempt ${migration} of this VM is still open`,
-      `landfall explain ${migration} says what it waits for.`,
+      `Run landfall explain ${migration} to see what the attempt waits for.`,
     ),
   attemptExists: (migration: string) =>
-    new Fault('ATTEMPT_EXISTS', `attempt ${migration} exists already`, 'Give every migration call an id of its own.'),
+    new Fault('ATTEMPT_EXISTS', `attempt ${migration} exists already`, 'Give every migration call a unique id.'),
   unknownAttempt: (migration: string) =>
     new Fault(
       'UNKNOWN_ATTEMPT',
@@ -31,24 +31,24 @@ export const refusals = {
     new Fault(
       'UNKNOWN_ATTEMPT',
       `question ${question} belongs to no known attempt of this VM`,
-      'Answer with the id of a question that was asked.',
+      'Answer with the id from the question.',
     ),
   tooManyVolumes: () =>
     new Fault(
       'TOO_MANY_VOLUMES',
-      'holders of too many volumes are reported that nobody declared as volumes of this VM',
-      'Declare the volumes of the VM (landfall.vm.declared.v1), or report those that are its own.',
+      'the report names too many volumes that were not declared for this VM',
+      'Declare the volumes of the VM (landfall.vm.declared.v1), or report only its own volumes.',
     ),
   badConfiguration: (error: z.ZodError) => {
     const issue = error.issues[0];
     return new Fault(
       'BAD_CONFIGURATION',
       `${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'invalid'}`,
-      'landfall config get shows the settings in force.',
+      'Run landfall config get to see the current settings.',
       error,
     );
   },
-  /** An operator may settle a contested or provisional attempt, on a host that could have the guest, with an attestation. */
+  /** Null if an operator may settle the attempt on this host: it is contested or provisional, the host is known, and the resolution is attested. */
   ofResolution: (
     { value, attempt }: AttemptState,
     data: InputData<'landfall.migration.resolved.v1'>,

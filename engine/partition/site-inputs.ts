@@ -7,9 +7,9 @@ import type { Stimulus } from '../../machines/fold.ts';
 import { refusals } from './refusals.ts';
 import { type Moment, partOf, type Workspace } from './workspace.ts';
 
-/** What an input about the site does: to a host's record or the configuration, and to the attempts that a host touches. */
+/** Applies an input about the site: to a host record or the configuration, and to the open attempts at that host. */
 
-export function takeSite(space: Workspace, input: SiteInput, cause: Cause, moment: Moment): void {
+export function applySiteInput(space: Workspace, input: SiteInput, cause: Cause, moment: Moment): void {
   switch (input.type) {
     case 'landfall.configuration.set.v1':
       return configure(space, input.data.change, cause, moment);
@@ -17,7 +17,7 @@ export function takeSite(space: Workspace, input: SiteInput, cause: Cause, momen
       return hostFacts(space, input.data, cause, moment);
     case 'landfall.host.fenced.v1':
       space.write(null, cause, moment, {});
-      return eachOn(space, input.data.host, [{ type: 'fenced', host: input.data.host }], cause, moment);
+      return stepEachOn(space, input.data.host, [{ type: 'fenced', host: input.data.host }], cause, moment);
     default:
       return unreachable(input);
   }
@@ -37,14 +37,14 @@ function hostFacts(space: Workspace, data: InputData<'landfall.host.facts.v1'>, 
   space.write(null, cause, moment, { host });
   const rebooted = before !== undefined && before.boot !== null && before.boot !== host.boot;
   const stimuli: Stimulus[] = [];
-  // What a silent agent or a rebooted host did not deliver is as lost as with the stream itself.
-  // So is what came between one stream and the next: who says that it is connected has just connected.
-  const isAnew = before !== undefined && data.stream === 'connected';
-  if (rebooted || isAnew || host.stream === 'lost') stimuli.push({ type: 'stream', host: host.host, stream: 'lost' });
-  // Whoever is back is asked at once.
+  // Events may be lost after a reboot, while the agent was silent, and between two connections of the event stream.
+  const isNewStream = before !== undefined && data.stream === 'connected';
+  if (rebooted || isNewStream || host.stream === 'lost')
+    stimuli.push({ type: 'stream', host: host.host, stream: 'lost' });
+  // A host that is reachable again is asked at once.
   if (data.stream === 'connected' || data.agent === 'speaking')
     stimuli.push({ type: 'stream', host: host.host, stream: 'connected' });
-  eachOn(space, host.host, stimuli, cause, moment);
+  stepEachOn(space, host.host, stimuli, cause, moment);
 }
 
 function merge(before: HostRecord | undefined, data: InputData<'landfall.host.facts.v1'>, clock: string): HostRecord {
@@ -59,8 +59,8 @@ function merge(before: HostRecord | undefined, data: InputData<'landfall.host.fa
   };
 }
 
-/** Every open attempt that has this host at one of its ends. */
-function eachOn(space: Workspace, host: string, stimuli: readonly Stimulus[], cause: Cause, moment: Moment): void {
+/** Steps every open attempt with this host at one end. */
+function stepEachOn(space: Workspace, host: string, stimuli: readonly Stimulus[], cause: Cause, moment: Moment): void {
   let part = 1;
   for (const migration of space.attempts.openOn(moment.clock, host)) {
     for (const stimulus of stimuli)

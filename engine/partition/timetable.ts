@@ -2,13 +2,13 @@ import type { Attempt } from '../../events/attempt.ts';
 import { type Timers, timersOf } from '../../events/entries.ts';
 import { type HeapTimer, TimerHeap } from './timer-heap.ts';
 
-/** The open deadlines of all attempts, a heap for each clock: a timer fires only on the clock that it was set on. */
+/** The open deadlines of all attempts, with one heap per clock: a timer fires only on the clock it was set on. */
 export class Timetable {
   readonly #heaps = new Map<string, TimerHeap>();
-  /** Of each attempt the generations of timers that lie in a heap still: none of them comes back. */
+  /** The generations of each attempt's cancelled timers that are still in a heap. A generation is never used again. */
   readonly #cancelled = new Map<string, number[]>();
 
-  /** Adds those of `after` that `before` had not. What was cancelled is dropped when it surfaces, without a look at its attempt. */
+  /** Adds the timers that are new in `after`, and cancels the timers missing there. A cancelled timer leaves the heap at its top. */
   set({ migration, clock }: Pick<Attempt, 'migration' | 'clock'>, before: Timers, after: Timers): void {
     for (const [timer, { dueAt, generation }] of timersOf(after)) {
       if (before[timer]?.generation !== generation) this.#heap(clock).push({ dueAt, migration, timer, generation });
@@ -29,12 +29,12 @@ export class Timetable {
     return first;
   }
 
-  /** Takes out the earliest timer, which is about to fire. */
+  /** Removes the earliest timer. */
   drop(clock: string): void {
     this.#heap(clock).pop();
   }
 
-  /** A timer that fired is none of its attempt's any more, and in no heap either. */
+  /** Forgets a cancellation of a timer that has fired and is in no heap anymore. */
   fired(timer: HeapTimer): void {
     this.#wasCancelled(timer);
   }
@@ -45,7 +45,7 @@ export class Timetable {
     else cancelled.push(generation);
   }
 
-  /** Asked once of each: it leaves the heap then. */
+  /** Returns whether the timer was cancelled, and forgets the cancellation: the caller removes the timer from the heap. */
   #wasCancelled({ migration, generation }: HeapTimer): boolean {
     const cancelled = this.#cancelled.get(migration);
     const index = cancelled?.indexOf(generation) ?? -1;

@@ -13,64 +13,64 @@ import { refusals } from './refusals.ts';
 import type { LoadedAttempt } from './attempt-cache.ts';
 import { type Moment, partOf, type Workspace } from './workspace.ts';
 
-/** What an input about one VM does: to its record, to its open attempts, or nothing but be remembered. */
+/** Applies an input about one VM: to its record and to its open attempts. Every input leaves an entry. */
 
-/** `open`: the VM's open attempts on the input's clock, oldest first. */
-type Taking = { space: Workspace; record: VmRecord; open: string[]; cause: Cause; moment: Moment };
+/** An input's context. `open` lists the VM's open attempts on the input's clock, oldest first. */
+type Context = { space: Workspace; record: VmRecord; open: string[]; cause: Cause; moment: Moment };
 
-export function takeVm(space: Workspace, input: VmInput, cause: Cause, moment: Moment): void {
-  const record = space.record(input.vm);
-  const taking: Taking = { space, record, open: space.openOf(record, moment.clock), cause, moment };
+export function applyVmInput(space: Workspace, input: VmInput, cause: Cause, moment: Moment): void {
+  const record = space.records.get(input.vm);
+  const context: Context = { space, record, open: space.openOf(record, moment.clock), cause, moment };
   switch (input.type) {
     case 'landfall.vm.declared.v1':
       return keepRecord(
-        taking,
-        applyDeclaration(record, input.data, taking.open.length > 0, space.host(input.data.host, moment.clock)),
+        context,
+        applyDeclaration(record, input.data, context.open.length > 0, space.host(input.data.host, moment.clock)),
       );
     case 'landfall.volume.holders.v1':
-      return hold(taking, applyHolders(record, input.data));
+      return hold(context, applyHolders(record, input.data));
     case 'landfall.vm.requested.v1':
-      return request(taking);
+      return request(context);
     case 'landfall.operator.acted.v1':
       return space.write(record.vm, cause, moment, {});
     case 'landfall.migration.started.v1':
-      return start(taking, input.data);
+      return start(context, input.data);
     case 'landfall.migration.returned.v1':
-      return returned(taking, input.data);
+      return returned(context, input.data);
     case 'landfall.migration.resolved.v1':
-      return resolve(taking, input.data);
+      return resolve(context, input.data);
     case 'landfall.host.answered.v1':
-      return answer(taking, input.data);
+      return answer(context, input.data);
     case 'landfall.host.lifecycle.v1':
-      return lifecycle(taking, input.data);
+      return lifecycle(context, input.data);
     case 'landfall.volume.lease-expired.v1':
-      return eachOpen(taking, { type: 'lease-expired', data: input.data });
+      return stepEachOpen(context, { type: 'lease-expired', data: input.data });
     case 'landfall.command.acknowledged.v1':
-      return acknowledge(taking, input.data);
+      return acknowledge(context, input.data);
     default:
       return unreachable(input);
   }
 }
 
-function keepRecord({ space, cause, moment }: Taking, record: VmRecord): void {
-  space.setRecord(record);
+function keepRecord({ space, cause, moment }: Context, record: VmRecord): void {
+  space.records.set(record);
   space.write(record.vm, cause, moment, {});
 }
 
-function hold(taking: Taking, held: VmRecord | null): void {
-  const { space, record, cause, moment } = taking;
+function hold(context: Context, held: VmRecord | null): void {
+  const { space, record, cause, moment } = context;
   if (held === null) space.refuse(record.vm, refusals.tooManyVolumes(), cause, moment);
-  else keepRecord(taking, held);
+  else keepRecord(context, held);
 }
 
-/** One attempt at a time: a second migration, a start, a stop or an HA restart is refused while one is open. */
-function request({ space, record, open: [first], cause, moment }: Taking): void {
+/** Refuses a second migration, a start, a stop or an HA restart while an attempt is open. */
+function request({ space, record, open: [first], cause, moment }: Context): void {
   if (first === undefined) space.write(record.vm, cause, moment, {});
   else space.refuse(record.vm, refusals.attemptOpen(first), cause, moment);
 }
 
 function start(
-  { space, record, open: earlier, cause, moment }: Taking,
+  { space, record, open: earlier, cause, moment }: Context,
   data: InputData<'landfall.migration.started.v1'>,
 ): void {
   if (space.attempts.find(data.migration) !== null)
@@ -84,26 +84,26 @@ function start(
   };
   const before = earlier.flatMap((migration) => space.attempts.open(migration)?.state.attempt ?? []);
   const attempt = openAttempt(data, record, site, before);
-  // A call from a host to itself moves nothing: what is open goes on, and is still the one that tells where the guest is.
+  // A migration from a host to itself moves nothing, so the open attempt remains the VM's newest.
   const movesNothing = data.source === data.destination && before.length > 0;
   if (movesNothing) return space.keep(begin(attempt, now), {}, record, cause, moment);
   space.keep(begin(attempt, now), {}, { ...record, lastMigration: data.migration }, cause, moment);
-  // The report is a fact: what was open before is asked about at once and decided as at its deadline.
+  // A started migration supersedes the open attempts: their hosts are asked at once, for a last time.
   earlier.forEach((migration, index) => {
     const found = space.attempts.open(migration);
     const undecided = found !== null && roleOf(found.state.value) !== 'settling';
-    if (undecided && !isInLastRound(found, data.source))
+    if (undecided && !isInFinalRound(found, data.source))
       space.step(migration, space.supersession(data, found.state.attempt), partOf(cause, index + 1), moment);
   });
 }
 
-/** A newer call adds nothing to what an earlier one has made of it: its last round is under way, and a copy is reckoned with. */
-function isInLastRound({ state: { value, attempt } }: LoadedAttempt, source: string): boolean {
-  const isReckoned = attempt.source !== source || attempt.twoCopies === true;
-  return attempt.supersededBy !== null && roleOf(value) === 'final-round' && isReckoned;
+/** Whether an earlier call already started the attempt's final round, which considers a guest on `source`. */
+function isInFinalRound({ state: { value, attempt } }: LoadedAttempt, source: string): boolean {
+  const isConsidered = attempt.source !== source || attempt.twoCopies === true;
+  return attempt.supersededBy !== null && roleOf(value) === 'final-round' && isConsidered;
 }
 
-function returned({ space, record, cause, moment }: Taking, data: InputData<'landfall.migration.returned.v1'>): void {
+function returned({ space, record, cause, moment }: Context, data: InputData<'landfall.migration.returned.v1'>): void {
   const found = space.attempts.find(data.migration);
   const settled = found !== null && isOver(found.state);
   const late = settled && data.ok && found.state.attempt.verdicts.at(-1)?.outcome === 'rolled-back';
@@ -121,9 +121,9 @@ function returned({ space, record, cause, moment }: Taking, data: InputData<'lan
   );
 }
 
-function resolve({ space, record, cause, moment }: Taking, data: InputData<'landfall.migration.resolved.v1'>): void {
+function resolve({ space, record, cause, moment }: Context, data: InputData<'landfall.migration.resolved.v1'>): void {
   const { migration } = data;
-  // A settled one is known too: that it is settled is the reason why it takes no resolution.
+  // A settled attempt is looked up too, so that the refusal names its state.
   const found = record.open.includes(migration) ? space.attempts.open(migration) : space.attempts.peek(migration);
   const fault =
     found?.state.attempt.vm === record.vm
@@ -133,7 +133,7 @@ function resolve({ space, record, cause, moment }: Taking, data: InputData<'land
   space.step(data.migration, { type: 'resolved', data }, cause, moment);
 }
 
-function answer({ space, record, open, cause, moment }: Taking, data: InputData<'landfall.host.answered.v1'>): void {
+function answer({ space, record, open, cause, moment }: Context, data: InputData<'landfall.host.answered.v1'>): void {
   const migration = open.find((candidate) => sequenceOf(data.question, candidate) !== null);
   if (migration !== undefined) return void space.step(migration, { type: 'answered', data }, cause, moment);
   const settled = space.attempts.find(data.question.replace(/\/q\d+$/, ''));
@@ -141,14 +141,14 @@ function answer({ space, record, open, cause, moment }: Taking, data: InputData<
   else space.refuse(record.vm, refusals.unknownQuestion(data.question), cause, moment);
 }
 
-function lifecycle({ space, record, cause, moment }: Taking, data: InputData<'landfall.host.lifecycle.v1'>): void {
-  const newest = concerned(space, record, data, moment.clock);
+function lifecycle({ space, record, cause, moment }: Context, data: InputData<'landfall.host.lifecycle.v1'>): void {
+  const newest = attemptAffectedBy(space, record, data, moment.clock);
   const outOfDoubt = newest === null || newest.state.attempt.verdicts.at(-1)?.contested === false;
   const lived = outOfDoubt ? applyLifecycle(record, data, space.host(data.host, moment.clock)) : record;
-  space.setRecord(lived);
+  space.records.set(lived);
   if (newest !== null) {
     const { migration, source, verdicts } = newest.state.attempt;
-    // As they are known now: a doubt may come long after the call returned.
+    // The event may reopen an attempt that settled long ago, so the present hosts and locks are used.
     const site = { knownHosts: space.knownHosts(moment.clock, source), leftLocks: lived.leftLocks ?? [] };
     const stimulus: Stimulus = { type: 'lifecycle', data, ...(verdicts.length === 0 ? {} : { site }) };
     return void space.step(migration, stimulus, cause, moment);
@@ -156,8 +156,8 @@ function lifecycle({ space, record, cause, moment }: Taking, data: InputData<'la
   space.write(record.vm, cause, moment, {});
 }
 
-/** The newest attempt, if it is open, or if this event contradicts the verdict it settled with: then it is taken up again. */
-function concerned(
+/** Returns the newest attempt if it is open or if this event contradicts its verdict, which reopens it; null otherwise. */
+function attemptAffectedBy(
   space: Workspace,
   record: VmRecord,
   data: InputData<'landfall.host.lifecycle.v1'>,
@@ -167,7 +167,7 @@ function concerned(
   if (migration === null) return null;
   const open = space.attempts.open(migration);
   if (open !== null) return open.state.attempt.clock === clock ? open : null;
-  // Most events of a settled VM are its daily life: only these can contradict, and only for them the attempt is read again.
+  // Only these events can contradict a verdict, so the settled attempt is not loaded for the rest.
   if (data.event !== 'Resumed' && data.detail !== 'Migrated') return null;
   const settled = space.attempts.find(migration);
   if (settled?.state.attempt.clock !== clock || !contradicts(settled.state.attempt, data)) return null;
@@ -176,7 +176,7 @@ function concerned(
 }
 
 function acknowledge(
-  { space, record, open, cause, moment }: Taking,
+  { space, record, open, cause, moment }: Context,
   data: InputData<'landfall.command.acknowledged.v1'>,
 ): void {
   const isIts = (migration: string) =>
@@ -186,7 +186,7 @@ function acknowledge(
   else space.step(migration, { type: 'acknowledged', data }, cause, moment);
 }
 
-function eachOpen({ space, record, open, cause, moment }: Taking, stimulus: Stimulus): void {
+function stepEachOpen({ space, record, open, cause, moment }: Context, stimulus: Stimulus): void {
   if (open.length === 0) return space.write(record.vm, cause, moment, {});
   open.forEach((migration, index) => {
     space.step(migration, stimulus, partOf(cause, index), moment);

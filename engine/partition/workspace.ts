@@ -6,50 +6,48 @@ import type { Fault } from '../../events/fault.ts';
 import type { HostRecord, VmRecord } from '../../events/records.ts';
 import type { Stimulus } from '../../machines/fold.ts';
 import { type Stepped, step } from '../../machines/step.ts';
-import { applyAttempt, isOver, unknownVm } from '../../machines/vm.ts';
+import { applyAttempt, isOver } from '../../machines/vm.ts';
 import { AttemptCache } from './attempt-cache.ts';
 import type { Directory } from './directory.ts';
+import { RecordCache } from './record-cache.ts';
 import { Timetable } from './timetable.ts';
 
 /**
- * What a partition knows while it decides: the open attempts, the records at hand, and the entries decided since the last
- * batch. Invariant 8: an entry's time never goes back on its clock.
+ * The working memory of a partition: open attempts, VM records, hosts, and the entries decided since the last batch. Entry times
+ * never decrease on a clock (invariant 8).
  */
 
-/** When something is taken in, and on which clock. */
+/** The time of a decision, and the clock it belongs to: `wall` for the loaded site, or one recording. */
 export type Moment = { now: number; clock: string };
 type Outcome = Partial<
   Pick<Entry, 'attempt' | 'timers' | 'verdict' | 'host' | 'configuration' | 'questions' | 'commands' | 'refusal'>
 >;
 
-/** How many records of VMs are kept at hand. */
-const RECORDS_MAX = 2048;
+/** The number of durable attempts and VM records that stay in memory; older ones are loaded from the directory again. */
+export type CacheLimits = { readonly attempts: number; readonly records: number };
+
+const CACHE_LIMITS: CacheLimits = { attempts: 2048, records: 2048 };
 
 export class Workspace {
   readonly #hosts = new Map<string, HostRecord>();
-  /** What `knownHosts` came to, by clock and cluster: every poll of every attempt asks for it. */
+  /** The results of `knownHosts` by clock and cluster, cached because every poll of every attempt needs one. */
   readonly #neighbours = new Map<string, string[]>();
   readonly timetable = new Timetable();
   readonly attempts: AttemptCache;
+  readonly records: RecordCache;
   configuration: Configuration;
-  /** Whether something decided since the last batch waits for an answer or a receiver. */
+  /** Whether an entry of this batch has a question or a command. */
   hasOutgoing = false;
-  readonly #directory: Directory;
-  readonly #records = new Map<string, VmRecord>();
-  /** VMs whose record changed since their last entry. */
-  readonly #changed = new Set<string>();
-  /** The batch in which a VM's record was last decided: until it is durable the directory does not know it. */
-  readonly #touched = new Map<string, number>();
   readonly #times = new Map<string, number>();
   #entries: Entry[] = [];
   #epoch = 0;
 
-  constructor(directory: Directory) {
-    this.#directory = directory;
+  constructor(directory: Directory, limits: CacheLimits = CACHE_LIMITS) {
     this.configuration = directory.configuration();
     for (const host of directory.hosts()) this.#hosts.set(host.host, host);
     for (const [clock, time] of directory.times()) this.#times.set(clock, time);
-    this.attempts = new AttemptCache(directory);
+    this.attempts = new AttemptCache(directory, limits.attempts);
+    this.records = new RecordCache(directory, limits.records);
     for (const { migration, clock, ends, timers } of directory.deadlines()) {
       this.attempts.index({ migration, clock, ends });
       this.timetable.set({ migration, clock }, {}, timers);
@@ -60,46 +58,24 @@ export class Workspace {
     return this.#entries;
   }
 
-  /** The entries decided since the last call, and what to call once they are durable. */
+  /** Returns the entries decided since the last call. The caller calls `committed` once they are durable. */
   drain(): { entries: Entry[]; committed: () => void } {
     const entries = this.#entries;
     const epoch = this.#epoch;
     this.#epoch += 1;
     this.#entries = [];
     this.hasOutgoing = false;
-    return { entries, committed: () => this.#forget(entries, epoch) };
+    return { entries, committed: () => this.#release(entries, epoch) };
   }
 
-  /** What is durable is read from the directory when it matters again and is no longer at hand. */
-  #forget(entries: readonly Entry[], epoch: number): void {
+  /** Lets the caches evict what these durable entries changed. */
+  #release(entries: readonly Entry[], epoch: number): void {
     for (const { vm, attempt } of entries) {
       if (attempt !== null) this.attempts.committed(attempt.attempt.migration, epoch);
-      if (vm === null || this.#touched.get(vm) !== epoch) continue;
-      this.#touched.delete(vm);
+      if (vm !== null) this.records.committed(vm, epoch);
     }
-    this.attempts.makeRoom();
-    if (this.#records.size > RECORDS_MAX) this.#makeRoom();
-  }
-
-  /** The oldest goes first: the newest are the ones that are asked for again. */
-  #makeRoom(): void {
-    for (const vm of this.#records.keys()) {
-      if (this.#records.size <= RECORDS_MAX) return;
-      if (!this.#touched.has(vm) && !this.#changed.has(vm)) this.#records.delete(vm);
-    }
-  }
-
-  record(vm: string): VmRecord {
-    const record = this.#records.get(vm) ?? this.#directory.record(vm) ?? unknownVm(vm);
-    this.#records.set(vm, record);
-    return record;
-  }
-
-  /** The record is written with the VM's next entry. */
-  setRecord(record: VmRecord): void {
-    if (this.#records.get(record.vm) === record) return;
-    this.#records.set(record.vm, record);
-    this.#changed.add(record.vm);
+    this.attempts.evict();
+    this.records.evict();
   }
 
   get hosts(): ReadonlyMap<string, HostRecord> {
@@ -111,38 +87,41 @@ export class Workspace {
     this.#neighbours.clear();
   }
 
-  /** A host as it is known on a clock: another recording's host of the same name is another host. */
+  /** The record of a host on a clock. A host of the same name in another recording is a different host. */
   host(host: string | null, clock: string): HostRecord | undefined {
     const record = host === null ? undefined : this.#hosts.get(host);
     return record?.clock === clock ? record : undefined;
   }
 
-  /** Time never goes back on a clock: an entry's time is the later of the last entry's and now. */
+  /** The time of the next entry: now, or the time of the last entry on the clock if that is later. */
   time({ now, clock }: Moment): number {
     const time = Math.max(this.#times.get(clock) ?? 0, now);
     this.#times.set(clock, time);
     return time;
   }
 
-  /** Steps an attempt and writes the entry. `quiet` writes none where nothing changed; the result says whether one was written. */
+  /** Steps an attempt and writes its entry; `quiet` writes no entry if nothing changed. Returns whether an entry was written. */
   step(migration: string, stimulus: Stimulus, cause: Cause, moment: Moment, quiet?: 'quiet'): boolean {
-    const live = this.attempts.open(migration);
-    if (live === null) return false;
-    const record = this.record(live.state.attempt.vm);
-    const stepped = step(live.state, live.timers, stimulus, { now: this.time(moment), nextToken: record.token + 1 });
-    // An attempt that was taken up for nothing is put back.
-    if (stepped.unchanged) this.attempts.rest(migration);
+    const loaded = this.attempts.open(migration);
+    if (loaded === null) return false;
+    const record = this.records.get(loaded.state.attempt.vm);
+    const stepped = step(loaded.state, loaded.timers, stimulus, {
+      now: this.time(moment),
+      nextToken: record.token + 1,
+    });
+    if (stepped.unchanged) this.attempts.closeIfSettled(migration);
     if (stepped.unchanged && quiet === 'quiet') return false;
     if (stepped.unchanged) this.write(record.vm, cause, moment, {});
-    else this.keep(stepped, live.timers, record, cause, moment);
+    else this.keep(stepped, loaded.timers, record, cause, moment);
     return true;
   }
 
+  /** Stores a stepped attempt, its timers and its VM record, and writes the entry. */
   keep(stepped: Stepped, timersBefore: Timers, record: VmRecord, cause: Cause, moment: Moment): void {
     const { state, timers, verdict } = stepped;
     const { attempt } = state;
     const next = applyAttempt(record, state, verdict, (host) => this.host(host, moment.clock));
-    this.setRecord(next);
+    this.records.set(next);
     this.attempts.set({ state, timers }, this.#epoch);
     this.timetable.set(attempt, timersBefore, isOver(state) ? {} : timers);
     this.write(next.vm, cause, moment, {
@@ -152,22 +131,23 @@ export class Workspace {
       questions: stepped.questions,
       commands: stepped.commands,
     });
-    // Only who moves the locks itself may end what an earlier attempt still had to do with them.
+    // Only an attempt that moves the locks itself may end the lock steps of an earlier attempt.
     const movesLocks = attempt.steps.some(({ kind }) => kind === 'acquire-lock');
     if (verdict !== null && !verdict.contested && movesLocks) this.#endEarlier(next, attempt, cause, moment);
   }
 
-  /** A newer attempt has its verdict: what an older one still had to settle is dropped, its tokens are spent. */
+  /** Supersedes the VM's older open attempts after a newer attempt's verdict; their lock tokens are outdated. */
   #endEarlier(record: VmRecord, by: Attempt, cause: Cause, moment: Moment): void {
     if (record.lastMigration !== by.migration) return;
     const earlier = this.openOf(record, moment.clock).filter((other) => other !== by.migration);
     earlier.forEach((other, index) => {
-      const live = this.attempts.open(other);
-      if (live !== null) this.step(other, this.supersession(by, live.state.attempt), partOf(cause, index + 1), moment);
+      const loaded = this.attempts.open(other);
+      if (loaded !== null)
+        this.step(other, this.supersession(by, loaded.state.attempt), partOf(cause, index + 1), moment);
     });
   }
 
-  /** The VM's open attempts on this clock. Those of another are another world's: nothing that happens here concerns them. */
+  /** The VM's open attempts on this clock. Inputs never affect an attempt of another clock. */
   openOf({ open }: VmRecord, clock: string): string[] {
     return open.filter((migration) => this.attempts.open(migration)?.state.attempt.clock === clock);
   }
@@ -186,7 +166,7 @@ export class Workspace {
     };
   }
 
-  /** The hosts of a clock that a guest on `source` could be on: those of its cluster. One of no known cluster is among them. */
+  /** The hosts of a clock that a guest of `source` could be on: the hosts of its cluster, and hosts of unknown cluster. */
   knownHosts(clock: string, source: string): readonly string[] {
     const cluster = this.host(source, clock)?.cluster ?? null;
     const key = JSON.stringify([clock, cluster]);
@@ -206,12 +186,7 @@ export class Workspace {
     this.write(vm, cause, moment, { refusal: { code, message, remedy } });
   }
 
-  #changedRecord(vm: string | null): VmRecord | null {
-    return vm !== null && this.#changed.delete(vm) ? this.record(vm) : null;
-  }
-
   write(vm: string | null, cause: Cause, moment: Moment, outcome: Outcome): void {
-    if (vm !== null) this.#touched.set(vm, this.#epoch);
     if ((outcome.questions?.length ?? 0) > 0 || (outcome.commands?.length ?? 0) > 0) this.hasOutgoing = true;
     this.#entries.push({
       v: ENTRY_VERSION,
@@ -222,7 +197,7 @@ export class Workspace {
       attempt: outcome.attempt ?? null,
       timers: outcome.timers ?? {},
       verdict: outcome.verdict ?? null,
-      record: this.#changedRecord(vm),
+      record: vm === null ? null : this.records.write(vm, this.#epoch),
       host: outcome.host ?? null,
       configuration: outcome.configuration ?? null,
       questions: outcome.questions ?? [],
@@ -232,7 +207,7 @@ export class Workspace {
   }
 }
 
-/** The cause of an input's further entries. */
+/** The cause of an input's entry number `part`; the first entry has part 0. */
 export function partOf(cause: Cause, part: number): Cause {
   return cause.kind === 'input' && part > 0 ? { ...cause, part } : cause;
 }

@@ -127,7 +127,7 @@ const staysContested: Alteration = {
 /** Treats a reconnected event stream as unbroken unless the host has rebooted. */
 const connectedIsUnbroken: Alteration = {
   site: (real) => ({
-    takeSite: (space, input, cause, moment) => {
+    applySiteInput: (space, input, cause, moment) => {
       const isAnew =
         input.type === 'landfall.host.facts.v1' &&
         input.data.stream === 'connected' &&
@@ -136,7 +136,7 @@ const connectedIsUnbroken: Alteration = {
       if (isAnew)
         space.step = (migration, stimulus, ...more) =>
           stimulus.type === 'stream' && stimulus.stream === 'lost' ? false : step(migration, stimulus, ...more);
-      real.takeSite(space, input, cause, moment);
+      real.applySiteInput(space, input, cause, moment);
       space.step = step;
     },
   }),
