@@ -5,19 +5,19 @@ import { textOf } from '../../log/entry-text.ts';
 import { GENESIS, type Head, type Ledger, type Owner, type StoredEntry } from '../../log/port.ts';
 import { entriesOf, entryOfInput, entryOfMalformed, entryOfTimer, VM, vmOf } from '../support/entries.ts';
 
-/** A fresh, empty ledger of some adapter, and what the suite does to it from outside. */
+/** An empty ledger of one adapter, and the operations that the suite needs from outside the port. */
 export type LedgerHarness = {
   readonly partitions: number;
-  /** Opens it. Every ledger opened before is closed by then. */
+  /** Opens the ledger. The suite closes each opened ledger before the next call. */
   open(): Promise<Ledger>;
-  /** Makes the next commit fail with LEDGER_OUTCOME_UNKNOWN: after it was applied, or instead. Absent: cannot be provoked. */
+  /** Makes the next commit fail with LEDGER_OUTCOME_UNKNOWN, either applied or lost. Absent if the adapter cannot fail this way. */
   failNextCommit?(outcome: 'applied' | 'lost'): Promise<void>;
   cleanup(): Promise<void>;
 };
 
-/** What log/port.ts promises, as every adapter must keep it. */
+/** Tests the promises of log/port.ts on one adapter. */
 export function ledgerContract(name: string, factory: () => Promise<LedgerHarness>): void {
-  describe(`${name} keeps the contract of a ledger`, () => {
+  describe(`ledger contract: ${name}`, () => {
     let harness: LedgerHarness;
     let ledger: Ledger;
 
@@ -36,7 +36,7 @@ export function ledgerContract(name: string, factory: () => Promise<LedgerHarnes
     };
 
     describe('an empty ledger', () => {
-      it('has its partitions, each with the head GENESIS at 0', async () => {
+      it('has the head GENESIS at 0 in each partition', async () => {
         expect(ledger.partitions).toBe(harness.partitions);
         for (let partition = 0; partition < harness.partitions; partition += 1) {
           expect(await ledger.head(partition)).toEqual({ sequence: 0, hash: GENESIS });
@@ -44,12 +44,12 @@ export function ledgerContract(name: string, factory: () => Promise<LedgerHarnes
         }
       });
 
-      it('refuses a partition that it does not have', async () => {
+      it('rejects an unknown partition number', async () => {
         await expect(ledger.claim(harness.partitions)).rejects.toThrow(Fault);
         await expect(ledger.head(harness.partitions)).rejects.toThrow(Fault);
       });
 
-      it('is claimed at GENESIS without positions', async () => {
+      it('starts an owner at GENESIS without positions', async () => {
         const owner = await ledger.claim(0);
         expect(owner.claimedHead).toEqual({ sequence: 0, hash: GENESIS });
         expect(owner.inputPositions).toEqual(new Map());
@@ -58,7 +58,7 @@ export function ledgerContract(name: string, factory: () => Promise<LedgerHarnes
     });
 
     describe('a commit (1, 2, 3)', () => {
-      it('appends its entries in order, dense from 1, chained from GENESIS', async () => {
+      it('appends entries in order, numbered from 1 and chained from GENESIS', async () => {
         const owner = await ledger.claim(0);
         const entries = entriesOf('a', 3);
         const head = await owner.commit({ entries, inputPositions: [] });
@@ -71,7 +71,7 @@ export function ledgerContract(name: string, factory: () => Promise<LedgerHarnes
         expect(await ledger.head(0)).toEqual(head);
       });
 
-      it('keeps text as it is: astral characters, NUL, lone surrogates, U+2028', async () => {
+      it('keeps astral characters, NUL, lone surrogates and U+2028 unchanged', async () => {
         const owner = await ledger.claim(0);
         const entry = entryOfInput('odd', { content: '\u{1F6EC} \0 \ud800 \u2028 é' });
         await owner.commit({ entries: [entry, entryOfMalformed('m', '\u0000{"')], inputPositions: [] });
@@ -79,13 +79,13 @@ export function ledgerContract(name: string, factory: () => Promise<LedgerHarnes
         await verified(ledger, 0);
       });
 
-      it('takes an entry of a megabyte', async () => {
+      it('accepts an entry of one megabyte', async () => {
         const owner = await ledger.claim(0);
         await owner.commit({ entries: [entryOfInput('big', { content: 'x'.repeat(1_000_000) })], inputPositions: [] });
         await verified(ledger, 0);
       });
 
-      it('follows the one before it, and survives a reopening', async () => {
+      it('continues the chain after the ledger is reopened', async () => {
         const first = await (await ledger.claim(0)).commit({ entries: entriesOf('a', 2), inputPositions: [] });
         await reopen();
         const owner = await ledger.claim(0);
@@ -96,7 +96,7 @@ export function ledgerContract(name: string, factory: () => Promise<LedgerHarnes
         expect((await all(ledger, 0))[2]?.previous).toBe(first.hash);
       });
 
-      it('of several at once: in the order they were called, each with its own head', async () => {
+      it('applies concurrent commits in call order, each with its own head', async () => {
         const owner = await ledger.claim(0);
         const heads = await Promise.all(
           Array.from({ length: 40 }, (_, nth) =>
@@ -110,7 +110,7 @@ export function ledgerContract(name: string, factory: () => Promise<LedgerHarnes
         expect((await ledger.claim(0)).inputPositions).toEqual(new Map([['s', 39]]));
       });
 
-      it('may be empty', async () => {
+      it('accepts a commit without entries', async () => {
         const owner = await ledger.claim(0);
         const head = await owner.commit({ entries: entriesOf('a', 1), inputPositions: [] });
         expect(await owner.commit({ entries: [], inputPositions: [] })).toEqual(head);
@@ -123,7 +123,7 @@ export function ledgerContract(name: string, factory: () => Promise<LedgerHarnes
         { stream: 'http', offset: 7 },
       ];
 
-      it('are committed with the entries and found by the next owner', async () => {
+      it('pass to the next owner with the entries of their commit', async () => {
         await (await ledger.claim(0)).commit({ entries: entriesOf('a', 1), inputPositions: positions });
         await reopen();
         expect((await ledger.claim(0)).inputPositions).toEqual(
@@ -134,7 +134,7 @@ export function ledgerContract(name: string, factory: () => Promise<LedgerHarnes
         );
       });
 
-      it('may come without entries: duplicates', async () => {
+      it('are stored without entries, as for duplicates', async () => {
         const owner = await ledger.claim(0);
         const head = await owner.commit({ entries: entriesOf('a', 1), inputPositions: positions });
         expect(await owner.commit({ entries: [], inputPositions: [{ stream: 'http', offset: 8 }] })).toEqual(head);
@@ -142,7 +142,7 @@ export function ledgerContract(name: string, factory: () => Promise<LedgerHarnes
         expect((await ledger.claim(0)).inputPositions.get('http')).toBe(8);
       });
 
-      it('may be missing where entries are: timers', async () => {
+      it('stay unchanged by a commit of timer entries', async () => {
         const owner = await ledger.claim(0);
         await owner.commit({ entries: entriesOf('a', 1), inputPositions: positions });
         await owner.commit({ entries: [entryOfTimer('m-1')], inputPositions: [] });
@@ -168,7 +168,7 @@ export function ledgerContract(name: string, factory: () => Promise<LedgerHarnes
     });
 
     describe('owners (4)', () => {
-      it('fences the older one, with nothing of it applied', async () => {
+      it('fence the older owner and apply none of its later commits', async () => {
         const older = await ledger.claim(0);
         const head = await older.commit({ entries: entriesOf('a', 1), inputPositions: [] });
         const newer = await ledger.claim(0);
@@ -183,7 +183,7 @@ export function ledgerContract(name: string, factory: () => Promise<LedgerHarnes
         expect((await ledger.claim(0)).inputPositions).toEqual(new Map());
       });
 
-      it('settles the commits under way before the next claim is answered', async () => {
+      it('settle pending commits before the next claim succeeds', async () => {
         const older = await ledger.claim(0);
         const outcomes = Promise.allSettled(
           Array.from({ length: 10 }, (_, nth) =>
@@ -196,7 +196,7 @@ export function ledgerContract(name: string, factory: () => Promise<LedgerHarnes
         expect(await ledger.head(0)).toEqual(newer.claimedHead);
       });
 
-      it('lets go of a partition after what is under way, and commits no more', async () => {
+      it('release a partition after pending commits and then refuse commits', async () => {
         const owner = await ledger.claim(0);
         const last = owner.commit({ entries: entriesOf('a', 1), inputPositions: [] });
         await owner.release();
@@ -210,7 +210,7 @@ export function ledgerContract(name: string, factory: () => Promise<LedgerHarnes
       const digestOf = ({ cause }: { cause: { kind: string; digest?: string } }) => cause.digest ?? null;
       const entry = entryOfInput('once', { content: 'as it was first' });
 
-      it('gives the digest of what was consumed, in the order asked', async () => {
+      it('returns digests of consumed inputs in the requested order', async () => {
         const owner = await ledger.claim(0);
         const bad = entryOfMalformed('torn', '{');
         await owner.commit({ entries: [entry, entryOfTimer('m'), bad], inputPositions: [] });
@@ -219,13 +219,13 @@ export function ledgerContract(name: string, factory: () => Promise<LedgerHarnes
         expect(owner.recall([])).toEqual([]);
       });
 
-      it('holds after a reopening', async () => {
+      it('works after the ledger is reopened', async () => {
         await (await ledger.claim(0)).commit({ entries: [entry], inputPositions: [] });
         await reopen();
         expect((await ledger.claim(0)).recall([identity('once')])).toEqual([digestOf(entry)]);
       });
 
-      it('keeps the first digest where other content came under the same identity', async () => {
+      it('keeps the first digest of an identity with conflicting contents', async () => {
         const owner = await ledger.claim(0);
         const other = entryOfInput('once', { content: 'something else' });
         await owner.commit({ entries: [entry], inputPositions: [] });
@@ -235,13 +235,13 @@ export function ledgerContract(name: string, factory: () => Promise<LedgerHarnes
         expect((await ledger.claim(0)).recall([identity('once')])).toEqual([digestOf(entry)]);
       });
 
-      it('does not confuse where a source ends and an id begins', async () => {
+      it('distinguishes identities with the same concatenation of source and id', async () => {
         const owner = await ledger.claim(0);
         await owner.commit({ entries: [entryOfInput('bc', { source: 'a' })], inputPositions: [] });
         expect(owner.recall([{ source: 'ab', id: 'c' }])).toEqual([null]);
       });
 
-      it('tells the next owner what the last one consumed', async () => {
+      it('returns the inputs consumed by the previous owner', async () => {
         const older = await ledger.claim(0);
         await older.commit({ entries: entriesOf('a', 500), inputPositions: [] });
         const newer = await ledger.claim(0);
@@ -251,14 +251,14 @@ export function ledgerContract(name: string, factory: () => Promise<LedgerHarnes
     });
 
     describe('readers (6)', () => {
-      it('begin where they are told', async () => {
+      it('start at the requested sequence', async () => {
         const owner = await ledger.claim(0);
         await owner.commit({ entries: entriesOf('a', 5), inputPositions: [] });
         expect(idsOf(await all(ledger, 0, 4))).toEqual(['a-4', 'a-5']);
         expect(await all(ledger, 0, 6)).toEqual([]);
       });
 
-      it('end at the head as it was when they began', async () => {
+      it('end at the head of the time they started', async () => {
         const owner = await ledger.claim(0);
         await owner.commit({ entries: entriesOf('a', 450), inputPositions: [] });
         const seen: StoredEntry[] = [];
@@ -270,7 +270,7 @@ export function ledgerContract(name: string, factory: () => Promise<LedgerHarnes
         expect(await all(ledger, 0)).toHaveLength(455);
       });
 
-      it('see whole commits only, while one is being made', async () => {
+      it('see only complete commits during a commit', async () => {
         const owner = await ledger.claim(0);
         const counts: number[] = [];
         const writing = Promise.all(
@@ -285,7 +285,7 @@ export function ledgerContract(name: string, factory: () => Promise<LedgerHarnes
     });
 
     describe('an unknown outcome (5)', () => {
-      it.for(['applied', 'lost'] as const)('is learnt from the tail: %s', async (outcome, context) => {
+      it.for(['applied', 'lost'] as const)('is resolved from the tail of the ledger: %s', async (outcome, context) => {
         if (harness.failNextCommit === undefined) return context.skip();
         const owner = await ledger.claim(0);
         const before = await owner.commit({ entries: entriesOf('a', 2), inputPositions: [{ stream: 's', offset: 1 }] });
@@ -302,7 +302,7 @@ export function ledgerContract(name: string, factory: () => Promise<LedgerHarnes
         expect(await verified(ledger, 0)).toEqual(head);
       });
 
-      it('applies nothing that waited behind it', async (context) => {
+      it('rejects the commits queued behind it', async (context) => {
         if (harness.failNextCommit === undefined) return context.skip();
         const owner = await ledger.claim(0);
         await harness.failNextCommit('lost');
@@ -316,7 +316,7 @@ export function ledgerContract(name: string, factory: () => Promise<LedgerHarnes
     });
 
     describe('partitions', () => {
-      it('have sequences, chains and owners of their own', async () => {
+      it('have separate sequences, chains and owners', async () => {
         const heads: Head[] = [];
         for (let partition = 0; partition < harness.partitions; partition += 1) {
           const owner = await ledger.claim(partition);
@@ -332,7 +332,7 @@ export function ledgerContract(name: string, factory: () => Promise<LedgerHarnes
         }
       });
 
-      it('keep the order of one VM', async () => {
+      it('keep the order of entries of one VM', async () => {
         const owner = await ledger.claim(0);
         const ids = Array.from({ length: 30 }, (_, nth) => `v${nth}`);
         await Promise.all(
@@ -370,7 +370,7 @@ function identity(id: string) {
   return { source: 'agent://one', id };
 }
 
-/** 0 % 3 + 1 % 3 + … + n % 3: the sequences after commits of so many entries. */
+/** Returns the possible sequences after commits of 0, 1, 2, 0, 1, 2, … entries. */
 function sum(n: number): number {
   return Array.from({ length: n + 1 }, (_, nth) => nth % 3).reduce((a, b) => a + b, 0);
 }

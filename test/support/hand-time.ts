@@ -1,6 +1,6 @@
 import type { Time } from '../../engine/time.ts';
 
-/** Time that a test moves by hand. */
+/** A time source that advances only when a test calls `pass`. */
 export class HandTime implements Time {
   #now = 1_000_000;
   #alarms: { at: number; callback: () => void }[] = [];
@@ -9,7 +9,7 @@ export class HandTime implements Time {
     return this.#now;
   }
 
-  /** How many callbacks are to come. */
+  /** The number of pending callbacks. */
   get alarms(): number {
     return this.#alarms.length;
   }

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
 
-/** Runs the real command line in a process of its own. */
+/** Runs the real command line in a separate process. */
 
 export const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const BIN = join(ROOT, 'bin/landfall.js');
@@ -23,7 +23,7 @@ export function start(
   });
 }
 
-/** @param stdin all that it reads; null: the test writes to it itself. */
+/** @param stdin the whole standard input; null lets the test write to it. */
 export function finished(child: ChildProcess, stdin: string | null = ''): Promise<Ran> {
   const out: Buffer[] = [];
   const err: Buffer[] = [];
@@ -46,14 +46,14 @@ export function landfall(
   return finished(start(args, options), options.stdin);
 }
 
-/** The parsed output of a command that must succeed. */
+/** Returns the parsed output of a command. @throws Error if the command fails. */
 export async function landfallJson<T>(args: readonly string[]): Promise<T> {
   const ran = await landfall([...args, '--json']);
   if (ran.code !== 0) throw new Error(`landfall ${args.join(' ')} exited with ${ran.code}: ${ran.stderr}`);
   return JSON.parse(ran.stdout) as T;
 }
 
-/** A folder that goes away with the test. Concurrent tests hand in their own context's `onTestFinished`. */
+/** Creates a folder that is removed after the test. A concurrent test passes the `onTestFinished` of its own context. */
 export function scratchFolder(onFinished: (work: () => void) => void = onTestFinished): string {
   const folder = mkdtempSync(join(tmpdir(), 'landfall-'));
   onFinished(() => rmSync(folder, { recursive: true, force: true }));

@@ -6,13 +6,13 @@ import { scratchTopics } from '../scratch.ts';
 import { check, checkCopies, settled } from './checker.ts';
 import { Load } from './load.ts';
 
-/** Brokers that die while two instances decide what a load of inputs asks. */
+/** Brokers are killed while two instances decide a load of inputs. */
 
 const PARTITIONS = 4;
 
 export async function brokerFaults({ inputs, kills }: { inputs: number; kills: number }): Promise<void> {
   const canStart = await canStartClusters();
-  describe.skipIf(!canStart)('three brokers', { timeout: 1_200_000 }, () => {
+  describe.skipIf(!canStart)('two instances on three brokers', { timeout: 1_200_000 }, () => {
     suite(inputs, kills);
   });
 }
@@ -24,7 +24,7 @@ function suite(inputs: number, kills: number): void {
   });
   afterAll(() => cluster.stop());
 
-  /** Two instances under load while something is done to the brokers, and what the ledger says of it afterwards. */
+  /** Runs two instances under load during a fault of the brokers, and checks the ledger afterwards. */
   const underLoad = async (harm: (prefix: string, load: Load) => Promise<void>) => {
     const scratch = forTest(await scratchTopics(cluster.bootstrap, PARTITIONS, 3));
     const instances = [await instance(scratch, 'one'), await instance(scratch, 'two')];
@@ -45,7 +45,7 @@ function suite(inputs: number, kills: number): void {
     for (const name of ['one', 'two']) expect(await checkCopies(scratch.copies(name), heads)).toEqual([]);
   };
 
-  it(`may lose their leader in the middle of transactions, ${kills} times`, () =>
+  it(`lose nothing when the leader is killed ${kills} times`, () =>
     underLoad(async (prefix, load) => {
       for (let kill = 0; kill < kills; kill += 1) {
         await load.reached((inputs * (kill + 1)) / (kills + 1));
@@ -57,7 +57,7 @@ function suite(inputs: number, kills: number): void {
       await load.reached(inputs);
     }));
 
-  it('may all be killed at once and started again', () =>
+  it('lose nothing when all brokers restart at once', () =>
     underLoad(async (_, load) => {
       await load.reached(1000);
       await cluster.restartAll();

@@ -11,17 +11,17 @@ import type { Load } from './load.ts';
 import { committedRecords } from './topic.ts';
 
 /**
- * Holds the ledger's topic to what was sent: nothing that was acknowledged is missing, nothing was taken or decided twice, each
- * VM's inputs stand in their order, the chain is whole, and every instance's projections are those that a rebuild gives.
+ * Compares the ledger's topic with the sent inputs: no acknowledged input is missing, no input is consumed or decided twice, the
+ * inputs of each VM keep their order, the chain is complete, and the projections of every instance equal a rebuild.
  */
 
 export type Checked = { readonly violations: string[]; readonly entries: number; readonly heads: readonly Head[] };
 
 const SETTLE_MS = 90_000;
 
-/** Looks again until everything that was acknowledged has been decided, or for too long. */
+/** Repeats the check until all acknowledged inputs are decided, or a time limit ends. */
 export async function settled(brokers: readonly string[], prefix: string, load: Load): Promise<Checked> {
-  // Brokers that have just come back may still be electing a leader.
+  // Restarted brokers may still elect a leader.
   const unread = (error: unknown): Checked => ({ violations: [String(error)], entries: 0, heads: [] });
   for (const deadline = Date.now() + SETTLE_MS; ; await wait(1000)) {
     const checked = await check(brokers, prefix, load).catch(unread);
@@ -69,7 +69,7 @@ export async function check(brokers: readonly string[], prefix: string, load: Lo
   return { violations: violations.slice(0, 20), entries, heads };
 }
 
-/** What an instance's copy, whose folder this is, has that the topic has not, or the other way round. It must have been stopped. */
+/** Returns the differences between the topic and the local copies of a stopped instance. `folder` contains the copies. */
 export async function checkCopies(folder: string, heads: readonly Head[]): Promise<string[]> {
   const violations: string[] = [];
   for (const [partition, head] of heads.entries()) {

@@ -5,28 +5,28 @@ import { partitionOf } from '../../../../kafka/partitioner.ts';
 import { RecordProducer } from '../../../../kafka/record-producer.ts';
 
 /**
- * Hosts and an orchestrator that report straight into the topic of inputs, at least once: what was not acknowledged is sent
- * again until it is. Each attempt ends by itself where its inputs are taken in their order.
+ * Simulates hosts and an orchestrator that write to the inputs topic at least once: an unacknowledged input is sent again. Each
+ * attempt settles if its inputs are consumed in order.
  */
 
 export type LoadOptions = {
   readonly brokers: readonly string[];
   readonly prefix: string;
   readonly partitions: number;
-  /** Attempts of each partition that are under way at once. */
+  /** The number of concurrent attempts per partition. */
   readonly width?: number;
-  /** A pause between two sends of a partition, in milliseconds. */
+  /** The pause between two sends of a partition, in milliseconds. */
   readonly pauseMs?: number;
 };
 
 const RETRY_MS = 50;
 
 export class Load {
-  /** The inputs of each VM that were acknowledged, in their order, as `source id`. */
+  /** The acknowledged inputs of each VM in order, as `source id`. */
   readonly acknowledged = new Map<string, string[]>();
   readonly attempts: Attempt[] = [];
   count = 0;
-  /** Sends that were not acknowledged at first. */
+  /** The number of repeated sends. */
   repeated = 0;
   readonly #options: LoadOptions;
   readonly #producer: RecordProducer;
@@ -45,12 +45,12 @@ export class Load {
     return this;
   }
 
-  /** Resolves when so many were acknowledged. */
+  /** Resolves when `count` inputs are acknowledged. */
   async reached(count: number): Promise<void> {
     while (this.count < count && !this.#stopped) await pause(20);
   }
 
-  /** Attempts that were begun are carried to their end. */
+  /** Stops new attempts and resolves when every open attempt has sent all its inputs. */
   async stop(): Promise<void> {
     this.#stopped = true;
     await this.#lanes;
@@ -97,7 +97,7 @@ export class Load {
     this.count += values.length;
   }
 
-  /** VMs are dealt out to the partitions by their UUID. */
+  /** The UUID of a VM determines its partition. */
   #attemptOf(partition: number): Attempt {
     for (;;) {
       const spare = this.#spare.get(partition)?.pop();

@@ -6,21 +6,21 @@ import { scratchTopics } from '../scratch.ts';
 import { check, checkCopies, settled } from './checker.ts';
 import { Load } from './load.ts';
 
-/** A bad network between an instance and its broker, while what is to be decided goes on coming. */
+/** Network faults between an instance and its broker, under a load of inputs. */
 
 const PARTITIONS = 3;
 
 const HARMS = {
-  'is cut, again and again': [(proxy) => proxy.cut(), 700, 3],
+  'is cut repeatedly': [(proxy) => proxy.cut(), 700, 3],
   'is frozen': [(proxy) => proxy.freeze(), 2500, 2],
-  'takes what is asked and gives no answers': [(proxy) => proxy.freeze('answers'), 2500, 1],
+  'delivers requests but no answers': [(proxy) => proxy.freeze('answers'), 2500, 1],
   'is slow': [(proxy) => proxy.slow(150), 3000, 1],
 } as const satisfies Record<string, readonly [harm: (proxy: Network) => unknown, ms: number, times: number]>;
 type Harm = keyof typeof HARMS;
 
 export async function networkFaults(harms: readonly Harm[]): Promise<void> {
   const canStart = await canStartClusters();
-  describe.skipIf(!canStart)('the network of an instance', { timeout: 240_000 }, () => {
+  describe.skipIf(!canStart)('an instance with a network fault', { timeout: 300_000 }, () => {
     suite(harms);
   });
 }
@@ -32,7 +32,7 @@ function suite(harms: readonly Harm[]): void {
   });
   afterAll(() => cluster.stop());
 
-  it.each(harms)('%s', async (name) => {
+  it.each(harms)('loses nothing while its network %s', async (name) => {
     const [harm, ms, times] = HARMS[name];
     const scratch = forTest(await scratchTopics(cluster.bootstrap, PARTITIONS, 1, cluster.proxied));
     const one = await instance(scratch, 'one');
@@ -54,7 +54,7 @@ function suite(harms: readonly Harm[]): void {
     expect(await checkCopies(scratch.copies('one'), heads)).toEqual([]);
   });
 
-  it('is gone: reads go on, and say how old they are; inputs are refused, and nothing is lost', async () => {
+  it('serves reads with their age and refuses inputs without brokers', async () => {
     const scratch = forTest(await scratchTopics(cluster.bootstrap, PARTITIONS, 1, cluster.proxied));
     const one = await instance(scratch, 'one');
     await ready(scratch, one);

@@ -1,3 +1,3 @@
 import { networkFaults } from './network-faults.ts';
 
-await networkFaults(['is cut, again and again', 'is frozen', 'takes what is asked and gives no answers', 'is slow']);
+await networkFaults(['is cut repeatedly', 'is frozen', 'delivers requests but no answers', 'is slow']);

@@ -1,3 +1,3 @@
 import { networkFaults } from './network-faults.ts';
 
-await networkFaults(['is cut, again and again', 'takes what is asked and gives no answers']);
+await networkFaults(['is cut repeatedly', 'delivers requests but no answers']);

@@ -7,15 +7,15 @@ import { scratchTopics } from '../scratch.ts';
 import { check, checkCopies, settled } from './checker.ts';
 import { Load } from './load.ts';
 
-/** Instances that are killed, stopped, joined and left while a load goes on. */
+/** Instances are killed, paused, started and stopped under a load of inputs. */
 
 const PARTITIONS = 4;
-/** The least that brokers allow by default. */
+/** The shortest session timeout that brokers allow by default, in seconds. */
 const SESSION_SECONDS = 6;
 
 export async function processFaults({ kills }: { kills: number }): Promise<void> {
   const shared = await brokersForTests();
-  describe.skipIf(shared === null)('instances in processes of their own', { timeout: 1_200_000 }, () => {
+  describe.skipIf(shared === null)('instances in separate processes', { timeout: 1_200_000 }, () => {
     suite(shared?.bootstrap ?? [], kills);
   });
 }
@@ -32,7 +32,7 @@ function suite(brokers: readonly string[], kills: number): void {
     return { scratch, load, conclude };
   };
 
-  it(`one is killed with SIGKILL ${kills} times, and begins again with its copy`, async () => {
+  it(`lose nothing when one is killed ${kills} times and restarted`, async () => {
     const { scratch, load, conclude } = await set();
     const steady = await instance(scratch, 'steady', { kafkaSessionSeconds: SESSION_SECONDS });
     await ready(scratch, steady);
@@ -56,7 +56,7 @@ function suite(brokers: readonly string[], kills: number): void {
     await conclude('steady', 'killed');
   });
 
-  it('one is stopped for longer than its session, and continued: what it held is refused', async () => {
+  it('fence an instance that was paused longer than its session', async () => {
     const { scratch, load, conclude } = await set();
     const { child, output } = instanceProcess(scratch, 'stopped', { kafkaSessionSeconds: SESSION_SECONDS });
     await seen(output, /"msg":"claimed the partition"(.|\n)*"msg":"the partition is ours"/);
@@ -67,7 +67,7 @@ function suite(brokers: readonly string[], kills: number): void {
     await ready(scratch, other);
     await load.reached(load.count + 1000);
     child.kill('SIGCONT');
-    // It was in the middle of what it did: its next commit is that of an owner who is none.
+    // The instance was stopped during a commit; its next commit is fenced.
     await seen(output, /a transaction was refused: another owner/);
     await load.reached(load.count + 1000);
     await load.stop();
@@ -79,7 +79,7 @@ function suite(brokers: readonly string[], kills: number): void {
     await conclude('other', 'stopped');
   });
 
-  it('two more join and leave', async () => {
+  it('lose nothing when two instances join and leave', async () => {
     const { scratch, load, conclude } = await set();
     const first = await instance(scratch, 'first', { kafkaSessionSeconds: SESSION_SECONDS });
     await ready(scratch, first);
@@ -93,7 +93,7 @@ function suite(brokers: readonly string[], kills: number): void {
     await load.reached(load.count + 500);
     await load.stop();
     expect((await settled(brokers, scratch.prefix, load)).violations).toEqual([]);
-    // What they wrote while they owned partitions, and what they missed since, has to be whole as well.
+    // The copies of both instances must be complete: entries from their ownership and entries since then.
     const back = [await instance(scratch, 'second'), await instance(scratch, 'third')];
     await ready(scratch, first, ...back);
     await Promise.all([first, ...back].map((each) => each.stop()));

@@ -6,15 +6,15 @@ import { canStartClusters, type Cluster, startCluster } from '../brokers/index.t
 import { eventually, forTest, instance, ready } from '../instances.ts';
 import { scratchTopics } from '../scratch.ts';
 
-describe.skipIf(!(await canStartClusters()))('too few replicas in sync', { timeout: 240_000 }, () => {
+describe.skipIf(!(await canStartClusters()))('a ledger with too few replicas in sync', { timeout: 400_000 }, () => {
   let cluster: Cluster;
   beforeAll(async () => {
     cluster = await startCluster({ brokers: 3 });
   });
   afterAll(() => cluster.stop());
 
-  it('is told in words; nothing is acknowledged, nothing is lost, and all goes on when they are back', async () => {
-    // All three must have each record: one that is gone is one too few.
+  it('reports the fault, acknowledges nothing, and recovers with the replica', async () => {
+    // Every record needs three replicas, so one lost broker is enough to block commits.
     const scratch = forTest(await scratchTopics(cluster.bootstrap, 1, 3, cluster.bootstrap, 3));
     const one = await instance(scratch, 'one');
     await ready(scratch, one);
@@ -23,7 +23,7 @@ describe.skipIf(!(await canStartClusters()))('too few replicas in sync', { timeo
     const leader = await cluster.leaderOf(`${scratch.prefix}.inputs`, 0);
     const other = cluster.broker((leader + 1) % 3);
     await other.kill();
-    // Until it is taken off the list, its copy is waited for.
+    // Commits wait for the lost replica until Kafka removes it from the in-sync list.
     await wait(5000);
     const attempt = started('m-1', vm);
     const refused = await one.post(attempt);
@@ -32,18 +32,18 @@ describe.skipIf(!(await canStartClusters()))('too few replicas in sync', { timeo
     await other.start();
     await recovered(one);
     await eventually(async () => ((await one.post(attempt)).status === 202 ? true : null));
-    // It may be pending until the ledger, too, is written to all three again.
+    // The input may be pending until all three brokers replicate the ledger again.
     await eventually(async () => ((await one.get('/v1/migrations')).body.items.length === 1 ? true : null));
     await one.stop();
   });
 
-  it('where two of three brokers are gone nothing is acknowledged; with one of them back all goes on, and nothing is lost', async () => {
+  it('acknowledges nothing on one broker and recovers with a second one', async () => {
     const scratch = forTest(await scratchTopics(cluster.bootstrap, 1, 3));
     const one = await instance(scratch, 'one');
     await ready(scratch, one);
     const vms = Array.from({ length: 20 }, () => randomUUID());
     expect((await one.post(vms.map((vm) => declared(vm)))).status).toBe(202);
-    // The leader stays: it could take what it is sent, and must not.
+    // The leader still runs but must not accept records.
     const leader = await cluster.leaderOf(`${scratch.prefix}.inputs`, 0);
     const gone = [1, 2].map((step) => cluster.broker((leader + step) % 3));
     await Promise.all(gone.map((broker) => broker.kill()));
@@ -80,7 +80,7 @@ describe.skipIf(!(await canStartClusters()))('too few replicas in sync', { timeo
   });
 });
 
-/** Within a minute as a rule. */
+/** Waits until the instance is ready, usually within a minute. */
 async function recovered({ get }: Pick<Served, 'get'>): Promise<void> {
   await expect.poll(async () => (await get('/readyz')).status, { timeout: 120_000, interval: 500 }).toBe(200);
 }
