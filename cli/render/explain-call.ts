@@ -9,7 +9,7 @@ import { clock, duration, offset, wall } from './time.ts';
 
 export function callLines(attempt: Attempt): string[] {
   const { startedAt, returnedAt, callError, flags, origin, clock: on } = attempt;
-  const recorded = on === 'wall' ? '' : `, in the recording ${clean(on)}`;
+  const recorded = on === 'wall' ? '' : `, in the recording ${clean(on.replace(/^recorded:/, ''))}`;
   const asked = [
     ...(attempt.storageCopied ? ['disks copied'] : []),
     ...(attempt.leavePaused ? ['to be left paused'] : []),

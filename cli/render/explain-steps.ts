@@ -8,9 +8,9 @@ import { clock } from './time.ts';
 /** Formats the steps after a verdict: the action, its target and its status. */
 
 const stepTexts: Readonly<Record<Step['kind'], string>> = {
-  'post-migrate': 'tells the orchestrator that the VM arrived',
+  'post-migrate': 'reports the completed migration to the orchestrator',
   'after-migrate': 'runs the hook after post-migrate',
-  'failed-to-migrate': 'tells the orchestrator that the VM did not move',
+  'failed-to-migrate': 'reports the failed migration to the orchestrator',
   'fail-call': 'returns the error above to the caller',
   'ask-origin': 'asks the origin for the VM’s state again',
   'destroy-leftover': 'destroys the paused copy on the source, if it is still paused and the host has not rebooted',

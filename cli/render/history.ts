@@ -70,7 +70,7 @@ class Chart {
   }
 
   #lockStroke(): string {
-    return this.#lock.label === null || this.#lock.label === 'nobody' ? ' ' : '│';
+    return this.#lock.label === null || this.#lock.label === 'none' ? ' ' : '│';
   }
 
   /** Returns the lane names; they are repeated when the day or the recording changes. */

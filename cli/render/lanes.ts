@@ -64,7 +64,7 @@ export class LockLane {
     if (kind !== 'holders') return null;
     const before = this.label;
     const volume = text.split(': held by ')[0] ?? '';
-    this.#holders.set(volume, host ?? (text.endsWith('held by nobody') ? 'nobody' : 'several'));
+    this.#holders.set(volume, host ?? (/held by (nobody|none|no host)$/.test(text) ? 'none' : 'several'));
     return this.label === before ? null : this.label;
   }
 
