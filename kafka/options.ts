@@ -1,19 +1,32 @@
-import type { ISocketFactory, SASLOptions } from 'kafkajs';
+import type { Socket } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
 
 /** How to reach the brokers. */
 export type BrokerOptions = {
-  /** host:port of some of them; the others are learnt from these. */
+  /** host:port of some brokers; they name the rest of the cluster. */
   readonly brokers: readonly string[];
-  /** Names this program in the brokers' logs. */
+  /** The name of this program in the brokers' logs. */
   readonly clientId: string;
   readonly ssl?: ConnectionOptions | boolean | undefined;
-  readonly sasl?: SASLOptions | undefined;
-  /** How connections are made, where not as kafkajs makes them. */
-  readonly socketFactory?: ISocketFactory | undefined;
+  readonly sasl?: SaslOptions | undefined;
+  /** Makes the connections, instead of the default factory of this client. */
+  readonly socketFactory?: SocketFactory | undefined;
 };
 
-/** What happens between this program and the brokers, for a log. */
+export type SaslOptions = {
+  readonly mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512';
+  readonly username: string;
+  readonly password: string;
+};
+
+export type SocketFactory = (target: {
+  readonly host: string;
+  readonly port: number;
+  readonly ssl: ConnectionOptions;
+  readonly onConnect: () => void;
+}) => Socket;
+
+/** Receives the log messages of the client. */
 export type KafkaLog = (level: 'error' | 'warn' | 'info' | 'debug', message: string, details: object) => void;
 
 export type Topics = {
@@ -23,7 +36,7 @@ export type Topics = {
   readonly deadLetters: string;
 };
 
-/** The topics of one Landfall: several may share brokers under different prefixes. */
+/** The topics of one Landfall. Several can share a cluster under different prefixes. */
 export function topicsOf(prefix: string): Topics {
   return {
     inputs: `${prefix}.inputs`,
@@ -36,5 +49,5 @@ export function topicsOf(prefix: string): Topics {
 /** The consumer group whose members share the partitions. */
 export const groupOf = (prefix: string): string => `${prefix}.arbiter`;
 
-/** What stands as the stream's name in an input's position: a partition of a topic. */
+/** The name of a topic's partition, as the stream of an input position. */
 export const streamOf = (topic: string, partition: number): string => `${topic}/${partition}`;

@@ -1,52 +1,52 @@
 import { randomUUID } from 'node:crypto';
-import type { Kafka, KafkaMessage } from 'kafkajs';
 import { Fault } from '../events/fault.ts';
-import { abandon } from './client.ts';
 import { kafkaFault } from './faults.ts';
+import type { ConsumerEvents, FetchedRecord, KafkaClient } from './port.ts';
+import { untilTopicsKnown } from './topic-metadata.ts';
 
 export type RecordPosition = { readonly topic: string; readonly partition: number; readonly offset: number };
 
 const READ_MS = 20_000;
 
-/** The first record of a topic's partition from an offset on that it holds. @throws Fault KAFKA_…. */
-export async function recordAt(kafka: Kafka, place: RecordPosition): Promise<KafkaMessage> {
-  const { topic, partition, offset } = place;
-  const consumer = kafka.consumer({
-    groupId: `${topic}.look.${randomUUID()}`,
-    maxWaitTimeInMs: 100,
-    allowAutoTopicCreation: false,
-    retry: { restartOnFailure: () => Promise.resolve(false) },
-  });
-  const found = Promise.withResolvers<KafkaMessage>();
-  const timer = setTimeout(() => found.reject(unread(place)), READ_MS);
-  consumer.on(consumer.events.CRASH, ({ payload: { error } }) => found.reject(error));
-  // Before the first fetch: only this one is asked for.
-  consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
-    const others = (payload.memberAssignment[topic] ?? []).filter((other) => other !== partition);
-    consumer.pause([{ topic, partitions: others }]);
-    consumer.seek({ topic, partition, offset: String(offset) });
-  });
+/** The first record at or after an offset of a partition, within the range of the partition. @throws Fault KAFKA_…. */
+export function recordAt(kafka: Pick<KafkaClient, 'consumer'>, position: RecordPosition): Promise<FetchedRecord> {
+  return untilTopicsKnown(() => readRecord(kafka, position));
+}
+
+async function readRecord(kafka: Pick<KafkaClient, 'consumer'>, position: RecordPosition): Promise<FetchedRecord> {
+  const { topic, partition, offset } = position;
+  const found = Promise.withResolvers<FetchedRecord>();
+  const timer = setTimeout(() => found.reject(unread(position)), READ_MS);
+  const events: ConsumerEvents = {
+    assigned: (assignment) => {
+      const unwanted = (assignment.get(topic) ?? []).filter((each) => each !== partition);
+      consumer.pause(topic, unwanted);
+      consumer.seek(topic, partition, offset);
+    },
+    batch: ({ partition: from, records: [first] }) => {
+      if (from === partition && first !== undefined) found.resolve(first);
+      return Promise.resolve();
+    },
+    crashed: (error) => found.reject(error),
+    rebalancing: () => {},
+    heartbeat: () => {},
+    fetched: () => {},
+    passed: () => {},
+  };
+  const consumer = kafka.consumer({ group: `${topic}.look.${randomUUID()}`, fetchWaitMs: 100 }, events);
   try {
-    await consumer.connect();
-    await consumer.subscribe({ topics: [topic], fromBeginning: true });
-    await consumer.run({
-      autoCommit: false,
-      eachBatch: ({ batch }) => {
-        const [first] = batch.messages;
-        if (batch.partition === partition && first !== undefined) found.resolve(first);
-        return Promise.resolve();
-      },
-    });
+    await Promise.race([consumer.start([topic]), found.promise]);
     return await found.promise;
   } catch (error) {
     throw kafkaFault(error);
   } finally {
     clearTimeout(timer);
-    await abandon(consumer);
+    await consumer.close();
   }
 }
 
 function unread({ topic, partition, offset }: RecordPosition): Fault {
-  const remedy = 'Check that the partition has a leader, the ACLs and the network; run it again.';
-  return new Fault('KAFKA_FAILED', `record ${offset} of ${topic}/${partition} could not be read in time`, remedy);
+  const message = `record ${offset} of ${topic}/${partition} could not be read within ${READ_MS / 1000} s`;
+  const remedy = 'Check that the partition has a leader, the ACLs and the network; then run the command again.';
+  return new Fault('KAFKA_FAILED', message, remedy);
 }

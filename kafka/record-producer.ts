@@ -1,143 +1,139 @@
-import type { Kafka, Message, Producer } from 'kafkajs';
+import { setTimeout as wait } from 'node:timers/promises';
 import { Fault } from '../events/fault.ts';
-import { abandon, byPartition, within } from './client.ts';
+import { within } from './bounded.ts';
 import { kafkaFault, unacknowledged } from './faults.ts';
+import type { KafkaClient, KafkaProducer, NewRecord } from './port.ts';
 import { splitBySize } from './split-by-size.ts';
+import { untilTopicsKnown } from './topic-metadata.ts';
 
 /**
- * Sends records, each acknowledged by every replica in sync before it counts as sent. What waits for one partition goes in one
- * send, and one send goes to one partition, one after the other: a send over several partitions loses records without a word
- * when a leader dies.
+ * Sends records that count as sent once every replica in sync has them. The records that wait for one partition go in one send;
+ * a send never spans partitions, because kafkajs then loses records without an error if a leader dies.
  *
- * After a failed send its outcome is unknown, and so is the next number that the broker expects of an idempotent producer: a
- * new one takes its place.
+ * After a failed send the state of the idempotent producer is unknown, so the next send uses a new producer.
  */
 export class RecordProducer {
-  readonly #kafka: Kafka;
-  #producer: Promise<Producer> | null = null;
+  readonly #kafka: Pick<KafkaClient, 'producer'>;
+  #producer: Promise<KafkaProducer> | null = null;
   readonly #lanes = new Map<string, Lane>();
-  #closed = false;
+  #isClosed = false;
 
-  constructor(kafka: Kafka) {
+  constructor(kafka: Pick<KafkaClient, 'producer'>) {
     this.#kafka = kafka;
   }
 
   /**
-   * They go as one batch, so that their offsets follow each other; where that does not matter, `splitForSending` makes them fit.
-   * @returns the offset of the first record; null where the broker did not say.
-   * @throws Fault KAFKA_…: they may be in the topic nevertheless.
+   * Sends the records as one batch with consecutive offsets; `splitForSending` makes batches that fit.
+   * @returns the offset of the first record; null if the broker did not report it.
+   * @throws Fault KAFKA_…: the records may have been written nevertheless.
    */
-  send(topic: string, partition: number, messages: readonly Message[]): Promise<number | null> {
-    if (this.#closed) return Promise.reject(new Fault('STOPPING', 'it is being closed', 'Send it again later.'));
+  send(topic: string, partition: number, records: readonly NewRecord[]): Promise<number | null> {
+    if (this.#isClosed)
+      return Promise.reject(new Fault('STOPPING', 'the producer is closing', 'Send the records later.'));
     const name = `${topic}/${partition}`;
     const lane = this.#lanes.get(name) ?? { topic, partition, queue: [], isBusy: false };
     this.#lanes.set(name, lane);
     return new Promise((resolve, reject) => {
-      lane.queue.push({ messages, bytes: bytesOf(messages), resolve, reject });
-      if (!lane.isBusy) void this.#pump(lane);
+      lane.queue.push({ records, bytes: bytesOf(records), resolve, reject });
+      if (!lane.isBusy) void this.#sendQueue(lane);
     });
   }
 
-  /** What was begun is ended first. */
+  /** Resolves after the pending sends have ended. */
   async close(): Promise<void> {
-    this.#closed = true;
-    while ([...this.#lanes.values()].some(({ isBusy }) => isBusy)) await new Promise((wake) => setTimeout(wake, 5));
+    this.#isClosed = true;
+    while ([...this.#lanes.values()].some(({ isBusy }) => isBusy)) await wait(CLOSE_LOOK_MS);
     const producer = await this.#producer?.catch(() => null);
-    if (producer !== null && producer !== undefined) await abandon(producer);
+    await producer?.close();
   }
 
-  async #pump(lane: Lane): Promise<void> {
+  async #sendQueue(lane: Lane): Promise<void> {
     lane.isBusy = true;
-    // What is sent in the same turn goes together.
+    // Records that are sent in the same turn of the event loop share one request.
     await Promise.resolve();
     while (lane.queue.length > 0) {
       const group = nextGroup(lane.queue);
       try {
-        const first = await this.#sendGroup(lane, group);
+        const first = await untilTopicsKnown(() => this.#sendGroup(lane, group));
         let offset = first;
-        for (const { messages, resolve } of group) {
+        for (const { records, resolve } of group) {
           resolve(offset);
-          if (offset !== null) offset += messages.length;
+          if (offset !== null) offset += records.length;
         }
       } catch (error) {
         const fault = kafkaFault(error);
-        // What waits behind it would wait as long, in vain.
-        const others = fault.code === 'KAFKA_UNACKNOWLEDGED' ? lane.queue.splice(0) : [];
-        for (const { reject } of [...group, ...others]) reject(fault);
+        // The sends behind an unacknowledged send would wait for the same time in vain.
+        const queued = fault.code === 'KAFKA_UNACKNOWLEDGED' ? lane.queue.splice(0) : [];
+        for (const { reject } of [...group, ...queued]) reject(fault);
       }
     }
     lane.isBusy = false;
   }
 
-  async #sendGroup({ topic, partition }: Lane, group: readonly Waiting[]): Promise<number | null> {
+  async #sendGroup({ topic, partition }: Lane, group: readonly PendingSend[]): Promise<number | null> {
     this.#producer ??= this.#connect();
     const used = this.#producer;
     try {
-      const messages = group.flatMap((each) => each.messages.map((message) => ({ ...message, partition })));
-      const sent = used.then((producer) => producer.send({ topic, messages, acks: -1 }));
-      const [answer] = await within(SEND_MS, sent, () => unacknowledged(topic, SEND_MS));
-      const offset = Number(answer?.baseOffset ?? -1);
-      return offset >= 0 ? offset : null;
+      const records = group.flatMap((each) => each.records);
+      const sent = used.then((producer) => producer.send(topic, partition, records));
+      return await within(SEND_MS, sent, () => unacknowledged(topic, SEND_MS));
     } catch (error) {
       if (this.#producer === used) this.#producer = null;
-      void used.then(abandon).catch(() => {});
+      void used.then((producer) => producer.close()).catch(() => {});
       throw error;
     }
   }
 
-  async #connect(): Promise<Producer> {
-    const producer = this.#kafka.producer({
-      idempotent: true,
-      maxInFlightRequests: 5,
-      allowAutoTopicCreation: false,
-      createPartitioner: byPartition,
-    });
+  async #connect(): Promise<KafkaProducer> {
+    const producer = this.#kafka.producer();
     await producer.connect();
     return producer;
   }
 }
 
-/** Whoever sends waits no longer than this for an acknowledgement: a request that ran out is tried once more. */
+/** A send without an acknowledgement fails after this time; kafkajs repeats a timed-out request once within it. */
 const SEND_MS = 20_000;
+const CLOSE_LOOK_MS = 5;
 
-type Waiting = {
-  readonly messages: readonly Message[];
+type PendingSend = {
+  readonly records: readonly NewRecord[];
   readonly bytes: number;
   readonly resolve: (offset: number | null) => void;
   readonly reject: (fault: Fault) => void;
 };
-type Lane = { readonly topic: string; readonly partition: number; readonly queue: Waiting[]; isBusy: boolean };
+/** The pending sends of one partition. */
+type Lane = { readonly topic: string; readonly partition: number; readonly queue: PendingSend[]; isBusy: boolean };
 
-/** Records of one send are one batch, which the topic's max.message.bytes limits: by default to a little more than this. */
+/** The records of one send form one batch; max.message.bytes allows slightly more than this by default. */
 const SEND_BYTES_MAX = 900_000;
-/** Offsets, lengths and times of a record. */
+/** The size of the fields of a record besides key, value and headers, at most. */
 const RECORD_BYTES = 100;
 
-/** Messages in parts that are small enough for one send each; one that is larger alone is a part of its own. */
-export function splitForSending(messages: readonly Message[]): Message[][] {
-  return splitBySize(messages, SEND_BYTES_MAX, bytesOfMessage);
+/** Splits records into batches that fit into one send each. A record above the limit is a batch of its own. */
+export function splitForSending<R extends NewRecord>(records: readonly R[]): R[][] {
+  return splitBySize(records, SEND_BYTES_MAX, bytesOfRecord);
 }
 
-/** Whether it is sent with no other: what the topic does not take of it, it does not take at all. */
-export const isSentAlone = (message: Message): boolean => bytesOfMessage(message) > SEND_BYTES_MAX;
+/** Whether a record is so large that `splitForSending` gives it a batch of its own. */
+export const isSentAlone = (record: NewRecord): boolean => bytesOfRecord(record) > SEND_BYTES_MAX;
 
-function nextGroup(queue: Waiting[]): Waiting[] {
+function nextGroup(queue: PendingSend[]): PendingSend[] {
   let bytes = 0;
   let count = 0;
-  for (const waiting of queue) {
-    bytes += waiting.bytes;
+  for (const pending of queue) {
+    bytes += pending.bytes;
     if (count > 0 && bytes > SEND_BYTES_MAX) break;
     count += 1;
   }
   return queue.splice(0, count);
 }
 
-function bytesOf(messages: readonly Message[]): number {
-  return messages.reduce((sum, message) => sum + bytesOfMessage(message), 0);
+function bytesOf(records: readonly NewRecord[]): number {
+  return records.reduce((sum, record) => sum + bytesOfRecord(record), 0);
 }
 
-/** Counted for every record, so without a list of its parts. */
-function bytesOfMessage({ key, value, headers }: Message): number {
+/** The loop makes no intermediate lists, because it runs for every record. */
+function bytesOfRecord({ key, value, headers }: NewRecord): number {
   let bytes = RECORD_BYTES + lengthOf(key) + lengthOf(value);
   for (const name in headers) {
     const content = headers[name];
@@ -147,7 +143,7 @@ function bytesOfMessage({ key, value, headers }: Message): number {
   return bytes;
 }
 
-/** In bytes: a character may take three. */
+/** The length in bytes of UTF-8, not in characters. */
 function lengthOf(part: Buffer | string | null | undefined): number {
   return part === null || part === undefined ? 0 : Buffer.byteLength(part);
 }

@@ -1,4 +1,4 @@
-/** In order, in parts of at most so many bytes each; an item that is larger alone is a part of its own. */
+/** Splits items, in order, into parts of at most `bytesMax` each. An item above the limit is a part of its own. */
 export function splitBySize<T>(items: readonly T[], bytesMax: number, bytesOf: (item: T) => number): T[][] {
   const parts: T[][] = [];
   let room = 0;

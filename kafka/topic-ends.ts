@@ -1,56 +1,64 @@
-import type { Admin, Kafka } from 'kafkajs';
-import { abandon, briefly } from './client.ts';
+import { administer } from './client.ts';
 import { kafkaFault } from './faults.ts';
+import type { KafkaAdmin, KafkaClient, OffsetRange } from './port.ts';
+import { untilTopicsKnown } from './topic-metadata.ts';
 
-type Ends = ReadonlyMap<number, { readonly low: number; readonly high: number }>;
+type Ranges = ReadonlyMap<number, OffsetRange>;
 
-/** Where the partitions of a topic begin and end. Those who ask at the same time share one question, asked after they did. */
+/** The offset range of each partition of a topic, read once. @throws Fault KAFKA_…. */
+export function offsetRanges(kafka: Pick<KafkaClient, 'admin'>, topic: string): Promise<Ranges> {
+  return administer(kafka, (admin) => untilTopicsKnown(() => admin.ranges(topic)));
+}
+
+/** Reads the offset ranges of a topic repeatedly over one connection. Simultaneous callers share one request. */
 export class TopicEnds {
-  readonly #kafka: Kafka;
+  readonly #kafka: Pick<KafkaClient, 'admin'>;
   readonly #topic: string;
-  #admin: Promise<Admin> | null = null;
-  #asked: Promise<Ends> | null = null;
+  #admin: KafkaAdmin | null = null;
+  #connecting: Promise<void> | null = null;
+  #request: Promise<Ranges> | null = null;
 
-  constructor(kafka: Kafka, topic: string) {
+  constructor(kafka: Pick<KafkaClient, 'admin'>, topic: string) {
     this.#kafka = kafka;
     this.#topic = topic;
   }
 
-  /** The offset after the last record of each partition. @throws Fault KAFKA_…. */
-  async now(): Promise<ReadonlyMap<number, number>> {
-    return new Map([...(await this.held())].map(([partition, { high }]) => [partition, high]));
+  /** The offset after the last committed record of each partition. @throws Fault KAFKA_…. */
+  async ends(): Promise<ReadonlyMap<number, number>> {
+    return new Map([...(await this.ranges())].map(([partition, { high }]) => [partition, high]));
   }
 
-  /** The offset of the first record of each partition, and the one after its last. @throws Fault KAFKA_…. */
-  async held(): Promise<Ends> {
-    // One that is being answered may have been asked too early.
-    await this.#asked?.catch(() => {});
-    this.#asked ??= this.#ask().finally(() => {
-      this.#asked = null;
+  /** The offset range of each partition, not older than this call. @throws Fault KAFKA_…. */
+  async ranges(): Promise<Ranges> {
+    // A request under way may have been answered before this call.
+    await this.#request?.catch(() => {});
+    this.#request ??= this.#read().finally(() => {
+      this.#request = null;
     });
-    return this.#asked;
+    return this.#request;
   }
 
   async close(): Promise<void> {
-    // One that is still connecting is closed when it has.
-    if (this.#admin !== null) await briefly(this.#admin.then(abandon));
+    const admin = this.#admin;
+    const connecting = this.#connecting;
+    this.#admin = null;
+    this.#connecting = null;
+    if (admin === null) return;
+    await admin.close();
+    // kafkajs cannot abort a connection that is being made; it is closed afterwards.
+    void connecting?.then(() => admin.close()).catch(() => {});
   }
 
-  async #ask(): Promise<Ends> {
+  async #read(): Promise<Ranges> {
     try {
-      this.#admin ??= this.#connect();
-      const ends = await (await this.#admin).fetchTopicOffsets(this.#topic);
-      return new Map(ends.map(({ partition, low, high }) => [partition, { low: Number(low), high: Number(high) }]));
+      this.#admin ??= this.#kafka.admin();
+      this.#connecting ??= this.#admin.connect();
+      const admin = this.#admin;
+      await this.#connecting;
+      return await admin.ranges(this.#topic);
     } catch (error) {
       void this.close();
-      this.#admin = null;
       throw kafkaFault(error);
     }
-  }
-
-  async #connect(): Promise<Admin> {
-    const admin = this.#kafka.admin();
-    await admin.connect();
-    return admin;
   }
 }

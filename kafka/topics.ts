@@ -1,10 +1,11 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import type { Admin, ITopicConfig, Kafka } from 'kafkajs';
 import { Fault } from '../events/fault.ts';
 import { administer } from './client.ts';
 import { topicsOf } from './options.ts';
+import type { KafkaAdmin, KafkaClient, NewTopic } from './port.ts';
+import { TOPIC_WAIT_MS, untilTopicsKnown } from './topic-metadata.ts';
 
-/** The topics: made by `init`, and checked before anything is read from them or written. */
+/** Creates the topics of a Landfall, and checks their partitions, replicas and settings before they are used. */
 
 export type TopicPlan = {
   readonly prefix: string;
@@ -13,17 +14,19 @@ export type TopicPlan = {
   readonly minInsyncReplicas: number;
 };
 
-type Wanted = {
+type WantedTopic = {
   readonly topic: string;
   readonly partitions: number;
   readonly configs: Readonly<Record<string, string>>;
 };
 
-/** The largest batch of one transaction that the ledger's topic takes: records of one send are one batch. */
+type Admins = Pick<KafkaClient, 'admin'>;
+
+/** The largest batch that one transaction may write to the ledger's topic. */
 const LEDGER_MESSAGE_BYTES = 32 * 1024 * 1024;
-/** An input is at most a MiB; HTTP batches are sent one partition at a time. */
+/** An input has at most 1 MiB; the inputs of one HTTP request for one partition share a batch. */
 const INPUT_MESSAGE_BYTES = 12 * 1024 * 1024;
-/** Sends of commands and dead letters are smaller, unless one item alone is not. */
+/** Batches of commands and dead letters are smaller, except for a single record above the limit. */
 const LEAVING_MESSAGE_BYTES = 4 * 1024 * 1024;
 const LEADERS_MS = 30_000;
 const LEADERS_LOOK_MS = 50;
@@ -31,50 +34,60 @@ const INPUT_DAYS = 14;
 const COMMAND_DAYS = 7;
 const LETTER_DAYS = 90;
 const DAY_MS = 86_400_000;
-/** From this many on, one may be missing while two others acknowledge. */
+/** With this many replicas, one may fail while two acknowledge. */
 const SAFE_REPLICAS = 3;
 const SAFE_IN_SYNC = 2;
 const UNCLEAN = 'unclean.leader.election.enable';
-/** kafkajs's ConfigResourceTypes.TOPIC, which an ES module cannot import by its name. */
-const CONFIG_OF_TOPIC = 2;
 
 /**
- * @returns what was made, and what was there already.
- * @throws Fault KAFKA_MISMATCH naming each difference, KAFKA_UNSAFE.
+ * Creates the missing topics and checks the present topics.
+ * @throws Fault KAFKA_MISMATCH naming each difference, KAFKA_UNSAFE, KAFKA_FAILED naming each topic that was refused.
  */
-export async function initTopics(kafka: Kafka, plan: TopicPlan): Promise<{ made: string[]; present: string[] }> {
+export async function initTopics(kafka: Admins, plan: TopicPlan): Promise<{ made: string[]; present: string[] }> {
   requireSafe(plan);
   return administer(kafka, async (admin) => {
-    const existing = new Set(await admin.listTopics());
-    const [present, missing] = [[] as Wanted[], [] as Wanted[]];
+    const existing = new Set(await admin.topicNames());
+    const [present, missing] = [[] as WantedTopic[], [] as WantedTopic[]];
     for (const wanted of wantedTopics(plan)) (existing.has(wanted.topic) ? present : missing).push(wanted);
-    const differences = await differencesOf(kafka, present, plan.replicationFactor);
+    const differences = await untilTopicsKnown(() => differencesOf(admin, present, plan.replicationFactor));
     if (differences.length > 0) throw mismatch(differences);
-    if (missing.length > 0) {
-      await admin.createTopics({ waitForLeaders: false, topics: missing.map((each) => configOf(each, plan)) });
-      await allLed(
-        admin,
-        missing.map(({ topic }) => topic),
-      );
-    }
+    if (missing.length > 0) await createTopics(admin, missing, plan);
     return { made: missing.map(({ topic }) => topic), present: present.map(({ topic }) => topic) };
   });
 }
 
-/** kafkajs can wait for leaders too, but ends in an error where a broker has not heard of a topic yet. @throws Fault KAFKA_FAILED. */
-async function allLed(admin: Admin, topics: string[]): Promise<void> {
-  for (const deadline = Date.now() + LEADERS_MS; Date.now() < deadline; await wait(LEADERS_LOOK_MS)) {
-    const found = await admin.fetchTopicMetadata({ topics }).catch(() => ({ topics: [] }));
-    const isLed = found.topics.every(({ partitions }) => partitions.every(({ leader }) => leader >= 0));
-    if (found.topics.length === topics.length && isLed) return;
-  }
-  throw new Fault('KAFKA_FAILED', `${topics.join(', ')}: made, but without leaders`, 'Look at the log of the brokers.');
+async function createTopics(admin: KafkaAdmin, missing: readonly WantedTopic[], plan: TopicPlan): Promise<void> {
+  const { replicationFactor } = plan;
+  await admin.createTopics(missing.map((wanted): NewTopic => ({ ...wanted, replicationFactor })));
+  await leadersElected(
+    admin,
+    missing.map(({ topic }) => topic),
+  );
 }
 
-/** What a service needs of the topics, whoever made them. @throws Fault KAFKA_NO_TOPIC, KAFKA_MISMATCH. */
-export async function requireTopics(kafka: Kafka, prefix: string): Promise<{ partitions: number }> {
+/** Resolves when every partition of the topics has a leader. @throws Fault KAFKA_FAILED. */
+async function leadersElected(admin: KafkaAdmin, topics: readonly string[]): Promise<void> {
+  for (const deadline = Date.now() + LEADERS_MS; Date.now() < deadline; await wait(LEADERS_LOOK_MS)) {
+    const found = await admin.layouts(topics).catch(() => []);
+    const isLed = found.every(({ partitions }) => partitions.every(({ hasLeader }) => hasLeader));
+    if (found.length === topics.length && isLed) return;
+  }
+  const message = `${topics.join(', ')}: created, but without leaders after ${LEADERS_MS / 1000} s`;
+  throw new Fault('KAFKA_FAILED', message, 'See the logs of the brokers.');
+}
+
+/**
+ * Checks the topics that a service needs.
+ * @param waitMs how long to wait for topics that the brokers do not know yet.
+ * @throws Fault KAFKA_NO_TOPIC, KAFKA_MISMATCH.
+ */
+export function requireTopics(kafka: Admins, prefix: string, waitMs = TOPIC_WAIT_MS): Promise<{ partitions: number }> {
+  return administer(kafka, (admin) => untilTopicsKnown(() => checkTopics(admin, prefix), waitMs));
+}
+
+async function checkTopics(admin: KafkaAdmin, prefix: string): Promise<{ partitions: number }> {
   const { inputs, ledger, commands, deadLetters } = topicsOf(prefix);
-  const found = await layoutOf(kafka, [inputs, ledger, commands, deadLetters]);
+  const found = await layoutsOf(admin, [inputs, ledger, commands, deadLetters]);
   const countOf = (topic: string) => found.get(topic)?.partitions ?? 0;
   const partitions = countOf(ledger);
   if (countOf(inputs) !== partitions) {
@@ -83,8 +96,8 @@ export async function requireTopics(kafka: Kafka, prefix: string): Promise<{ par
   if (countOf(commands) < partitions) {
     throw mismatch([`${commands} has ${countOf(commands)} partition(s), ${ledger} has ${partitions}`]);
   }
-  const safe = (wanted: Wanted) => withSafety(wanted, found.get(wanted.topic)?.replicas ?? 1);
-  const differences = await configDifferences(kafka, [
+  const safe = (wanted: WantedTopic) => withSafety(wanted, found.get(wanted.topic)?.replicas ?? 1);
+  const differences = await configDifferences(admin, [
     safe(ledgerTopic(prefix, partitions)),
     safe(inputsTopic(prefix, partitions)),
     commandsTopic(prefix, countOf(commands)),
@@ -94,43 +107,43 @@ export async function requireTopics(kafka: Kafka, prefix: string): Promise<{ par
   return { partitions };
 }
 
-/** How a topic is replicated. @throws Fault KAFKA_NO_TOPIC. */
+/** The replication of a topic. @throws Fault KAFKA_NO_TOPIC. */
 export async function replicationOf(
-  kafka: Kafka,
+  kafka: Admins,
   topic: string,
 ): Promise<{ replicationFactor: number; minInsyncReplicas: number }> {
-  const layout = await layoutOf(kafka, [topic]);
   const name = 'min.insync.replicas';
-  const resources = [{ type: CONFIG_OF_TOPIC, name: topic, configNames: [name] }];
-  const described = await administer(kafka, (admin) => admin.describeConfigs({ resources, includeSynonyms: false }));
-  const found = described.resources[0]?.configEntries.find(({ configName }) => configName === name)?.configValue;
-  return { replicationFactor: layout.get(topic)?.replicas ?? 1, minInsyncReplicas: Number(found ?? 1) };
+  return administer(kafka, (admin) =>
+    untilTopicsKnown(async () => {
+      const layout = await layoutsOf(admin, [topic]);
+      const configs = await admin.configs([{ topic, names: [name] }]);
+      const minInsyncReplicas = Number(configs.get(topic)?.get(name) ?? 1);
+      return { replicationFactor: layout.get(topic)?.replicas ?? 1, minInsyncReplicas };
+    }),
+  );
 }
 
 type Layout = { readonly partitions: number; readonly replicas: number };
 
 /** @throws Fault KAFKA_NO_TOPIC. */
-async function layoutOf(kafka: Kafka, topics: readonly string[]): Promise<Map<string, Layout>> {
-  const { existing, found } = await administer(kafka, async (admin) => {
-    const names = new Set(await admin.listTopics());
-    const wanted = topics.filter((topic) => names.has(topic));
-    return { existing: names, found: await admin.fetchTopicMetadata({ topics: wanted }) };
-  });
+async function layoutsOf(admin: KafkaAdmin, topics: readonly string[]): Promise<Map<string, Layout>> {
+  const existing = new Set(await admin.topicNames());
   const missing = topics.filter((topic) => !existing.has(topic));
   if (missing.length > 0) {
-    const remedy = '`landfall kafka init` makes them; check kafkaPrefix.';
-    throw new Fault('KAFKA_NO_TOPIC', `there is no topic ${missing.join(', ')}`, remedy);
+    const remedy = 'Create the topics with `landfall kafka init`, and check kafkaPrefix.';
+    throw new Fault('KAFKA_NO_TOPIC', `missing topics: ${missing.join(', ')}`, remedy);
   }
+  const layouts = await admin.layouts(topics);
   return new Map(
-    found.topics.map(({ name, partitions }) => {
-      const replicas = Math.min(...partitions.map((each) => each.replicas.length));
-      return [name, { partitions: partitions.length, replicas }];
+    layouts.map(({ topic, partitions }) => {
+      const replicas = Math.min(...partitions.map((each) => each.replicas));
+      return [topic, { partitions: partitions.length, replicas }];
     }),
   );
 }
 
-/** A ledger is never thinned out: neither by time, nor by size, nor by key. */
-function ledgerTopic(prefix: string, partitions: number): Wanted {
+/** The ledger keeps every record: no retention by time or size, and no compaction. */
+function ledgerTopic(prefix: string, partitions: number): WantedTopic {
   const configs = {
     'cleanup.policy': 'delete',
     'retention.ms': '-1',
@@ -141,33 +154,33 @@ function ledgerTopic(prefix: string, partitions: number): Wanted {
   return { topic: topicsOf(prefix).ledger, partitions, configs };
 }
 
-function inputsTopic(prefix: string, partitions: number): Wanted {
+function inputsTopic(prefix: string, partitions: number): WantedTopic {
   const configs = {
     ...forDays(INPUT_DAYS),
-    // What was acknowledged is deleted by its age alone, however much there is of it.
+    // Inputs are deleted by age only, whatever their size.
     'retention.bytes': '-1',
     'max.message.bytes': String(INPUT_MESSAGE_BYTES),
   };
   return { topic: topicsOf(prefix).inputs, partitions, configs };
 }
 
-function commandsTopic(prefix: string, partitions: number): Wanted {
+function commandsTopic(prefix: string, partitions: number): WantedTopic {
   const configs = { ...forDays(COMMAND_DAYS), 'max.message.bytes': String(LEAVING_MESSAGE_BYTES) };
   return { topic: topicsOf(prefix).commands, partitions, configs };
 }
 
-function deadLettersTopic(prefix: string): Wanted {
+function deadLettersTopic(prefix: string): WantedTopic {
   const configs = { ...forDays(LETTER_DAYS), 'max.message.bytes': String(LEAVING_MESSAGE_BYTES) };
   return { topic: topicsOf(prefix).deadLetters, partitions: 1, configs };
 }
 
-/** Not by key: some records have none, and Kafka would refuse them. */
-function forDays(count: number): Wanted['configs'] {
+/** No compaction: Kafka rejects records without a key in a compacted topic. */
+function forDays(count: number): WantedTopic['configs'] {
   return { 'cleanup.policy': 'delete', 'retention.ms': String(count * DAY_MS) };
 }
 
-/** Where there are brokers enough, nothing that was acknowledged may be on one of them alone, or be left behind by an election. */
-function withSafety(wanted: Wanted, replicas: number): Wanted {
+/** With several replicas, an acknowledged record must survive the loss of one broker and every election. */
+function withSafety(wanted: WantedTopic, replicas: number): WantedTopic {
   const copies = replicas < SAFE_REPLICAS ? {} : { 'min.insync.replicas': String(SAFE_IN_SYNC) };
   const elections = replicas < 2 ? {} : { [UNCLEAN]: 'false' };
   return { ...wanted, configs: { ...copies, ...elections, ...wanted.configs } };
@@ -177,12 +190,12 @@ function requireSafe({ replicationFactor, minInsyncReplicas }: TopicPlan): void 
   if (replicationFactor < SAFE_REPLICAS || minInsyncReplicas >= SAFE_IN_SYNC) return;
   throw new Fault(
     'KAFKA_UNSAFE',
-    `with ${replicationFactor} replicas and min.insync.replicas ${minInsyncReplicas} what one broker alone acknowledged may be lost`,
-    `Give --min-insync-replicas ${SAFE_IN_SYNC} or more.`,
+    `with ${replicationFactor} replicas and min.insync.replicas ${minInsyncReplicas} a record that only one broker has may be lost`,
+    `Set --min-insync-replicas to ${SAFE_IN_SYNC} or more.`,
   );
 }
 
-function wantedTopics({ prefix, partitions, minInsyncReplicas }: TopicPlan): Wanted[] {
+function wantedTopics({ prefix, partitions, minInsyncReplicas }: TopicPlan): WantedTopic[] {
   const durable = { 'min.insync.replicas': String(minInsyncReplicas) };
   const [inputs, ledger] = [inputsTopic(prefix, partitions), ledgerTopic(prefix, partitions)];
   const [commands, deadLetters] = [commandsTopic(prefix, partitions), deadLettersTopic(prefix)];
@@ -194,52 +207,39 @@ function wantedTopics({ prefix, partitions, minInsyncReplicas }: TopicPlan): Wan
   ];
 }
 
-function configOf({ topic, partitions, configs }: Wanted, { replicationFactor }: TopicPlan): ITopicConfig {
-  return {
-    topic,
-    numPartitions: partitions,
-    replicationFactor,
-    configEntries: Object.entries(configs).map(([name, value]) => ({ name, value })),
-  };
-}
-
-async function differencesOf(kafka: Kafka, wanted: readonly Wanted[], replicationFactor: number): Promise<string[]> {
+async function differencesOf(
+  admin: KafkaAdmin,
+  wanted: readonly WantedTopic[],
+  replicationFactor: number,
+): Promise<string[]> {
   if (wanted.length === 0) return [];
-  const topics = wanted.map(({ topic }) => topic);
-  const metadata = await administer(kafka, (admin) => admin.fetchTopicMetadata({ topics }));
+  const layouts = await admin.layouts(wanted.map(({ topic }) => topic));
   const differences: string[] = [];
   for (const { topic, partitions } of wanted) {
-    const found = metadata.topics.find(({ name }) => name === topic)?.partitions ?? [];
+    const found = layouts.find((each) => each.topic === topic)?.partitions ?? [];
     if (found.length !== partitions) differences.push(`${topic} has ${found.length} partition(s), not ${partitions}`);
-    const replicas = Math.min(...found.map((each) => each.replicas.length));
+    const replicas = Math.min(...found.map((each) => each.replicas));
     if (replicas !== replicationFactor)
       differences.push(`${topic} has ${replicas} replica(s), not ${replicationFactor}`);
   }
   const safe = wanted.map((each) => withSafety(each, replicationFactor));
-  return [...differences, ...(await configDifferences(kafka, safe))];
+  return [...differences, ...(await configDifferences(admin, safe))];
 }
 
-async function configDifferences(kafka: Kafka, wanted: readonly Wanted[]): Promise<string[]> {
-  const resources = wanted.map(({ topic, configs }) => ({
-    type: CONFIG_OF_TOPIC,
-    name: topic,
-    configNames: Object.keys(configs),
-  }));
-  const described = await administer(kafka, (admin) => admin.describeConfigs({ resources, includeSynonyms: false }));
-  return wanted.flatMap(({ topic, configs }) => {
-    const entries = described.resources.find(({ resourceName }) => resourceName === topic)?.configEntries ?? [];
-    const found = new Map(entries.map(({ configName, configValue }) => [configName, configValue]));
-    return Object.entries(configs).flatMap(([name, value]) => {
-      const is = found.get(name);
+async function configDifferences(admin: KafkaAdmin, wanted: readonly WantedTopic[]): Promise<string[]> {
+  const found = await admin.configs(wanted.map(({ topic, configs }) => ({ topic, names: Object.keys(configs) })));
+  return wanted.flatMap(({ topic, configs }) =>
+    Object.entries(configs).flatMap(([name, value]) => {
+      const is = found.get(topic)?.get(name);
       return isEnough(name, is, value) ? [] : [`${topic}: ${name} is ${is ?? 'not known'}, not ${value}`];
-    });
-  });
+    }),
+  );
 }
 
-/** More room, more safety or a longer memory than asked for is no mismatch. */
+/** Whether a setting is at least as large, safe or long as wanted. */
 function isEnough(name: string, is: string | undefined, wanted: string): boolean {
   if (is === wanted) return true;
-  // Some brokers have no such setting, and no such elections.
+  // A broker without this setting has no unclean elections.
   if (is === undefined) return name === UNCLEAN;
   switch (name) {
     case 'max.message.bytes':
@@ -255,7 +255,7 @@ function isEnough(name: string, is: string | undefined, wanted: string): boolean
 function mismatch(differences: readonly string[]): Fault {
   return new Fault(
     'KAFKA_MISMATCH',
-    `the topics are not as they must be: ${differences.join('; ')}`,
-    'Change them (kafka-configs.sh), or use another --kafka-prefix; partitions cannot be changed in place.',
+    `the topics do not match what Landfall needs: ${differences.join('; ')}`,
+    'Change the settings (kafka-configs.sh) or use another --kafka-prefix; partitions cannot be changed in place.',
   );
 }

@@ -1,89 +1,90 @@
-import type { Kafka, Message, Producer, Transaction } from 'kafkajs';
 import { setTimeout as wait } from 'node:timers/promises';
-import { abandon, byPartition, within } from './client.ts';
-import { ZSTD } from './codecs.ts';
-import { fencedBy, isFenced, isPassing, kafkaFault, notCommitted, outcomeUnknown, unacknowledged } from './faults.ts';
+import { within } from './bounded.ts';
+import { fencedBy, isFenced, isTransient, kafkaFault, notCommitted, outcomeUnknown, unacknowledged } from './faults.ts';
+import type { GroupOffset, KafkaClient, KafkaTransaction, NewRecord, TransactionalProducer } from './port.ts';
 import { splitBySize } from './split-by-size.ts';
+import { untilTopicsKnown } from './topic-metadata.ts';
 
 /**
- * The transactions of one partition's owner. Their transactional id is the partition's own, so the first transaction of a
- * newer owner fences the older one, and settles what it left open, before it returns.
+ * The transactions of the owner of one partition. The transactional id belongs to the partition: the first transaction of a
+ * newer owner fences the older owner and ends its open transaction.
  *
- * Each transaction makes its sends to one partition, one after the other: kafkajs loses and repeats records without a word
- * when a send spans several partitions and a leader dies. Neither commit nor abort is tried again: after a failed one nothing is known, and the
- * producer is of no more use.
+ * All sends of a transaction go to one partition, one after the other: kafkajs loses and repeats records without an error if a
+ * send spans several partitions and a leader dies. A failed commit or abort is not repeated: its outcome is unknown.
  */
 
-/** An owner that stalls holds readers back no longer than this. */
+/** A stalled owner delays readers at most this long. */
 export const TRANSACTION_TIMEOUT_MS = 20_000;
 
-/** Later than that the brokers have given it up. */
+/** After this time the brokers have aborted the transaction. */
 const COMMIT_MS = TRANSACTION_TIMEOUT_MS + 2000;
 
-const PASSING_MS = 10;
+const RETRY_MS = 10;
 
-/** Below that the way through the thread pool costs more than it saves. */
+/** Compression of a smaller send costs more time than it saves. */
 const COMPRESSED_FROM_BYTES = 32 * 1024;
 
-/**
- * Records of one send are one batch, which is held whole by the client, the broker and every reader. One input may touch any
- * number of attempts, so what it causes goes in several sends.
- */
+/** The records of one send form one batch, which client, broker and readers hold in memory as a whole. */
 const SEND_BYTES_MAX = 4 * 1024 * 1024;
 
-export type Offsets = {
-  readonly group: string;
-  readonly topic: string;
-  readonly partition: number;
-  readonly next: number;
-};
-
 export class Transactor {
-  readonly #producer: Producer;
+  readonly #producer: TransactionalProducer;
   readonly #topic: string;
 
-  private constructor(producer: Producer, topic: string) {
+  private constructor(producer: TransactionalProducer, topic: string) {
     this.#producer = producer;
     this.#topic = topic;
   }
 
-  /** Fences the older owner, and writes a first record behind all that it committed. @throws Fault KAFKA_…. */
-  static async open(kafka: Kafka, id: string, topic: string, claim: Message): Promise<Transactor> {
-    const producer = kafka.producer({
-      transactionalId: id,
-      idempotent: true,
-      maxInFlightRequests: 1,
-      transactionTimeout: TRANSACTION_TIMEOUT_MS,
-      allowAutoTopicCreation: false,
-      createPartitioner: byPartition,
-    });
-    const transactor = new Transactor(producer, topic);
+  /**
+   * Fences the older owner and writes `claim` as the first record of the new owner.
+   * @param id the transactional id of the partition.
+   * @throws Fault KAFKA_…, LEDGER_….
+   */
+  static open(
+    kafka: Pick<KafkaClient, 'transactionalProducer'>,
+    id: string,
+    target: { readonly topic: string; readonly partition: number },
+    claim: NewRecord,
+  ): Promise<Transactor> {
+    return untilTopicsKnown(() => Transactor.#open(kafka, id, target, claim));
+  }
+
+  static async #open(
+    kafka: Pick<KafkaClient, 'transactionalProducer'>,
+    id: string,
+    target: { readonly topic: string; readonly partition: number },
+    claim: NewRecord,
+  ): Promise<Transactor> {
+    const producer = kafka.transactionalProducer({ id, ...target, timeoutMs: TRANSACTION_TIMEOUT_MS });
+    const transactor = new Transactor(producer, target.topic);
     try {
-      await within(COMMIT_MS, producer.connect(), () => unacknowledged(topic, COMMIT_MS));
+      await within(COMMIT_MS, producer.connect(), () => unacknowledged(target.topic, COMMIT_MS));
       await transactor.commit([claim], null);
       return transactor;
     } catch (error) {
-      await abandon(producer);
+      await producer.close();
       throw kafkaFault(error);
     }
   }
 
   /**
-   * @returns the offset of the last record; null where there was none, or the broker did not say.
-   * @throws Fault LEDGER_FENCED, LEDGER_FAILED, LEDGER_OUTCOME_UNKNOWN; after any of them it is of no more use.
+   * Commits the records and the offset of the group in one transaction.
+   * @returns the offset of the last record; null if there is none, or the broker did not report it.
+   * @throws Fault LEDGER_FENCED, LEDGER_FAILED, LEDGER_OUTCOME_UNKNOWN; after a fault the transactor must be closed.
    */
-  commit(messages: readonly Message[], offsets: Offsets | null): Promise<number | null> {
+  commit(records: readonly NewRecord[], offset: GroupOffset | null): Promise<number | null> {
     const late = () => outcomeUnknown(unacknowledged(this.#topic, COMMIT_MS));
-    return within(COMMIT_MS, this.#commit(messages, offsets), late);
+    return within(COMMIT_MS, this.#commit(records, offset), late);
   }
 
-  async #commit(messages: readonly Message[], offsets: Offsets | null): Promise<number | null> {
-    let transaction: Transaction;
+  async #commit(records: readonly NewRecord[], offset: GroupOffset | null): Promise<number | null> {
+    let transaction: KafkaTransaction;
     let last: number | null = null;
     try {
-      transaction = await this.#producer.transaction();
-      for (const part of splitBySize(messages, SEND_BYTES_MAX, lengthOf)) last = await this.#send(transaction, part);
-      if (offsets !== null) await sendOffsets(transaction, offsets);
+      transaction = await this.#producer.begin();
+      for (const part of splitBySize(records, SEND_BYTES_MAX, lengthOf)) last = await send(transaction, part);
+      if (offset !== null) await sendOffset(transaction, offset);
     } catch (error) {
       throw isFenced(error) ? fencedBy(error) : notCommitted(error);
     }
@@ -96,38 +97,29 @@ export class Transactor {
   }
 
   async close(): Promise<void> {
-    await abandon(this.#producer);
-  }
-
-  async #send(transaction: Transaction, messages: readonly Message[]): Promise<number | null> {
-    const [answer] = await transaction.send({
-      topic: this.#topic,
-      messages: [...messages],
-      acks: -1,
-      ...(bytesOf(messages) >= COMPRESSED_FROM_BYTES ? { compression: ZSTD } : {}),
-    });
-    const first = Number(answer?.baseOffset ?? -1);
-    return first >= 0 ? first + messages.length - 1 : null;
+    await this.#producer.close();
   }
 }
 
-/** A send of kafkajs waits for the end of the transaction before, and for coordinators that move; this does not. */
-async function sendOffsets(transaction: Transaction, offsets: Offsets): Promise<void> {
-  for (const deadline = performance.now() + COMMIT_MS; ; await wait(PASSING_MS)) {
+/** @returns the offset of the last record. */
+async function send(transaction: KafkaTransaction, records: readonly NewRecord[]): Promise<number | null> {
+  const first = await transaction.send(records, { compressed: bytesOf(records) >= COMPRESSED_FROM_BYTES });
+  return first === null ? null : first + records.length - 1;
+}
+
+/** Repeats the request on transient errors, because kafkajs does not: the previous transaction may still be ending. */
+async function sendOffset(transaction: KafkaTransaction, offset: GroupOffset): Promise<void> {
+  for (const deadline = performance.now() + COMMIT_MS; ; await wait(RETRY_MS)) {
     try {
-      return await transaction.sendOffsets(offsetsOf(offsets));
+      return await transaction.sendOffset(offset);
     } catch (error) {
-      if (!isPassing(error) || performance.now() > deadline) throw error;
+      if (!isTransient(error) || performance.now() > deadline) throw error;
     }
   }
 }
 
-const lengthOf = ({ value }: Message): number => value?.length ?? 0;
+const lengthOf = ({ value }: NewRecord): number => value?.length ?? 0;
 
-function bytesOf(messages: readonly Message[]): number {
-  return messages.reduce((sum, message) => sum + lengthOf(message), 0);
-}
-
-function offsetsOf({ group, topic, partition, next }: Offsets) {
-  return { consumerGroupId: group, topics: [{ topic, partitions: [{ partition, offset: String(next) }] }] };
+function bytesOf(records: readonly NewRecord[]): number {
+  return records.reduce((sum, record) => sum + lengthOf(record), 0);
 }

@@ -1,9 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
-import type { SASLOptions } from 'kafkajs';
 import { Fault, messageOf } from '../events/fault.ts';
-import type { BrokerOptions } from '../kafka/options.ts';
+import type { BrokerOptions, SaslOptions } from '../kafka/options.ts';
 import type { Settings } from './settings.ts';
 
 /** How the settings say to reach the brokers, and where this instance keeps its copy of the ledger. */
@@ -36,7 +35,7 @@ function tls({ kafkaTls, kafkaCa, kafkaCert, kafkaKey }: Settings): BrokerOption
   };
 }
 
-function sasl(settings: Settings): SASLOptions | undefined {
+function sasl(settings: Settings): SaslOptions | undefined {
   const { kafkaSasl: mechanism, kafkaUsername: username, kafkaPassword, kafkaPasswordFile } = settings;
   if (mechanism === undefined || username === undefined) return undefined;
   const password =

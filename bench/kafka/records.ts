@@ -1,5 +1,4 @@
-import type { Message } from 'kafkajs';
-import { Kafka, logLevel } from '../../kafka/kafkajs.ts';
+import { Kafka, logLevel, type Message } from '../../kafka/kafkajs.ts';
 import { partitionOf } from '../../kafka/partitioner.ts';
 import { type Attempt, failed, newAttempt, quickCourse, started } from '../workload.ts';
 

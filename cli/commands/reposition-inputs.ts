@@ -4,7 +4,7 @@ import { delivered } from '../../consumers/kafka/input-record.ts';
 import { consumedRecordOf, isSame, lastConsumedRecord } from '../../consumers/kafka/consumed-record.ts';
 import { Partition } from '../../engine/partition/partition.ts';
 import { Fault } from '../../events/fault.ts';
-import { TopicEnds } from '../../kafka/topic-ends.ts';
+import { offsetRanges } from '../../kafka/topic-ends.ts';
 import { inputsStream, nextInputsStream } from '../../log/kafka/inputs-stream.ts';
 import type { KafkaLedger } from '../../log/kafka/ledger.ts';
 import { recordAt } from '../../kafka/record-at.ts';
@@ -39,15 +39,10 @@ type Move = {
 
 export async function repositionInputs(access: KafkaAccess, acceptance: Acceptance, io: Io): Promise<void> {
   await withReplica(access, async (ledger) => {
-    const ends = new TopicEnds(ledger.kafka, ledger.topics.inputs);
-    try {
-      let moved = 0;
-      for (const [partition, held] of await ends.held())
-        if (await repositionPartition(ledger, { partition, held }, acceptance, io)) moved += 1;
-      if (moved === 0) io.out('No inputs are missing, and no topic was recreated.');
-    } finally {
-      await ends.close();
-    }
+    let moved = 0;
+    for (const [partition, held] of await offsetRanges(ledger.kafka, ledger.topics.inputs))
+      if (await repositionPartition(ledger, { partition, held }, acceptance, io)) moved += 1;
+    if (moved === 0) io.out('No inputs are missing, and no topic was recreated.');
   });
 }
 

@@ -1,5 +1,5 @@
-import type { Batch } from 'kafkajs';
 import { COMMIT_BYTES, type Delivered, INPUTS_PER_COMMIT } from '../../engine/partition-loop.ts';
+import type { FetchedBatch } from '../../kafka/port.ts';
 import { delivered } from './input-record.ts';
 
 /** What one fetch brought, as inputs with their sizes and places. */
@@ -16,21 +16,17 @@ export type Fetched = {
   readonly high: number;
 };
 
-export function fetchedOf(batch: Batch, partitions: number, stream: string): Fetched {
-  const { partition, messages, highWatermark } = batch;
-  const items = messages.map((message): Item => {
-    const offset = Number(message.offset);
-    const bytes = message.value?.length ?? 0;
-    return { item: delivered(message, { stream, offset, partition, partitions }), offset, bytes };
+export function fetchedOf(
+  { partition, records, from, next, high }: FetchedBatch,
+  partitions: number,
+  stream: string,
+): Fetched {
+  const items = records.map((record): Item => {
+    const { offset } = record;
+    const bytes = record.value?.length ?? 0;
+    return { item: delivered(record, { stream, offset, partition, partitions }), offset, bytes };
   });
-  const until = Number(batch.lastOffset()) + 1;
-  return { items, from: fetchedOffset(batch), until, high: Number(highWatermark) };
-}
-
-/** kafkajs has it, and its types do not. */
-function fetchedOffset(batch: Batch): number {
-  const { fetchedOffset: asked } = batch as Batch & { readonly fetchedOffset?: unknown };
-  return Number(asked ?? batch.firstOffset());
+  return { items, from, until: next, high };
 }
 
 /** Whether it was fetched no further than inputs were taken or the topic was read, from a topic that holds what was taken. */

@@ -1,4 +1,3 @@
-import type { Message } from 'kafkajs';
 import { setTimeout as wait } from 'node:timers/promises';
 import { Fault } from '../../events/fault.ts';
 import { ChainFault, link } from '../chain.ts';
@@ -8,8 +7,9 @@ import { administer, connectTo } from '../../kafka/client.ts';
 import type { Replica } from './replica.ts';
 import type { KafkaLedger } from './ledger.ts';
 import { type BrokerOptions, topicsOf } from '../../kafka/options.ts';
+import type { NewRecord } from '../../kafka/port.ts';
 import { partitionOf } from '../../kafka/partitioner.ts';
-import { claimMessage, entryMessages, progressMessage } from './records.ts';
+import { claimRecord, entryRecords, progressRecord } from './records.ts';
 import { Transactor } from '../../kafka/transactor.ts';
 
 /**
@@ -93,10 +93,9 @@ function placesOf({ entry: { vm, cause } }: Imported, partitions: number): Reado
 
 /** Instances would claim what is being imported, again and again. */
 async function requireNobody({ kafka, group }: KafkaLedger): Promise<void> {
-  const { groups } = await administer(kafka, (admin) => admin.describeGroups([group]));
-  const members = groups.flatMap((each) => each.members);
+  const members = await administer(kafka, (admin) => admin.groupClients(group));
   if (members.length === 0) return;
-  const clients = [...new Set(members.map(({ clientId }) => clientId))].join(', ');
+  const clients = [...new Set(members)].join(', ');
   const remedy =
     'Stop all instances, and run the import again; one that was killed counts until kafkaSessionSeconds have passed.';
   throw new Fault('IMPORT_REFUSED', `instances are running on these topics: ${clients}`, remedy);
@@ -149,7 +148,7 @@ class Target {
   /** Entries that an earlier run wrote. */
   #skip: number;
   #head: Head;
-  #pending: Message[] = [];
+  #pending: NewRecord[] = [];
   #bytes = 0;
 
   private constructor(replica: Replica, transactor: Transactor, source: Head) {
@@ -165,9 +164,9 @@ class Target {
   static async open(access: Import['access'], ledger: KafkaLedger, partition: number, source: Head): Promise<Target> {
     const { prefix, clientId } = access;
     const replica = ledger.replica(partition);
-    const claim = () => claimMessage(partition, crypto.randomUUID(), clientId);
-    const topic = topicsOf(prefix).ledger;
-    const transactor = await Transactor.open(connectTo(access), `${prefix}.${partition}`, topic, claim());
+    const claim = () => claimRecord(crypto.randomUUID(), clientId);
+    const target = { topic: topicsOf(prefix).ledger, partition };
+    const transactor = await Transactor.open(connectTo(access), `${prefix}.${partition}`, target, claim());
     try {
       // Another record, whose place is known: the copy is to have read it.
       await readThrough(replica, await transactor.commit([claim()], null));
@@ -194,9 +193,8 @@ class Target {
     const previous = this.#head.hash;
     this.#head = { sequence: this.#head.sequence + 1, hash: link(previous, text) };
     const links = [{ partition: this.partition, ...this.#head, previous, text }];
-    const [message] = entryMessages(this.partition, links, [entry], { inputPositions: [], checkpoints: [] });
-    if (message !== undefined)
-      this.#pending.push({ ...message, headers: { ...message.headers, origin: String(origin) } });
+    const [record] = entryRecords(links, [entry], { inputPositions: [], checkpoints: [] });
+    if (record !== undefined) this.#pending.push({ ...record, headers: { ...record.headers, origin: String(origin) } });
     this.#bytes += text.length;
     this.written += 1;
     if (this.#bytes >= COMMIT_BYTES) await this.flush();
@@ -219,8 +217,7 @@ class Target {
   }
 
   async #note(checkpoints: readonly Checkpoint[]): Promise<void> {
-    const message = progressMessage(this.partition, { inputPositions: [], checkpoints });
-    await this.#transactor.commit([message], null);
+    await this.#transactor.commit([progressRecord({ inputPositions: [], checkpoints })], null);
   }
 
   #mark(kind: string): Checkpoint {

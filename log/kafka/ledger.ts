@@ -1,15 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Kafka } from 'kafkajs';
 import { Fault } from '../../events/fault.ts';
 import type { Head, Ledger, Owner, StoredEntry } from '../port.ts';
 import { connectTo } from '../../kafka/client.ts';
+import type { KafkaClient } from '../../kafka/port.ts';
 import { Replica, type ReadableListener } from './replica.ts';
 import { LedgerTailer } from './ledger-tailer.ts';
 import { type BrokerOptions, groupOf, type KafkaLog, type Topics, topicsOf } from '../../kafka/options.ts';
 import { KafkaOwner } from './owner.ts';
-import { claimMessage } from './records.ts';
+import { claimRecord } from './records.ts';
 import { requireTopics } from '../../kafka/topics.ts';
 import { Transactor } from '../../kafka/transactor.ts';
 
@@ -34,7 +34,7 @@ const TAIL_MS = 60_000;
 
 export class KafkaLedger implements Ledger {
   readonly partitions: number;
-  readonly kafka: Kafka;
+  readonly kafka: KafkaClient;
   readonly topics: Topics;
   readonly group: string;
   readonly #options: KafkaLedgerOptions;
@@ -42,7 +42,7 @@ export class KafkaLedger implements Ledger {
   readonly #tailer: LedgerTailer;
   readonly #owners = new Map<number, KafkaOwner>();
 
-  private constructor(options: KafkaLedgerOptions, kafka: Kafka, replicas: readonly Replica[]) {
+  private constructor(options: KafkaLedgerOptions, kafka: KafkaClient, replicas: readonly Replica[]) {
     this.#options = options;
     this.kafka = kafka;
     this.topics = topicsOf(options.prefix);
@@ -78,10 +78,11 @@ export class KafkaLedger implements Ledger {
     const { clientId, prefix } = this.#options;
     const claim = randomUUID();
     const tail = this.#tailer.expect(claim);
-    const message = claimMessage(partition, claim, clientId);
+    const record = claimRecord(claim, clientId);
+    const target = { topic: this.topics.ledger, partition };
     let transactor: Transactor | null = null;
     try {
-      transactor = await Transactor.open(this.kafka, `${prefix}.${partition}`, this.topics.ledger, message);
+      transactor = await Transactor.open(this.kafka, `${prefix}.${partition}`, target, record);
       await tail.seen(TAIL_MS);
       await replica.settled();
     } catch (error) {

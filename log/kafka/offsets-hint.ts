@@ -1,4 +1,4 @@
-import type { Offsets } from '../../kafka/transactor.ts';
+import type { GroupOffset } from '../../kafka/port.ts';
 
 /**
  * The group's offset tells who looks at lags how far a partition's inputs are consumed; what Landfall goes by stands with the
@@ -9,7 +9,7 @@ const EVERY_MS = 1000;
 
 export class OffsetsHint {
   readonly #wake: () => void;
-  #newest: Offsets | null = null;
+  #newest: GroupOffset | null = null;
   #lastAt = Number.NEGATIVE_INFINITY;
   #timer: NodeJS.Timeout | null = null;
 
@@ -23,7 +23,7 @@ export class OffsetsHint {
   }
 
   /** A transaction is about to consume as far as `offsets`; null: it consumes nothing. @returns what it takes along. */
-  along(offsets: Offsets | null): Offsets | null {
+  along(offsets: GroupOffset | null): GroupOffset | null {
     this.#newest = offsets ?? this.#newest;
     if (!this.isDue) {
       if (this.#newest !== null) this.#timer ??= setTimeout(() => this.hurry(), EVERY_MS);

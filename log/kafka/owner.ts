@@ -1,4 +1,3 @@
-import type { Message } from 'kafkajs';
 import type { Entry } from '../../events/entries.ts';
 import { Fault } from '../../events/fault.ts';
 import { link, type Link } from '../chain.ts';
@@ -8,8 +7,9 @@ import type { Replica } from './replica.ts';
 import { outcomeUnknown } from '../../kafka/faults.ts';
 import { inputsStream } from './inputs-stream.ts';
 import { OffsetsHint } from './offsets-hint.ts';
-import { entryMessages, type Progressed, progressMessage } from './records.ts';
-import type { Offsets, Transactor } from '../../kafka/transactor.ts';
+import { entryRecords, type Progressed, progressRecord } from './records.ts';
+import type { GroupOffset, NewRecord } from '../../kafka/port.ts';
+import type { Transactor } from '../../kafka/transactor.ts';
 
 /**
  * The owner of one partition: batches that wait are joined into one transaction, which goes to one partition, and takes the
@@ -137,9 +137,9 @@ export class KafkaOwner implements Owner {
     const began = performance.now();
     const { links, heads } = this.#chain(group);
     const hint = this.#hint.along(this.#offsetsIn(progressed.inputPositions));
-    const messages = this.#messagesOf(links, entries, progressed);
-    const offset = messages.length === 0 && hint === null ? null : await transactor.commit(messages, hint);
-    if (messages.length === 0) return resolveAll(group, heads);
+    const records = this.#recordsOf(links, entries, progressed);
+    const offset = records.length === 0 && hint === null ? null : await transactor.commit(records, hint);
+    if (records.length === 0) return resolveAll(group, heads);
     this.#head = heads.at(-1) ?? this.#head;
     committed?.(this.partition, entries.length, performance.now() - began);
     const copied = replica.append({ links, entries, ...progressed, offset });
@@ -152,10 +152,10 @@ export class KafkaOwner implements Owner {
     copied.then(forget, forget);
   }
 
-  #messagesOf(links: readonly Link[], entries: readonly Entry[], progressed: Progressed): Message[] {
-    if (links.length > 0) return entryMessages(this.partition, links, entries, progressed);
+  #recordsOf(links: readonly Link[], entries: readonly Entry[], progressed: Progressed): NewRecord[] {
+    if (links.length > 0) return entryRecords(links, entries, progressed);
     const isEmpty = progressed.inputPositions.length === 0 && progressed.checkpoints.length === 0;
-    return isEmpty ? [] : [progressMessage(this.partition, progressed)];
+    return isEmpty ? [] : [progressRecord(progressed)];
   }
 
   #chain(group: readonly Waiting[]): { links: Link[]; heads: Head[] } {
@@ -174,7 +174,7 @@ export class KafkaOwner implements Owner {
   }
 
   /** Where the group's own offset stands after these positions; null: they are none of its inputs. */
-  #offsetsIn(positions: readonly InputPosition[]): Offsets | null {
+  #offsetsIn(positions: readonly InputPosition[]): GroupOffset | null {
     const { inputsTopic: topic, group, replica } = this.#options;
     const stream = inputsStream(replica.checkpoints, topic, this.partition);
     const position = positions.find((each) => each.stream === stream);

@@ -1,6 +1,6 @@
-import type { IHeaders, KafkaMessage, Message } from 'kafkajs';
 import { z } from 'zod';
 import type { Entry } from '../../events/entries.ts';
+import type { FetchedRecord, NewRecord, RecordHeaders } from '../../kafka/port.ts';
 import type { Link } from '../chain.ts';
 import type { Batch, Checkpoint, InputPosition } from '../port.ts';
 
@@ -42,34 +42,32 @@ const Header = z.discriminatedUnion('kind', [
 ]);
 type Header = z.infer<typeof Header>;
 
-export function entryMessages(
-  partition: number,
-  links: readonly Link[],
-  entries: readonly Entry[],
-  progressed: Progressed,
-): Message[] {
+export function entryRecords(links: readonly Link[], entries: readonly Entry[], progressed: Progressed): NewRecord[] {
   const last = links.length - 1;
   return links.map(({ sequence, previous, hash, text }, index) => {
     const numbers = index === last ? numbersOf(progressed) : {};
-    return message(partition, { kind: 'entry', sequence, previous, hash, ...numbers }, entries[index]?.vm, text);
+    return newRecord({ kind: 'entry', sequence, previous, hash, ...numbers }, entries[index]?.vm, text);
   });
 }
 
 /** A record for input positions and checkpoints that were committed without an entry. */
-export function progressMessage(partition: number, progressed: Progressed): Message {
-  return message(partition, { kind: 'positions', positions: [], ...numbersOf(progressed) });
+export function progressRecord(progressed: Progressed): NewRecord {
+  return newRecord({ kind: 'positions', positions: [], ...numbersOf(progressed) });
 }
 
 /** @param claim a name of its own for every claim. */
-export function claimMessage(partition: number, claim: string, instance: string): Message {
-  return message(partition, { kind: 'claim', claim, instance });
+export function claimRecord(claim: string, instance: string): NewRecord {
+  return newRecord({ kind: 'claim', claim, instance });
 }
 
-function message(partition: number, header: Header, key: string | null = null, value: string | null = null): Message {
-  return { partition, key, value, headers: { [HEADER]: JSON.stringify(header) } };
+function newRecord(header: Header, key: string | null = null, value: string | null = null): NewRecord {
+  return { key, value, headers: { [HEADER]: JSON.stringify(header) } };
 }
 
-export function recordOf(partition: number, { value, headers = {} }: KafkaMessage): LedgerRecord {
+export function recordOf(
+  partition: number,
+  { value, headers }: Pick<FetchedRecord, 'value' | 'headers'>,
+): LedgerRecord {
   const header = headerIn(headers);
   if (header === null) return { kind: 'foreign', reason: 'it has no header of Landfall' };
   switch (header.kind) {
@@ -86,7 +84,7 @@ export function recordOf(partition: number, { value, headers = {} }: KafkaMessag
   }
 }
 
-function headerIn(headers: IHeaders): Header | null {
+function headerIn(headers: RecordHeaders): Header | null {
   const given = headers[HEADER];
   const text = (Array.isArray(given) ? given[0] : given)?.toString() ?? '';
   try {

@@ -1,42 +1,48 @@
-import type { Kafka } from 'kafkajs';
 import { setTimeout as wait } from 'node:timers/promises';
 import { Fault } from '../../events/fault.ts';
-import { administer } from '../../kafka/client.ts';
-import type { Replica } from './replica.ts';
+import type { KafkaClient } from '../../kafka/port.ts';
+import { offsetRanges } from '../../kafka/topic-ends.ts';
 import { TRANSACTION_TIMEOUT_MS } from '../../kafka/transactor.ts';
-
-/** Whether a topic is the one that was copied, as far as its ends tell. */
+import type { Replica } from './replica.ts';
 
 const LOOK_MS = 500;
-/** Beyond this no transaction is left open. */
+/** After this time no transaction of an earlier owner is open. */
 const SETTLE_MS = TRANSACTION_TIMEOUT_MS + 10_000;
 
-type Copied = Pick<Replica, 'partition' | 'offset'>;
+type Replicated = Pick<Replica, 'partition' | 'offset'>;
 
 /**
- * An offset beyond the topic's ends would be reset without a word. The end that brokers tell is that of the settled
- * transactions: after a crash of theirs it may stand before what was committed, until they have caught up.
+ * Checks that the offset of each replica is within the range of the topic; a consumer would silently reset an offset outside of
+ * it. Brokers report the end of the settled transactions, which may lag behind a commit after a crash, so the check is repeated.
  * @throws Fault LEDGER_ALTERED, KAFKA_….
  */
-export async function verifyTopicIdentity(kafka: Kafka, topic: string, replicas: readonly Copied[]): Promise<void> {
+export async function verifyTopicIdentity(
+  kafka: Pick<KafkaClient, 'admin'>,
+  topic: string,
+  replicas: readonly Replicated[],
+): Promise<void> {
   const deadline = Date.now() + SETTLE_MS;
   for (;;) {
-    const beyond = await beyondEnd(kafka, topic, replicas);
+    const beyond = await replicaBeyondEnd(kafka, topic, replicas);
     if (beyond === null) return;
     if (Date.now() >= deadline) throw mismatch(beyond);
     await wait(LOOK_MS);
   }
 }
 
-/** @returns which copy has more than the topic; null: none. @throws Fault LEDGER_ALTERED where waiting does not help. */
-async function beyondEnd(kafka: Kafka, topic: string, replicas: readonly Copied[]): Promise<string | null> {
-  const ends = await administer(kafka, (admin) => admin.fetchTopicOffsets(topic));
+/** @returns the partition whose replica has more than the topic, in words; null if there is none. @throws Fault LEDGER_ALTERED. */
+async function replicaBeyondEnd(
+  kafka: Pick<KafkaClient, 'admin'>,
+  topic: string,
+  replicas: readonly Replicated[],
+): Promise<string | null> {
+  const ranges = await offsetRanges(kafka, topic);
   let beyond: string | null = null;
   for (const { partition, offset } of replicas) {
-    const end = ends.find((each) => each.partition === partition);
-    if (end === undefined) throw mismatch(`${topic} has no partition ${partition}`);
-    const [low, high] = [Number(end.low), Number(end.high)];
-    if (offset === null ? low > 0 : offset < low) throw mismatch(`${topic}/${partition} begins at ${low} only`);
+    const range = ranges.get(partition);
+    if (range === undefined) throw mismatch(`${topic} has no partition ${partition}`);
+    const { low, high } = range;
+    if (offset === null ? low > 0 : offset < low) throw mismatch(`${topic}/${partition} begins at ${low}`);
     if (offset !== null && offset >= high) beyond ??= `${topic}/${partition} ends at ${high}`;
   }
   return beyond;
@@ -45,7 +51,7 @@ async function beyondEnd(kafka: Kafka, topic: string, replicas: readonly Copied[
 function mismatch(what: string): Fault {
   return new Fault(
     'LEDGER_ALTERED',
-    `the topic is not the one that was copied: ${what}`,
-    'Check kafkaPrefix and the retention of the topic; where the topic is right, `landfall rebuild` fetches the copy anew.',
+    `the topic is not the one that was replicated: ${what}`,
+    'Check kafkaPrefix and the retention of the topic; if the topic is right, run `landfall rebuild` to fetch the replica again.',
   );
 }

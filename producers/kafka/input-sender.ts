@@ -1,5 +1,5 @@
-import type { Message } from 'kafkajs';
 import type { Input } from '../../events/inputs.ts';
+import type { NewRecord } from '../../kafka/port.ts';
 import { partitionsOf } from '../../kafka/partitioner.ts';
 import type { RecordProducer } from '../../kafka/record-producer.ts';
 
@@ -23,7 +23,7 @@ const RECORD_BYTES = 200;
 
 export class InputSender {
   readonly #options: InputSenderOptions;
-  #parcels = new Map<number, Message[]>();
+  #parcels = new Map<number, NewRecord[]>();
   #waiting = 0;
   #bytes = 0;
   /** Inputs that are durable. */

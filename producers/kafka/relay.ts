@@ -1,9 +1,9 @@
-import type { Message } from 'kafkajs';
 import type { Entry } from '../../events/entries.ts';
 import { Fault } from '../../events/fault.ts';
 import { WALL } from '../../events/vocabulary.ts';
 import { RELAYED } from '../../log/kafka/import.ts';
 import type { KafkaLog, Topics } from '../../kafka/options.ts';
+import type { NewRecord } from '../../kafka/port.ts';
 import { partitionOf } from '../../kafka/partitioner.ts';
 import { formatPosition } from '../../log/port.ts';
 import { deadLettersOf, recordOfTruncated, recordOfLetter } from '../dead-letters.ts';
@@ -32,7 +32,7 @@ export type RelayOptions = {
 
 export type Outgoing = 'question' | 'command' | 'dead-letter';
 /** `sequence`: of the entry that it comes from, where it can be read whole. */
-type Leaving = { readonly kind: Outgoing; readonly sequence: number; readonly message: Message };
+type Leaving = { readonly kind: Outgoing; readonly sequence: number; readonly message: NewRecord };
 
 export { RELAYED };
 

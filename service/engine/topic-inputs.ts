@@ -1,9 +1,9 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import type { Message } from 'kafkajs';
 import type { Decision, DecisionTracker } from '../../consumers/kafka/decision-tracker.ts';
 import type { Fault } from '../../events/fault.ts';
 import type { KafkaLedger } from '../../log/kafka/ledger.ts';
 import { streamOf } from '../../kafka/options.ts';
+import type { NewRecord } from '../../kafka/port.ts';
 import { partitionsOf } from '../../kafka/partitioner.ts';
 import type { RecordProducer } from '../../kafka/record-producer.ts';
 import { notReady, type Receipt, type Submission } from './engine.ts';
@@ -27,7 +27,7 @@ const DECISION_MS = 5000;
 const COPY_MS = 30_000;
 const COPY_LOOK_MS = 20;
 
-type Parcel = { readonly index: number; readonly message: Message }[];
+type Parcel = { readonly index: number; readonly message: NewRecord }[];
 
 export class TopicInputs {
   readonly #options: TopicInputsOptions;
@@ -80,7 +80,7 @@ export class TopicInputs {
     return parcels;
   }
 
-  async #send(partition: number, messages: readonly Message[]): Promise<Outcome[]> {
+  async #send(partition: number, messages: readonly NewRecord[]): Promise<Outcome[]> {
     const { ledger, producer, decisions } = this.#options;
     const ours = decisions[partition];
     if (ours === undefined) throw new RangeError(`there is no partition ${partition}`);

@@ -72,12 +72,21 @@ describe('the import rule', () => {
     expect(wrongImports(file(folder, `import { x } from '${specifier}';`))).toEqual([]);
   });
 
-  it('lets one module load kafkajs and every module import its types', () => {
-    const named = (text: string) => wrongImports(file('log', text));
-    expect(named("import { Kafka } from 'kafkajs';")).toHaveLength(1);
-    expect(named("import type { Kafka } from 'kafkajs';")).toEqual([]);
-    expect(wrongImports(file('bench', "import { Kafka } from 'kafkajs';"))).toHaveLength(1);
-    const loader = { ...file('log', "export * from 'kafkajs';"), path: 'kafka/kafkajs.ts' };
+  it('allows kafkajs, types included, in the folder kafka only', () => {
+    const found = (folder: SourceFile['folder'], text: string) => wrongImports(file(folder, text));
+    expect(found('log', "import { Kafka } from 'kafkajs';")).toHaveLength(1);
+    expect(found('log', "import type { Kafka } from 'kafkajs';")).toHaveLength(1);
+    expect(found('test', "import type { Kafka } from 'kafkajs';")).toHaveLength(1);
+    expect(found('bench', "import { Kafka } from 'kafkajs';")).toHaveLength(1);
+    expect(found('kafka', "import { Kafka } from 'kafkajs';")).toHaveLength(1);
+    expect(found('kafka', "import type { Kafka } from 'kafkajs';")).toEqual([]);
+    const loader = { ...file('kafka', "export * from 'kafkajs';"), path: 'kafka/kafkajs.ts' };
     expect(wrongImports(loader)).toEqual([]);
+  });
+
+  it('forbids the modules that show kafkajs outside of the folder kafka', () => {
+    expect(wrongImports(file('log', "import { Kafka } from '../../kafka/kafkajs.ts';"))).toHaveLength(1);
+    expect(wrongImports(file('service', "import { x } from '../../kafka/kafkajs-connection.ts';"))).toHaveLength(1);
+    expect(wrongImports(file('log', "import type { KafkaClient } from '../../kafka/port.ts';"))).toEqual([]);
   });
 });

@@ -1,16 +1,16 @@
 import { spawnSync } from 'node:child_process';
 import { createRequire } from 'node:module';
 import fc from 'fast-check';
-import type { Message, PartitionMetadata } from 'kafkajs';
 import { expect, it } from 'vitest';
-import { groupMessagesPerPartition, type Grouping } from '../../kafka/kafkajs-patches.ts';
+import type { Message, PartitionMetadata } from '../../kafka/kafkajs.ts';
+import { groupMessagesPerPartition, type Grouping, withReasons } from '../../kafka/kafkajs-patches.ts';
 import { encodeRecord, type RecordFields } from '../../kafka/record-encoder.ts';
 
-/** What stands in the place of kafkajs's own functions does what they did. */
+/** The replacements give the results of the original functions. */
 
 const require = createRequire(import.meta.url);
 
-/** As it is installed: loaded once more, from its file. */
+/** Loads the original module from its file. */
 function original<T>(path: string): T {
   const filename = require.resolve(path);
   const replaced = require.cache[filename];
@@ -31,7 +31,7 @@ const originalGrouping = original<(grouping: Grouping) => Record<number, Message
 
 const repeated = (unit: string, lengths: readonly number[]) =>
   fc.constantFrom(...lengths).map((length) => unit.repeat(length));
-/** Around the lengths at which a length takes a byte more, too. */
+/** Includes the lengths around which the encoded length takes one byte more. */
 const text = fc.oneof(
   fc.string({ unit: 'binary', maxLength: 80 }),
   repeated('x', [62, 63, 64, 65, 8190, 8191, 8192, 8193, 20_000]),
@@ -54,7 +54,7 @@ const record = fc.record<RecordFields, 'value'>(
   { requiredKeys: ['value'] },
 );
 
-it('writes records byte for byte as kafkajs does, also where several lie in one memory', () => {
+it('encodes records byte for byte as kafkajs does', () => {
   fc.assert(
     fc.property(fc.array(record, { maxLength: 12 }), (records) => {
       const ours = records.map((each) => encodeRecord(each));
@@ -66,7 +66,7 @@ it('writes records byte for byte as kafkajs does, also where several lie in one 
   );
 });
 
-it('writes a record that is larger than the memory that records share', () => {
+it('encodes a record that is larger than the shared buffer', () => {
   const large = { key: 'k', value: 'ü'.repeat(700_000) };
   expect(encodeRecord(large).buffer.equals(originalRecord(large).buffer)).toBe(true);
 });
@@ -89,8 +89,17 @@ it('groups messages as kafkajs does', () => {
   );
 });
 
-/** Whether it is in its place does not tell: kafkajs may have taken the original before. So it is sent, and looked at. */
-it('is what the client uses', () => {
+it('gives the errors of created topics the reason of the broker', async () => {
+  const version0 = original<object>('kafkajs/src/protocol/requests/createTopics/v0/response.js');
+  const reason = 'only 1 broker(s) are registered';
+  const answer = { topicErrors: [{ topic: 't', errorCode: 38, errorMessage: reason }] };
+  await expect(withReasons(version0).parse(answer)).rejects.toMatchObject({
+    errors: [{ topic: 't', type: 'INVALID_REPLICATION_FACTOR', message: reason }],
+  });
+});
+
+/** kafkajs may hold a reference to an original function, so the test runs the code that calls the functions. */
+it('replaces the functions that the client calls', () => {
   const client = new URL('../../kafka/client.ts', import.meta.url).href;
   const program = `
     await import(${JSON.stringify(client)});
@@ -109,18 +118,18 @@ it('is what the client uses', () => {
       isConnected: () => true,
     };
     let grouped = 'the original';
-    // Ours goes over the messages, the original reduces them.
-    const messages = { reduce: () => ({}), *[Symbol.iterator]() { grouped = 'ours'; } };
+    // The replacement iterates the messages; the original reduces them.
+    const messages = { reduce: () => ({}), *[Symbol.iterator]() { grouped = 'replaced'; } };
     const retrier = (work) => work((error) => { throw error; }, 0, 0);
     const send = sendMessages({ cluster, retrier, partitioner: () => 0, logger: { debug() {}, error() {} } });
     await send({ topicMessages: [{ topic: 't', messages }] }).catch(({ message }) => console.log(message));
 
     const produce = require('kafkajs/src/protocol/requests/produce/v3/request.js');
-    // The original asks how long the header is, which is not there.
+    // The original reads the length of the header value, which is null.
     const headed = [{ key: null, value: 'v', headers: { none: null } }];
     const topicData = [{ topic: 't', partitions: [{ partition: 0, messages: headed }] }];
     const encoded = await produce({ acks: -1, timeout: 1, topicData }).encode().catch(() => null);
-    console.log(encoded === null ? 'the original' : 'ours');`;
+    console.log(encoded === null ? 'the original' : 'replaced');`;
   const { stdout } = spawnSync(process.execPath, ['--input-type=module', '-e', program], { encoding: 'utf8' });
-  expect(stdout.trim().split('\n')).toEqual(['true encodeRecord groupMessagesPerPartition', 'ours', 'ours']);
+  expect(stdout.trim().split('\n')).toEqual(['true encodeRecord groupMessagesPerPartition', 'replaced', 'replaced']);
 });

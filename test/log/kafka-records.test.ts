@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { progressMessage, recordOf } from '../../log/kafka/records.ts';
+import { progressRecord, recordOf } from '../../log/kafka/records.ts';
 
 const messageOf = (header: unknown) =>
   ({ value: null, headers: { landfall: JSON.stringify(header) } }) as unknown as Parameters<typeof recordOf>[1];
@@ -23,7 +23,7 @@ it('reads the input positions and checkpoints that it wrote', () => {
     inputPositions: [{ stream: 'inputs/0', offset: 41 }],
     checkpoints: [{ key: 'relayed', value: 7 }],
   };
-  const { headers } = progressMessage(0, progressed);
+  const { headers } = progressRecord(progressed);
   const message = { value: null, headers } as unknown as Parameters<typeof recordOf>[1];
   expect(recordOf(0, message)).toEqual({ kind: 'positions', progressed });
 });

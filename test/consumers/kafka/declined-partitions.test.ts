@@ -1,9 +1,8 @@
-import type { Cluster } from 'kafkajs';
 import { describe, expect, it } from 'vitest';
 import { assignersOf, assignPartitions, type MemberPreference } from '../../../kafka/assigner.ts';
 import { DeclinedPartitions } from '../../../consumers/kafka/declined-partitions.ts';
 import { Fault } from '../../../events/fault.ts';
-import kafkajs from '../../../kafka/kafkajs.ts';
+import kafkajs, { type Cluster } from '../../../kafka/kafkajs.ts';
 
 /** A partition that an instance cannot decide goes to one that can. */
 

@@ -1,5 +1,5 @@
 import { connect, type Socket } from 'node:net';
-import type { ISocketFactory } from 'kafkajs';
+import type { SocketFactory } from '../../../kafka/options.ts';
 
 /** The keys of Kafka's APIs. */
 export const PRODUCE = 0;
@@ -12,7 +12,7 @@ export const INIT_PRODUCER_ID = 22;
  */
 export function heldConnections(
   hold: (api: number, request: Buffer) => Promise<void> | null | undefined,
-): ISocketFactory {
+): SocketFactory {
   return ({ host, port, onConnect }) => {
     const socket: Socket = connect({ host, port }, onConnect);
     const write = socket.write.bind(socket);

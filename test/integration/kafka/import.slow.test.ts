@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import type { ISocketFactory } from 'kafkajs';
+import type { SocketFactory } from '../../../kafka/options.ts';
 import { describe, expect, it } from 'vitest';
 import type { Entry } from '../../../events/entries.ts';
 import { importLedger } from '../../../log/kafka/import.ts';
@@ -37,7 +37,7 @@ async function file(entries = HISTORY): Promise<string> {
   return path;
 }
 
-type Run = { readonly socketFactory?: ISocketFactory; readonly follower?: ISocketFactory };
+type Run = { readonly socketFactory?: SocketFactory; readonly follower?: SocketFactory };
 let runs = 0;
 
 async function moved(scratch: Scratch, path: string, { socketFactory, follower }: Run = {}) {

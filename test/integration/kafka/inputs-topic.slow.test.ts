@@ -1,14 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as wait } from 'node:timers/promises';
-import type { Admin } from 'kafkajs';
 import { describe, expect, it } from 'vitest';
-import { administer, connectTo } from '../../../kafka/client.ts';
+import { connectTo } from '../../../kafka/client.ts';
+import type { Admin } from '../../../kafka/kafkajs.ts';
 import { initTopics } from '../../../kafka/topics.ts';
 import { RecordProducer } from '../../../kafka/record-producer.ts';
 import { declared, textOf } from '../../service/harness.ts';
 import { landfall } from '../../support/landfall.ts';
 import { brokersForTests } from './brokers/index.ts';
 import { eventually, forTest, instance, ready } from './instances.ts';
+import { withRawAdmin } from './raw-client.ts';
 import { type Scratch, scratchTopics } from './scratch.ts';
 
 /** The topic of inputs under the ledger's feet: made anew, or with records deleted that nobody took. */
@@ -26,7 +27,13 @@ describe.skipIf(shared === null)('a topic of inputs that does not fit the ledger
     const one = await instance(scratch, 'one');
     await ready(scratch, one);
     expect((await one.post(Array.from({ length: 5 }, () => declared(randomUUID())))).status).toBe(202);
-    return { scratch, topic, one, kafka, admin: <T>(work: (admin: Admin) => Promise<T>) => administer(kafka, work) };
+    return {
+      scratch,
+      topic,
+      one,
+      kafka,
+      admin: <T>(work: (admin: Admin) => Promise<T>) => withRawAdmin(scratch.brokers, work),
+    };
   };
 
   it('swallows nothing where it was made anew: inputs are refused, by those that run and those that begin', async () => {

@@ -1,9 +1,9 @@
-import type { Consumer, Kafka } from 'kafkajs';
 import { join } from 'node:path';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { setTimeout as wait } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { abandon, connectTo } from '../../../kafka/client.ts';
+import { connectTo } from '../../../kafka/client.ts';
+import type { KafkaClient } from '../../../kafka/port.ts';
 import { Replica } from '../../../log/kafka/replica.ts';
 import { LedgerTailer } from '../../../log/kafka/ledger-tailer.ts';
 import type { KafkaLedger } from '../../../log/kafka/ledger.ts';
@@ -12,6 +12,7 @@ import { entriesOf } from '../../support/entries.ts';
 import { brokersForTests, uniqueName } from './brokers/index.ts';
 import { committedRecords } from './faults/topic.ts';
 import { eventually, forTest } from './instances.ts';
+import { rawClient } from './raw-client.ts';
 import { type Scratch, scratchTopics } from './scratch.ts';
 
 const shared = await brokersForTests();
@@ -46,20 +47,25 @@ async function tailerOf(scratch: Scratch, group: string) {
     ),
   );
   const kafka = connectTo({ brokers: scratch.brokers, clientId: 'tailer' });
-  const fetched: { partition: number; from: number; copied: number }[] = [];
+  const fetched: { partition: number; from: number; replicated: number }[] = [];
   let joins = 0;
-  const watched = {
-    admin: () => kafka.admin(),
-    consumer: (config: Parameters<Kafka['consumer']>[0]) => {
-      const consumer = kafka.consumer(config);
-      consumer.on(consumer.events.GROUP_JOIN, () => (joins += 1));
-      consumer.on(consumer.events.START_BATCH_PROCESS, ({ payload: { partition, firstOffset } }) => {
-        fetched.push({ partition, from: Number(firstOffset), copied: replicas[partition]?.offset ?? -1 });
-      });
-      return consumer;
-    },
+  const watched: KafkaClient = {
+    ...kafka,
+    consumer: (settings, events) =>
+      kafka.consumer(settings, {
+        ...events,
+        assigned: (assignment) => {
+          joins += 1;
+          events.assigned(assignment);
+        },
+        batch: (batch, progress) => {
+          const { partition, records } = batch;
+          fetched.push({ partition, from: records[0]?.offset ?? -1, replicated: replicas[partition]?.offset ?? -1 });
+          return events.batch(batch, progress);
+        },
+      }),
   };
-  const tailer = new LedgerTailer(watched as Kafka, {
+  const tailer = new LedgerTailer(watched, {
     topic: `${scratch.prefix}.ledger`,
     group,
     replicas,
@@ -77,15 +83,14 @@ async function tailerOf(scratch: Scratch, group: string) {
 
 /** Another member of a group, for as long as it takes to be given something. */
 async function joinAndLeave(scratch: Scratch, groupId: string): Promise<void> {
-  const kafka = connectTo({ brokers: scratch.brokers, clientId: 'other' });
-  const member: Consumer = kafka.consumer({ groupId, allowAutoTopicCreation: false });
+  const member = rawClient(scratch.brokers, 'other').consumer({ groupId, allowAutoTopicCreation: false });
   const joined = Promise.withResolvers<void>();
   member.on(member.events.GROUP_JOIN, () => joined.resolve());
   await member.connect();
   await member.subscribe({ topics: [`${scratch.prefix}.ledger`], fromBeginning: true });
   await member.run({ autoCommit: false, eachBatch: () => Promise.resolve() });
   await joined.promise;
-  await abandon(member);
+  await member.disconnect();
 }
 
 describe.skipIf(shared === null)('following the ledger’s topic', { timeout: 90_000 }, () => {
@@ -106,7 +111,7 @@ describe.skipIf(shared === null)('following the ledger’s topic', { timeout: 90
     await eventually(async () => ([0, 1, 2].every((each) => tailer.lag(each) === 0) ? true : null));
     const again = fetched.slice(seen);
     expect(again.length).toBeGreaterThan(0);
-    expect(again.filter(({ from, copied }) => from < copied)).toEqual([]);
+    expect(again.filter(({ from, replicated }) => from < replicated)).toEqual([]);
     expect(replicas.map(({ inputPositions, fault }) => [inputPositions.get('in'), fault])).toEqual([
       [4, null],
       [5, null],
@@ -190,7 +195,7 @@ describe.skipIf(shared === null)('following the ledger’s topic', { timeout: 90
     const ledger = await scratch.open('one');
     const owner = await ledger.claim(0);
     // Readers see no further than to its beginning, until it ends.
-    const producer = connectTo({ brokers: scratch.brokers, clientId: 'test' }).producer({
+    const producer = rawClient(scratch.brokers).producer({
       transactionalId: uniqueName('open'),
       idempotent: true,
       maxInFlightRequests: 1,

@@ -1,13 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as wait } from 'node:timers/promises';
-import { connectTo } from '../../../kafka/client.ts';
+import { rawClient } from './raw-client.ts';
 
-/** A dead letter as it stands in the topic. */
+/** The record of a dead letter. */
 export type Letter = { readonly value: Buffer; readonly headers: Readonly<Record<string, string>> };
 
-/** All that are there within a moment. */
+/** The dead letters that the topic delivers within 1.5 s. */
 export async function lettersOf(brokers: readonly string[], topic: string): Promise<Letter[]> {
-  const kafka = connectTo({ brokers, clientId: 'test' });
+  const kafka = rawClient(brokers);
   const consumer = kafka.consumer({ groupId: randomUUID(), maxWaitTimeInMs: 100 });
   const found: Letter[] = [];
   await consumer.connect();

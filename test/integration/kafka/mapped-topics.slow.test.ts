@@ -1,10 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Kafka } from 'kafkajs';
 import { describe, expect, it } from 'vitest';
 import { sha256 } from '../../../log/chain.ts';
-import { administer, connectTo } from '../../../kafka/client.ts';
+import { connectTo } from '../../../kafka/client.ts';
 import { topicsOf } from '../../../kafka/options.ts';
 import { RecordProducer } from '../../../kafka/record-producer.ts';
 import { declared, textOf } from '../../service/harness.ts';
@@ -12,6 +11,7 @@ import { scratchFolder } from '../../support/landfall.ts';
 import { brokersForTests, uniqueName } from './brokers/index.ts';
 import { eventually, forTest, instance, metric, ready } from './instances.ts';
 import { lettersOf } from './letters.ts';
+import { withRawAdmin } from './raw-client.ts';
 import { scratchTopics } from './scratch.ts';
 
 const shared = await brokersForTests();
@@ -21,7 +21,7 @@ describe.skipIf(shared === null)('topics of others', { timeout: 60_000 }, () => 
     const brokers = shared?.bootstrap ?? [];
     const kafka = connectTo({ brokers, clientId: 'test' });
     const [theirs, ours] = [uniqueName('orchestrator'), uniqueName('cloudevents')];
-    for (const topic of [theirs, ours]) await makeTopic(kafka, topic);
+    for (const topic of [theirs, ours]) await makeTopic(brokers, topic);
     const file = join(scratchFolder(), 'mappings.json');
     writeFileSync(
       file,
@@ -69,7 +69,7 @@ describe.skipIf(shared === null)('topics of others', { timeout: 60_000 }, () => 
     const brokers = shared?.bootstrap ?? [];
     const kafka = connectTo({ brokers, clientId: 'test' });
     const [present, missing] = [uniqueName('present'), uniqueName('missing')];
-    await makeTopic(kafka, present);
+    await makeTopic(brokers, present);
     const file = join(scratchFolder(), 'mappings.json');
     writeFileSync(file, JSON.stringify([{ topic: present }, { topic: missing }]));
     const scratch = forTest(await scratchTopics(brokers, 1));
@@ -83,8 +83,8 @@ describe.skipIf(shared === null)('topics of others', { timeout: 60_000 }, () => 
     await producer.send(present, 0, [{ key: null, value: JSON.stringify(declared(first)) }]);
     await taken(first);
     expect(await unread()).toBe(1);
-    expect(one.logged.filter((line) => line.includes(`mapped, but not there: ${missing}`))).toHaveLength(1);
-    await makeTopic(kafka, missing);
+    expect(one.logged.filter((line) => line.includes(`mapped topics are missing: ${missing}`))).toHaveLength(1);
+    await makeTopic(brokers, missing);
     await producer.send(missing, 0, [{ key: null, value: JSON.stringify(declared(second)) }]);
     await taken(second);
     expect(await unread()).toBe(0);
@@ -96,7 +96,7 @@ describe.skipIf(shared === null)('topics of others', { timeout: 60_000 }, () => 
     const brokers = shared?.bootstrap ?? [];
     const kafka = connectTo({ brokers, clientId: 'test' });
     const theirs = uniqueName('large');
-    await makeTopic(kafka, theirs, [{ name: 'max.message.bytes', value: '16777216' }]);
+    await makeTopic(brokers, theirs, [{ name: 'max.message.bytes', value: '16777216' }]);
     const file = join(scratchFolder(), 'mappings.json');
     writeFileSync(
       file,
@@ -150,8 +150,8 @@ describe.skipIf(shared === null)('topics of others', { timeout: 60_000 }, () => 
 
 type ConfigEntries = { name: string; value: string }[];
 
-async function makeTopic(kafka: Kafka, topic: string, configEntries: ConfigEntries = []): Promise<void> {
-  await administer(kafka, (admin) =>
+async function makeTopic(brokers: readonly string[], topic: string, configEntries: ConfigEntries = []): Promise<void> {
+  await withRawAdmin(brokers, (admin) =>
     admin.createTopics({ topics: [{ topic, numPartitions: 1, configEntries }], waitForLeaders: true }),
   );
 }

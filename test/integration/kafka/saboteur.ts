@@ -1,6 +1,6 @@
 import { connect as connectPlain, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
-import type { ISocketFactory } from 'kafkajs';
+import type { SocketFactory } from '../../../kafka/options.ts';
 
 /**
  * Makes connections that break around the next end of a transaction: `lost` before the broker hears of it, `applied` after it
@@ -20,7 +20,7 @@ export class Saboteur {
     return this.#held.promise;
   }
 
-  readonly socketFactory: ISocketFactory = ({ host, port, ssl, onConnect }) => {
+  readonly socketFactory: SocketFactory = ({ host, port, ssl, onConnect }) => {
     const socket: Socket = ssl
       ? connectTls({ host, port, ...ssl }, onConnect)
       : connectPlain({ host, port }, onConnect);

@@ -1,10 +1,11 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { administer, connectTo } from '../../../kafka/client.ts';
+import { connectTo } from '../../../kafka/client.ts';
 import kafkajs from '../../../kafka/kafkajs.ts';
 import { KafkaLedger, type KafkaLedgerOptions } from '../../../log/kafka/ledger.ts';
 import { initTopics } from '../../../kafka/topics.ts';
+import { withRawAdmin } from './raw-client.ts';
 
 /** The topics of one test, under a unique prefix, and the folders of its local copies. */
 export type Scratch = {
@@ -60,13 +61,13 @@ export function scratchFolders(brokers: readonly string[], partitions: number): 
   };
 }
 
-/** Changes some of a topic's settings. Kafka resets every setting that a request leaves out, so all are sent. */
+/** Changes some settings of a topic. Kafka resets every setting that a request leaves out, so the request repeats the rest. */
 export async function alterTopic(
   brokers: readonly string[],
   topic: string,
   changes: Readonly<Record<string, string>>,
 ): Promise<void> {
-  await administer(connectTo({ brokers, clientId: 'test' }), async (admin) => {
+  await withRawAdmin(brokers, async (admin) => {
     const named = { type: kafkajs.ConfigResourceTypes.TOPIC, name: topic };
     const { resources } = await admin.describeConfigs({ resources: [named], includeSynonyms: false });
     const own = resources.flatMap(({ configEntries }) =>

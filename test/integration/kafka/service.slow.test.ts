@@ -2,11 +2,11 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as wait } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { connectTo } from '../../../kafka/client.ts';
 import { groupOf, topicsOf } from '../../../kafka/options.ts';
 import { declared, event, returned, started, textOf, workOff } from '../../service/harness.ts';
 import { brokersForTests } from './brokers/index.ts';
 import { eventually, forTest, instance, ready } from './instances.ts';
+import { rawClient } from './raw-client.ts';
 import { scratchTopics } from './scratch.ts';
 
 const shared = await brokersForTests();
@@ -85,7 +85,7 @@ describe.skipIf(shared === null)('instances that share the partitions', { timeou
 
   it('leave no member of the group behind, however early they are stopped', async () => {
     const scratch = await topics();
-    const admin = connectTo({ brokers: scratch.brokers, clientId: 'test' }).admin();
+    const admin = rawClient(scratch.brokers).admin();
     await admin.connect();
     onTestFinished(() => admin.disconnect());
     for (const ms of [0, 150]) {
@@ -125,7 +125,7 @@ describe.skipIf(shared === null)('instances that share the partitions', { timeou
     const one = await instance(scratch, 'one');
     await ready(scratch, one);
     const inputs = topicsOf(scratch.prefix).inputs;
-    const admin = connectTo({ brokers: scratch.brokers, clientId: 'test' }).admin();
+    const admin = rawClient(scratch.brokers).admin();
     await admin.connect();
     onTestFinished(() => admin.disconnect());
     const ends = async () => (await admin.fetchTopicOffsets(inputs)).map(({ high }) => high).toSorted();

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { administer, connectTo } from '../../../kafka/client.ts';
+import { rawClient, withRawAdmin } from './raw-client.ts';
 
-/** What stands in a topic now, as a reader from outside sees it. */
+/** A record of a topic, as a consumer of another system reads it. */
 export type Value = {
   readonly partition: number;
   readonly key: string | null;
@@ -10,8 +10,8 @@ export type Value = {
 };
 
 export async function valuesOf(brokers: readonly string[], topic: string): Promise<Value[]> {
-  const kafka = connectTo({ brokers, clientId: 'reader' });
-  const ends = await administer(kafka, (admin) => admin.fetchTopicOffsets(topic));
+  const kafka = rawClient(brokers, 'reader');
+  const ends = await withRawAdmin(brokers, (admin) => admin.fetchTopicOffsets(topic));
   const open = new Map(ends.filter(({ high }) => high !== '0').map(({ partition, high }) => [partition, Number(high)]));
   const found: Value[] = [];
   if (open.size === 0) return found;
@@ -20,7 +20,7 @@ export async function valuesOf(brokers: readonly string[], topic: string): Promi
   try {
     await consumer.subscribe({ topic, fromBeginning: true });
     await new Promise<void>((resolve, reject) => {
-      // It begins again by itself where brokers have just started.
+      // kafkajs restarts the consumer by itself if the brokers have just started.
       consumer.on(consumer.events.CRASH, ({ payload }) => (payload.restart ? undefined : reject(payload.error)));
       consumer.on(consumer.events.END_BATCH_PROCESS, ({ payload: { partition, lastOffset } }) => {
         if (Number(lastOffset) + 1 >= (open.get(partition) ?? 0)) open.delete(partition);

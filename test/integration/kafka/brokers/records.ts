@@ -1,5 +1,4 @@
-import type { SASLOptions } from 'kafkajs';
-import { Kafka, logLevel } from '../../../../kafka/kafkajs.ts';
+import { Kafka, logLevel, type SASLOptions } from '../../../../kafka/kafkajs.ts';
 
 /** A minimal Kafka client for the tests of the brokers themselves. */
 

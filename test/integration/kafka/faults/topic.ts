@@ -1,7 +1,7 @@
 import { Kafka, logLevel } from '../../../../kafka/kafkajs.ts';
 import { type LedgerRecord, recordOf } from '../../../../log/kafka/records.ts';
 
-/** All records of a ledger's topic that are committed, partition by partition, as a reader of its own sees them. */
+/** The committed records of a ledger's topic, by partition, read by an independent consumer. */
 export async function committedRecords(brokers: readonly string[], topic: string): Promise<LedgerRecord[][]> {
   const kafka = new Kafka({ clientId: 'checker', brokers: [...brokers], logLevel: logLevel.NOTHING });
   const admin = kafka.admin();
@@ -17,7 +17,7 @@ export async function committedRecords(brokers: readonly string[], topic: string
     await consumer.subscribe({ topic, fromBeginning: true });
     await new Promise<void>((resolve, reject) => {
       consumer.on(consumer.events.CRASH, ({ payload }) => reject(payload.error));
-      // The last record of a partition may be a marker, which is not delivered: what was fetched through tells.
+      // The last record of a partition may be a transaction marker, which is not delivered.
       consumer.on(consumer.events.END_BATCH_PROCESS, ({ payload: { partition, lastOffset } }) => {
         if (Number(lastOffset) + 1 >= (open.get(partition) ?? 0)) open.delete(partition);
         if (open.size === 0) resolve();
@@ -26,7 +26,11 @@ export async function committedRecords(brokers: readonly string[], topic: string
         .run({
           autoCommit: false,
           eachBatch: ({ batch: { partition, messages } }) => {
-            found[partition]?.push(...messages.map((message) => recordOf(partition, message)));
+            found[partition]?.push(
+              ...messages.map((message) =>
+                recordOf(partition, { value: message.value, headers: message.headers ?? {} }),
+              ),
+            );
             return Promise.resolve();
           },
         })
