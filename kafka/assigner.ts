@@ -3,22 +3,22 @@ import { z } from 'zod';
 import kafkajs from './kafkajs.ts';
 
 /**
- * Shares the partitions out evenly among the members, except that nobody is given one that it declines, as long as somebody
- * else would take it. Members say at each join what they decline.
+ * Assigns the partitions evenly to the members of a group. A member gets a partition that it declines only if every member declines
+ * the partition. Each member names its declined partitions when it joins.
  */
 
 const NAME = 'landfall.willing';
 const VERSION = 0;
 
-const Word = z.object({ declined: z.array(z.number().int().nonnegative()) });
+const UserData = z.object({ declined: z.array(z.number().int().nonnegative()) });
 
-// No names that Node finds in its exports.
+// Node cannot import these by name from a CommonJS module.
 const { AssignerProtocol, PartitionAssigners } = kafkajs;
 const { MemberMetadata, MemberAssignment } = AssignerProtocol;
 
-/** Ours first; the other is for groups in which an older Landfall is a member still. */
+/** Landfall's assigner first; round robin serves groups with a member of an older Landfall. */
 export function assignersOf(declined: () => readonly number[]): PartitionAssigner[] {
-  const willing: PartitionAssigner = ({ cluster }) => ({
+  const byPreference: PartitionAssigner = ({ cluster }) => ({
     name: NAME,
     version: VERSION,
     protocol: ({ topics }) => {
@@ -43,12 +43,12 @@ export function assignersOf(declined: () => readonly number[]): PartitionAssigne
       );
     },
   });
-  return [willing, PartitionAssigners.roundRobin];
+  return [byPreference, PartitionAssigners.roundRobin];
 }
 
 export type MemberPreference = { readonly member: string; readonly declined: ReadonlySet<number> };
 
-/** Each partition to whoever has the fewest so far. One that all decline is given nevertheless: its owner says why it is down. */
+/** Assigns each partition to the willing member with the fewest partitions, or to any member if all decline the partition. */
 export function assignPartitions(
   partitions: readonly number[],
   members: readonly MemberPreference[],
@@ -61,7 +61,7 @@ export function assignPartitions(
   );
   const isWilling = (member: string, partition: number) =>
     members.some((each) => each.member === member && !each.declined.has(partition));
-  // Those that somebody declines first, so that the others even it out.
+  // Declined partitions come first, so that the rest can even out the numbers.
   const isDeclined = (partition: number) => members.some(({ declined }) => declined.has(partition));
   const ordered = [...partitions.filter(isDeclined), ...partitions.filter((partition) => !isDeclined(partition))];
   for (const partition of ordered) {
@@ -79,11 +79,11 @@ function preferenceOf({ memberId, memberMetadata }: GroupMember): MemberPreferen
   return { member: memberId, declined: new Set(declinedIn(memberMetadata)) };
 }
 
-/** What cannot be read declines nothing. */
+/** Metadata that cannot be parsed declines nothing. */
 function declinedIn(metadata: Buffer): number[] {
   try {
     const text = MemberMetadata.decode(metadata)?.userData.toString() ?? '';
-    return Word.parse(JSON.parse(text)).declined;
+    return UserData.parse(JSON.parse(text)).declined;
   } catch {
     return [];
   }

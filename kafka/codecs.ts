@@ -3,16 +3,13 @@ import { constants, zstdCompress, zstdDecompress } from 'node:zlib';
 import kafkajs, { CompressionTypes } from './kafkajs.ts';
 
 /**
- * kafkajs brings gzip only. Whoever writes into a topic chooses how: one record in a way that cannot be read would end every
- * consumer of its partition, again and again, before anything is known of it. So all that Kafka has are read here.
+ * The codecs that kafkajs lacks; it has gzip only. A producer chooses the codec of its records, and a record with an unknown codec
+ * would end every consumer of its partition, so Landfall reads all codecs of Kafka.
  */
 
-/**
- * Entries of one batch say much the same: compressed they are a tenth, which the client copies and sums up several times, and
- * every broker and reader after it. The thread pool does it, at the fastest level.
- */
+/** The fastest level already reduces a batch of similar entries to a tenth. The thread pool of Node compresses it. */
 const FASTEST = { params: { [constants.ZSTD_c_compressionLevel]: 1 } };
-/** A batch of 32 MiB that is all zeros would be many gigabytes. */
+/** Limits the size of a decompressed batch: 32 MiB of compressed zeros would become many gigabytes. */
 const BATCH_BYTES_MAX = 1024 * 1024 * 1024;
 
 type Codec = {
@@ -28,7 +25,7 @@ const zstd: Codec = {
   decompress: (buffer) => zstdDecompressed(buffer, { maxOutputLength: BATCH_BYTES_MAX }),
 };
 
-// Both are loaded when a record needs them: they are machine code, and most topics, and all files, go without.
+// LZ4 and Snappy are native modules, loaded when the first record needs them.
 const lz4: Codec = {
   compress: async ({ buffer }) => (await import('lz4-napi')).compressFrame(buffer),
   decompress: async (buffer) => (await import('lz4-napi')).decompressFrame(buffer),
@@ -43,9 +40,9 @@ export const snappy: Codec = {
   },
 };
 
-/** The Java client frames its blocks as snappy-java does; librdkafka and others send one block, bare. */
+/** The Java client writes blocks in the frame format of snappy-java; librdkafka writes one block without a frame. */
 const XERIAL = Buffer.from([0x82, ...Buffer.from('SNAPPY'), 0]);
-/** The magic word, and two versions of four bytes. */
+/** The header has a magic word and two version numbers of four bytes. */
 const XERIAL_HEADER_BYTES = 16;
 const LENGTH_BYTES = 4;
 
@@ -55,13 +52,14 @@ function blocksOf(buffer: Buffer): Buffer[] {
   for (let at = XERIAL_HEADER_BYTES; at < buffer.length; ) {
     const [begin, length] = [at + LENGTH_BYTES, buffer.readInt32BE(at)];
     at = begin + length;
-    if (length < 0 || at > buffer.length) throw new RangeError(`a block of Snappy has ${length} bytes, it says`);
+    if (length < 0 || at > buffer.length)
+      throw new RangeError(`a Snappy block has an invalid length of ${length} bytes`);
     blocks.push(buffer.subarray(begin, at));
   }
   return blocks;
 }
 
-// No name of these is one that Node finds in the exports of kafkajs.
+// Node cannot import CompressionCodecs by name from kafkajs.
 kafkajs.CompressionCodecs[CompressionTypes.ZSTD] = () => zstd;
 kafkajs.CompressionCodecs[CompressionTypes.LZ4] = () => lz4;
 kafkajs.CompressionCodecs[CompressionTypes.Snappy] = () => snappy;

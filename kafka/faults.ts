@@ -88,7 +88,7 @@ export function kafkaFault(error: unknown): Fault {
     const remedy = 'Check kafkaTls, kafkaCa, kafkaCert and kafkaKey, and the names in the brokers’ certificates.';
     return new Fault('KAFKA_TLS', `the TLS connection to the brokers failed: ${message}`, remedy, error);
   }
-  const remedy = 'Check that the brokers run, kafkaBrokers, kafkaTls and the network.';
+  const remedy = 'Check kafkaBrokers, kafkaTls and the network, and that the brokers run.';
   return new Fault('KAFKA_FAILED', `Kafka: ${message}`, remedy, error);
 }
 

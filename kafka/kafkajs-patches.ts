@@ -4,7 +4,7 @@ import { encodeRecord } from './record-encoder.ts';
 
 /**
  * Replaces three functions of kafkajs, which has no setting for them. The first two are equivalent and faster: without them the
- * decided inputs per second fall below the goal of docs/benchmarks.md (35 µs per input instead of 11). The third one keeps the
+ * Kafka ledger decides fewer inputs per second than the goal in docs/benchmarks.md (35 µs per input instead of 11). The third one keeps the
  * broker's reason for refusing a topic. If kafkajs lacks one of these modules, its own code stays in use.
  */
 

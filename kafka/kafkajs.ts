@@ -1,6 +1,6 @@
 import './kafkajs-patches.ts';
 
-/** The only way to kafkajs: what is replaced in it has to be in place before it is loaded. */
+/** The only module that loads kafkajs, because the patches must be in place before kafkajs is loaded. */
 
 export * from 'kafkajs';
 export { default } from 'kafkajs';

@@ -3,7 +3,7 @@ import { Partitioners } from './kafkajs.ts';
 const javaPartitioner = Partitioners.DefaultPartitioner();
 const metadata = new Map<number, ReturnType<typeof metadataOf>>();
 
-/** The partition of a key, as Java's producers choose it too (murmur2): a VM's UUID in lower case, or a host's name. */
+/** The partition of a key, as Kafka's default partitioner (murmur2) chooses it. A key is a lower-case VM UUID or a host name. */
 export function partitionOf(key: string, partitions: number): number {
   if (partitions === 1) return 0;
   const partitionMetadata = metadata.get(partitions) ?? metadataOf(partitions);
@@ -11,7 +11,7 @@ export function partitionOf(key: string, partitions: number): number {
   return javaPartitioner({ topic: '', partitionMetadata, message: { key, value: null } });
 }
 
-/** Where an input goes: to its VM's partition; what concerns the site (null) goes to all. */
+/** The partitions of an input: the partition of its VM, or all partitions if the input concerns the site (`vm` is null). */
 export function partitionsOf(vm: string | null, partitions: number): number[] {
   if (vm !== null) return [partitionOf(vm, partitions)];
   return Array.from({ length: partitions }, (_, partition) => partition);

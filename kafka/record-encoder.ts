@@ -1,41 +1,41 @@
 import type { IHeaders, Message } from 'kafkajs';
 
 /**
- * A record of a batch (format v2) as bytes, in the words of Kafka's protocol:
+ * Encodes a record of a batch (format v2) as Kafka's protocol defines it:
  *
  *   length varint, attributes int8, timestampDelta varlong, offsetDelta varint, key, value: varint + bytes,
  *   headers: varint + [key: varint + string, value: varint + bytes]
  *
- * kafkajs gives each record and each of its headers zeroed buffers of their own, which grow and are copied: a sixth of all
- * that the thread that decides had to do. Here records lie one behind the other in memory that they share.
+ * kafkajs allocates, grows and copies buffers for each record and header, which took a sixth of the time of the deciding thread.
+ * This encoder writes records one after the other into shared memory.
  */
 
-/** What kafkajs hands to its encoder. `timestampDelta` is in milliseconds. */
+/** The input of kafkajs's encoder. `timestampDelta` is in milliseconds. */
 export type RecordFields = Pick<Message, 'value' | 'headers'> & {
   readonly key?: Message['key'] | undefined;
   readonly offsetDelta?: number;
   readonly timestampDelta?: number;
 };
 
-/** What kafkajs expects of an encoder of its own: it looks whether `buf` is a buffer, and copies `buffer`. */
+/** The result that kafkajs expects: it tests if `buf` is a buffer, and copies `buffer`. */
 export type Encoded = { readonly buf: Buffer; readonly buffer: Buffer };
 
 type Bytes = Buffer | string;
 
 const SHARED_BYTES = 256 * 1024;
 const VARINT_BYTES_MAX = 10;
-/** Attributes, the two deltas, and how many bytes and headers there are. */
+/** Attributes, two deltas, two lengths and the number of headers. */
 const NUMBERS_BYTES_MAX = 1 + 5 * VARINT_BYTES_MAX;
 const UTF8_BYTES_MAX = 3;
 const NONE = -1;
 
 let shared = Buffer.alloc(0);
-/** Where the next byte goes. */
+/** The position of the next byte in `shared`. */
 let at = 0;
 
 export function encodeRecord({ offsetDelta = 0, timestampDelta = 0, key, value, headers = {} }: RecordFields): Encoded {
   const count = reserveFor(key, value, headers);
-  // The length comes first and is known last: its bytes are put right before the body.
+  // The length precedes the body but is known last, so it is written right before the body afterwards.
   at += VARINT_BYTES_MAX;
   const body = at;
   shared[at++] = 0;
@@ -57,7 +57,7 @@ export function encodeRecord({ offsetDelta = 0, timestampDelta = 0, key, value, 
   return { buf: shared, buffer: shared.subarray(begin, end) };
 }
 
-/** Room for the record, be its characters as large as they may. @returns how many headers it has: one may be given several times. */
+/** Reserves room for the largest possible encoding. @returns the number of headers, counting repeated ones. */
 function reserveFor(key: Bytes | null | undefined, value: Bytes | null, headers: IHeaders): number {
   let most = VARINT_BYTES_MAX + NUMBERS_BYTES_MAX + mostOf(key) + mostOf(value);
   let count = 0;
@@ -68,7 +68,7 @@ function reserveFor(key: Bytes | null | undefined, value: Bytes | null, headers:
       count += 1;
     }
   }
-  // Memory that is full is left to the records that are in it.
+  // A full buffer stays with its records; new records get a new buffer.
   if (at + most > shared.length) {
     shared = Buffer.allocUnsafeSlow(Math.max(SHARED_BYTES, most));
     at = 0;
@@ -93,7 +93,7 @@ function writeBytes(bytes: Bytes | null | undefined): void {
   at += bytes.copy(shared, at);
 }
 
-/** To count its bytes before takes longer than to write it: it is moved where it had more of them than characters. */
+/** Writes first and moves the text if its length needs more bytes: counting the bytes first takes longer. */
 function writeText(text: string): void {
   const begin = at;
   const supposed = begin + sizeOfVarint(text.length);
@@ -104,10 +104,10 @@ function writeText(text: string): void {
   at += length;
 }
 
-/** Numbers near zero, of either sign, are short. */
+/** Maps signed numbers to unsigned ones so that small magnitudes get short encodings. */
 const zigzag = (value: number): number => (value < 0 ? -2 * value - 1 : 2 * value);
 
-/** No bitwise operation: a time does not fit into 32 bits. */
+/** Uses division instead of bitwise operations, because a time does not fit into 32 bits. */
 function writeVarint(value: number): void {
   let rest = zigzag(value);
   for (; rest >= 128; rest = Math.floor(rest / 128)) shared[at++] = (rest % 128) + 128;

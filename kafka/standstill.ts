@@ -1,7 +1,4 @@
-/**
- * Notices a consumer that stands still. After its connection was cut kafkajs 2.2.4 may leave one without a fetch: it stays in its
- * group, takes every order, delivers nothing and says nothing. So it is judged by the topic, which has more than was read.
- */
+/** Detects partitions whose consumer has stopped delivering although the topic has more records. */
 
 const STANDSTILL_MS = 10_000;
 
@@ -9,8 +6,8 @@ export class Standstill {
   #seen = new Map<number, { readonly at: number; readonly since: number }>();
 
   /**
-   * @param behind the partitions that ought to be read on, each with the offset up to which it was.
-   * @returns the partitions that have not moved for so long that the consumer is to be built anew.
+   * @param behind the partitions with unread records, each with the offset reached.
+   * @returns the partitions whose offset has not changed for 10 s.
    */
   look(behind: ReadonlyMap<number, number>, now: number): number[] {
     const before = this.#seen;
@@ -23,7 +20,7 @@ export class Standstill {
     return [...this.#seen].filter(([, { since }]) => now - since >= STANDSTILL_MS).map(([partition]) => partition);
   }
 
-  /** Another consumer begins. */
+  /** Forgets all partitions, because a new consumer begins. */
   reset(): void {
     this.#seen = new Map();
   }

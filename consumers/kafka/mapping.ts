@@ -2,12 +2,12 @@ import { z } from 'zod';
 import { Fault, messageOf } from '../../events/fault.ts';
 
 /**
- * Turns the records of somebody else's topic into CloudEvents that are inputs here. A mapping is data: a template in which
- * `{"from": "/json/pointer"}` stands for what is there in the record (RFC 6901). Without a template the records are CloudEvents
- * of ours already.
+ * Maps the records of another system's topic to CloudEvents. A mapping is data: in its template `{"from": "/json/pointer"}` stands
+ * for the value at this JSON pointer (RFC 6901) of the record. Without a template the record itself must be a CloudEvent of a
+ * Landfall type.
  */
 
-const Pointer = z.string().regex(/^(\/([^/~]|~[01])*)*$/, 'is no JSON pointer');
+const Pointer = z.string().regex(/^(\/([^/~]|~[01])*)*$/, 'is not a JSON pointer');
 const Template = z.json();
 
 const Mapping = z.strictObject({
@@ -15,7 +15,7 @@ const Mapping = z.strictObject({
   when: z
     .record(Pointer, z.union([z.string(), z.number(), z.boolean(), z.null()]))
     .default({})
-    .describe('what must stand in the record, by JSON pointer; others are passed over'),
+    .describe('the values that a record must have, by JSON pointer; other records are skipped'),
   event: z.record(z.string(), Template).optional().describe('the CloudEvent, as a template'),
 });
 export type Mapping = z.infer<typeof Mapping>;
@@ -36,41 +36,41 @@ export function parseMappings(text: string): Mapping[] {
 }
 
 /**
- * The event that a record stands for by the first mapping that fits; null: none does.
- * @throws Fault BAD_JSON, UNMAPPED where the template names what the record has not.
+ * The event of a record by the first mapping that fits; null if none fits.
+ * @throws Fault BAD_JSON, UNMAPPED if the template names a value that the record lacks.
  */
 export function mapped(mappings: readonly Mapping[], value: Buffer | null): unknown {
-  const record = jsonOf(value);
+  const record = parseJson(value);
   for (const { when, event } of mappings) {
-    const fits = Object.entries(when).every(([pointer, wanted]) => at(record, pointer) === wanted);
-    if (fits) return event === undefined ? record : filled(event, record);
+    const fits = Object.entries(when).every(([pointer, wanted]) => valueAt(record, pointer) === wanted);
+    if (fits) return event === undefined ? record : fillTemplate(event, record);
   }
   return null;
 }
 
-function jsonOf(value: Buffer | null): Json {
+function parseJson(value: Buffer | null): Json {
   try {
     return JSON.parse(value?.toString() ?? '') as Json;
   } catch (error) {
-    throw new Fault('BAD_JSON', messageOf(error), 'Only records of JSON can be mapped.', error);
+    throw new Fault('BAD_JSON', messageOf(error), 'Only JSON records can be mapped.', error);
   }
 }
 
-function filled(template: Json, record: Json): Json {
-  if (Array.isArray(template)) return template.map((item) => filled(item, record));
+function fillTemplate(template: Json, record: Json): Json {
+  if (Array.isArray(template)) return template.map((item) => fillTemplate(item, record));
   if (typeof template !== 'object' || template === null) return template;
   const { from, ...others } = template;
-  if (typeof from === 'string' && Object.keys(others).length === 0) return existing(record, from);
-  return Object.fromEntries(Object.entries(template).map(([name, item]) => [name, filled(item, record)]));
+  if (typeof from === 'string' && Object.keys(others).length === 0) return requireValue(record, from);
+  return Object.fromEntries(Object.entries(template).map(([name, item]) => [name, fillTemplate(item, record)]));
 }
 
-function existing(record: Json, pointer: string): Json {
-  const found = at(record, pointer);
+function requireValue(record: Json, pointer: string): Json {
+  const found = valueAt(record, pointer);
   if (found !== undefined) return found;
-  throw new Fault('UNMAPPED', `the record has nothing at ${pointer}`, 'Mend the mapping, or its `when`.');
+  throw new Fault('UNMAPPED', `the record has no value at ${pointer}`, 'Correct the mapping or its `when`.');
 }
 
-function at(value: Json | undefined, pointer: string): Json | undefined {
+function valueAt(value: Json | undefined, pointer: string): Json | undefined {
   const steps = pointer.split('/').slice(1);
   return steps.reduce<Json | undefined>((inner, step) => {
     const name = step.replaceAll('~1', '/').replaceAll('~0', '~');
@@ -81,5 +81,5 @@ function at(value: Json | undefined, pointer: string): Json | undefined {
 }
 
 function badMapping(what: string, cause: unknown): Fault {
-  return new Fault('BAD_MAPPING', `kafkaMappings: ${what}`, 'docs/kafka.md has examples.', cause);
+  return new Fault('BAD_MAPPING', `kafkaMappings: ${what}`, 'See the examples in docs/kafka.md.', cause);
 }

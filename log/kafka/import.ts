@@ -13,17 +13,18 @@ import { claimRecord, entryRecords, progressRecord } from './records.ts';
 import { Transactor } from '../../kafka/transactor.ts';
 
 /**
- * Moves an embedded ledger into topics that are empty: every entry to the partition of its VM, what concerns the site to all of
- * them, texts to the letter, each partition chained anew. Each record names its sequence in the source (header `origin`).
+ * Moves an embedded ledger into empty topics. An entry goes to the partition of its VM, an entry about the site to all partitions.
+ * Texts stay identical, each partition gets a hash chain of its own, and the header `origin` of a record names its sequence in the
+ * source.
  *
- * The first record of every partition names the source's head, the last one says that all is there: between them the partition
- * is nobody's to own, and the import can be run again, which goes on where it ended. The last one also says that commands and
- * dead letters of the past have left: they did, where the ledger came from.
+ * A checkpoint with the source's head marks the begin of the import in each partition, and a second one its end. Between the two no
+ * instance owns the partition, and a repeated import continues there. The end also marks all commands and dead letters as sent,
+ * because the source has sent them.
  */
 
 export type Import = {
   readonly access: BrokerOptions & { readonly prefix: string };
-  /** The topics, and replicas of them that have all that is there so far. */
+  /** The topics, with complete replicas. */
   readonly ledger: KafkaLedger;
   readonly source: SqliteLedger;
 };
@@ -40,30 +41,30 @@ const COMMIT_BYTES = 2 * 1024 * 1024;
 const LOOK_MS = 50;
 const SETTLE_MS = 120_000;
 
-/** Whether a partition with these checkpoints is in the middle of an import. */
+/** Whether an import of the partition has begun and not ended. */
 export function isBeingImported(checkpoints: ReadonlyMap<string, number>): boolean {
   const begun = [...checkpoints.keys()].find((key) => key.startsWith(BEGUN));
   return begun !== undefined && !checkpoints.has(DONE + begun.slice(BEGUN.length));
 }
 
 /**
- * @returns how many entries were read, and written in this run.
+ * @returns the number of entries read, and the number written by this run.
  * @throws Fault IMPORT_REFUSED, IMPORT_INTERRUPTED, LEDGER_ALTERED, KAFKA_….
  */
 export async function importLedger({ access, ledger, source }: Import): Promise<{ read: number; written: number }> {
   const head = await source.head(0);
-  await requireNobody(ledger);
-  const unfinished = requireRoom(ledger, head);
+  await requireNoInstances(ledger);
+  const unfinished = requireImportable(ledger, head);
   const targets: Target[] = [];
   try {
     for (const partition of unfinished) targets.push(await Target.open(access, ledger, partition, head));
-    // What was written since the first look was written before our claims, and is in the replicas now.
-    requireRoom(ledger, head);
+    // Records written before the claims are in the replicas now, so this second check sees them.
+    requireImportable(ledger, head);
     for (const target of targets) await target.begin();
     const read = await copyAll(source, ledger.partitions, targets);
     await settled(ledger, targets);
     await compare(source, ledger, targets);
-    // Before anybody can own what was imported.
+    // The source must be closed to writes before an instance can own the partitions.
     source.markMoved(access.prefix);
     for (const target of targets) await target.conclude();
     return { read, written: targets.reduce((sum, { written }) => sum + written, 0) };
@@ -78,21 +79,21 @@ async function copyAll(source: SqliteLedger, partitions: number, targets: readon
   let read = 0;
   for await (const stored of source.readVerified()) {
     read += 1;
-    const places = placesOf(stored, partitions);
-    for (const target of targets) if (places.has(target.partition)) await target.take(stored);
+    const wanted = targetPartitions(stored, partitions);
+    for (const target of targets) if (wanted.has(target.partition)) await target.take(stored);
   }
   for (const target of targets) await target.flush();
   return read;
 }
 
-/** What concerns the site goes to all; what could not even be read concerns nobody, and is kept once. */
-function placesOf({ entry: { vm, cause } }: Imported, partitions: number): ReadonlySet<number> {
+/** The partitions of an entry: all for the site, one for a VM, and partition 0 for a malformed input. */
+function targetPartitions({ entry: { vm, cause } }: Imported, partitions: number): ReadonlySet<number> {
   if (vm !== null) return new Set([partitionOf(vm, partitions)]);
   return new Set(cause.kind === 'malformed' ? [0] : Array.from({ length: partitions }, (_, partition) => partition));
 }
 
-/** Instances would claim what is being imported, again and again. */
-async function requireNobody({ kafka, group }: KafkaLedger): Promise<void> {
+/** Requires that no instance runs, because instances would claim the partitions during the import. */
+async function requireNoInstances({ kafka, group }: KafkaLedger): Promise<void> {
   const members = await administer(kafka, (admin) => admin.groupClients(group));
   if (members.length === 0) return;
   const clients = [...new Set(members)].join(', ');
@@ -102,19 +103,21 @@ async function requireNobody({ kafka, group }: KafkaLedger): Promise<void> {
 }
 
 /**
- * In every partition nothing is yet, or an import of this very ledger.
- * @returns those where it is not finished.
+ * Requires that every partition is empty or holds an import of this ledger.
+ * @returns the partitions whose import has not ended.
  */
-function requireRoom(ledger: KafkaLedger, source: Head): number[] {
+function requireImportable(ledger: KafkaLedger, source: Head): number[] {
   const partitions = Array.from({ length: ledger.partitions }, (_, partition) => partition);
-  const other = partitions.find((partition) => standingOf(ledger.replica(partition), source) === 'other');
-  if (other !== undefined) throw noRoom(`partition ${other} is not empty`);
-  const unfinished = partitions.filter((partition) => standingOf(ledger.replica(partition), source) === 'unfinished');
-  if (unfinished.length === 0) throw noRoom('every partition holds this ledger already');
+  const other = partitions.find((partition) => importStateOf(ledger.replica(partition), source) === 'other');
+  if (other !== undefined) throw notImportable(`partition ${other} is not empty`);
+  const unfinished = partitions.filter(
+    (partition) => importStateOf(ledger.replica(partition), source) === 'unfinished',
+  );
+  if (unfinished.length === 0) throw notImportable('every partition holds this ledger already');
   return unfinished;
 }
 
-function standingOf(
+function importStateOf(
   { inputPositions, checkpoints, head, fault }: Replica,
   source: Head,
 ): 'done' | 'unfinished' | 'other' {
@@ -124,28 +127,28 @@ function standingOf(
   return isEmpty || checkpoints.has(BEGUN + source.hash) ? 'unfinished' : 'other';
 }
 
-function noRoom(what: string): Fault {
-  const remedy =
-    'Import into topics of their own: choose another --kafka-prefix and make them with `landfall kafka init`.';
+function notImportable(what: string): Fault {
+  const remedy = 'Import into empty topics: create them with `landfall kafka init` under another --kafka-prefix.';
   return new Fault('IMPORT_REFUSED', what, remedy);
 }
 
 function interrupted(cause: unknown): Fault {
   return new Fault(
     'IMPORT_INTERRUPTED',
-    'an instance or another import took a partition meanwhile',
-    'Stop all instances and other imports, and run this one again: it goes on where it ended.',
+    'an instance or another import has claimed a partition',
+    'Stop all instances and other imports, and run this import again; it continues where it stopped.',
     cause,
   );
 }
 
+/** The import into one partition. */
 class Target {
   readonly partition: number;
   written = 0;
   readonly #transactor: Transactor;
   readonly #source: Head;
   readonly #isBegun: boolean;
-  /** Entries that an earlier run wrote. */
+  /** The number of entries that an earlier run wrote. */
   #skip: number;
   #head: Head;
   #pending: NewRecord[] = [];
@@ -160,7 +163,7 @@ class Target {
     this.#isBegun = replica.checkpoints.has(BEGUN + source.hash);
   }
 
-  /** Claims the partition as an owner does: what stands before the claim is in the replica, and nobody writes after it. */
+  /** Claims the partition as an owner does: the replica holds every record before the claim, and no other owner can write. */
   static async open(access: Import['access'], ledger: KafkaLedger, partition: number, source: Head): Promise<Target> {
     const { prefix, clientId } = access;
     const replica = ledger.replica(partition);
@@ -168,7 +171,7 @@ class Target {
     const target = { topic: topicsOf(prefix).ledger, partition };
     const transactor = await Transactor.open(connectTo(access), `${prefix}.${partition}`, target, claim());
     try {
-      // Another record, whose place is known: the copy is to have read it.
+      // A second claim has a known offset, up to which the replica must have read.
       await readThrough(replica, await transactor.commit([claim()], null));
       return new Target(replica, transactor, source);
     } catch (error) {
@@ -207,7 +210,7 @@ class Target {
     this.#bytes = 0;
   }
 
-  /** From here on it may be owned. What is outstanding is sent again by the attempts that wait for it. */
+  /** Marks the import as ended, so that an instance may own the partition. Open attempts send their pending commands again. */
   async conclude(): Promise<void> {
     await this.#note([this.#mark(DONE), { key: RELAYED, value: this.#head.sequence }]);
   }
@@ -227,7 +230,7 @@ class Target {
 
 async function readThrough(replica: Replica, offset: number | null): Promise<void> {
   if (offset === null)
-    throw new Fault('LEDGER_FAILED', 'the brokers do not say where a record stands', 'Run it again.');
+    throw new Fault('LEDGER_FAILED', 'the brokers did not report the offset of a record', 'Run the import again.');
   await until(replica, () => (replica.offset ?? -1) >= offset);
 }
 
@@ -242,27 +245,31 @@ async function until(replica: Replica, isSo: () => boolean): Promise<void> {
   for (const deadline = Date.now() + SETTLE_MS; !isSo(); await wait(LOOK_MS)) {
     if (replica.fault !== null) throw replica.fault;
     if (Date.now() <= deadline) continue;
-    throw new Fault('LEDGER_FAILED', 'what is in the topics cannot be read back in time', 'Run the import again.');
+    throw new Fault('LEDGER_FAILED', 'the imported records could not be read back in time', 'Run the import again.');
   }
 }
 
 /**
- * What can be read back from the topics must be what the source has, in its order. In a partition that was finished by an
- * earlier run an instance may have gone on since.
+ * Requires that the topics hold the entries of the source, in order. A partition that an earlier run finished may hold further
+ * entries of an instance.
  */
 async function compare(source: SqliteLedger, ledger: KafkaLedger, targets: readonly Target[]): Promise<void> {
   const readers = Array.from({ length: ledger.partitions }, (_, partition) =>
     ledger.read(partition, 1)[Symbol.asyncIterator](),
   );
   for await (const stored of source.read(0, 1)) {
-    for (const place of placesOf(stored, readers.length)) {
+    for (const place of targetPartitions(stored, readers.length)) {
       const next = await readers[place]?.next();
       if (next?.done === false && next.value.text === stored.text) continue;
-      throw new ChainFault(stored, 'altered', 'the topics do not have this entry where it belongs');
+      throw new ChainFault(stored, 'altered', 'the topics do not hold this entry in its place');
     }
   }
   for (const { partition, head } of targets) {
     if ((await readers[partition]?.next())?.done === true) continue;
-    throw new ChainFault({ partition, sequence: head.sequence }, 'altered', 'it is not in the file that was imported');
+    throw new ChainFault(
+      { partition, sequence: head.sequence },
+      'altered',
+      'the imported file does not hold this entry',
+    );
   }
 }

@@ -14,13 +14,13 @@ import { requireTopics } from '../../kafka/topics.ts';
 import { Transactor } from '../../kafka/transactor.ts';
 
 /**
- * The ledger in a Kafka topic, with a copy of every partition in a folder of this instance. The topic is the truth: owners
- * are fenced by its transactions, and go on from its tail.
+ * The ledger in a Kafka topic, with a replica of every partition in a folder of this instance. The topic is authoritative: its
+ * transactions fence owners, and a new owner continues at its tail.
  */
 
 export type KafkaLedgerOptions = BrokerOptions & {
   readonly prefix: string;
-  /** Of this instance alone: one file a partition. */
+  /** The folder of the replicas, one file per partition; not shared with another instance. */
   readonly folder: string;
   readonly followers?: readonly string[];
   readonly machineVersion: string;
@@ -29,7 +29,7 @@ export type KafkaLedgerOptions = BrokerOptions & {
   readonly committed?: (partition: number, entries: number, ms: number) => void;
 };
 
-/** A new owner waits no longer than this for the tail. */
+/** The time limit for a new owner to read the tail. */
 const TAIL_MS = 60_000;
 
 export class KafkaLedger implements Ledger {
@@ -50,13 +50,13 @@ export class KafkaLedger implements Ledger {
     this.partitions = replicas.length;
     this.#replicas = replicas;
     const { log = () => {} } = options;
-    // Nobody waits for a member that was killed, and namesakes do not share what each has to read whole.
+    // A random group: every instance reads all partitions, also beside a killed instance or one with the same client id.
     const group = `${options.prefix}.copy.${options.clientId}.${randomUUID()}`;
-    const overtaken = (partition: number) => this.#owners.get(partition)?.overtaken(claimedAnew());
+    const overtaken = (partition: number) => this.#owners.get(partition)?.overtaken(claimedByAnother());
     this.#tailer = new LedgerTailer(kafka, { topic: this.topics.ledger, group, replicas, log, overtaken });
   }
 
-  /** @throws Fault KAFKA_… where the topics are not as they must be, LEDGER_… where a copy cannot be opened. */
+  /** @throws Fault KAFKA_… if the topics do not fit, LEDGER_… if a replica cannot be opened. */
   static async open(options: KafkaLedgerOptions): Promise<KafkaLedger> {
     const kafka = connectTo(options, options.log);
     const { partitions } = await requireTopics(kafka, options.prefix);
@@ -73,7 +73,7 @@ export class KafkaLedger implements Ledger {
 
   async claim(partition: number, lost: (fault: Fault) => void = () => {}): Promise<Owner> {
     const replica = this.replica(partition);
-    await this.#owners.get(partition)?.end(claimedAnew());
+    await this.#owners.get(partition)?.end(claimedByAnother());
     if (replica.fault !== null) throw replica.fault;
     const { clientId, prefix } = this.#options;
     const claim = randomUUID();
@@ -117,12 +117,12 @@ export class KafkaLedger implements Ledger {
     throw new Fault('NO_PARTITION', `there is no partition ${partition}`, remedy);
   }
 
-  /** How long ago a partition's copy was last known to be up to date; null: never yet. */
+  /** The time since the replica was last known to be complete, in milliseconds; null if it never was. */
   ageMs(partition: number, now: number): number | null {
     return this.#tailer.ageMs(partition, now);
   }
 
-  /** Records of the topic that are not in the copy yet, as of the last look. */
+  /** The number of records that the topic has and the replica lacks, as of the last look. */
   lag(partition: number): number {
     return this.#tailer.lag(partition);
   }
@@ -164,6 +164,6 @@ async function openReplicas(options: KafkaLedgerOptions, partitions: number): Pr
   }
 }
 
-function claimedAnew(): Fault {
-  return new Fault('LEDGER_FENCED', 'another owner has claimed the partition since', 'Claim it anew.');
+function claimedByAnother(): Fault {
+  return new Fault('LEDGER_FENCED', 'another owner has claimed the partition', 'Claim the partition again.');
 }

@@ -1,8 +1,9 @@
 import type { GroupOffset } from '../../kafka/port.ts';
 
 /**
- * The group's offset tells who looks at lags how far a partition's inputs are consumed; what Landfall goes by stands with the
- * entries. It goes along with a transaction, of whose nine requests it makes four: so not with every one.
+ * Decides which transactions also commit the group's offset: one per second. Landfall itself reads the positions in the ledger; the
+ * offset exists for operators, whose tools (kafka-consumer-groups, lag exporters) know no other measure than the group's offset.
+ * Committing it makes four of the nine requests of a transaction, which is too much for every transaction.
  */
 
 const EVERY_MS = 1000;
@@ -13,7 +14,7 @@ export class OffsetsHint {
   #lastAt = Number.NEGATIVE_INFINITY;
   #timer: NodeJS.Timeout | null = null;
 
-  /** @param wake called where one is due and no transaction came to take it along. */
+  /** @param wake called when an offset is due but no transaction has committed it. */
   constructor(wake: () => void) {
     this.#wake = wake;
   }
@@ -22,7 +23,10 @@ export class OffsetsHint {
     return this.#newest !== null && performance.now() - this.#lastAt >= EVERY_MS;
   }
 
-  /** A transaction is about to consume as far as `offsets`; null: it consumes nothing. @returns what it takes along. */
+  /**
+   * @param offsets the offset that the next transaction reaches, or null if it consumes nothing.
+   * @returns the offset that the transaction must commit, or null.
+   */
   along(offsets: GroupOffset | null): GroupOffset | null {
     this.#newest = offsets ?? this.#newest;
     if (!this.isDue) {
@@ -35,14 +39,14 @@ export class OffsetsHint {
     return hint;
   }
 
-  /** It is due now. */
+  /** Makes the newest offset due now. */
   hurry(): void {
     this.#stopTimer();
     this.#lastAt = Number.NEGATIVE_INFINITY;
     if (this.#newest !== null) this.#wake();
   }
 
-  /** There is nobody left to take it along. */
+  /** Discards the newest offset. */
   forget(): void {
     this.#newest = null;
     this.#stopTimer();

@@ -12,8 +12,8 @@ import type { GroupOffset, NewRecord } from '../../kafka/port.ts';
 import type { Transactor } from '../../kafka/transactor.ts';
 
 /**
- * The owner of one partition: batches that wait are joined into one transaction, which goes to one partition, and takes the
- * group's offset along where that is due. While one is committed the next one waits, and the copy of the one before is written.
+ * The owner of one partition. Waiting batches are joined into one transaction, which also commits the group's offset when that is
+ * due. While a transaction commits, the next batches wait, and the replica writes the previous transaction.
  */
 
 export type OwnerOptions = {
@@ -21,18 +21,18 @@ export type OwnerOptions = {
   readonly replica: Replica;
   readonly inputsTopic: string;
   readonly group: string;
-  /** A transaction became durable. */
+  /** Called after each durable transaction. */
   readonly committed?: (partition: number, entries: number, ms: number) => void;
-  /** It is dead, whatever it was that ended it: a commit that failed, or a newer owner. */
+  /** Called when the owner is dead, because a commit failed or a newer owner fenced it. */
   readonly lost: (fault: Fault) => void;
-  /** It will never commit again. */
+  /** Called when the transactor is closed and the owner can commit nothing more. */
   readonly ended: () => void;
 };
 
-/** A transaction holds no more than this, unless its first batch alone does. The topic takes `LEDGER_MESSAGE_BYTES`. */
+/** The size of a transaction, unless its first batch alone is larger. */
 const TRANSACTION_BYTES_MAX = 6 * 1024 * 1024;
 
-type Waiting = {
+type PendingBatch = {
   readonly batch: Batch;
   readonly texts: readonly string[];
   readonly resolve: (head: Head) => void;
@@ -45,13 +45,13 @@ export class KafkaOwner implements Owner {
   readonly inputPositions: ReadonlyMap<string, number>;
   readonly checkpoints: ReadonlyMap<string, number>;
   readonly #options: OwnerOptions;
-  #queue: Waiting[] = [];
+  #queue: PendingBatch[] = [];
   #head: Head;
   #dead: Fault | null = null;
-  #pump: Promise<void> | null = null;
+  #committing: Promise<void> | null = null;
   #closed: Promise<void> | null = null;
-  /** Copies that are being written of what is committed. */
-  readonly #copying = new Set<Promise<unknown>>();
+  /** The replica's pending writes of committed transactions. */
+  readonly #replicating = new Set<Promise<unknown>>();
   readonly #hint = new OffsetsHint(() => this.#wake());
 
   constructor(options: OwnerOptions) {
@@ -72,14 +72,14 @@ export class KafkaOwner implements Owner {
   }
 
   #wake(): void {
-    if (this.#dead === null) this.#pump ??= this.#run();
+    if (this.#dead === null) this.#committing ??= this.#run();
   }
 
   recall(identities: readonly Identity[]): (string | null)[] {
     return this.#options.replica.recall(identities);
   }
 
-  /** Whoever commits nothing for a while would not hear of it. */
+  /** Ends an owner that a newer owner has fenced; an idle owner would not notice. */
   overtaken(why: Fault): void {
     if (this.#dead !== null) return;
     void this.end(why);
@@ -88,14 +88,14 @@ export class KafkaOwner implements Owner {
 
   release(): Promise<void> {
     this.#hint.hurry();
-    return this.end(new Fault('LEDGER_FENCED', 'the partition was given up', 'Claim it anew.'));
+    return this.end(new Fault('LEDGER_FENCED', 'this owner has released the partition', 'Claim the partition again.'));
   }
 
-  /** Takes nothing more, and returns when what it took is durable and readable, or refused. */
+  /** Stops accepting batches; resolves when pending batches are durable and readable, or rejected. */
   async end(why: Fault): Promise<void> {
     this.#dead ??= why;
-    await this.#pump;
-    await Promise.allSettled(this.#copying);
+    await this.#committing;
+    await Promise.allSettled(this.#replicating);
     await this.#close();
   }
 
@@ -106,7 +106,7 @@ export class KafkaOwner implements Owner {
   }
 
   async #run(): Promise<void> {
-    // What is called in the same turn is committed together.
+    // Batches of the same turn of the event loop are committed together.
     await Promise.resolve();
     while (this.#queue.length > 0 || this.#hint.isDue) {
       const group = this.#nextGroup();
@@ -116,10 +116,10 @@ export class KafkaOwner implements Owner {
         this.#die(error, group);
       }
     }
-    this.#pump = null;
+    this.#committing = null;
   }
 
-  #nextGroup(): Waiting[] {
+  #nextGroup(): PendingBatch[] {
     let bytes = 0;
     let count = 0;
     for (const { texts } of this.#queue) {
@@ -130,7 +130,7 @@ export class KafkaOwner implements Owner {
     return this.#queue.splice(0, count);
   }
 
-  async #commitGroup(group: readonly Waiting[]): Promise<void> {
+  async #commitGroup(group: readonly PendingBatch[]): Promise<void> {
     const { transactor, replica, committed } = this.#options;
     const entries = group.flatMap(({ batch }) => batch.entries);
     const progressed = progressedBy(group.map(({ batch }) => batch));
@@ -142,14 +142,14 @@ export class KafkaOwner implements Owner {
     if (records.length === 0) return resolveAll(group, heads);
     this.#head = heads.at(-1) ?? this.#head;
     committed?.(this.partition, entries.length, performance.now() - began);
-    const copied = replica.append({ links, entries, ...progressed, offset });
-    this.#copying.add(copied);
-    copied.then(
+    const replicated = replica.append({ links, entries, ...progressed, offset });
+    this.#replicating.add(replicated);
+    replicated.then(
       () => resolveAll(group, heads),
       (error: unknown) => this.#die(error, group),
     );
-    const forget = () => this.#copying.delete(copied);
-    copied.then(forget, forget);
+    const forget = () => this.#replicating.delete(replicated);
+    replicated.then(forget, forget);
   }
 
   #recordsOf(links: readonly Link[], entries: readonly Entry[], progressed: Progressed): NewRecord[] {
@@ -158,7 +158,7 @@ export class KafkaOwner implements Owner {
     return isEmpty ? [] : [progressRecord(progressed)];
   }
 
-  #chain(group: readonly Waiting[]): { links: Link[]; heads: Head[] } {
+  #chain(group: readonly PendingBatch[]): { links: Link[]; heads: Head[] } {
     const links: Link[] = [];
     let { sequence, hash } = this.#head;
     const heads = group.map(({ texts }) => {
@@ -173,7 +173,7 @@ export class KafkaOwner implements Owner {
     return { links, heads };
   }
 
-  /** Where the group's own offset stands after these positions; null: they are none of its inputs. */
+  /** The group's offset after these positions; null if they hold no input of this partition. */
   #offsetsIn(positions: readonly InputPosition[]): GroupOffset | null {
     const { inputsTopic: topic, group, replica } = this.#options;
     const stream = inputsStream(replica.checkpoints, topic, this.partition);
@@ -181,8 +181,8 @@ export class KafkaOwner implements Owner {
     return position === undefined ? null : { group, topic, partition: this.partition, next: position.offset + 1 };
   }
 
-  /** Not all who wait for a batch tell of its end, such as of one without entries; so it is told here. */
-  #die(error: unknown, group: readonly Waiting[]): void {
+  /** Rejects the batches and reports the end, because not every caller of `commit` reports a rejection. */
+  #die(error: unknown, group: readonly PendingBatch[]): void {
     const fault = error instanceof Fault ? error : outcomeUnknown(error);
     this.#dead ??= fault;
     for (const { reject } of group) reject(fault);
@@ -192,7 +192,7 @@ export class KafkaOwner implements Owner {
   }
 }
 
-function resolveAll(group: readonly Waiting[], heads: readonly Head[]): void {
+function resolveAll(group: readonly PendingBatch[], heads: readonly Head[]): void {
   for (const [index, { resolve }] of group.entries()) {
     const head = heads[index];
     if (head !== undefined) resolve(head);

@@ -5,9 +5,9 @@ import type { Link } from '../chain.ts';
 import type { Batch, Checkpoint, InputPosition } from '../port.ts';
 
 /**
- * How the ledger stands in its topic. An entry is a record: its text as the value, the VM as the key, sequence and hashes in
- * a header. Two more kinds of record stand between entries and are no part of the chain: `claim`, by which an owner marks
- * where its time begins, and `positions`, for input positions and checkpoints that were committed without an entry.
+ * The record format of the ledger's topic. An entry is a record with its text as the value, the VM as the key, and sequence and
+ * hashes in a header. Two more kinds of record are not part of the chain: `claim` marks where the time of an owner begins, and
+ * `positions` holds input positions and checkpoints that were committed without an entry.
  *
  * The input positions and checkpoints of a commit stand in the header of its last record, so an owner learns them from the
  * tail of the ledger together with the entries.
@@ -20,10 +20,10 @@ export type LedgerRecord =
   | { readonly kind: 'entry'; readonly link: Link; readonly progressed: Progressed }
   | { readonly kind: 'positions'; readonly progressed: Progressed }
   | { readonly kind: 'claim'; readonly claim: string }
-  /** Nothing that Landfall wrote. */
+  /** A record without a valid Landfall header. */
   | { readonly kind: 'foreign'; readonly reason: string };
 
-/** One header holds all: it is parsed once. */
+/** The only header, so that a record is parsed once. */
 const HEADER = 'landfall';
 
 const Sha256 = z.string().regex(/^[0-9a-f]{64}$/);
@@ -55,7 +55,7 @@ export function progressRecord(progressed: Progressed): NewRecord {
   return newRecord({ kind: 'positions', positions: [], ...numbersOf(progressed) });
 }
 
-/** @param claim a name of its own for every claim. */
+/** @param claim a unique id. */
 export function claimRecord(claim: string, instance: string): NewRecord {
   return newRecord({ kind: 'claim', claim, instance });
 }
@@ -69,10 +69,10 @@ export function recordOf(
   { value, headers }: Pick<FetchedRecord, 'value' | 'headers'>,
 ): LedgerRecord {
   const header = headerIn(headers);
-  if (header === null) return { kind: 'foreign', reason: 'it has no header of Landfall' };
+  if (header === null) return { kind: 'foreign', reason: 'no valid Landfall header' };
   switch (header.kind) {
     case 'entry': {
-      if (value === null) return { kind: 'foreign', reason: 'it is incomplete' };
+      if (value === null) return { kind: 'foreign', reason: 'the entry has no value' };
       const { sequence, previous, hash } = header;
       const link = { partition, sequence, previous, hash, text: value.toString() };
       return { kind: 'entry', link, progressed: progressedIn(header) };

@@ -7,31 +7,31 @@ import { SqliteLedger } from '../sqlite/ledger.ts';
 import { outcomeUnknown } from '../../kafka/faults.ts';
 
 /**
- * One partition of the ledger as this instance has it: a ledger file of its own with its projections, written only from what
- * is committed in the topic. Reads are answered from it, and an owner goes on from it. Whatever it lacks, or a crash took
- * from it, comes again from the topic.
+ * The local replica of one partition of the ledger: a ledger file with projections, written only from records that are committed in
+ * the topic. The instance answers reads from the replica, and an owner continues at its end. Records that the replica lacks, for
+ * example after a crash, are read from the topic again.
  */
 
-/** What its owner has committed just now. */
+/** The records of a transaction that the owner has committed. */
 export type CommittedRecords = {
   readonly links: readonly Link[];
   /** The entries of the links. */
   readonly entries: readonly Entry[];
   readonly inputPositions: readonly InputPosition[];
   readonly checkpoints: readonly Checkpoint[];
-  /** The last record's offset in the topic; null where it is not known. */
+  /** The offset of the last record in the topic; null if it is unknown. */
   readonly offset: number | null;
 };
 
-/** An entry, and where it stands in the topic. */
+/** A link of the chain with its offset in the topic. */
 export type OffsetLink = Link & { readonly offset: number };
 
-/** Committed records that were read, in the order of the topic. */
+/** Committed records that were read from the topic, in its order. */
 export type ReadRecords = {
   readonly links: readonly OffsetLink[];
   readonly inputPositions: readonly InputPosition[];
   readonly checkpoints: readonly Checkpoint[];
-  /** The last record's offset in the topic. */
+  /** The offset of the last record in the topic. */
   readonly offset: number;
 };
 
@@ -42,7 +42,7 @@ export type ReplicaOptions = {
   readonly machineVersion: string;
 };
 
-/** Told of what has become readable. */
+/** Receives the entries that have become readable. */
 export type ReadableListener = (
   partition: number,
   entries: readonly Entry[],
@@ -53,8 +53,8 @@ export type ReadableListener = (
 /** The checkpoint key of the last offset of the ledger topic that this file holds. */
 const TOPIC_OFFSET = 'ledger';
 
-/** Faults that no second try makes good. */
-const LASTING: ReadonlySet<string> = new Set(['LEDGER_ALTERED', 'LEDGER_DAMAGED', 'ENTRY_NEWER']);
+/** Faults that a repetition cannot cure. */
+const PERMANENT_FAULTS: ReadonlySet<string> = new Set(['LEDGER_ALTERED', 'LEDGER_DAMAGED', 'ENTRY_NEWER']);
 
 type Written = Omit<CommittedRecords, 'offset'> & { readonly offset: number; readonly head: Head };
 
@@ -65,13 +65,13 @@ export class Replica implements Progress {
   #owner: Owner;
   #inputPositions: Map<string, number>;
   #checkpoints: Map<string, number>;
-  /** The end of what was handed to the file, which is committed in that order. */
+  /** The head after all entries that were passed to the file, which commits them in order. */
   #head: Head;
   #offset: number | null;
-  /** What readers see: the last sequence, and how far the topic was read for it. */
+  /** The last sequence that readers see. */
   #readable: number;
   #readableOffset: number | null;
-  /** Something that was committed is not here: until the topic was read, nothing more is appended behind the gap. */
+  /** Set while a committed record is missing here; appends are refused until the topic has been read. */
   #isOutOfStep = false;
   #written: Promise<unknown> = Promise.resolve();
   #fault: Fault | null = null;
@@ -89,7 +89,7 @@ export class Replica implements Progress {
     this.#readableOffset = this.#offset;
   }
 
-  /** @throws Fault LEDGER_…: delete the file where it is damaged, it is fetched anew. */
+  /** Opens or creates the file. @throws Fault LEDGER_…; a damaged file can be deleted, it is fetched from the topic again. */
   static async open(options: ReplicaOptions, onReadable: ReadableListener): Promise<Replica> {
     const { file, followers, machineVersion } = options;
     const ledger = await SqliteLedger.open({ file, mode: 'write', followers, machineVersion, durability: 'relaxed' });
@@ -110,17 +110,17 @@ export class Replica implements Progress {
     return this.#readable;
   }
 
-  /** The offset of the last record that is in here; null: none is. Reading goes on at it, so that it can be compared. */
+  /** The offset of the last record in the replica, or null. Reading continues at this record, so that it is compared. */
   get offset(): number | null {
     return this.#offset;
   }
 
-  /** The same of what readers see. */
+  /** The offset in the topic of the last record that readers see. */
   get readableOffset(): number | null {
     return this.#readableOffset;
   }
 
-  /** How far inputs were consumed, as far as the topic was read. */
+  /** The consumed inputs, as far as the topic was read. */
   get inputPositions(): ReadonlyMap<string, number> {
     return this.#inputPositions;
   }
@@ -130,7 +130,7 @@ export class Replica implements Progress {
     return this.#checkpoints;
   }
 
-  /** What ended it; null while it takes records. */
+  /** The fault that ended the replica; null while it takes records. */
   get fault(): Fault | null {
     return this.#fault;
   }
@@ -140,9 +140,9 @@ export class Replica implements Progress {
   }
 
   /**
-   * Appends what its owner has committed. Resolves once it is readable.
-   * @throws Fault LEDGER_OUTCOME_UNKNOWN where it is not known to stand right behind what is here: it is to be read from the
-   * topic; LEDGER_FULL and the like of its file.
+   * Appends the records of a committed transaction. Resolves once they are readable.
+   * @throws Fault LEDGER_OUTCOME_UNKNOWN if the records may not directly follow the replica and must be read from the topic;
+   * LEDGER_FULL and other faults of the file.
    */
   async append(appended: CommittedRecords): Promise<void> {
     const { links, offset } = appended;
@@ -155,8 +155,8 @@ export class Replica implements Progress {
   }
 
   /**
-   * Appends what is new among these; what is here already is compared. Resolves once it is readable.
-   * @throws Fault LEDGER_ALTERED where topic and copy differ, LEDGER_FULL and the like of its file.
+   * Appends new records and compares known records with the replica. Resolves once they are readable.
+   * @throws Fault LEDGER_ALTERED if topic and replica differ; LEDGER_FULL and other faults of the file.
    */
   async take(taken: ReadRecords): Promise<void> {
     if (this.#fault !== null) throw this.#fault;
@@ -164,12 +164,11 @@ export class Replica implements Progress {
   }
 
   /**
-   * Takes records again after a fault that may be over, such as a full disk: from where its file ends. What is missing there
-   * comes again from the topic.
-   * @returns whether it does.
+   * Continues at the end of the file after a fault that may be over, such as a full disk.
+   * @returns whether the replica takes records again.
    */
   async recover(): Promise<boolean> {
-    if (this.#fault === null || LASTING.has(this.#fault.code)) return false;
+    if (this.#fault === null || PERMANENT_FAULTS.has(this.#fault.code)) return false;
     try {
       const owner = await this.ledger.claim(0);
       this.#owner = owner;
@@ -189,7 +188,7 @@ export class Replica implements Progress {
     }
   }
 
-  /** Returns once everything that was appended is readable. */
+  /** Resolves once all appended records are readable. */
   async settled(): Promise<void> {
     await this.#written;
   }
@@ -208,12 +207,12 @@ export class Replica implements Progress {
     }
   }
 
-  /** Whether the topic was read through this offset. */
+  /** Whether the replica includes the record at this offset. */
   #has(offset: number): boolean {
     return this.#offset !== null && offset <= this.#offset;
   }
 
-  /** A record that stands behind all that is here must be the next one, whatever it calls itself. */
+  /** A record behind the end of the replica must continue its chain, whatever sequence the record claims. */
   async #take(taken: ReadRecords): Promise<void> {
     const { links } = taken;
     this.#isOutOfStep = false;
@@ -249,7 +248,7 @@ export class Replica implements Progress {
       checkpoints: [...checkpoints, topicOffset],
     });
     this.#written = committed;
-    // Whoever waits for `append` hears of a failure; nobody else need.
+    // The rejection reaches the caller of `append` or `take`; this handler only marks it as handled.
     this.#written.catch(() => {});
     const written = await committed;
     if (links.length > 0 && written.hash !== hash) throw this.#differs(sequence);
@@ -259,7 +258,7 @@ export class Replica implements Progress {
   }
 
   async #requireSame(links: readonly OffsetLink[]): Promise<void> {
-    // Only what is written can be read.
+    // Entries must be written before they can be read back.
     await this.#written;
     for (const { sequence, previous, hash, text } of links) {
       const stored = this.ledger.entryAt(sequence);
@@ -269,11 +268,7 @@ export class Replica implements Progress {
   }
 
   #differs(sequence: number): Fault {
-    return new ChainFault(
-      { partition: this.partition, sequence },
-      'altered',
-      'the topic and the local copy of it say different things',
-    );
+    return new ChainFault({ partition: this.partition, sequence }, 'altered', 'the topic and its local replica differ');
   }
 }
 
@@ -285,9 +280,14 @@ function takeTopicOffset(checkpoints: Map<string, number>): number | null {
 }
 
 function outOfStep(partition: number): Fault {
-  return outcomeUnknown(new Error(`where its records stand in partition ${partition} is not known`));
+  return outcomeUnknown(new Error(`the offsets of the records in partition ${partition} are unknown`));
 }
 
 function replicaFailed(cause: unknown): Fault {
-  return new Fault('LEDGER_FAILED', 'the local copy of the ledger could not be written', 'See the cause.', cause);
+  return new Fault(
+    'LEDGER_FAILED',
+    'the local replica of the ledger could not be written',
+    'Check the disk and the cause in the log.',
+    cause,
+  );
 }

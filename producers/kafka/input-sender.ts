@@ -4,9 +4,9 @@ import { partitionsOf } from '../../kafka/partitioner.ts';
 import type { RecordProducer } from '../../kafka/record-producer.ts';
 
 /**
- * Puts inputs into the topic of inputs for programs that own no partition. Each goes to its VM's partition; what concerns the
- * site goes to all. One round of sends is acknowledged before the next begins, so that what follows a failed one is not sent:
- * repeated from its beginning, everything comes in its order.
+ * Sends inputs to the topic of inputs, for programs that own no partition. An input goes to the partition of its VM, or to all
+ * partitions if it concerns the site. Each round of sends is acknowledged before the next begins, so a repeated run after a failed
+ * round keeps the order.
  */
 
 type InputSenderOptions = {
@@ -15,45 +15,45 @@ type InputSenderOptions = {
   readonly partitions: number;
 };
 
-/** One round is at most one batch to each partition. */
+/** The limits of one round, which is at most one batch per partition. */
 const ROUND_INPUTS = 1000;
 const ROUND_BYTES = 900_000;
-/** What a record takes beside its value, at most. */
+/** The size of a record without its value, at most. */
 const RECORD_BYTES = 200;
 
 export class InputSender {
   readonly #options: InputSenderOptions;
-  #parcels = new Map<number, NewRecord[]>();
-  #waiting = 0;
+  #batches = new Map<number, NewRecord[]>();
+  #queued = 0;
   #bytes = 0;
-  /** Inputs that are durable. */
+  /** The number of durable inputs. */
   sent = 0;
 
   constructor(options: InputSenderOptions) {
     this.#options = options;
   }
 
-  /** It is durable once `flush` has resolved. @throws Fault KAFKA_…: what was taken since the last flush may be in the topic. */
+  /** Queues an input, which is durable once `flush` resolves. @throws Fault KAFKA_…: the queued inputs may be in the topic. */
   async take({ vm }: Input, text: string): Promise<void> {
     const bytes = Buffer.byteLength(text) + RECORD_BYTES;
-    if (this.#waiting === ROUND_INPUTS || this.#bytes + bytes > ROUND_BYTES) await this.flush();
+    if (this.#queued === ROUND_INPUTS || this.#bytes + bytes > ROUND_BYTES) await this.flush();
     const { partitions } = this.#options;
     for (const partition of partitionsOf(vm, partitions)) {
-      const parcel = this.#parcels.get(partition) ?? [];
-      parcel.push({ key: vm, value: text });
-      this.#parcels.set(partition, parcel);
+      const batch = this.#batches.get(partition) ?? [];
+      batch.push({ key: vm, value: text });
+      this.#batches.set(partition, batch);
     }
-    this.#waiting += 1;
+    this.#queued += 1;
     this.#bytes += bytes;
   }
 
   async flush(): Promise<void> {
     const { producer, topic } = this.#options;
-    const [parcels, count] = [this.#parcels, this.#waiting];
-    this.#parcels = new Map();
-    this.#waiting = 0;
+    const [batches, count] = [this.#batches, this.#queued];
+    this.#batches = new Map();
+    this.#queued = 0;
     this.#bytes = 0;
-    const sends = [...parcels].map(([partition, messages]) => producer.send(topic, partition, messages));
+    const sends = [...batches].map(([partition, messages]) => producer.send(topic, partition, messages));
     const outcomes = await Promise.allSettled(sends);
     const failed = outcomes.find((each) => each.status === 'rejected');
     if (failed !== undefined) throw failed.reason;

@@ -11,14 +11,14 @@ import { eventually, forTest, instance, ready } from './instances.ts';
 import { lettersOf } from './letters.ts';
 import { scratchTopics } from './scratch.ts';
 
-/** What should never be in the topic of inputs. */
+/** Records that are not valid inputs. */
 
 const shared = await brokersForTests();
 const PARTITIONS = 3;
 const NO_UTF8 = Buffer.from([0xff, 0xfe, 0x00, 0x80]);
 
-describe.skipIf(shared === null)('a record that is no input', { timeout: 60_000 }, () => {
-  it('becomes a dead letter with its reason, place and bytes, and the partition goes on', async () => {
+describe.skipIf(shared === null)('A record that is not an input', { timeout: 60_000 }, () => {
+  it('becomes a dead letter with reason, position and bytes', async () => {
     const brokers = shared?.bootstrap ?? [];
     const scratch = forTest(await scratchTopics(brokers, PARTITIONS));
     const one = await instance(scratch, 'one');
@@ -43,10 +43,10 @@ describe.skipIf(shared === null)('a record that is no input', { timeout: 60_000 
     await send(home, vm, good);
     await producer.close();
     expect((await one.post(started('m-1', vm))).status).toBe(202);
-    // Understood and refused: the attempt is open.
+    // This input is valid but refused, because the attempt is open.
     const refused = { ...started('m-1', vm), time: '2026-11-25T10:00:00Z' };
     expect((await one.post(refused)).status).toBe(409);
-    // Another partition may be a moment behind.
+    // The second partition may be slightly behind.
     const letters = await eventually(async () => {
       const { body } = await one.get('/v1/dead-letters');
       return body.items.length === 9 ? body.items : null;
@@ -81,7 +81,7 @@ describe.skipIf(shared === null)('a record that is no input', { timeout: 60_000 
     expect(cut?.value).toEqual(Buffer.from(large).subarray(0, cut?.value.length));
     const again = left.find(({ headers }) => headers['code'] === 'ATTEMPT_EXISTS');
     expect(JSON.parse(String(again?.value))).toMatchObject(refused);
-    // It is an event as it stands: sent with an id of its own it is refused for the same reason, and not as unreadable.
+    // The dead letter is a valid event: sent with a new id, it is refused for the same reason.
     const resent = await one.post({ ...(JSON.parse(String(again?.value)) as object), id: randomUUID() });
     expect(resent.body['code']).toBe('ATTEMPT_EXISTS');
     await one.stop();

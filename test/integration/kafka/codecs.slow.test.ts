@@ -6,19 +6,19 @@ import { brokersForTests } from './brokers/index.ts';
 import { forTest, instance, ready } from './instances.ts';
 import { alterTopic, scratchTopics } from './scratch.ts';
 
-/** Whoever writes into a topic chooses how it is compressed, and so may the broker. */
+/** The producer or the broker chooses the compression of a topic. */
 
 const shared = await brokersForTests();
 
-describe.skipIf(shared === null)('a topic whose brokers compress with', { timeout: 60_000 }, () => {
-  it.each(['snappy', 'lz4'])('%s is read: inputs, and the ledger from its beginning', async (codec) => {
+describe.skipIf(shared === null)('A compressed topic', { timeout: 60_000 }, () => {
+  it.each(['snappy', 'lz4'])('is read with %s: the inputs and the whole ledger', async (codec) => {
     const brokers = shared?.bootstrap ?? [];
     const scratch = forTest(await scratchTopics(brokers, 1));
     const { inputs, ledger } = topicsOf(scratch.prefix);
     for (const topic of [inputs, ledger]) await alterTopic(brokers, topic, { 'compression.type': codec });
     const one = await instance(scratch, 'one');
     await ready(scratch, one);
-    // Long enough that a Java broker cuts it into several blocks.
+    // The text is long enough for a Java broker to write several blocks.
     const vms = Array.from({ length: 300 }, () => randomUUID());
     const { status } = await one.post(vms.map((vm) => declared(vm)));
     expect(status).toBe(202);

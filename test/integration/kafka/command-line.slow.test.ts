@@ -19,7 +19,7 @@ describe.skipIf(shared === null)('landfall kafka', { timeout: 90_000 }, () => {
   const run = (args: readonly string[], prefix: string, env: Record<string, string> = {}) =>
     landfall(['kafka', ...args, '--kafka-brokers', brokers, '--kafka-prefix', prefix], { env });
 
-  it('init makes the topics, finds them as they must be, and names what differs', async () => {
+  it('init creates the topics, checks them, and names differences', async () => {
     const prefix = uniqueName('init');
     const made = await run(['init', '--partitions', '2', ...ONE], prefix);
     expect([made.code, made.stdout.match(/^made/gm)?.length]).toEqual([0, 4]);
@@ -37,7 +37,7 @@ describe.skipIf(shared === null)('landfall kafka', { timeout: 90_000 }, () => {
     expect([unsafe.code, unsafe.stderr]).toEqual([2, expect.stringContaining('KAFKA_UNSAFE')]);
   });
 
-  it('serve refuses topics that forget too soon, or take too little at once', async () => {
+  it('serve refuses topics with too short retention or too small records', async () => {
     const scratch = forTest(await scratchTopics(shared?.bootstrap ?? [], 1));
     const { inputs, commands, deadLetters } = topicsOf(scratch.prefix);
     const alter = (topic: string, changes: Record<string, string>) =>
@@ -59,7 +59,16 @@ describe.skipIf(shared === null)('landfall kafka', { timeout: 90_000 }, () => {
     ]);
   });
 
-  it('says what is wrong, and soon', async () => {
+  it('init names each refused topic, the reason of the broker, and the flag', async () => {
+    const prefix = uniqueName('refused');
+    const refused = await landfall(['kafka', 'init', '--kafka-brokers', brokers, '--kafka-prefix', prefix]);
+    expect(refused.code).toBe(2);
+    for (const topic of ['inputs', 'ledger', 'commands', 'dead-letters'])
+      expect(refused.stderr).toMatch(new RegExp(`${prefix}\\.${topic}: .*replication factor of 3`));
+    expect(refused.stderr).toContain('--replication-factor');
+  });
+
+  it('reports a connection error within seconds', async () => {
     const nobody = await landfall(['kafka', 'init', '--kafka-brokers', '127.0.0.1:1']);
     expect([nobody.code, nobody.stderr]).toEqual([2, expect.stringContaining('Check kafkaBrokers')]);
     const none = await landfall(['kafka', 'init']);
@@ -76,7 +85,7 @@ describe.skipIf(shared === null)('landfall kafka', { timeout: 90_000 }, () => {
     expect([missing.code, missing.stderr]).toEqual([2, expect.stringContaining('landfall kafka init')]);
   });
 
-  it('play judges recordings in topics of their own, which instances show as the demo', async () => {
+  it('play judges recordings in demo topics that instances serve', async () => {
     const scratch = forTest(await scratchTopics(shared?.bootstrap ?? [], 2));
     const one = await instance(scratch, 'one');
     await ready(scratch, one);
@@ -95,7 +104,7 @@ describe.skipIf(shared === null)('landfall kafka', { timeout: 90_000 }, () => {
     await two.stop();
   });
 
-  it('import moves an embedded ledger, where an instance goes on with it; audit finds nothing, and what is altered', async () => {
+  it('import moves a ledger; audit passes and then finds an alteration', async () => {
     const db = join(scratchFolder(), 'ledger.db');
     await landfall(['ingest', '--db', db, '--apart', recording('abort'), recording('client_timeout_completes')]);
     await landfall(['config', 'set', 'recheckIntervalSeconds=7', '--db', db]);
@@ -141,7 +150,7 @@ describe.skipIf(shared === null)('landfall kafka', { timeout: 90_000 }, () => {
     expect([forged.code, forged.stdout]).toEqual([1, expect.stringContaining('not Landfall’s')]);
   });
 
-  it('rebuild fetches a copy anew, and not while an instance holds it', async () => {
+  it('rebuild fetches a replica again unless an instance uses it', async () => {
     const scratch = forTest(await scratchTopics(shared?.bootstrap ?? [], 2));
     const one = await instance(scratch, 'one');
     await ready(scratch, one);

@@ -7,7 +7,7 @@ import { scratchTopics } from './scratch.ts';
 const shared = await brokersForTests();
 const PARTITIONS = 3;
 
-describe.skipIf(shared === null)('on Kafka', () => {
+describe.skipIf(shared === null)('The ledger contract on Kafka', () => {
   ledgerContract('Kafka', async () => {
     const saboteur = new Saboteur();
     const scratch = await scratchTopics(shared?.bootstrap ?? [], PARTITIONS);

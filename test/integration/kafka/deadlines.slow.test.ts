@@ -15,8 +15,8 @@ const shared = await brokersForTests();
 const DEADLINE_SECONDS = 30;
 const LATE_MS_MAX = 10_000;
 
-describe.skipIf(shared === null)('a deadline that one owner set', { timeout: 90_000 }, () => {
-  it.each(['SIGKILL', 'SIGTERM'] as const)('fires once and on time at the next one, after %s', async (signal) => {
+describe.skipIf(shared === null)('A deadline after a change of owner', { timeout: 90_000 }, () => {
+  it.each(['SIGKILL', 'SIGTERM'] as const)('fires once and on time after %s', async (signal) => {
     const scratch = forTest(await scratchTopics(shared?.bootstrap ?? [], 1));
     const { child } = instanceProcess(scratch, 'first');
     const change = { recheckIntervalSeconds: 3, recheckTimeoutSeconds: DEADLINE_SECONDS };

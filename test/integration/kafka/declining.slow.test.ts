@@ -8,8 +8,8 @@ import { scratchTopics } from './scratch.ts';
 
 const shared = await brokersForTests();
 
-describe.skipIf(shared === null)('an instance whose clock is behind', { timeout: 90_000 }, () => {
-  it('leaves its partitions to another, says why, and takes its share once the clock is right', async () => {
+describe.skipIf(shared === null)('An instance whose clock is behind', { timeout: 90_000 }, () => {
+  it('declines its partitions until its clock is correct', async () => {
     const scratch = forTest(await scratchTopics(shared?.bootstrap ?? [], 4));
     const one = await instance(scratch, 'one');
     await ready(scratch, one);
@@ -29,7 +29,7 @@ describe.skipIf(shared === null)('an instance whose clock is behind', { timeout:
     expect((await one.get('/readyz')).status).toBe(200);
     const told = await two.get('/readyz');
     expect([told.status, told.body['code']]).toEqual([503, 'CLOCK_BEHIND']);
-    // What reaches the one that decides nothing is decided by the other.
+    // The instance still accepts inputs, which the second instance decides.
     expect((await two.post(declared(randomUUID()))).status).toBe(202);
     behindMs = 0;
     await eventually(async () => ((await owned()).join() === '2,2' ? true : null));

@@ -8,7 +8,7 @@ import { scratchTopics } from './scratch.ts';
 
 const shared = await brokersForTests();
 
-describe.skipIf(shared === null)('two processes that both think they own a partition', { timeout: 60_000 }, () => {
+describe.skipIf(shared === null)('Two processes that claim one partition', { timeout: 60_000 }, () => {
   const twoLedgers = async () => {
     const scratch = forTest(await scratchTopics(shared?.bootstrap ?? [], 1));
     const saboteur = new Saboteur();
@@ -21,7 +21,7 @@ describe.skipIf(shared === null)('two processes that both think they own a parti
     return { one, two, saboteur, idsInTopic };
   };
 
-  it('the older one is refused, and the newer one goes on from its tail', async () => {
+  it('fence the older owner and continue at its tail', async () => {
     const { one, two, idsInTopic } = await twoLedgers();
     const older = await one.claim(0);
     const head = await older.commit({ entries: entriesOf('a', 3), inputPositions: [{ stream: 's', offset: 3 }] });
@@ -35,7 +35,7 @@ describe.skipIf(shared === null)('two processes that both think they own a parti
     await Promise.all([one.close(), two.close()]);
   });
 
-  it('the older one learns it within seconds, though it commits nothing', async () => {
+  it('notify an idle older owner within seconds', async () => {
     const { one, two } = await twoLedgers();
     const told = Promise.withResolvers<string>();
     const older = await one.claim(0, ({ code }) => told.resolve(code));
@@ -48,7 +48,7 @@ describe.skipIf(shared === null)('two processes that both think they own a parti
     await Promise.all([one.close(), two.close()]);
   });
 
-  it('one whose commit fails is told so at once, though nobody waits for that commit', async () => {
+  it('report a failed commit at once without a waiting caller', async () => {
     const { one, two, saboteur } = await twoLedgers();
     const told = Promise.withResolvers<string>();
     const owner = await one.claim(0, ({ code }) => told.resolve(code));
@@ -58,13 +58,13 @@ describe.skipIf(shared === null)('two processes that both think they own a parti
     await Promise.all([one.close(), two.close()]);
   });
 
-  it('a transaction that was under way when its owner stopped is undone, and its late end refused', async () => {
+  it('abort an open transaction and refuse its late end', async () => {
     const { one, two, saboteur, idsInTopic } = await twoLedgers();
     const older = await one.claim(0);
     await older.commit({ entries: entriesOf('a', 2), inputPositions: [] });
     saboteur.arm('held');
     const late = older.commit({ entries: entriesOf('late', 5), inputPositions: [{ stream: 's', offset: 9 }] });
-    // It is refused later, and nobody waits for it until then.
+    // The commit is rejected later; the test does not wait for it here.
     late.catch(() => {});
     const letGo = await saboteur.held;
     const newer = await two.claim(0);
@@ -74,7 +74,7 @@ describe.skipIf(shared === null)('two processes that both think they own a parti
     await expect(late).rejects.toMatchObject({ code: 'LEDGER_FENCED' });
     await newer.commit({ entries: entriesOf('b', 1), inputPositions: [] });
     expect(await idsInTopic()).toEqual([1, 2, 3]);
-    // The older one learns what the newer one wrote, and may own the partition again.
+    // The older process reads the newer owner's records and may claim the partition again.
     expect((await one.claim(0)).claimedHead.sequence).toBe(3);
     await Promise.all([one.close(), two.close()]);
   });

@@ -1,14 +1,14 @@
 import { connect, type Socket } from 'node:net';
 import type { SocketFactory } from '../../../kafka/options.ts';
 
-/** The keys of Kafka's APIs. */
+/** API keys of the Kafka protocol. */
 export const PRODUCE = 0;
 export const FETCH = 1;
 export const INIT_PRODUCER_ID = 22;
 
 /**
- * Connections whose requests wait as long as `hold` says, and are cut off where it fails. kafkajs writes each request whole: its
- * length in 4 bytes, then the key of the API.
+ * Makes connections whose requests wait for the promise of `hold`; a rejection closes the connection. kafkajs writes each request
+ * with one call: the length in 4 bytes, then the API key.
  */
 export function heldConnections(
   hold: (api: number, request: Buffer) => Promise<void> | null | undefined,

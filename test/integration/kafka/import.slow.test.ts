@@ -14,7 +14,7 @@ import { FETCH, heldConnections, INIT_PRODUCER_ID, PRODUCE } from './held-connec
 import { eventually, forTest } from './instances.ts';
 import { type Scratch, scratchTopics } from './scratch.ts';
 
-/** What becomes of an import where something comes between. */
+/** An import that is interrupted, or disturbed by another writer. */
 
 const shared = await brokersForTests();
 const PARTITIONS = 3;
@@ -64,7 +64,7 @@ async function moved(scratch: Scratch, path: string, { socketFactory, follower }
   }
 }
 
-/** The sequences of each partition's entries in the topic, and which marks of an import it has. */
+/** The sequences of the entries in each partition of the topic, and its import checkpoints. */
 async function standing({ brokers, prefix }: Scratch) {
   const partitions = await committedRecords(brokers, topicsOf(prefix).ledger);
   return partitions.map((records) => ({
@@ -78,10 +78,10 @@ async function standing({ brokers, prefix }: Scratch) {
 
 const dense = (count: number) => Array.from({ length: count }, (_, index) => index + 1);
 
-describe.skipIf(shared === null)('an import', { timeout: 90_000 }, () => {
+describe.skipIf(shared === null)('importLedger', { timeout: 90_000 }, () => {
   const topics = async () => forTest(await scratchTopics(shared?.bootstrap ?? [], PARTITIONS));
 
-  it('that was ended between the last marks is finished by running it again', async () => {
+  it('finishes a run that stopped between the last checkpoints', async () => {
     const [scratch, path] = [await topics(), await file()];
     let marks = 0;
     const cut = heldConnections((api, request) => {
@@ -92,7 +92,7 @@ describe.skipIf(shared === null)('an import', { timeout: 90_000 }, () => {
     await expect(moved(scratch, path, { socketFactory: cut })).rejects.toThrow('nothing was committed');
     const between = await standing(scratch);
     expect(between.map(({ marks: found }) => found.includes('imported'))).toEqual([true, false, false]);
-    // An instance may own what is finished, and have gone on with it.
+    // An instance may have added entries to a finished partition.
     const one = await scratch.open('one');
     await (await one.claim(0)).commit({ entries: entriesOf('later', 1), inputPositions: [] });
     await one.close();
@@ -108,7 +108,7 @@ describe.skipIf(shared === null)('an import', { timeout: 90_000 }, () => {
     });
   });
 
-  it('that was ended among the entries goes on where it ended; what could not be read stands in one partition', async () => {
+  it('continues a run that stopped between entries', async () => {
     const wide = 'x'.repeat(100_000);
     const entries = [
       ...HISTORY,
@@ -117,7 +117,7 @@ describe.skipIf(shared === null)('an import', { timeout: 90_000 }, () => {
     const [scratch, path] = [await topics(), await file(entries)];
     let sent = 0;
     const cut = heldConnections((api, request) => {
-      // Marks are small, entries are not.
+      // Requests with checkpoints are small; requests with entries are large.
       if (api !== PRODUCE || request.length < 2000) return null;
       sent += 1;
       return sent <= 1 ? null : Promise.reject(new Error('cut off'));
@@ -127,7 +127,7 @@ describe.skipIf(shared === null)('an import', { timeout: 90_000 }, () => {
     expect(between.flatMap(({ marks }) => marks)).not.toContain('imported');
     const there = between.reduce((sum, { sequences }) => sum + sequences.length, 0);
     expect(there).toBeGreaterThan(0);
-    // What concerns the site stands in each.
+    // Entries about the site are in each partition.
     const all = entries.length + PARTITIONS - 1;
     expect(await moved(scratch, path)).toEqual({ read: entries.length, written: all - there });
     const after = await standing(scratch);
@@ -137,7 +137,7 @@ describe.skipIf(shared === null)('an import', { timeout: 90_000 }, () => {
     expect(withText('no json')).toEqual([1, 0, 0]);
   });
 
-  it('finds what another wrote just before its claim, and leaves the topics as they are', async () => {
+  it('refuses topics to which another writer added a record before the claim', async () => {
     const [scratch, path] = [await topics(), await file()];
     const two = await scratch.open('two');
     const owner = await two.claim(0);
@@ -161,7 +161,7 @@ describe.skipIf(shared === null)('an import', { timeout: 90_000 }, () => {
     ]);
   });
 
-  it('from which a partition is taken says what to do, and goes on afterwards', async () => {
+  it('reports a lost partition and finishes when repeated', async () => {
     const [scratch, path] = [await topics(), await file()];
     const two = await scratch.open('two');
     let taken: Promise<void> | null = null;

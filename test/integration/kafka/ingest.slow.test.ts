@@ -20,8 +20,8 @@ function fileOf(lines: readonly unknown[]): { file: string; folder: string } {
   return { file, folder };
 }
 
-describe.skipIf(shared === null)('landfall ingest, where brokers are named', { timeout: 60_000 }, () => {
-  it('puts CloudEvents into the topic of inputs, each where its VM is decided, and writes no file', async () => {
+describe.skipIf(shared === null)('landfall ingest into Kafka', { timeout: 60_000 }, () => {
+  it('sends CloudEvents to their partitions and writes no file', async () => {
     const scratch = forTest(await scratchTopics(brokers, 3));
     const vms = Array.from({ length: 300 }, () => randomUUID());
     const site = event('host.facts', { host: 'host-a', zone: 'z-1' });
@@ -47,7 +47,7 @@ describe.skipIf(shared === null)('landfall ingest, where brokers are named', { t
     await one.stop();
   });
 
-  it('ends at a bad line; with --skip-bad it is a dead letter, and the rest goes in', async () => {
+  it('stops at a bad line; --skip-bad makes it a dead letter', async () => {
     const scratch = forTest(await scratchTopics(brokers, 2));
     const { file, folder } = fileOf([declared(randomUUID()), '{"torn', declared(randomUUID())]);
     const flags = ['--kafka-brokers', brokers.join(','), '--kafka-prefix', scratch.prefix];
@@ -65,7 +65,7 @@ describe.skipIf(shared === null)('landfall ingest, where brokers are named', { t
     expect(JSON.parse(readFileSync(letters, 'utf8'))).toMatchObject({ code: 'BAD_JSON', text: '{"torn' });
   });
 
-  it('says where recordings go, and takes a file only where it is named', async () => {
+  it('refuses recordings and uses a file only with --db', async () => {
     const scratch = forTest(await scratchTopics(brokers, 2));
     const { file, folder } = fileOf([declared(randomUUID())]);
     const env = { LANDFALL_KAFKA_BROKERS: brokers.join(','), LANDFALL_KAFKA_PREFIX: scratch.prefix };

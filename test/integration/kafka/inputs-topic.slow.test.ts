@@ -12,14 +12,14 @@ import { eventually, forTest, instance, ready } from './instances.ts';
 import { withRawAdmin } from './raw-client.ts';
 import { type Scratch, scratchTopics } from './scratch.ts';
 
-/** The topic of inputs under the ledger's feet: made anew, or with records deleted that nobody took. */
+/** The topic of inputs is created again, or loses records before they are consumed. */
 
 const shared = await brokersForTests();
 const why = ['--reason', 'retention was too short', '--operator', 'kim'];
 const accessTo = ({ brokers, prefix }: Scratch) => ['--kafka-brokers', brokers.join(), '--kafka-prefix', prefix];
 const recordOf = (vm: string) => ({ key: vm, value: JSON.stringify(declared(vm)) });
 
-describe.skipIf(shared === null)('a topic of inputs that does not fit the ledger', { timeout: 90_000 }, () => {
+describe.skipIf(shared === null)('A topic of inputs that does not fit the ledger', { timeout: 90_000 }, () => {
   const setUp = async () => {
     const scratch = forTest(await scratchTopics(shared?.bootstrap ?? [], 1));
     const kafka = connectTo({ brokers: scratch.brokers, clientId: 'test' });
@@ -36,7 +36,7 @@ describe.skipIf(shared === null)('a topic of inputs that does not fit the ledger
     };
   };
 
-  it('swallows nothing where it was made anew: inputs are refused, by those that run and those that begin', async () => {
+  it('makes running and new instances refuse inputs after its recreation', async () => {
     const { scratch, topic, one, kafka, admin } = await setUp();
     await admin((each) => each.deleteTopics({ topics: [topic] }));
     await wait(1000);
@@ -55,7 +55,7 @@ describe.skipIf(shared === null)('a topic of inputs that does not fit the ledger
     expect((await two.get('/v1/vms')).body.items).toHaveLength(5);
   });
 
-  it('is told from one that was made anew and has been filled again meanwhile', async () => {
+  it('is recognised as altered although it was filled again', async () => {
     const { scratch, topic, one, kafka, admin } = await setUp();
     await one.stop();
     await admin((each) => each.deleteTopics({ topics: [topic] }));
@@ -98,7 +98,7 @@ describe.skipIf(shared === null)('a topic of inputs that does not fit the ledger
         },
       },
     });
-    // Another instance goes on in the same topic, and finds nothing amiss.
+    // A third instance continues in the accepted topic without a fault.
     await two.stop();
     const three = await instance(scratch, 'three');
     await ready(scratch, three);
@@ -109,7 +109,7 @@ describe.skipIf(shared === null)('a topic of inputs that does not fit the ledger
     expect((await landfall(['kafka', 'audit', ...accessTo(scratch)])).code).toBe(0);
   });
 
-  it('names what was deleted before it was taken, until an operator accepts it', async () => {
+  it('reports deleted inputs until an operator accepts the loss', async () => {
     const { scratch, topic, one, kafka, admin } = await setUp();
     await one.stop();
     const producer = new RecordProducer(kafka);

@@ -23,12 +23,12 @@ function flagsOf(scratch: Scratch, name: string, flags: Flags): Flags {
   };
 }
 
-/** An instance in this process, over the scratch topics. */
+/** Starts an instance in this process on the scratch topics. */
 export async function instance(scratch: Scratch, name: string, flags: Flags = {}, time = wallTime): Promise<Served> {
   return serve(flagsOf(scratch, name, flags), scratch.folder(name), time);
 }
 
-/** The same in a process of its own. `output` is all that it has written. */
+/** Starts an instance in a separate process. `output` is everything it has written. */
 export function instanceProcess(
   scratch: Scratch,
   name: string,
@@ -42,7 +42,7 @@ export function instanceProcess(
   return { child, output: () => written };
 }
 
-/** Waits until each instance takes inputs and the group has shared all partitions out. */
+/** Waits until each instance accepts inputs and the group has assigned all partitions. */
 export async function ready(scratch: Scratch, ...instances: readonly Served[]): Promise<void> {
   for (const deadline = Date.now() + 90_000; Date.now() < deadline; await wait(50)) {
     const replies = await Promise.all(instances.map((each) => each.get('/readyz')));
@@ -55,7 +55,7 @@ export async function ready(scratch: Scratch, ...instances: readonly Served[]): 
   );
 }
 
-/** A sample of what an instance measures, by its name and labels as they are printed; NaN where there is none. */
+/** The value of a metric of an instance, by name and labels as printed; NaN if there is no such sample. */
 export async function metric({ get }: Pick<Served, 'get'>, name: string): Promise<number> {
   const lines = textOf((await get('/metrics')).body).split('\n');
   return Number(lines.find((line) => line.startsWith(`${name} `))?.slice(name.length + 1));
@@ -67,7 +67,7 @@ export function forTest(scratch: Scratch): Scratch {
   return scratch;
 }
 
-/** What has to become so: looks until it is not null. */
+/** Repeats `look` until its result is not null, and returns the result. */
 export async function eventually<T>(look: () => Promise<T | null>): Promise<T> {
   for (const deadline = Date.now() + 90_000; Date.now() < deadline; await wait(100)) {
     const found = await look();

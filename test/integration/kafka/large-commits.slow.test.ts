@@ -15,7 +15,7 @@ it.skipIf(shared === null)(
     const one = await scratch.open('one');
     const two = await scratch.open('two');
     const owner = await one.claim(0);
-    // Nothing compresses them: 48 MiB, where the topic takes batches of 32 MiB.
+    // The entries do not compress: 48 MiB for a topic that accepts batches of 32 MiB.
     const words = () => randomBytes(768 * 1024).toString('base64');
     const entries = Array.from({ length: 64 }, (_, nth) =>
       entryOfInput(`large-${nth}`, { vm: vmOf(nth), content: words() }),

@@ -19,7 +19,7 @@ const shared = await brokersForTests();
 
 const scratchOf = async (partitions: number) => forTest(await scratchTopics(shared?.bootstrap ?? [], partitions));
 
-/** Several transactions in every partition, each with a position. */
+/** Commits four transactions in every partition, each with an input position. */
 async function fill(ledger: KafkaLedger, partitions: number): Promise<void> {
   for (let partition = 0; partition < partitions; partition += 1) {
     const owner = await ledger.claim(partition);
@@ -29,12 +29,12 @@ async function fill(ledger: KafkaLedger, partitions: number): Promise<void> {
   }
 }
 
-/** Ends the thread that writes a copy, once, when a file beside it says so. */
+/** A projection that ends the writer thread once, when a `.sabotage` file exists beside the ledger file. */
 const SABOTEUR = new URL('../../log/saboteur.ts', import.meta.url).href;
 
 const sequences = (replicas: readonly Replica[]) => replicas.map(({ readableSequence }) => readableSequence);
 
-/** A tailer over replicas of its own, and its consumers' doings: what they fetched, and from where on. */
+/** Starts a tailer with its own replicas and records its joins and fetched batches. */
 async function tailerOf(scratch: Scratch, group: string) {
   const folder = scratch.folder('tailer');
   mkdirSync(folder, { recursive: true });
@@ -81,7 +81,7 @@ async function tailerOf(scratch: Scratch, group: string) {
   return { tailer, replicas, fetched, joins: () => joins, sabotage };
 }
 
-/** Another member of a group, for as long as it takes to be given something. */
+/** Joins a group as a second member, waits for an assignment, and leaves. */
 async function joinAndLeave(scratch: Scratch, groupId: string): Promise<void> {
   const member = rawClient(scratch.brokers, 'other').consumer({ groupId, allowAutoTopicCreation: false });
   const joined = Promise.withResolvers<void>();
@@ -93,8 +93,8 @@ async function joinAndLeave(scratch: Scratch, groupId: string): Promise<void> {
   await member.disconnect();
 }
 
-describe.skipIf(shared === null)('following the ledger’s topic', { timeout: 90_000 }, () => {
-  it('goes on where the replicas end when the group is joined anew, and turns no position back', async () => {
+describe.skipIf(shared === null)('LedgerTailer', { timeout: 90_000 }, () => {
+  it('continues at the ends of the replicas after a rebalance', async () => {
     const scratch = await scratchOf(3);
     const ledger = await scratch.open('one');
     await fill(ledger, 3);
@@ -103,7 +103,7 @@ describe.skipIf(shared === null)('following the ledger’s topic', { timeout: 90
     await eventually(async () => (sequences(replicas).every((last) => last === 12) ? true : null));
     const [before, seen] = [joins(), fetched.length];
     await joinAndLeave(scratch, group);
-    // Once with the other one, once without it.
+    // The group rebalances twice: when the second member joins and when it leaves.
     await eventually(async () => (joins() >= before + 2 ? true : null));
     const owner = await ledger.claim(1);
     await owner.commit({ entries: entriesOf('late', 1), inputPositions: [{ stream: 'in', offset: 5 }] });
@@ -120,7 +120,7 @@ describe.skipIf(shared === null)('following the ledger’s topic', { timeout: 90
     await ledger.close();
   });
 
-  it('takes a copy up again whose file could not be written for a while', async () => {
+  it('recovers a replica whose file could not be written', async () => {
     const scratch = await scratchOf(1);
     const ledger = await scratch.open('one');
     await fill(ledger, 1);
@@ -134,7 +134,7 @@ describe.skipIf(shared === null)('following the ledger’s topic', { timeout: 90
     await ledger.close();
   });
 
-  it('sees a record that stands in the topic twice, fetched much later than the first', async () => {
+  it('detects a record that was written to the topic twice', async () => {
     const scratch = await scratchOf(1);
     const ledger = await scratch.open('one');
     await fill(ledger, 1);
@@ -154,7 +154,7 @@ describe.skipIf(shared === null)('following the ledger’s topic', { timeout: 90
     await ledger.close();
   });
 
-  it('two instances of one name each have everything', async () => {
+  it('replicates all partitions to two instances with the same name', async () => {
     const scratch = await scratchOf(2);
     const writer = await scratch.open('writer');
     await fill(writer, 2);
@@ -166,7 +166,7 @@ describe.skipIf(shared === null)('following the ledger’s topic', { timeout: 90
     await Promise.all([writer, ...namesakes].map((each) => each.close()));
   });
 
-  it('an owner that was overtaken says so by its age, and follows the one that did', async () => {
+  it('reports its age and follows the new owner after it was fenced', async () => {
     const scratch = await scratchOf(1);
     const [one, two] = [await scratch.open('one'), await scratch.open('two')];
     const stale = await one.claim(0);
@@ -177,24 +177,24 @@ describe.skipIf(shared === null)('following the ledger’s topic', { timeout: 90
     while (one.replica(0).readableSequence < 2) {
       const now = Date.now();
       const ageMs = one.ageMs(0, now) ?? 0;
-      // Whoever asks is not told that it is newer than what it lacks.
+      // The reported age must not hide the missing commit.
       expect(now - ageMs).toBeLessThanOrEqual(committedAt);
       expect(now - committedAt).toBeLessThan(20_000);
       await wait(50);
     }
     await eventually(async () => (Date.now() - (one.ageMs(0, Date.now()) ?? 9999) > committedAt ? true : null));
     await expect(stale.commit(late())).rejects.toMatchObject({ code: 'LEDGER_FENCED' });
-    // The one that owns it now is not disturbed.
+    // The stale owner's attempt does not disturb the current owner.
     expect((await two.head(0)).sequence).toBe(2);
     expect(two.lag(0)).toBe(0);
     await Promise.all([one.close(), two.close()]);
   });
 
-  it('a topic whose end is not settled yet is waited for', async () => {
+  it('waits for an open transaction at the end of the topic', async () => {
     const scratch = await scratchOf(1);
     const ledger = await scratch.open('one');
     const owner = await ledger.claim(0);
-    // Readers see no further than to its beginning, until it ends.
+    // Readers see no record behind the begin of an open transaction.
     const producer = rawClient(scratch.brokers).producer({
       transactionalId: uniqueName('open'),
       idempotent: true,

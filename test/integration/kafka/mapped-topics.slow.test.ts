@@ -16,8 +16,8 @@ import { scratchTopics } from './scratch.ts';
 
 const shared = await brokersForTests();
 
-describe.skipIf(shared === null)('topics of others', { timeout: 60_000 }, () => {
-  it('become inputs by a mapping, once each, whatever stands between them', async () => {
+describe.skipIf(shared === null)('Mapped topics', { timeout: 60_000 }, () => {
+  it('turn each matching record into one input', async () => {
     const brokers = shared?.bootstrap ?? [];
     const kafka = connectTo({ brokers, clientId: 'test' });
     const [theirs, ours] = [uniqueName('orchestrator'), uniqueName('cloudevents')];
@@ -65,7 +65,7 @@ describe.skipIf(shared === null)('topics of others', { timeout: 60_000 }, () => 
     await one.stop();
   });
 
-  it('are read though one of them is missing, which is named, counted, and read once it is there', async () => {
+  it('are read while one is missing, which is reported until it exists', async () => {
     const brokers = shared?.bootstrap ?? [];
     const kafka = connectTo({ brokers, clientId: 'test' });
     const [present, missing] = [uniqueName('present'), uniqueName('missing')];
@@ -92,7 +92,7 @@ describe.skipIf(shared === null)('topics of others', { timeout: 60_000 }, () => 
     await one.stop();
   });
 
-  it('goes on behind records that are too large or too many to be taken one by one', async () => {
+  it('continue behind records that are too large, and read many records', async () => {
     const brokers = shared?.bootstrap ?? [];
     const kafka = connectTo({ brokers, clientId: 'test' });
     const theirs = uniqueName('large');
@@ -121,7 +121,7 @@ describe.skipIf(shared === null)('topics of others', { timeout: 60_000 }, () => 
     for (const name of names) await send(...vms.map((vm) => JSON.stringify(named(vm, name))));
     const one = await instance(scratch, 'one', { kafkaMappings: file });
     await ready(scratch, one);
-    // The last of each VM's is the one that holds.
+    // The last name of each VM is in force.
     await eventually(async () => {
       const { body } = await one.get('/v1/vms?limit=1000');
       const held = body.items.filter((item) => textOf(item['name']) === names.at(-1));

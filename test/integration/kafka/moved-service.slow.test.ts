@@ -19,7 +19,7 @@ import { eventually, forTest, instance, ready } from './instances.ts';
 import { scratchTopics } from './scratch.ts';
 import { valuesOf } from './values.ts';
 
-/** A service that had a file goes on with topics: what left of it before is not sent again, and all that comes is. */
+/** A service moves from a file to topics. Items that the file's service has sent are not sent again; new items are. */
 
 const shared = await brokersForTests();
 const PARTITIONS = 3;
@@ -27,7 +27,7 @@ const TIMES = { recheckIntervalSeconds: 1, recheckTimeoutSeconds: 15, questionLi
 
 type Item = Parameters<typeof answerStayed>[0];
 
-/** Hosts answer, and do nothing that they are told. */
+/** The hosts answer questions and execute no commands. */
 async function answered(service: Served, vm: string): Promise<void> {
   await eventually(async () => {
     const replies = await Promise.all(['host-a', 'host-b'].map((host) => service.get(`/v1/hosts/${host}/work?wait=0`)));
@@ -41,7 +41,7 @@ async function answered(service: Served, vm: string): Promise<void> {
   });
 }
 
-/** Each sending of a question or a command has a name of its own. */
+/** The unique id of each question or command that was sent. */
 const sentOf = ({ questions, commands }: Entry): string[] => [
   ...questions.map(({ question }) => question),
   ...commands.map(({ command, try: nth }) => `${command} ${nth}`),
@@ -58,10 +58,10 @@ async function entriesOfFile(file: string): Promise<{ text: string; entry: Entry
   return entries;
 }
 
-describe.skipIf(shared === null)('a service that was moved to Kafka', { timeout: 120_000 }, () => {
+describe.skipIf(shared === null)('A service that was moved to Kafka', { timeout: 120_000 }, () => {
   const brokers = shared?.bootstrap ?? [];
 
-  it('sends nothing of its past, all of what comes, and keeps deadlines and tokens', async () => {
+  it('sends only new items and keeps deadlines and fencing tokens', async () => {
     const [settled, open, told] = [randomUUID(), randomUUID(), randomUUID()];
     const before = await serve();
     expect((await before.send('PUT', '/v1/config', TIMES)).status).toBe(200);

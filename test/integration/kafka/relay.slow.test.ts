@@ -31,8 +31,8 @@ const command = (id: string, bytes = 60_000): Command => ({
   try: 1,
 });
 
-describe('parts of what is sent', () => {
-  it('are small in bytes, keep the order, and one that is large alone goes alone', () => {
+describe('splitForSending', () => {
+  it('limits the bytes of a part, keeps the order, and isolates a large record', () => {
     const wide = '\uFFFD'.repeat(100_000);
     const values = ['a', wide, wide, wide, 'b', 'x'.repeat(2_000_000), 'c', 'd'];
     const parts = splitForSending(values.map((value) => ({ key: null, value })));
@@ -42,7 +42,7 @@ describe('parts of what is sent', () => {
   });
 });
 
-/** Lets all these entries leave as those of partition 1. */
+/** Relays these entries as entries of partition 1. */
 async function relayed(scratch: Scratch, entries: readonly Entry[]) {
   const producer = new RecordProducer(connectTo({ brokers: scratch.brokers, clientId: 'test' }));
   const told: string[] = [];
@@ -72,10 +72,10 @@ async function relayed(scratch: Scratch, entries: readonly Entry[]) {
   return { told, truncated };
 }
 
-describe.skipIf(shared === null)('what a partition asks and refuses', { timeout: 60_000 }, () => {
+describe.skipIf(shared === null)('Relay', { timeout: 60_000 }, () => {
   const brokers = shared?.bootstrap ?? [];
 
-  it('leaves in order, however much of it there is, and nothing of a recording does', async () => {
+  it('sends commands in order and none of a recording', async () => {
     const scratch = forTest(await scratchTopics(brokers, 2));
     const topics = topicsOf(scratch.prefix);
     const garbage = '\uFFFD'.repeat(65_536);
@@ -96,7 +96,7 @@ describe.skipIf(shared === null)('what a partition asks and refuses', { timeout:
     expect(sent.map(({ headers }) => headers['id'])).toEqual(commands);
   });
 
-  it('goes on behind what is too large for its topic, of which the first bytes are buried, and told of', async () => {
+  it('sends a truncated dead letter for a record above the limit', async () => {
     const scratch = forTest(await scratchTopics(brokers, 2));
     const topics = topicsOf(scratch.prefix);
     const refusal = { code: 'BAD_EVENT', message: 'no such field', remedy: 'Mend it.' };
@@ -122,7 +122,7 @@ describe.skipIf(shared === null)('what a partition asks and refuses', { timeout:
     expect(letters.map(({ value }) => value.length)).toEqual([65_536, 65_536, expect.any(Number)]);
   });
 
-  it('is missed where its topic takes nothing of it, while inputs go on, and leaves when it does again', async () => {
+  it('retries while its topic rejects records, and inputs continue', async () => {
     const scratch = forTest(await scratchTopics(brokers, 1));
     const { deadLetters } = topicsOf(scratch.prefix);
     const one = await instance(scratch, 'one');
@@ -131,7 +131,7 @@ describe.skipIf(shared === null)('what a partition asks and refuses', { timeout:
     const allLeft = () => eventually(async () => ((await lag()) === 0 ? true : null));
     expect((await one.post(started('m-1'))).status).toBe(202);
     await allLeft();
-    // Dead letters have no key.
+    // Dead letters have no key, so a compacted topic rejects them.
     await alterTopic(brokers, deadLetters, { 'cleanup.policy': 'compact' });
     await refuses(brokers, deadLetters);
     const before = (await valuesOf(brokers, deadLetters)).length;
@@ -149,7 +149,7 @@ describe.skipIf(shared === null)('what a partition asks and refuses', { timeout:
   });
 });
 
-/** The controller has a change before the brokers do: until then they take a record without a key. */
+/** Waits until the broker applies the change, which the controller knows earlier: a record without a key is then rejected. */
 async function refuses(brokers: readonly string[], topic: string): Promise<void> {
   const producer = new RecordProducer(connectTo({ brokers, clientId: 'test' }));
   const isRefused = () =>

@@ -3,8 +3,8 @@ import { connect as connectTls } from 'node:tls';
 import type { SocketFactory } from '../../../kafka/options.ts';
 
 /**
- * Makes connections that break around the next end of a transaction: `lost` before the broker hears of it, `applied` after it
- * has answered and before we hear the answer. With `held` it waits until it is let go, as in a process that was stopped.
+ * Makes connections that break at the next end of a transaction: `lost` before the broker receives the request, `applied` after the
+ * broker has answered and before the client reads the answer. With `held` the request waits until it is released.
  */
 export class Saboteur {
   #order: 'applied' | 'lost' | 'held' | null = null;
@@ -15,7 +15,7 @@ export class Saboteur {
     this.#held = Promise.withResolvers();
   }
 
-  /** What lets the held one go, once there is one. */
+  /** Resolves, once a request is held, with the function that releases it. */
   get held(): Promise<() => void> {
     return this.#held.promise;
   }
@@ -45,7 +45,7 @@ export class Saboteur {
   };
 }
 
-/** kafkajs writes each request whole: its length in 4 bytes, then the key of the API. EndTxn's is 26. */
+/** kafkajs writes each request with one call: the length in 4 bytes, then the API key, which is 26 for EndTxn. */
 function isEndOfTransaction(request: Buffer): boolean {
   return request.length > 6 && request.readInt16BE(4) === 26;
 }

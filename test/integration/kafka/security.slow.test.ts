@@ -6,9 +6,9 @@ import { landfall, scratchFolder } from '../../support/landfall.ts';
 import { canStartClusters, type Cluster, startCluster, uniqueName } from './brokers/index.ts';
 import { eventually } from './instances.ts';
 
-/** Brokers that speak TLS only, want a certificate of whoever connects, and a password. */
+/** The brokers accept only TLS connections with a client certificate and a password. */
 
-describe.skipIf(!(await canStartClusters()))('brokers with TLS and SASL', { timeout: 60_000 }, () => {
+describe.skipIf(!(await canStartClusters()))('Brokers with TLS and SASL', { timeout: 60_000 }, () => {
   let cluster: Cluster;
   beforeAll(async () => {
     cluster = await startCluster({
@@ -20,7 +20,7 @@ describe.skipIf(!(await canStartClusters()))('brokers with TLS and SASL', { time
 
   type Access = Record<string, string>;
   const prefix = uniqueName('secure');
-  /** As the settings name it: the password from a file, for SCRAM, and for PLAIN given. */
+  /** The settings for SCRAM read the password from a file; the settings for PLAIN contain the password. */
   const accesses = (): { scram: Access; plain: Access } => {
     const { files, scram, plain } = cluster.security;
     const passwordFile = join(scratchFolder(), 'password');
@@ -50,7 +50,7 @@ describe.skipIf(!(await canStartClusters()))('brokers with TLS and SASL', { time
     return landfall(['kafka', 'init', ...size, ...settings]);
   };
 
-  it('are reached with SCRAM and with PLAIN: topics are made, inputs are decided and read', async () => {
+  it('decide inputs over SCRAM and over PLAIN', async () => {
     const { scram, plain } = accesses();
     const made = await init(scram);
     expect([made.code, made.stderr]).toEqual([0, '']);
@@ -68,18 +68,18 @@ describe.skipIf(!(await canStartClusters()))('brokers with TLS and SASL', { time
   it.each<[string, (access: Access) => Access, RegExp]>([
     ['a wrong password', (access) => ({ ...access, kafkaPassword: 'wrong' }), /KAFKA_DENIED[\s\S]*kafkaSasl/],
     [
-      'another authority',
+      'a certificate of an unknown authority',
       (access) => ({ ...access, kafkaCa: access['kafkaCert'] ?? '' }),
       /KAFKA_TLS[\s\S]*certificate/,
     ],
+    ['no client certificate', ({ kafkaCert: _cert, kafkaKey: _key, ...access }) => access, /KAFKA_TLS[\s\S]*kafkaCert/],
+    ['a connection without TLS', (access) => withoutTls(access), /KAFKA_FAILED/],
     [
-      'no certificate of ours',
-      ({ kafkaCert: _cert, kafkaKey: _key, ...access }) => access,
-      /KAFKA_TLS[\s\S]*kafkaCert/,
+      'a certificate file that does not exist',
+      (access) => ({ ...access, kafkaCa: '/none.pem' }),
+      /BAD_SETTING[\s\S]*kafkaCa/,
     ],
-    ['who speaks no TLS', (access) => withoutTls(access), /KAFKA_FAILED/],
-    ['a certificate that is no file', (access) => ({ ...access, kafkaCa: '/none.pem' }), /BAD_SETTING[\s\S]*kafkaCa/],
-  ])('refuse %s, which is said in words, and soon', async (_what, changed, words) => {
+  ])('refuse %s with a fault within seconds', async (_what, changed, words) => {
     const began = Date.now();
     const { code, stderr } = await init(changed(accesses().plain));
     expect([code, stderr]).toEqual([2, expect.stringMatching(words)]);

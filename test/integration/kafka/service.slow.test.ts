@@ -12,10 +12,10 @@ import { scratchTopics } from './scratch.ts';
 const shared = await brokersForTests();
 const PARTITIONS = 4;
 
-describe.skipIf(shared === null)('instances that share the partitions', { timeout: 60_000 }, () => {
+describe.skipIf(shared === null)('Instances that share the partitions', { timeout: 60_000 }, () => {
   const topics = async () => forTest(await scratchTopics(shared?.bootstrap ?? [], PARTITIONS));
 
-  it('decide what reached any of them, once, and each can tell', async () => {
+  it('decide each input once, whichever instance receives it', async () => {
     const scratch = await topics();
     const [one, two] = [await instance(scratch, 'one'), await instance(scratch, 'two')];
     await ready(scratch, one, two);
@@ -39,7 +39,7 @@ describe.skipIf(shared === null)('instances that share the partitions', { timeou
     expect(all.body.items.map((item) => item['host'])).toEqual(vms.map(() => 'host-a'));
   });
 
-  it('tell a duplicate, a conflict and a refusal as the embedded ledger does', async () => {
+  it('report duplicates, conflicts and refusals like the embedded ledger', async () => {
     const scratch = await topics();
     const one = await instance(scratch, 'one');
     await ready(scratch, one);
@@ -64,18 +64,18 @@ describe.skipIf(shared === null)('instances that share the partitions', { timeou
     );
   });
 
-  it('compare the settings of their start with what the ledger says, once they have read it, and apply them once', async () => {
+  it('apply changed start-up settings once', async () => {
     const scratch = await topics();
     const one = await instance(scratch, 'one', { recheckIntervalSeconds: 3 });
     await ready(scratch, one);
     const interval = async () => Number((await one.get('/v1/config')).body['recheckIntervalSeconds']);
     const entries = async () => sequencesIn((await one.get('/v1/config')).headers.get('landfall-position'));
-    /** One entry in each partition sets it. */
+    /** A setting is changed by one entry in each partition. */
     const haveBecome = (expected: readonly number[]) =>
       eventually(async () => (isDeepStrictEqual(await entries(), expected) ? true : null));
     await haveBecome([1, 1, 1, 1]);
     expect(await interval()).toBe(3);
-    // What is in force already is not said again, and the default is a wish like any other: its copy is empty when it starts.
+    // A setting in force is not written again. The default also counts as a wish, because the replica is empty at the start.
     const two = await instance(scratch, 'two', { recheckIntervalSeconds: 3 });
     await ready(scratch, one, two);
     await instance(scratch, 'three', { recheckIntervalSeconds: 10 });
@@ -83,7 +83,7 @@ describe.skipIf(shared === null)('instances that share the partitions', { timeou
     expect(await interval()).toBe(10);
   });
 
-  it('leave no member of the group behind, however early they are stopped', async () => {
+  it('leave the group even when stopped during start-up', async () => {
     const scratch = await topics();
     const admin = rawClient(scratch.brokers).admin();
     await admin.connect();
@@ -93,7 +93,7 @@ describe.skipIf(shared === null)('instances that share the partitions', { timeou
       await wait(ms);
       await one.stop();
     }
-    // One that was left behind would join within the second.
+    // A consumer that was left behind would join within a second.
     await wait(1500);
     await eventually(async () => {
       const { groups } = await admin.describeGroups([groupOf(scratch.prefix)]);
@@ -101,7 +101,7 @@ describe.skipIf(shared === null)('instances that share the partitions', { timeou
     });
   });
 
-  it('hand their partitions over: what one leaves another goes on with', async () => {
+  it('hand over their partitions when one stops', async () => {
     const scratch = await topics();
     const one = await instance(scratch, 'one');
     await ready(scratch, one);
@@ -120,7 +120,7 @@ describe.skipIf(shared === null)('instances that share the partitions', { timeou
     );
   });
 
-  it('tell the group how far they are: within seconds, and before they go', async () => {
+  it('commit the offset of the group within seconds and before they stop', async () => {
     const scratch = await topics();
     const one = await instance(scratch, 'one');
     await ready(scratch, one);
@@ -142,7 +142,7 @@ describe.skipIf(shared === null)('instances that share the partitions', { timeou
     expect(await told()).toEqual(await ends());
   });
 
-  it('ask each other before an agent counts as silent; it moves between them, and falls silent', async () => {
+  it('ask each other before they report an agent as silent', async () => {
     const scratch = await topics();
     const flags = { agentSilentSeconds: 1 };
     const [one, two] = [await instance(scratch, 'one', flags), await instance(scratch, 'two', flags)];
@@ -161,7 +161,7 @@ describe.skipIf(shared === null)('instances that share the partitions', { timeou
     await eventually(async () => (textOf((await agents())[0]?.[0]) === 'speaking' ? true : null));
   });
 
-  it('say how far they are behind, and how long commits take', async () => {
+  it('measure their lag and the time of commits', async () => {
     const scratch = await topics();
     const one = await instance(scratch, 'one');
     await ready(scratch, one);
@@ -176,6 +176,6 @@ describe.skipIf(shared === null)('instances that share the partitions', { timeou
   });
 });
 
-/** Of each partition. */
+/** The sequences of all partitions in a position. */
 const sequencesIn = (position: string | null): number[] =>
   (position ?? '').split(',').map((each) => Number(each.split(':')[1]));

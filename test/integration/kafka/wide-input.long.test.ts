@@ -8,18 +8,18 @@ import { brokersForTests } from './brokers/index.ts';
 import { eventually, forTest, instance, ready } from './instances.ts';
 import { scratchTopics } from './scratch.ts';
 
-/** One input that touches more than one batch of records holds. */
+/** One input causes more entries than one batch of records can hold. */
 
 const shared = await brokersForTests();
 const ATTEMPTS = 20_000;
-/** Nothing but what is sent makes entries. */
+/** A configuration without timers during the test, so that only inputs make entries. */
 const QUIET = { questionLimitSeconds: 20_000, recheckIntervalSeconds: 20_000, recheckTimeoutSeconds: 40_000 };
 const LONG = { timeout: 120_000, interval: 200 };
 
 const sequenceOf = async (one: Served) =>
   Number(textOf((await one.get('/readyz')).body['position'])?.split(':')[1] ?? Number.NaN);
 
-/** Its call failed with words that nothing compresses. */
+/** A failed call with a random error text, which does not compress. */
 function failed(nth: number): { key: string; value: string }[] {
   const [vm, migration] = [randomUUID(), `m-${nth}`];
   const error = { kind: 'libvirt', message: randomBytes(1800).toString('base64') };
@@ -27,8 +27,8 @@ function failed(nth: number): { key: string; value: string }[] {
   return [started(migration, vm), returned].map((each) => ({ key: vm, value: JSON.stringify(each) }));
 }
 
-describe.skipIf(shared === null)('a fact about a host that 20,000 open attempts share', { timeout: 400_000 }, () => {
-  it('is decided whole by an owner that stays, and followed by other instances', async () => {
+describe.skipIf(shared === null)('A fact about a host with 20,000 open attempts', { timeout: 400_000 }, () => {
+  it('is decided by one owner and replicated by other instances', async () => {
     const scratch = forTest(await scratchTopics(shared?.bootstrap ?? [], 1));
     const one = await instance(scratch, 'one', QUIET);
     await ready(scratch, one);
