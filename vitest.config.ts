@@ -5,10 +5,10 @@ const SUITES = {
   fast: {
     include: 'test/**/*.test.ts',
     exclude: ['test/**/*.slow.test.ts', 'test/**/*.long.test.ts'],
-    timeout: 60_000,
+    timeout: 120_000,
   },
   /** Further steps of `.ci/run`: brokers, kills, faults and exploration. */
-  slow: { include: 'test/**/*.slow.test.ts', exclude: [], timeout: 120_000 },
+  slow: { include: 'test/**/*.slow.test.ts', exclude: [], timeout: 240_000 },
   /** On demand: complete explorations, which take up to a quarter of an hour each. */
   long: { include: 'test/**/*.long.test.ts', exclude: [], timeout: 600_000 },
 } as const;

@@ -66,7 +66,7 @@ async function auditResult(file: string): Promise<'finding' | 'refused' | 'nothi
 const columns = ['previous', 'hash', 'vm', 'vm_key', 'migration', 'migration_key', 'time', 'clock', 'body'] as const;
 
 describe('the audit of altered entries', () => {
-  it(`finds any altered byte of an entry (seed ${seed})`, { timeout: 120_000 }, async () => {
+  it(`finds any altered byte of an entry (seed ${seed})`, async () => {
     const file = join(folder, 'sql.db');
     copyFileSync(original, file);
     const db = new DatabaseSync(file);

@@ -370,7 +370,7 @@ function identity(id: string) {
   return { source: 'agent://one', id };
 }
 
-/** Returns the possible sequences after commits of 0, 1, 2, 0, 1, 2, … entries. */
+/** Returns the last sequence after n + 1 commits of 0, 1, 2, 0, 1, 2, … entries. */
 function sum(n: number): number {
   return Array.from({ length: n + 1 }, (_, nth) => nth % 3).reduce((a, b) => a + b, 0);
 }

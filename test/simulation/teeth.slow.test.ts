@@ -265,7 +265,7 @@ describe('the checker', () => {
     ['10 an acknowledged input is durable', 'invariant 10', {}, { damage: { owner: acknowledgesEarly } }],
     ['inputs precede deadlines', 'inputs before deadlines', {}, { damage: { partition: deadlinesFirst } }],
     ['a migration may be queued for 35 s', 'truth', deciding({ quietRounds: true })],
-  ])('reports a violation without rule: %s', { timeout: 60_000 }, async (_rule, expected, alteration, options) => {
+  ])('reports a violation without rule: %s', async (_rule, expected, alteration, options) => {
     expect(await violated(expected, alteration, options)).toBe(expected);
   });
 

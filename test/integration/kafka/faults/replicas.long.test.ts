@@ -6,7 +6,7 @@ import { canStartClusters, type Cluster, startCluster } from '../brokers/index.t
 import { eventually, forTest, instance, ready } from '../instances.ts';
 import { scratchTopics } from '../scratch.ts';
 
-describe.skipIf(!(await canStartClusters()))('a ledger with too few replicas in sync', { timeout: 400_000 }, () => {
+describe.skipIf(!(await canStartClusters()))('a ledger with too few replicas in sync', () => {
   let cluster: Cluster;
   beforeAll(async () => {
     cluster = await startCluster({ brokers: 3 });
