@@ -15,7 +15,7 @@ import { directory } from '../projections/directory.ts';
 
 /** Assembles Landfall for a benchmark as in production, and a variant without a disk. */
 
-export const FOLLOWER = new URL('../projections/follow.ts', import.meta.url).href;
+export const PROJECTIONS = new URL('../projections/inline-projection.ts', import.meta.url).href;
 
 export type Running = { readonly ledger: SqliteLedger; readonly driver: Driver; readonly file: string };
 
@@ -24,7 +24,7 @@ export async function open(folder: string, name: string): Promise<Running> {
   const ledger = await SqliteLedger.open({
     file,
     mode: 'write',
-    followers: [FOLLOWER],
+    projections: [PROJECTIONS],
     machineVersion: MACHINE_VERSION,
   });
   const driver = new Driver(await ledger.claim(0), directory(ledger.readConnection()));

@@ -38,13 +38,13 @@ async function becomeReady(): Promise<Ready> {
   const { SqliteLedger } = await import('../log/sqlite/ledger.ts');
   const { MACHINE_VERSION } = await import('../machines/version.ts');
   const { directory } = await import('../projections/directory.ts');
-  const { FOLLOWER } = await import('./landfall.ts');
+  const { PROJECTIONS } = await import('./landfall.ts');
   // performance.now() counts from the start of the process.
   const modulesMs = performance.now();
   const ledger = await SqliteLedger.open({
     file,
     mode: 'write',
-    followers: [FOLLOWER],
+    projections: [PROJECTIONS],
     machineVersion: MACHINE_VERSION,
   });
   const owner = await ledger.claim(0);

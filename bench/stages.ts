@@ -7,12 +7,12 @@ import { link, sha256 } from '../log/chain.ts';
 import { textOf } from '../log/entry-text.ts';
 import { GENESIS } from '../log/port.ts';
 import { openWriter } from '../log/sqlite/connection.ts';
-import { prepareFollowers } from '../log/sqlite/followers.ts';
+import { prepareProjections } from '../log/sqlite/inline-projections.ts';
 import { recordsOf } from '../log/sqlite/identity-rows.ts';
 import { columnsOf } from '../log/sqlite/rows.ts';
 import { Writer } from '../log/sqlite/writer.ts';
 import { MACHINE_VERSION } from '../machines/version.ts';
-import { extract, follow, prepare } from '../projections/follow.ts';
+import { extract, open, prepare, reset } from '../projections/inline-projection.ts';
 import type { Touched } from '../projections/touched.ts';
 import { driverInMemory } from './landfall.ts';
 import { Lanes } from './lanes.ts';
@@ -151,24 +151,26 @@ function writingStages(file: string, batches: readonly (readonly Entry[])[]): St
   const db = openWriter(file);
   const execute = db.exec.bind(db);
   db.exec = (sql) => (sql === 'COMMIT' ? committing.around(execute)(sql) : execute(sql));
-  const followers = [
+  const projections = [
     {
       extract,
       prepare,
-      follow: (connection: typeof db) => {
-        const follower = follow(connection);
-        return { apply: following.around((before: number, touched: Touched) => follower.apply(before, touched)) };
+      reset,
+      open: (connection: typeof db) => {
+        const projection = open(connection, 0);
+        return { apply: following.around((before: number, touched: Touched) => projection.apply(before, touched)) };
       },
     },
   ];
-  prepareFollowers(db, followers);
+  prepareProjections(db, projections, 0);
   const settings = {
     file,
+    partition: 0,
     machineVersion: MACHINE_VERSION,
     horizon: { seconds: 1e9, count: 1e6 },
     mayTakeSnapshots: true,
   };
-  const writer = new Writer(db, { ...settings, followers });
+  const writer = new Writer(db, { ...settings, projections });
   writer.claim(0, 1);
   committing.ms = 0;
   const writing = timed(() => {

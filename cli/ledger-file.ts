@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync } from 'node:fs';
 import { dirname, extname } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
+import type { DatabaseSync } from 'node:sqlite';
 import { Driver } from '../engine/driver.ts';
 import { Fault } from '../events/fault.ts';
 import { parseMoment } from '../events/moment.ts';
@@ -18,7 +18,7 @@ import { brokenTables, PROJECTION_VERSION, projectionVersion } from '../projecti
 export const DEFAULT_FILE = '.landfall/ledger.db';
 export const DEMO_FILE = '.landfall/demo.db';
 
-const FOLLOWERS = [new URL(`../projections/follow${extname(import.meta.url)}`, import.meta.url).href];
+const PROJECTIONS = [new URL(`../projections/inline-projection${extname(import.meta.url)}`, import.meta.url).href];
 
 export type Reading = { ledger: SqliteLedger; db: DatabaseSync };
 
@@ -75,7 +75,7 @@ export async function withLedgerAsOf<T>(
     if (atMs === undefined) return work(now);
     // A past state is folded from the entries, so altered entries must be rejected first.
     await now.ledger.verify();
-    const db = await asOf(now.ledger, 0, atMs);
+    const db = await asOf(now.ledger, now.ledger.partition, atMs);
     try {
       return await work({ ledger: now.ledger, db });
     } finally {
@@ -103,7 +103,7 @@ export async function withWriter<T>(
   const ledger = await SqliteLedger.open({
     file,
     mode: 'write',
-    followers: FOLLOWERS,
+    projections: PROJECTIONS,
     machineVersion: MACHINE_VERSION,
     verifyOnOpen,
   });
@@ -118,20 +118,18 @@ export async function withWriter<T>(
   }
 }
 
-/** Rebuilds the projections of a ledger. Returns the number of folded entries. */
+/** Rebuilds the projections of a ledger file, as its only writer. @returns the number of entries folded. */
 export async function rebuildFile(file: string): Promise<number> {
   requireFile(file);
-  // Opening as the only writer keeps other processes from folding entries during the rebuild.
-  const ledger = await SqliteLedger.open({ file, mode: 'write', machineVersion: MACHINE_VERSION });
+  const ledger = await SqliteLedger.open({
+    file,
+    mode: 'write',
+    projections: PROJECTIONS,
+    forRebuild: true,
+    machineVersion: MACHINE_VERSION,
+  });
   try {
-    const db = new DatabaseSync(file);
-    try {
-      // The rebuild is one transaction over verified entries: folded projections of an altered entry would hide the
-      // alteration.
-      return await rebuild({ partitions: ledger.partitions, read: () => ledger.readVerified() }, db);
-    } finally {
-      db.close();
-    }
+    return await rebuild(ledger);
   } finally {
     await ledger.close();
   }

@@ -104,7 +104,7 @@ async function ledger({ db, kafkaBrokers }: Settings): Promise<CheckResult> {
   if (!existsSync(db)) return good(what, `${db} does not exist yet; the first start creates it`);
   try {
     const opened = await SqliteLedger.open({ file: db, mode: 'read', machineVersion: MACHINE_VERSION });
-    const { sequence } = await opened.head(0);
+    const { sequence } = await opened.head(opened.partition);
     await opened.close();
     return good(what, `${sequence} entries; ${writerOf(db)}`);
   } catch (error) {

@@ -14,7 +14,7 @@ import type { KafkaAccess } from '../service/kafka-access.ts';
 
 /** Opens a ledger in Kafka topics for a command, with a replica in a folder. */
 
-const FOLLOWERS = [new URL(`../projections/follow${extname(import.meta.url)}`, import.meta.url).href];
+const PROJECTIONS = [new URL(`../projections/inline-projection${extname(import.meta.url)}`, import.meta.url).href];
 const LOOK_MS = 100;
 /** The wait for a replica fails after this time without progress, in milliseconds. */
 const STALL_MS = 60_000;
@@ -25,7 +25,7 @@ export async function withReplica<T>(
   work: (ledger: KafkaLedger) => Promise<T>,
   log: KafkaLog = () => {},
 ): Promise<T> {
-  const ledger = await KafkaLedger.open({ ...access, followers: FOLLOWERS, machineVersion: MACHINE_VERSION, log });
+  const ledger = await KafkaLedger.open({ ...access, projections: PROJECTIONS, machineVersion: MACHINE_VERSION, log });
   try {
     await waitForReplicas(ledger);
     return await work(ledger);

@@ -1,7 +1,7 @@
 import type { Entry } from '../events/entries.ts';
 import type { Input } from '../events/inputs.ts';
 import type { Head, Owner } from '../log/port.ts';
-import type { Directory } from './partition/directory.ts';
+import type { Directory } from '../log/directory.ts';
 import { Partition, type Refusal } from './partition/partition.ts';
 import type { CacheLimits } from './partition/workspace.ts';
 

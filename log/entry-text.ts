@@ -3,7 +3,7 @@ import { ENTRY_VERSION } from '../events/entry-version.ts';
 import { type AnyEntry, upcastEntry } from '../events/upcast.ts';
 import type { Identity } from './port.ts';
 
-/** The text of an entry that is hashed and stored. */
+/** Returns the JSON text that is hashed and stored. */
 export function textOf(entry: Entry): string {
   return JSON.stringify(entry);
 }
@@ -17,13 +17,13 @@ export function entryOf(text: string): Entry {
   return (entry.v === ENTRY_VERSION ? entry : upcastEntry(entry)) as Entry;
 }
 
-/** What a text of the ledger's own making says in plain sight of an entry about an attempt: parsing it would tell no more. */
-export type Sight = {
+/** The fields of an entry about an attempt that can be read from its text without parsing the JSON. */
+export type PeekedEntry = {
   readonly time: number;
   readonly clock: string;
   readonly vm: string;
   readonly migration: string;
-  /** Whether it has the VM's record. */
+  /** True if the entry holds a VM record. */
   readonly hasRecord: boolean;
 };
 
@@ -38,16 +38,17 @@ const NOTHING_ELSE = ',"host":null,"configuration":null,"questions":[';
 const END = ',"refusal":null}';
 
 /**
- * Members come in one order, and a quote inside of a string is escaped: so nothing else looks like what is searched here.
- * @returns null where it takes parsing to tell.
+ * Reads the fields from the text of an entry. Members have a fixed order and quotes inside strings are escaped, so no string
+ * value can be mistaken for a member.
+ * @returns null if the text must be parsed instead.
  */
-export function sightOf(text: string): Sight | null {
+export function peekEntry(text: string): PeekedEntry | null {
   const [, time, clock, vm] = BEGINNING.exec(text) ?? [];
   if (time === undefined || clock === undefined || vm === undefined || !text.endsWith(END)) return null;
   const begin = text.indexOf(ATTEMPT) + ATTEMPT.length;
   const migration = text.slice(begin, text.indexOf('"', begin));
   if (begin < ATTEMPT.length || migration.includes('\\')) return null;
-  // Behind an entry's record there is little, and nothing that has one of its own: it is looked for from the end.
+  // The VM record is one of the last members, so the search starts at the end.
   const record = text.lastIndexOf(RECORD);
   const hasRecord = !text.startsWith(NO_RECORD, record);
   if (hasRecord && !text.startsWith(`${RECORD}{"vm":"${vm}",`, record)) return null;
@@ -55,12 +56,12 @@ export function sightOf(text: string): Sight | null {
   return text.startsWith(NOTHING_ELSE, rest) ? { time: Number(time), clock, vm, migration, hasRecord } : null;
 }
 
-/** The identity of the input that an entry consumed; null where a timer caused it. */
+/** The identity of the input that caused the entry; null for a timer. */
 export function identityOf({ cause }: Entry): Identity | null {
   return cause.kind === 'timer' ? null : cause;
 }
 
-/** The attempt that an entry is about; null: none. */
+/** The id of the attempt that the entry is about, or null. */
 export function migrationOf({ attempt, cause }: Entry): string | null {
   if (attempt !== null) return attempt.attempt.migration;
   switch (cause.kind) {
@@ -73,7 +74,7 @@ export function migrationOf({ attempt, cause }: Entry): string | null {
   }
 }
 
-/** A refused input touches no attempt, yet belongs to the history of the one it names. */
+/** A refused input changes no attempt, but belongs to the history of the attempt that it names. */
 function migrationNamedBy(data: unknown): string | null {
   if (typeof data !== 'object' || data === null || !('migration' in data)) return null;
   return typeof data.migration === 'string' ? data.migration : null;

@@ -1,42 +1,32 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { textOf } from '../log/entry-text.ts';
-import type { Ledger, StoredEntry } from '../log/port.ts';
-import { follow } from './follow.ts';
-import { fold, scratch } from './rebuild.ts';
-import type { Touches } from './touched.ts';
+import type { Ledger } from '../log/port.ts';
+import { fold } from './fold.ts';
+import { rowWriter } from './rows.ts';
+import { scratch } from './scratch.ts';
 
 /**
- * The projections as they stood at a moment: of all entries up to it, whatever their clock, each by its own time. The caller
- * closes the database.
+ * Folds the projections as of a moment, from all entries whose own time is not later, on every clock. The caller closes the
+ * returned database.
  */
-export async function asOf(ledger: Ledger, partition: number, timeMs: number): Promise<DatabaseSync> {
+export async function asOf(ledger: Pick<Ledger, 'read'>, partition: number, timeMs: number): Promise<DatabaseSync> {
   const db = scratch();
   try {
     db.exec('BEGIN');
-    const follower = follow(db, partition);
-    const keep = keeper(db);
-    const write = (touches: Touches) => {
-      follower.apply(0, touches.touched());
-      keep(touches);
-    };
-    await fold(upTo(ledger.read(partition, 1), timeMs), write, () => {});
+    const writeRows = rowWriter(db, partition);
+    const insertEntry = db.prepare('INSERT INTO entries (sequence, body) VALUES (?, ?)');
+    await fold(ledger.read(partition, 1), {
+      // Entries of several clocks are not in the order of their times, so the fold reads to the end.
+      accepts: ({ entry }) => entry.time <= timeMs,
+      write: (touches) => {
+        writeRows(0, touches.touched());
+        for (const { at, source } of touches.attemptSources()) insertEntry.run(at, textOf(source.entry));
+      },
+    });
     db.exec('COMMIT');
     return db;
   } catch (error) {
     db.close();
     throw error;
   }
-}
-
-/** Keeps the entries that attempts are read from. */
-function keeper(db: DatabaseSync): (touches: Touches) => void {
-  const insert = db.prepare('INSERT INTO entries (sequence, body) VALUES (?, ?)');
-  return (touches) => {
-    for (const { at, source } of touches.attemptSources()) insert.run(at, textOf(source.entry));
-  };
-}
-
-/** To the end: the times of several clocks rise each for itself. */
-async function* upTo(entries: AsyncIterable<StoredEntry>, timeMs: number): AsyncGenerator<StoredEntry> {
-  for await (const stored of entries) if (stored.entry.time <= timeMs) yield stored;
 }

@@ -1,8 +1,8 @@
 import type { DatabaseSync } from 'node:sqlite';
 import type { Alarm, AttemptState } from '../events/attempt.ts';
-import type { Timers } from '../events/entries.ts';
 import type { Verdict } from '../events/verdict.ts';
 import { State } from '../events/vocabulary.ts';
+import type { Deadlines } from '../log/directory.ts';
 import { path } from '../machines/chart.ts';
 import { isOver } from '../machines/vm.ts';
 import {
@@ -21,25 +21,25 @@ import { vmsNamed } from './vms.ts';
 
 type VerdictView = Omit<Verdict, 'decidedAt'> & { decidedAt: string };
 
-/** An item of `migrations --json` and of `GET /v1/migrations`: scripts rely on it. Fields may be added, none is taken away. */
+/** An item of `migrations --json` and of `GET /v1/migrations`. Scripts rely on the fields: add fields, never remove one. */
 export type MigrationView = {
   migration: string;
   vm: string;
   source: string;
   destination: string;
-  /** One of the five. */
+  /** One of the five top-level states. */
   state: State;
   settled: boolean;
   contested: boolean;
   verdict: VerdictView | null;
   verdicts: VerdictView[];
   startedAt: string;
-  /** When the call returned with an error; null where it did not, or not yet. */
+  /** The time at which the call returned an error; null if it has not. */
   failedAt: string | null;
   settledAt: string | null;
-  /** State and substate, for people. */
+  /** State and substate, joined by a dot. */
   at: string;
-  /** The row that an undecided attempt waits by. */
+  /** The id of the verdict row that makes an undecided attempt wait. */
   waiting: string | null;
   clock: string;
   error: string | null;
@@ -47,12 +47,12 @@ export type MigrationView = {
   supersededBy: string | null;
 };
 
-/** Attempts in the order in which they began: of the VM (its UUID or name), or all. */
+/** Attempts of a VM (by UUID or name) or of all VMs, oldest first. */
 export function migrations(db: DatabaseSync, vm?: string, page: Page = {}): MigrationView[] {
   return [...eachMigration(db, vm, page)].map(({ view }) => view);
 }
 
-/** The same one by one, each with the characters of its entry: a view of many words has a long one. */
+/** Yields each attempt with the number of characters of its entry, which approximates the size of the view. */
 export function eachMigration(
   db: DatabaseSync,
   vm?: string,
@@ -74,19 +74,17 @@ export function migrationView(db: DatabaseSync, migration: string): MigrationVie
   return state === null ? null : toMigration(state.state);
 }
 
-/** An attempt with its timers, settled or not. */
+/** An attempt with its timers, or null if the attempt is unknown. */
 export function attemptState(db: DatabaseSync, migration: string): OpenAttempt | null {
   const row = db.prepare(`SELECT body FROM ${ATTEMPTS} WHERE attempts.migration = ?`).get(migration);
   return row === undefined ? null : openOf(row);
 }
 
-export type Deadlines = { migration: string; clock: string; ends: string[]; timers: Timers };
-
-/** The timers of every attempt that is not settled, in the order in which they began: a driver sets them again. */
-export function deadlines(db: DatabaseSync, partition?: number): Generator<Deadlines> {
+/** The deadlines of every unsettled attempt, oldest attempt first. */
+export function deadlines(db: DatabaseSync): Generator<Deadlines> {
   const sql = `SELECT migration, timers, clock, source, destination FROM attempts
-    WHERE settled = 0 AND (?1 IS NULL OR partition = ?1) ORDER BY partition, first`;
-  return map(db, sql, [partition ?? null], (row) => ({
+    WHERE settled = 0 ORDER BY partition, first`;
+  return map(db, sql, [], (row) => ({
     migration: text(row, 'migration'),
     clock: text(row, 'clock'),
     ends: [text(row, 'source'), text(row, 'destination')],
@@ -94,14 +92,13 @@ export function deadlines(db: DatabaseSync, partition?: number): Generator<Deadl
   }));
 }
 
-/** Every attempt that is not settled, in the order in which they began. */
-export function openAttempts(db: DatabaseSync, partition?: number): Generator<OpenAttempt> {
-  const sql = `SELECT body FROM ${ATTEMPTS}
-    WHERE settled = 0 AND (?1 IS NULL OR partition = ?1) ORDER BY partition, first`;
-  return map(db, sql, [partition ?? null], openOf);
+/** Every unsettled attempt, oldest first. */
+export function openAttempts(db: DatabaseSync): Generator<OpenAttempt> {
+  const sql = `SELECT body FROM ${ATTEMPTS} WHERE settled = 0 ORDER BY partition, first`;
+  return map(db, sql, [], openOf);
 }
 
-/** How many attempts are in each state, for a dashboard and the metrics. */
+/** The number of attempts in each state. */
 export function countsByState(db: DatabaseSync): { at: string; contested: boolean; count: number }[] {
   const sql =
     'SELECT state, contested, count(*) AS count FROM attempts GROUP BY state, contested ORDER BY state, contested';
@@ -132,7 +129,7 @@ export function toMigration(state: AttemptState): MigrationView {
     verdicts,
     startedAt: iso(attempt.startedAt),
     failedAt: callError === null ? null : isoOrNull(attempt.returnedAt),
-    // One that is examined again keeps the time in its context; it is not settled while that lasts.
+    // An attempt that late evidence reopened still holds its earlier settling time.
     settledAt: settled ? isoOrNull(attempt.settledAt) : null,
     at: path(state.value),
     waiting: attempt.waiting?.row ?? null,

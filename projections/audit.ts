@@ -1,18 +1,17 @@
 import type { DatabaseSync } from 'node:sqlite';
-import { setImmediate } from 'node:timers/promises';
 import { Entry } from '../events/entries.ts';
 import { ChainFault, link } from '../log/chain.ts';
 import { formatPosition, GENESIS, type Head, type Ledger, type StoredEntry } from '../log/port.ts';
 import * as checks from './audit-checks.ts';
 import { difference } from './difference.ts';
-import { type Follower, follow } from './follow.ts';
-import { type Progress, scratch } from './rebuild.ts';
-import { brokenTables, followed, PROJECTION_VERSION, projectionVersion } from './schema.ts';
-import { Touches } from './touched.ts';
+import { fold, type FoldProgress } from './fold.ts';
+import { rowWriter, type RowWriter } from './rows.ts';
+import { brokenTables, foldedThrough, PROJECTION_VERSION, projectionVersion } from './schema.ts';
+import { scratch } from './scratch.ts';
 
 /**
- * The audit: one pass over a partition. It trusts nothing but the ledger's texts: the chain, what was decided, and the
- * projections, which are compared with those that the ledger gives today.
+ * The audit: one pass over a partition that trusts only the texts of the ledger. It checks the chain and each verdict, and
+ * compares the projections with a fresh fold.
  */
 
 export type Finding = { position: string; kind: checks.FindingKind; message: string };
@@ -23,16 +22,15 @@ export type Audit = {
   verdicts: checks.VerdictCount;
 };
 export type AuditOptions = {
-  /** A head kept elsewhere: it finds a cut tail, or a ledger that was written anew. */
+  /** A head stored outside the ledger. It reveals a cut tail or a rewritten ledger. */
   head?: Head;
-  /** The projections to compare: a connection of this audit's own, for it reads one moment of them from begin to end. */
+  /** The projections to compare, on a connection that only this audit uses, because it holds one read transaction open. */
   projections?: DatabaseSync;
-  progress?: Progress;
+  progress?: FoldProgress;
 };
 
-/** Findings of one kind that are told one by one; the rest is counted. */
+/** Findings of one kind that are listed; the rest is counted. */
 const FINDINGS_MAX = 20;
-const TURN_ENTRIES = 2000;
 
 export async function audit(
   ledger: Pick<Ledger, 'head' | 'read'>,
@@ -43,13 +41,12 @@ export async function audit(
   const { projections } = options;
   const atLeast = await ledger.head(partition);
   projections?.exec('BEGIN');
-  // One transaction: outside of one, every row would be written out by itself.
+  // Without a transaction SQLite would write each row separately.
   db.exec('BEGIN');
   try {
     const auditor = new Auditor(partition, db, projections, options.head);
-    const progress = options.progress ?? (() => {});
     for (let from: number | null = 1; from !== null; )
-      from = await auditor.read(ledger.read(partition, from), progress);
+      from = await auditor.read(ledger.read(partition, from), options.progress);
     return auditor.conclude(atLeast, options.head);
   } finally {
     db.close();
@@ -61,14 +58,13 @@ class Auditor {
   readonly #partition: number;
   readonly #db: DatabaseSync;
   readonly #projections: DatabaseSync | undefined;
-  readonly #follower: Follower;
-  #touches = new Touches();
+  readonly #writeRows: RowWriter;
   readonly #checks: checks.Check[];
   readonly #findings: Finding[] = [];
   readonly #counts = new Map<checks.FindingKind, { position: string; count: number }>();
   readonly #verdicts: checks.VerdictCount = { checked: 0, differing: 0, otherTable: 0, byOperator: 0 };
-  /** The projections stand here; what the ledger has beyond it is not theirs yet. */
-  readonly #followed: number;
+  /** The last entry that the projections contain; later entries are not compared. */
+  readonly #foldedThrough: number;
   #head: Head = { sequence: 0, hash: GENESIS };
   #entries = 0;
 
@@ -76,8 +72,8 @@ class Auditor {
     this.#partition = partition;
     this.#db = db;
     this.#projections = projections;
-    this.#follower = follow(db, partition);
-    this.#followed = projections === undefined ? 0 : followedBy(projections, partition);
+    this.#writeRows = rowWriter(db, partition);
+    this.#foldedThrough = projections === undefined ? 0 : lastFolded(projections);
     this.#checks = [
       checks.chainCheck(this.#head),
       checks.headCheck(head),
@@ -88,48 +84,40 @@ class Auditor {
     ];
   }
 
-  /** @returns where to go on, where an entry could not even be parsed; null at the end. */
-  async read(entries: AsyncIterable<StoredEntry>, progress: Progress): Promise<number | null> {
+  /** Checks and folds entries. @returns the sequence to continue at after an entry that cannot be parsed; null at the end. */
+  async read(entries: AsyncIterable<StoredEntry>, progress: FoldProgress = () => {}): Promise<number | null> {
     try {
-      for await (const stored of entries) {
-        this.#take(stored);
-        if (this.#entries % TURN_ENTRIES > 0) continue;
-        this.#flush();
-        progress(this.#entries);
-        await setImmediate();
-      }
+      await fold(entries, {
+        accepts: (stored) => this.#check(stored),
+        write: (touches) => this.#writeRows(0, touches.touched()),
+        progress: () => progress(this.#entries),
+      });
+      return null;
     } catch (error) {
       if (!(error instanceof ChainFault)) throw error;
       this.#find(error.position.sequence, { kind: error.reason, message: error.message });
       return error.position.sequence + 1;
     }
-    this.#flush();
-    progress(this.#entries);
-    return null;
   }
 
-  #flush(): void {
-    this.#follower.apply(0, this.#touches.touched());
-    this.#touches = new Touches();
-  }
-
-  #take(stored: StoredEntry): void {
+  /** Runs the checks on an entry. @returns whether the entry belongs into the fold that is compared. */
+  #check(stored: StoredEntry): boolean {
     const { sequence, hash, entry } = stored;
     const whole = link(stored.previous, stored.text) === hash;
-    // An altered entry may be of any shape: only its place in the chain can be checked then.
+    // An altered entry may have any shape, so only its position in the chain can be checked.
     const readable = whole || Entry.safeParse(entry).success;
     const applicable = readable ? this.#checks : this.#checks.slice(0, 1);
     for (const check of applicable) for (const found of check(stored, whole)) this.#find(sequence, found);
-    if (readable && sequence <= this.#followed) this.#touches.add(sequence, entry);
     this.#head = { sequence, hash };
     this.#entries += 1;
+    return readable && sequence <= this.#foldedThrough;
   }
 
   conclude(atLeast: Head, kept: Head | undefined): Audit {
     if (kept !== undefined && kept.sequence > this.#head.sequence) {
       this.#find(this.#head.sequence, {
         kind: 'cut',
-        message: `the ledger ends here, the head kept elsewhere is entry ${kept.sequence}`,
+        message: `the ledger ends here, but the head stored elsewhere is entry ${kept.sequence}`,
       });
     }
     if (this.#projections !== undefined) this.#compare(this.#projections, atLeast);
@@ -150,29 +138,29 @@ class Auditor {
           : `the projections were written by version ${version}, this is ${PROJECTION_VERSION}`;
       return this.#find(this.#head.sequence, {
         kind: 'projection',
-        message: `${written}; landfall rebuild makes them anew`,
+        message: `${written}; run landfall rebuild`,
       });
     }
     const broken = brokenTables(projections);
     if (broken.length > 0) {
       return this.#find(this.#head.sequence, {
         kind: 'projection',
-        message: `not there, or laid out otherwise: ${broken.join(', ')}; landfall rebuild makes them anew`,
+        message: `tables missing or altered: ${broken.join(', ')}; run landfall rebuild`,
       });
     }
-    if (this.#followed > this.#head.sequence) {
+    if (this.#foldedThrough > this.#head.sequence) {
       this.#find(this.#head.sequence, {
         kind: 'cut',
-        message: `the ledger ends here, its projections know entry ${this.#followed}`,
+        message: `the ledger ends here, but its projections contain entry ${this.#foldedThrough}`,
       });
     }
-    if (this.#followed < atLeast.sequence) {
-      this.#find(this.#followed, {
+    if (this.#foldedThrough < atLeast.sequence) {
+      this.#find(this.#foldedThrough, {
         kind: 'projection',
-        message: `the projections stop here, the ledger goes on to ${atLeast.sequence}`,
+        message: `the projections end here, but the ledger continues to ${atLeast.sequence}`,
       });
     }
-    for (const { table, key, column, sequence } of difference(projections, this.#db, this.#partition)) {
+    for (const { table, key, column, sequence } of difference(projections, this.#db)) {
       const what = column === null ? 'is only on one side' : `differs in ${column}`;
       this.#find(sequence, { kind: 'projection', message: `${table} ${key} ${what} from a rebuild` });
     }
@@ -190,7 +178,7 @@ class Auditor {
   }
 }
 
-function followedBy(projections: DatabaseSync, partition: number): number {
+function lastFolded(projections: DatabaseSync): number {
   const readable = projectionVersion(projections) === PROJECTION_VERSION && brokenTables(projections).length === 0;
-  return readable ? followed(projections, partition) : 0;
+  return readable ? foldedThrough(projections) : 0;
 }

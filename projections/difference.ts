@@ -2,16 +2,16 @@ import type { DatabaseSync } from 'node:sqlite';
 import { type Row } from './read-rows.ts';
 import { type Table, tables } from './schema.ts';
 
-/** Compares two sets of projections row by row: byte for byte, they must be the same fold of the same ledger. */
+/** Compares the projections in two databases row by row and byte by byte. */
 
 export type Difference = {
   table: string;
-  /** The row's key, its parts joined by a slash. */
+  /** The columns of the row's key, joined by a slash. */
   key: string;
-  /** The entry that the row was assigned from. */
+  /** Partition and sequence of the entry that the row was assigned from. */
   partition: number;
   sequence: number;
-  /** The first column that differs; null where one side lacks the row. */
+  /** The first column that differs; null if one side lacks the row. */
   column: string | null;
   left: string | null;
   right: string | null;
@@ -19,16 +19,11 @@ export type Difference = {
 
 const DIFFERENCES_MAX = 20;
 
-/** The first differences between `left` and `right`, of one partition. */
-export function difference(
-  left: DatabaseSync,
-  right: DatabaseSync,
-  partition = 0,
-  limit = DIFFERENCES_MAX,
-): Difference[] {
+/** Returns the first differences between `left` and `right`, at most `limit`. */
+export function difference(left: DatabaseSync, right: DatabaseSync, limit = DIFFERENCES_MAX): Difference[] {
   const found: Difference[] = [];
   for (const table of tables) {
-    for (const [a, b] of paired(rowsOf(left, table, partition), rowsOf(right, table, partition), table)) {
+    for (const [a, b] of paired(rowsOf(left, table), rowsOf(right, table), table)) {
       const differing = compareRows(table, a, b);
       if (differing !== null) found.push(differing);
       if (found.length >= limit) return found;
@@ -37,13 +32,13 @@ export function difference(
   return found;
 }
 
-function rowsOf(db: DatabaseSync, { name, key }: Table, partition: number): Iterator<Row> {
-  return db.prepare(`SELECT * FROM ${name} WHERE partition = ? ORDER BY ${key.join(', ')}`).iterate(partition);
+function rowsOf(db: DatabaseSync, { name, key }: Table): Iterator<Row> {
+  return db.prepare(`SELECT * FROM ${name} ORDER BY ${key.join(', ')}`).iterate();
 }
 
 type Pair = [left: Row | null, right: Row | null];
 
-/** Both sides in the order of their keys: rows of the same key together, others alone. */
+/** Merges both sides in key order: rows with the same key form a pair, the other rows are paired with null. */
 function* paired(left: Iterator<Row>, right: Iterator<Row>, table: Table): Generator<Pair> {
   let [a, b] = [nextOf(left), nextOf(right)];
   while (a !== null || b !== null) {
@@ -64,7 +59,7 @@ function compareKeys({ key }: Table, a: Row, b: Row): number {
     const [x, y] = [a[column], b[column]];
     if (x === y) continue;
     if (typeof x === 'number' && typeof y === 'number') return x - y;
-    // As SQLite sorts text: by its bytes in UTF-8, which is not the order of UTF-16.
+    // SQLite sorts text by its UTF-8 bytes, which differs from the UTF-16 order of JavaScript.
     return Buffer.compare(Buffer.from(String(x)), Buffer.from(String(y)));
   }
   return 0;

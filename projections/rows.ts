@@ -1,9 +1,9 @@
 import type { DatabaseSync } from 'node:sqlite';
 import type { Touched } from './touched.ts';
 
-/** Writes the rows of one partition: each is assigned from one entry, as that entry recorded it (invariant 9). */
+/** Writes the rows of one partition; each row is assigned from one entry (invariant 9). */
 
-/** `before`: what `at` in the rows counts from. */
+/** `before` is the sequence that `at` in the rows is relative to. */
 export type RowWriter = (before: number, touched: Touched) => void;
 
 const VM = `INSERT INTO vms (partition, sequence, time, vm, name, host, body) VALUES (?, ?, ?, ?, ?, ?, ?)

@@ -1,15 +1,14 @@
 import { DatabaseSync } from 'node:sqlite';
 
 /**
- * The read model: tables that are folds of the ledger and nothing else. A row names the entry it was assigned from, and has
- * the columns that are searched. What is small is kept beside them as the JSON that the entry recorded; an attempt is not: it
- * is read from the entry itself, which stands in the same file (read-rows.ts).
+ * The read model: tables that are folds of one partition of the ledger. A row names the entry that it was assigned from. Small
+ * records are stored as the JSON of the entry; attempts are read from the entry itself, in the same file (read-rows.ts).
  */
 
-/** Raise it with any change of the tables or of what is written to them: what an older version wrote is thrown away. */
+/** Increase the version with any change to the tables or their contents: tables of another version are rebuilt. */
 export const PROJECTION_VERSION = 3;
 
-/** `key` names a row; the rows lie in the order of `stored`, or else of their key. */
+/** `key` identifies a row. Rows are stored in the order of `stored`, or of `key` if `stored` is absent. */
 export type Table = {
   readonly name: string;
   readonly key: readonly string[];
@@ -25,8 +24,8 @@ export const tables: readonly Table[] = [
       time INTEGER NOT NULL, body TEXT NOT NULL`,
   },
   {
-    // `first` is the entry that began the attempt: the order in which attempts are listed, and lie. Those that change lie
-    // close together then, so that a commit writes few pages.
+    // `first` is the entry that began the attempt. Rows in this order keep the active attempts close together, so that a
+    // commit writes few pages.
     name: 'attempts',
     key: ['migration', 'partition'],
     stored: ['partition', 'first'],
@@ -35,7 +34,7 @@ export const tables: readonly Table[] = [
       contested INTEGER NOT NULL, sequence INTEGER NOT NULL, time INTEGER NOT NULL, timers TEXT NOT NULL`,
   },
   {
-    // What concerns the site reaches every partition, and each folds its own.
+    // Every partition receives the inputs that concern the site.
     name: 'hosts',
     key: ['partition', 'host'],
     columns: `partition INTEGER NOT NULL, host TEXT NOT NULL, sequence INTEGER NOT NULL, time INTEGER NOT NULL, body TEXT NOT NULL`,
@@ -53,7 +52,7 @@ export const tables: readonly Table[] = [
       "offset" INTEGER, excerpt TEXT`,
   },
   {
-    // How far the fold is, for each clock that entries name.
+    // The last folded entry of each clock.
     name: 'progress',
     key: ['partition', 'clock'],
     columns: `partition INTEGER NOT NULL, clock TEXT NOT NULL, sequence INTEGER NOT NULL, time INTEGER NOT NULL`,
@@ -74,7 +73,7 @@ const sqlOf = ({ name, key, stored, columns }: Table) =>
   `CREATE TABLE ${name} (${columns}, PRIMARY KEY (${(stored ?? key).join(', ')})) STRICT${stored === undefined ? '' : ', WITHOUT ROWID'}`;
 const layout = [versionTable, ...tables.map(sqlOf), ...indexes];
 
-/** Makes the tables. Those of another version are dropped: the fold begins anew, at the ledger's first entry. */
+/** Creates the tables. Tables of another version are dropped, so that the fold starts at the first entry again. */
 export function makeTables(db: DatabaseSync): void {
   if (projectionVersion(db) === PROJECTION_VERSION && brokenTables(db).length === 0) return;
   for (const name of ['projection', ...tables.map((table) => table.name)]) db.exec(`DROP TABLE IF EXISTS ${name}`);
@@ -82,21 +81,28 @@ export function makeTables(db: DatabaseSync): void {
   db.prepare('INSERT INTO projection (one, version) VALUES (1, ?)').run(PROJECTION_VERSION);
 }
 
-/** Empties the tables, of one partition or of all. */
-export function clear(db: DatabaseSync, partition?: number): void {
-  for (const { name } of tables) {
-    if (partition === undefined) db.exec(`DELETE FROM ${name}`);
-    else db.prepare(`DELETE FROM ${name} WHERE partition = ?`).run(partition);
-  }
+export function clear(db: DatabaseSync): void {
+  for (const { name } of tables) db.exec(`DELETE FROM ${name}`);
 }
 
-/** The version that wrote the tables; null where there are none. A reader must not touch them unless it is its own. */
+/** Creates the tables if they are missing, and empties them. */
+export function reset(db: DatabaseSync): void {
+  makeTables(db);
+  clear(db);
+}
+
+/** Earlier versions wrote the rows of every replica as those of partition 0. */
+export function hasOtherPartition(db: DatabaseSync, partition: number): boolean {
+  return db.prepare('SELECT 1 FROM progress WHERE partition <> ? LIMIT 1').get(partition) !== undefined;
+}
+
+/** The version that wrote the tables; null if there are none. A reader must not use tables of another version. */
 export function projectionVersion(db: DatabaseSync): number | null {
   const exists = db.prepare(`SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'projection'`).get();
   return exists === undefined ? null : storedVersion(db);
 }
 
-/** Those of the tables and indexes that somebody dropped, or laid out otherwise. */
+/** The names of tables and indexes that are missing or differ from this version's definition. */
 export function brokenTables(db: DatabaseSync): string[] {
   const fresh = new DatabaseSync(':memory:');
   try {
@@ -108,7 +114,7 @@ export function brokenTables(db: DatabaseSync): string[] {
   }
 }
 
-/** Everything the schema says of each table and index, those that SQLite adds by itself included. */
+/** The schema rows of all tables and indexes, including SQLite's automatic indexes. */
 function layoutOf(db: DatabaseSync): [name: string, text: string][] {
   const rows = db.prepare('SELECT type, name, tbl_name, sql FROM sqlite_schema').all();
   return rows.map((row) => [String(row['name']), JSON.stringify(Object.values(row))]);
@@ -119,8 +125,8 @@ function storedVersion(db: DatabaseSync): number | null {
   return row === undefined ? null : Number(row['version']);
 }
 
-/** The last sequence that is folded in; 0 where none is. The fold goes on at the one after it. */
-export function followed(db: DatabaseSync, partition = 0): number {
-  const row = db.prepare('SELECT max(sequence) AS last FROM progress WHERE partition = ?').get(partition);
+/** The sequence of the last folded entry; 0 if none is. */
+export function foldedThrough(db: DatabaseSync): number {
+  const row = db.prepare('SELECT max(sequence) AS last FROM progress').get();
   return Number(row?.['last'] ?? 0);
 }

@@ -4,19 +4,16 @@ import type { HostRecord } from '../events/records.ts';
 import { formatPosition } from '../log/port.ts';
 import { iso, json, limitOf, map, numberOf, numberOrNull, type Page, type Row, text, textOrNull } from './read-rows.ts';
 
-/** Reads of what concerns the whole site: hosts, configuration, dead letters. */
+/** Reads of hosts, configuration and dead letters. */
 
-/** Every known host. What reached several partitions is the same in each; the newest is taken. */
-export function hostRecords(db: DatabaseSync, partition?: number): HostRecord[] {
-  const sql = `SELECT host, body, max(time) FROM hosts WHERE ?1 IS NULL OR partition = ?1 GROUP BY host ORDER BY host`;
-  return [...map(db, sql, [partition ?? null], (row) => json<HostRecord>(row, 'body'))];
+/** Every known host, by name. */
+export function hostRecords(db: DatabaseSync): HostRecord[] {
+  return [...map(db, 'SELECT body FROM hosts ORDER BY host', [], (row) => json<HostRecord>(row, 'body'))];
 }
 
 /** The configuration in force. */
-export function configuration(db: DatabaseSync, partition = 0): Configuration {
-  const row = db
-    .prepare('SELECT body FROM configurations WHERE partition = ? ORDER BY sequence DESC LIMIT 1')
-    .get(partition);
+export function configuration(db: DatabaseSync): Configuration {
+  const row = db.prepare('SELECT body FROM configurations ORDER BY sequence DESC LIMIT 1').get();
   return row === undefined ? defaultConfiguration : json(row, 'body');
 }
 
@@ -27,11 +24,11 @@ export type ConfigurationView = {
   configuration: Configuration;
 };
 
-/** Every configuration there was, oldest first, and who set it. */
-export function configurationHistory(db: DatabaseSync, partition = 0): ConfigurationView[] {
-  const sql = 'SELECT * FROM configurations WHERE partition = ? ORDER BY sequence';
+/** Every configuration since the beginning, oldest first, with the operator of each change. */
+export function configurationHistory(db: DatabaseSync): ConfigurationView[] {
+  const sql = 'SELECT * FROM configurations ORDER BY sequence';
   return [
-    ...map(db, sql, [partition], (row) => ({
+    ...map(db, sql, [], (row) => ({
       position: positionOf(row),
       time: iso(numberOf(row, 'time')),
       operator: textOrNull(row, 'operator'),
@@ -47,18 +44,18 @@ export type DeadLetter = {
   code: string;
   message: string;
   remedy: string;
-  /** `input`: understood and refused. `malformed`: not understood. */
+  /** `input`: a valid input that was refused. `malformed`: bytes that are not a valid input. */
   kind: string;
   type: string | null;
   source: string | null;
   id: string | null;
   stream: string | null;
   offset: number | null;
-  /** The beginning of a malformed input. */
+  /** The first characters of a malformed input. */
   excerpt: string | null;
 };
 
-/** What was refused, oldest first. `after` is a position. */
+/** Refused inputs, oldest first. `after` is a position. */
 export function deadLetters(db: DatabaseSync, page: Page = {}): DeadLetter[] {
   const [partition, sequence] = (page.after ?? '0:0').split(':').map(Number);
   const sql = 'SELECT * FROM dead_letters WHERE (partition, sequence) > (?, ?) ORDER BY partition, sequence LIMIT ?';
@@ -87,10 +84,10 @@ function positionOf(row: Row): string {
   return formatPosition({ partition: numberOf(row, 'partition'), sequence: numberOf(row, 'sequence') });
 }
 
-/** The last entry's time on each clock, in milliseconds. */
-export function clockTimes(db: DatabaseSync, partition = 0): [clock: string, time: number][] {
+/** The time of the last entry on each clock, in milliseconds. */
+export function clockTimes(db: DatabaseSync): [clock: string, time: number][] {
   return [
-    ...map(db, 'SELECT clock, time FROM progress WHERE partition = ?', [partition], (row): [string, number] => [
+    ...map(db, 'SELECT clock, time FROM progress', [], (row): [string, number] => [
       text(row, 'clock'),
       numberOf(row, 'time'),
     ]),

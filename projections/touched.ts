@@ -1,23 +1,20 @@
 import type { Cause, Entry } from '../events/entries.ts';
-import type { Sight } from '../log/entry-text.ts';
+import type { PeekedEntry } from '../log/entry-text.ts';
 import { path } from '../machines/chart.ts';
 import { isOver } from '../machines/vm.ts';
 
 /**
- * What entries assign to the rows, cell by cell. It is worked out where the entries are at hand, beside the machine or in a
- * rebuild; the thread that writes binds the cells and parses nothing.
- *
- * Rows are assigned, never changed by degrees (invariant 9). So of many entries only the last of each VM, attempt, host and
- * clock counts.
+ * The cells that entries assign to rows. The main thread computes them from the parsed entries; the writer thread only binds
+ * them. Rows are assigned as a whole (invariant 9), so only the last entry of each VM, attempt, host and clock counts.
  */
 
 type Cell = string | number | null;
-/** `at`: how many entries after `before` (see `RowWriter`) the one stands that the row is assigned from. */
+/** `at` is the sequence of the assigning entry, relative to `before` of the `RowWriter`. */
 export type Assigned = readonly [at: number, ...cells: Cell[]];
 type AssignedAttempt = readonly [at: number, first: number, ...cells: Cell[]];
 export type Touched = {
   readonly vms: readonly Assigned[];
-  /** `first`: the entry that began the attempt, counted like `at`, where this is the first that is seen of it. */
+  /** `first` is the entry that began the attempt, relative like `at`; it only counts if the row is new. */
   readonly attempts: readonly AssignedAttempt[];
   readonly hosts: readonly Assigned[];
   readonly configurations: readonly Assigned[];
@@ -25,14 +22,14 @@ export type Touched = {
   readonly progress: readonly Assigned[];
 };
 
-/** How much of a malformed input a list shows; its entry holds the rest. */
+/** Characters of a malformed input that a list shows; the entry holds more. */
 const EXCERPT_LENGTH = 200;
 
-/** An entry, or what will be parsed when it turns out to be the last of its kind. */
+/** An entry that may be parsed lazily. */
 type Source = { readonly entry: Entry };
 type Latest = { readonly at: number; readonly source: Source };
 
-/** Gathers what entries touch, in their order. */
+/** Collects the rows that entries assign, in ledger order. */
 export class Touches {
   readonly #vms = new Map<string, Latest>();
   readonly #attempts = new Map<string, Latest & { readonly first: number }>();
@@ -41,7 +38,7 @@ export class Touches {
   readonly #configurations: Assigned[] = [];
   readonly #deadLetters: Assigned[] = [];
 
-  /** How many entries are held. */
+  /** The number of collected rows. */
   get size(): number {
     return (
       this.#vms.size + this.#attempts.size + this.#hosts.size + this.#configurations.length + this.#deadLetters.length
@@ -59,8 +56,8 @@ export class Touches {
     if (refusal !== null) this.#deadLetters.push(deadLetterOf(at, entry, refusal));
   }
 
-  /** The same of an entry that says what it touches without being parsed. */
-  addAtSight(at: number, { clock, time, vm, migration, hasRecord }: Sight, source: Source): void {
+  /** Adds an entry without parsing its text. */
+  addPeeked(at: number, { clock, time, vm, migration, hasRecord }: PeekedEntry, source: Source): void {
     this.#clocks.set(clock, { at, time });
     if (hasRecord) this.#vms.set(vm, { at, source });
     this.#addAttempt(migration, at, source);
@@ -77,7 +74,7 @@ export class Touches {
     };
   }
 
-  /** The last entry of each attempt, and where it stands. */
+  /** Yields the last entry of each attempt with its sequence. */
   *attemptSources(): Generator<Latest> {
     yield* this.#attempts.values();
   }

@@ -12,7 +12,7 @@ import { sleep } from '../measure.ts';
 
 export type Site = { readonly brokers: readonly string[]; readonly prefix: string; readonly folder: string };
 
-const FOLLOWERS = [new URL('../../projections/follow.ts', import.meta.url).href];
+const PROJECTIONS = [new URL('../../projections/inline-projection.ts', import.meta.url).href];
 
 export async function makeTopics({ brokers, prefix }: Site, partitions: number): Promise<void> {
   const plan = { prefix, partitions, replicationFactor: 1, minInsyncReplicas: 1 };
@@ -27,7 +27,7 @@ export function openInstance(site: Site, name: string, observer: ClusterObserver
       clientId: name,
       prefix,
       folder: join(folder, prefix, name),
-      followers: FOLLOWERS,
+      projections: PROJECTIONS,
       machineVersion: MACHINE_VERSION,
     },
     sessionTimeoutMs: 10_000,

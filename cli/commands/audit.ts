@@ -72,7 +72,7 @@ async function auditFile(options: AuditOptions): Promise<AuditReport> {
   // An unwritable --save-head file must fail before the audit, which can take long.
   if (options.saveHead !== undefined) appendFileSync(options.saveHead, '');
   return withReadOnlyLedger(options.db, async ({ ledger, db }) => {
-    const audited = await audit(ledger, 0, { projections: db, ...kept });
+    const audited = await audit(ledger, ledger.partition, { projections: db, ...kept });
     const damaged = [...ledger.findDamage(), ...(audited.findings.length === 0 ? await columnDamage(ledger) : [])];
     const found = damaged.map((message) => ({ position: audited.head.position, kind: 'damaged' as const, message }));
     return { ...audited, findings: [...audited.findings, ...found] };
@@ -173,7 +173,7 @@ async function backtestCommand(options: BacktestOptions, io: Io): Promise<void> 
   const { server } = options;
   const result =
     server === undefined
-      ? await withLedger(options.db, ({ ledger }) => backtest(ledger.read(0, 1), witnessed, chosen))
+      ? await withLedger(options.db, ({ ledger }) => backtest(ledger.read(ledger.partition, 1), witnessed, chosen))
       : await backtest((await RemoteLedger.open(new Remote(server, io.env))).all(), witnessed, chosen);
   io.out(options.json === true ? JSON.stringify(result) : backtestText(result, io.style));
 }

@@ -70,7 +70,7 @@ export async function playRecordings(file: string, io: Io): Promise<void> {
   const report = await ingestFiles(files, { db: file, apart: true, verify: true }, { ...io, err: () => {} });
   await withLedger(file, async ({ db, ledger }) => {
     if (report.consumed === 0) io.out(migrationsTable(migrations(db), io.style));
-    io.out(`\n${backtestText(await backtest(ledger.read(0, 1), report.endings), io.style)}`);
+    io.out(`\n${backtestText(await backtest(ledger.read(ledger.partition, 1), report.endings), io.style)}`);
   });
 }
 

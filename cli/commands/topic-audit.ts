@@ -51,14 +51,14 @@ async function auditAll(ledger: KafkaLedger, local: string, heads: ReadonlyMap<n
   for (let partition = 0; partition < ledger.partitions; partition += 1) {
     const copy = ledger.replica(partition);
     const head = heads.get(partition);
-    const found = await audit(copy.ledger, 0, head === undefined ? {} : { head });
+    const found = await audit(copy.ledger, partition, head === undefined ? {} : { head });
     // A fault of the replica means that the topic's own chain is broken.
     const broken =
       copy.fault === null
         ? []
         : [{ position: found.head.position, kind: 'altered' as const, message: copy.fault.message }];
     const here = await localFindings(join(local, `${partition}.db`), ledger, partition);
-    reports.push(placedReport(partition, { ...found, findings: [...found.findings, ...broken, ...here] }));
+    reports.push({ ...found, findings: [...found.findings, ...broken, ...here] });
   }
   return reports;
 }
@@ -68,7 +68,7 @@ async function localFindings(file: string, topic: KafkaLedger, partition: number
   if (!existsSync(file)) return [];
   const ledger = await SqliteLedger.open({ file, mode: 'read', machineVersion: MACHINE_VERSION });
   try {
-    const { findings, head } = await audit(ledger, 0, { projections: ledger.readConnection() });
+    const { findings, head } = await audit(ledger, ledger.partition, { projections: ledger.readConnection() });
     const sequence = Number(head.position.split(':')[1]);
     const isSame = sequence === 0 || (await hashAt(topic, partition, sequence)) === head.hash;
     const differs = { position: head.position, kind: 'fork', message: 'this machine’s replica and the topic differ' };
@@ -90,13 +90,6 @@ async function hashAt(topic: KafkaLedger, partition: number, sequence: number): 
   const copy = topic.replica(partition).ledger;
   if (copy.entryAt(sequence) === null) await waitForReplicas(topic, { asOf: Date.now() });
   return copy.entryAt(sequence)?.hash ?? null;
-}
-
-const placed = (partition: number, position: string) => position.replace(/^0:/, `${partition}:`);
-
-function placedReport(partition: number, report: AuditReport): AuditReport {
-  const findings = report.findings.map((each) => ({ ...each, position: placed(partition, each.position) }));
-  return { ...report, head: { ...report.head, position: placed(partition, report.head.position) }, findings };
 }
 
 /** Merges the reports of all partitions. The head of the sum is the vector of all heads. */

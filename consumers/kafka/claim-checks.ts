@@ -1,4 +1,4 @@
-import type { Directory } from '../../engine/partition/directory.ts';
+import type { Directory } from '../../log/directory.ts';
 import type { Time } from '../../engine/time.ts';
 import { Fault } from '../../events/fault.ts';
 import { isBeingImported } from '../../log/kafka/import.ts';

@@ -1,6 +1,6 @@
 import { Fault } from '../../events/fault.ts';
 import { WALL } from '../../events/vocabulary.ts';
-import type { Directory } from '../../engine/partition/directory.ts';
+import type { Directory } from '../../log/directory.ts';
 
 /** Clocks may differ by this much; an owner further behind than the last entry is not ready. */
 const CLOCK_BEHIND_MAX_MS = 1000;

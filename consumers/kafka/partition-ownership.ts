@@ -1,6 +1,6 @@
 import type { LoopObserver } from '../../engine/partition-loop.ts';
 import { PartitionRunner } from '../../engine/partition-runner.ts';
-import type { Directory } from '../../engine/partition/directory.ts';
+import type { Directory } from '../../log/directory.ts';
 import type { Time } from '../../engine/time.ts';
 import type { Fault } from '../../events/fault.ts';
 import type { Ledger, Progress } from '../../log/port.ts';

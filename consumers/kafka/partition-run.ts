@@ -1,7 +1,7 @@
 import { Driver } from '../../engine/driver.ts';
 import { type LoopObserver, PartitionLoop } from '../../engine/partition-loop.ts';
 import type { Run } from '../../engine/partition-runner.ts';
-import type { Directory } from '../../engine/partition/directory.ts';
+import type { Directory } from '../../log/directory.ts';
 import type { Time } from '../../engine/time.ts';
 import type { Fault } from '../../events/fault.ts';
 import type { Owner } from '../../log/port.ts';

@@ -1,7 +1,7 @@
 import type { AttemptState } from '../../events/attempt.ts';
 import type { Timers } from '../../events/entries.ts';
 import { isOver } from '../../machines/vm.ts';
-import type { Directory } from './directory.ts';
+import type { Directory } from '../../log/directory.ts';
 
 export type LoadedAttempt = { state: AttemptState; timers: Timers };
 /** `epoch` is the batch that changed the attempt; null once the batch is durable and the directory has the state too. */

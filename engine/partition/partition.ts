@@ -9,7 +9,7 @@ import { WALL } from '../../events/vocabulary.ts';
 import { sha256 } from '../../log/chain.ts';
 import type { Kept } from '../../log/kept-bytes.ts';
 import type { Batch, Identity, InputPosition } from '../../log/port.ts';
-import type { Directory } from './directory.ts';
+import type { Directory } from '../../log/directory.ts';
 import { refusals } from './refusals.ts';
 import { applySiteInput } from './site-inputs.ts';
 import type { HeapTimer } from './timer-heap.ts';

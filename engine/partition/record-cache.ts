@@ -1,6 +1,6 @@
 import type { VmRecord } from '../../events/records.ts';
 import { unknownVm } from '../../machines/vm.ts';
-import type { Directory } from './directory.ts';
+import type { Directory } from '../../log/directory.ts';
 
 /** The VM records of a partition: cached until they are durable, and after that while there is room. */
 export class RecordCache {

@@ -8,7 +8,7 @@ import type { Stimulus } from '../../machines/fold.ts';
 import { type Stepped, step } from '../../machines/step.ts';
 import { applyAttempt, isOver } from '../../machines/vm.ts';
 import { AttemptCache } from './attempt-cache.ts';
-import type { Directory } from './directory.ts';
+import type { Directory } from '../../log/directory.ts';
 import { RecordCache } from './record-cache.ts';
 import { Timetable } from './timetable.ts';
 

@@ -65,7 +65,7 @@ export async function importLedger({ access, ledger, source }: Import): Promise<
     await settled(ledger, targets);
     await compare(source, ledger, targets);
     // The source must be closed to writes before an instance can own the partitions.
-    source.markMoved(access.prefix);
+    await source.markMoved(access.prefix);
     for (const target of targets) await target.conclude();
     return { read, written: targets.reduce((sum, { written }) => sum + written, 0) };
   } catch (error) {

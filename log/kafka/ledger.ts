@@ -22,7 +22,7 @@ export type KafkaLedgerOptions = BrokerOptions & {
   readonly prefix: string;
   /** The folder of the replicas, one file per partition; not shared with another instance. */
   readonly folder: string;
-  readonly followers?: readonly string[];
+  readonly projections?: readonly string[];
   readonly machineVersion: string;
   readonly log?: KafkaLog;
   readonly readable?: ReadableListener;
@@ -96,11 +96,11 @@ export class KafkaLedger implements Ledger {
   }
 
   async head(partition: number): Promise<Head> {
-    return this.replica(partition).ledger.head(0);
+    return this.replica(partition).ledger.head(partition);
   }
 
-  async *read(partition: number, from: number): AsyncGenerator<StoredEntry> {
-    for await (const stored of this.replica(partition).ledger.read(0, from)) yield { ...stored, partition };
+  read(partition: number, from: number): AsyncIterable<StoredEntry> {
+    return this.replica(partition).ledger.read(partition, from);
   }
 
   async close(): Promise<void> {
@@ -149,13 +149,13 @@ export class KafkaLedger implements Ledger {
 }
 
 async function openReplicas(options: KafkaLedgerOptions, partitions: number): Promise<Replica[]> {
-  const { folder, followers = [], machineVersion, readable = () => {} } = options;
+  const { folder, projections = [], machineVersion, readable = () => {} } = options;
   mkdirSync(folder, { recursive: true });
   const replicas: Replica[] = [];
   try {
     for (let partition = 0; partition < partitions; partition += 1) {
       const file = join(folder, `${partition}.db`);
-      replicas.push(await Replica.open({ file, partition, followers, machineVersion }, readable));
+      replicas.push(await Replica.open({ file, partition, projections, machineVersion }, readable));
     }
     return replicas;
   } catch (error) {

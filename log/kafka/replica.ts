@@ -38,7 +38,7 @@ export type ReadRecords = {
 export type ReplicaOptions = {
   readonly file: string;
   readonly partition: number;
-  readonly followers: readonly string[];
+  readonly projections: readonly string[];
   readonly machineVersion: string;
 };
 
@@ -91,10 +91,9 @@ export class Replica implements Progress {
 
   /** Opens or creates the file. @throws Fault LEDGER_…; a damaged file can be deleted, it is fetched from the topic again. */
   static async open(options: ReplicaOptions, onReadable: ReadableListener): Promise<Replica> {
-    const { file, followers, machineVersion } = options;
-    const ledger = await SqliteLedger.open({ file, mode: 'write', followers, machineVersion, durability: 'relaxed' });
+    const ledger = await SqliteLedger.open({ ...options, mode: 'write', durability: 'relaxed' });
     try {
-      return new Replica(options, ledger, await ledger.claim(0), onReadable);
+      return new Replica(options, ledger, await ledger.claim(options.partition), onReadable);
     } catch (error) {
       await ledger.close();
       throw error;
@@ -170,7 +169,7 @@ export class Replica implements Progress {
   async recover(): Promise<boolean> {
     if (this.#fault === null || PERMANENT_FAULTS.has(this.#fault.code)) return false;
     try {
-      const owner = await this.ledger.claim(0);
+      const owner = await this.ledger.claim(this.partition);
       this.#owner = owner;
       this.#head = owner.claimedHead;
       this.#readable = owner.claimedHead.sequence;

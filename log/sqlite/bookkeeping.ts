@@ -20,7 +20,7 @@ export function* bookkeepingDamage(db: DatabaseSync): Generator<string> {
   for (const { sequence } of strays.iterate()) yield `the snapshot of entry ${Number(sequence)} does not have its hash`;
 }
 
-/** Tables and indexes as a new ledger has them; others, of followers, are theirs to check. */
+/** Tables and indexes as a new ledger has them; others, of projections, are theirs to check. */
 function* layoutDamage(db: DatabaseSync): Generator<string> {
   const fresh = new DatabaseSync(':memory:');
   try {

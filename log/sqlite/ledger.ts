@@ -6,48 +6,51 @@ import type { Head, Identity, Ledger, Owner, StoredEntry } from '../port.ts';
 import { bookkeepingDamage } from './bookkeeping.ts';
 import { openReader } from './connection.ts';
 import { sqliteFault } from './faults.ts';
-import { type FollowerModule, importFollowers } from './followers.ts';
+import { type InlineProjectionModule, importProjections } from './inline-projections.ts';
 import { type Horizon, loadIdentities, remember } from './identity-rows.ts';
-import type { Durability, WriterOptions } from './messages.ts';
-import { markMoved } from './moved.ts';
+import type { Durability, RebuildStep, WriterOptions } from './messages.ts';
 import { SqliteOwner } from './owner.ts';
 import { Reader } from './reader.ts';
-import { EMPTY, PARTITION, type Unread } from './rows.ts';
+import { EMPTY, type LazyEntry } from './rows.ts';
 import { trustedHead, verifyRows } from './snapshots.ts';
 import { WriterThread } from './writer-thread.ts';
 
 export type SqliteLedgerOptions = {
   readonly file: string;
-  /** `read`: any number of processes may, beside the one that writes. */
+  /** One process may open the file with `write`, any number of others with `read`. */
   readonly mode: 'write' | 'read';
-  /** URLs of modules like `FollowerModule`; used where the ledger is written. */
-  readonly followers?: readonly string[];
-  /** A snapshot of another version of the machine is not trusted. */
+  /** See `WriterOptions`. */
+  readonly partition?: number;
+  /** URLs of the modules of the inline projections (`InlineProjectionModule`); used in mode `write`. */
+  readonly projections?: readonly string[];
+  /** See `WriterOptions`. */
+  readonly forRebuild?: boolean;
+  /** Snapshots of another machine version are not trusted. */
   readonly machineVersion: string;
   readonly horizon?: Horizon;
-  /** Whether the chain is verified from the last snapshot on before anything else. By default where the ledger is written. */
+  /** Verifies the chain from the last snapshot when opening. Default: true in mode `write`. */
   readonly verifyOnOpen?: boolean;
   readonly durability?: Durability;
-  /** Opened to finish its being moved there: it may have been marked as moved already. */
+  /** Topic prefix of an interrupted import: a file already marked as moved there can be opened to finish the import. */
   readonly movingTo?: string;
 };
 
 const DEFAULT_HORIZON: Horizon = { seconds: 7 * 86_400, count: 1_000_000 };
 
-/** Entries that are verified ahead of a reader. */
+/** Entries that the writer thread verifies ahead of a reader. */
 const STRETCH_ENTRIES = 8192;
 
-/** The embedded ledger: one SQLite file, one partition. A thread of its own writes; the caller's thread reads. */
+/** One partition of a ledger in an SQLite file. A writer thread writes the file; the caller's thread reads it. */
 export class SqliteLedger implements Ledger {
   readonly partitions = 1;
   readonly path: string;
   readonly #options: WriterOptions;
-  readonly #followers: readonly FollowerModule[];
+  readonly #projections: readonly InlineProjectionModule[];
   readonly #db: DatabaseSync;
   readonly #reader: Reader;
   readonly #connections: DatabaseSync[] = [];
   readonly #identities = new IdentityIndex();
-  /** The last sequence whose identities are in the index. */
+  /** The last sequence whose identities the index contains. */
   #rememberedThrough = 0;
   #writer: WriterThread | null;
   #owners = 0;
@@ -56,11 +59,11 @@ export class SqliteLedger implements Ledger {
     options: WriterOptions,
     db: DatabaseSync,
     writer: WriterThread | null,
-    followers: readonly FollowerModule[],
+    projections: readonly InlineProjectionModule[],
   ) {
     this.path = options.file;
     this.#options = options;
-    this.#followers = followers;
+    this.#projections = projections;
     this.#db = db;
     this.#reader = new Reader(db, options.file);
     this.#writer = writer;
@@ -72,7 +75,7 @@ export class SqliteLedger implements Ledger {
    */
   static async open(options: SqliteLedgerOptions): Promise<SqliteLedger> {
     const settings = {
-      followers: [],
+      projections: [],
       horizon: DEFAULT_HORIZON,
       verifyOnOpen: options.mode === 'write',
       durability: 'full' as const,
@@ -81,8 +84,8 @@ export class SqliteLedger implements Ledger {
     let forget: (sequence: number) => void = () => {};
     const writer = options.mode === 'write' ? await WriterThread.start(settings, (sequence) => forget(sequence)) : null;
     try {
-      const followers = writer === null ? [] : await importFollowers(settings.followers);
-      const ledger = SqliteLedger.#openReading(settings, writer, followers);
+      const projections = writer === null ? [] : await importProjections(settings.projections);
+      const ledger = SqliteLedger.#openReading(settings, writer, projections);
       forget = (sequence) => ledger.#identities.forgetThrough(sequence);
       return ledger;
     } catch (error) {
@@ -94,17 +97,22 @@ export class SqliteLedger implements Ledger {
   static #openReading(
     options: WriterOptions,
     writer: WriterThread | null,
-    followers: readonly FollowerModule[],
+    projections: readonly InlineProjectionModule[],
   ): SqliteLedger {
     const db = openReader(options.file);
     try {
-      // A writer has done this already.
+      // The writer thread has verified the chain already.
       if (options.verifyOnOpen && writer === null) verifyRows(db, trustedHead(db, options.machineVersion));
-      return new SqliteLedger(options, db, writer, followers);
+      return new SqliteLedger(options, db, writer, projections);
     } catch (error) {
       db.close();
       throw error;
     }
+  }
+
+  /** The partition of the topic if the file is a replica; 0 otherwise. */
+  get partition(): number {
+    return this.#reader.partition;
   }
 
   async claim(partition: number): Promise<Owner> {
@@ -119,7 +127,8 @@ export class SqliteLedger implements Ledger {
       {
         writer,
         number,
-        followers: this.#followers,
+        partition,
+        projections: this.#projections,
         recall: (identities) => this.#recall(identities),
         remember: (records, sequence) => {
           remember(this.#identities, records, sequence);
@@ -152,7 +161,7 @@ export class SqliteLedger implements Ledger {
     return this.#reader.at(sequence);
   }
 
-  /** Verifies the whole chain, or what follows `start`, and each row's columns. @throws ChainFault */
+  /** Verifies the chain after `start` and the search columns of each row. @throws ChainFault */
   async verify(start: Head = EMPTY): Promise<Head> {
     let head = start;
     for await (const links of this.#reader.linksFrom(start.sequence + 1)) head = links.reduce(extend, head);
@@ -160,16 +169,16 @@ export class SqliteLedger implements Ledger {
   }
 
   /**
-   * Every entry, verified like that: by the thread that writes, where there is one, which is a stretch ahead.
-   * @throws ChainFault before the stretch with the first bad one.
+   * Yields every entry after verifying it. In mode `write` the writer thread verifies the next stretch meanwhile.
+   * @throws ChainFault before it yields the stretch that contains the first bad entry.
    */
-  async *readVerified(): AsyncGenerator<Unread> {
+  async *readVerified(): AsyncGenerator<LazyEntry> {
     const last = this.#reader.head().sequence;
     let verified = this.#verifyNext(EMPTY, last);
     for (let from = 1; from <= last; ) {
       const head = await verified;
       verified = this.#verifyNext(head, last);
-      // Whoever reads on meets it; who stops reading need not.
+      // The next iteration reports the rejection; a reader that stops early ignores it.
       verified.catch(() => {});
       for await (const page of this.#reader.textsFrom(from, head.sequence)) yield* page;
       from = head.sequence + 1;
@@ -182,41 +191,60 @@ export class SqliteLedger implements Ledger {
     return (await this.#writer.verify(head, through)).head;
   }
 
-  /** What SQLite finds wrong with the file's own structure, indexes included: empty where nothing is. Reads all of it. */
+  /**
+   * Replaces the rows of the inline projections in one transaction of the writer: readers see the old rows until `work` has
+   * resolved. `work` calls `apply` with the extracts of all entries in order.
+   */
+  async rebuildProjections<T>(work: (apply: (extract: unknown) => Promise<void>) => Promise<T>): Promise<T> {
+    const writer = await this.#livingWriter();
+    const send = async (step: RebuildStep) => void (await writer.rebuild(step));
+    await send({ step: 'begin' });
+    try {
+      const result = await work((extract) => send({ step: 'apply', extract }));
+      await send({ step: 'commit' });
+      return result;
+    } catch (error) {
+      if (!writer.hasEnded) await send({ step: 'rollback' });
+      throw error;
+    }
+  }
+
+  /** Runs SQLite's integrity check over the whole file. @returns the problems found. */
   findDamage(): string[] {
     const rows = this.#db.prepare('PRAGMA integrity_check(10)').all();
     return rows.map((row) => String(row['integrity_check'])).filter((line) => line !== 'ok');
   }
 
-  /** What of the tables beside the entries does not follow from them. To be asked where the entries are whole. */
+  /** Compares identities and snapshots with the entries, which must have been verified. @returns the problems found. */
   findBookkeepingDamage(): string[] {
     return [...bookkeepingDamage(this.#db)];
   }
 
-  /** A read-only connection for tables that followers keep. It is closed with the ledger. */
+  /** Opens a read-only connection for the tables of the projections. Closing the ledger closes the connection. */
   readConnection(): DatabaseSync {
     const db = openReader(this.path);
     this.#connections.push(db);
     return db;
   }
 
-  /** From its next opening on nobody writes the file any more, but for who finishes the moving. */
-  markMoved(to: string): void {
-    markMoved(this.path, to);
+  /** Marks the ledger as moved to Kafka: from now on it opens for writing only to finish this import. */
+  async markMoved(to: string): Promise<void> {
+    const writer = await this.#livingWriter();
+    await writer.markMoved(to);
   }
 
-  /** From the next commits on. */
+  /** Sets the horizon for the next commits. */
   async setHorizon(horizon: Horizon): Promise<void> {
     await this.#writer?.setHorizon(horizon);
   }
 
   async close(): Promise<void> {
-    // The writer comes last: only a connection that may write can tidy the file up.
+    // The writer closes last, because only the last connection can merge SQLite's log into the file.
     for (const db of [...this.#connections, this.#db]) if (db.isOpen) db.close();
     await this.#writer?.close();
   }
 
-  /** A thread that ended by accident is started anew: its lock went with it. */
+  /** Starts the writer thread again if it crashed; its lock was released with it. */
   async #livingWriter(): Promise<WriterThread> {
     if (this.#writer === null) {
       throw new Fault('LEDGER_READ_ONLY', `${this.path} was opened for reading`, 'Open it for writing.');
@@ -227,7 +255,7 @@ export class SqliteLedger implements Ledger {
     return this.#writer;
   }
 
-  /** Looks into the entry itself for the digest: only inputs that come again cost that. */
+  /** Reads the digest from the entry, so that only repeated inputs cost a read. */
   #recall(identities: readonly Identity[]): (string | null)[] {
     return identities.map((identity) => {
       const sequence = this.#identities.find(keyOf(identity));
@@ -237,11 +265,11 @@ export class SqliteLedger implements Ledger {
   }
 
   #requirePartition(partition: number): void {
-    if (partition === PARTITION) return;
+    if (partition === this.partition) return;
     throw new Fault(
       'NO_PARTITION',
       `there is no partition ${partition}`,
-      `An embedded ledger has partition ${PARTITION}.`,
+      `${this.path} holds partition ${this.partition}.`,
     );
   }
 }

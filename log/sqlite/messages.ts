@@ -3,18 +3,22 @@ import type { PlainFault } from './faults.ts';
 import type { Horizon } from './identity-rows.ts';
 import type { Columns } from './rows.ts';
 
-/** What the main thread and the writer's thread say to each other. */
+/** The messages between the main thread and the writer thread. */
 
 /**
- * `full`: a commit is on disk when it is answered. `relaxed`: after a crash of the machine the last commits may be missing,
- * never torn; for a copy whose original is elsewhere.
+ * `full`: a commit is on disk when it is answered. `relaxed`: a crash of the machine may lose the last commits, but never tears
+ * one; a replica can use it because the topic holds the original.
  */
 export type Durability = 'full' | 'relaxed';
 
 export type WriterOptions = {
   readonly file: string;
-  /** URLs of modules that keep tables of their own up to date in the same transactions. */
-  readonly followers: readonly string[];
+  /** The partition to record in the file; absent: the partition that the file already records, or 0. */
+  readonly partition?: number;
+  /** URLs of the modules of the inline projections. */
+  readonly projections: readonly string[];
+  /** Leaves the projections as they are until `rebuild` messages replace them. */
+  readonly forRebuild?: boolean;
   readonly machineVersion: string;
   readonly horizon: Horizon;
   readonly verifyOnOpen: boolean;
@@ -27,9 +31,9 @@ export type CommitRequest = {
   readonly id: number;
   readonly owner: number;
   readonly texts: readonly string[];
-  /** What each text says for the columns beside it. */
+  /** The search columns of each text. */
   readonly columns: readonly Columns[];
-  /** What each follower extracted of the entries. */
+  /** The extract of each inline projection. */
   readonly extracts: readonly unknown[];
   /** The keys of the consumed inputs (`recordsOf`). */
   readonly identities: Uint8Array;
@@ -44,15 +48,24 @@ export type VerifyRequest = {
   readonly through: number;
 };
 
+/** One step of a rebuild of the projections: `begin`, then any number of `apply`, then `commit` or `rollback`. */
+export type RebuildStep =
+  | { readonly step: 'begin' }
+  | { readonly step: 'apply'; readonly extract: unknown }
+  | { readonly step: 'commit' }
+  | { readonly step: 'rollback' };
+
 export type WriterRequest =
   | CommitRequest
   | VerifyRequest
+  | { readonly kind: 'rebuild'; readonly id: number; readonly rebuild: RebuildStep }
   | { readonly kind: 'claim'; readonly id: number; readonly owner: number }
   | { readonly kind: 'horizon'; readonly id: number; readonly horizon: Horizon }
+  | { readonly kind: 'mark-moved'; readonly id: number; readonly to: string }
   | { readonly kind: 'close'; readonly id: number };
 
 export type WriterAnswer = {
-  /** Of the request; 0 for the opening itself. */
+  /** The id of the request; 0 for the opening of the file. */
   readonly id: number;
   readonly head: Head;
   /** The answer to a claim carries the input positions and checkpoints of the file; other answers carry null. */
@@ -62,6 +75,6 @@ export type WriterAnswer = {
 
 export type WriterReply = {
   readonly answers: readonly WriterAnswer[];
-  /** Identities of entries up to this sequence have left the horizon. */
+  /** The last sequence whose identities left the horizon; null if none did. */
   readonly forgottenThrough: number | null;
 };

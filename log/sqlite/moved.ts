@@ -1,19 +1,13 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { Fault } from '../../events/fault.ts';
-import { openWriter } from './connection.ts';
 
-/** A ledger that was moved elsewhere stays readable; whoever went on with it would decide, and command, a second time. */
+/** A ledger that was moved to Kafka stays readable. Writing to it would decide, and send commands, a second time. */
 
 const MOVED = 'moved';
 
-/** For whoever holds the file as its writer: nothing that the writer keeps in memory is touched. */
-export function markMoved(file: string, to: string): void {
-  const db = openWriter(file);
-  try {
-    db.prepare('INSERT INTO meta VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value').run(MOVED, to);
-  } finally {
-    db.close();
-  }
+/** @param to the prefix of the topics that the ledger was moved to. */
+export function markMoved(db: DatabaseSync, to: string): void {
+  db.prepare('INSERT INTO meta VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value').run(MOVED, to);
 }
 
 /** @throws Fault LEDGER_MOVED. */
@@ -22,7 +16,7 @@ export function requireUnmoved(db: DatabaseSync, file: string, movingTo: string 
   if (to === undefined || to === movingTo) return;
   throw new Fault(
     'LEDGER_MOVED',
-    `${file} was moved to Kafka (topics ${String(to)}.…): what is decided there must not be decided here again`,
-    'Use --kafka-brokers. The file can still be read; to go back to it, and lose what was decided since, restore a backup of it.',
+    `${file} was moved to Kafka (topics ${String(to)}.…) and can no longer be written`,
+    'Use --kafka-brokers. The file can still be read. Restoring a backup of the file loses all later decisions.',
   );
 }

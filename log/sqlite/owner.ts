@@ -1,33 +1,35 @@
 import { Fault } from '../../events/fault.ts';
 import { textOf } from '../entry-text.ts';
 import type { Batch, Head, Identity, Owner } from '../port.ts';
-import type { FollowerModule } from './followers.ts';
+import type { InlineProjectionModule } from './inline-projections.ts';
 import { recordsOf } from './identity-rows.ts';
 import type { WriterAnswer } from './messages.ts';
-import { columnsOf, PARTITION } from './rows.ts';
+import { columnsOf } from './rows.ts';
 import type { WriterThread } from './writer-thread.ts';
 
-/** What an owner needs of its ledger. */
+/** The parts of a ledger that its owner uses. */
 export type OwnerHost = {
   readonly writer: WriterThread;
   readonly number: number;
-  readonly followers: readonly FollowerModule[];
+  readonly partition: number;
+  readonly projections: readonly InlineProjectionModule[];
   recall(identities: readonly Identity[]): (string | null)[];
-  /** A batch is on disk: the inputs that it consumed are known from now on. */
+  /** Remembers the inputs of a batch that is on disk. */
   remember(records: Uint8Array, sequence: number): void;
 };
 
 export class SqliteOwner implements Owner {
-  readonly partition = PARTITION;
+  readonly partition: number;
   readonly claimedHead: Head;
   readonly inputPositions: ReadonlyMap<string, number>;
   readonly checkpoints: ReadonlyMap<string, number>;
   readonly #host: OwnerHost;
-  readonly #underWay = new Set<Promise<Head>>();
+  readonly #pending = new Set<Promise<Head>>();
   #dead: Fault | null = null;
 
   constructor(host: OwnerHost, { head, progress }: WriterAnswer) {
     this.#host = host;
+    this.partition = host.partition;
     this.claimedHead = head;
     this.inputPositions = progress?.inputPositions ?? new Map();
     this.checkpoints = progress?.checkpoints ?? new Map();
@@ -35,9 +37,9 @@ export class SqliteOwner implements Owner {
 
   commit(batch: Batch): Promise<Head> {
     if (this.#dead !== null) return Promise.reject(this.#dead);
-    const committed = this.#commit(batch);
-    this.#underWay.add(committed);
-    const forget = () => this.#underWay.delete(committed);
+    const committed = this.#commitAndRemember(batch);
+    this.#pending.add(committed);
+    const forget = () => this.#pending.delete(committed);
     committed.then(forget, forget);
     return committed;
   }
@@ -47,12 +49,13 @@ export class SqliteOwner implements Owner {
   }
 
   async release(): Promise<void> {
-    const underWay = [...this.#underWay];
-    this.#dead ??= new Fault('LEDGER_FENCED', 'the partition was given up', 'Claim it anew.');
-    await Promise.allSettled(underWay);
+    const pending = [...this.#pending];
+    this.#dead ??= new Fault('LEDGER_FENCED', 'the partition was released', 'Claim the partition again.');
+    await Promise.allSettled(pending);
   }
 
-  async #commit(batch: Batch): Promise<Head> {
+  /** Any fault ends the owner, because later commits would follow a batch that may be missing. */
+  async #commitAndRemember(batch: Batch): Promise<Head> {
     const identities = recordsOf(batch.entries);
     try {
       const { head } = await this.#send(batch, identities);
@@ -64,12 +67,12 @@ export class SqliteOwner implements Owner {
     }
   }
 
-  /** By itself, so that the texts need not stay in memory until they are written. */
+  /** A method of its own, so that the texts can be freed before the writer has answered. */
   #send(batch: Batch, identities: Uint8Array): Promise<WriterAnswer> {
     const { entries, inputPositions, checkpoints = [], texts = entries.map(textOf) } = batch;
-    const { writer, number, followers } = this.#host;
+    const { writer, number, projections } = this.#host;
     const columns = entries.map(columnsOf);
-    const extracts = followers.map((follower) => follower.extract(entries));
+    const extracts = projections.map((projection) => projection.extract(entries));
     return writer.commit({ owner: number, texts, columns, extracts, identities, inputPositions, checkpoints });
   }
 }

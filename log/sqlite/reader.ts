@@ -3,10 +3,11 @@ import { setImmediate } from 'node:timers/promises';
 import type { Link } from '../chain.ts';
 import type { Head, StoredEntry } from '../port.ts';
 import { sqliteFault } from './faults.ts';
-import { checkedLinkOf, COLUMNS, headOf, indexKey, type Row, storedOf, Unread } from './rows.ts';
+import { checkedLinkOf, COLUMNS, headOf, indexKey, LazyEntry, type Row, storedOf } from './rows.ts';
+import { partitionIn } from './partition-number.ts';
 import { BUCKET_BITS } from './schema.ts';
 
-/** Rows fetched at once; between two pages the event loop gets its turn. */
+/** Rows per page; the event loop runs between two pages. */
 const PAGE_ROWS = 200;
 const BUCKET_ENTRIES = 2 ** BUCKET_BITS;
 
@@ -16,6 +17,7 @@ type NameColumn = 'vm' | 'migration';
 export class Reader {
   readonly #db: DatabaseSync;
   readonly #file: string;
+  readonly #partition: number;
   readonly #page: StatementSync;
   readonly #texts: StatementSync;
   readonly #byName: Record<NameColumn, StatementSync>;
@@ -23,6 +25,7 @@ export class Reader {
   constructor(db: DatabaseSync, file: string) {
     this.#db = db;
     this.#file = file;
+    this.#partition = partitionIn(db);
     this.#page = db.prepare(`SELECT ${COLUMNS} FROM entries WHERE sequence BETWEEN ? AND ? ORDER BY sequence LIMIT ?`);
     this.#texts = db.prepare(
       'SELECT sequence, body FROM entries WHERE sequence BETWEEN ? AND ? ORDER BY sequence LIMIT ?',
@@ -30,28 +33,34 @@ export class Reader {
     this.#byName = { vm: prepareByName(db, 'vm'), migration: prepareByName(db, 'migration') };
   }
 
+  get partition(): number {
+    return this.#partition;
+  }
+
   head(): Head {
-    return this.#ask(() => headOf(this.#db));
+    return this.#query(() => headOf(this.#db));
   }
 
   at(sequence: number): StoredEntry | null {
-    const row = this.#ask(() => this.#page.get(sequence, sequence, 1));
-    return row === undefined ? null : storedOf(row);
+    const row = this.#query(() => this.#page.get(sequence, sequence, 1));
+    return row === undefined ? null : storedOf(row, this.#partition);
   }
 
-  /** Everything from a sequence on, until the head as it is now. */
+  /** Yields the entries from a sequence to the head at the time of the call. */
   async *from(first: number): AsyncGenerator<StoredEntry> {
-    for await (const rows of this.#pages(this.#page, first)) for (const row of rows) yield storedOf(row);
+    for await (const rows of this.#pages(this.#page, first))
+      for (const row of rows) yield storedOf(row, this.#partition);
   }
 
-  /** What the chain covers of them, many at once, each row's other columns compared with its text. */
+  /** Yields pages of links, after comparing the search columns of each row with its text. */
   async *linksFrom(first: number): AsyncGenerator<Link[]> {
-    for await (const rows of this.#pages(this.#page, first)) yield rows.map(checkedLinkOf);
+    for await (const rows of this.#pages(this.#page, first))
+      yield rows.map((row) => checkedLinkOf(row, this.#partition));
   }
 
-  /** Only their texts, many at once, which are parsed when somebody asks for it. */
-  async *textsFrom(first: number, last: number): AsyncGenerator<Unread[]> {
-    for await (const rows of this.#pages(this.#texts, first, last)) yield rows.map((row) => new Unread(row));
+  /** Yields pages of entries that are parsed lazily. */
+  async *textsFrom(first: number, last: number): AsyncGenerator<LazyEntry[]> {
+    for await (const rows of this.#pages(this.#texts, first, last)) yield rows.map((row) => new LazyEntry(row));
   }
 
   /** The entries of one VM or attempt, oldest first. */
@@ -61,18 +70,18 @@ export class Reader {
     for (let from = first; from <= last; ) {
       const bucket = Math.floor(from / BUCKET_ENTRIES);
       const start = from;
-      const rows = this.#ask(() => statement.all(bucket, indexKey(name), name, start, last, PAGE_ROWS));
-      for (const row of rows) yield storedOf(row);
+      const rows = this.#query(() => statement.all(bucket, indexKey(name), name, start, last, PAGE_ROWS));
+      for (const row of rows) yield storedOf(row, this.#partition);
       const isBucketDone = rows.length < PAGE_ROWS;
       from = isBucketDone ? (bucket + 1) * BUCKET_ENTRIES : Number(rows.at(-1)?.['sequence']) + 1;
       if (rows.length > 0) await setImmediate();
     }
   }
 
-  /** A file that was damaged while it is read says so in words. */
-  #ask<T>(question: () => T): T {
+  /** Runs a query and turns SQLite's errors into faults. */
+  #query<T>(query: () => T): T {
     try {
-      return question();
+      return query();
     } catch (error) {
       throw sqliteFault(error, this.#file);
     }
@@ -81,7 +90,7 @@ export class Reader {
   async *#pages(statement: StatementSync, first: number, last = this.head().sequence): AsyncGenerator<Row[]> {
     for (let from = first; from <= last; ) {
       const start = from;
-      const rows = this.#ask(() => statement.all(start, last, PAGE_ROWS));
+      const rows = this.#query(() => statement.all(start, last, PAGE_ROWS));
       if (rows.length === 0) return;
       yield rows;
       from = Number(rows.at(-1)?.['sequence']) + 1;

@@ -6,25 +6,22 @@ import { ChainFault, type Link, link } from '../chain.ts';
 import { entryOf, migrationOf } from '../entry-text.ts';
 import { GENESIS, type Head, type StoredEntry } from '../port.ts';
 
-/** The only partition of an embedded ledger. */
-export const PARTITION = 0;
-
 export const EMPTY: Head = { sequence: 0, hash: GENESIS };
 
 export type Row = Record<string, SQLOutputValue>;
 
-/** What is selected of a row that is looked at. As text the hashes come faster than as arrays of their own. */
+/** The columns that readers select. SQLite returns the hashes as hex text, which is faster than binary arrays. */
 export const COLUMNS = `sequence, lower(hex(previous)) AS previous, lower(hex(hash)) AS hash, vm, vm_key, migration, migration_key,
   time, clock, body`;
 
-/** What stands beside an entry's text, to search by. */
+/** The columns beside an entry's text that searches use. */
 export type Columns = readonly [time: number, clock: string, vm: string | null, migration: string | null];
 
 export function columnsOf(entry: Entry): Columns {
   return [entry.time, entry.clock, entry.vm, migrationOf(entry)];
 }
 
-/** Spreads names over 32 bits (FNV-1a). An index holds these numbers; the name itself decides. */
+/** Hashes a name to 32 bits (FNV-1a) for the indexes. Queries also compare the name itself. */
 export function indexKey(name: string): number {
   let key = 0x811c9dc5;
   for (let index = 0; index < name.length; index += 1) key = Math.imul(key ^ name.charCodeAt(index), 0x01000193);
@@ -40,15 +37,15 @@ export function headOf(db: DatabaseSync): Head {
   return row === undefined ? EMPTY : { sequence: Number(row['sequence']), hash: String(row['hash']) };
 }
 
-/** The time of the last entry. */
+/** The time of the last entry in milliseconds; 0 for an empty ledger. */
 export function timeOf(db: DatabaseSync): number {
   return Number(db.prepare('SELECT time FROM entries ORDER BY sequence DESC LIMIT 1').get()?.['time'] ?? 0);
 }
 
-/** The part of a row that the chain covers. A text that is none gives what matches nothing. */
-export function linkOf(row: Row): Link {
+/** The part of a row that the chain covers. A body that is not text becomes '', which matches no hash. */
+export function linkOf(row: Row, partition: number): Link {
   return {
-    partition: PARTITION,
+    partition,
     sequence: Number(row['sequence']),
     previous: String(row['previous']),
     hash: String(row['hash']),
@@ -56,9 +53,9 @@ export function linkOf(row: Row): Link {
   };
 }
 
-/** @throws ChainFault where the text is not the one that was hashed, and cannot be read for it. */
-export function storedOf(row: Row): StoredEntry {
-  const stored = linkOf(row);
+/** @throws ChainFault if the text was altered and can no longer be parsed. */
+export function storedOf(row: Row, partition: number): StoredEntry {
+  const stored = linkOf(row, partition);
   try {
     return { ...stored, entry: entryOf(stored.text) };
   } catch (error) {
@@ -67,8 +64,8 @@ export function storedOf(row: Row): StoredEntry {
   }
 }
 
-/** A text that is parsed when somebody asks for its entry: of those that are only looked over few are asked. */
-export class Unread {
+/** A stored entry whose text is parsed on the first access to `entry`. */
+export class LazyEntry {
   readonly sequence: number;
   readonly text: string;
   #entry: Entry | undefined;
@@ -84,16 +81,16 @@ export class Unread {
   }
 }
 
-/** @throws ChainFault where the row's columns are not those of its text. */
-export function checkedLinkOf(row: Row): Link {
-  requireColumnsOf(row);
-  return linkOf(row);
+/** @throws ChainFault if a search column differs from the text. */
+export function checkedLinkOf(row: Row, partition: number): Link {
+  requireColumnsOf(row, partition);
+  return linkOf(row, partition);
 }
 
-/** The columns beside the text are not hashed, yet searches go by them: the audit holds them to the text. */
-export function requireColumnsOf(row: Row): void {
-  if (isSaidAtSight(row)) return;
-  const { entry, ...position } = storedOf(row);
+/** Compares the search columns with the text, because the hash does not cover them. @throws ChainFault if one differs. */
+export function requireColumnsOf(row: Row, partition: number): void {
+  if (textShowsColumns(row)) return;
+  const { entry, ...position } = storedOf(row, partition);
   const [time, clock, vm, migration] = columnsOf(entry);
   const expected: Row = { vm, vm_key: keyOrNull(vm), migration, migration_key: keyOrNull(migration), time, clock };
   const wrong = Object.keys(expected).find((column) => row[column] !== expected[column]);
@@ -101,10 +98,10 @@ export function requireColumnsOf(row: Row): void {
 }
 
 /**
- * Whether the text says in plain sight what the columns say: parsing it would tell no more. A text of the ledger's own making
- * has these members in this order, and a quote inside of a string is escaped, so nothing else looks like them.
+ * Returns true if the text shows the values of the search columns without being parsed. Members have a fixed order and quotes
+ * inside strings are escaped, so no string value can be mistaken for a member.
  */
-function isSaidAtSight({ body, vm, vm_key, migration, migration_key, time, clock }: Row): boolean {
+function textShowsColumns({ body, vm, vm_key, migration, migration_key, time, clock }: Row): boolean {
   if (typeof body !== 'string' || typeof time !== 'number' || typeof clock !== 'string') return false;
   if (typeof vm !== 'string' || typeof migration !== 'string') return false;
   if (vm_key !== indexKey(vm) || migration_key !== indexKey(migration)) return false;

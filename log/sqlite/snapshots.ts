@@ -1,12 +1,13 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { ChainFault, extend } from '../chain.ts';
 import type { Head } from '../port.ts';
-import { COLUMNS, EMPTY, headOf, linkOf, PARTITION, requireColumnsOf } from './rows.ts';
+import { partitionIn } from './partition-number.ts';
+import { COLUMNS, EMPTY, headOf, linkOf, requireColumnsOf } from './rows.ts';
 
-/** Entries between two snapshots: what a start after a crash verifies at most. */
+/** Entries between two snapshots, which limits what a start after a crash must verify. */
 export const SNAPSHOT_ENTRIES = 10_000;
 
-/** Notes that everything up to this head was written, or verified, by this version of the machine. */
+/** Records that this version of the machine wrote or verified all entries up to this head. */
 export function takeSnapshot(db: DatabaseSync, head: Head, machineVersion: string, time: number): void {
   db.prepare('INSERT OR REPLACE INTO snapshots (sequence, hash, machine_version, time) VALUES (?, ?, ?, ?)').run(
     head.sequence,
@@ -16,21 +17,20 @@ export function takeSnapshot(db: DatabaseSync, head: Head, machineVersion: strin
   );
 }
 
-/** The sequence of the newest snapshot, by whatever version; 0: none. */
+/** The sequence of the newest snapshot of any version; 0 if there is none. */
 export function lastSnapshot(db: DatabaseSync): number {
   return Number(db.prepare('SELECT max(sequence) AS sequence FROM snapshots').get()?.['sequence'] ?? 0);
 }
 
 /**
- * The newest snapshot to start from: one of this machine version whose hash is still its entry's. The beginning where there
- * is none.
- * @throws ChainFault where a snapshot stands beyond the last entry: the tail was cut off.
+ * The newest snapshot of this machine version whose hash matches its entry; the empty head if there is none.
+ * @throws ChainFault if a snapshot names an entry beyond the last one, because the tail was cut off.
  */
 export function trustedHead(db: DatabaseSync, machineVersion: string): Head {
   const last = headOf(db);
   const newest = lastSnapshot(db);
   if (newest > last.sequence) {
-    const position = { partition: PARTITION, sequence: last.sequence + 1 };
+    const position = { partition: partitionIn(db), sequence: last.sequence + 1 };
     throw new ChainFault(position, 'missing', `a snapshot names entry ${newest}`);
   }
   const row = db
@@ -43,18 +43,19 @@ export function trustedHead(db: DatabaseSync, machineVersion: string): Head {
 }
 
 /**
- * Verifies what follows a head, in one go: all of it, or up to an entry that is there.
- * @returns the head of the ledger, or that entry's.
+ * Verifies the entries after `start` up to the sequence `through`, without yielding to the event loop.
+ * @returns the head at `through`.
  * @throws ChainFault naming the first bad entry.
  */
 export function verifyRows(db: DatabaseSync, start: Head, through = headOf(db).sequence): Head {
+  const partition = partitionIn(db);
   let head = start;
   const rows = db.prepare(`SELECT ${COLUMNS} FROM entries WHERE sequence > ? AND sequence <= ? ORDER BY sequence`);
   for (const row of rows.iterate(start.sequence, through)) {
-    head = extend(head, linkOf(row));
-    requireColumnsOf(row);
+    head = extend(head, linkOf(row, partition));
+    requireColumnsOf(row, partition);
   }
   if (head.sequence >= through) return head;
-  const position = { partition: PARTITION, sequence: head.sequence + 1 };
-  throw new ChainFault(position, 'missing', `entry ${through} and others before it are not there`);
+  const position = { partition, sequence: head.sequence + 1 };
+  throw new ChainFault(position, 'missing', `entries up to ${through} are missing`);
 }

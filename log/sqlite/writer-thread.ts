@@ -3,20 +3,27 @@ import { Worker } from 'node:worker_threads';
 import type { Fault } from '../../events/fault.ts';
 import type { Head } from '../port.ts';
 import { outcomeUnknown, revivedFault } from './faults.ts';
-import type { CommitRequest, WriterAnswer, WriterOptions, WriterReply, WriterRequest } from './messages.ts';
+import type {
+  CommitRequest,
+  RebuildStep,
+  WriterAnswer,
+  WriterOptions,
+  WriterReply,
+  WriterRequest,
+} from './messages.ts';
 
 type Waiting = { readonly resolve: (answer: WriterAnswer) => void; readonly reject: (fault: Fault) => void };
 
-/** A request before it has a number. */
+/** A request without its id. */
 type Unnumbered<R> = R extends WriterRequest ? Omit<R, 'id'> : never;
 
 /**
- * The thread keeps next to nothing: without limits its heap would grow to many times that before anything is given back. They
- * leave room for a batch of several hundred megabytes.
+ * Heap limits of the writer thread in MiB. Without them its heap grows far beyond what the thread keeps. The limits leave room
+ * for a batch of several hundred megabytes.
  */
 const LIMITS = { maxYoungGenerationSizeMb: 12, maxOldGenerationSizeMb: 512 };
 
-/** The main thread's end of the writer. Requests are served in the order they are made. */
+/** The main thread's end of the writer thread, which serves requests in their order. */
 export class WriterThread {
   readonly #file: string;
   readonly #worker: Worker;
@@ -32,7 +39,7 @@ export class WriterThread {
     const url = new URL(`./writer-worker${extname(import.meta.url)}`, import.meta.url);
     this.#worker = new Worker(url, { workerData: options, name: 'ledger', resourceLimits: LIMITS });
     this.#worker.on('message', (reply: WriterReply) => this.#receive(reply));
-    // The exit follows, and says the same to everybody who waits.
+    // The exit event follows and rejects all pending requests.
     let failure: unknown;
     this.#worker.on('error', (error: unknown) => {
       failure = error;
@@ -45,7 +52,7 @@ export class WriterThread {
     });
   }
 
-  /** Resolves once the file is open, whole and ours. */
+  /** Resolves when the file is open, verified and locked. */
   static async start(options: WriterOptions, onForgotten: (sequence: number) => void): Promise<WriterThread> {
     const thread = new WriterThread(options, onForgotten);
     try {
@@ -73,7 +80,15 @@ export class WriterThread {
     return this.#call({ kind: 'horizon', horizon });
   }
 
-  /** Verifies a part of the chain in that thread. Commits wait for it. @throws ChainFault */
+  rebuild(rebuild: RebuildStep): Promise<WriterAnswer> {
+    return this.#call({ kind: 'rebuild', rebuild });
+  }
+
+  markMoved(to: string): Promise<WriterAnswer> {
+    return this.#call({ kind: 'mark-moved', to });
+  }
+
+  /** Verifies a part of the chain in the writer thread; commits wait meanwhile. @throws ChainFault */
   verify(after: Head, through: number): Promise<WriterAnswer> {
     return this.#call({ kind: 'verify', after, through });
   }

@@ -3,17 +3,18 @@ import type { DatabaseSync } from 'node:sqlite';
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { openWriter, requireWritable } from './connection.ts';
 import { plainFault, sqliteFault } from './faults.ts';
-import { importFollowers, prepareFollowers } from './followers.ts';
+import { importProjections, prepareProjections } from './inline-projections.ts';
 import type { CommitRequest, WriterAnswer, WriterOptions, WriterReply, WriterRequest } from './messages.ts';
 import { requireUnmoved } from './moved.ts';
+import { assignPartition, partitionIn } from './partition-number.ts';
 import { EMPTY, timeOf } from './rows.ts';
 import { SNAPSHOT_ENTRIES, takeSnapshot, trustedHead, verifyRows } from './snapshots.ts';
 import { WriterLock } from './writer-lock.ts';
 import { Writer } from './writer.ts';
 
-/** The thread that writes the ledger, so that the main thread's reads never wait for a disk. */
+/** The thread that writes the ledger file, so that the main thread never waits for the disk. */
 
-/** A group is committed when it holds this many entries, even if more are waiting: the first of them waits for all. */
+/** Entries per transaction at most, because the first batch of a group waits for the whole group. */
 const GROUP_ENTRIES_MAX = 2048;
 
 async function start(port: MessagePort, options: WriterOptions): Promise<void> {
@@ -39,24 +40,26 @@ function acquire(file: string): WriterLock {
 async function open(db: DatabaseSync, options: WriterOptions): Promise<Writer> {
   try {
     requireUnmoved(db, options.file, options.movingTo);
+    if (options.partition !== undefined) assignPartition(db, options.file, options.partition);
     if (options.verifyOnOpen) verifyTail(db, options.machineVersion);
-    const followers = await importFollowers(options.followers);
-    prepareFollowers(db, followers);
-    return new Writer(db, { ...options, followers, mayTakeSnapshots: options.verifyOnOpen });
+    const projections = await importProjections(options.projections);
+    const partition = partitionIn(db);
+    if (options.forRebuild !== true) prepareProjections(db, projections, partition);
+    return new Writer(db, { ...options, partition, projections, mayTakeSnapshots: options.verifyOnOpen });
   } catch (error) {
     db.close();
     throw error;
   }
 }
 
-/** A long way is verified once: the next start goes on from its end. */
+/** Verifies the chain from the last snapshot, and takes a snapshot if that was a long way. */
 function verifyTail(db: DatabaseSync, machineVersion: string): void {
   const trusted = trustedHead(db, machineVersion);
   const head = verifyRows(db, trusted);
   if (head.sequence - trusted.sequence >= SNAPSHOT_ENTRIES) takeSnapshot(db, head, machineVersion, timeOf(db));
 }
 
-/** Commits that wait behind the first are joined to its transaction: one flush of the disk serves them all. */
+/** Joins the commits that wait into one transaction, so that they share one flush of the disk. */
 function serve(port: MessagePort, writer: Writer, lock: WriterLock, first: WriterRequest): void {
   let request: WriterRequest | undefined = first;
   while (request !== undefined) {
@@ -90,6 +93,12 @@ function serveOther(
   switch (request.kind) {
     case 'claim':
       port.postMessage(reply(writer.claim(id, request.owner)));
+      return;
+    case 'rebuild':
+      port.postMessage(reply(writer.rebuild(id, request.rebuild)));
+      return;
+    case 'mark-moved':
+      port.postMessage(reply(writer.markMoved(id, request.to)));
       return;
     case 'verify':
       port.postMessage(reply(writer.verify(request)));

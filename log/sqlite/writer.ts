@@ -3,9 +3,10 @@ import { Fault } from '../../events/fault.ts';
 import { link } from '../chain.ts';
 import type { Head, Progress } from '../port.ts';
 import { commitFault, plainFault, sqliteFault } from './faults.ts';
-import type { Follower, FollowerModule } from './followers.ts';
+import type { InlineProjection, InlineProjectionModule } from './inline-projections.ts';
 import { type Horizon, IdentityRows } from './identity-rows.ts';
-import type { CommitRequest, VerifyRequest, WriterAnswer, WriterReply } from './messages.ts';
+import type { CommitRequest, RebuildStep, VerifyRequest, WriterAnswer, WriterReply } from './messages.ts';
+import { markMoved } from './moved.ts';
 import { type Columns, headOf, keyOrNull, timeOf } from './rows.ts';
 import { lastSnapshot, SNAPSHOT_ENTRIES, takeSnapshot, verifyRows } from './snapshots.ts';
 
@@ -13,12 +14,15 @@ export type WriterSettings = {
   readonly file: string;
   readonly machineVersion: string;
   readonly horizon: Horizon;
-  readonly followers: readonly FollowerModule[];
-  /** What was not verified is not vouched for by a snapshot. */
+  readonly projections: readonly InlineProjectionModule[];
+  readonly partition: number;
+  /** Leaves the projections unopened until a rebuild resets them. */
+  readonly forRebuild?: boolean;
+  /** False if the chain was not verified: a snapshot would declare it verified. */
   readonly mayTakeSnapshots: boolean;
 };
 
-/** Appends to the ledger's file; knows nothing of threads. Nobody else writes the file while it lives. */
+/** Appends to the ledger file. The writer lock makes this the only connection that writes the file. */
 export class Writer {
   readonly #db: DatabaseSync;
   readonly #settings: WriterSettings;
@@ -26,14 +30,14 @@ export class Writer {
   readonly #setPosition: StatementSync;
   readonly #setCheckpoint: StatementSync;
   readonly #identities: IdentityRows;
-  #followers: Follower[];
+  #projections: InlineProjection[];
   #horizon: Horizon;
   #head: Head;
-  /** The last entry's. */
+  /** The time of the last entry in milliseconds. */
   #time: number;
   #snapshotSequence: number;
   #owner = 0;
-  /** Why the newest owner can commit no more. */
+  /** The fault that ended the newest owner; null while it can commit. */
   #dead: Fault | null = null;
 
   constructor(db: DatabaseSync, settings: WriterSettings) {
@@ -50,7 +54,7 @@ export class Writer {
       'INSERT INTO checkpoints (key, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value',
     );
     this.#identities = new IdentityRows(db);
-    this.#followers = settings.followers.map((module) => module.follow(db));
+    this.#projections = settings.forRebuild === true ? [] : this.#openProjections();
     this.#horizon = settings.horizon;
     this.#head = headOf(db);
     this.#time = timeOf(db);
@@ -65,7 +69,7 @@ export class Writer {
     this.#horizon = horizon;
   }
 
-  /** A commit of its own comes first: it settles what an earlier one may have left half on disk. */
+  /** Commits a transaction first, which settles an earlier commit whose outcome was unknown. */
   claim(id: number, owner: number): WriterAnswer {
     this.#owner = owner;
     this.#dead = null;
@@ -74,14 +78,14 @@ export class Writer {
         this.#db.exec(`INSERT INTO meta VALUES ('claims', 1) ON CONFLICT DO UPDATE SET value = value + 1`);
       });
       this.#head = headOf(this.#db);
-      return { id, head: this.#head, progress: this.#progress(), fault: null };
+      return { ...this.#done(id), progress: this.#progress() };
     } catch (error) {
       this.#dead = sqliteFault(error, this.#settings.file);
       return this.#refusal(id, this.#dead);
     }
   }
 
-  /** Appends several batches in one transaction: all of them, or none. */
+  /** Appends several batches in one transaction. */
   commit(requests: readonly CommitRequest[]): WriterReply {
     const refused = requests.map((request) => this.#refusalOf(request));
     const accepted = requests.filter((_, index) => refused[index] === null);
@@ -89,21 +93,62 @@ export class Writer {
     const answers = requests.map(({ id }, index): WriterAnswer => {
       const refusal = refused[index] ?? fault;
       if (refusal !== null) return this.#refusal(id, refusal);
-      return { id, head: heads.shift() ?? this.#head, progress: null, fault: null };
+      return { ...this.#done(id), head: heads.shift() ?? this.#head };
     });
     return { answers, forgottenThrough };
   }
 
-  /** A part of the chain, and each row's columns. */
-  verify({ id, after, through }: VerifyRequest): WriterAnswer {
+  /** Replaces the rows of the projections, in one transaction from `begin` to `commit`. */
+  rebuild(id: number, step: RebuildStep): WriterAnswer {
     try {
-      return { id, head: verifyRows(this.#db, after, through), progress: null, fault: null };
+      this.#rebuild(step);
+      return this.#done(id);
+    } catch (error) {
+      this.#rollback();
+      return this.#refusal(id, sqliteFault(error, this.#settings.file));
+    }
+  }
+
+  #rebuild(request: RebuildStep): void {
+    switch (request.step) {
+      case 'begin':
+        this.#db.exec('BEGIN IMMEDIATE');
+        for (const module of this.#settings.projections) module.reset(this.#db);
+        this.#projections = this.#openProjections();
+        return;
+      case 'apply':
+        for (const projection of this.#projections) projection.apply(0, request.extract);
+        return;
+      case 'commit':
+        for (const projection of this.#projections) projection.flush?.();
+        this.#db.exec('COMMIT');
+        return;
+      case 'rollback':
+        this.#rollback();
+        return;
+    }
+  }
+
+  /** Declares that the ledger was moved to Kafka: no later opening for writing succeeds. */
+  markMoved(id: number, to: string): WriterAnswer {
+    try {
+      markMoved(this.#db, to);
+      return this.#done(id);
     } catch (error) {
       return this.#refusal(id, sqliteFault(error, this.#settings.file));
     }
   }
 
-  /** Leaves one tidy file behind, and a snapshot of its end. Where that fails, the next start has more to read: no more. */
+  /** Verifies a part of the chain, and the search columns of each row. */
+  verify({ id, after, through }: VerifyRequest): WriterAnswer {
+    try {
+      return { ...this.#done(id), head: verifyRows(this.#db, after, through) };
+    } catch (error) {
+      return this.#refusal(id, sqliteFault(error, this.#settings.file));
+    }
+  }
+
+  /** Takes a snapshot and merges SQLite's log into the file. If this fails, only the next start takes longer. */
   close(): void {
     try {
       if (this.#settings.mayTakeSnapshots && this.#head.sequence > this.#snapshotSequence) {
@@ -111,7 +156,7 @@ export class Writer {
       }
       this.#db.exec('PRAGMA wal_checkpoint(TRUNCATE)');
     } catch {
-      // Every commit is in the file or its log already.
+      // Every commit is in the file or in SQLite's log already.
     } finally {
       this.#db.close();
     }
@@ -119,7 +164,11 @@ export class Writer {
 
   #refusalOf({ owner }: CommitRequest): Fault | null {
     if (owner === this.#owner) return this.#dead;
-    return new Fault('LEDGER_FENCED', 'another owner has claimed the partition since', 'Claim it anew.');
+    return new Fault('LEDGER_FENCED', 'another owner has claimed the partition since', 'Claim the partition again.');
+  }
+
+  #done(id: number): WriterAnswer {
+    return { id, head: this.#head, progress: null, fault: null };
   }
 
   #refusal(id: number, fault: Fault): WriterAnswer {
@@ -162,7 +211,7 @@ export class Writer {
     return result;
   }
 
-  /** SQLite has rolled back by itself after some errors. */
+  /** SQLite rolls back by itself after some errors. */
   #rollback(): void {
     if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
   }
@@ -171,7 +220,7 @@ export class Writer {
     const before = this.#head.sequence;
     if (columns.length !== texts.length) throw new RangeError(`${texts.length} texts of ${columns.length} entries`);
     for (const [index, values] of columns.entries()) this.#appendEntry(texts[index] ?? '', values);
-    for (const [index, follower] of this.#followers.entries()) follower.apply(before, extracts[index]);
+    for (const [index, projection] of this.#projections.entries()) projection.apply(before, extracts[index]);
     this.#identities.append(this.#head.sequence, this.#time, identities);
     for (const { stream, offset } of inputPositions) this.#setPosition.run(stream, offset);
     for (const { key, value } of checkpoints) this.#setCheckpoint.run(key, value);
@@ -188,9 +237,9 @@ export class Writer {
     this.#time = time;
   }
 
-  /** What is done once per transaction. */
+  /** Runs once per transaction, before its COMMIT. @returns the last sequence whose identities were forgotten. */
   #finish(): number | null {
-    for (const follower of this.#followers) follower.flush?.();
+    for (const projection of this.#projections) projection.flush?.();
     const isDue = this.#head.sequence - this.#snapshotSequence >= SNAPSHOT_ENTRIES;
     if (isDue && this.#settings.mayTakeSnapshots) {
       takeSnapshot(this.#db, this.#head, this.#settings.machineVersion, this.#time);
@@ -199,16 +248,21 @@ export class Writer {
     return this.#identities.forget(this.#horizon, this.#time);
   }
 
-  /** Nothing in memory may outlive what the file forgot. The next claim reads the head anew. */
+  /** Reloads the state in memory from the file after a rollback; the next claim reloads the head. */
   #recover(): void {
     try {
       this.#identities.recount();
-      this.#followers = this.#settings.followers.map((module) => module.follow(this.#db));
+      this.#projections = this.#openProjections();
       this.#time = timeOf(this.#db);
       this.#snapshotSequence = lastSnapshot(this.#db);
     } catch {
-      // The file cannot even be read: the owner is dead, and the next claim says why.
+      // The file cannot be read either; the next claim reports the fault.
     }
+  }
+
+  #openProjections(): InlineProjection[] {
+    const { projections, partition } = this.#settings;
+    return projections.map((module) => module.open(this.#db, partition));
   }
 
   #progress(): Progress {

@@ -2,7 +2,7 @@ import { Driver } from '../../engine/driver.ts';
 import { type CommittedInput, PartitionLoop } from '../../engine/partition-loop.ts';
 import { PartitionRunner, type Run } from '../../engine/partition-runner.ts';
 import type { Time } from '../../engine/time.ts';
-import type { Directory } from '../../engine/partition/directory.ts';
+import type { Directory } from '../../log/directory.ts';
 import type { AttemptState } from '../../events/attempt.ts';
 import type { Configuration } from '../../events/configuration.ts';
 import type { Entry } from '../../events/entries.ts';

@@ -28,7 +28,7 @@ export type Opened = {
 
 type Around = { readonly time: Time; readonly logger: Logger; readonly observer: ClusterObserver };
 
-const FOLLOWERS = [new URL(`../../projections/follow${extname(import.meta.url)}`, import.meta.url).href];
+const PROJECTIONS = [new URL(`../../projections/inline-projection${extname(import.meta.url)}`, import.meta.url).href];
 
 export async function openEngine(settings: Settings, around: Around): Promise<Opened> {
   const access = kafkaAccess(settings);
@@ -40,7 +40,7 @@ async function openEmbedded(file: string, { time, observer }: Around): Promise<O
   const ledger = await SqliteLedger.open({
     file,
     mode: 'write',
-    followers: FOLLOWERS,
+    projections: PROJECTIONS,
     machineVersion: MACHINE_VERSION,
   });
   const engine = new EmbeddedEngine(embedded(ledger), time, observer);
@@ -54,7 +54,7 @@ async function openCluster(
 ): Promise<Opened> {
   const log = kafkaLog(logger);
   const cluster = await openClusterEngine({
-    ledger: { ...access, followers: FOLLOWERS, machineVersion: MACHINE_VERSION, log },
+    ledger: { ...access, projections: PROJECTIONS, machineVersion: MACHINE_VERSION, log },
     sessionTimeoutMs: settings.kafkaSessionSeconds * 1000,
     mappings:
       settings.kafkaMappings === undefined ? [] : parseMappings(readSetting(settings.kafkaMappings, 'kafkaMappings')),
@@ -73,7 +73,7 @@ export async function openDemo(
   const access = kafkaAccess({ ...settings, kafkaPrefix: `${settings.kafkaPrefix}-demo` });
   if (access === null) return null;
   const log = kafkaLog(logger);
-  const ledger = await KafkaLedger.open({ ...access, followers: FOLLOWERS, machineVersion: MACHINE_VERSION, log });
+  const ledger = await KafkaLedger.open({ ...access, projections: PROJECTIONS, machineVersion: MACHINE_VERSION, log });
   const reads = Array.from({ length: ledger.partitions }, (_, partition) => {
     const file = ledger.replica(partition).ledger;
     return { partition, ledger: file, db: file.readConnection() };

@@ -63,7 +63,7 @@ async function page(parts: Reads, first: Position, limit: number): Promise<{ tex
   for (const part of parts) {
     if (part.partition < first.partition) continue;
     const from = part.partition === first.partition ? Math.max(1, first.sequence) : 1;
-    for await (const stored of part.ledger.read(0, from)) {
+    for await (const stored of part.ledger.read(part.partition, from)) {
       if (texts.length === limit || characters > PAGE_CHARACTERS_MAX) {
         return { texts, next: formatPosition({ partition: part.partition, sequence: stored.sequence - 1 }) };
       }

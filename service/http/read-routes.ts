@@ -2,7 +2,7 @@ import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
 import { migrationView } from '../../projections/attempts.ts';
 import { vmStatus } from '../../projections/vms.ts';
-import { listDeadLetters, listHosts, listMigrations, listVms, placedVm } from '../reads/lists.ts';
+import { listDeadLetters, listHosts, listMigrations, listVms } from '../reads/lists.ts';
 import { migrationAt, vmAt } from '../reads/past.ts';
 import { partOfAttempt, partOfVm, type Reads, unknownAttempt, unknownVm } from '../reads/parts.ts';
 import { type App, list, readsOf, type Service, type Which } from './service.ts';
@@ -47,7 +47,7 @@ export function addVmReads(app: App, service: Service): void {
       const reads = label(reply, service, ledger);
       const { part, vm } = partOfVm(reads, params.vm);
       const now = at === undefined ? vmStatus(part.db, vm)[0] : undefined;
-      const found = at === undefined ? now && placedVm(part, now) : await vmAt(part, vm, at);
+      const found = at === undefined ? now : await vmAt(part, vm, at);
       if (found === null || found === undefined) throw unknownVm(params.vm);
       return found;
     },

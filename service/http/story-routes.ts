@@ -4,7 +4,7 @@ import { formatPosition } from '../../log/port.ts';
 import { attemptState } from '../../projections/attempts.ts';
 import { vmStatus } from '../../projections/vms.ts';
 import { Histories } from '../reads/history.ts';
-import { type Part, partOfAttempt, partOfVm, placed, positionIn, unknownAttempt } from '../reads/parts.ts';
+import { type Part, partOfAttempt, partOfVm, positionIn, unknownAttempt } from '../reads/parts.ts';
 import { entryText, PAGE_CHARACTERS_MAX } from './ledger-route.ts';
 import { label } from './read-routes.ts';
 import type { App, Service } from './service.ts';
@@ -35,7 +35,7 @@ export function addHistory(app: App, service: Service): void {
       // One entry may tell several things, so a page ends at an index.
       const from = after === undefined ? 0 : numberOf(after, 'after');
       const found = await histories.page(part, { vm, at }, from, limit);
-      const items = found.items.map((item) => ({ ...item, position: placed(part, item.position) }));
+      const { items } = found;
       const next = found.next === null ? null : String(found.next);
       return ledger === 'demo' ? { items, next, ledger } : { items, next };
     },

@@ -1,9 +1,10 @@
 import { Fault } from '../../events/fault.ts';
 import type { HostRecord } from '../../events/records.ts';
+import { formatPosition } from '../../log/port.ts';
 import { attemptState, eachMigration, type MigrationView } from '../../projections/attempts.ts';
 import { type DeadLetter, deadLetters, hostRecords } from '../../projections/site.ts';
 import { type VmStatus, vmStatus } from '../../projections/vms.ts';
-import { type Part, placed, positionIn, type Reads } from './parts.ts';
+import { positionIn, type Reads } from './parts.ts';
 import { readAt } from './past.ts';
 
 /** Lists over all parts, a page at a time. */
@@ -16,15 +17,9 @@ export type PageOf = { readonly limit: number; readonly after?: string | undefin
 /** By UUID. */
 export async function listVms(parts: Reads, { limit, after }: PageOf, at?: number): Promise<VmStatus[]> {
   const page = { limit, ...(after === undefined ? {} : { after: after.toLowerCase() }) };
-  const lists = await readAt(parts, at, ({ db, part }) =>
-    vmStatus(db, undefined, page).map((vm) => placedVm(part, vm)),
-  );
+  const lists = await readAt(parts, at, ({ db }) => vmStatus(db, undefined, page));
   const all = lists.flat();
   return lists.length === 1 ? all : all.sort((a, b) => (a.vm < b.vm ? -1 : 1)).slice(0, limit);
-}
-
-export function placedVm(part: Part, vm: VmStatus): VmStatus {
-  return { ...vm, asOf: { ...vm.asOf, position: placed(part, vm.asOf.position) } };
 }
 
 /**
@@ -57,14 +52,11 @@ export async function listMigrations(
 
 /** Part by part, oldest first. `after` is a position. @throws Fault BAD_REQUEST. */
 export function listDeadLetters(parts: Reads, { limit, after }: PageOf): DeadLetter[] {
-  const { partition, sequence } =
-    after === undefined ? { partition: 0, sequence: 0 } : positionIn(parts, after, 'after');
+  const from = after === undefined ? '0:0' : formatPosition(positionIn(parts, after, 'after'));
   const found: DeadLetter[] = [];
   for (const part of parts) {
-    if (part.partition < partition || found.length === limit) continue;
-    const from = part.partition === partition ? `0:${sequence}` : '0:0';
-    const letters = deadLetters(part.db, { limit: limit - found.length, after: from });
-    found.push(...letters.map((letter) => ({ ...letter, position: placed(part, letter.position) })));
+    if (found.length === limit) break;
+    found.push(...deadLetters(part.db, { limit: limit - found.length, after: from }));
   }
   return found;
 }

@@ -5,17 +5,9 @@ import type { SqliteLedger } from '../../log/sqlite/ledger.ts';
 import { attemptState } from '../../projections/attempts.ts';
 import { vmsNamed } from '../../projections/vms.ts';
 
-/**
- * What reads are answered from: the ledger's partitions, each in a file of its own with its projections. An embedded ledger
- * has one. A file counts its partition as 0 whatever it is in the topic, so positions are named anew on their way out.
- */
+/** One partition of the ledger, with its file and its projections. An embedded ledger has one part. */
 export type Part = { readonly partition: number; readonly ledger: SqliteLedger; readonly db: DatabaseSync };
 export type Reads = readonly Part[];
-
-/** A position in a part's file, as the outside knows it. */
-export function placed({ partition }: Part, position: string): string {
-  return partition === 0 ? position : position.replace(/^0:/, `${partition}:`);
-}
 
 /** The part that decides about a VM, by its UUID or name. @throws Fault UNKNOWN_VM, AMBIGUOUS. */
 export function partOfVm(parts: Reads, named: string): { part: Part; vm: string } {

@@ -41,7 +41,7 @@ let foldings: Promise<unknown> = Promise.resolve();
  */
 export async function readAt<T>(parts: Reads, atMs: number | undefined, read: Looking<T>): Promise<T[]> {
   if (atMs === undefined) return parts.map((part) => read({ db: part.db, part }));
-  const heads = await Promise.all(parts.map(({ ledger }) => ledger.head(0)));
+  const heads = await Promise.all(parts.map(({ partition, ledger }) => ledger.head(partition)));
   const entries = heads.reduce((sum, { sequence }) => sum + sequence, 0);
   if (entries > FOLDED_ENTRIES_MAX) {
     const remedy = 'Ask for one VM or attempt, or use `landfall status --at` beside the ledger.';
@@ -58,7 +58,7 @@ export async function readAt<T>(parts: Reads, atMs: number | undefined, read: Lo
 }
 
 async function foldAndRead<T>(part: Part, atMs: number, read: Looking<T>): Promise<T> {
-  const db = await asOf(part.ledger, 0, atMs);
+  const db = await asOf(part.ledger, part.partition, atMs);
   try {
     return read({ db, part });
   } finally {

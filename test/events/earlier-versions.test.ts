@@ -7,7 +7,7 @@ import { withReadOnlyLedger, withWriter } from '../../cli/ledger-file.ts';
 import type { Driver } from '../../engine/driver.ts';
 import { Entry } from '../../events/entries.ts';
 import { upcastEntry } from '../../events/upcast.ts';
-import { entryOf, sightOf } from '../../log/entry-text.ts';
+import { entryOf, peekEntry } from '../../log/entry-text.ts';
 import { path } from '../../machines/chart.ts';
 import { migrations } from '../../projections/attempts.ts';
 import { audit } from '../../projections/audit.ts';
@@ -115,12 +115,12 @@ describe('a ledger of entry version 1', () => {
 
   it('shows the same at a glance as when parsed', () => {
     const sights = textsIn(ledgerOfVersion1()).flatMap((text) => {
-      const sight = sightOf(text);
-      return sight === null ? [] : [{ sight, entry: entryOf(text) }];
+      const peeked = peekEntry(text);
+      return peeked === null ? [] : [{ peeked, entry: entryOf(text) }];
     });
     expect(sights.length).toBeGreaterThan(100);
-    for (const { sight, entry } of sights)
-      expect(sight).toEqual({
+    for (const { peeked, entry } of sights)
+      expect(peeked).toEqual({
         time: entry.time,
         clock: entry.clock,
         vm: entry.vm,

@@ -1,29 +1,29 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Entry } from '../../events/entries.ts';
-import { entryOf, migrationOf, type Sight, sightOf, textOf } from '../../log/entry-text.ts';
+import { entryOf, migrationOf, type PeekedEntry, peekEntry, textOf } from '../../log/entry-text.ts';
 import { entryOfMalformed, entryOfTimer } from '../support/entries.ts';
 import { longStory } from '../support/projection-story.ts';
 
 /** What parsing the text would say. */
-function parsed(text: string): Sight {
+function parsed(text: string): PeekedEntry {
   const entry = entryOf(text);
   const { time, clock, vm, record } = entry;
   return { time, clock, vm: vm ?? '', migration: migrationOf(entry) ?? '', hasRecord: record !== null };
 }
 
-/** Where a text says something at sight, that is all there is to say of the rows it touches. */
+/** Where a text says something at peeked, that is all there is to say of the rows it touches. */
 function expectTrue(text: string): boolean {
-  const sight = sightOf(text);
-  if (sight === null) return false;
+  const peeked = peekEntry(text);
+  if (peeked === null) return false;
   const { attempt, record, host, configuration, refusal } = entryOf(text);
-  expect(sight).toEqual(parsed(text));
+  expect(peeked).toEqual(parsed(text));
   expect([attempt === null, host, configuration, refusal]).toEqual([false, null, null, null]);
-  expect(record?.vm ?? sight.vm).toBe(sight.vm);
+  expect(record?.vm ?? peeked.vm).toBe(peeked.vm);
   return true;
 }
 
-describe('what is said at sight', () => {
+describe('what is said at peeked', () => {
   it('is what parsing says, and most entries about attempts say it', async () => {
     const { ledger } = await longStory();
     const told = ledger.stored.filter(({ text }) => expectTrue(text));
@@ -34,7 +34,7 @@ describe('what is said at sight', () => {
     const { ledger } = await longStory();
     const others = ledger.entries.filter(({ attempt, refusal }) => attempt === null || refusal !== null);
     for (const entry of [...others, entryOfTimer('m-1'), entryOfMalformed('x', '"attempt":{"migration":"m-1"')])
-      expect(sightOf(textOf(entry))).toBeNull();
+      expect(peekEntry(textOf(entry))).toBeNull();
   });
 
   it('is true whatever names are made of', async () => {

@@ -37,8 +37,8 @@ function forgedFrom(original: Link | undefined): Link {
   return { partition: 0, sequence: original?.sequence ?? 1, previous, hash: link(previous, text), text };
 }
 
-async function openReplica(scratch: Scratch, followers: readonly string[] = []): Promise<Replica> {
-  return Replica.open({ file: scratch.file, partition: 0, followers, machineVersion: 'test' }, () => {});
+async function openReplica(scratch: Scratch, projections: readonly string[] = []): Promise<Replica> {
+  return Replica.open({ file: scratch.file, partition: 0, projections, machineVersion: 'test' }, () => {});
 }
 
 describe('the replica of a partition of the topic', () => {

@@ -21,7 +21,7 @@ export class Scratch implements Disposable {
   }
 
   openSabotaged(): Promise<SqliteLedger> {
-    return this.open({ followers: [SABOTEUR] });
+    return this.open({ projections: [SABOTEUR] });
   }
 
   sabotage(outcome: 'applied' | 'lost'): void {

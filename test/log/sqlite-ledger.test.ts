@@ -5,7 +5,7 @@ import { BUCKET_BITS } from '../../log/sqlite/schema.ts';
 import { entriesOf, entryOfInput, entryOfTimer, VM, vmOf } from '../support/entries.ts';
 import { Scratch } from './sqlite-harness.ts';
 
-const COUNTER = new URL('./counting-follower.ts', import.meta.url).href;
+const COUNTER = new URL('./counting-projection.ts', import.meta.url).href;
 
 const sequencesOf = async (entries: AsyncIterable<StoredEntry>) =>
   (await Array.fromAsync(entries)).map(({ sequence }) => sequence);
@@ -74,12 +74,12 @@ describe('the horizon', () => {
   });
 });
 
-describe('a follower', () => {
+describe('a projection', () => {
   const counted = (db: DatabaseSync) => db.prepare('SELECT count, flushes FROM counted').get();
 
   it('writes in the same transaction', async () => {
     using scratch = new Scratch();
-    const ledger = await scratch.open({ followers: [COUNTER] });
+    const ledger = await scratch.open({ projections: [COUNTER] });
     const owner = await ledger.claim(0);
     await owner.commit({ entries: entriesOf('a', 3), inputPositions: [] });
     expect(counted(ledger.readConnection())).toEqual({ count: 3, flushes: 1 });
@@ -88,7 +88,7 @@ describe('a follower', () => {
 
   it('that fails takes the commit with it, and begins anew', async () => {
     using scratch = new Scratch();
-    const ledger = await scratch.open({ followers: [COUNTER] });
+    const ledger = await scratch.open({ projections: [COUNTER] });
     const owner = await ledger.claim(0);
     await owner.commit({ entries: entriesOf('a', 3), inputPositions: [] });
     const failing = [...entriesOf('b', 2), entryOfInput('fail')];
@@ -108,7 +108,7 @@ describe('a follower', () => {
 
   it('that is none is refused', async () => {
     using scratch = new Scratch();
-    const followers = [new URL('./sqlite-harness.ts', import.meta.url).href];
-    await expect(scratch.open({ followers })).rejects.toMatchObject({ code: 'LEDGER_FAILED' });
+    const projections = [new URL('./sqlite-harness.ts', import.meta.url).href];
+    await expect(scratch.open({ projections })).rejects.toMatchObject({ code: 'LEDGER_FAILED' });
   });
 });

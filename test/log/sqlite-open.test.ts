@@ -160,6 +160,16 @@ describe('opening', () => {
     await ledger.close();
   });
 
+  it('records the partition of a replica and refuses to open it as another', async () => {
+    using scratch = new Scratch();
+    await written(scratch, 2);
+    const replica = await scratch.open({ partition: 3 });
+    expect((await Array.fromAsync(replica.read(3, 1))).map(({ partition }) => partition)).toEqual([3, 3]);
+    await replica.close();
+    expect((await scratch.open({ mode: 'read' })).partition).toBe(3);
+    await expect(scratch.open({ partition: 4 })).rejects.toMatchObject({ code: 'LEDGER_ALTERED' });
+  });
+
   it('undoes a migration that fails half-way', async () => {
     using scratch = new Scratch();
     openWriter(scratch.file).close();

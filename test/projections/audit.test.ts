@@ -4,7 +4,7 @@ import type { Entry } from '../../events/entries.ts';
 import { link } from '../../log/chain.ts';
 import { audit, type Audit } from '../../projections/audit.ts';
 import { parseHead } from '../../projections/audit-checks.ts';
-import { rebuild, scratch } from '../../projections/rebuild.ts';
+import { asOf } from '../../projections/as-of.ts';
 import type { MemoryLedger } from '../support/memory-ledger.ts';
 import { alter, longStory } from '../support/projection-story.ts';
 
@@ -12,8 +12,7 @@ let ledger: MemoryLedger;
 let projections: DatabaseSync;
 beforeEach(async () => {
   ({ ledger } = await longStory());
-  projections = scratch();
-  await rebuild(ledger, projections);
+  projections = await asOf(ledger, 0, Number.POSITIVE_INFINITY);
 });
 
 const kindsOf = ({ findings }: Audit) => [...new Set(findings.map(({ kind }) => kind))];
@@ -135,7 +134,7 @@ describe('an audit', () => {
     );
     expect(
       (await audit(ledger, 0, { projections })).findings.filter(({ kind }) => kind === 'projection'),
-    ).toMatchObject([{ message: expect.stringContaining('the projections stop here') }]);
+    ).toMatchObject([{ message: expect.stringContaining('the projections end here') }]);
     projections.exec('UPDATE projection SET version = 0');
     expect((await audit(ledger, 0, { projections })).findings.at(-1)?.message).toContain('landfall rebuild');
   });

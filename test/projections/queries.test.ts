@@ -5,8 +5,8 @@ import { newAttempt, quickCourse } from '../../bench/workload.ts';
 import { attemptState, countsByState, migrations, migrationView, openAttempts } from '../../projections/attempts.ts';
 import { directory } from '../../projections/directory.ts';
 import { asOf } from '../../projections/as-of.ts';
-import { prepare } from '../../projections/follow.ts';
-import { scratch } from '../../projections/rebuild.ts';
+import { prepare } from '../../projections/inline-projection.ts';
+import { scratch } from '../../projections/scratch.ts';
 import { configuration, configurationHistory, deadLetters, hostRecords } from '../../projections/site.ts';
 import { vmRecord, vmStatus } from '../../projections/vms.ts';
 import { Scratch } from '../log/sqlite-harness.ts';
@@ -159,7 +159,7 @@ describe('the site', () => {
 
 it('prepares twice without harm', () => {
   const again = scratch();
-  prepare(again);
-  prepare(again);
+  prepare(again, 0);
+  prepare(again, 0);
   expect(migrations(again)).toEqual([]);
 });

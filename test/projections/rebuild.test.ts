@@ -7,11 +7,11 @@ import { SqliteLedger } from '../../log/sqlite/ledger.ts';
 import { asOf } from '../../projections/as-of.ts';
 import { migrations } from '../../projections/attempts.ts';
 import { difference } from '../../projections/difference.ts';
-import { extract, follow } from '../../projections/follow.ts';
-import { rebuild, scratch } from '../../projections/rebuild.ts';
-import { clear, followed, PROJECTION_VERSION, projectionVersion } from '../../projections/schema.ts';
+import { extract, open } from '../../projections/inline-projection.ts';
+import { rebuild } from '../../projections/rebuild.ts';
+import { clear, foldedThrough, PROJECTION_VERSION, projectionVersion } from '../../projections/schema.ts';
+import { scratch } from '../../projections/scratch.ts';
 import { vmStatus } from '../../projections/vms.ts';
-import { MemoryLedger } from '../support/memory-ledger.ts';
 import { DB, longStory, Story, WEB } from '../support/projection-story.ts';
 
 let story: Story;
@@ -19,69 +19,33 @@ beforeAll(async () => {
   story = await longStory();
 });
 
-async function rebuilt(): Promise<DatabaseSync> {
-  const db = scratch();
-  await rebuild(story.ledger, db);
-  return db;
-}
+/** The projections of the story, folded from the beginning. */
+const folded = () => asOf(story.ledger, 0, Number.POSITIVE_INFINITY);
 
-describe('a rebuild', () => {
-  it('gives the tables that following gave, entry by entry', async () => {
-    const followedOne = scratch();
-    const follower = follow(followedOne);
-    for (const { sequence, entry } of story.ledger.stored) {
-      follower.apply(sequence - 1, extract([entry]));
-    }
-    expect(difference(followedOne, await rebuilt())).toEqual([]);
-  });
-
-  it('replaces what was there, tells how far it is, and names its end', async () => {
-    const db = await rebuilt();
-    db.exec(`UPDATE vms SET body = '{}'; DELETE FROM attempts; INSERT INTO progress VALUES (0, 'forged', 999, 1)`);
-    const told: number[] = [];
-    expect(await rebuild(story.ledger, db, (entries) => told.push(entries))).toBe(story.ledger.stored.length);
-    expect(told.at(-1)).toBe(story.ledger.stored.length);
-    expect(difference(db, await rebuilt())).toEqual([]);
-    expect(followed(db)).toBe(story.ledger.stored.length);
-  });
-
-  it('leaves everything as it was where the ledger cannot be read', async () => {
-    const db = await rebuilt();
-    await expect(rebuild(new UnreadableLedger(), db)).rejects.toThrow('unreadable');
-    expect(difference(db, await rebuilt())).toEqual([]);
-  });
-
-  it('throws away what another version wrote', async () => {
-    const db = await rebuilt();
-    db.exec('UPDATE projection SET version = 0');
-    await rebuild(story.ledger, db);
-    expect(projectionVersion(db)).toBe(PROJECTION_VERSION);
-    expect(difference(db, await rebuilt())).toEqual([]);
+describe('the inline projection', () => {
+  it('writes the same rows entry by entry as a fold of all entries', async () => {
+    const db = scratch();
+    const projection = open(db, 0);
+    for (const { sequence, entry } of story.ledger.stored) projection.apply(sequence - 1, extract([entry]));
+    expect(difference(db, await folded())).toEqual([]);
   });
 });
 
-class UnreadableLedger extends MemoryLedger {
-  override async *read(): AsyncGenerator<never> {
-    yield* [];
-    throw new Error('unreadable');
-  }
-}
-
 describe('a difference', () => {
   it('names table, key and column', async () => {
-    const db = await rebuilt();
+    const db = await folded();
     db.exec(`UPDATE vms SET host = 'h9' WHERE name = 'web'`);
-    expect(difference(db, await rebuilt())).toMatchObject([
+    expect(difference(db, await folded())).toMatchObject([
       { table: 'vms', key: WEB, column: 'host', left: 'h9', right: 'h2' },
     ]);
   });
 
   it('finds a row that one side lacks', async () => {
-    const db = await rebuilt();
+    const db = await folded();
     db.exec(`DELETE FROM attempts WHERE migration = 'm1'`);
     const found = { table: 'attempts', key: 'm1/0', column: null };
-    expect(difference(db, await rebuilt())).toMatchObject([{ ...found, left: null, right: 'present' }]);
-    expect(difference(await rebuilt(), db)).toMatchObject([{ ...found, left: 'present', right: null }]);
+    expect(difference(db, await folded())).toMatchObject([{ ...found, left: null, right: 'present' }]);
+    expect(difference(await folded(), db)).toMatchObject([{ ...found, left: 'present', right: null }]);
   });
 
   it('stops at its limit, and sorts keys as SQLite does', () => {
@@ -89,8 +53,8 @@ describe('a difference', () => {
     for (const name of ['￿', '𐀀', 'z', 'h']) a.prepare('INSERT INTO hosts VALUES (0, ?, 1, 1, ?)').run(name, '{}');
     for (const name of ['￿', '𐀀']) b.prepare('INSERT INTO hosts VALUES (0, ?, 1, 1, ?)').run(name, '{}');
     expect(difference(a, b).map(({ key }) => key)).toEqual(['0/h', '0/z']);
-    expect(difference(a, b, 0, 1)).toHaveLength(1);
-    clear(a, 0);
+    expect(difference(a, b, 1)).toHaveLength(1);
+    clear(a);
     clear(b);
     expect(difference(a, b)).toEqual([]);
   });
@@ -130,30 +94,88 @@ describe('a look into the past', () => {
   });
 });
 
-describe('in the file of a ledger', () => {
+describe('a rebuild of a ledger file', () => {
   const folder = mkdtempSync(join(tmpdir(), 'landfall-projections-'));
   afterAll(() => rmSync(folder, { recursive: true }));
   const options = { file: join(folder, 'ledger.db'), mode: 'write', machineVersion: 'test' } as const;
-  const followers = [new URL('../../projections/follow.ts', import.meta.url).href];
+  const projections = [new URL('../../projections/inline-projection.ts', import.meta.url).href];
 
-  it('follows every commit, and catches up with what was written without it', async () => {
+  it('starts from projections that caught up with commits made without them', async () => {
     const half = story.ledger.entries.length / 2;
     await commit(story.ledger.entries.slice(0, half), []);
-    await commit(story.ledger.entries.slice(half), followers);
+    await commit(story.ledger.entries.slice(half), projections);
+    expect(await differences()).toEqual([]);
+  });
+
+  it('replaces forged rows and reports its progress', async () => {
+    alter(`UPDATE vms SET body = '{}'; DELETE FROM attempts; INSERT INTO progress VALUES (0, 'forged', 999, 1)`);
+    const progress: number[] = [];
+    const count = story.ledger.stored.length;
+    expect(await rebuilt((entries) => progress.push(entries))).toBe(count);
+    expect(progress.at(-1)).toBe(count);
+    expect(await differences()).toEqual([]);
     const db = new DatabaseSync(options.file, { readOnly: true });
-    expect(difference(db, await rebuilt())).toEqual([]);
+    expect(foldedThrough(db)).toBe(count);
     db.close();
   });
 
-  it('refuses to go on after a ledger whose tail was cut off', async () => {
-    const db = new DatabaseSync(options.file);
-    db.exec('DELETE FROM snapshots; DELETE FROM entries WHERE sequence > 100');
+  it('replaces tables of another version', async () => {
+    alter('UPDATE projection SET version = 0');
+    await rebuilt();
+    const db = new DatabaseSync(options.file, { readOnly: true });
+    expect(projectionVersion(db)).toBe(PROJECTION_VERSION);
     db.close();
-    await expect(SqliteLedger.open({ ...options, followers })).rejects.toThrow('its tail was cut off');
+    expect(await differences()).toEqual([]);
   });
+
+  it('leaves the projections unchanged if the fold fails', async () => {
+    const ledger = await SqliteLedger.open({ ...options, projections, forRebuild: true });
+    const failing = ledger.rebuildProjections(async (apply) => {
+      await apply(extract([]));
+      throw new Error('unreadable');
+    });
+    await expect(failing).rejects.toThrow('unreadable');
+    await ledger.close();
+    expect(await differences()).toEqual([]);
+  });
+
+  it('folds again after rows of another partition, as replicas of earlier versions hold', async () => {
+    alter('UPDATE vms SET partition = 3; UPDATE progress SET partition = 3');
+    await (await SqliteLedger.open({ ...options, projections })).close();
+    expect(await differences()).toEqual([]);
+  });
+
+  it('refuses a ledger whose tail was cut off', async () => {
+    alter('DELETE FROM snapshots; DELETE FROM entries WHERE sequence > 100');
+    await expect(SqliteLedger.open({ ...options, projections })).rejects.toThrow('its tail was cut off');
+  });
+
+  function alter(sql: string): void {
+    const db = new DatabaseSync(options.file);
+    db.exec(sql);
+    db.close();
+  }
+
+  async function differences() {
+    const db = new DatabaseSync(options.file, { readOnly: true });
+    try {
+      return difference(db, await folded());
+    } finally {
+      db.close();
+    }
+  }
+
+  async function rebuilt(progress?: (entries: number) => void): Promise<number> {
+    const ledger = await SqliteLedger.open({ ...options, projections, forRebuild: true });
+    try {
+      return await rebuild(ledger, progress);
+    } finally {
+      await ledger.close();
+    }
+  }
 
   async function commit(entries: Story['ledger']['entries'], urls: string[]): Promise<void> {
-    const ledger = await SqliteLedger.open({ ...options, followers: urls });
+    const ledger = await SqliteLedger.open({ ...options, projections: urls });
     const owner = await ledger.claim(0);
     await owner.commit({ entries, inputPositions: [] });
     await owner.release();

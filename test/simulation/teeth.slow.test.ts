@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { Attempt, AttemptState, Step } from '../../events/attempt.ts';
 import type { Evidence } from '../../events/verdict.ts';
-import type { Directory } from '../../engine/partition/directory.ts';
+import type { Directory } from '../../log/directory.ts';
 import type { Partition } from '../../engine/partition/partition.ts';
 import { WALL } from '../../events/vocabulary.ts';
 import { GENESIS, type Owner } from '../../log/port.ts';

@@ -2,7 +2,7 @@ import { defaultConfiguration } from '../../events/configuration.ts';
 import type { Entry } from '../../events/entries.ts';
 import type { HostRecord, VmRecord } from '../../events/records.ts';
 import { isOver } from '../../machines/vm.ts';
-import type { Directory } from '../../engine/partition/directory.ts';
+import type { Directory } from '../../log/directory.ts';
 import { link } from '../../log/chain.ts';
 import {
   type Batch,

@@ -41,7 +41,7 @@ async function tailerOf(scratch: Scratch, group: string) {
   const replicas = await Promise.all(
     Array.from({ length: scratch.partitions }, (_, partition) =>
       Replica.open(
-        { file: join(folder, `${partition}.db`), partition, followers: [SABOTEUR], machineVersion: 'test' },
+        { file: join(folder, `${partition}.db`), partition, projections: [SABOTEUR], machineVersion: 'test' },
         () => {},
       ),
     ),

@@ -1,4 +1,4 @@
-import type { Directory } from '../../../engine/partition/directory.ts';
+import type { Directory } from '../../../log/directory.ts';
 import { Fault } from '../../../events/fault.ts';
 import type { Batch, Head, Owner, StoredEntry } from '../../../log/port.ts';
 import type { EngineLedger } from '../../../service/engine/embedded.ts';

@@ -1,6 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite';
 import type { Entry } from '../../events/entries.ts';
-import type { Follower } from '../../log/sqlite/followers.ts';
+import type { InlineProjection } from '../../log/sqlite/inline-projections.ts';
 
 /** Counts entries and transactions; fails on an input with the id `fail`. */
 export function prepare(db: DatabaseSync): void {
@@ -12,7 +12,9 @@ export function extract(entries: readonly Entry[]): string[] {
   return entries.map(({ cause }) => (cause.kind === 'input' ? cause.id : cause.kind));
 }
 
-export function follow(db: DatabaseSync): Follower<string[]> {
+export function reset(): void {}
+
+export function open(db: DatabaseSync): InlineProjection<string[]> {
   const add = db.prepare('UPDATE counted SET count = count + ?, flushes = flushes + 1');
   let pending = 0;
   return {
