@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { INPUT_BYTES_MAX } from '../events/cloud-event.ts';
 import { MALFORMED_BYTES_KEPT } from '../events/entry-version.ts';
-import { endOfCharacter, type Kept, keptOf } from '../log/kept-bytes.ts';
+import { endOfCharacter, type Excerpt, keptOf } from '../log/kept-bytes.ts';
 
 /**
  * A line of an ndjson stream. Lines above the size limit keep only their first bytes, length and digest, so memory
@@ -89,7 +89,7 @@ class GrowingLine {
 }
 
 /** Returns the part of an invalid line that the dead letters keep. */
-export function keptOfLine({ raw, bytes, digest }: Line): Kept {
+export function keptOfLine({ raw, bytes, digest }: Line): Excerpt {
   const kept = keptOf(raw);
   return digest === null ? kept : { ...kept, bytes, digest };
 }

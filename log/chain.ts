@@ -5,8 +5,8 @@ import { entryOf } from './entry-text.ts';
 import { formatPosition, type Head, type Position, type StoredEntry } from './port.ts';
 
 /**
- * The hash chain. Each entry's hash covers its text and the hash before it, so whoever alters, drops or moves an entry must
- * rewrite all that follow, and a head kept elsewhere gives that away too. A cut tail alone is found by such a head only.
+ * The hash chain. The hash of an entry covers its text and the previous hash, so altering, dropping or moving an entry changes
+ * all later hashes. A head stored outside the ledger reveals a rewritten chain and a cut tail.
  */
 
 export type BreakReason = 'altered' | 'missing' | 'reordered';
@@ -28,32 +28,32 @@ export class ChainFault extends Fault {
   }
 }
 
-/** SHA-256 in hex, as every digest of Landfall is written. */
+/** Returns the SHA-256 in hex. */
 export function sha256(text: string | Uint8Array): string {
   return hash('sha256', text);
 }
 
-/** Bytes that one character takes at most. */
+/** Bytes of one UTF-16 code unit in UTF-8, at most. */
 const UTF8_BYTES_MAX = 3;
-/** What is hashed is put together here, in a third less time than as a string. */
-let together = Buffer.allocUnsafeSlow(64 * 1024);
+/** A reused buffer for the bytes to hash; concatenating strings takes a third longer. */
+let scratch = Buffer.allocUnsafeSlow(64 * 1024);
 
-/** The hash of an entry's text that follows the entry with the hash `previous`. */
+/** Returns the hash of an entry's text, given the hash of the previous entry. */
 export function link(previous: string, text: string): string {
   const most = (previous.length + 1 + text.length) * UTF8_BYTES_MAX;
-  if (most > together.length) together = Buffer.allocUnsafeSlow(most);
-  let end = together.write(previous, 0);
-  end += together.write('\n', end);
-  end += together.write(text, end);
-  return hash('sha256', together.subarray(0, end));
+  if (most > scratch.length) scratch = Buffer.allocUnsafeSlow(most);
+  let end = scratch.write(previous, 0);
+  end += scratch.write('\n', end);
+  end += scratch.write(text, end);
+  return hash('sha256', scratch.subarray(0, end));
 }
 
-/** What is checked of an entry to extend a head: all but its parsed form. */
+/** A stored entry without its parsed form: the part that the chain covers. */
 export type Link = Omit<StoredEntry, 'entry'>;
 
 /**
- * The head after one more entry.
- * @throws ChainFault where the entry does not follow `head`, or is not what was hashed.
+ * Returns the head after one more entry.
+ * @throws ChainFault if the entry does not follow `head`, or its text does not match its hash.
  */
 export function extend(head: Head, stored: Link): Head {
   const position = { partition: stored.partition, sequence: stored.sequence };
@@ -65,7 +65,7 @@ export function extend(head: Head, stored: Link): Head {
     throw new ChainFault(position, 'reordered', `${formatPosition(expected)} was expected here`);
   }
   if (link(stored.previous, stored.text) !== stored.hash) {
-    throw new ChainFault(position, 'altered', 'its text and its hash do not belong together');
+    throw new ChainFault(position, 'altered', 'its text and its hash do not belong scratch');
   }
   if (stored.previous !== head.hash) {
     throw new ChainFault(position, 'reordered', 'it is whole, but it followed another entry than the one before it');
@@ -74,9 +74,9 @@ export function extend(head: Head, stored: Link): Head {
 }
 
 /**
- * Checks entries against the head that they follow: density, links, hashes, and that each text is its entry's.
- * @returns the head after the last of them.
- * @throws ChainFault naming the first bad one.
+ * Checks that entries follow the head `start` without a gap, match their hashes, and match their texts.
+ * @returns the head after the last entry.
+ * @throws ChainFault naming the first bad entry.
  */
 export async function verify(entries: AsyncIterable<StoredEntry>, start: Head): Promise<Head> {
   let head = start;
@@ -87,7 +87,7 @@ export async function verify(entries: AsyncIterable<StoredEntry>, start: Head): 
   return head;
 }
 
-/** Compares as text first, which is quick; an entry that was lifted from an older version differs there, and is parsed anew. */
+/** Compares the text first, which is fast. An entry of an older version differs from its text, so it is parsed again. */
 function isEntryOfText({ entry, text }: StoredEntry): boolean {
   return JSON.stringify(entry) === text || isDeepStrictEqual(entry, entryOf(text));
 }

@@ -6,18 +6,18 @@ const KEY_WORDS = KEY_BYTES / 4;
 const CAPACITY_MIN = 1024;
 
 /**
- * An identity's key: the first half of a SHA-256, as likely to collide as a random UUID. Its bytes are a string's characters
- * (binary, which is latin1): every input's key is needed twice, and a buffer of its own takes three times as long.
+ * Returns the key of an identity: the first half of a SHA-256, one byte per character (latin1). A string is three times as fast
+ * to create as a buffer.
  */
 export function keyOf({ source, id }: Identity): string {
   return hash('sha256', `${source}\0${id}`, 'binary').slice(0, KEY_BYTES);
 }
 
 /**
- * Remembers which identities were consumed and by which entry: oldest out first. In memory, because random keys in a B-tree
- * on disk dirty one page each and halve the rate of the ledger. 32 bytes per identity.
+ * Maps the identities of consumed inputs to the sequences of their entries, in memory: 32 bytes per identity. Random keys in a
+ * B-tree on disk would halve the rate of the ledger.
  *
- * A ring holds keys in the order they were consumed; `#slots` is an open-addressed hash table of places in the ring, plus 1.
+ * A ring buffer holds the keys, oldest first. `#slots` is an open-addressed hash table whose values are ring indexes plus 1.
  */
 export class IdentityIndex {
   #capacity = CAPACITY_MIN;
@@ -31,18 +31,18 @@ export class IdentityIndex {
     return this.#size;
   }
 
-  /** The entry that consumed the key first; undefined where none is remembered. */
+  /** Returns the sequence of the entry that consumed the key first; undefined if the key is unknown. */
   find(key: string): number | undefined {
     const place = this.#slots[this.#slotOf(wordsOf(key))] ?? 0;
     return place === 0 ? undefined : this.#sequences[place - 1];
   }
 
-  /** Remembers a key. One that is known keeps its first entry. Sequences must not fall. */
+  /** Adds a key; a known key keeps its first sequence. Sequences must not decrease between calls. */
   add(key: string, sequence: number): void {
     this.#addWords(wordsOf(key), sequence);
   }
 
-  /** Forgets what was consumed up to and including this sequence. */
+  /** Removes all keys with a sequence up to and including `sequence`. */
   forgetThrough(sequence: number): void {
     while (this.#size > 0 && (this.#sequences[this.#oldest] ?? 0) <= sequence) {
       this.#vacate(this.#slotOf(this.#wordsAt(this.#oldest)));
@@ -79,7 +79,7 @@ export class IdentityIndex {
     this.#oldest = 0;
   }
 
-  /** The slot of a key: the one that holds it, or the free one where it would go. At least half of the slots are free. */
+  /** Returns the slot that holds the key, or else the free slot for it. At least half of the slots are free. */
   #slotOf(words: Uint32Array): number {
     const mask = this.#slots.length - 1;
     let slot = (words[0] ?? 0) & mask;
@@ -90,7 +90,7 @@ export class IdentityIndex {
     return slot;
   }
 
-  /** Frees a slot and moves later ones of the same run forward, so that no search stops short of them. */
+  /** Frees a slot and moves later slots of the same run forward, so that searches still find them. */
   #vacate(slot: number): void {
     const mask = this.#slots.length - 1;
     let free = slot;
@@ -119,17 +119,17 @@ export class IdentityIndex {
   }
 }
 
-/** What was looked for last: it is read before the next one is. */
-const sought = new Uint32Array(KEY_WORDS);
+/** A reused buffer for the words of a key; each call of `wordsOf` overwrites it. */
+const keyWords = new Uint32Array(KEY_WORDS);
 
 function wordsOf(key: string): Uint32Array {
   for (let word = 0; word < KEY_WORDS; word += 1) {
     const at = word * 4;
-    sought[word] =
+    keyWords[word] =
       key.charCodeAt(at) |
       (key.charCodeAt(at + 1) << 8) |
       (key.charCodeAt(at + 2) << 16) |
       (key.charCodeAt(at + 3) << 24);
   }
-  return sought;
+  return keyWords;
 }

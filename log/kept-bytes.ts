@@ -2,34 +2,34 @@ import { isUtf8 } from 'node:buffer';
 import { MALFORMED_BYTES_KEPT } from '../events/entry-version.ts';
 import { sha256 } from './chain.ts';
 
-/** What the ledger keeps of something that could not be read: its first bytes, and what is said of all of them. */
-export type Kept = {
+/** The excerpt of a malformed input that the ledger stores. */
+export type Excerpt = {
   readonly text: string;
-  /** Absent: `text` is the bytes as UTF-8, which they were. */
+  /** Absent if the input was valid UTF-8, so that `text` holds its characters. */
   readonly encoding?: 'base64';
-  /** How many there were. */
+  /** The size of the whole input in bytes. */
   readonly bytes: number;
-  /** SHA-256 of all of them, in hex. */
+  /** SHA-256 of the whole input, in hex. */
   readonly digest: string;
 };
 
-/** In base64 three bytes take four characters. */
+/** Three bytes become four base64 characters. */
 const BASE64_BYTES_KEPT = (MALFORMED_BYTES_KEPT / 4) * 3;
 
-/** Text that is no UTF-8 would be other bytes when it is written again. */
-export function keptOf(bytes: Buffer): Kept {
+/** Returns an excerpt of the first bytes, in base64 if they are not valid UTF-8. */
+export function keptOf(bytes: Buffer): Excerpt {
   const whole = { bytes: bytes.length, digest: sha256(bytes) };
   if (isUtf8(bytes))
     return { text: bytes.subarray(0, endOfCharacter(bytes, MALFORMED_BYTES_KEPT)).toString(), ...whole };
   return { text: bytes.subarray(0, BASE64_BYTES_KEPT).toString('base64'), encoding: 'base64', ...whole };
 }
 
-/** The bytes themselves, as far as they were kept. */
+/** Returns the bytes of an excerpt. */
 export function originalOf({ text, encoding }: { text: string; encoding?: 'base64' | undefined }): Buffer {
   return Buffer.from(text, encoding ?? 'utf8');
 }
 
-/** Where to cut, so that no character of UTF-8 is halved. */
+/** Returns the last index up to `max` at which cutting does not split a UTF-8 character. */
 export function endOfCharacter(bytes: Buffer, max: number): number {
   let end = Math.min(bytes.length, max);
   while (end < bytes.length && isContinuation(bytes[end] ?? 0)) end -= 1;

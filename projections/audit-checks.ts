@@ -10,8 +10,8 @@ import { TABLE_VERSION } from '../machines/table.ts';
 import { OPERATOR_ROW } from '../machines/verdicts.ts';
 
 /**
- * What an audit checks of each entry, one check a piece. A check remembers what it needs, and goes on after a finding as if
- * the entry were right, so that one defect is one finding.
+ * The checks that an audit runs on each entry. After a finding a check continues as if the entry were correct, so one defect
+ * causes one finding.
  */
 
 export type FindingKind =
@@ -26,10 +26,10 @@ export type FindingKind =
   | 'verdict'
   | 'projection';
 export type Found = { kind: FindingKind; message: string };
-/** `whole`: text and hash belong together. */
+/** `whole` is true if the text matches the hash. */
 export type Check = (stored: StoredEntry, whole: boolean) => Iterable<Found>;
 
-/** The chain: dense sequences, each entry linked to the one before it and whole. */
+/** Checks that sequences are dense and that each entry links to the previous entry and matches its hash. */
 export function chainCheck(start: Head): Check {
   let last = start;
   return function* ({ sequence, previous, hash }, whole) {
@@ -43,7 +43,7 @@ export function chainCheck(start: Head): Check {
   };
 }
 
-/** A head that was kept elsewhere: a ledger that ends before it was cut, one that has another hash there was written anew. */
+/** Compares the ledger with a head stored elsewhere; a different hash at that sequence means a rewritten ledger. */
 export function headCheck(head: Head | undefined): Check {
   return function* ({ sequence, hash }) {
     if (sequence !== head?.sequence || hash === head.hash) return;
@@ -51,7 +51,7 @@ export function headCheck(head: Head | undefined): Check {
   };
 }
 
-/** Invariant 8: on one clock, time never goes back. */
+/** Invariant 8: the time of each clock never decreases. */
 export function timeCheck(): Check {
   const times = new Map<string, number>();
   return function* ({ entry: { clock, time } }) {
@@ -65,12 +65,12 @@ export function timeCheck(): Check {
   };
 }
 
-/** Entries between two marks of the time, by which the horizon is followed. */
+/** Entries between two time marks, which track the horizon. */
 const MARK_ENTRIES = 1000;
 
 /**
- * Invariant 10: an input is consumed once, within the horizon that the ledger's own configuration states. One input may touch
- * several attempts: its parts follow each other.
+ * Invariant 10: an input is consumed once within the horizon of the ledger's configuration. An input that affects several
+ * attempts has several consecutive entries (parts).
  */
 export function identityCheck(): Check {
   const seen = new IdentityIndex();
@@ -80,7 +80,7 @@ export function identityCheck(): Check {
   return function* ({ sequence, entry }) {
     if (entry.configuration !== null) ({ dedupHorizonCount, dedupHorizonSeconds } = entry.configuration);
     if (sequence % MARK_ENTRIES === 0) marks.push({ sequence, time: entry.time });
-    // What lies between a mark beyond the horizon and the next one may be beyond it too, and may rightly come again.
+    // Entries between two marks may be beyond the horizon already, so their inputs may be consumed again.
     while ((marks[0]?.time ?? entry.time) < entry.time - dedupHorizonSeconds * 1000) {
       marks.shift();
       seen.forgetThrough((marks[0]?.sequence ?? sequence) - 1);
@@ -99,7 +99,7 @@ export function identityCheck(): Check {
   };
 }
 
-/** Invariant 6: a VM's fencing tokens rise with each of its verdicts. */
+/** Invariant 6: the fencing token of a VM rises with each verdict. */
 export function tokenCheck(): Check {
   const tokens = new Map<string, number>();
   return function* ({ entry }) {
@@ -112,15 +112,15 @@ export function tokenCheck(): Check {
   };
 }
 
-/** The verdict that an entry made. */
+/** Returns the verdict that the entry recorded. */
 function verdictOf({ verdict, attempt }: Entry): Verdict | undefined {
   return verdict === null ? undefined : attempt?.attempt.verdicts.find((candidate) => candidate.number === verdict);
 }
 
-/** `checked` were decided again, `differing` came out otherwise; `otherTable`: decided by another version of the table. */
+/** `checked` verdicts were decided again, `differing` gave another result, `otherTable` came from another table version. */
 export type VerdictCount = { checked: number; differing: number; otherTable: number; byOperator: number };
 
-/** Invariant 7: every verdict is a row. It is decided again from the evidence it recorded, and nothing else. */
+/** Invariant 7: decides every verdict again, from its recorded evidence only. */
 export function verdictCheck(count: VerdictCount): Check {
   return function* ({ entry }) {
     if (entry.verdict === null) return;
@@ -154,7 +154,7 @@ function decidedAgain({ evidence, final }: Verdict): string {
   return `${outcome} on ${host} (${row.id}, ${certainty})`;
 }
 
-/** `SEQ:HASH`, as an audit prints its head. */
+/** Parses a head in the form SEQUENCE:HASH that an audit prints. @throws Fault BAD_HEAD. */
 export function parseHead(text: string): Head {
   const match = /^(?:\d+:)?(\d{1,15}):([0-9a-f]{64})$/i.exec(text.trim());
   const [, sequence, hash] = match ?? [];

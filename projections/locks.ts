@@ -1,23 +1,23 @@
 import type { VmRecord } from '../events/records.ts';
 import type { Holder, LockMode, Power, Volume } from '../events/vocabulary.ts';
 
-/** Whether who should hold a volume's lock is who was seen to hold it. Locks are a question apart from where the guest is. */
+/** Compares the desired and the observed owner of each volume lock, independently of the host of the guest. */
 
 export type LockStatus = {
   volume: string;
-  /** The host of the one exclusive holder that was observed. */
+  /** The host of the only observed exclusive holder; null if there is none or more than one. */
   owner: string | null;
   mode: LockMode | null;
   desiredOwner: string | null;
   agrees: boolean;
 };
 
-/** How an agent names a process that is no known host's: it holds the lease, and is nobody's owner. */
+/** The host name that agents report for a lease holder outside the known hosts; it never counts as the owner. */
 const NO_HOST = 'other';
 
 type Known = Pick<VmRecord, 'volumes' | 'holders' | 'owner' | 'power' | 'open'>;
 
-/** Every declared volume, then those that were only ever observed. */
+/** Returns the declared volumes first, then volumes that were only observed. */
 export function locksOf(record: Known): LockStatus[] {
   const declared = new Set(record.volumes.map(({ volume }) => volume));
   const observed = Object.keys(record.holders)
@@ -27,7 +27,7 @@ export function locksOf(record: Known): LockStatus[] {
 }
 
 function lockOf(volume: Volume, record: Known): LockStatus {
-  // A volume may have the name of anything, also of a member that every object inherits.
+  // A volume name may equal an inherited member of objects, such as "constructor".
   const holders = Object.hasOwn(record.holders, volume.volume) ? (record.holders[volume.volume] ?? null) : null;
   return {
     volume: volume.volume,
@@ -49,7 +49,7 @@ function modeOf(holders: readonly Holder[]): LockMode | null {
   return holders.some((holder) => holder.mode === 'exclusive') ? 'exclusive' : 'shared';
 }
 
-/** `holders` null: never observed, and nothing known is not agreement. */
+/** `holders` is null if the lock was never observed, which does not count as agreement. */
 function agrees(volume: Volume, holders: readonly Holder[] | null, { owner, power, open }: Known): boolean {
   if (volume.shareable) return true;
   if (holders === null || owner === null) return false;
@@ -58,7 +58,7 @@ function agrees(volume: Volume, holders: readonly Holder[] | null, { owner, powe
   return holders.length === 1 && only.mode === 'exclusive' && only.host === owner && owner !== NO_HOST;
 }
 
-/** virtlockd and sanlock under libvirt give the lease up while a guest's CPUs are stopped. */
+/** virtlockd and sanlock under libvirt release the lease while the CPUs of the guest are stopped. */
 function holdsNoLease(power: Power): boolean {
   return power === 'paused' || power === 'stopped';
 }

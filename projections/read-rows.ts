@@ -5,11 +5,11 @@ import { Fault, messageOf } from '../events/fault.ts';
 import { entryOf } from '../log/entry-text.ts';
 import { formatPosition } from '../log/port.ts';
 
-/** Helpers of the typed reads. The JSON in a row was written by this module's own writer from a validated entry. */
+/** Helpers for typed reads. The row writer wrote the JSON from validated entries, so it is not validated again. */
 
 export type Row = Record<string, SQLOutputValue>;
 export type OpenAttempt = { state: AttemptState; timers: Timers };
-/** `after`: the key of the last item that was seen. */
+/** `after` is the key of the last item of the previous page. */
 export type Page = { after?: string; limit?: number };
 export type AsOf = { position: string; time: string | null };
 
@@ -32,7 +32,7 @@ function damaged(why: string, cause?: unknown): Fault {
   return new Fault(
     'PROJECTIONS_DAMAGED',
     `a row of the projections cannot be read: ${why}`,
-    'landfall audit says what differs; landfall rebuild makes the projections anew.',
+    'Run landfall audit to see the differences, and landfall rebuild to repair the projections.',
     cause,
   );
 }
@@ -41,14 +41,14 @@ export const iso = (ms: number): string => new Date(ms).toISOString();
 export const isoOrNull = (ms: number | null): string | null => (ms === null ? null : iso(ms));
 export const limitOf = ({ limit }: Page): number => limit ?? -1;
 
-/** Attempts with the entries that they were assigned from, for `openOf`. */
+/** Joins attempts with the entries that they were assigned from, for `openOf`. */
 export const ATTEMPTS = 'attempts LEFT JOIN entries ON entries.sequence = attempts.sequence';
 
-/** The attempt as the `body` of its entry has it. */
+/** Reads the attempt from the `body` of its entry. */
 export function openOf(row: Row): OpenAttempt {
-  if (row['body'] === null) throw damaged('it names an entry that is not there');
+  if (row['body'] === null) throw damaged('its entry is missing');
   const { attempt, timers } = entryIn(row);
-  if (attempt === null) throw damaged('it names an entry that is about no attempt');
+  if (attempt === null) throw damaged('its entry holds no attempt');
   return { state: attempt, timers };
 }
 
@@ -69,9 +69,9 @@ export function* map<T>(
   for (const row of db.prepare(sql).iterate(...values)) yield make(row);
 }
 
-/** How far the projections are: the last entry of every partition, and the newest of their times. */
+/** Returns the position of the last folded entry and the newest time. */
 export function standing(db: DatabaseSync): AsOf {
-  // With max() the other columns are those of the row that has it.
+  // With max() SQLite returns the other columns of the same row.
   const rows = db
     .prepare('SELECT partition, max(sequence) AS sequence, time FROM progress GROUP BY partition ORDER BY partition')
     .all();

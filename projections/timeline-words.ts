@@ -4,7 +4,7 @@ import type { InputData } from '../events/inputs.ts';
 import type { Verdict } from '../events/verdict.ts';
 import type { Holder, Volume } from '../events/vocabulary.ts';
 
-/** What the timeline says, in words; the order and the lanes are timeline.ts's. */
+/** The texts of timeline items. */
 
 export function declaredText({ name, host, power, volumes }: InputData<'landfall.vm.declared.v1'>): string {
   const place = host === null ? 'no host named' : `on ${host}`;
@@ -78,7 +78,7 @@ export function acknowledgedText(
   return ok ? `${what}: done` : `${what}: refused${error === undefined ? '' : ` (${error})`}`;
 }
 
-/** What a driven attempt would have sent. */
+/** Describes the commands that an observed attempt would have sent. */
 export function observedText(steps: readonly Step[]): string {
   return `would follow, were this attempt not only observed: ${steps.map(subject).join(', ')}`;
 }

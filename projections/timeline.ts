@@ -7,8 +7,8 @@ import { isOver } from '../machines/vm.ts';
 import * as words from './timeline-words.ts';
 
 /**
- * The timeline of one VM, from its entries in the ledger: who said what, what was decided, what followed. Pure. Questions
- * and answers that only repeat what was said before are one item with a count.
+ * The timeline of one VM, from its ledger entries: inputs, decisions and commands in words. Repeated questions and answers
+ * become one item with a count. This module is pure.
  */
 
 type Lane = 'source' | 'destination' | 'other' | 'landfall' | 'lock';
@@ -22,42 +22,42 @@ export type TimelineItem = {
   text: string;
   migration: string | null;
   position: string;
-  /** How often it was said in a row, and when last. */
+  /** The number of consecutive repetitions, and the time of the last one. */
   times: number;
   until: string;
 };
 
-/** Entries of other VMs are passed over. */
+/** Returns the items of one VM; entries of other VMs are skipped. */
 export function timeline(entries: Iterable<StoredEntry>, vm: string): TimelineItem[] {
-  const teller = new Teller(vm);
-  for (const stored of entries) teller.tell(stored);
-  return teller.items;
+  const builder = new TimelineBuilder(vm);
+  for (const stored of entries) builder.add(stored);
+  return builder.items;
 }
 
-/** @param untilMs as far as it was known then. */
+/** @param untilMs skips entries with a later time, in milliseconds. */
 export async function timelineOf(
   entries: AsyncIterable<StoredEntry>,
   vm: string,
   untilMs?: number,
 ): Promise<TimelineItem[]> {
-  const teller = new Teller(vm, untilMs);
-  for await (const stored of entries) teller.tell(stored);
-  return teller.items;
+  const builder = new TimelineBuilder(vm, untilMs);
+  for await (const stored of entries) builder.add(stored);
+  return builder.items;
 }
 
-type Said = { lane?: Lane; host?: string | null; kind: string; text: string };
+type Draft = { lane?: Lane; host?: string | null; kind: string; text: string };
 
-/** Folds entries into items, as they come. */
-export class Teller {
-  /** What was told and not taken away yet. */
+/** Folds entries into timeline items. */
+export class TimelineBuilder {
+  /** The items so far; a caller may remove finished items from the front. */
   readonly items: TimelineItem[] = [];
   readonly #vm: string;
   readonly #untilMs: number;
   readonly #states = new Map<string, AttemptState>();
-  #told: { source: string; id: string } | null = null;
-  /** The newest attempt: its ends are the lanes of the hosts. */
+  #lastInput: { source: string; id: string } | null = null;
+  /** The newest attempt, whose source and destination define the host lanes. */
   #newest: Attempt | null = null;
-  /** What each host last answered, and who was last asked, since anything else happened. */
+  /** The items that a repetition would extend, by kind and host; any other item clears them. */
   readonly #repeatable = new Map<string, TimelineItem>();
 
   constructor(vm: string, untilMs = Number.POSITIVE_INFINITY) {
@@ -65,46 +65,47 @@ export class Teller {
     this.#untilMs = untilMs;
   }
 
-  /** How many of the items no later entry changes. */
+  /** The number of leading items that later entries cannot change. */
   get finished(): number {
     const repeatable = new Set(this.#repeatable.values());
     const first = this.items.findIndex((item) => repeatable.has(item));
     return first === -1 ? this.items.length : first;
   }
 
-  tell(stored: StoredEntry): void {
+  add(stored: StoredEntry): void {
     const { entry } = stored;
     if (entry.vm !== this.#vm || entry.time > this.#untilMs) return;
     const after = entry.attempt;
     const before = after === null ? undefined : this.#states.get(after.attempt.migration);
     if (after !== null && (before === undefined || this.#newest?.migration === after.attempt.migration))
       this.#newest = after.attempt;
-    for (const said of this.#all(entry, before)) this.#say(stored, said);
+    for (const said of this.#itemsOf(entry, before)) this.#append(stored, said);
     if (after !== null) this.#states.set(after.attempt.migration, after);
   }
 
-  *#all(entry: Entry, before: AttemptState | undefined): Generator<Said> {
-    yield* this.#caused(entry.cause);
+  *#itemsOf(entry: Entry, before: AttemptState | undefined): Generator<Draft> {
+    yield* this.#itemsOfCause(entry.cause);
     if (entry.refusal !== null) yield { kind: 'refusal', text: `refused: ${entry.refusal.message}` };
-    if (entry.attempt !== null) yield* this.#became(entry, entry.attempt, before);
+    if (entry.attempt !== null) yield* this.#itemsOfAttempt(entry, entry.attempt, before);
     for (const command of entry.commands)
       yield { kind: 'command', text: words.commandText(command), lane: laneOf(command), host: command.host };
     const asked = [...new Set(entry.questions.map(({ host }) => host))];
     if (asked.length > 0) yield { kind: 'question', text: `asks ${asked.join(' and ')}` };
   }
 
-  #caused(cause: Cause): Said[] {
+  #itemsOfCause(cause: Cause): Draft[] {
     if (cause.kind === 'timer') return timerSaid(cause);
     if (cause.kind === 'malformed') return [];
-    // One input may touch several attempts of the VM; it is told once.
-    const isTold = cause.part !== undefined && cause.source === this.#told?.source && cause.id === this.#told.id;
-    this.#told = cause;
-    if (isTold) return [];
-    const said = this.#heard(matterOf(cause));
+    // An input that affects several attempts has several entries, but one item.
+    const isRepeatedPart =
+      cause.part !== undefined && cause.source === this.#lastInput?.source && cause.id === this.#lastInput.id;
+    this.#lastInput = cause;
+    if (isRepeatedPart) return [];
+    const said = this.#itemOfInput(matterOf(cause));
     return said === null ? [] : [said];
   }
 
-  #heard(matter: Matter): Said | null {
+  #itemOfInput(matter: Matter): Draft | null {
     switch (matter.type) {
       case 'landfall.vm.declared.v1':
         return { kind: 'declared', text: words.declaredText(matter.data), host: matter.data.host };
@@ -166,9 +167,9 @@ export class Teller {
     }
   }
 
-  *#became(entry: Entry, after: AttemptState, before: AttemptState | undefined): Generator<Said> {
+  *#itemsOfAttempt(entry: Entry, after: AttemptState, before: AttemptState | undefined): Generator<Draft> {
     const { attempt } = after;
-    yield* this.#silences(attempt, before?.attempt.sequence ?? 0);
+    yield* this.#timeouts(attempt, before?.attempt.sequence ?? 0);
     for (const alarm of attempt.alarms.slice(before?.attempt.alarms.length ?? 0))
       yield { kind: 'alarm', text: `${alarm.code}: ${alarm.text}` };
     const { waiting } = attempt;
@@ -183,15 +184,15 @@ export class Teller {
     if (isOver(after) && at !== was) yield { kind: 'settled', text: words.settledText(attempt) };
   }
 
-  /** Questions whose limit passed since: the machine noted that no answer came. */
-  *#silences({ asked, configuration }: Attempt, since: number): Generator<Said> {
+  /** Yields an item for each question that ran into its time limit since the sequence `since`. */
+  *#timeouts({ asked, configuration }: Attempt, since: number): Generator<Draft> {
     for (const [host, { answer }] of Object.entries(asked)) {
       if (answer?.timedOut !== true || answer.arrived <= since) continue;
       yield { ...this.#by(host), kind: 'answer', text: `no answer within ${configuration.questionLimitSeconds} s` };
     }
   }
 
-  /** A late acknowledgement touches no attempt: its command is looked up in what is known of them all. */
+  /** A late acknowledgement changes no attempt, so its command is looked up in all known attempts. */
   #stepOf(command: string): Step | undefined {
     for (const { attempt } of this.#states.values()) {
       const found = attempt.steps.find((step) => step.command === command);
@@ -205,7 +206,7 @@ export class Teller {
     return { lane: host !== null && host === this.#newest?.destination ? 'destination' : 'other', host };
   }
 
-  #say({ partition, sequence, entry }: StoredEntry, { lane = 'landfall', host = null, kind, text }: Said): void {
+  #append({ partition, sequence, entry }: StoredEntry, { lane = 'landfall', host = null, kind, text }: Draft): void {
     const time = new Date(entry.time).toISOString();
     const repeats = kind === 'answer' || kind === 'question';
     const key = `${kind}\n${host ?? ''}`;
@@ -237,12 +238,12 @@ export class Teller {
 
 const topOf = (at: string): string => at.split('.')[0] ?? at;
 
-/** Type and data of an input's entry belong together: they were parsed by that type's schema before they were written. */
+/** The schema of the type validated the data before the entry was written. */
 function matterOf({ type, data }: Extract<Cause, { kind: 'input' }>): Matter {
   return { type, data } as Pick<Input, 'type' | 'data'> as Matter;
 }
 
-function timerSaid({ timer }: Extract<Cause, { kind: 'timer' }>): Said[] {
+function timerSaid({ timer }: Extract<Cause, { kind: 'timer' }>): Draft[] {
   return timer === 'deadline' ? [{ kind: 'deadline', text: 'the deadline has passed: one last round' }] : [];
 }
 
@@ -259,7 +260,7 @@ function soleHost({ holders }: InputData<'landfall.volume.holders.v1'>): string 
   return holders.length === 1 && only !== undefined ? only.host : null;
 }
 
-function acknowledged(data: InputData<'landfall.command.acknowledged.v1'>, step: Step | undefined): Said {
+function acknowledged(data: InputData<'landfall.command.acknowledged.v1'>, step: Step | undefined): Draft {
   return {
     lane: step === undefined ? 'landfall' : laneOf(step),
     host: step?.host ?? null,

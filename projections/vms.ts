@@ -4,7 +4,7 @@ import type { Certainty, Power } from '../events/vocabulary.ts';
 import { type LockStatus, locksOf } from './locks.ts';
 import { type AsOf, json, limitOf, map, type Page, standing, text } from './read-rows.ts';
 
-/** An item of `status --json` and of `GET /v1/vms`: scripts rely on it. */
+/** An item of `status --json` and of `GET /v1/vms`. Scripts rely on the fields. */
 export type VmStatus = {
   vm: string;
   name: string | null;
@@ -19,7 +19,7 @@ export type VmStatus = {
   asOf: AsOf;
 };
 
-/** The VM of this UUID and those of this name; all of them where none is asked for. */
+/** Returns the VMs with this UUID or name, or one page of all VMs. */
 export function vmStatus(db: DatabaseSync, vm?: string, page: Page = {}): VmStatus[] {
   const asOf = standing(db);
   const make = (record: VmRecord) => toStatus(record, asOf);
@@ -33,7 +33,7 @@ export function vmRecord(db: DatabaseSync, vm: string): VmRecord | null {
   return row === undefined ? null : json(row, 'body');
 }
 
-/** The UUIDs that a person may mean: the UUID itself, or every VM that has the name. */
+/** Returns the UUIDs of all VMs with this UUID or name. */
 export function vmsNamed(db: DatabaseSync, vm: string): string[] {
   return [
     ...map(db, 'SELECT vm FROM vms WHERE vm = ? OR name = ? ORDER BY vm', [vm.toLowerCase(), vm], (row) =>
@@ -65,7 +65,7 @@ export function toStatus(record: VmRecord, asOf: AsOf): VmStatus {
   };
 }
 
-/** The newest attempt where it is open; else one that still has something to settle. */
+/** Returns the newest attempt if it is open, else another attempt that is not settled. */
 function openOne({ open, lastMigration }: VmRecord): string | null {
   return lastMigration !== null && open.includes(lastMigration) ? lastMigration : (open.at(-1) ?? null);
 }

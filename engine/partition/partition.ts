@@ -7,7 +7,7 @@ import type { Fault } from '../../events/fault.ts';
 import type { Input } from '../../events/inputs.ts';
 import { WALL } from '../../events/vocabulary.ts';
 import { sha256 } from '../../log/chain.ts';
-import type { Kept } from '../../log/kept-bytes.ts';
+import type { Excerpt } from '../../log/kept-bytes.ts';
 import type { Batch, Identity, InputPosition } from '../../log/port.ts';
 import type { Directory } from '../../log/directory.ts';
 import { refusals } from './refusals.ts';
@@ -22,7 +22,7 @@ import { type CacheLimits, type Moment, Workspace } from './workspace.ts';
  * (invariant 10).
  */
 
-export type Malformed = InputPosition & Kept & { readonly fault: Fault };
+export type Malformed = InputPosition & Excerpt & { readonly fault: Fault };
 /** `refused`: the input is in the ledger with the reason, and changed nothing. */
 export type Taken = { outcome: 'consumed' | 'duplicate' } | { outcome: 'refused'; refusal: Refusal };
 export type Refusal = { code: string; message: string; remedy: string };

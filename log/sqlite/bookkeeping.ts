@@ -4,11 +4,11 @@ import { keyOf } from '../identity-index.ts';
 import { migrate } from './schema.ts';
 
 /**
- * What stands beside the entries and follows from them: an altered identity would let an input in twice, an altered snapshot
- * would have a start verify from the wrong place. To be asked where the entries themselves are whole.
+ * Checks the tables that are derived from the entries, for a ledger whose entries were verified. An altered identity would let
+ * an input in twice; an altered snapshot would make a start verify from the wrong entry.
  */
 
-/** A batch is not longer than this; the first row's batch may begin behind what was forgotten. */
+/** Entries of a batch at most. Rows before the first row may have been forgotten, so its batch has an unknown start. */
 const BATCH_ENTRIES_MAX = 65_536;
 
 export function* bookkeepingDamage(db: DatabaseSync): Generator<string> {
@@ -20,7 +20,7 @@ export function* bookkeepingDamage(db: DatabaseSync): Generator<string> {
   for (const { sequence } of strays.iterate()) yield `the snapshot of entry ${Number(sequence)} does not have its hash`;
 }
 
-/** Tables and indexes as a new ledger has them; others, of projections, are theirs to check. */
+/** Compares the tables and indexes with those of a new ledger. The tables of projections are checked elsewhere. */
 function* layoutDamage(db: DatabaseSync): Generator<string> {
   const fresh = new DatabaseSync(':memory:');
   try {
@@ -33,14 +33,13 @@ function* layoutDamage(db: DatabaseSync): Generator<string> {
         .map((row) => [row['name'], row['sql']]),
     );
     for (const row of fresh.prepare(sql).iterate())
-      if (found.get(row['name'] ?? null) !== row['sql'])
-        yield `${String(row['name'])} is laid out otherwise than it was made`;
+      if (found.get(row['name'] ?? null) !== row['sql']) yield `${String(row['name'])} differs from its definition`;
   } finally {
     fresh.close();
   }
 }
 
-/** Each row holds the keys of the inputs since the row before it. */
+/** Checks that each row holds the keys of the inputs since the previous row. */
 function* identityDamage(db: DatabaseSync): Generator<string> {
   let after: number | null = null;
   for (const row of db.prepare('SELECT sequence, time, keys FROM identities ORDER BY sequence').iterate()) {
@@ -50,18 +49,18 @@ function* identityDamage(db: DatabaseSync): Generator<string> {
     const expected = after === null ? since.subarray(Math.max(0, since.length - keys.length)) : since;
     const time = db.prepare('SELECT time FROM entries WHERE sequence = ?').get(last)?.['time'];
     if (!expected.equals(keys) || row['time'] !== time)
-      yield `the identities of the inputs up to entry ${last} are not those of its entries`;
+      yield `the identities of the inputs up to entry ${last} do not match the entries`;
     after = last;
   }
   const head = Number(db.prepare('SELECT max(sequence) AS last FROM entries').get()?.['last'] ?? 0);
-  // Rows are forgotten from the oldest on, and not before their horizon: of the newest inputs there is always one.
+  // The horizon removes the oldest rows only, so the rows of the newest inputs must exist.
   if (after === null && recordsBetween(db, Math.max(0, head - BATCH_ENTRIES_MAX), head).length > 0 && isYoung(db, head))
     yield 'the identities of all inputs are missing';
   if (after !== null && recordsBetween(db, after, head).length > 0)
     yield `the identities of the inputs after entry ${after} are missing`;
 }
 
-/** Whether the last entries are of one hour: less than any horizon forgets. */
+/** Returns true if the last entries span less than an hour, which every horizon covers. */
 function isYoung(db: DatabaseSync, head: number): boolean {
   const timeAt = (sequence: number) =>
     Number(
@@ -70,7 +69,7 @@ function isYoung(db: DatabaseSync, head: number): boolean {
   return timeAt(head) - timeAt(Math.max(1, head - BATCH_ENTRIES_MAX)) < 3_600_000;
 }
 
-/** As identity-rows.ts writes them: a key, and how many entries before the last it was consumed. */
+/** Computes the records as identity-rows.ts writes them: a key and its distance in entries from the last entry. */
 function recordsBetween(db: DatabaseSync, after: number, last: number): Buffer {
   const records: Buffer[] = [];
   const entries = db.prepare(

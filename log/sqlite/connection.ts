@@ -7,24 +7,24 @@ import { notALedger, notWritable, sqliteFault } from './faults.ts';
 import type { Durability } from './messages.ts';
 import { type Migration, migrate, requireCurrent } from './schema.ts';
 
-/** How long a reader waits where a writer is just recovering the file. */
+/** Time a reader waits while a writer recovers the file. */
 const READER_TIMEOUT_MS = 5000;
 const WRITER_CACHE_KIB = 16_384;
-/** An entry is about 3 kB: a page of SQLite's usual 4 KiB holds one and little else, and a commit would write a quarter more of them. */
+/** An entry is about 3 kB. With SQLite's default of 4 KiB a page holds one entry, and commits would write 25 % more pages. */
 const PAGE_BYTES = 16_384;
-/** Larger: fewer pages are copied twice; smaller: less to recover after a crash. */
+/** A larger value copies fewer pages twice; a smaller value shortens the recovery after a crash. */
 const CHECKPOINT_BYTES = 16 * 1024 * 1024;
-/** A long reader lets the log of SQLite grow; afterwards it is cut back to this. */
+/** SQLite's log grows during a long read; afterwards it shrinks to this size. */
 const WAL_BYTES_KEPT = 64 * 1024 * 1024;
 
-/** Refuses a path that cannot be written, before SQLite says so in fewer words. */
+/** Refuses a path that cannot be written, with a clearer message than SQLite's. @throws Fault LEDGER_… */
 export function requireWritable(file: string): void {
   requireNoDirectory(file);
   if (!existsSync(dirname(file))) {
     throw new Fault('LEDGER_MISSING', `the folder of ${file} does not exist`, 'Create it, or name another file.');
   }
   try {
-    // SQLite keeps its log in a file beside it.
+    // SQLite creates its log beside the ledger file.
     accessSync(dirname(file), constants.W_OK);
     if (existsSync(file)) accessSync(file, constants.W_OK);
   } catch (error) {
@@ -32,14 +32,14 @@ export function requireWritable(file: string): void {
   }
 }
 
-/** The one connection that writes. With `full` every COMMIT is on disk when it returns. */
+/** Opens the only connection that writes the file. With `full` durability a COMMIT is on disk when it returns. */
 export function openWriter(file: string, durability: Durability = 'full', steps?: readonly Migration[]): DatabaseSync {
   requireWritable(file);
   const db = connect(file, { timeout: READER_TIMEOUT_MS });
   return prepared(file, db, () => {
-    // Without effect on a file that has pages already: it keeps the size it was made with.
+    // A file that already has pages keeps its page size.
     db.exec(`PRAGMA page_size = ${PAGE_BYTES}`);
-    // First of all, so that another application's file is refused before anything of it is changed.
+    // The migration comes first, because it refuses another application's file before anything changes.
     migrate(db, file, steps);
     const pageBytes = Number(db.prepare('PRAGMA page_size').get()?.['page_size']);
     db.exec(`
@@ -77,7 +77,7 @@ function prepared(file: string, db: DatabaseSync, prepare: () => void): Database
   }
 }
 
-/** A closed ledger in a folder that is not writable can only be opened as one that never changes. */
+/** In a folder that is not writable, SQLite can only open a closed ledger as immutable. */
 function locationOf(file: string): string | URL {
   if (existsSync(`${file}-wal`) || isWritable(dirname(file))) return file;
   const url = pathToFileURL(file);

@@ -2,7 +2,7 @@ import { Fault, messageOf } from '../../events/fault.ts';
 import { type BreakReason, ChainFault } from '../chain.ts';
 import type { Position } from '../port.ts';
 
-/** SQLite's result codes (sqlite.org/rescode.html) that mean something of their own here. */
+/** SQLite's result codes (sqlite.org/rescode.html). */
 const BUSY = 5;
 const LOCKED = 6;
 const READONLY = 8;
@@ -10,10 +10,10 @@ const IOERR = 10;
 const CORRUPT = 11;
 const FULL = 13;
 const NOTADB = 26;
-/** The disk was full when the shared-memory file had to grow. */
+/** SQLite reports this code if the disk is full when the shared-memory file grows. */
 const IOERR_SHMSIZE = 4874;
 
-/** A fault as it crosses from one thread to another, where classes and causes are lost. */
+/** A fault as plain data, because classes are lost between threads. */
 export type PlainFault = {
   readonly code: string;
   readonly message: string;
@@ -37,7 +37,7 @@ export function revivedFault({ code, message, remedy, cause, broken }: PlainFaul
   return new Fault(code, message, remedy, cause ?? undefined);
 }
 
-/** What an error of SQLite means for a ledger. */
+/** Maps an SQLite error to a fault of the ledger. */
 export function sqliteFault(error: unknown, file: string): Fault {
   if (error instanceof Fault) return error;
   const code = resultCode(error);
@@ -70,8 +70,8 @@ export function sqliteFault(error: unknown, file: string): Fault {
 }
 
 /**
- * What a failed COMMIT means. After an I/O error the commit record may be on disk or not: only reading tells, and only after
- * the next transaction has overwritten or followed it.
+ * Maps the error of a failed COMMIT to a fault. After an I/O error the commit record may be on disk or not; the next claim
+ * settles this.
  */
 export function commitFault(error: unknown, file: string): Fault {
   const code = resultCode(error);
@@ -82,8 +82,8 @@ export function commitFault(error: unknown, file: string): Fault {
 export function outcomeUnknown(file: string, cause: unknown): Fault {
   return new Fault(
     'LEDGER_OUTCOME_UNKNOWN',
-    `${file}: a commit failed in a way that does not tell whether it happened: ${messageOf(cause)}`,
-    'Claim the partition anew: its head tells.',
+    `${file}: the outcome of a commit is unknown: ${messageOf(cause)}`,
+    'Claim the partition again and read the outcome from its head.',
     cause,
   );
 }

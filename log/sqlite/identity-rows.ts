@@ -3,17 +3,17 @@ import type { Entry } from '../../events/entries.ts';
 import { identityOf } from '../entry-text.ts';
 import { type IdentityIndex, KEY_BYTES, keyOf } from '../identity-index.ts';
 
-/** How long consumed identities are remembered: whichever ends first. */
+/** The limits for remembering consumed identities; the limit that is reached first applies. */
 export type Horizon = { readonly seconds: number; readonly count: number };
 
-/** A key, and how many entries before the last one of its batch it was consumed. */
+/** A record is a key and its distance in entries from the last entry of the batch. */
 const RECORD_BYTES = KEY_BYTES + 4;
-/** Rows forgotten per commit at most, so that a shortened horizon delays no commit for long. */
+/** Rows removed per commit at most, so that a shorter horizon does not delay a commit. */
 const FORGOTTEN_ROWS_MAX = 64;
 
-/** The keys of the inputs that a batch consumes, as they are stored. */
+/** Returns the keys of the inputs that a batch consumes, in the stored form. */
 export function recordsOf(entries: readonly Entry[]): Uint8Array {
-  // Memory of its own: a message carries along all the memory that its bytes are a part of.
+  // A pooled buffer would send its whole pool with the message.
   const records = Buffer.allocUnsafeSlow(entries.length * RECORD_BYTES);
   let end = 0;
   for (const [index, entry] of entries.entries()) {
@@ -26,7 +26,7 @@ export function recordsOf(entries: readonly Entry[]): Uint8Array {
   return end === records.length ? records : Uint8Array.prototype.slice.call(records, 0, end);
 }
 
-/** Adds a batch's keys to the index. `sequence` is that of its last entry. */
+/** Adds the keys of a batch to the index. `sequence` belongs to the last entry of the batch. */
 export function remember(index: IdentityIndex, records: Uint8Array, sequence: number): void {
   const bytes = Buffer.from(records.buffer, records.byteOffset, records.byteLength);
   for (let start = 0; start < bytes.length; start += RECORD_BYTES) {
@@ -35,7 +35,7 @@ export function remember(index: IdentityIndex, records: Uint8Array, sequence: nu
   }
 }
 
-/** Brings an index up to date with the file; `after` is the last sequence that it has seen. */
+/** Adds the identities in the file after the sequence `after` to the index. */
 export function loadIdentities(db: DatabaseSync, index: IdentityIndex, after: number): void {
   const rows = db.prepare('SELECT sequence, keys FROM identities WHERE sequence > ? ORDER BY sequence');
   for (const { sequence, keys } of rows.iterate(after)) {
@@ -43,46 +43,46 @@ export function loadIdentities(db: DatabaseSync, index: IdentityIndex, after: nu
   }
 }
 
-/** The writer's side: rows are appended at one end and forgotten at the other, so that neither touches a random page. */
+/** The identities table of the writer. Rows are appended at one end and removed at the other, so no random page is written. */
 export class IdentityRows {
   readonly #insert: StatementSync;
   readonly #oldest: StatementSync;
   readonly #delete: StatementSync;
   readonly #total: StatementSync;
-  #held: number;
+  #count: number;
 
   constructor(db: DatabaseSync) {
     this.#insert = db.prepare('INSERT INTO identities (sequence, time, keys) VALUES (?, ?, ?)');
     this.#oldest = db.prepare('SELECT sequence, time, length(keys) AS bytes FROM identities ORDER BY sequence LIMIT ?');
     this.#delete = db.prepare('DELETE FROM identities WHERE sequence <= ?');
     this.#total = db.prepare('SELECT sum(length(keys)) AS bytes FROM identities');
-    this.#held = this.#count();
+    this.#count = this.#countRecords();
   }
 
   append(sequence: number, time: number, records: Uint8Array): void {
     if (records.length === 0) return;
     this.#insert.run(sequence, time, records);
-    this.#held += records.length / RECORD_BYTES;
+    this.#count += records.length / RECORD_BYTES;
   }
 
-  /** @returns the last sequence that was forgotten now; null: none. */
+  /** Removes rows beyond the horizon. @returns the last removed sequence; null if no row was removed. */
   forget({ seconds, count }: Horizon, now: number): number | null {
     let through: number | null = null;
     for (const { sequence, time, bytes } of this.#oldest.iterate(FORGOTTEN_ROWS_MAX)) {
-      if (Number(time) >= now - seconds * 1000 && this.#held <= count) break;
+      if (Number(time) >= now - seconds * 1000 && this.#count <= count) break;
       through = Number(sequence);
-      this.#held -= Number(bytes) / RECORD_BYTES;
+      this.#count -= Number(bytes) / RECORD_BYTES;
     }
     if (through !== null) this.#delete.run(through);
     return through;
   }
 
-  /** After a rollback: counts what is there. */
+  /** Counts the records in the file again, after a rollback. */
   recount(): void {
-    this.#held = this.#count();
+    this.#count = this.#countRecords();
   }
 
-  #count(): number {
+  #countRecords(): number {
     return Number(this.#total.get()?.['bytes'] ?? 0) / RECORD_BYTES;
   }
 }

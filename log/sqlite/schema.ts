@@ -2,17 +2,17 @@ import type { DatabaseSync } from 'node:sqlite';
 import { Fault } from '../../events/fault.ts';
 import { notALedger } from './faults.ts';
 
-/** "Land" in ASCII: PRAGMA application_id of every ledger file, so that no other SQLite file is taken for one. */
+/** The PRAGMA application_id of ledger files ("Land" in ASCII), which tells them from other SQLite files. */
 const APPLICATION_ID = 0x4c616e64;
 
-/** Brings a file from the version that is its index to the next one. Never changed once released, only added to. */
+/** Migrates a file from the schema version that is its index to the next. Released migrations must not change. */
 export type Migration = (db: DatabaseSync) => void;
 
 export const migrations: readonly Migration[] = [createVersion1, narrowBuckets, splitCheckpoints];
 
 /**
- * Indexes begin with the bucket of the sequence (4096 entries): an insert then touches one of a few pages near the end instead
- * of a random one of a large tree, which would cost half of the rate. A search asks each bucket.
+ * Indexes begin with a bucket number of the sequence (4096 entries). Inserts then write a few pages near the end instead of
+ * random pages, which doubles the rate. A search queries each bucket.
  */
 export const BUCKET_BITS = 12;
 
@@ -46,7 +46,7 @@ function createVersion1(db: DatabaseSync): void {
   `);
 }
 
-/** Buckets of 16,384 entries had a commit of a hundred entries write nearly as many pages of each index. */
+/** With buckets of 16,384 entries, a commit of 100 entries wrote nearly 100 pages of each index. */
 function narrowBuckets(db: DatabaseSync): void {
   db.exec(`
     DROP INDEX entries_by_vm;
@@ -77,8 +77,8 @@ function splitCheckpoints(db: DatabaseSync): void {
 }
 
 /**
- * Refuses a file that is not a ledger, or one of a newer Landfall.
- * @returns its schema version; 0 where it is empty.
+ * Returns the schema version of the file; 0 if the file is empty.
+ * @throws Fault LEDGER_NOT_A_LEDGER, LEDGER_NEWER.
  */
 function identify(db: DatabaseSync, file: string, newest: number): number {
   const applicationId = pragma(db, 'application_id');
@@ -93,7 +93,7 @@ function identify(db: DatabaseSync, file: string, newest: number): number {
   );
 }
 
-/** Brings the file to the newest version in one transaction. */
+/** Migrates the file to the newest schema version in one transaction. */
 export function migrate(db: DatabaseSync, file: string, steps: readonly Migration[] = migrations): void {
   if (identify(db, file, steps.length) === steps.length) return;
   db.exec('BEGIN IMMEDIATE');
@@ -107,7 +107,7 @@ export function migrate(db: DatabaseSync, file: string, steps: readonly Migratio
   }
 }
 
-/** @throws Fault where reading needs a newer schema than the file has: only a writer may migrate it. */
+/** @throws Fault LEDGER_OLDER if the file must be migrated, which only a writer can do. */
 export function requireCurrent(db: DatabaseSync, file: string): void {
   const version = identify(db, file, migrations.length);
   if (version === migrations.length) return;

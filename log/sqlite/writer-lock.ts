@@ -2,14 +2,13 @@ import { DatabaseSync } from 'node:sqlite';
 import { Fault } from '../../events/fault.ts';
 import { sqliteFault } from './faults.ts';
 
-/** Two that start at the same moment wait this long for each other. */
+/** Time that two processes starting at the same moment wait for each other. */
 const TIMEOUT_MS = 250;
 const BUSY = 5;
 
 /**
- * The right to write a ledger file, held for as long as its process lives: the kernel frees it with the process, however that
- * ends. It is an open transaction on a tiny SQLite file of its own, because one on the ledger would end with each commit.
- * A transaction that has written nothing yet lets others read: they learn the holder's process id from it.
+ * The exclusive right of a process to write a ledger file: an open transaction on a small SQLite file beside the ledger. The
+ * kernel releases the lock when the process ends. Other processes can read the holder's process id from the lock file.
  */
 export class WriterLock {
   readonly #db: DatabaseSync;
@@ -53,6 +52,6 @@ function busy(file: string, holder: string): Fault {
   return new Fault(
     'LEDGER_BUSY',
     `${who} writes ${file}`,
-    'Let that one do it (commands take --server URL where a service holds the ledger), or stop it first.',
+    'Stop that process first, or send the command to the service with --server URL.',
   );
 }

@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
-import { Teller, type TimelineItem } from '../../projections/timeline.ts';
+import { TimelineBuilder, type TimelineItem } from '../../projections/timeline.ts';
 import type { Part } from './parts.ts';
 
 /**
@@ -17,7 +17,7 @@ const TURN_ENTRIES = 64;
 type Of = { readonly vm: string; readonly at: number | undefined };
 
 /** A timeline that is folded up to an entry. */
-type Folding = { readonly teller: Teller; sequence: number };
+type Folding = { readonly builder: TimelineBuilder; sequence: number };
 type Kept = { readonly part: Part; readonly key: string; readonly folding: Folding };
 
 export class Histories {
@@ -27,14 +27,14 @@ export class Histories {
   /** @param from the index of the first item. `next`: that of the one behind the page; null: there is none. */
   async page(part: Part, of: Of, from: number, limit: number): Promise<{ items: TimelineItem[]; next: number | null }> {
     const folding = this.#take(part, keyOf(of, from)) ?? (await begun(part, of, from));
-    const { teller } = folding;
+    const { builder } = folding;
     const isWhole = await fold(part, of, folding, limit);
-    const items = teller.items.slice(
+    const items = builder.items.slice(
       0,
-      lengthOf(isWhole ? teller.items : teller.items.slice(0, teller.finished), limit),
+      lengthOf(isWhole ? builder.items : builder.items.slice(0, builder.finished), limit),
     );
-    if (isWhole && items.length === teller.items.length) return { items, next: null };
-    teller.items.splice(0, items.length);
+    if (isWhole && items.length === builder.items.length) return { items, next: null };
+    builder.items.splice(0, items.length);
     const next = from + items.length;
     this.#kept.push({ part, key: keyOf(of, next), folding });
     this.#kept = this.#kept.slice(-KEPT_MAX);
@@ -52,10 +52,10 @@ const keyOf = ({ vm, at }: Of, from: number): string => `${vm} ${at ?? ''} ${fro
 
 /** From the beginning, without the items that were given out before. */
 async function begun(part: Part, of: Of, from: number): Promise<Folding> {
-  const folding = { teller: new Teller(of.vm, of.at), sequence: 0 };
+  const folding = { builder: new TimelineBuilder(of.vm, of.at), sequence: 0 };
   for (let passed = 0; passed < from; ) {
     const isWhole = await fold(part, of, folding, Math.min(from - passed, TURN_ENTRIES));
-    const { items, finished } = folding.teller;
+    const { items, finished } = folding.builder;
     passed += items.splice(0, Math.min(from - passed, isWhole ? items.length : finished)).length;
     if (isWhole) break;
   }
@@ -64,13 +64,13 @@ async function begun(part: Part, of: Of, from: number): Promise<Folding> {
 
 /** Until so many items are there that nothing will change. Returns whether that were all entries. */
 async function fold(part: Part, { vm }: Of, folding: Folding, wanted: number): Promise<boolean> {
-  const { teller } = folding;
-  if (teller.finished >= wanted) return false;
+  const { builder } = folding;
+  if (builder.finished >= wanted) return false;
   let count = 0;
   for await (const stored of part.ledger.readVm(vm, folding.sequence + 1)) {
-    teller.tell(stored);
+    builder.add(stored);
     folding.sequence = stored.sequence;
-    if (teller.finished >= wanted) return false;
+    if (builder.finished >= wanted) return false;
     count += 1;
     if (count % TURN_ENTRIES === 0) await setImmediate();
   }

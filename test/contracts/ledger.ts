@@ -206,7 +206,7 @@ export function ledgerContract(name: string, factory: () => Promise<LedgerHarnes
       });
     });
 
-    describe('recalling identities', () => {
+    describe('recall', () => {
       const digestOf = ({ cause }: { cause: { kind: string; digest?: string } }) => cause.digest ?? null;
       const entry = entryOfInput('once', { content: 'as it was first' });
 

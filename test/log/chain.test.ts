@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { link } from '../../log/chain.ts';
 
-it('the hash of an entry is that of the hash before it, a line feed and its text, in UTF-8', () => {
+it('hashes the previous hash, a line feed and the text in UTF-8', () => {
   const text = fc.oneof(
     fc.string({ unit: 'binary', maxLength: 200 }),
     fc.constantFrom('', '\ud800', 'x'.repeat(200_000), '✓'.repeat(30_000)),

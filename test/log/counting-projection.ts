@@ -2,7 +2,7 @@ import type { DatabaseSync } from 'node:sqlite';
 import type { Entry } from '../../events/entries.ts';
 import type { InlineProjection } from '../../log/sqlite/inline-projections.ts';
 
-/** Counts entries and transactions; fails on an input with the id `fail`. */
+/** An inline projection that counts entries and transactions, and throws on an input with the id `fail`. */
 export function prepare(db: DatabaseSync): void {
   db.exec('CREATE TABLE IF NOT EXISTS counted (id INTEGER PRIMARY KEY, count INTEGER, flushes INTEGER) STRICT');
   db.exec('INSERT OR IGNORE INTO counted VALUES (1, 0, 0)');

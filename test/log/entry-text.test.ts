@@ -5,14 +5,14 @@ import { entryOf, migrationOf, type PeekedEntry, peekEntry, textOf } from '../..
 import { entryOfMalformed, entryOfTimer } from '../support/entries.ts';
 import { longStory } from '../support/projection-story.ts';
 
-/** What parsing the text would say. */
+/** The peeked fields, computed by parsing the text. */
 function parsed(text: string): PeekedEntry {
   const entry = entryOf(text);
   const { time, clock, vm, record } = entry;
   return { time, clock, vm: vm ?? '', migration: migrationOf(entry) ?? '', hasRecord: record !== null };
 }
 
-/** Where a text says something at peeked, that is all there is to say of the rows it touches. */
+/** Requires that a peeked entry assigns the same rows as the parsed entry. */
 function expectTrue(text: string): boolean {
   const peeked = peekEntry(text);
   if (peeked === null) return false;
@@ -23,21 +23,21 @@ function expectTrue(text: string): boolean {
   return true;
 }
 
-describe('what is said at peeked', () => {
-  it('is what parsing says, and most entries about attempts say it', async () => {
+describe('peekEntry', () => {
+  it('returns the same fields as parsing for most attempt entries', async () => {
     const { ledger } = await longStory();
     const told = ledger.stored.filter(({ text }) => expectTrue(text));
     expect(told.length).toBeGreaterThan(ledger.entries.filter(({ attempt }) => attempt !== null).length * 0.9);
   });
 
-  it('is nothing of an entry that touches anything but an attempt and its VM', async () => {
+  it('returns null for entries that change more than an attempt and its VM', async () => {
     const { ledger } = await longStory();
     const others = ledger.entries.filter(({ attempt, refusal }) => attempt === null || refusal !== null);
     for (const entry of [...others, entryOfTimer('m-1'), entryOfMalformed('x', '"attempt":{"migration":"m-1"')])
       expect(peekEntry(textOf(entry))).toBeNull();
   });
 
-  it('is true whatever names are made of', async () => {
+  it('returns correct fields for names with special characters', async () => {
     const { ledger } = await longStory();
     const whole = ledger.entries.filter(({ attempt, record }) => attempt !== null && record !== null);
     const [start, end] = [

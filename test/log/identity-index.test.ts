@@ -4,7 +4,7 @@ import { IdentityIndex, keyOf } from '../../log/identity-index.ts';
 
 const key = (number: number) => keyOf({ source: 's', id: String(number) });
 
-it('answers as a plain map would, whatever is added and forgotten', () => {
+it('finds the same sequences as a map after random additions and removals', () => {
   const step = fc.oneof(
     { weight: 5, arbitrary: fc.record({ add: fc.array(fc.nat(5000), { maxLength: 400 }) }) },
     { weight: 1, arbitrary: fc.record({ forget: fc.nat(400) }) },

@@ -4,7 +4,7 @@ import { keptOf, originalOf } from '../../log/kept-bytes.ts';
 
 const LIMIT = 65_536;
 
-describe('what is kept of bytes', () => {
+describe('the excerpt of a malformed input', () => {
   it.each<[string, Buffer]>([
     ['text', Buffer.from('{"id": "é')],
     ['a byte order mark', Buffer.from('\ufeff{}')],
@@ -17,7 +17,7 @@ describe('what is kept of bytes', () => {
   });
 
   it.each<[string, Buffer]>([
-    ['text, in the middle of a character', Buffer.from(`x${'é'.repeat(LIMIT)}`)],
+    ['text that would be cut inside a character', Buffer.from(`x${'é'.repeat(LIMIT)}`)],
     ['four bytes to a character', Buffer.from(`xyz${'😀'.repeat(LIMIT)}`)],
     ['no UTF-8', Buffer.alloc(3 * LIMIT, 0xfe)],
   ])('is cut at the limit, and says of all of them: %s', (_, bytes) => {

@@ -3,7 +3,7 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** A small file system in memory, mounted for one test: the way to a really full or read-only disk. Needs root. */
+/** A small tmpfs mounted for one test, to simulate a full or read-only disk. Mounting needs root. */
 export class MountedFolder implements Disposable {
   readonly folder: string;
 
@@ -32,7 +32,7 @@ export class MountedFolder implements Disposable {
   }
 }
 
-/** A folder that this user cannot write, where the user is not root. */
+/** A folder that a user other than root cannot write. */
 export function lockedFolder(parent: string): string {
   const folder = join(parent, 'locked');
   mkdirSync(folder);

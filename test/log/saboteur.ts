@@ -3,8 +3,8 @@ import type { DatabaseSync } from 'node:sqlite';
 import type { InlineProjection } from '../../log/sqlite/inline-projections.ts';
 
 /**
- * A projection that ends the writer's thread around its next COMMIT, when a file beside the ledger says so: `applied` commits
- * first, `lost` does not. The caller sees the same either way.
+ * A projection that ends the writer thread at its next COMMIT if a file beside the ledger asks for it: `applied` commits first,
+ * `lost` does not. The caller gets LEDGER_OUTCOME_UNKNOWN in both cases.
  */
 export function extract(): void {}
 

@@ -9,7 +9,7 @@ import { Scratch } from './sqlite-harness.ts';
 
 let template: Buffer | undefined;
 
-/** A ledger of ten entries without a snapshot, as after a crash. */
+/** A ledger of ten entries without a snapshot, as a crash leaves it. */
 async function tenEntries(scratch: Scratch): Promise<void> {
   template ??= await tenEntriesWritten();
   writeFileSync(scratch.file, template);
@@ -32,7 +32,7 @@ function alter(scratch: Scratch, sql: string): void {
 
 const RENUMBER = (from: number, to: number) => `UPDATE entries SET sequence = ${to} WHERE sequence = ${from};`;
 
-describe('an altered ledger is refused, the first bad entry named', () => {
+describe('opening an altered ledger', () => {
   it.each([
     ['a text', `UPDATE entries SET body = replace(body, 'a-4', 'b-4') WHERE sequence = 4`, 4, 'altered'],
     ['a text that is no JSON any more', `UPDATE entries SET body = '{' WHERE sequence = 4`, 4, 'altered'],
@@ -64,7 +64,7 @@ describe('an altered ledger is refused, the first bad entry named', () => {
     await ledger.close();
   });
 
-  it('is not vouched for by having been opened all the same', async () => {
+  it('does not trust an entry after an opening without verification', async () => {
     using scratch = new Scratch();
     await tenEntries(scratch);
     alter(scratch, `UPDATE entries SET hash = zeroblob(32) WHERE sequence = 4`);
@@ -74,7 +74,7 @@ describe('an altered ledger is refused, the first bad entry named', () => {
     await expect(scratch.open()).rejects.toMatchObject({ position: { sequence: 4 } });
   });
 
-  it('an entry that was rewritten with its own hash: by the one after it', async () => {
+  it('reports the entry after an entry that was rewritten with its hash', async () => {
     using scratch = new Scratch();
     await tenEntries(scratch);
     const db = new DatabaseSync(scratch.file);
@@ -87,7 +87,7 @@ describe('an altered ledger is refused, the first bad entry named', () => {
     await expect(scratch.open()).rejects.toMatchObject({ position: { sequence: 5 }, reason: 'reordered' });
   });
 
-  it('a tail that was cut off after a close in order: by the snapshot beyond it', async () => {
+  it('detects a cut tail by a snapshot beyond the last entry', async () => {
     using scratch = new Scratch();
     const ledger = await scratch.open();
     await (await ledger.claim(0)).commit({ entries: entriesOf('a', 10), inputPositions: [] });
@@ -96,7 +96,7 @@ describe('an altered ledger is refused, the first bad entry named', () => {
     await expect(scratch.open()).rejects.toMatchObject({ position: { sequence: 9 }, reason: 'missing' });
   });
 
-  it('any other byte in the text of an entry', async () => {
+  it('detects every changed byte in the text of an entry', async () => {
     using scratch = new Scratch();
     await tenEntries(scratch);
     const db = new DatabaseSync(scratch.file);
@@ -139,7 +139,7 @@ describe('a snapshot', () => {
     }
   }
 
-  it('is taken at a close, and spares the next start what is before it', async () => {
+  it('is taken at a close, so the next start verifies later entries only', async () => {
     using scratch = new Scratch();
     await twoSnapshots(scratch);
     expect(verifiedFrom(scratch, 'test')).toBe(20);
@@ -149,14 +149,14 @@ describe('a snapshot', () => {
     await ledger.close();
   });
 
-  it('whose hash is not its entry’s is discarded for the one before', async () => {
+  it('is skipped if its hash differs from its entry', async () => {
     using scratch = new Scratch();
     await twoSnapshots(scratch);
     alter(scratch, 'UPDATE snapshots SET hash = zeroblob(32) WHERE sequence = 20');
     expect(verifiedFrom(scratch, 'test')).toBe(10);
   });
 
-  it('of another version of the machine is discarded', async () => {
+  it('is skipped if another machine version took it', async () => {
     using scratch = new Scratch();
     await twoSnapshots(scratch);
     expect(verifiedFrom(scratch, 'other')).toBe(0);

@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SqliteLedger, type SqliteLedgerOptions } from '../../log/sqlite/ledger.ts';
 
-/** The module that provokes unknown outcomes; see there. */
+/** The module that provokes unknown outcomes of commits. */
 const SABOTEUR = new URL('./saboteur.ts', import.meta.url).href;
 
-/** A folder of its own for each test, with a ledger's path in it. */
+/** A temporary folder for one test, with the path of a ledger file in it. */
 export class Scratch implements Disposable {
   readonly folder: string;
   readonly file: string;

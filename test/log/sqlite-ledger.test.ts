@@ -10,8 +10,8 @@ const COUNTER = new URL('./counting-projection.ts', import.meta.url).href;
 const sequencesOf = async (entries: AsyncIterable<StoredEntry>) =>
   (await Array.fromAsync(entries)).map(({ sequence }) => sequence);
 
-describe('searching', () => {
-  it('finds the entries of one VM and of one attempt, in order, over many buckets', async () => {
+describe('a search', () => {
+  it('finds the entries of one VM or attempt in order across buckets', async () => {
     using scratch = new Scratch();
     const ledger = await scratch.open();
     const owner = await ledger.claim(0);
@@ -35,10 +35,10 @@ describe('searching', () => {
   });
 });
 
-describe('the horizon', () => {
+describe('the identity horizon', () => {
   const identity = (id: string) => ({ source: 'agent://one', id });
 
-  it('ends after a number of identities, also after a reopening', async () => {
+  it('forgets identities beyond its count, also after reopening', async () => {
     using scratch = new Scratch();
     const ledger = await scratch.open({ horizon: { seconds: 1e9, count: 30 } });
     const owner = await ledger.claim(0);
@@ -53,7 +53,7 @@ describe('the horizon', () => {
     await again.close();
   });
 
-  it('ends after a time on the ledger’s clock, and can be moved while it runs', async () => {
+  it('forgets identities beyond its time, which can change while running', async () => {
     using scratch = new Scratch();
     const ledger = await scratch.open({ horizon: { seconds: 100, count: 1000 } });
     const owner = await ledger.claim(0);
@@ -74,10 +74,10 @@ describe('the horizon', () => {
   });
 });
 
-describe('a projection', () => {
+describe('an inline projection', () => {
   const counted = (db: DatabaseSync) => db.prepare('SELECT count, flushes FROM counted').get();
 
-  it('writes in the same transaction', async () => {
+  it('writes in the transaction of the commit', async () => {
     using scratch = new Scratch();
     const ledger = await scratch.open({ projections: [COUNTER] });
     const owner = await ledger.claim(0);
@@ -86,7 +86,7 @@ describe('a projection', () => {
     await ledger.close();
   });
 
-  it('that fails takes the commit with it, and begins anew', async () => {
+  it('fails the commit if it throws, and starts again after a claim', async () => {
     using scratch = new Scratch();
     const ledger = await scratch.open({ projections: [COUNTER] });
     const owner = await ledger.claim(0);
@@ -106,7 +106,7 @@ describe('a projection', () => {
     await ledger.close();
   });
 
-  it('that is none is refused', async () => {
+  it('is refused if its module lacks an export', async () => {
     using scratch = new Scratch();
     const projections = [new URL('./sqlite-harness.ts', import.meta.url).href];
     await expect(scratch.open({ projections })).rejects.toMatchObject({ code: 'LEDGER_FAILED' });

@@ -30,13 +30,13 @@ function bind(file: string, text: string, ...values: (string | number)[]): void 
   db.close();
 }
 
-describe.each(['write', 'read'] as const)('opening to %s refuses', (mode) => {
-  it('a folder', async () => {
+describe.each(['write', 'read'] as const)('opening to %s', (mode) => {
+  it('refuses a folder', async () => {
     using scratch = new Scratch();
     await expect(scratch.open({ mode, file: scratch.folder })).rejects.toMatchObject({ code: 'LEDGER_NOT_A_LEDGER' });
   });
 
-  it('a file that is not SQLite, and leaves it alone', async () => {
+  it('refuses a file that is not SQLite and leaves it unchanged', async () => {
     using scratch = new Scratch();
     writeFileSync(scratch.file, 'a text of some length '.repeat(100));
     const before = readFileSync(scratch.file);
@@ -45,7 +45,7 @@ describe.each(['write', 'read'] as const)('opening to %s refuses', (mode) => {
     expect(existsSync(`${scratch.file}.lock`)).toBe(false);
   });
 
-  it("another application's SQLite file, and leaves it alone", async () => {
+  it('refuses the SQLite file of another application and leaves it unchanged', async () => {
     using scratch = new Scratch();
     sql(scratch.file, 'CREATE TABLE notes (text TEXT)');
     const before = readFileSync(scratch.file);
@@ -53,14 +53,14 @@ describe.each(['write', 'read'] as const)('opening to %s refuses', (mode) => {
     expect(readFileSync(scratch.file)).toEqual(before);
   });
 
-  it('a ledger of a newer Landfall', async () => {
+  it('refuses a ledger of a newer Landfall', async () => {
     using scratch = new Scratch();
     await written(scratch, 1);
     sql(scratch.file, `PRAGMA user_version = ${migrations.length + 1}`);
     await expect(scratch.open({ mode })).rejects.toMatchObject({ code: 'LEDGER_NEWER' });
   });
 
-  it('a file that was cut off', async () => {
+  it('refuses a truncated file', async () => {
     using scratch = new Scratch();
     await written(scratch, 200);
     for (const share of [0.9, 0.5, 0.1]) {
@@ -70,7 +70,7 @@ describe.each(['write', 'read'] as const)('opening to %s refuses', (mode) => {
     }
   });
 
-  it('a path in a folder that does not exist', async () => {
+  it('refuses a path in a missing folder', async () => {
     using scratch = new Scratch();
     const file = join(scratch.folder, 'none', 'ledger.db');
     await expect(scratch.open({ mode, file })).rejects.toMatchObject({ code: 'LEDGER_MISSING' });
@@ -78,13 +78,13 @@ describe.each(['write', 'read'] as const)('opening to %s refuses', (mode) => {
 });
 
 describe('opening', () => {
-  it('to read refuses a file that does not exist, and creates none', async () => {
+  it('to read refuses a missing file and does not create it', async () => {
     using scratch = new Scratch();
     await expect(scratch.open({ mode: 'read' })).rejects.toMatchObject({ code: 'LEDGER_MISSING' });
     expect(existsSync(scratch.file)).toBe(false);
   });
 
-  it('to read gives no right to write', async () => {
+  it('to read does not allow writing', async () => {
     using scratch = new Scratch();
     await written(scratch, 1);
     const ledger = await scratch.open({ mode: 'read' });
@@ -93,14 +93,14 @@ describe('opening', () => {
     await ledger.close();
   });
 
-  it('takes an empty file for a new ledger', async () => {
+  it('treats an empty file as a new ledger', async () => {
     using scratch = new Scratch();
     writeFileSync(scratch.file, '');
     await written(scratch, 2);
     expect(readFileSync(scratch.file).subarray(68, 72).toString()).toBe('Land');
   });
 
-  it.skipIf(!canMount)('on a read-only disk: not to write, but to read (as root)', async () => {
+  it.skipIf(!canMount)('on a read-only disk allows reading but not writing (as root)', async () => {
     using mounted = new MountedFolder('4m');
     using scratch = new Scratch();
     const file = join(mounted.folder, 'ledger.db');
@@ -121,7 +121,7 @@ describe('opening', () => {
     await expect(scratch.open({ file })).rejects.toMatchObject({ code: 'LEDGER_READ_ONLY' });
   });
 
-  it('brings an older file up to date, and tells a reader that this is needed', async () => {
+  it('applies the migrations that an older file lacks', async () => {
     using scratch = new Scratch();
     const [first] = migrations;
     if (first === undefined) throw new Error('no migration');
@@ -170,7 +170,7 @@ describe('opening', () => {
     await expect(scratch.open({ partition: 4 })).rejects.toMatchObject({ code: 'LEDGER_ALTERED' });
   });
 
-  it('undoes a migration that fails half-way', async () => {
+  it('rolls back a migration that fails half-way', async () => {
     using scratch = new Scratch();
     openWriter(scratch.file).close();
     const failing = (db: DatabaseSync) => db.exec('CREATE TABLE half (x TEXT); SELECT nonsense');
@@ -181,7 +181,7 @@ describe('opening', () => {
   });
 });
 
-it.skipIf(!canMount)('a full disk fails the commit, keeps all before it, and can be overcome', async () => {
+it.skipIf(!canMount)('fails a commit on a full disk and continues once there is space', async () => {
   using mounted = new MountedFolder('2m');
   using scratch = new Scratch();
   mkdirSync(join(mounted.folder, 'db'));

@@ -7,7 +7,7 @@ import { Scratch } from './sqlite-harness.ts';
 
 const PROGRAM = fileURLToPath(new URL('./writing-process.ts', import.meta.url));
 
-/** Starts another process that writes, and resolves once it has printed so many lines. */
+/** Starts a writer process, and resolves when it has printed `count` lines. */
 async function writingProcess(file: string, linesMin: number): Promise<{ child: ChildProcess; lines: string[] }> {
   const child = spawn(process.execPath, [PROGRAM, file], { stdio: ['ignore', 'pipe', 'inherit'] });
   const lines: string[] = [];
@@ -28,8 +28,8 @@ async function kill(child: ChildProcess): Promise<void> {
   await closed;
 }
 
-describe('another process that writes', () => {
-  it('is named to a second writer, welcomes readers, and leaves the right to write when it is killed', async () => {
+describe('a writer in another process', () => {
+  it('blocks a second writer but not readers, until it is killed', async () => {
     using scratch = new Scratch();
     const { child } = await writingProcess(scratch.file, 1);
     try {
@@ -46,7 +46,7 @@ describe('another process that writes', () => {
     await ledger.close();
   });
 
-  it.each([40, 400, 1200])('loses nothing that it acknowledged: killed after %i commits', async (commits) => {
+  it.each([40, 400, 1200])('loses no acknowledged commit if it is killed after %i commits', async (commits) => {
     using scratch = new Scratch();
     const { child, lines } = await writingProcess(scratch.file, commits);
     await kill(child);
@@ -62,7 +62,7 @@ describe('another process that writes', () => {
   });
 });
 
-it('a second ledger on the same file in this process is refused too', async () => {
+it('refuses a second writer on the same file in the same process', async () => {
   using scratch = new Scratch();
   const first = await scratch.open();
   await expect(scratch.open()).rejects.toMatchObject({

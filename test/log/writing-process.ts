@@ -1,7 +1,7 @@
 import { SqliteLedger } from '../../log/sqlite/ledger.ts';
 import { entriesOf } from '../support/entries.ts';
 
-/** Commits to the ledger named by its argument as fast as it can, and prints each acknowledged sequence, until it is killed. */
+/** Commits to the ledger file in its argument until it is killed, and prints each acknowledged sequence. */
 const ledger = await SqliteLedger.open({ file: process.argv[2] ?? '', mode: 'write', machineVersion: 'test' });
 const owner = await ledger.claim(0);
 console.log('open');

@@ -19,7 +19,7 @@ const kindsOf = ({ findings }: Audit) => [...new Set(findings.map(({ kind }) => 
 const indexOfVerdict = () => ledger.stored.findIndex(({ entry }) => entry.verdict !== null);
 const lastHead = async () => ledger.head();
 
-/** The changed entry and all after it chained anew, as somebody would who wants it unseen. */
+/** Changes an entry and recomputes the hashes of all later entries, as a forger would. */
 function forge(index: number, change: (entry: Entry) => Entry): void {
   alter(ledger, index, change);
   ledger.stored.forEach((stored, at) => {
@@ -37,7 +37,7 @@ function withVerdict(entry: Entry, change: object): Entry {
 }
 
 describe('an audit', () => {
-  it('finds nothing in a whole ledger, and names its head', async () => {
+  it('finds nothing in an intact ledger and prints its head', async () => {
     const head = await lastHead();
     const found = await audit(ledger, 0, { head, projections });
     expect(found).toEqual({
@@ -49,7 +49,7 @@ describe('an audit', () => {
     expect(projections.isTransaction).toBe(false);
   });
 
-  it('names an altered entry, once', async () => {
+  it('reports an altered entry once', async () => {
     alter(ledger, 9, (entry) => ({ ...entry, time: entry.time + 1 }));
     const { findings } = await audit(ledger, 0);
     expect(findings).toEqual([
@@ -57,7 +57,7 @@ describe('an audit', () => {
     ]);
   });
 
-  it('names a dropped entry, and one in another place', async () => {
+  it('reports dropped and moved entries', async () => {
     const [taken] = ledger.stored.splice(20, 1);
     expect((await audit(ledger, 0)).findings).toMatchObject([
       { kind: 'missing', message: 'entries 21 to 21 are missing' },
@@ -66,7 +66,7 @@ describe('an audit', () => {
     expect(kindsOf(await audit(ledger, 0))).toContain('reordered');
   });
 
-  it('finds a cut tail by a head kept elsewhere, and by the projections', async () => {
+  it('finds a cut tail by a stored head and by the projections', async () => {
     const head = await lastHead();
     ledger.stored.splice(-3);
     expect((await audit(ledger, 0)).findings).toEqual([]);
@@ -74,52 +74,52 @@ describe('an audit', () => {
     expect(kindsOf(await audit(ledger, 0, { projections }))).toContain('cut');
   });
 
-  it('finds a ledger that was written anew by a head kept elsewhere', async () => {
+  it('finds a rewritten ledger by a stored head', async () => {
     const head = await lastHead();
     forge(3, (entry) => ({ ...entry, cause: { ...entry.cause, trace: 'forged' } as Entry['cause'] }));
     expect((await audit(ledger, 0)).findings).toEqual([]);
     expect(kindsOf(await audit(ledger, 0, { head }))).toEqual(['fork']);
   });
 
-  it('finds a time that goes back', async () => {
+  it('reports a time that decreases', async () => {
     forge(10, (entry) => ({ ...entry, time: entry.time - 5000 }));
     expect(kindsOf(await audit(ledger, 0))).toEqual(['time']);
   });
 
-  it('finds an input that was consumed twice', async () => {
+  it('reports an input that was consumed twice', async () => {
     const cause = ledger.entries[5]?.cause;
     forge(40, (entry) => ({ ...entry, cause: cause ?? entry.cause }));
     expect((await audit(ledger, 0)).findings).toMatchObject([{ position: '0:41', kind: 'identity' }]);
   });
 
-  it('takes the parts of one input for one', async () => {
+  it('accepts several parts of one input', async () => {
     const cause = ledger.entries[39]?.cause;
     forge(40, (entry) => ({ ...entry, cause: { ...(cause ?? entry.cause), part: 1 } as Entry['cause'] }));
     expect((await audit(ledger, 0)).findings).toEqual([]);
   });
 
-  it('finds a fencing token that does not rise', async () => {
+  it('reports a fencing token that does not rise', async () => {
     const [first, second] = [indexOfVerdict(), ledger.stored.findLastIndex(({ entry }) => entry.verdict !== null)];
     const { vm } = ledger.entries[first] ?? { vm: null };
     forge(second, (entry) => ({ ...entry, vm }));
     expect((await audit(ledger, 0)).findings).toMatchObject([{ position: `0:${second + 1}`, kind: 'token' }]);
   });
 
-  it('decides each verdict again, whatever table it came from', async () => {
+  it('decides each verdict again, also of other table versions', async () => {
     forge(indexOfVerdict(), (entry) => withVerdict(entry, { row: 'stayed', table: 99 }));
     const found = await audit(ledger, 0);
     expect(found.verdicts).toMatchObject({ checked: 2, differing: 1, otherTable: 1 });
     expect(found.findings).toMatchObject([{ kind: 'verdict', message: expect.stringContaining('table 99') }]);
   });
 
-  it('leaves an operator’s verdict to the operator, and misses one that is not there', async () => {
+  it('accepts an operator verdict but reports a missing verdict', async () => {
     forge(indexOfVerdict(), (entry) => withVerdict(entry, { row: 'operator', outcome: 'rolled-back' }));
     expect(await audit(ledger, 0)).toMatchObject({ findings: [], verdicts: { checked: 1, byOperator: 1 } });
     forge(indexOfVerdict(), (entry) => ({ ...entry, verdict: 9 }));
     expect(kindsOf(await audit(ledger, 0))).toEqual(['verdict']);
   });
 
-  it('compares the projections with a rebuild', async () => {
+  it('reports projections that differ from a fold', async () => {
     projections.exec(`UPDATE vms SET host = 'h9' WHERE name = 'web'`);
     const { findings } = await audit(ledger, 0, { projections });
     expect(findings).toMatchObject([
@@ -127,7 +127,7 @@ describe('an audit', () => {
     ]);
   });
 
-  it('says where the projections lag behind, or are of another version', async () => {
+  it('reports projections that lag or have another version', async () => {
     const { ledger: longer } = await longStory();
     ledger.stored.push(
       ...longer.stored.slice(ledger.stored.length - 1).map((last) => ({ ...last, sequence: last.sequence + 1 })),
@@ -139,7 +139,7 @@ describe('an audit', () => {
     expect((await audit(ledger, 0, { projections })).findings.at(-1)?.message).toContain('landfall rebuild');
   });
 
-  it('counts what is more than anybody reads', async () => {
+  it('lists the first findings of a kind and counts the rest', async () => {
     for (let index = 0; index < 50; index += 1) alter(ledger, index, (entry) => ({ ...entry, time: entry.time + 1 }));
     const { findings } = await audit(ledger, 0);
     expect(findings).toHaveLength(21);
@@ -147,8 +147,8 @@ describe('an audit', () => {
   });
 });
 
-describe('a head', () => {
-  it('is read as an audit prints it', () => {
+describe('parseHead', () => {
+  it('parses a head as an audit prints it', () => {
     const hash = 'a'.repeat(64);
     expect(parseHead(`12:${hash}`)).toEqual({ sequence: 12, hash });
     expect(parseHead(`0:12:${hash.toUpperCase()}`)).toEqual({ sequence: 12, hash });

@@ -18,7 +18,7 @@ const known = (changes: Partial<Known> = {}): Known => ({
 const lock = (changes: Partial<Known> = {}) => locksOf(known(changes))[0];
 const byHypervisor: VmRecord['volumes'] = [{ volume: 'disk', shareable: false, lockedBy: 'hypervisor' }];
 
-describe('whether a lock agrees', () => {
+describe('agreement of a lock', () => {
   it.each<[string, Partial<Known>, boolean]>([
     ['one exclusive holder, the desired one', {}, true],
     ['another holder', { holders: { disk: [exclusive('h2')] } }, false],
@@ -43,7 +43,7 @@ describe('whether a lock agrees', () => {
     expect(lock(changes)?.agrees).toBe(agrees);
   });
 
-  it('leaves shareable volumes alone', () => {
+  it('always agrees for shareable volumes', () => {
     const volumes = [{ volume: 'disk', shareable: true, lockedBy: 'landfall' as const }];
     expect(lock({ volumes, holders: {} })).toEqual({
       volume: 'disk',
@@ -55,7 +55,7 @@ describe('whether a lock agrees', () => {
   });
 });
 
-describe('who holds a lock', () => {
+describe('the owner of a lock', () => {
   it.each<[string, Holder[], string | null, string | null]>([
     ['one exclusive', [exclusive('h2')], 'h2', 'exclusive'],
     ['two exclusive', [exclusive('h1'), exclusive('h2')], null, 'exclusive'],
@@ -66,12 +66,12 @@ describe('who holds a lock', () => {
     expect(lock({ holders: { disk: holders } })).toMatchObject({ owner, mode });
   });
 
-  it('shows a volume that was observed and never declared', () => {
+  it('includes observed volumes that were not declared', () => {
     const locks = locksOf(known({ holders: { disk: [exclusive('h1')], data: [exclusive('h2')] } }));
     expect(locks[1]).toEqual({ volume: 'data', owner: 'h2', mode: 'exclusive', desiredOwner: 'h1', agrees: false });
   });
 
-  it('takes no volume for a member that every object inherits', () => {
+  it('handles a volume named like an inherited member', () => {
     const volumes = [{ volume: 'constructor', shareable: false, lockedBy: 'landfall' as const }];
     expect(lock({ volumes, holders: {} })).toMatchObject({ owner: null, mode: null, agrees: false });
   });

@@ -22,7 +22,7 @@ beforeAll(async () => {
 });
 
 describe('status', () => {
-  it('has the fields that scripts rely on', () => {
+  it('returns the fields that scripts rely on', () => {
     const last = story.ledger.stored.at(-1);
     expect(vmStatus(db, WEB)).toEqual([
       {
@@ -44,24 +44,24 @@ describe('status', () => {
     ]);
   });
 
-  it('finds a VM by its name, and by its UUID in capitals', () => {
+  it('finds a VM by name or uppercase UUID', () => {
     expect(vmStatus(db, 'db')).toEqual(vmStatus(db, DB.toUpperCase()));
     expect(vmStatus(db, 'db')[0]).toMatchObject({ vm: DB, migration: 'm2', certainty: 'provisional' });
     expect(vmStatus(db, 'nobody')).toEqual([]);
   });
 
-  it('lists in pages', () => {
+  it('returns pages of VMs', () => {
     expect(vmStatus(db).map(({ vm }) => vm)).toEqual([WEB, DB]);
     expect(vmStatus(db, undefined, { after: WEB, limit: 5 }).map(({ vm }) => vm)).toEqual([DB]);
   });
 
-  it('is empty where nothing is known', () => {
+  it('returns no VM for empty projections', () => {
     expect(vmStatus(scratch())).toEqual([]);
   });
 });
 
 describe('migrations', () => {
-  it('lists every attempt as it began, with what scripts rely on', () => {
+  it('lists attempts oldest first with the fields that scripts rely on', () => {
     expect(migrations(db)).toMatchObject([
       {
         migration: 'm1',
@@ -79,7 +79,7 @@ describe('migrations', () => {
     expect(migrations(db, undefined, { limit: 1 }).map(({ migration }) => migration)).toEqual(['m1']);
   });
 
-  it('lists an attempt as it stands, however often it was listed before', async () => {
+  it('lists the latest state of an attempt on repeated reads', async () => {
     using scratchFolder = new Scratch();
     const { ledger, driver } = await open(scratchFolder.folder, 'listed');
     const reader = ledger.readConnection();
@@ -99,7 +99,7 @@ describe('migrations', () => {
     await ledger.close();
   });
 
-  it('gives times as text, and the verdict with its evidence', () => {
+  it('returns times as ISO strings and verdicts with their evidence', () => {
     const web = migrationView(db, 'm1');
     expect([web?.startedAt, web?.failedAt, web?.settledAt].every((time) => /^2026-01-01T.*Z$/.test(time ?? ''))).toBe(
       true,
@@ -111,15 +111,15 @@ describe('migrations', () => {
   });
 });
 
-describe('what a driver takes up again', () => {
-  it('is every unsettled attempt, with its timers', () => {
+describe('the directory', () => {
+  it('returns every unsettled attempt with its timers', () => {
     const open = [...openAttempts(db)];
     expect(open.map(({ state }) => state.attempt.migration)).toEqual(['m2']);
     expect(Object.keys(open[0]?.timers ?? {})).not.toEqual([]);
     expect(attemptState(db, 'm2')).toEqual(story.ledger.attempt('m2'));
   });
 
-  it('is what the ledger last recorded', () => {
+  it('returns the records that the ledger last stored', () => {
     const found = directory(db);
     expect(found.record(WEB)).toEqual(story.ledger.record(WEB));
     expect(found.record('none')).toBeNull();
@@ -132,8 +132,8 @@ describe('what a driver takes up again', () => {
   });
 });
 
-describe('the site', () => {
-  it('has its hosts, its configuration and who set it', () => {
+describe('site reads', () => {
+  it('return hosts, and configurations with their operators', () => {
     expect(hostRecords(db).map(({ host, boot }) => [host, boot])).toEqual(
       ['h1', 'h2', 'h3'].map((host) => [host, `boot-${host}`]),
     );
@@ -146,7 +146,7 @@ describe('the site', () => {
     expect(countsByState(db)).toContainEqual({ at: 'RolledBack.contested', contested: true, count: 1 });
   });
 
-  it('keeps what was refused, in pages', () => {
+  it('return pages of dead letters', () => {
     const letters = deadLetters(db);
     expect(letters.map(({ code, kind }) => [code, kind])).toEqual([
       ['ATTEMPT_OPEN', 'input'],
@@ -157,7 +157,7 @@ describe('the site', () => {
   });
 });
 
-it('prepares twice without harm', () => {
+it('keeps the tables when prepare runs twice', () => {
   const again = scratch();
   prepare(again, 0);
   prepare(again, 0);

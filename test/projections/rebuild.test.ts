@@ -31,8 +31,8 @@ describe('the inline projection', () => {
   });
 });
 
-describe('a difference', () => {
-  it('names table, key and column', async () => {
+describe('difference', () => {
+  it('reports table, key and column', async () => {
     const db = await folded();
     db.exec(`UPDATE vms SET host = 'h9' WHERE name = 'web'`);
     expect(difference(db, await folded())).toMatchObject([
@@ -40,7 +40,7 @@ describe('a difference', () => {
     ]);
   });
 
-  it('finds a row that one side lacks', async () => {
+  it('reports a row that one side lacks', async () => {
     const db = await folded();
     db.exec(`DELETE FROM attempts WHERE migration = 'm1'`);
     const found = { table: 'attempts', key: 'm1/0', column: null };
@@ -48,7 +48,7 @@ describe('a difference', () => {
     expect(difference(await folded(), db)).toMatchObject([{ ...found, left: 'present', right: null }]);
   });
 
-  it('stops at its limit, and sorts keys as SQLite does', () => {
+  it('sorts keys as SQLite does and stops at its limit', () => {
     const [a, b] = [scratch(), scratch()];
     for (const name of ['￿', '𐀀', 'z', 'h']) a.prepare('INSERT INTO hosts VALUES (0, ?, 1, 1, ?)').run(name, '{}');
     for (const name of ['￿', '𐀀']) b.prepare('INSERT INTO hosts VALUES (0, ?, 1, 1, ?)').run(name, '{}');
@@ -60,8 +60,8 @@ describe('a difference', () => {
   });
 });
 
-describe('a look into the past', () => {
-  it('gives what was known then, at every entry', async () => {
+describe('asOf', () => {
+  it('returns the state as of every entry', async () => {
     for (const { entry } of story.ledger.stored.slice(0, 30)) {
       const then = await asOf(story.ledger, 0, entry.time);
       const last = story.ledger.stored.findLast((stored) => stored.entry.time <= entry.time);
@@ -70,7 +70,7 @@ describe('a look into the past', () => {
     }
   });
 
-  it('knows neither the verdict nor the new host before they were', async () => {
+  it('excludes a verdict and a host that were recorded later', async () => {
     const verdict = story.ledger.stored.find(({ entry }) => entry.verdict !== null);
     const then = await asOf(story.ledger, 0, (verdict?.entry.time ?? 0) - 1);
     expect(vmStatus(then, WEB)).toMatchObject([{ host: 'h1', certainty: 'provisional', migration: 'm1' }]);
@@ -81,7 +81,7 @@ describe('a look into the past', () => {
     before.close();
   });
 
-  it('takes the entries of every clock by their own time', async () => {
+  it('selects the entries of each clock by their own time', async () => {
     const several = new Story();
     await several.site();
     await several.declare(WEB, 'web');

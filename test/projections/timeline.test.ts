@@ -7,8 +7,8 @@ beforeAll(async () => {
   story = await longStory();
 });
 
-describe('the timeline of a VM that landed', () => {
-  it('tells who said what, what was decided and what followed', () => {
+describe('the timeline of a completed migration', () => {
+  it('lists inputs, verdict and commands in order', () => {
     const told = timeline(story.ledger.stored, WEB).map(({ lane, kind, text }) => `${lane} | ${kind} | ${text}`);
     expect(told).toEqual([
       'landfall | declared | declared as web, on h1, running, volumes web-disk, iso (shareable)',
@@ -42,8 +42,8 @@ describe('the timeline of a VM that landed', () => {
   });
 });
 
-describe('the timeline of a contested VM', () => {
-  it('says what repeats once, with a count', () => {
+describe('the timeline of a contested migration', () => {
+  it('merges repeated answers into one item with a count', () => {
     const items = timeline(story.ledger.stored, DB);
     const repeated = items.filter(({ times }) => times > 1);
     expect(new Set(repeated.map(({ kind }) => kind))).toEqual(new Set(['question', 'answer']));
@@ -51,7 +51,7 @@ describe('the timeline of a contested VM', () => {
     expect(items.length).toBeLessThan(50);
   });
 
-  it('shows the deadline, the verdict and the refusal in order, and the alarm', () => {
+  it('lists deadline, verdict, alarm and refusal in order', () => {
     const kinds = timeline(story.ledger.stored, DB).map(({ kind }) => kind);
     const telling = kinds.filter((kind) => ['deadline', 'verdict', 'request', 'refusal'].includes(kind));
     expect(telling).toEqual(['deadline', 'verdict', 'request', 'refusal']);
@@ -59,11 +59,11 @@ describe('the timeline of a contested VM', () => {
   });
 });
 
-it('reads a ledger as it streams', async () => {
+it('builds the same timeline from a stream of entries', async () => {
   expect(await timelineOf(story.ledger.read(0, 1), WEB)).toEqual(timeline(story.ledger.stored, WEB));
 });
 
-it('tells silence, events, streams and an operator’s word', async () => {
+it('lists timeouts, lifecycle events, stream changes and operator actions', async () => {
   const short = new Story();
   await short.site();
   await short.declare(WEB, 'web');
@@ -97,7 +97,7 @@ it('tells silence, events, streams and an operator’s word', async () => {
   );
 });
 
-it('tells what an attempt that is only observed would have done', async () => {
+it('lists the commands that an observed attempt would have sent', async () => {
   const observed = new Story();
   await observed.site();
   await observed.declare(WEB, 'web');

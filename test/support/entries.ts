@@ -2,11 +2,11 @@ import type { Entry } from '../../events/entries.ts';
 import { sha256 } from '../../log/chain.ts';
 import { VM, vmOf } from './builders.ts';
 
-/** Builders of plain entries for tests that care about a ledger, not about what its entries say. */
+/** Builders of plain entries, for tests of ledgers that do not depend on the contents of entries. */
 
 export { VM, vmOf } from './builders.ts';
 
-/** An entry of an input that nothing came of. */
+/** An entry of an input that changed nothing. */
 export function entryOfInput(id: string, changes: Partial<Entry> & { content?: string; source?: string } = {}): Entry {
   const { content = id, source = 'agent://one', ...rest } = changes;
   return {
@@ -35,7 +35,7 @@ export function entryOfInput(id: string, changes: Partial<Entry> & { content?: s
   };
 }
 
-/** An entry of a timer that fell due. */
+/** An entry caused by a due timer. */
 export function entryOfTimer(migration: string, changes: Partial<Entry> = {}): Entry {
   const dueAt = 1_790_000_000_000;
   return entryOfInput('unused', {
@@ -44,7 +44,7 @@ export function entryOfTimer(migration: string, changes: Partial<Entry> = {}): E
   });
 }
 
-/** An entry of something that could not be read. */
+/** An entry of a malformed input. */
 export function entryOfMalformed(id: string, text: string): Entry {
   const cause = { kind: 'malformed', source: 'queue', id, digest: sha256(text), stream: 's', offset: 1 } as const;
   return entryOfInput(id, {
@@ -54,7 +54,7 @@ export function entryOfMalformed(id: string, text: string): Entry {
   });
 }
 
-/** `count` entries of inputs, each of its own VM, the ids counted up from `prefix-1`. */
+/** Returns `count` entries of inputs with different VMs; their ids count from `prefix-1`. */
 export function entriesOf(prefix: string, count: number): Entry[] {
   return Array.from({ length: count }, (_, index) => entryOfInput(`${prefix}-${index + 1}`, { vm: vmOf(index + 1) }));
 }

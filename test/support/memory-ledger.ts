@@ -16,16 +16,16 @@ import {
 
 type Kept = { state: NonNullable<Entry['attempt']>; timers: Entry['timers'] };
 
-/** How many entries a frugal ledger keeps at least. */
+/** Entries that a frugal ledger keeps at least. */
 const KEPT_MIN = 5000;
 
-/** A ledger in memory, for tests that are about what is decided and not about where it is kept. One partition. */
+/** A ledger of one partition in memory, for tests of decisions. */
 export class MemoryLedger implements Ledger, Directory {
   readonly partitions = 1;
-  /** All entries; where it is frugal, the newest. */
+  /** All entries, or the newest entries of a frugal ledger. */
   readonly stored: StoredEntry[] = [];
   readonly #frugal: boolean;
-  /** Of settled attempts, as text: no partition shares its objects. */
+  /** Settled attempts as JSON, so that a partition gets objects of its own. */
   readonly #settled = new Map<string, string>();
   readonly #identities = new Map<string, string>();
   readonly #records = new Map<string, VmRecord>();
@@ -34,7 +34,7 @@ export class MemoryLedger implements Ledger, Directory {
   readonly #times = new Map<string, number>();
   #configuration = defaultConfiguration;
 
-  /** `frugal`: for a run of so many entries that only the newest are kept, and settled attempts as a disk would keep them. */
+  /** A `frugal` ledger keeps only its newest entries and stores settled attempts as JSON, for long runs. */
   constructor(how?: 'frugal') {
     this.#frugal = how === 'frugal';
   }

@@ -6,7 +6,7 @@ import type { Domain, InputType } from '../../events/inputs.ts';
 import { sha256 } from '../../log/chain.ts';
 import { MemoryLedger } from './memory-ledger.ts';
 
-/** Ledgers for tests of the projections, told through the real machine: what comes in is given, what comes of it is decided. */
+/** Builds ledgers for tests of the projections: tests give the inputs, the real machine makes the decisions. */
 
 const START = Date.UTC(2026, 0, 1);
 export const WEB = '0b51c7a2-7d0e-4c55-9a2e-000000000001';
@@ -26,7 +26,7 @@ export class Story {
   clock = 'wall';
   now = START;
 
-  /** One input, and its commit. */
+  /** Takes one input and commits the decisions. */
   async tell(type: InputType, data: unknown, vm: string | null = null, id?: string): Promise<void> {
     this.#ids += 1;
     const event = {
@@ -52,7 +52,7 @@ export class Story {
     await this.#commit();
   }
 
-  /** Every open question is answered: a host that the world does not name could not say. */
+  /** Answers every open question; a host without an entry in the given world answers with an error. */
   async answer(world: World): Promise<void> {
     const open: Question[] = this.ledger.entries.flatMap(({ questions }) => questions).slice(this.#answered);
     this.#answered += open.length;
@@ -63,7 +63,7 @@ export class Story {
     }
   }
 
-  /** Every command that was sent is done, and what follows from that as well. */
+  /** Acknowledges every command, including the commands that follow. */
   async acknowledge(): Promise<void> {
     for (let open = this.#unacknowledged(); open.length > 0; open = this.#unacknowledged()) {
       this.#acknowledged += open.length;
@@ -120,8 +120,8 @@ export class Story {
 }
 
 /**
- * `web` fails its call and has landed all the same: completed and settled. `db` stays alive on both hosts: contested. An HA
- * restart of `db` is refused, and something unreadable comes in.
+ * The call of `web` fails, but the guest has landed: completed and settled. `db` runs on both hosts: contested. An HA restart
+ * of `db` is refused, and one malformed input arrives.
  */
 export async function longStory(): Promise<Story> {
   const story = new Story();
@@ -149,7 +149,7 @@ export async function longStory(): Promise<Story> {
   return story;
 }
 
-/** The same ledger with some entry changed and the hashes left as they are. */
+/** Changes one entry of the ledger without updating the hashes. */
 export function alter(ledger: MemoryLedger, index: number, change: (entry: Entry) => Entry): void {
   const stored = ledger.stored[index];
   if (stored === undefined) throw new RangeError(`no entry ${index}`);
