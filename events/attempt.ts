@@ -9,7 +9,7 @@ import { Verdict } from './verdict.ts';
  * machine plus its state value: plain JSON, complete, so that a rebuild assigns it and steps nothing.
  */
 
-/** An answer as it is kept: what the host said, and where it stands in the attempt's own order of asking and hearing. */
+/** A host's answer as the attempt keeps it, with the sequence numbers of its question and of its arrival. */
 export const Answer = z.strictObject({
   /** Sequence of the question it answers. */
   asked: z.number().int(),
@@ -20,31 +20,33 @@ export const Answer = z.strictObject({
   domain: Domain.nullable(),
   strayProcess: z.boolean().optional(),
   boot: z.string().optional(),
-  /** No answer came within the question's limit. */
+  /** True if no answer arrived within the question's limit. */
   timedOut: z.boolean().optional(),
 });
 export type Answer = z.infer<typeof Answer>;
 
 export const Asked = z.strictObject({
-  /** Sequence of the newest question put to this host; 0: never asked. */
+  /** Sequence of the newest question to this host; 0 if the host was never asked. */
   asked: z.number().int(),
-  /** When the oldest unanswered question runs out; null: none is open. */
+  /** When the oldest unanswered question becomes unknown; null if no question is open. */
   dueAt: Milliseconds.nullable(),
   answer: Answer.nullable(),
 });
 export type Asked = z.infer<typeof Asked>;
 
-/** What was seen of the destination's shell in this attempt, from which `ran` follows. */
+/** The history of the destination's shell in this attempt. The evidence `ran` is derived from it. */
 const Shell = z.strictObject({
-  /** The destination's event stream was connected since the attempt began. */
+  /** The destination's event stream has been connected since the attempt began. */
   unbroken: z.boolean(),
   boot: z.string().nullable(),
   started: z.boolean(),
   resumed: z.boolean(),
   stopped: z.boolean(),
-  /** The guest was heard landed there, or leaving from there: whatever stopped afterwards was no mere shell. */
+  /**
+   * An answer or event showed the guest landed on the destination or leaving it, so a later stop was more than a shell's.
+   */
   arrived: z.boolean(),
-  /** Its CPUs are known to have run. Once true, it stays so. */
+  /** The destination's CPUs are known to have run. The value never returns to false. */
   ran: z.boolean(),
 });
 
@@ -62,15 +64,18 @@ const stepKinds = [
 export const StepKind = z.enum(stepKinds);
 export type StepKind = z.infer<typeof StepKind>;
 
-/** One thing that follows from a verdict, done once its `after` are done. */
+/** One effect of a verdict. Its command is sent once the steps in `after` are done. */
 export const Step = z.strictObject({
-  /** Id of its command: attempt, verdict number, kind and volume; the same each time it is sent. */
+  /** Id of the step's command: attempt, verdict number, kind, volume and host. A retry keeps the id. */
   command: z.string(),
   kind: StepKind,
   host: Host.nullable(),
   volume: z.string().nullable(),
   after: z.array(z.string()),
-  /** `waiting` for its predecessors, `sent` and unacknowledged, `refused` and to be sent again, `done`, or `observed`: not sent. */
+  /**
+   * `waiting` for its predecessors, `sent` and unacknowledged, `refused` and sent again later, `done`, `observed` (the attempt
+   * sends no commands), or `dropped` (a newer attempt or a moved guest made the step obsolete).
+   */
   status: z.enum(['waiting', 'sent', 'refused', 'done', 'observed', 'dropped']),
   tries: z.number().int(),
   error: z.string().nullable(),
@@ -93,61 +98,66 @@ export const Attempt = z.strictObject({
   storageCopied: z.boolean(),
   volumes: z.array(Volume),
   /**
-   * Hosts besides the source that may hold a lock of the VM from before: what earlier attempts left unsettled, whoever was
-   * seen holding one, and hosts that told of the guest while the attempt was open.
+   * Hosts besides the source that may hold a lock of the VM: hosts of unsettled earlier attempts, observed holders, and hosts
+   * that reported the guest while the attempt was open.
    */
   formerOwners: z.array(Host),
-  /** The boot of the source when the migration began; null: not known. */
+  /** The source's boot id when the migration began; null if unknown. */
   sourceBoot: z.string().nullable(),
-  /** Known hosts of the VM’s cluster besides source and destination: as of the newest round that a deadline or a doubt began. */
+  /** Known hosts of the VM’s cluster besides source and destination, as of the last round that a timer or a doubt began. */
   knownHosts: z.array(Host),
   startedAt: Milliseconds,
   /** When the call returned, failed or not; null while it runs. */
   returnedAt: Milliseconds.nullable(),
-  /** Null: the call succeeded, or still runs. */
+  /** Null if the call succeeded or is still running. */
   callError: CallError.nullable(),
-  /** Fixed when the call returns. */
+  /** The site's settings at the moment when the call returned. */
   configuration: AttemptConfiguration,
-  /** Counts questions asked and answers heard, in one sequence. */
+  /** Counts questions and answers in one sequence. */
   sequence: z.number().int(),
-  /** `sequence` when the call returned: a question with a lower one was asked too early to count. */
+  /** `sequence` when the call returned. Answers to questions with a lower sequence do not count (invariant 1). */
   returnedSequence: z.number().int().nullable(),
-  /** `sequence` when the newest verdict was made; later doubts need later answers. */
+  /** `sequence` when the newest verdict was made. A doubt about that verdict needs answers to later questions. */
   judgedSequence: z.number().int().nullable(),
-  /** Who was asked, by host. */
+  /** Questions and answers by host. */
   asked: z.record(z.string(), Asked),
-  /** The source was heard to have the guest in this attempt. */
+  /** An answer showed the guest on the source during this attempt. */
   seenAtSource: z.boolean(),
   /**
-   * An earlier attempt of the VM from the same source was still open when this one began: an outgoing job may be that one's.
-   * Absent: none was.
+   * True if an earlier attempt of the VM from the same source was open when this attempt began. An outgoing job may then
+   * belong to the earlier attempt.
    */
   sharesSource: z.boolean().optional(),
   /**
-   * And the source, as far as was heard, holds only what that one left paused there: the guest itself may have gone on, and
-   * ended, where that one led. Absent: not so.
+   * True if the source may hold only the paused leftover of that earlier attempt. The guest itself may have moved to the earlier
+   * attempt's destination and ended there.
    */
   leftover: z.boolean().optional(),
   outgoingSeen: z.boolean(),
   handedOver: z.boolean(),
   shell: Shell,
-  /** `sequence` at which the destination was first heard to have the guest landed; null: not, or no longer. */
+  /** `sequence` of the answer that first showed the guest landed on the destination; null if it is not landed there. */
   landedSequence: z.number().int().nullable(),
   /**
-   * The source was heard to run after, or without a job beside, a destination that had landed: there may have been two copies
-   * of the guest, and a source that is found empty may have sent its own to a third host. Absent: it was not.
+   * True if the guest may exist twice: the source still ran after the guest had landed on the destination. If the source is
+   * empty later, its copy may have moved to a third host.
    */
   twoCopies: z.boolean().optional(),
-  /** When a round first found the source quiet and the destination without the guest; null: not so. */
+  /**
+   * Time of the first round that found the source without a job and the destination without the guest; null if none did.
+   */
   quietSince: Milliseconds.nullable(),
   quietRounds: z.boolean(),
-  /** The last closed round was of the row `nowhere`: every known host is asked. */
+  /** True if rounds ask every known host, because a row needed their answers. */
   searching: z.boolean(),
-  /** `sequence` at which a whole round had found every host empty; absent: it did not, or somebody has been found since. */
+  /** `sequence` after a whole round found every host empty; absent if no round did, or a later round found the guest. */
   emptySequence: z.number().int().optional(),
-  /** The row that the last closed round waits by, and the host the record names meanwhile; null before the first, and once decided. */
+  /**
+   * The row by which the last closed round waits, and the host recorded meanwhile. Null before the first round and once
+   * decided.
+   */
   waiting: z.strictObject({ row: z.string(), host: Host }).nullable(),
-  /** `sequence` when a round was last counted; null: none was. */
+  /** `sequence` when a round was last counted; null if no round was counted. */
   countedSequence: z.number().int().nullable(),
   /** Rounds closed since the call returned. */
   rounds: z.number().int(),
@@ -156,13 +166,13 @@ export const Attempt = z.strictObject({
   retryAt: Milliseconds.nullable(),
   verdicts: z.array(Verdict),
   steps: z.array(Step),
-  /** What the origin said when it was asked once more after a configured error code. */
+  /** The source's power in its answer to the `ask-origin` step; null if the step was not needed or is unanswered. */
   originPower: Power.nullable(),
   alarms: z.array(Alarm),
   fenced: z.boolean(),
   expiredLeases: z.array(z.string()),
   supersededBy: MigrationId.nullable(),
-  /** Where the guest was found after its verdict, moved on by a migration that nobody reported; null: nowhere else. */
+  /** The host where the guest was found after an unreported migration that followed the verdict; null if there was none. */
   movedTo: Host.nullable(),
   settledAt: Milliseconds.nullable(),
 });
@@ -175,7 +185,7 @@ export type StateValue = z.infer<typeof StateValue>;
 export const AttemptState = z.strictObject({
   value: StateValue,
   attempt: Attempt,
-  /** Counts the timers that were ever set, so that a late one is recognised. */
+  /** The number of timers set so far. A fired timer with an older generation than the current one is late and ignored. */
   generation: z.number().int().nonnegative(),
 });
 export type AttemptState = z.infer<typeof AttemptState>;

@@ -5,16 +5,16 @@ import { requireShallow } from './nesting.ts';
 import { upcast } from './upcast.ts';
 import { VmId } from './vocabulary.ts';
 
-/** Digests are taken of UTF-8, where two texts with different lone surrogates are the same. */
+/** A digest covers UTF-8 bytes, and UTF-8 maps every lone surrogate to one replacement character. */
 const isWellFormed = (text: string) => text.isWellFormed();
-const NOT_WELL_FORMED = 'is no well-formed Unicode';
-/** The two make up one key with a control character between them. */
+const NOT_WELL_FORMED = 'must be well-formed Unicode';
+/** `source` and `id` are joined by a control character to form one key, so neither may contain one. */
 const PLAIN = /^\P{Cc}*$/u;
-const CONTROLS = 'has a control character';
+const CONTROLS = 'must not contain a control character';
 
 /**
- * The envelope: CloudEvents 1.0 in JSON (github.com/cloudevents/spec, v1.0.2). `source` + `id` name the event once and for
- * all; unknown extension attributes are allowed and ignored.
+ * The envelope: CloudEvents 1.0 in JSON (github.com/cloudevents/spec, v1.0.2). `source` and `id` together identify an event.
+ * Extension attributes are accepted and ignored.
  */
 export const CloudEvent = z.looseObject({
   specversion: z.literal('1.0'),
@@ -22,7 +22,7 @@ export const CloudEvent = z.looseObject({
   source: z.string().min(1).max(1024).regex(PLAIN, CONTROLS).refine(isWellFormed, NOT_WELL_FORMED),
   type: z.string().min(1).max(255),
   subject: z.string().max(255).optional(),
-  /** When it happened, by its producer's clock: testimony for people, never compared. */
+  /** Time of the event on its producer's clock. It is shown to people and never compared with other times. */
   time: z.iso.datetime({ offset: true }).optional(),
   datacontenttype: z.literal('application/json').optional(),
   /** W3C trace context. */
@@ -31,13 +31,13 @@ export const CloudEvent = z.looseObject({
 });
 export type CloudEvent = z.infer<typeof CloudEvent>;
 
-/** The largest input that is taken, in bytes of its JSON. */
+/** The largest accepted input, in bytes of its JSON. */
 export const INPUT_BYTES_MAX = 1_048_576;
 
 /**
- * Turns a parsed CloudEvent into a trusted input.
- * @param hash SHA-256 in hex of a text; handed in, so that this module does no I/O and names no runtime.
- * @throws Fault BAD_EVENT (the field is named), BAD_JSON where it nests too deep, UNKNOWN_TYPE, BAD_SUBJECT.
+ * Validates a parsed CloudEvent and returns it as an input.
+ * @param hash returns the SHA-256 of a text in hex. The caller passes it in, because this module must not depend on a runtime.
+ * @throws Fault BAD_EVENT naming the field, BAD_JSON if a value nests too deep, UNKNOWN_TYPE, BAD_SUBJECT.
  */
 export function toInput(value: unknown, hash: (text: string) => string): Input {
   requireShallow(value);
@@ -47,7 +47,7 @@ export function toInput(value: unknown, hash: (text: string) => string): Input {
     throw new Fault(
       'UNKNOWN_TYPE',
       `type: ${JSON.stringify(event.type)} is not a type of input`,
-      'docs/schemas lists the types of input; a newer producer needs a newer Landfall.',
+      'Use a type listed in docs/schemas, or upgrade Landfall if the producer is newer.',
     );
   }
   const data = parse(inputSchemas[current.type], current.data, 'data.');
@@ -61,7 +61,7 @@ export function toInput(value: unknown, hash: (text: string) => string): Input {
   };
   if (!isVmInputType(current.type)) {
     const digest = hash(canonical([event.type, '', event.data]));
-    // The pair of type and data was just parsed by that type's own schema.
+    // The schema of this type has just validated the data, so type and data belong together.
     return { ...base, vm: null, digest } as SiteInput;
   }
   const vm = VmId.safeParse(event.subject);
@@ -76,7 +76,7 @@ export function toInput(value: unknown, hash: (text: string) => string): Input {
   return { ...base, vm: vm.data, digest } as VmInput;
 }
 
-/** The event that an input was; what it left out stands there with its default. */
+/** The CloudEvent of an input. Optional fields that the producer omitted have their defaults. */
 export function toEvent({ id, source, type, vm, time, trace, data }: Fields): CloudEvent {
   return {
     specversion: '1.0',
@@ -92,7 +92,11 @@ export function toEvent({ id, source, type, vm, time, trace, data }: Fields): Cl
 
 type Fields = Pick<Input, 'id' | 'source' | 'vm' | 'time' | 'trace'> & { type: string; data?: unknown };
 
-/** Parses with a schema; a failure names the first bad field. */
+/**
+ * Validates a value.
+ * @param prefix is put before the name of the field in the error.
+ * @throws Fault BAD_EVENT naming the first bad field.
+ */
 export function parse<S extends z.ZodType>(schema: S, value: unknown, prefix: string): z.infer<S> {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
@@ -102,18 +106,18 @@ export function parse<S extends z.ZodType>(schema: S, value: unknown, prefix: st
   throw new Fault(
     'BAD_EVENT',
     `${field}: ${issue === undefined ? 'invalid' : words(issue)}`,
-    'docs/inputs.md has an example of every type of input, docs/schemas its JSON Schema.',
+    'Compare the event with the example in docs/inputs.md and the JSON Schema in docs/schemas.',
     result.error,
   );
 }
 
-/** zod's words without their preamble; what is not there is called missing. */
+/** The validation message of zod without its standard beginning; an absent field is reported as missing. */
 function words({ message }: z.core.$ZodIssue): string {
   const text = message.replace(/^Invalid input: /, '');
   return text.endsWith(', received undefined') ? `missing, ${text.replace(', received undefined', '')}` : text;
 }
 
-/** JSON with sorted keys: the same content gives the same text, whatever order a producer wrote it in. */
+/** JSON with sorted keys, so that the order of keys in the producer's JSON does not change the digest. */
 export function canonical(value: unknown): string {
   if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'null';
   if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`;

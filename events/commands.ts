@@ -3,53 +3,53 @@ import { StepKind } from './attempt.ts';
 import { Domain } from './inputs.ts';
 import { Host, LockMode, MigrationId, Milliseconds } from './vocabulary.ts';
 
-/** What leaves Landfall: questions to agents, and commands to agents and to the orchestrator. */
+/** Outgoing records: questions to agents, and commands to agents and the orchestrator. */
 
-/** A question about one VM to one host. It is answered by `landfall.host.answered.v1` with the same id. */
+/** A question about one VM to one host. The agent answers with `landfall.host.answered.v1` and the same question id. */
 export const Question = z.strictObject({
   question: z.string(),
   migration: MigrationId,
   vm: z.string(),
   host: Host,
   askedAt: Milliseconds,
-  /** When its answer becomes `unknown`. An answer that comes later still counts, where no newer one is known. */
+  /** When a missing answer becomes `unknown`. A later answer still counts if no newer question was answered. */
   dueAt: Milliseconds,
 });
 export type Question = z.infer<typeof Question>;
 
-/** A command, at least once by its id: the receiver remembers ids and does each once. */
+/** A command is delivered at least once. The receiver remembers command ids and executes each command once. */
 export const Command = z.strictObject({
   command: z.string(),
   kind: StepKind,
   migration: MigrationId,
   vm: z.string(),
-  /** The host whose agent carries it out; null: the orchestrator. */
+  /** The host whose agent executes the command; null for commands to the orchestrator. */
   host: Host.nullable(),
   volume: z.string().nullable(),
   mode: LockMode.nullable(),
-  /** Fencing token: an agent refuses a command with a lower one than it has seen for this VM and volume. */
+  /** Fencing token. An agent refuses a command whose token is lower than the highest it has seen for this VM and volume. */
   token: z.number().int().nonnegative(),
-  /** Listeners of a contested rollback touch no lock, volume or shell. */
+  /** True for a contested verdict. Receivers must then leave locks, volumes and shells as they are. */
   contested: z.boolean(),
   error: z.string().nullable(),
-  /** Conditions the receiver checks itself, at the moment of acting. */
+  /** Conditions that the receiver must check immediately before it executes the command. */
   onlyIf: z.array(z.enum(['no-opener', 'paused', 'same-boot'])),
-  /** The boot of the host that `same-boot` means; null: not known, and the receiver cannot hold it to one. */
+  /** The boot id that the condition `same-boot` requires; null if unknown, and the condition is then not checked. */
   boot: z.string().nullable(),
-  /** Counts the sendings of this command from 1. */
+  /** Counts how often this command was sent, starting at 1. */
   try: z.number().int().positive(),
 });
 export type Command = z.infer<typeof Command>;
 
-/** One host's listing, as an agent takes it: the answer to every question that it had received before it began. */
+/** A complete listing of one host. The listing answers every question that the agent received before the listing began. */
 export const Listing = z.strictObject({
   host: Host,
   boot: z.string().optional(),
-  /** `ok: false`: the listing failed or is incomplete, and proves nothing. */
+  /** False if the listing failed or is incomplete; it then proves no absence. */
   ok: z.boolean(),
   error: z.string().optional(),
   domains: z.record(z.string(), Domain),
-  /** UUIDs for which a QEMU process runs there. Absent: processes cannot be seen. */
+  /** UUIDs of the QEMU processes on the host; absent if the agent cannot see processes. */
   processes: z.array(z.string()).optional(),
 });
 export type Listing = z.infer<typeof Listing>;

@@ -1,37 +1,40 @@
 import { z } from 'zod';
 
 /**
- * The settings that take part in decisions. They are changed by an input, kept in the ledger, and fixed for an attempt when
- * its call returns. Times are in seconds, as an operator types them.
+ * Settings that affect decisions. An input changes them, the ledger stores them, and an attempt uses the values at the time
+ * when its call returned. Times are in seconds.
  */
 const DAY = 86_400;
-/** As whoever sets them may give them: the clocks of deadlines count milliseconds, and a hundredth is below any sense. */
+/** The range an operator may set. Timers count milliseconds; intervals below 0.01 s are not useful. */
 const seconds = (max: number) => z.number().min(0.01).max(max).multipleOf(0.001);
-/** As a ledger may hold them, which earlier versions wrote too. */
+/** The range a ledger may contain. Earlier versions accepted smaller values. */
 const recorded = (max: number) => z.number().positive().max(max);
 
 const shapeOf = <S extends z.ZodType>(time: (max: number) => S) => ({
-  /** How often both hosts are asked again while nothing decides. */
+  /** Interval of the questions to both hosts while the attempt is undecided. */
   recheckIntervalSeconds: time(7 * DAY),
-  /** How long after the call returned the last round is asked. */
+  /** Time from the call's return to the final round. */
   recheckTimeoutSeconds: time(7 * DAY),
-  /** After this long without an answer a question's answer is `unknown`. */
+  /** Time after which an unanswered question counts as answered `unknown`. */
   questionLimitSeconds: time(7 * DAY),
-  /** First wait before an unacknowledged or refused command is sent again; it doubles with each try, up to 64 times. */
+  /**
+   * First wait before an unacknowledged or refused command is sent again. The wait doubles with each try, up to 64 times
+   * the first.
+   */
   commandRetrySeconds: time(7 * DAY),
-  /** Error codes of the call after which a rollback asks the origin for the VM's state once more. */
+  /** Error codes of the call for which a rollback asks the source for the VM's state once more. */
   askOriginErrorCodes: z.array(z.string().min(1).max(255)).max(1000),
-  /** How long the identity of a consumed input is remembered. */
+  /** How long the ledger remembers the identity of a consumed input. */
   dedupHorizonSeconds: time(366 * DAY),
-  /** How many identities are remembered at most; the horizon ends at whichever limit comes first. */
+  /** The largest number of remembered identities. Older identities are forgotten when either limit is reached. */
   dedupHorizonCount: z.number().int().min(1000).max(100_000_000),
 });
 
-/** The settings as they are given. */
+/** The settings as an operator may set them. */
 export const ConfigurationFields = z.strictObject(shapeOf(seconds));
 const RecordedFields = z.strictObject(shapeOf(recorded));
 
-/** The whole configuration as it is in force: every field present, and consistent with the others. */
+/** The complete configuration in force, with consistent values. */
 export const Configuration = RecordedFields.superRefine((value, context) => {
   if (value.recheckIntervalSeconds > value.recheckTimeoutSeconds) {
     context.addIssue({
@@ -43,7 +46,7 @@ export const Configuration = RecordedFields.superRefine((value, context) => {
 });
 export type Configuration = z.infer<typeof Configuration>;
 
-/** The settings that are fixed for an attempt when its call returns. */
+/** The settings that an attempt copies when its call returns. */
 export const AttemptConfiguration = RecordedFields.pick({
   recheckIntervalSeconds: true,
   recheckTimeoutSeconds: true,
@@ -70,7 +73,7 @@ export function forAttempt(configuration: Configuration): AttemptConfiguration {
   };
 }
 
-/** A change of some fields. Whether the whole stays consistent is checked against the configuration it is merged into. */
+/** A change of some settings. Consistency is checked after the change is merged into the configuration. */
 export const ConfigurationChange = ConfigurationFields.partial();
 export type ConfigurationChange = z.infer<typeof ConfigurationChange>;
 

@@ -19,7 +19,7 @@ export function isTimerKind(text: string): text is TimerKind {
   return (timerKinds as readonly string[]).includes(text);
 }
 
-/** Why an entry was written: an input, or a timer of an attempt that fell due. */
+/** The cause of an entry: an input, a malformed input, or a due timer of an attempt. */
 export const Cause = z.discriminatedUnion('kind', [
   z.strictObject({
     kind: z.literal('input'),
@@ -27,29 +27,29 @@ export const Cause = z.discriminatedUnion('kind', [
     source: z.string(),
     id: z.string(),
     digest: z.string(),
-    /** When the producer says it happened. Testimony, never compared. */
+    /** Time of the event on its producer's clock; never compared with other times. */
     time: z.string().optional(),
     trace: z.string().optional(),
-    /** Where the input stood in its stream. */
+    /** The stream the input came from, such as a Kafka partition; `offset` is its position there. */
     stream: z.string().optional(),
     offset: z.number().int().optional(),
-    /** One input may touch several attempts: the entries after its first count on from 1. Absent: the first. */
+    /** An input may affect several attempts. The first of its entries has no part; the following entries count from 1. */
     part: z.number().int().positive().optional(),
     data: z.unknown(),
   }),
   z.strictObject({
-    /** Something that could not be read as an input; the entry's `refusal` says why. */
+    /** An input that could not be parsed or validated; the entry's `refusal` has the reason. */
     kind: z.literal('malformed'),
     source: z.string(),
     id: z.string(),
     digest: z.string(),
     stream: z.string(),
     offset: z.number().int(),
-    /** Its first bytes, as text, up to `MALFORMED_BYTES_KEPT`. */
+    /** The beginning of the input as text, at most `MALFORMED_BYTES_KEPT` characters. */
     text: z.string(),
-    /** Its whole length in bytes. */
+    /** Length of the whole input in bytes. */
     bytes: z.number().int(),
-    /** `text` is base64, as the bytes are no UTF-8. Absent: it is the bytes as UTF-8. */
+    /** Set if `text` is base64, because the bytes are not valid UTF-8. */
     encoding: z.literal('base64').optional(),
   }),
   z.strictObject({
@@ -73,8 +73,9 @@ export function timersOf(timers: Timers): [TimerKind, z.infer<typeof Timer>][] {
 }
 
 /**
- * One entry of the ledger: what came in, and what came of it. Rebuilding assigns `attempt`, `record`, `host` and
- * `configuration` as they stand here.
+ * One entry of the ledger: its cause and the resulting state. A rebuild assigns `attempt`, `record`, `host` and
+ * `configuration` from the entry and decides nothing (invariant 9). The clock names the world that the entry belongs to:
+ * `wall` for the live site, or one recording.
  */
 export const Entry = z.strictObject({
   v: z.literal(ENTRY_VERSION),
@@ -82,18 +83,18 @@ export const Entry = z.strictObject({
   clock: z.string(),
   vm: z.string().nullable(),
   cause: Cause,
-  /** The attempt after this entry, with its timers; null where none was touched. */
+  /** The attempt after this entry; null if the entry affects no attempt. */
   attempt: AttemptState.nullable(),
   timers: Timers,
-  /** The number of the verdict this entry made, in `attempt.verdicts`. */
+  /** The number of the verdict in `attempt.verdicts` that this entry added; null if it added none. */
   verdict: z.number().int().positive().nullable(),
-  /** The VM's record after this entry; null where it is as before. */
+  /** The VM's record after this entry; null if the record is unchanged. */
   record: VmRecord.nullable(),
   host: HostRecord.nullable(),
   configuration: Configuration.nullable(),
   questions: z.array(Question),
   commands: z.array(Command),
-  /** Why the input was not followed: a refusal with its stable code. */
+  /** The reason why the input was refused, with a stable code; null if it was accepted. */
   refusal: z.strictObject({ code: z.string(), message: z.string(), remedy: z.string() }).nullable(),
 });
 export type Entry = z.infer<typeof Entry>;

@@ -1,7 +1,7 @@
 /**
- * The version of an entry's own shape. It stands apart from the schemas, so that what only reads and writes texts (the thread
- * that writes the ledger) need not load them.
+ * The version of the shape of entries; events/upcast.ts lifts older ones. The constant is separate from the schemas, so that
+ * the thread that writes the ledger does not load zod.
  */
 export const ENTRY_VERSION = 2;
-/** How much of a malformed input the ledger keeps, in characters; its digest covers all of it. */
+/** How many characters of a malformed input the ledger keeps. The digest covers the whole input. */
 export const MALFORMED_BYTES_KEPT = 65_536;

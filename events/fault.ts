@@ -1,10 +1,10 @@
 /**
- * Every error Landfall raises on purpose: a stable code for scripts, a sentence for people, and what to do about it.
- * The code never changes once released; the sentence may.
+ * An error that Landfall raises on purpose. Scripts rely on `code`, which never changes after a release; `message` and `remedy`
+ * are sentences for people and may change.
  */
 export class Fault extends Error {
   readonly code: string;
-  /** What the reader can do about it, as a sentence. */
+  /** What to do about the error, as a sentence. */
   readonly remedy: string;
 
   constructor(code: string, message: string, remedy: string, cause?: unknown) {
@@ -15,16 +15,16 @@ export class Fault extends Error {
   }
 }
 
-/** The text of anything that was thrown. */
+/** The message of a thrown value. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** Makes an exhaustive switch fail to compile when a case is missing, and fail loudly when data broke the types. */
+/** Makes a switch with a missing case fail to compile. @throws Fault UNREACHABLE if data does not match its type. */
 export function unreachable(value: never): never {
   throw new Fault(
     'UNREACHABLE',
     `unexpected value ${JSON.stringify(value)}`,
-    'This is a defect of Landfall: please report it.',
+    'This is a defect of Landfall: keep a copy of the ledger and report it.',
   );
 }

@@ -3,34 +3,37 @@ import { ConfigurationChange } from './configuration.ts';
 import { Holder, Host, MigrationId, Power, Volume } from './vocabulary.ts';
 
 /**
- * All that may enter: one schema for the data of each type of input. An input is a CloudEvent (cloud-event.ts) whose `type`
- * is a key of `vmInputs` (its `subject` is then the VM's UUID) or of `siteInputs` (no subject: it concerns the whole site).
+ * One schema for the data of each type of input. An input is a CloudEvent (cloud-event.ts). Its `type` is a key of `vmInputs`,
+ * and its `subject` then is the VM's UUID, or a key of `siteInputs`, which have no subject.
  */
 
-/** What a host knows of one domain: libvirt's own words, or the whole in `unknown` where it could not say. */
+/** One domain as libvirt on its host describes it. */
 export const Domain = z.strictObject({
   name: z.string().max(255),
-  /** As `virsh domstate` prints it: running, paused, shut off… */
+  /** The state as `virsh domstate` prints it, such as `running`, `paused` or `shut off`. */
   state: z.string().max(64),
-  /** As `virsh domstate --reason` prints it, without the brackets. */
+  /** The reason as `virsh domstate --reason` prints it, without the brackets. */
   reason: z.string().max(255),
-  /** `none`, libvirt's number of the running operation (5 = outgoing migration), or libvirt's words when it refused. */
+  /** `none`, libvirt's number of the running operation (5 is an outgoing migration), or libvirt's error message. */
   job: z.string().max(4096),
 });
 export type Domain = z.infer<typeof Domain>;
 
-/** One host's answer to one question about one VM. `ok: false` is unknown; `domain: null` is a complete listing that lacks it. */
+/**
+ * One host's answer to one question about one VM. `ok: false` means unknown; `domain: null` means absent from a complete
+ * listing.
+ */
 const Answered = z.strictObject({
   question: z.string().min(1).max(512),
   host: Host,
   ok: z.boolean(),
   error: z.string().max(65_536).optional(),
   domain: Domain.nullable(),
-  /** A QEMU process there carries the UUID although the listing lacks it or says it is off. Absent: processes cannot be seen. */
+  /** True if a QEMU process has the VM's UUID although libvirt does not run the VM; absent if processes cannot be seen. */
   strayProcess: z.boolean().optional(),
-  /** The host's boot id. Absent: not known. */
+  /** The host's boot id; absent if unknown. */
   boot: z.string().max(255).optional(),
-  /** When the host was sampled, on its own clock: for people only, never compared. */
+  /** Time of the sample on the host's clock; shown to people, never compared. */
   sampledAt: z.iso.datetime({ offset: true }).optional(),
 });
 export type Answered = z.infer<typeof Answered>;
@@ -47,13 +50,13 @@ const Started = z.strictObject({
   source: Host,
   destination: Host,
   flags: z.array(z.string().max(4096)).max(256).default([]),
-  /** The guest's state on the source before the call. Absent: as last recorded. */
+  /** The guest's state on the source before the call. The default is the recorded state. */
   origin: z.enum(['running', 'paused', 'stopped']).optional(),
-  /** The migration was asked to leave the guest paused on the destination. */
+  /** The migration leaves the guest paused on the destination. */
   leavePaused: z.boolean().default(false),
-  /** The disks are copied, not shared: source and destination hold different volumes. */
+  /** The migration copies the disks, so source and destination have different volumes. */
   storageCopied: z.boolean().default(false),
-  /** `observe`: record what would be done, send no effect and no lock command (a recorded world cannot be driven). */
+  /** `drive` sends commands; `observe` records the steps of a verdict without sending commands. */
   effects: z.enum(['drive', 'observe']).default('drive'),
 });
 
@@ -72,20 +75,20 @@ const Returned = z
   .strictObject({ migration: MigrationId, ok: z.boolean(), error: CallError.optional() })
   .refine((data) => data.ok === (data.error === undefined), {
     path: ['error'],
-    message: 'a failed call names its error, a successful one has none',
+    message: 'must be set for a failed call and absent for a successful one',
   });
 
 const Lifecycle = z.strictObject({
   host: Host,
   /** libvirt's lifecycle event: Defined, Started, Suspended, Resumed, Stopped, Shutdown, PMSuspended, Crashed… */
   event: z.string().max(64),
-  /** Its detail: Booted, Migrated, Paused, Post-copy… */
+  /** The detail of libvirt's event: Booted, Migrated, Paused, Post-copy… */
   detail: z.string().max(255),
 });
 
 const Holders = z.strictObject({ volume: z.string().min(1).max(1024), holders: z.array(Holder).max(1024) });
 const LeaseExpired = z.strictObject({ volume: z.string().min(1).max(1024), host: Host });
-/** It is made of an attempt's id, the verdict's number, a kind, a volume and a host. */
+/** A command id is built from an attempt's id, a verdict's number, a kind, a volume and a host. */
 const COMMAND_ID_MAX = 2048;
 const Acknowledged = z.strictObject({
   command: z.string().min(1).max(COMMAND_ID_MAX),
@@ -98,7 +101,7 @@ const Requested = z.strictObject({
 });
 const Resolution = z.strictObject({
   migration: MigrationId,
-  /** The host the guest is on, as the operator says. */
+  /** The host that has the guest, according to the operator. */
   host: Host,
   reason: z.string().min(1).max(4096),
   /** The operator attests that the other side was checked and does not run the guest. */
@@ -116,15 +119,18 @@ const HostFacts = z.strictObject({
   zone: z.string().max(255).optional(),
   cluster: z.string().max(255).optional(),
   boot: z.string().max(255).optional(),
-  /** The lifecycle event stream of the host. `lost` makes `ran` no longer provable for the attempts it touches. */
+  /**
+   * The state of the host's lifecycle event stream. After `lost`, the host's open attempts cannot prove that the guest
+   * never ran.
+   */
   stream: z.enum(['connected', 'lost']).optional(),
-  /** Whether the agent beside the host is heard. */
+  /** Whether the host's agent sends reports. */
   agent: z.enum(['speaking', 'silent']).optional(),
 });
 const HostFenced = z.strictObject({ host: Host, by: z.string().max(255) });
 const ConfigurationSet = z.strictObject({ change: ConfigurationChange, operator: z.string().min(1).max(255) });
 
-/** Inputs about one VM; `subject` is its UUID. */
+/** Inputs about one VM; `subject` is the VM's UUID. */
 export const vmInputs = {
   'landfall.vm.declared.v1': Declared,
   'landfall.vm.requested.v1': Requested,
@@ -139,7 +145,7 @@ export const vmInputs = {
   'landfall.command.acknowledged.v1': Acknowledged,
 } as const;
 
-/** Inputs about the site; they reach every partition. */
+/** Inputs about the site. Every partition receives them. */
 export const siteInputs = {
   'landfall.host.facts.v1': HostFacts,
   'landfall.host.fenced.v1': HostFenced,
@@ -152,15 +158,15 @@ export type VmInputType = keyof typeof vmInputs;
 export type SiteInputType = keyof typeof siteInputs;
 export type InputData<T extends InputType> = z.infer<(typeof inputSchemas)[T]>;
 
-/** Type and data together, so that a switch over `type` narrows `data`. */
+/** Pairs of type and data, so that a switch over `type` narrows `data`. */
 type VmMatter = { [T in VmInputType]: { type: T; data: InputData<T> } }[VmInputType];
 type SiteMatter = { [T in SiteInputType]: { type: T; data: InputData<T> } }[SiteInputType];
 export type Matter = VmMatter | SiteMatter;
 
-/** Identity of an input and where it came from. `source` + `id` is the idempotency key. */
+/** The origin of an input. `source` and `id` together are the idempotency key. */
 type Origin = { source: string; id: string; time?: string | undefined; trace?: string | undefined };
 
-/** A validated input. `digest` is the SHA-256 (hex) of its content, by which a reused identity with other content is told. */
+/** A validated input. `digest` is the SHA-256 of its content in hex; it detects an identity reused with other content. */
 export type VmInput = Origin & VmMatter & { vm: string; digest: string };
 export type SiteInput = Origin & SiteMatter & { vm: null; digest: string };
 export type Input = VmInput | SiteInput;

@@ -1,22 +1,22 @@
 import { Fault } from './fault.ts';
 
-/** How deep arrays and objects may lie in each other. Whatever walks over a value that was taken in need not fear for its stack. */
+/** The largest nesting depth of arrays and objects. It protects recursive functions from a stack overflow. */
 const NESTING_MAX = 64;
 
-/** @param name what the value is called where it is refused. @throws Fault BAD_JSON naming the member that nests deeper. */
+/** @param name the value's name in the error message. @throws Fault BAD_JSON naming the member that nests too deep. */
 export function requireShallow(value: unknown, name = ''): void {
   if (!isDeep(value, NESTING_MAX)) return;
-  // The limit of its members is one less.
+  // A member of the value has one level less left.
   const [key] = Object.entries(value ?? {}).find(([, member]) => isDeep(member, NESTING_MAX - 1)) ?? [];
   const path = [name, key].filter((part) => part !== undefined && part !== '').join('.');
   throw new Fault(
     'BAD_JSON',
     `${path.slice(0, 255)}: nests deeper than ${NESTING_MAX} levels`,
-    'Send what it holds flat, or as a text.',
+    'Send a flatter structure, or the nested part as text.',
   );
 }
 
-/** Goes no deeper than the limit, however deep the value is. */
+/** Whether the value nests deeper than `levels`. The recursion stops at the limit. */
 function isDeep(value: unknown, levels: number): boolean {
   if (typeof value !== 'object' || value === null) return false;
   if (levels === 0) return true;

@@ -1,11 +1,18 @@
 import { Fault } from './fault.ts';
 
-/** What the sources of Landfall's own inputs begin with. */
+/** The prefix of the sources of Landfall's own inputs. */
 const OWN_SOURCES = 'landfall:';
 
-/** @throws Fault FORBIDDEN where an event from outside has a source of Landfall's own: it could use up its identities. */
+/**
+ * @throws Fault FORBIDDEN if an external event uses a source reserved for Landfall, because it could occupy Landfall's
+ * identities.
+ */
 export function requireForeign(source: string): void {
   if (!source.startsWith(OWN_SOURCES)) return;
   const given = JSON.stringify(source.slice(0, 100));
-  throw new Fault('FORBIDDEN', `source: ${given} is Landfall's own`, 'Use a source that names who reports.');
+  throw new Fault(
+    'FORBIDDEN',
+    `source: ${given} is reserved for Landfall`,
+    'Use a source that names the reporting system.',
+  );
 }

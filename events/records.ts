@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { Certainty, Holder, Host, MigrationId, Power, Volume } from './vocabulary.ts';
 
-/** What is recorded of one VM beyond its attempts. Kept in every entry that changed it. */
+/** The record of one VM. Every entry that changes the record contains it. */
 export const VmRecord = z.strictObject({
   vm: z.string(),
   name: z.string().nullable(),
@@ -12,25 +12,25 @@ export const VmRecord = z.strictObject({
   certainty: Certainty,
   power: Power,
   volumes: z.array(Volume),
-  /** The host that should hold the VM's exclusive locks; null: not known. */
+  /** The host that should hold the VM's exclusive locks; null if unknown. */
   owner: Host.nullable(),
-  /** Other hosts that a lock may have been left on, or taken on, when the guest went elsewhere without Landfall. Absent: none. */
+  /** Other hosts that may hold a lock, because the guest moved without Landfall; absent if there are none. */
   leftLocks: z.array(Host).optional(),
-  /** Observed holders by volume. A volume that was never observed is not listed. */
+  /** Observed lock holders by volume. Volumes without an observation are not listed. */
   holders: z.record(z.string(), z.array(Holder)),
-  /** The last fencing token given out for this VM. */
+  /** The highest fencing token issued for this VM. */
   token: z.number().int().nonnegative(),
-  /** Attempts that are not settled, oldest first. */
+  /** Ids of the unsettled attempts, oldest first. */
   open: z.array(MigrationId),
-  /** The newest attempt, settled or not. */
+  /** Id of the newest attempt, open or settled. */
   lastMigration: MigrationId.nullable(),
 });
 export type VmRecord = z.infer<typeof VmRecord>;
 
-/** What is recorded of one host. */
+/** The record of one host. */
 export const HostRecord = z.strictObject({
   host: Host,
-  /** The clock of the world it belongs to. */
+  /** The clock names the world that the host belongs to: `wall` for the live site, or one recording. */
   clock: z.string(),
   zone: z.string().nullable(),
   cluster: z.string().nullable(),

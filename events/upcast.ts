@@ -15,7 +15,10 @@ export type Upcasters = Readonly<Record<string, Upcaster>>;
 /** Empty: every type of input is in its first version. */
 export const inputUpcasters: Upcasters = {};
 
-/** Applies the upcasters from `type` to its newest version. @throws RangeError if an upcaster does not raise the version. */
+/**
+ * Applies the upcasters from `type` to its newest version.
+ * @throws RangeError if an upcaster does not raise the version.
+ */
 export function upcast(
   type: string,
   data: unknown,
@@ -38,7 +41,9 @@ function versionOf(type: string): number {
   return Number(/\.v(\d+)$/.exec(type)?.[1] ?? 0);
 }
 
-/** A parsed entry of any version. Entries are written validated, so only the members that a version changed are looked at. */
+/**
+ * A parsed entry of any version. Entries are written validated, so only the members that a version changed are looked at.
+ */
 export type AnyEntry = { readonly v: unknown; readonly [member: string]: unknown };
 
 /** Keyed by the version that an upcaster accepts; its result has the next version. */

@@ -1,21 +1,21 @@
 import { z } from 'zod';
 import { Certainty, Host, Job, Milliseconds, Presence, Ran } from './vocabulary.ts';
 
-/** What one host last said of the VM, reduced to what the verdict table asks for, with where it came from. */
+/** One host's last answer about the VM, in the terms of the verdict table. */
 export const Testimony = z.strictObject({
   host: Host,
   presence: Presence,
   job: Job,
-  /** The question it answers; null where nothing was asked or nothing counts. */
+  /** The answered question; null if no answer counts. */
   question: z.string().nullable(),
-  /** The host's own words: `running (migrated)`, `not in the listing`, the error. */
+  /** The answer in text form, such as `running (migrated)`, or the error. */
   words: z.string(),
 });
 export type Testimony = z.infer<typeof Testimony>;
 
 /**
- * Everything a verdict stands on. It is the whole input of `decide`, and is stored with the verdict, so that any verdict can
- * be decided again from the ledger alone. Conditions that depend on time or order are reduced to booleans when the round closes.
+ * The evidence of a verdict: the complete input of `decide`. It is stored with the verdict, so an audit can decide again from
+ * the ledger alone. Conditions that depend on time or order are stored as booleans.
  */
 export const Evidence = z.strictObject({
   sameHost: z.boolean(),
@@ -26,29 +26,29 @@ export const Evidence = z.strictObject({
   origin: z.enum(['running', 'paused', 'stopped', 'unknown']),
   leavePaused: z.boolean(),
   storageCopied: z.boolean(),
-  /** libvirt itself returned an error to the call; a broken connection between caller and libvirtd is not that. */
+  /** libvirt itself returned an error for the call. A broken connection to libvirtd does not count. */
   libvirtError: z.boolean(),
-  /** The source showed this attempt's outgoing job at some time. */
+  /** The source reported this attempt's outgoing job at least once. */
   outgoingSeen: z.boolean(),
-  /** The destination had a shell of this attempt: its migration had begun. Absent: none was heard of. */
+  /** True if the destination had a shell of this attempt, which proves that the migration had begun. */
   shellSeen: z.boolean().optional(),
-  /** Two rounds at least 35 s apart found the source resident without a job and the destination without the guest. */
+  /** Two rounds at least 35 s apart found the guest on the source without a job, and nothing on the destination. */
   quietRounds: z.boolean(),
-  /** The destination was asked after the source's answer had arrived. */
+  /** The destination's question was sent after the source's answer had arrived. */
   destinationAskedLast: z.boolean(),
-  /** Every other known host was asked after the source's answer had arrived. */
+  /** The questions to all other known hosts were sent after the source's answer had arrived. */
   othersAskedLast: z.boolean(),
-  /** The source was asked after the destination had been found landed. */
+  /** The source's question was sent after an answer had shown the guest on the destination. */
   sourceAskedLast: z.boolean(),
-  /** The source ran on, as far as was heard, after the destination had landed: there may be two copies. Absent: it did not. */
+  /** True if the guest may exist twice: the source still ran after the guest had landed on the destination. */
   twoCopies: z.boolean().optional(),
-  /** What is on the source may be only what an unfinished attempt had left there paused. Absent: not so. */
+  /** True if the source may hold only the paused leftover of an earlier, unsettled attempt. */
   leftover: z.boolean().optional(),
-  /** Every host was found empty in a whole round, and again in one that began after it: nobody moved it from one to another. Absent: not so. */
+  /** True if two consecutive whole rounds found no guest on any host, so a move between two hosts was not missed. */
   emptyTwice: z.boolean().optional(),
-  /** The source is fenced, or its leases expired as the lock manager itself reports: it cannot write any more. */
+  /** The source cannot write: it is fenced, or the lock manager reported that all its exclusive leases expired. */
   sourceExcluded: z.boolean(),
-  /** The known hosts besides source and destination, and what each said. */
+  /** The answers of the known hosts besides source and destination. */
   others: z.array(Testimony),
 });
 export type Evidence = z.infer<typeof Evidence>;
@@ -62,20 +62,20 @@ export const Verdict = z.strictObject({
   /** Version of the verdict table that decided. */
   table: z.number().int().positive(),
   certainty: Certainty,
-  /** The host the record names from now on; what that is worth, `certainty` says. */
+  /** The host recorded for the VM by this verdict. `certainty` says how reliable it is. */
   host: Host,
   error: z.string().nullable(),
   decidedAt: Milliseconds,
-  /** Whether the row's right column decided: at the deadline, or because the attempt was superseded. */
+  /** True if the row's `deadline` column decided, at the deadline or because the attempt was superseded. */
   final: z.boolean(),
-  /** The number of the verdict this one replaces; null for the first. */
+  /** The number of the replaced verdict; null for the first verdict. */
   supersedes: z.number().int().positive().nullable(),
-  /** What the row offers an operator. Never done without being asked for. */
+  /** Actions that an operator may take. Landfall never takes them by itself. */
   offers: z.array(z.string()),
-  /** Rises with each verdict on the VM; carried by every lock command that follows from it. */
+  /** Fencing token of the verdict's lock commands. It rises with each verdict on the VM. */
   token: z.number().int().nonnegative(),
   evidence: Evidence,
-  /** Set where an operator settled it. */
+  /** Set if an operator settled the attempt. */
   resolution: z.strictObject({ operator: z.string(), reason: z.string(), attest: z.boolean() }).nullable(),
 });
 export type Verdict = z.infer<typeof Verdict>;

@@ -3,20 +3,20 @@ import type { Evidence } from '../events/verdict.ts';
 import { type Column, type ConditionName, GONE, isOneOf, LANDED, type Row, table } from './table.ts';
 
 /**
- * The only place where evidence becomes a decision. Pure: the same evidence and phase give the same decision, in the live
- * machine, in an audit and in a backtest.
+ * The only module that turns evidence into a decision. `decide` is a pure function, so the machine, an audit and a backtest get
+ * the same decision from the same evidence.
  */
 
-/** `now`: a round closed. `deadline`: the last round closed, or the attempt can wait no longer: the right column decides. */
+/** The column of the table that applies: `now` when a round closes; `deadline` when the final round closes. */
 export type Phase = 'now' | 'deadline';
 
 export type Decision = {
   readonly row: Row;
   readonly outcome: 'wait' | 'completed' | 'rolled-back' | 'contested';
   readonly certainty: Certainty;
-  /** The host the record names if this stands. */
+  /** The host recorded for the VM if the decision becomes a verdict. */
   readonly host: string;
-  /** The row would settle on the destination being gone, but it was asked too early: ask it again. */
+  /** A row needs the destination to be gone, but the destination's answer is too old: ask it again. */
   readonly askDestinationAgain: boolean;
 };
 
@@ -51,12 +51,12 @@ const conditions: Readonly<Record<ConditionName, (evidence: Evidence) => boolean
     (e.destination.presence === 'suspended' && (e.origin === 'paused' || e.leavePaused)),
 };
 
-/** Of two copies the last one left is the guest if it runs; one that lies paused may be the one that was out of date. */
+/** The remaining one of two copies is the guest if it runs. A paused copy may be the outdated one. */
 function isAlive({ source, destination }: Evidence): boolean {
   return (isLanded(destination.presence) ? destination : source).presence === 'executing';
 }
 
-/** Where the guest had run on the destination, what lies paused on a third host may be the source's leftover, moved there. */
+/** If the guest ran on the destination, a paused guest on a third host may be the source's leftover. */
 function isNoLeftover({ ran, others }: Evidence): boolean {
   return ran !== 'yes' || others.some(({ presence }) => presence === 'executing');
 }
@@ -73,7 +73,7 @@ export function satisfies(condition: ConditionName, evidence: Evidence): boolean
   return conditions[condition](evidence);
 }
 
-/** The third hosts that have the guest landed. */
+/** Names of the third hosts on which the guest has landed. */
 export function thirdHosts(evidence: Evidence): string[] {
   return evidence.others.filter((other) => isLanded(other.presence)).map((other) => other.host);
 }
@@ -97,12 +97,12 @@ export function decide(evidence: Evidence, phase: Phase): Decision {
     if (counts) return conclude(row, evidence, phase, askDestinationAgain);
     askDestinationAgain = true;
   }
-  throw new RangeError('the last row of the verdict table must match everything');
+  throw new RangeError('the last row of the verdict table must match all evidence');
 }
 
 function conclude(row: Row, evidence: Evidence, phase: Phase, askDestinationAgain: boolean): Decision {
   const column = effective(phase === 'now' ? row.now : row.deadline, phase, evidence);
-  // While a row that asks for a later answer of the destination is only waiting for it, nothing below that row may settle.
+  // An earlier row waits for a newer answer of the destination, so rows below it must not settle the attempt yet.
   const outcome = askDestinationAgain && phase === 'now' ? 'wait' : outcomeOf(column);
   return {
     row,
@@ -113,7 +113,7 @@ function conclude(row: Row, evidence: Evidence, phase: Phase, askDestinationAgai
   };
 }
 
-/** A column whose condition fails does its `otherwise`. */
+/** The column, or its `otherwise` if its condition is not satisfied. */
 function effective(column: Column, phase: Phase, evidence: Evidence): Column {
   if (column.do === 'wait' || column.do === 'contested') return column;
   if (column.if === undefined || satisfies(column.if, evidence)) return column;
@@ -139,7 +139,7 @@ function certaintyOf(column: Column, evidence: Evidence): Certainty {
   return isLanded(evidence.source.presence) ? 'provisional' : 'unknown';
 }
 
-/** A contested attempt leaves the record on the source; its certainty says what that is worth. */
+/** A contested or rolled-back attempt keeps the source on record. */
 function hostOf(column: Column, evidence: Evidence): string {
   if (column.do !== 'complete') return evidence.source.host;
   return (column.on === 'third-host' ? thirdHosts(evidence)[0] : undefined) ?? evidence.destination.host;

@@ -4,14 +4,14 @@ import type { Verdict } from '../events/verdict.ts';
 import { GONE, isOneOf, table } from './table.ts';
 
 /**
- * What follows from a verdict: a small plan of steps, each sent once its predecessors are acknowledged, and sent again until
- * it is acknowledged itself. Invariant 6: a release is acknowledged before its acquire is sent, and every lock command carries
- * the verdict's fencing token.
+ * The effects of a verdict: a plan of steps. A step's command is sent when its predecessors are acknowledged, and again until it
+ * is acknowledged. Invariant 6: a release is acknowledged before the acquire is sent, and every lock command has the verdict's
+ * fencing token.
  */
 
 const RETRY_DOUBLINGS_MAX = 6;
 
-/** The steps that follow from the attempt's newest verdict. */
+/** The steps of a verdict. An attempt with `effects: observe` records them without sending commands. */
 export function plan(attempt: Attempt, verdict: Verdict): Step[] {
   const steps = verdict.outcome === 'completed' ? planCompletion(attempt, verdict) : planRollback(attempt, verdict);
   return attempt.effects === 'observe' ? steps.map((step) => ({ ...step, status: 'observed' as const })) : steps;
@@ -21,7 +21,7 @@ function planCompletion(attempt: Attempt, verdict: Verdict): Step[] {
   const make = maker(attempt, verdict);
   const post = make('post-migrate', null);
   const after = make('after-migrate', null, { after: [post] });
-  // Once another migration began, what is on the source may be the guest itself, come back with it.
+  // After another migration began, the VM on the source may be the guest itself, moved back.
   const isLeftover = verdict.evidence.source.presence === 'switching' && attempt.supersededBy === null;
   const leftover = isLeftover ? [make('destroy-leftover', attempt.source)] : [];
   return [
@@ -41,20 +41,20 @@ function planRollback(attempt: Attempt, verdict: Verdict): Step[] {
   const code = attempt.callError?.code;
   const asksOrigin = code !== undefined && attempt.configuration.askOriginErrorCodes.includes(code);
   const origin = asksOrigin ? [make('ask-origin', attempt.source, { after: failed })] : [];
-  // Where an earlier attempt may have left a lock elsewhere, it is fetched even though this call touched none.
+  // A refused call moved no lock, but an earlier attempt may have left a lock on another host.
   const isRefused = wasRefusedBeforeStart(attempt, verdict) && attempt.formerOwners.length === 0;
   const untouched = row?.noLocks === true || isRefused;
   const locks = untouched
     ? []
     : lockSteps(attempt, make, [attempt.destination, ...emptyHosts(verdict)], attempt.source, failed);
-  // Once another migration began, it may have taken the guest along already.
+  // After another migration began, the guest may have moved with it.
   const mustResume =
     verdict.row === 'stalled' && verdict.evidence.origin === 'running' && attempt.supersededBy === null;
   const resume = mustResume ? [make('resume-guest', attempt.source, { after: locks.length > 0 ? locks : failed })] : [];
   return [...failed, ...origin, ...locks, ...resume, fail];
 }
 
-/** libvirt refused before anything began: no job, and no shell that its unbroken event stream would have told of. */
+/** libvirt refused the call before the migration began: no job was seen, and an unbroken event stream reported no shell. */
 function wasRefusedBeforeStart(attempt: Attempt, verdict: Verdict): boolean {
   const { shell } = attempt;
   const touched = attempt.outgoingSeen || shell.started || shell.resumed || shell.stopped || shell.ran;
@@ -62,11 +62,11 @@ function wasRefusedBeforeStart(attempt: Attempt, verdict: Verdict): boolean {
 }
 
 /**
- * Each exclusive volume on its own: released wherever it may be held, then acquired where it belongs. A host that never held
- * it releases nothing.
+ * Steps for each exclusive volume: releases on all hosts that may hold its lock, then the acquire on host `to`. A release on a
+ * host without the lock has no effect.
  */
 function lockSteps(attempt: Attempt, make: Make, from: string[], to: string, after: Step[]): Step[] {
-  // The locks are the newer attempt's to move: a command of this one would spend a token that is newer than its.
+  // The newer attempt moves the locks: a command of this attempt could use a higher token than the newer attempt's.
   if (attempt.supersededBy !== null) return [];
   const decidedBefore = attempt.verdicts.map(({ host }) => host);
   const holders = [...new Set([...from, ...attempt.formerOwners, ...decidedBefore])].filter((host) => host !== to);
@@ -78,14 +78,14 @@ function lockSteps(attempt: Attempt, make: Make, from: string[], to: string, aft
     });
 }
 
-/** The other known hosts that were heard, and do not have the guest: a lock that one still holds is an orphan. */
+/** Other known hosts that answered and do not have the guest. A lock that such a host still holds is orphaned. */
 function emptyHosts({ evidence }: Verdict): string[] {
   return evidence.others.filter(({ presence }) => isOneOf(GONE, presence)).map(({ host }) => host);
 }
 
 /**
- * A host that is only now heard to have had the guest may hold its locks as well: what is not acquired yet waits for their
- * release there (invariant 6).
+ * Adds releases on a host that turns out to have had the guest, because it may hold the guest's locks. Pending acquires wait for
+ * these releases (invariant 6).
  */
 export function alsoRelease(attempt: Attempt, host: string): Attempt {
   const verdict = attempt.verdicts.at(-1);
@@ -117,7 +117,7 @@ function maker(attempt: Attempt, verdict: Verdict): Make {
   });
 }
 
-/** The same each time it is worked out. A volume may be released on several hosts, each by a command of its own. */
+/** The id of a step's command: equal for every retry, and distinct for each host on which a volume is released. */
 function idOf({ migration }: Attempt, { number }: Verdict, kind: StepKind, of: string[]): string {
   return [migration, `v${number}`, kind, ...of].join('/');
 }
@@ -128,7 +128,7 @@ export function isSettled(attempt: Attempt): boolean {
   return attempt.steps.every(isOver);
 }
 
-/** Sends every step whose predecessors are done. A predecessor that was dropped (its lock moved on) holds its successors back. */
+/** Sends every waiting step whose predecessors are done. A dropped predecessor blocks its successors. */
 export function advance(attempt: Attempt, now: number): Attempt {
   const done = new Set(attempt.steps.filter((step) => step.status === 'done').map((step) => step.command));
   let sentAny = false;
@@ -140,7 +140,7 @@ export function advance(attempt: Attempt, now: number): Attempt {
   return sentAny ? withRetry({ ...attempt, steps }, now) : attempt;
 }
 
-/** Takes an acknowledgement in; one for a step that is not under way changes nothing. */
+/** Applies an acknowledgement. It changes nothing if the step is neither sent nor refused. */
 export function acknowledge(attempt: Attempt, command: string, ok: boolean, error: string | undefined): Attempt {
   const steps = attempt.steps.map((step): Step => {
     const underWay = step.status === 'sent' || step.status === 'refused';
@@ -150,7 +150,7 @@ export function acknowledge(attempt: Attempt, command: string, ok: boolean, erro
   return { ...attempt, steps };
 }
 
-/** Sends again what is unacknowledged or was refused. */
+/** Sends every unacknowledged or refused step again. */
 export function resend(attempt: Attempt, now: number): Attempt {
   const steps = attempt.steps.map((step): Step => {
     const underWay = step.status === 'sent' || step.status === 'refused';
@@ -160,8 +160,8 @@ export function resend(attempt: Attempt, now: number): Attempt {
 }
 
 /**
- * What the source is told to do with its copy is over once it answers that there is none: the leftover is gone, whoever did
- * it, and nothing can be resumed. One from another boot is as gone.
+ * Ends the steps for the source's copy when the source answers that it has none, or was rebooted: the leftover counts as
+ * destroyed, and the guest cannot be resumed there.
  */
 export function finishStepsOnEmptySource(attempt: Attempt, isGone: boolean): Attempt {
   if (!isGone) return attempt;
@@ -175,10 +175,10 @@ export function finishStepsOnEmptySource(attempt: Attempt, isGone: boolean): Att
   return { ...attempt, steps };
 }
 
-/** How often a lock's step is refused before somebody is called to look. */
+/** The number of refusals of a lock step after which an alarm is raised. */
 const STUCK_TRIES = 3;
 
-/** A lock that cannot be moved is held as it is, and tried for ever: what keeps it is for somebody to look at. */
+/** Whether a lock step was refused so often that an operator should look at it. The step is still retried. */
 export function isStuck(attempt: Attempt): boolean {
   return attempt.steps.some(
     ({ kind, status, tries }) =>
@@ -186,23 +186,23 @@ export function isStuck(attempt: Attempt): boolean {
   );
 }
 
-/** A host that refuses such a step may know better than the verdict who has the guest: then both ends are asked again. */
+/** Whether a refusal of the command casts doubt on the verdict: the host may know better which host has the guest. */
 export function refusalRaisesDoubt(attempt: Attempt, command: string): boolean {
   const kind = attempt.steps.find((step) => step.command === command)?.kind;
   return kind === 'destroy-leftover' || kind === 'resume-guest' || kind === 'release-lock';
 }
 
-/** The guest is no longer where the verdict puts its locks: they stay as they are, and an alarm says so. */
+/** Drops the open lock steps, because the guest has left the host that the verdict names. */
 export function dropLocks(attempt: Attempt): Attempt {
   const isLock = (step: Step) => step.kind === 'release-lock' || step.kind === 'acquire-lock';
   const steps = attempt.steps.map(
     (step): Step =>
-      isOver(step) || !isLock(step) ? step : { ...step, status: 'dropped', error: 'the guest moved on' },
+      isOver(step) || !isLock(step) ? step : { ...step, status: 'dropped', error: 'the guest moved to another host' },
   );
   return { ...attempt, steps };
 }
 
-/** Ends what is under way: another attempt has taken the VM over and its tokens are newer. */
+/** Drops all open steps, because a newer attempt of the VM has higher fencing tokens. */
 export function drop(attempt: Attempt): Attempt {
   const steps = attempt.steps.map((step): Step => (isOver(step) ? step : { ...step, status: 'dropped' }));
   return { ...attempt, steps, retryAt: null };
@@ -215,7 +215,7 @@ function withRetry(attempt: Attempt, now: number): Attempt {
   return { ...attempt, retryAt: now + waitMs };
 }
 
-/** The commands that `after` sends and `before` had not: those whose number of tries rose. */
+/** The commands sent between two states: those of steps whose number of tries rose. */
 export function commandsSent(before: Attempt | null, after: Attempt): Command[] {
   const verdict = after.verdicts.at(-1);
   if (verdict === undefined || before?.steps === after.steps) return [];
@@ -228,7 +228,7 @@ export function commandsSent(before: Attempt | null, after: Attempt): Command[] 
     .map((step) => toCommand(after, verdict, step));
 }
 
-/** The command of a step, as its receiver gets it. */
+/** The command of a step, as the receiver gets it. */
 export function toCommand(attempt: Attempt, verdict: Verdict, step: Step): Command {
   return {
     command: step.command,

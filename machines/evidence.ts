@@ -5,11 +5,11 @@ import { GONE, isOneOf, LANDED } from './table.ts';
 import { provesRan, type Reading, type Role, ranOf, readAnswer } from './presence.ts';
 
 /**
- * Folds answers and events into an attempt, and sums them up as the evidence that `decide` takes.
- * Invariants 1 (asked after the failure), 2 (unknown is not absent) and 3 (a shell is not a guest) are kept here.
+ * Applies questions, answers and events to an attempt, and derives the evidence for `decide` from it. This module keeps
+ * invariants 1 (asked after the failure), 2 (unknown is not absent) and 3 (a shell is not a guest).
  */
 
-/** libvirt queues a migration for up to 30 s before any job shows; 5 s more for the asking. */
+/** libvirt queues a migration for up to 30 s before it reports a job; 5 s are added for the question. */
 export const QUIET_ROUNDS_APART_MS = 35_000;
 
 const NEVER_ASKED: Asked = { asked: 0, dueAt: null, answer: null };
@@ -22,7 +22,7 @@ export function questionId(migration: string, sequence: number): string {
   return `${migration}/q${sequence}`;
 }
 
-/** The sequence in a question's id, if it is one of this attempt's. */
+/** The sequence in a question's id; null if the question belongs to another attempt. */
 export function sequenceOf(question: string, migration: string): number | null {
   if (!question.startsWith(`${migration}/q`)) return null;
   const text = question.slice(migration.length + 2);
@@ -30,8 +30,8 @@ export function sequenceOf(question: string, migration: string): number | null {
 }
 
 /**
- * Puts one question to each of `hosts`. The limit of a question that is still open is kept, so that events cannot stretch it;
- * `fresh` gives every question its whole limit.
+ * Asks each of `hosts` one question. A host with an open question keeps that question's limit, so that events cannot extend it;
+ * `fresh` gives every question the full limit.
  */
 export function ask(attempt: Attempt, hosts: readonly string[], now: number, fresh?: 'fresh'): Attempt {
   let { sequence } = attempt;
@@ -46,7 +46,7 @@ export function ask(attempt: Attempt, hosts: readonly string[], now: number, fre
   return { ...attempt, sequence, asked };
 }
 
-/** Takes an answer in. One to an older question than the newest answered is stale and changes nothing. */
+/** Applies an answer. An answer to an unknown question, or one older than the kept answer, changes nothing. */
 export function recordAnswer(attempt: Attempt, data: InputData<'landfall.host.answered.v1'>): Attempt {
   const question = sequenceOf(data.question, attempt.migration);
   const before = askedOf(attempt, data.host);
@@ -65,7 +65,7 @@ export function recordAnswer(attempt: Attempt, data: InputData<'landfall.host.an
   return addProvenFacts(data.host === attempt.source ? liftExclusion(heard, answer) : heard, data.host, answer);
 }
 
-/** A source that has the guest again, on whatever boot, is no longer kept from writing by what was reported of it before. */
+/** A source that has the guest again can write again, so its earlier fencing and expired leases no longer count. */
 function liftExclusion(attempt: Attempt, { ok, domain }: Answer): Attempt {
   const isThere = ok && domain !== null && domain.state !== 'shut off';
   return isThere && (attempt.fenced || attempt.expiredLeases.length > 0)
@@ -73,13 +73,16 @@ function liftExclusion(attempt: Attempt, { ok, domain }: Answer): Attempt {
     : attempt;
 }
 
-/** A question that ran out may still be answered late; otherwise only a newer question's answer replaces an older one's. */
+/**
+ * A late answer replaces a timeout of the same question. Otherwise only the answer to a newer question replaces the kept
+ * one.
+ */
 function isStale(answer: Answer | null, question: number): boolean {
   if (answer === null) return false;
   return answer.timedOut === true ? question < answer.asked : question <= answer.asked;
 }
 
-/** Closes the questions whose limit has passed: their answer is `unknown`. */
+/** Closes the questions whose limit has passed; their answers count as `unknown`. */
 export function expireQuestions(attempt: Attempt, now: number): Attempt {
   let { sequence } = attempt;
   const asked = { ...attempt.asked };
@@ -151,12 +154,15 @@ function shellAfter({ shell, origin }: Attempt, { presence }: Reading, answer: A
   };
 }
 
-/** Another migration of the VM may be the one whose job shows: an older one from the same source, or one that began since. */
+/**
+ * Whether an outgoing job must belong to this attempt. An older attempt from the same source, or a newer attempt, may own
+ * it.
+ */
 function isOwnJob({ sharesSource, supersededBy }: Attempt): boolean {
   return sharesSource !== true && supersededBy === null;
 }
 
-/** A source that stopped to hand over before this attempt's destination had a shell did so for an earlier one. */
+/** A source that hands over before this attempt's destination has a shell does so for an earlier attempt. */
 function leftoverAfter({ sharesSource, shell }: Attempt, { presence }: Reading): Pick<Attempt, 'leftover'> {
   if (sharesSource !== true) return {};
   if (isOneOf(LANDED, presence)) return { leftover: false };
@@ -193,10 +199,12 @@ function originFrom(reading: Reading): Attempt['origin'] {
   return reading.presence === 'off' ? 'stopped' : 'unknown';
 }
 
-/** Takes a lifecycle event in. It settles nothing: it adds only the hand-over and what the shell's history says of `ran`. */
+/**
+ * Applies a lifecycle event. An event proves only the hand-over, a second copy, and the history of the destination's shell.
+ */
 export function recordLifecycle(attempt: Attempt, data: InputData<'landfall.host.lifecycle.v1'>): Attempt {
   if (data.host === attempt.source && attempt.source !== attempt.destination) {
-    // So it says where it goes on after it had stopped to hand over.
+    // The source resumes with this detail after it had stopped to hand over, so a second copy may run.
     if (data.event === 'Resumed' && data.detail === 'Migrated') return { ...attempt, twoCopies: true };
     return data.event === 'Stopped' && data.detail === 'Migrated' ? { ...attempt, handedOver: true } : attempt;
   }
@@ -209,7 +217,7 @@ export function recordLifecycle(attempt: Attempt, data: InputData<'landfall.host
       return { ...attempt, shell: { ...shell, resumed: true, ran: shell.ran || shell.started } };
     case 'Stopped':
     case 'Crashed':
-      // Of the shell: what ended before it began was something else.
+      // An end before the shell's start belongs to another domain.
       return {
         ...attempt,
         shell: { ...shell, stopped: shell.started, arrived: shell.arrived || data.detail === 'Migrated' },
@@ -219,20 +227,20 @@ export function recordLifecycle(attempt: Attempt, data: InputData<'landfall.host
   }
 }
 
-/** The destination's event stream was cut, or its host booted anew: what it did not deliver is no longer proof. */
+/** Records a gap in the destination's event stream. Events that did not arrive prove nothing from then on. */
 export function breakStream(attempt: Attempt, host: string): Attempt {
   return host === attempt.destination ? { ...attempt, shell: { ...attempt.shell, unbroken: false } } : attempt;
 }
 
-/** The hosts whose answer a round waits for. */
+/** The hosts that a round asks. */
 export function hostsToAsk(attempt: Attempt): string[] {
   const ends = [attempt.source, attempt.destination];
   return attempt.searching ? [...ends, ...attempt.knownHosts] : ends;
 }
 
 /**
- * A round is closed when nobody it asked still owes an answer, and all were asked after `since`: the call's return by default.
- * Verdicts are made of closed rounds only, so the order in which answers arrive cannot matter.
+ * A round is closed when every asked host has answered a question newer than `since`, by default the call's return. Only closed
+ * rounds lead to a verdict, so the order in which answers arrive does not matter.
  */
 export function isRoundClosed(attempt: Attempt, since = attempt.returnedSequence): boolean {
   if (since === null) return false;
@@ -250,7 +258,9 @@ export function recordClosedRound(attempt: Attempt, now: number): Attempt {
   return recordQuietRound(counted, isNew, now);
 }
 
-/** Records since when the rounds show the guest on the source without a job, and nothing on the destination (row `stayed`). */
+/**
+ * Records since when the rounds show the guest on the source without a job, and nothing on the destination (row `stayed`).
+ */
 function recordQuietRound(attempt: Attempt, isNew: boolean, now: number): Attempt {
   const { source, destination } = evidenceOf(attempt);
   const isQuiet = isOneOf(LANDED, source.presence) && source.job === 'none' && isOneOf(GONE, destination.presence);
@@ -263,7 +273,7 @@ function recordQuietRound(attempt: Attempt, isNew: boolean, now: number): Attemp
   return isSilent ? attempt : { ...attempt, quietSince: null, quietRounds: false };
 }
 
-/** Everything a verdict can stand on, as of now. */
+/** The evidence as of now. */
 export function evidenceOf(attempt: Attempt): Evidence {
   const [source, sourceAnswer] = testimony(attempt, attempt.source);
   const [destination, destinationAnswer] = testimony(attempt, attempt.destination);
@@ -273,7 +283,7 @@ export function evidenceOf(attempt: Attempt): Evidence {
     sameHost: attempt.source === attempt.destination,
     source,
     destination,
-    // What ran on the destination may have come in an earlier attempt from the same source.
+    // An earlier attempt from the same source may have moved the guest that ran on the destination.
     ran: attempt.sharesSource === true ? 'maybe' : ranOf(attempt.shell, destination.presence),
     origin: attempt.origin,
     leavePaused: attempt.leavePaused,
@@ -295,8 +305,8 @@ export function evidenceOf(attempt: Attempt): Evidence {
 }
 
 /**
- * A guest that moves while hosts are asked one after the other can be missed by all of them. Two whole rounds, the second begun
- * when the first was over, miss it only if it moves twice. Where another migration has begun it may well do that.
+ * A round can miss a guest that moves while the hosts are asked one after the other. Two consecutive rounds miss it only if it
+ * moves twice, which is likely only after another migration has begun.
  */
 function isEmptyTwice(attempt: Attempt): boolean {
   const { emptySequence } = attempt;
@@ -307,7 +317,7 @@ function isEmptyTwice(attempt: Attempt): boolean {
   });
 }
 
-/** Keeps since when every host is found empty; a round that finds somebody, or silence, begins anew. */
+/** Forgets the recorded empty round if a host has the guest again or its state is unknown. */
 export function forgetEmptyRound(attempt: Attempt): Attempt {
   if (attempt.emptySequence === undefined) return attempt;
   const { source, destination, others } = evidenceOf(attempt);
@@ -325,7 +335,7 @@ function isAskedAfter(later: Answer | null, earlier: Answer | null): boolean {
   return later !== null && earlier !== null && later.asked > earlier.arrived;
 }
 
-/** What a host last said, if it counts: invariant 1, an answer to a question asked before the call returned is discarded. */
+/** A host's last answer. Invariant 1: an answer to a question from before the call's return does not count. */
 function testimony(attempt: Attempt, host: string): [Testimony, Answer | null] {
   const { answer } = askedOf(attempt, host);
   const early = answer !== null && answer.asked <= (attempt.returnedSequence ?? Number.POSITIVE_INFINITY);

@@ -22,10 +22,10 @@ import { concludeRound, type Judged, judgeRound, type StepContext, unjudged } fr
 import { GONE, isOneOf } from './table.ts';
 import { alarm, judge, toResolution } from './verdicts.ts';
 
-/** The hosts to hear, and those that a lock may have been left on, as they are known when a verdict is doubted. */
+/** Known hosts of the site, and hosts that may still hold a lock, at the moment when a verdict is doubted. */
 type Site = { readonly knownHosts: readonly string[]; readonly leftLocks: readonly string[] };
 
-/** Folds one stimulus into an attempt and says which event the machine gets for it. */
+/** Applies one stimulus to an attempt and chooses the machine's event for it. */
 
 export type Stimulus =
   | {
@@ -35,14 +35,14 @@ export type Stimulus =
       configuration: Attempt['configuration'];
     }
   | { type: 'answered'; data: InputData<'landfall.host.answered.v1'> }
-  /** `site` where a verdict stands: what is known by now, if the event makes it doubted. */
+  /** `site` is given if the attempt has a verdict that the event may cast doubt on. */
   | { type: 'lifecycle'; data: InputData<'landfall.host.lifecycle.v1'>; site?: Site }
   | { type: 'stream'; host: string; stream: 'connected' | 'lost' }
   | { type: 'acknowledged'; data: InputData<'landfall.command.acknowledged.v1'> }
   | { type: 'resolved'; data: InputData<'landfall.migration.resolved.v1'> }
   | { type: 'fenced'; host: string }
   | { type: 'lease-expired'; data: InputData<'landfall.volume.lease-expired.v1'> }
-  /** `source`: that of the newer attempt. */
+  /** `source` is the newer attempt's source. */
   | {
       type: 'superseded';
       by: string;
@@ -50,7 +50,7 @@ export type Stimulus =
       configuration: Attempt['configuration'];
       knownHosts: readonly string[];
     }
-  /** `knownHosts`: as of now, for the deadlines that begin another round. */
+  /** `knownHosts` are the hosts known now, for timers that begin another round. */
   | { type: 'timer'; kind: TimerKind; knownHosts?: readonly string[] };
 
 /** An event for the machine; the timers' events are named by their kind. */
@@ -63,7 +63,7 @@ export function fold(state: AttemptState, stimulus: Stimulus, context: StepConte
     case 'returned':
       return returned(state, stimulus, context);
     case 'answered':
-      return answered(state, stimulus.data, context);
+      return applyAnswer(state, stimulus.data, context);
     case 'lifecycle':
       return lifecycle(state, stimulus, context);
     case 'stream':
@@ -90,7 +90,7 @@ function toEvent(type: Folded['type'], judged: Judged, { now }: StepContext): Fo
   return { type, now, ...judged };
 }
 
-/** The call came back: from here on answers count, and the settings of the site are fixed for this attempt. */
+/** Records the call's return: later answers count as evidence, and the site's settings are fixed for this attempt. */
 function closeCall(
   attempt: Attempt,
   stimulus: { configuration: Attempt['configuration']; knownHosts: readonly string[] },
@@ -105,7 +105,7 @@ function closeCall(
   };
 }
 
-/** The hosts to hear besides the ends, as they are known now. */
+/** Replaces the known hosts besides source and destination. */
 function withKnownHosts(attempt: Attempt, known: readonly string[]): Attempt {
   const { source, destination } = attempt;
   const knownHosts = known.filter((host) => host !== source && host !== destination);
@@ -113,7 +113,7 @@ function withKnownHosts(attempt: Attempt, known: readonly string[]): Attempt {
     knownHosts.length === attempt.knownHosts.length &&
     knownHosts.every((host, nth) => host === attempt.knownHosts[nth]);
   if (same) return attempt;
-  // Who is heard for the first time has not been found empty once before.
+  // An added host was not part of the recorded empty round.
   const { emptySequence: _, ...rest } = attempt;
   return { ...rest, knownHosts };
 }
@@ -130,7 +130,7 @@ function returned(
   return toEvent('RETURNED', judged, context);
 }
 
-/** The call reports success after all: what was made of its failure is asked about again. */
+/** A late report of success: a verdict that followed from the call's failure is doubted. */
 function returnedLate(
   state: AttemptState,
   { data, knownHosts }: Extract<Stimulus, { type: 'returned' }>,
@@ -142,16 +142,17 @@ function returnedLate(
   return askAgain(state, attempt, [attempt.source, attempt.destination], context, doubted);
 }
 
-function answered(
+function applyAnswer(
   state: AttemptState,
   data: InputData<'landfall.host.answered.v1'>,
   context: StepContext,
 ): Folded | null {
-  const heard = recordAnswer(state.attempt, data);
-  if (heard === state.attempt) return null;
-  const reading = readHost(heard, data.host, askedOf(heard, data.host).answer);
-  const noticed = raiseNotice(heard, reading, context.now);
-  const next = data.host === heard.source ? pursue(finishStepsBySourceAnswer(noticed, reading), context.now) : noticed;
+  const answered = recordAnswer(state.attempt, data);
+  if (answered === state.attempt) return null;
+  const reading = readHost(answered, data.host, askedOf(answered, data.host).answer);
+  const noticed = raiseNotice(answered, reading, context.now);
+  const next =
+    data.host === answered.source ? pursue(finishStepsBySourceAnswer(noticed, reading), context.now) : noticed;
   return toEvent('EVIDENCE', judgeRound(state, next, context), context);
 }
 
@@ -160,7 +161,9 @@ function raiseNotice(attempt: Attempt, reading: Reading, now: number): Attempt {
   return alarm(attempt, reading.notice === 'starting-up' ? 'started-anew' : 'stray-process', now);
 }
 
-/** The source's answer may be what a step waits for: its leftover is gone, or the origin was asked once more. */
+/**
+ * Finishes the steps that wait for an answer of the source: its leftover is gone, or the `ask-origin` question is answered.
+ */
 function finishStepsBySourceAnswer(attempt: Attempt, reading: Reading): Attempt {
   const gone = finishStepsOnEmptySource(attempt, isOneOf(GONE, reading.presence) || reading.otherBoot === true);
   const asking = gone.steps.find((step) => step.kind === 'ask-origin' && step.status === 'sent');
@@ -168,7 +171,7 @@ function finishStepsBySourceAnswer(attempt: Attempt, reading: Reading): Attempt 
   return { ...acknowledge(gone, asking.command, true, undefined), originPower: powerOf(reading) };
 }
 
-/** A guest's power as one reading tells it. */
+/** The guest's power according to one reading. */
 export function powerOf({ presence }: Pick<Reading, 'presence'>): Power {
   switch (presence) {
     case 'executing':
@@ -193,7 +196,7 @@ export function powerOf({ presence }: Pick<Reading, 'presence'>): Power {
   }
 }
 
-/** An event settles nothing: it adds what it proves, and makes both hosts be asked again at once. */
+/** An event never settles an attempt. It adds proven facts, and both hosts are asked again at once. */
 function lifecycle(
   state: AttemptState,
   { data, site }: Extract<Stimulus, { type: 'lifecycle' }>,
@@ -214,7 +217,7 @@ function addFormerOwners(attempt: Attempt, leftLocks: readonly string[]): Attemp
   return more.length === 0 ? attempt : { ...attempt, formerOwners: [...attempt.formerOwners, ...more] };
 }
 
-/** A third host that had the guest while the attempt was open may have taken its locks: one is released there as well. */
+/** A third host that had the guest may hold its locks, so they are also released there. */
 function recordGuestOnThirdHost(attempt: Attempt, host: string, context: StepContext): Folded | null {
   const next = addFormerOwners(attempt, [host]);
   if (next === attempt) return null;
@@ -222,7 +225,7 @@ function recordGuestOnThirdHost(attempt: Attempt, host: string, context: StepCon
   return toEvent(releasing === next ? 'EVIDENCE' : 'PROGRESS', unjudged(releasing), context);
 }
 
-/** Events that a standing verdict does not expect: the guest starts to run, or leaves, where it should not. */
+/** Whether an event contradicts the verdict: the guest starts on another host, or leaves the host of a rollback. */
 export function contradicts(attempt: Attempt, data: InputData<'landfall.host.lifecycle.v1'>): boolean {
   const verdict = attempt.verdicts.at(-1);
   if (verdict === undefined) return false;
@@ -231,7 +234,7 @@ export function contradicts(attempt: Attempt, data: InputData<'landfall.host.lif
   return data.event === 'Resumed' || (data.event === 'Started' && data.detail === 'Migrated');
 }
 
-/** Asks again where answers are waited for; a standing verdict is only asked about when it is doubted. */
+/** Asks the hosts again if the attempt waits for answers. A verdict is examined again only if it is doubted. */
 function askAgain(
   state: AttemptState,
   next: Attempt,
@@ -262,7 +265,7 @@ function askAgain(
   }
 }
 
-/** Events may add to the last round for as long as one question takes; after that it ends, however many come. */
+/** Events may extend the final round by one question limit at most, so that a stream of events cannot delay its end. */
 function mayStillAsk({ deadlineAt, configuration }: Attempt, { now }: StepContext): boolean {
   return deadlineAt !== null && now < deadlineAt + configuration.questionLimitSeconds * 1000;
 }
@@ -276,7 +279,7 @@ function streamed(
   const { attempt } = state;
   if (stream === 'connected')
     return Object.hasOwn(attempt.asked, host) ? askAgain(state, attempt, [host], context, false) : null;
-  // Also where a verdict stands: a contested one is watched, and what was not heard is no proof of what did not happen.
+  // A verdict may still be examined again, and a missing event proves nothing after a gap in the stream.
   const next = breakStream(attempt, host);
   return next !== attempt && attempt.shell.unbroken ? toEvent('EVIDENCE', unjudged(next), context) : null;
 }
@@ -288,8 +291,8 @@ function acknowledged(
 ): Folded | null {
   const step = attempt.steps.find((candidate) => candidate.command === data.command);
   if (step === undefined || (step.status !== 'sent' && step.status !== 'refused')) return null;
-  const told = acknowledge(attempt, data.command, data.ok, data.error);
-  const next = isStuck(told) ? alarm(told, 'lock-stuck', context.now) : told;
+  const applied = acknowledge(attempt, data.command, data.ok, data.error);
+  const next = isStuck(applied) ? alarm(applied, 'lock-stuck', context.now) : applied;
   const asking =
     !data.ok && refusalRaisesDoubt(attempt, data.command) ? ask(next, hostsToAsk(next), context.now) : next;
   return toEvent('PROGRESS', unjudged(asking), context);
@@ -313,13 +316,13 @@ function leaseExpired(
   return toEvent('EVIDENCE', judgeRound(state, next, context), context);
 }
 
-/** Another migration of the VM was reported: this attempt is asked about once more, and then decided as at its deadline. */
+/** Another migration of the VM was reported: this attempt gets one final round and is then decided as at its deadline. */
 function superseded(
   attempt: Attempt,
   stimulus: Extract<Stimulus, { type: 'superseded' }>,
   context: StepContext,
 ): Folded {
-  // One from the same source: whoever began it took the guest to be there still, and it may have left in that one.
+  // A newer attempt from the same source may have moved a copy of the guest from there.
   const again = stimulus.source === attempt.source ? { twoCopies: true } : {};
   const marked = alarm({ ...attempt, ...again, supersededBy: stimulus.by }, 'superseded', context.now);
   const next =
@@ -355,7 +358,7 @@ function timer(
   }
 }
 
-/** The origin did not answer when it was asked once more: that is what is recorded, and the rollback goes on. */
+/** The source did not answer the `ask-origin` question: its power is recorded as unknown, and the rollback continues. */
 function giveUpOrigin(attempt: Attempt): Attempt {
   const asking = attempt.steps.find((step) => step.kind === 'ask-origin' && step.status === 'sent');
   if (asking === undefined || askedOf(attempt, attempt.source).dueAt !== null) return attempt;

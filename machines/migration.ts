@@ -5,10 +5,10 @@ import { advance, drop, isSettled, plan } from './effects.ts';
 import { ask, askedOf, hostsToAsk } from './evidence.ts';
 
 /**
- * The state machine of one migration attempt. What an input means was folded and judged before it gets here (fold.ts, round.ts; once);
- * the machine turns that result into a transition, and its `after` delays are the deadlines that the driver keeps.
+ * The state machine of one migration attempt. fold.ts and round.ts interpret an input first; the machine turns the result into a
+ * transition, and its `after` delays become the attempt's timers.
  *
- * Every delay is derived from an absolute time in the context, so re-entering a state never shifts a deadline (invariant 8).
+ * Every delay is computed from an absolute time in the context, so entering a state again never shifts a deadline (invariant 8).
  */
 
 /**
@@ -27,10 +27,10 @@ export type StateRole =
   | 'settled'
   | 'superseded';
 
-/** What a closed round came to. `again` asks for more answers before anything may be decided. */
+/** The result of a closed round. `again` asks for more answers before a decision. */
 export type Result = 'wait' | 'again' | 'completed' | 'provisional' | 'rolled-back' | 'contested' | 'reopen' | 'stands';
 
-/** The folded context, what the round came to, and the verdict where it made one. */
+/** The attempt after the input, the round's result, and the new verdict if the round led to one. */
 export type Payload = {
   next: Attempt;
   now: number;
@@ -40,7 +40,7 @@ export type Payload = {
 };
 export type EventType = 'RETURNED' | 'EVIDENCE' | 'PROGRESS' | 'SUPERSEDED' | 'RESOLVED' | 'DOUBTED';
 export type MachineEvent = { type: EventType } & Payload;
-/** XState merges what is assigned into the context; an attempt is replaced as a whole, so that what it lost stays lost. */
+/** XState merges assigned members into the context. The attempt is one member, so removed members of it stay removed. */
 type Context = { readonly attempt: Attempt };
 
 const NEVER = Number.POSITIVE_INFINITY;
@@ -62,7 +62,7 @@ const nowOf = (attempt: Attempt, event: { now?: number }) => event.now ?? attemp
 const intervalMs = (attempt: Attempt) => attempt.configuration.recheckIntervalSeconds * 1000;
 const timeoutMs = (attempt: Attempt) => attempt.configuration.recheckTimeoutSeconds * 1000;
 
-/** Sends what may be sent now; where the origin is to be asked once more, that question goes out as well. */
+/** Sends the steps whose predecessors are done, and asks the source if an `ask-origin` step is among them. */
 export function pursue(attempt: Attempt, now: number): Attempt {
   const advanced = advance(attempt, now);
   const asksOrigin = advanced.steps.some(
@@ -71,7 +71,10 @@ export function pursue(attempt: Attempt, now: number): Attempt {
   return asksOrigin ? ask(advanced, [attempt.source], now) : advanced;
 }
 
-/** Whom to ask when another migration has begun: who was not asked since the call returned, or all, where all have answered. */
+/**
+ * The hosts to ask when another migration has begun: those without a question since the call's return, or all hosts if every
+ * question is answered.
+ */
 function unasked(attempt: Attempt): string[] {
   const hosts = hostsToAsk(attempt);
   const early = hosts.filter((host) => askedOf(attempt, host).asked <= (attempt.returnedSequence ?? 0));
@@ -79,7 +82,7 @@ function unasked(attempt: Attempt): string[] {
   return early.length > 0 || owing ? early : hosts;
 }
 
-/** A question that was asked since the newest verdict is open: the verdict is doubted, and not settled before it is answered. */
+/** Whether a question newer than the verdict is open. A doubted verdict settles only after the answer. */
 function isDoubted(attempt: Attempt): boolean {
   return Object.values(attempt.asked).some(
     ({ asked, dueAt }) => dueAt !== null && asked > (attempt.judgedSequence ?? 0),
@@ -155,19 +158,22 @@ const definition = setup({
 });
 
 const settle = ['take', 'decide', 'stopPolling', 'plan'] as const;
-/** What settles an attempt, from whichever state it is decided in. */
+/** Transitions of a verdict that settles the attempt, from any state. */
 const settlements = [
   { guard: 'completes', target: '#Completed.settling', actions: settle },
   { guard: 'rollsBack', target: '#RolledBack.settling', actions: settle },
 ] as const;
-/** Two hosts besides its ends may have the guest: then it is contested at once. */
+/** The transition of a contested verdict. */
 const contest = {
   guard: 'contests',
   target: '#RolledBack.contested',
   actions: ['take', 'decide', 'stopPolling', 'plan', 'watch'],
 } as const;
 const verdicts = [...settlements, contest] as const;
-/** The right column may also leave it provisional; a superseded attempt is not watched any further. */
+/**
+ * Transitions of the final round: the `deadline` column may also complete provisionally. A superseded attempt is closed at
+ * once.
+ */
 const lastVerdicts = [
   ...settlements,
   { guard: 'completesSuperseded', target: '#Completed.settled', actions: ['take', 'decide', 'drop', 'close'] },
@@ -184,14 +190,16 @@ const lastVerdicts = [
   contest,
 ] as const;
 
-/** A state that waits for answers: a verdict leads away, an incomplete round asks on, anything else is taken in and waited out. */
+/**
+ * Transitions within a state that waits for answers: an incomplete round asks more hosts; any other input is only recorded.
+ */
 const waiting = <Stay extends string>(stay: Stay) =>
   [
     { guard: 'mustAskMore', target: stay, reenter: true, actions: ['take', 'askMore'] },
     { target: stay, reenter: true, actions: ['take'] },
   ] as const;
 
-/** The first round after the call: once it is closed and decides nothing, the rechecking begins. */
+/** The first round after the call. If it decides nothing, rechecking begins. */
 const firstRound = <Stay extends string>(stay: Stay) =>
   [
     ...verdicts,
@@ -206,18 +214,21 @@ const reopening = {
   target: '#Rechecking.watching',
   actions: ['take', 'drop', 'reopen', 'poll', 'askAll'],
 } as const;
-/** A verdict stands; evidence that contradicts it replaces it, or opens the attempt again. */
+/** Transitions while a verdict is in force: contradicting evidence replaces the verdict or opens the attempt again. */
 const standing = <Stay extends string>(stay: Stay) => [reopening, ...verdicts, ...waiting(stay)] as const;
 const reexamining = [
   { guard: 'stands', target: 'settled', actions: ['take', 'close'] },
   ...standing('reexamining'),
 ] as const;
-/** A settled verdict is asked about, again and again until it is clear or the time of an attempt has passed. */
+/** A doubt about a settled verdict: the hosts are asked until their answers are clear or the recheck timeout has passed. */
 const doubt = { target: 'reexamining', actions: ['take', 'reopen', 'poll', 'askAll'] } as const;
 const provisional = [reopening, ...settlements, ...waiting('provisional')] as const;
 const contested = [...settlements, ...waiting('contested')] as const;
 
-/** Answers asked for before the other migration began are the better ones: nobody is asked again while one is still owed. */
+/**
+ * Answers from before the other migration began are the better evidence, so hosts with an open question are not asked
+ * again.
+ */
 const supersede = { target: '#Rechecking.finalRound', actions: ['take', 'stopPoll', 'askUnasked'] } as const;
 const lastRound = { target: '#Rechecking.finalRound', actions: ['take', 'stopPoll', 'askAllFresh'] } as const;
 const taken = <Stay extends string>(stay: Stay, ...actions: ('pursue' | 'askAll' | 'watch')[]) =>
@@ -244,7 +255,7 @@ export const migration = definition.createMachine({
           },
           after: { 'question-limit': taken('inFlight') },
         },
-        /** The call reported success: the same questions verify it. */
+        /** The call reported success, and the first round verifies it. */
         verifying: {
           meta: { role: 'undecided' },
           on: { EVIDENCE: firstRound('verifying') },
@@ -252,7 +263,7 @@ export const migration = definition.createMachine({
         },
       },
     },
-    /** The call failed, and its first round is being asked. */
+    /** The call failed, and the first round is open. */
     ApiFailed: {
       id: 'ApiFailed',
       meta: { role: 'undecided' },
@@ -273,7 +284,7 @@ export const migration = definition.createMachine({
             recheck: { target: 'watching', reenter: true, actions: ['take', 'poll', 'askAll'] },
           },
         },
-        /** The deadline has passed: one last round, then the right column of the table. */
+        /** The deadline has passed: one more round, then the `deadline` column of the table decides. */
         finalRound: {
           meta: { role: 'final-round' },
           on: { EVIDENCE: finalRound },
@@ -296,7 +307,7 @@ export const migration = definition.createMachine({
           },
           after: { 'question-limit': standing('settling'), 'command-retry': taken('settling') },
         },
-        /** The destination has the guest; hooks and locks wait for proof about the source. */
+        /** The guest is on the destination; hooks and locks wait for proof about the source. */
         provisional: {
           meta: { role: 'unproven' },
           on: {
@@ -338,7 +349,10 @@ export const migration = definition.createMachine({
           },
           after: { 'question-limit': standing('settling'), 'command-retry': taken('settling') },
         },
-        /** Locks are left as observed; evidence or an operator settles it. */
+        /**
+         * Contested: the guest may be on both hosts or still moving. Locks stay as observed until evidence or an operator
+         * settles it.
+         */
         contested: {
           meta: { role: 'unproven' },
           on: {
@@ -354,7 +368,7 @@ export const migration = definition.createMachine({
             recheck: taken('contested', 'watch', 'askAll'),
           },
         },
-        /** Contested when another migration of the VM took over: that one's verdict tells where the guest is. */
+        /** Contested and closed, because the verdict of a newer migration decides where the guest is. */
         superseded: { meta: { role: 'superseded' } },
         settled: { meta: { role: 'settled' }, on: { DOUBTED: doubt } },
         reexamining: {

@@ -3,7 +3,10 @@ import type { AttemptConfiguration } from '../events/configuration.ts';
 import type { InputData } from '../events/inputs.ts';
 import type { HostRecord, VmRecord } from '../events/records.ts';
 
-/** The state of an attempt as it begins, from the report of its start and what is recorded of its VM and hosts. */
+/**
+ * The initial state of an attempt, from the report of its start and the records of its VM and hosts.
+ * @param earlier the VM's attempts that are still open.
+ */
 export function openAttempt(
   data: InputData<'landfall.migration.started.v1'>,
   record: VmRecord,
@@ -76,7 +79,9 @@ export function openAttempt(
   };
 }
 
-/** Whether what is on `host` may be the copy that such an attempt left behind: until a verdict has proven that it is the guest. */
+/**
+ * Whether the VM on `host` may be a second copy from an earlier attempt. A proven verdict that names `host` excludes that.
+ */
 function mayHaveLeft({ twoCopies, verdicts }: Attempt, host: string): boolean {
   const verdict = verdicts.at(-1);
   const isFound = verdict?.certainty === 'proven' && !verdict.contested && verdict.host === host;
@@ -84,7 +89,7 @@ function mayHaveLeft({ twoCopies, verdicts }: Attempt, host: string): boolean {
 }
 
 function originOf({ power }: VmRecord): Attempt['origin'] {
-  // A guest that an I/O error stopped is paused for whoever moves it.
+  // A guest stopped by an I/O error migrates as a paused guest.
   if (power === 'broken') return 'paused';
   return power === 'running' || power === 'paused' || power === 'stopped' ? power : 'unknown';
 }

@@ -2,20 +2,20 @@ import type { Answer } from '../events/attempt.ts';
 import type { Job, Presence, Ran } from '../events/vocabulary.ts';
 
 /**
- * libvirt's words to the vocabulary of the verdict table. The strings are those of virsh 9.0 (tools/virsh-domain-monitor.c);
- * one that is not listed is `unknown`, never guessed.
+ * Translates libvirt's states into the vocabulary of the verdict table. The texts are those of virsh 9.0
+ * (tools/virsh-domain-monitor.c); an unlisted text is read as `unknown`.
  */
 
-/** VIR_DOMAIN_JOB_OPERATION_MIGRATION_IN and _OUT. */
+/** libvirt's VIR_DOMAIN_JOB_OPERATION_MIGRATION_IN and VIR_DOMAIN_JOB_OPERATION_MIGRATION_OUT. */
 const OPERATION_MIGRATION_IN = '4';
 const OPERATION_MIGRATION_OUT = '5';
 
-/** The job as `domjobinfo --rawstats` tells it. */
+/** The job according to `virsh domjobinfo --rawstats`, or to the error text of that command. */
 export function jobOf(words: string): Job {
   if (words === 'none') return 'none';
   if (words === OPERATION_MIGRATION_OUT) return 'outgoing';
   if (words === OPERATION_MIGRATION_IN) return 'incoming';
-  // A destination refuses job statistics from Prepare to Finish, and only then, in these words.
+  // A destination refuses job statistics with this text exactly while a migration comes in (from Prepare to Finish).
   if (words.includes('migration statistics are available only on the source host')) return 'incoming';
   if (words.includes('domain is not running')) return 'none';
   return /^\d+$/.test(words) ? 'none' : 'unknown';
@@ -54,7 +54,7 @@ const pausedReasons: Readonly<Record<string, Condition>> = {
   'post-copy failed': 'postcopy-failed',
 };
 
-/** State and reason, before the host's role is taken into account. */
+/** The condition of a domain from its state and reason, independent of the host's role. */
 function conditionOf(state: string, reason: string): Condition {
   switch (state) {
     case 'running':
@@ -77,7 +77,7 @@ function conditionOf(state: string, reason: string): Condition {
 }
 
 export type Role = 'source' | 'destination' | 'other';
-/** What an answer says in the table's terms. `notice` is set where somebody ought to look. */
+/** An answer in the terms of the verdict table. `notice` names a finding that raises an alarm. */
 export type Reading = {
   presence: Presence;
   job: Job;
@@ -88,17 +88,17 @@ export type Reading = {
 
 type Context = {
   role: Role;
-  /** The source's confirmation that the guest left was seen in this attempt. */
+  /** The source confirmed in this attempt that the guest had left. */
   handedOver: boolean;
   /** The destination's CPUs are known to have run in this attempt. */
   ran: boolean;
-  /** The boot the VM was on when the migration began; null: not known. */
+  /** The source's boot id when the migration began; null if unknown. */
   sourceBoot: string | null;
 };
 
 const nothingKnown = (words: string): Reading => ({ presence: 'unknown', job: 'unknown', words });
 
-/** Reads one host's answer. Anything that is not a complete, successful answer is `unknown`. */
+/** Reads one host's answer. A missing, failed or incomplete answer is `unknown` (invariant 2). */
 export function readAnswer(answer: Answer | null, context: Context): Reading {
   if (answer === null) return nothingKnown('not asked yet');
   if (answer.timedOut === true) return nothingKnown('no answer in time');
@@ -124,7 +124,9 @@ function readingOfGone(answer: Answer, context: Context, presence: 'absent' | 'o
   return { presence: left ? 'handed-over' : presence, job: 'none', words };
 }
 
-/** A guest that its host has. Whether a paused one is resident, on its way or a shell depends on the host's role and job. */
+/**
+ * A guest that its host has. Whether a paused one is resident, on its way or a shell depends on the host's role and job.
+ */
 function presenceOfResident(condition: Exclude<Condition, 'off'>, job: Job, context: Context): Presence {
   switch (condition) {
     case 'running':
@@ -168,19 +170,22 @@ function isFromAnotherBoot(answer: Answer, context: Context): boolean {
   return context.sourceBoot !== null && answer.boot !== undefined && answer.boot !== context.sourceBoot;
 }
 
-/** Invariant 1 and 3: what a reading of the destination says of its CPUs, given how the guest was before. */
+/**
+ * Whether the destination's presence proves that its CPUs ran (invariant 3). `origin` is the guest's state before the
+ * migration.
+ */
 export function provesRan(presence: Presence, origin: 'running' | 'paused' | 'stopped' | 'unknown'): boolean {
   if (presence === 'executing' || presence === 'postcopy') return true;
   return (presence === 'suspended' || presence === 'broken') && origin === 'running';
 }
 
-/** `ran` from the shell's history and what the destination last answered. */
+/** Whether the destination's CPUs ran, from the shell's history and the destination's last presence. */
 export function ranOf(
   shell: { ran: boolean; arrived: boolean; unbroken: boolean; resumed: boolean; stopped: boolean },
   presence: Presence,
 ): Ran {
   if (shell.ran) return 'yes';
-  // A guest that had arrived may have run, or moved on, without being seen.
+  // A guest that had arrived may have run or moved to another host unobserved.
   const unseen = shell.resumed || shell.arrived || !shell.unbroken;
   if (unseen) return 'maybe';
   return shell.stopped || presence === 'incoming' ? 'no' : 'maybe';

@@ -9,12 +9,12 @@ import type { Result } from './migration.ts';
 import { GONE, isOneOf, LANDED } from './table.ts';
 import { alarm, alarmed, type Judgement, judge, toVerdict } from './verdicts.ts';
 
-/** Judges a round of answers in the light of the state the attempt is in. The verdict itself comes from `decide` alone. */
+/** Judges a round of answers, depending on the attempt's state. Only `decide` turns evidence into a decision. */
 
 export type Judged = { next: Attempt; result: Result | null; verdict: Verdict | null; asks: readonly string[] };
 export type StepContext = { now: number; nextToken: number };
 
-/** Rows that, while they still wait, contradict a verdict that already stands. */
+/** Rows that contradict an existing verdict although they still wait. */
 const CONTRADICTING_ROWS: ReadonlySet<string> = new Set([
   'both-alive',
   'torn',
@@ -25,7 +25,7 @@ const CONTRADICTING_ROWS: ReadonlySet<string> = new Set([
 
 export const unjudged = (next: Attempt): Judged => ({ next, result: null, verdict: null, asks: [] });
 
-/** What the answers so far come to, in this state. */
+/** The result of the answers received so far, depending on what the attempt's state waits for. */
 export function judgeRound(state: AttemptState, next: Attempt, context: StepContext): Judged {
   const role = roleOf(state.value);
   switch (role) {
@@ -49,7 +49,10 @@ export function judgeRound(state: AttemptState, next: Attempt, context: StepCont
   }
 }
 
-/** No verdict yet. In the last round the right column decides where the left one waits. */
+/**
+ * Judges a round of an attempt without a verdict. In the final round the `deadline` column decides if the `now` column
+ * waits.
+ */
 function judgeUndecided(attempt: Attempt, context: StepContext, final: boolean): Judged {
   const counted = forgetEmptyRound(recordClosedRound(attempt, context.now));
   const evidence = evidenceOf(counted);
@@ -60,10 +63,10 @@ function judgeUndecided(attempt: Attempt, context: StepContext, final: boolean):
   return concludeRound(counted, judgement, context);
 }
 
-/** The row needs answers that this round did not ask for. */
+/** Asks for answers that the row needs and this round did not ask for; null if it needs none. */
 function requestMissingAnswers(attempt: Attempt, { decision, evidence }: Judgement): Judged | null {
   if (decision.askDestinationAgain) return { ...unjudged(attempt), result: 'again', asks: [attempt.destination] };
-  // Like the destination, the others count as gone only if they were asked after the source's answer.
+  // An empty third host counts only if it was asked after the source's answer had arrived.
   const { asksEveryone, asksEveryoneIf } = decision.row;
   const asksThem = asksEveryone === true && (asksEveryoneIf === undefined || satisfies(asksEveryoneIf, evidence));
   const everyone = asksThem && !(attempt.searching && evidence.othersAskedLast) && attempt.knownHosts.length > 0;
@@ -71,7 +74,7 @@ function requestMissingAnswers(attempt: Attempt, { decision, evidence }: Judgeme
   return requestSecondEmptyRound(attempt, decision, evidence);
 }
 
-/** A guest that is called stopped was found nowhere in two whole rounds. */
+/** A guest is called stopped only after two whole rounds found it on no host. */
 function requestSecondEmptyRound(attempt: Attempt, { row }: Judgement['decision'], evidence: Evidence): Judged | null {
   const { source, destination, others } = evidence;
   const isEmpty = [source, destination, ...others].every(({ presence }) => isOneOf(GONE, presence));
@@ -102,7 +105,9 @@ function judgeUnproven(unproven: Attempt, context: StepContext): Judged {
   return CONTRADICTING_ROWS.has(row.id) ? reopen(attempt, judgement, context) : unjudged(attempt);
 }
 
-/** A provisional completion is proven as soon as the source cannot write any more; null if the evidence does not prove it. */
+/**
+ * A provisional completion is proven as soon as the source cannot write any more; null if the evidence does not prove it.
+ */
 function proveProvisional(attempt: Attempt, judgement: Judgement, context: StepContext): Judged | null {
   const { evidence } = judgement;
   const proof = evidence.sourceExcluded ? judge(evidence, 'deadline') : judgement;
@@ -110,7 +115,7 @@ function proveProvisional(attempt: Attempt, judgement: Judgement, context: StepC
   return outcome === 'completed' && certainty === 'proven' ? concludeRound(attempt, proof, context) : null;
 }
 
-/** A verdict stands, and was doubted: fresh answers confirm it, replace it, or open the attempt again. */
+/** A doubted verdict: newer answers confirm it, replace it, or open the attempt again. */
 function judgeDoubted(doubted: Attempt, context: StepContext): Judged {
   const attempt = forgetEmptyRound(doubted);
   const standing = attempt.verdicts.at(-1);
@@ -121,7 +126,7 @@ function judgeDoubted(doubted: Attempt, context: StepContext): Judged {
   if (standing !== undefined && isBackAtSource(attempt, standing, now.evidence))
     return recordUnreportedMove(attempt, context);
   if (outcome === 'wait' && CONTRADICTING_ROWS.has(row.id)) return reopen(attempt, now, context);
-  // What an unknown answer or a running job leaves open is asked again, until the machine's own deadline.
+  // Unknown answers and running jobs are asked about again until the attempt's deadline.
   if (outcome === 'wait')
     return isUnclear(now.evidence) ? unjudged(attempt) : { ...unjudged(attempt), result: 'stands' };
   if (outcome === standing?.outcome && host === standing.host) return { ...unjudged(attempt), result: 'stands' };
@@ -132,10 +137,10 @@ function isUnclear({ source, destination }: Evidence): boolean {
   return [source, destination].some(({ presence, job }) => presence === 'unknown' || job !== 'none');
 }
 
-/** A source that was proven empty cannot have resumed: a guest that is there again, and no longer here, came back later. */
+/** Whether the guest came back to the source in a later migration: the verdict had proven the source empty. */
 function isBackAtSource(attempt: Attempt, standing: Verdict, { destination }: Evidence): boolean {
   if (standing.outcome !== 'completed' || !isOneOf(GONE, standing.evidence.source.presence)) return false;
-  // On whatever boot: it is not the guest of this migration any more.
+  // The source's boot does not matter, because the guest came back after this migration.
   const { answer } = askedOf(attempt, attempt.source);
   const { presence, job } = readHost({ ...attempt, sourceBoot: null }, attempt.source, answer);
   const isThere = isOneOf(LANDED, presence) && (presence === 'executing' || job === 'none');

@@ -12,8 +12,8 @@ import type { StepContext } from './round.ts';
 import { delayedEventType, type ExecutableAction, timerNotTaken, timersAfter } from './timers.ts';
 
 /**
- * One step of one attempt: what came in is folded and judged (fold.ts, round.ts), and the machine makes the transition. Pure:
- * time comes in as data, and what is to be asked and sent comes back as data. This is the only caller of the machine.
+ * One step of one attempt: fold.ts and round.ts interpret the stimulus, and the machine makes the transition. The module is pure:
+ * the time is an argument, and questions and commands are part of the result. No other module runs the machine.
  */
 
 export type Stepped = {
@@ -21,17 +21,17 @@ export type Stepped = {
   timers: Timers;
   questions: Question[];
   commands: Command[];
-  /** The verdict this step made. */
+  /** The verdict of this step; null if the step led to none. */
   verdict: Verdict | null;
-  /** State, attempt and timers are as before: nothing to record but the input itself. */
+  /** True if state, attempt and timers did not change; only the input needs recording. */
   unchanged: boolean;
 };
 
 type Snapshot = SnapshotFrom<typeof migration>;
 
 /**
- * XState's `transition()` and `initialTransition()` build an actor at every call. One inert scope serves all calls instead: the machine spawns nothing,
- * so nothing in it is ever run; the actions it would execute are collected and read as data.
+ * XState's `transition()` and `initialTransition()` create an actor at every call. One inert scope serves all calls instead. The
+ * machine spawns no actors; its actions are collected in `collected` and not executed.
  */
 let collected: ExecutableAction[] = [];
 const scope: AnyActorScope = inertScope();
@@ -53,7 +53,7 @@ function inertScope(): AnyActorScope {
   };
 }
 
-/** Begins an attempt: both ends are asked at once, so that the outgoing job, the hand-over and the shell become known. */
+/** Begins an attempt and asks both hosts at once, so that outgoing job, hand-over and shell become known early. */
 export function begin(attempt: Attempt, now: number): Stepped {
   const asking = ask(attempt, [attempt.source, attempt.destination], now);
   collected = [];
@@ -97,7 +97,7 @@ function transition(before: AttemptState, { type, ...payload }: Folded): Snapsho
   return isTimerKind(type) ? timerNotTaken(before, type) : null;
 }
 
-/** The machine in a state: which nodes are active depends on the state alone, so that is worked out once for each. */
+/** Snapshots by state: the active nodes depend on the state alone, so each snapshot is resolved once. */
 const resting = new Map<string, Snapshot>();
 
 function snapshotOf({ value, attempt }: AttemptState): Snapshot {
@@ -107,7 +107,7 @@ function snapshotOf({ value, attempt }: AttemptState): Snapshot {
   return { ...known, context: { attempt } };
 }
 
-/** The questions that `after` asks and `before` had not. */
+/** The questions that were added between `before` and `after`. */
 function questionsAsked(before: Attempt | null, after: Attempt, now: number): Question[] {
   if (before?.asked === after.asked) return [];
   return Object.entries(after.asked)

@@ -1,21 +1,21 @@
 import type { Job, Presence, Ran } from '../events/vocabulary.ts';
 
 /**
- * The verdict table, as data. The first row that matches wins. `docs/verdicts.md` is generated from it, every verdict names
- * its row and `TABLE_VERSION`, and test/machines/table holds the row of every combination.
+ * The verdict table, as data. The first matching row wins. `docs/verdicts.md` is generated from it, every verdict stores its row
+ * and `TABLE_VERSION`, and test/machines/table-listing.txt lists the decision for every combination.
  *
- * Raise the version with any change that can move a verdict.
+ * Raise the version with every change that can alter a decision.
  */
 export const TABLE_VERSION = 3;
 
 export const GONE = ['absent', 'off', 'handed-over'] as const satisfies readonly Presence[];
-/** On the destination: the guest has landed. On the source: it is resident. */
+/** Presences of a guest that is resident on the source, or has landed on the destination. */
 export const LANDED = ['executing', 'suspended', 'broken'] as const satisfies readonly Presence[];
 
 /** Whether a presence is one of a set such as `GONE` or `LANDED`. */
 export const isOneOf = (set: readonly Presence[], presence: Presence): boolean => set.includes(presence);
 
-/** Conditions a row can ask for beyond presences; `decide.ts` says how each is read from the evidence. */
+/** Conditions of rows besides presences; decide.ts evaluates them. */
 export const conditionTexts = {
   'same-host': 'source and destination are one host',
   'either-postcopy': 'either side is in post-copy',
@@ -36,11 +36,11 @@ export const conditionTexts = {
   'one-copy':
     'the source had more than the leftover of an earlier attempt; and either there cannot be two copies, or this copy runs and every other known host, asked after the source had answered, lacks the guest',
   'one-copy-heard': 'there cannot be two copies, or no other known host that answered has the guest',
-  'jobs-over': 'the source’s job is none, and the destination’s is known not to be incoming',
+  'jobs-over': 'the source’s job is none, and the destination’s job is known and not incoming',
   single:
     'there cannot be two copies: the source did not run after the guest had landed on the destination, and no earlier attempt from the same source is unsettled',
   'jobs-over-single':
-    'the source’s job is none, the destination’s is known not to be incoming, and there cannot be two copies',
+    'the source’s job is none, the destination’s job is known and not incoming, and there cannot be two copies',
   'split-brain': 'both jobs are none and the source was asked after the destination landed',
   'source-excluded':
     'the source is fenced, or its leases expired as the lock manager reports; and there cannot be two copies',
@@ -60,7 +60,10 @@ export type AlarmCode =
   | 'guest-torn'
   | 'guest-stopped';
 
-/** What a column of a row does. Without its `if` it does its `otherwise`: by default `wait` now, `contested` at the deadline. */
+/**
+ * The action of a column. If its `if` is not satisfied, `otherwise` applies: by default `wait` now and `contested` at the
+ * deadline.
+ */
 export type Column =
   | { readonly do: 'wait' }
   | {
@@ -83,27 +86,30 @@ export type Row = {
   readonly when?: readonly ConditionName[];
   readonly now: Column;
   readonly deadline: Column;
-  /** It settles on the destination being gone: it counts only if the destination was asked after the source's answer arrived. */
+  /**
+   * The row needs a destination without the guest, and applies only if the destination was asked after the source had
+   * answered.
+   */
   readonly settlesOnGone?: true;
-  /** Every known host is asked as well. */
+  /** The row also needs the answers of every known host. */
   readonly asksEveryone?: true;
-  /** Only where this holds. */
+  /** `asksEveryone` applies only if this condition is satisfied. */
   readonly asksEveryoneIf?: ConditionName;
-  /** While it waits, the record names the destination, provisionally. */
+  /** While the row waits, the record provisionally names the destination. */
   readonly leansToDestination?: true;
-  /** No lock command follows. */
+  /** The row's verdict sends no lock command. */
   readonly noLocks?: true;
   /** A contested verdict of this row fails the call and sends no rollback effect. */
   readonly noEffects?: true;
-  /** The call's error as a contested verdict of this row states it, after the sentence that all of them share. */
+  /** The error of a contested verdict of this row, appended to the sentence shared by all contested verdicts. */
   readonly contestedError?: string;
-  /** Raised with the row's verdict. */
+  /** The alarm raised with the row's verdict. */
   readonly alarm?: AlarmCode;
-  /** Raised as soon as the row matches and this holds, while it still waits. */
+  /** The alarm is raised while the row still waits if this condition is satisfied, or always for `matched`. */
   readonly alarmAtOnceIf?: ConditionName | 'matched';
-  /** What an operator may do; Landfall offers it and never does it unasked. */
+  /** Actions offered to an operator. Landfall never takes them by itself. */
   readonly offers?: readonly string[];
-  /** Offered only where this holds. */
+  /** The offers are made only if this condition is satisfied. */
   readonly offersIf?: ConditionName;
   readonly why: string;
 };
@@ -111,7 +117,7 @@ export type Row = {
 const wait: Column = { do: 'wait' };
 const contested: Column = { do: 'contested' };
 const rollback: Column = { do: 'rollback' };
-/** Where there may be two copies, the other known hosts are heard first. */
+/** If the guest may exist twice, the other known hosts must answer first. */
 const onlyCopy: Column = { do: 'rollback', if: 'one-copy' };
 const onThirdHost: Column = { do: 'complete', on: 'third-host', if: 'one-third-landed', otherwise: 'contested' };
 
@@ -141,7 +147,7 @@ export const table: readonly Row[] = [
     now: wait,
     deadline: contested,
     contestedError: 'the guest’s memory is still on both hosts (post-copy)',
-    why: 'The guest runs on the destination and fetches pages from the source: aborting or resuming destroys it.',
+    why: 'The guest runs on the destination and fetches pages from the source. Aborting the migration or resuming the source destroys the guest.',
   },
   {
     id: 'landed',
@@ -281,7 +287,7 @@ export const table: readonly Row[] = [
     deadline: contested,
     contestedError:
       'the destination may have run and advanced the disk before it ended; the source must never be resumed',
-    why: 'Nothing proves that the destination never ran: resuming the source could corrupt its disk.',
+    why: 'Nothing proves that the destination never ran, so resuming the source could corrupt its disk.',
   },
   {
     id: 'moving',

@@ -4,11 +4,11 @@ import type { Evidence, Verdict } from '../events/verdict.ts';
 import { type Decision, decide, satisfies, type Phase } from './decide.ts';
 import { type AlarmCode, type Row, TABLE_VERSION } from './table.ts';
 
-/** Writes down what was decided, and why: invariant 7, every verdict is a row with its table version and evidence. */
+/** Builds verdicts and alarms from decisions. Invariant 7: a verdict stores its row, table version and evidence. */
 
-/** The sentence every contested verdict begins with, whatever its row adds. */
+/** The beginning of every contested verdict's error. */
 export const CONTESTED_ERROR = 'API failed while VM may still be migrating';
-/** The row of a verdict that an operator gave. It is not in the table: no evidence decided it. */
+/** The row id of an operator's verdict. The table has no such row, because no evidence decided it. */
 export const OPERATOR_ROW = 'operator';
 
 export type Judgement = { readonly decision: Decision; readonly evidence: Evidence; readonly phase: Phase };
@@ -17,7 +17,7 @@ export function judge(evidence: Evidence, phase: Phase): Judgement {
   return { decision: decide(evidence, phase), evidence, phase };
 }
 
-/** A judgement that was not `wait`, as the ledger keeps it. `token` is the VM's next fencing token. */
+/** The verdict of a judgement other than `wait`. @param token the VM's next fencing token. */
 export function toVerdict(
   attempt: Attempt,
   { decision, evidence, phase }: Judgement,
@@ -58,7 +58,7 @@ function errorOf(attempt: Attempt, decision: Decision): string | null {
   return callError.message === '' ? `the call failed: ${callError.kind}` : callError.message;
 }
 
-/** An operator's verdict on a contested attempt. */
+/** The verdict of an operator who settles an attempt. */
 export function toResolution(
   attempt: Attempt,
   data: InputData<'landfall.migration.resolved.v1'>,
@@ -98,9 +98,9 @@ const alarmTexts: Readonly<Record<AlarmCode | OtherAlarm, string>> = {
   'started-anew': 'a host is starting the guest outside this migration',
   'stray-process': 'a QEMU process carries the guest’s UUID though libvirt does not list it',
   'verdict-contradicted': 'later evidence contradicts the verdict',
-  'moved-unreported': 'the guest moved on in a migration that nobody reported',
+  'moved-unreported': 'the guest moved to another host in an unreported migration',
   superseded: 'another migration of the VM was reported before this one settled',
-  'lock-stuck': 'a lock could not be moved in several tries; what its host answered is kept with the step',
+  'lock-stuck': 'a lock could not be moved in several tries; its step has the host’s answer',
 };
 export type OtherAlarm =
   | 'started-anew'
@@ -117,7 +117,7 @@ export function alarm(attempt: Attempt, code: AlarmCode | OtherAlarm, now: numbe
   return { ...attempt, alarms: [...attempt.alarms, raised] };
 }
 
-/** The alarms a judgement calls for: some at once, the others with the verdict. */
+/** Raises the alarms of a judgement: some while the row still waits, the rest with the verdict. */
 export function alarmed(attempt: Attempt, { decision, evidence }: Judgement, now: number): Attempt {
   const { row, outcome } = decision;
   const atOnce =

@@ -8,7 +8,7 @@ import { satisfies } from './decide.ts';
 import { askedOf, readHost } from './evidence.ts';
 import { powerOf } from './fold.ts';
 
-/** What is recorded of a VM beside its attempts: where it is, how sure that is, who should hold its locks and who does. */
+/** The record of a VM: its host, the certainty of that, the desired owner of its locks, and the observed holders. */
 
 export function unknownVm(vm: string): VmRecord {
   return {
@@ -29,14 +29,14 @@ export function unknownVm(vm: string): VmRecord {
   };
 }
 
-/** The host's place; unknown where nobody registered it. */
+/** Moves the record to a host. Zone and cluster are null if the host is not registered. */
 function atHost(record: VmRecord, host: string, at: HostRecord | undefined): VmRecord {
   return { ...record, host, zone: at?.zone ?? null, cluster: at?.cluster ?? null };
 }
 
 /**
- * Who owned the locks until now may hold them still, and so may a host that tells of the guest: the next attempt releases them
- * there. Nothing is remembered where no lock is Landfall's to move.
+ * Remembers hosts that may still hold the VM's locks, so that the next attempt releases them there. Nothing is remembered if
+ * Landfall moves none of the VM's locks.
  */
 function withLeftLocks(record: VmRecord, ...hosts: string[]): VmRecord {
   const left = record.leftLocks ?? [];
@@ -47,7 +47,7 @@ function withLeftLocks(record: VmRecord, ...hosts: string[]): VmRecord {
 
 const ownersOf = ({ owner }: VmRecord) => (owner === null ? [] : [owner]);
 
-/** A declaration names what inventories know. Where an attempt is open, the guest's place is the attempt's to say. */
+/** Applies a declaration from an inventory. While an attempt is open, only the attempt changes the VM's host. */
 export function applyDeclaration(
   record: VmRecord,
   data: InputData<'landfall.vm.declared.v1'>,
@@ -60,10 +60,13 @@ export function applyDeclaration(
   return { ...here, certainty: 'proven', power: data.power, owner: data.host };
 }
 
-/** Volumes of a VM that nobody declared: what inventories do not know of may be held as well, and is shown. */
+/** The largest number of undeclared volumes per VM whose observed holders are kept and shown. */
 const UNDECLARED_MAX = 64;
 
-/** Who holds a volume; of one that nobody declared only while somebody does. Null: there are too many of those. */
+/**
+ * Applies observed lock holders. An undeclared volume is kept only while it has holders. Returns null if there are too
+ * many.
+ */
 export function applyHolders(record: VmRecord, data: InputData<'landfall.volume.holders.v1'>): VmRecord | null {
   const { [data.volume]: _, ...others } = record.holders;
   const isDeclared = (volume: string) => record.volumes.some((declared) => declared.volume === volume);
@@ -86,12 +89,12 @@ const powerEvents: Readonly<Record<string, Power>> = {
 };
 
 function powerOfEvent({ event, detail }: InputData<'landfall.host.lifecycle.v1'>): Power | undefined {
-  // The event says `I/O Error`, the state's reason `I/O error`.
+  // libvirt writes `I/O Error` in events and `I/O error` in the reason of a state.
   if (event === 'Suspended' && detail.toLowerCase() === 'i/o error') return 'broken';
   return Object.hasOwn(powerEvents, event) ? powerEvents[event] : undefined;
 }
 
-/** A lifecycle event outside any doubt: the guest's power, and a boot on another host where it was not running. */
+/** Applies a lifecycle event while no attempt is in doubt: the guest's power, and a start on another host. */
 export function applyLifecycle(
   record: VmRecord,
   data: InputData<'landfall.host.lifecycle.v1'>,
@@ -112,7 +115,7 @@ function applyPowerEvent(
 ): VmRecord {
   const power = powerOfEvent(data);
   if (power === undefined) return record;
-  // It left in a migration that nobody reported: where to, only an answer can tell.
+  // The guest left in an unreported migration; only an answer can show its new host.
   const left = data.event === 'Stopped' && data.detail === 'Migrated';
   if (data.host === record.host)
     return left ? { ...record, power: 'unknown', certainty: 'unknown' } : { ...record, power };
@@ -128,7 +131,7 @@ function applyPowerEvent(
   };
 }
 
-/** The record while and after an attempt changes. `verdict` is the one this step made. */
+/** Applies a step of an attempt to the record. @param verdict the verdict of this step; null if it led to none. */
 export function applyAttempt(
   record: VmRecord,
   state: AttemptState,
@@ -146,7 +149,7 @@ export function applyAttempt(
   return applyDoubt(opened, state, attempt);
 }
 
-/** Settled, or handed to the attempt that superseded it: nothing of it stays in memory. */
+/** Whether the attempt is settled or superseded. Such an attempt stays in the ledger only, not in memory. */
 export function isOver({ value }: Pick<AttemptState, 'value'>): boolean {
   const role = roleOf(value);
   return role === 'settled' || role === 'superseded';
@@ -162,7 +165,7 @@ function withoutOpen(record: VmRecord, migration: string): VmRecord {
     : record;
 }
 
-/** Undecided: the record stays on the source unless the row that waits leans to the destination. */
+/** Undecided: the record names the source, or the destination if the waiting row says so. */
 function applyWaitingRow(
   record: VmRecord,
   attempt: Attempt,
@@ -173,7 +176,7 @@ function applyWaitingRow(
   return { ...atHost(record, host, hosts(host)), certainty: 'provisional' };
 }
 
-/** The guest went on to another host after its verdict, in a migration that nobody reported. Its locks stay where they are. */
+/** The guest moved to another host in an unreported migration after the verdict. Its locks stay as they are. */
 function applyUnreportedMove(
   record: VmRecord,
   attempt: Attempt,
@@ -189,14 +192,14 @@ function applyUnreportedMove(
   };
 }
 
-/** A verdict that is doubted and rechecked is no longer proof of anything. */
+/** A reopened attempt makes the record's certainty unknown. */
 function applyDoubt(record: VmRecord, state: AttemptState, attempt: Attempt): VmRecord {
   if (roleOf(state.value) === 'undecided') return { ...record, certainty: 'unknown' };
   const power = attempt.originPower;
   return power === null || power === 'unknown' || record.power === power ? record : { ...record, power };
 }
 
-/** Where source and destination are one host nobody was asked, and nothing moved: the record stays as it is. */
+/** If source and destination are one host, no host was asked and nothing moved, so the record keeps its values. */
 const leavesRecord = ({ row }: Verdict) => row === 'same-host';
 
 function applyVerdict(
@@ -212,11 +215,11 @@ function applyVerdict(
     token: verdict.token,
   };
   const power = powerAfter(verdict);
-  // Locks are frozen while a verdict is contested, and wait for proof while it is provisional.
+  // Locks stay as observed while a verdict is contested, and wait for proof while it is provisional.
   const isFrozen = verdict.contested || verdict.certainty === 'provisional';
   const owner = isFrozen ? record.owner : verdict.host;
   const lastHost = verdict.outcome === 'completed' ? attempt.source : record.lastHost;
-  // Whatever was left elsewhere is released by this attempt's own steps.
+  // This attempt's own steps release the locks on the remembered hosts.
   const { leftLocks: _released, ...clean } = here;
   const movesLocks = !isFrozen && attempt.steps.some(({ kind }) => kind === 'acquire-lock');
   return { ...(movesLocks ? clean : here), power, owner, lastHost };
@@ -225,7 +228,7 @@ function applyVerdict(
 function powerAfter({ row, host, contested, evidence }: Verdict): Power {
   if (row === 'half-arrived') return 'lost';
   if (row === 'torn') return satisfies('both-remain', evidence) ? 'broken' : 'lost';
-  const testimony = [evidence.source, evidence.destination, ...evidence.others].find((said) => said.host === host);
+  const testimony = [evidence.source, evidence.destination, ...evidence.others].find((one) => one.host === host);
   const power = testimony === undefined ? 'unknown' : powerOf(testimony);
   return contested && power === 'stopped' ? 'unknown' : power;
 }
