@@ -76,7 +76,7 @@ const unreadable: Record<string, [text: string, code: string, message: RegExp]> 
   'an attempt id with half a character': [
     ndjson(cloudEvent('migration.started', { migration: 'm\ud800', source: 'a', destination: 'b' })).trim(),
     'BAD_EVENT',
-    /^data.migration: is no well-formed Unicode/,
+    /^data.migration: must be well-formed Unicode/,
   ],
 };
 

@@ -11,7 +11,7 @@ import { VM } from '../support/builders.ts';
 
 const sha256 = (text: string) => createHash('sha256').update(text).digest('hex');
 
-/** One valid example of each type's data. */
+/** Valid example data for each type. */
 const examples: Readonly<Record<InputType, object>> = {
   'landfall.vm.declared.v1': { name: 'web-1', host: 'alpha', power: 'running', volumes: [{ volume: 'vol-1' }] },
   'landfall.vm.requested.v1': { action: 'migrate', host: 'beta' },
@@ -74,20 +74,20 @@ function faultOf(value: unknown): Fault {
   throw new Error('it was accepted');
 }
 
-describe('an input', () => {
-  test.each(types)('of type %s is accepted', (type) => {
+describe('toInput', () => {
+  test.each(types)('accepts the type %s', (type) => {
     const input = toInput(eventOf(type), sha256);
     expect(input).toMatchObject({ type, source: 'agent/alpha', id: 'e1', vm: isSite(type) ? null : VM });
     expect(input.digest).toMatch(/^[0-9a-f]{64}$/);
   });
 
-  test.each(types)('of type %s may not carry a field that the type does not have', (type) => {
+  test.each(types)('rejects an unknown field in data of type %s', (type) => {
     const fault = faultOf(withData(type, { surprise: 1 }));
     expect(fault.code).toBe('BAD_EVENT');
     expect(fault.message).toMatch(/^data: .*"surprise"/);
   });
 
-  test.each(types)('of type %s needs its data', (type) => {
+  test.each(types)('rejects type %s without data', (type) => {
     const { data: _data, ...bare } = eventOf(type);
     expect(faultOf(bare)).toMatchObject({ code: 'BAD_EVENT', message: expect.stringMatching(/^data: /) });
     expect(faultOf({ ...bare, data: null })).toMatchObject({
@@ -96,7 +96,7 @@ describe('an input', () => {
     });
   });
 
-  it('may carry extension attributes, which are ignored', () => {
+  it('ignores extension attributes', () => {
     const extended = toInput(
       eventOf('landfall.host.fenced.v1', { traceparent: '00-a-b-01', partitionkey: 'x' }),
       sha256,
@@ -106,7 +106,7 @@ describe('an input', () => {
     expect(extended.digest).toBe(toInput(eventOf('landfall.host.fenced.v1'), sha256).digest);
   });
 
-  it('has what its producer left out', () => {
+  it('fills in defaults for omitted fields', () => {
     expect(toInput(eventOf('landfall.migration.started.v1'), sha256).data).toEqual({
       migration: 'm1',
       source: 'alpha',
@@ -121,15 +121,18 @@ describe('an input', () => {
     });
   });
 
-  it('about a VM names it by its UUID, in lower case from here on', () => {
+  it('converts the UUID of the VM to lower case', () => {
     expect(toInput(eventOf('landfall.vm.requested.v1', { subject: VM.toUpperCase() }), sha256).vm).toBe(VM);
   });
 
-  test.each([undefined, 'web-1', '', VM.slice(1), `${VM} `])('about a VM is refused with the subject %j', (subject) => {
-    const fault = faultOf(eventOf('landfall.vm.requested.v1', { subject }));
-    expect(fault.code).toBe(typeof subject === 'string' || subject === undefined ? 'BAD_SUBJECT' : 'BAD_EVENT');
-    expect(fault.message).toMatch(/^subject: /);
-  });
+  test.each([undefined, 'web-1', '', VM.slice(1), `${VM} `])(
+    'rejects the subject %j for an input about a VM',
+    (subject) => {
+      const fault = faultOf(eventOf('landfall.vm.requested.v1', { subject }));
+      expect(fault.code).toBe(typeof subject === 'string' || subject === undefined ? 'BAD_SUBJECT' : 'BAD_EVENT');
+      expect(fault.message).toMatch(/^subject: /);
+    },
+  );
 
   test.each([
     'landfall.host.facts.v2',
@@ -138,14 +141,14 @@ describe('an input', () => {
     '__proto__',
     'constructor',
     'toString',
-  ])('of the unknown type %j is refused', (type) => {
+  ])('rejects the unknown type %j', (type) => {
     const fault = faultOf({ specversion: '1.0', id: '1', source: 's', type, subject: VM, data: {} });
     expect(fault).toMatchObject({ code: 'UNKNOWN_TYPE', message: expect.stringContaining(JSON.stringify(type)) });
     expect(fault.remedy).not.toBe('');
   });
 });
 
-describe('a refusal names the field', () => {
+describe('the error for an invalid event', () => {
   test.each<[string, unknown]>([
     ['event', null],
     ['event', 'text'],
@@ -178,18 +181,18 @@ describe('a refusal names the field', () => {
     ['data.holders.0.mode', withData('landfall.volume.holders.v1', { holders: [{ host: 'a', mode: 'both' }] })],
     ['data.effects', withData('landfall.migration.started.v1', { effects: 'none' })],
     ['data.stream', withData('landfall.host.facts.v1', { stream: 'maybe' })],
-  ])('%s', (field, value) => {
+  ])('names the field %s', (field, value) => {
     const fault = faultOf(value);
     expect(fault.message.slice(0, fault.message.indexOf(': '))).toBe(field);
     expect(fault.remedy).not.toBe('');
   });
 
-  it('that nests too deep, wherever it comes from', () => {
+  it('names the member that nests too deep', () => {
     const deep: unknown = JSON.parse(`{"more":${'['.repeat(1e5)}${']'.repeat(1e5)}}`);
     expect(() => toInput(deep, sha256)).toThrow(expect.objectContaining({ code: 'BAD_JSON' }));
   });
 
-  it('whatever is sent, nothing but a refusal comes of it', () => {
+  it('is always a Fault, for any JSON value', () => {
     fc.assert(
       fc.property(fc.anything(), fc.constantFrom(...types), (data, type) => {
         for (const value of [data, eventOf(type, { data })]) {
@@ -205,26 +208,26 @@ describe('a refusal names the field', () => {
   });
 });
 
-describe('settings', () => {
+describe('the configuration', () => {
   test.each([0, -1, Number.NaN, Number.POSITIVE_INFINITY, '10', null])(
-    '47: an interval of %j is refused',
+    'rejects a recheck interval of %j (scenario 47)',
     (recheckIntervalSeconds) => {
       expect(ConfigurationChange.safeParse({ recheckIntervalSeconds }).success).toBe(false);
     },
   );
 
   test.each(['recheckIntervalSeconds', 'questionLimitSeconds', 'commandRetrySeconds', 'dedupHorizonSeconds'] as const)(
-    '%s is given in whole milliseconds, and no less than a hundredth of a second',
+    'accepts %s in whole milliseconds from 0.01 s',
     (name) => {
       const isTaken = (value: number) => ConfigurationChange.safeParse({ [name]: value }).success;
       expect([0.01, 0.3, 0.123, 7.001, 86_399.999].map(isTaken)).toEqual([true, true, true, true, true]);
       expect([0.0001, 0.009, 1e-300, 0.12345, 5 + 1e-9].map(isTaken)).toEqual([false, false, false, false, false]);
-      // What an earlier version wrote is read as before.
+      // Earlier versions stored smaller values, which must stay readable.
       expect(Configuration.safeParse({ ...defaultConfiguration, [name]: 0.0005 }).success).toBe(true);
     },
   );
 
-  it('47: an interval beyond the timeout is refused, one as long as it is not', () => {
+  it('rejects a recheck interval longer than the timeout (scenario 47)', () => {
     expect(
       Configuration.safeParse({ ...defaultConfiguration, recheckIntervalSeconds: 301 }).error?.issues[0]?.path,
     ).toEqual(['recheckIntervalSeconds']);
@@ -232,7 +235,7 @@ describe('settings', () => {
     expect(Configuration.safeParse({ ...defaultConfiguration, recheckTimeoutSeconds: 9 }).success).toBe(false);
   });
 
-  it('are valid as they come, and every field is needed', () => {
+  it('has valid defaults and requires every field', () => {
     expect(Configuration.parse(defaultConfiguration)).toEqual(defaultConfiguration);
     for (const field of Object.keys(defaultConfiguration)) {
       expect(Configuration.safeParse({ ...defaultConfiguration, [field]: undefined }).success).toBe(false);
@@ -248,17 +251,17 @@ test.each([
   ['Wall', false],
   ['wall:x', false],
   ['', false],
-])('the clock %j is valid: %s', (clock, valid) => {
+])('validates the clock %j: %s', (clock, valid) => {
   expect(Clock.safeParse(clock).success).toBe(valid);
 });
 
-describe('older versions', () => {
+describe('upcast', () => {
   const steps: Upcasters = {
     'thing.happened.v1': { type: 'thing.happened.v2', lift: (data) => ({ ...(data as object), second: true }) },
     'thing.happened.v2': { type: 'thing.happened.v3', lift: (data) => ({ ...(data as object), third: true }) },
   };
 
-  it('are lifted step by step', () => {
+  it('lifts an older version step by step', () => {
     expect(upcast('thing.happened.v1', { first: true }, steps)).toEqual({
       type: 'thing.happened.v3',
       data: { first: true, second: true, third: true },
@@ -266,19 +269,19 @@ describe('older versions', () => {
     expect(upcast('thing.happened.v2', {}, steps)).toEqual({ type: 'thing.happened.v3', data: { third: true } });
   });
 
-  it('of a type without a step stay as they are', () => {
+  it('keeps a type without an upcaster unchanged', () => {
     const data = { first: true };
     expect(upcast('thing.happened.v3', data, steps)).toEqual({ type: 'thing.happened.v3', data });
     expect(upcast('other.v1', data, steps).data).toBe(data);
   });
 
-  it('may be renamed on the way up', () => {
+  it('renames a type if its upcaster does', () => {
     const renamed: Upcasters = { 'old.name.v1': { type: 'new.name.v2', lift: (data) => data } };
     expect(upcast('old.name.v1', 1, renamed)).toEqual({ type: 'new.name.v2', data: 1 });
   });
 
   test.each(['thing.happened.v1', 'thing.happened.v0', 'thing.happened'])(
-    'may not be lifted to %s: that would never end',
+    'rejects an upcaster to %s that does not raise the version',
     (type) => {
       expect(() => upcast('thing.happened.v1', {}, { 'thing.happened.v1': { type, lift: (data) => data } })).toThrow(
         RangeError,
@@ -286,17 +289,20 @@ describe('older versions', () => {
     },
   );
 
-  test.each(['__proto__', 'constructor', 'toString', 'hasOwnProperty'])('do not include %s', (type) => {
-    expect(upcast(type, 1, inputUpcasters)).toEqual({ type, data: 1 });
-  });
+  test.each(['__proto__', 'constructor', 'toString', 'hasOwnProperty'])(
+    'ignores the built-in property name %s',
+    (type) => {
+      expect(upcast(type, 1, inputUpcasters)).toEqual({ type, data: 1 });
+    },
+  );
 
-  it('of an input: every step leads to a type that exists', () => {
+  it('has upcasters only to existing types', () => {
     for (const from of Object.keys(inputUpcasters)) expect(types).toContain(upcast(from, {}, inputUpcasters).type);
     expect(Object.keys(vmInputs).filter((type) => Object.hasOwn(siteInputs, type))).toEqual([]);
   });
 });
 
-describe('the digest', () => {
+describe('the digest of an input', () => {
   const digestOf = (value: object) => toInput(value, sha256).digest;
 
   /** The same content with the keys of every object in reverse order. */
@@ -310,11 +316,11 @@ describe('the digest', () => {
     );
   };
 
-  test.each(types)('of %s does not depend on the order of keys', (type) => {
+  test.each(types)('of type %s is independent of the order of keys', (type) => {
     expect(digestOf(reversed(eventOf(type)) as object)).toBe(digestOf(eventOf(type)));
   });
 
-  it('does not depend on where and when the event came from', () => {
+  it('is independent of source, id and time', () => {
     const type = 'landfall.host.lifecycle.v1';
     expect(digestOf(eventOf(type, { id: 'e2', source: 'other', time: '2026-01-01T00:00:00Z' }))).toBe(
       digestOf(eventOf(type)),
@@ -332,7 +338,7 @@ describe('the digest', () => {
     expect(new Set(digests).size).toBe(digests.length);
   });
 
-  it('is that of JSON with sorted keys', () => {
+  it('is the SHA-256 of JSON with sorted keys', () => {
     expect(canonical({ b: [1, { d: null, c: 'x' }], a: true, u: undefined })).toBe(
       '{"a":true,"b":[1,{"c":"x","d":null}]}',
     );

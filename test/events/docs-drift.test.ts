@@ -7,13 +7,13 @@ const docs = join(import.meta.dirname, '../../docs');
 const files = generatedDocs();
 const HINT = 'out of date: run `npm run docs`';
 
-describe('the generated docs', () => {
-  test.each([...files.keys()])('docs/%s is what would be generated', (path) => {
+describe('the generated documentation', () => {
+  test.each([...files.keys()])('matches the generator output: docs/%s', (path) => {
     const file = join(docs, path);
     assert.equal(existsSync(file) ? readFileSync(file, 'utf8') : '', files.get(path), `docs/${path} is ${HINT}`);
   });
 
-  it('have no file that is no longer generated', () => {
+  it('contains no obsolete file', () => {
     const found = GENERATED_FOLDERS.flatMap((folder) => globSync(`${folder}/**/*`, { cwd: docs })).map((path) =>
       path.split(sep).join('/'),
     );
@@ -24,7 +24,7 @@ describe('the generated docs', () => {
     );
   });
 
-  it('come out the same each time', () => {
+  it('is identical in repeated runs', () => {
     expect([...generatedDocs()]).toEqual([...files]);
   });
 });

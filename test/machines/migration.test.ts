@@ -7,7 +7,9 @@ import { sequences, traceOf } from '../support/machine-sequences.ts';
 
 const FILE = join(import.meta.dirname, 'migration-traces.txt');
 const names = Object.keys(sequences);
-/** Worked out by the first test that asks: what runs while a file is loaded belongs to no test, and mutation testing must run all for it. */
+/**
+ * Computed by the first test that needs it. Mutation testing would run all tests for code that runs while the file loads.
+ */
 const once = <T>(make: () => T): (() => T) => {
   let made: { value: T } | undefined;
   return () => {
@@ -25,7 +27,7 @@ if (process.env['UPDATE_LISTING'] === '1') {
   );
 }
 
-/** The reviewed traces, by the name of their sequence. */
+/** The reviewed traces by the name of their sequence. */
 const reviewed = new Map(
   readFileSync(FILE, 'utf8')
     .split('\n\n')
@@ -39,7 +41,7 @@ type Transition = NonNullable<Node['always']>[number];
 const nodesOf = (node: Node): Node[] => [node, ...Object.values(node.states as Record<string, Node>).flatMap(nodesOf)];
 const nodes = nodesOf(migration.root);
 
-/** Every transition of the machine, each with a name that says where it starts, on what, under which guard, and where it leads. */
+/** All transitions of the machine, named by source state, event, guard and target. */
 const transitions = nodes.flatMap((node) => {
   const own = [...[...node.transitions.values()].flat(), ...(node.always ?? [])] as Transition[];
   return own.map((transition) => {
@@ -56,7 +58,7 @@ const transitions = nodes.flatMap((node) => {
 
 type Next = (...given: unknown[]) => Transition[] | undefined;
 
-/** The transitions that a sequence takes. `next` is where a state of XState chooses among its own. */
+/** The transitions that a sequence takes. XState's state nodes choose a transition in their method `next`. */
 function takenBy(name: string): Set<Transition> {
   const taken = new Set<Transition>();
   for (const node of nodes) {
@@ -72,7 +74,7 @@ function takenBy(name: string): Set<Transition> {
   return taken;
 }
 
-/** What a sequence does where the machine lacks a transition. */
+/** The trace of a sequence in a machine without one transition. */
 function traceWithout(transition: Transition, name: string): string[] {
   const { guard } = transition;
   try {
@@ -88,35 +90,35 @@ const isAlways = ({ eventType }: Transition) => String(eventType) === '';
 const takers = (transition: Transition) =>
   names.filter((name) => isAlways(transition) || taken().get(name)?.has(transition));
 
-describe('the machine', () => {
-  it('has exactly the five top-level states', () => {
+describe('the state machine', () => {
+  it('has exactly five top-level states', () => {
     expect(Object.keys(migration.root.states)).toEqual([...states]);
   });
 
-  it('leaves a superseded attempt alone', () => {
+  it('has no transition out of the superseded state', () => {
     expect(nodes.find(({ id }) => id === 'migration.RolledBack.superseded')?.transitions.size).toBe(0);
   });
 
-  it('names every state it can lead to', () => {
+  it('has a transition into every state', () => {
     const targets = new Set(transitions.flatMap(({ transition }) => transition.target ?? []).map(({ id }) => id));
     const leaves = nodes.filter((node) => node.type === 'atomic').map(({ id }) => id);
     expect(leaves.filter((id) => !targets.has(id) && id !== 'migration.Migrating.inFlight')).toEqual([]);
   });
 });
 
-describe('a sequence does what was reviewed', () => {
-  test.each(names)('%s', (name) => {
+describe('a sequence of inputs', () => {
+  test.each(names)('matches the reviewed trace: %s', (name) => {
     expect(traces().get(name)).toEqual(reviewed.get(name));
   });
 
-  it('and no other was reviewed', () => {
+  it('has no reviewed trace without a sequence', () => {
     expect([...reviewed.keys()]).toEqual(names);
   });
 });
 
 /**
- * Transitions that the machine has because its states share their lists, and that nothing can take. Each is named with why.
- * A rule that matches a transition which a sequence does take, or none at all, is wrong.
+ * Transitions that no sequence can take; the machine has them because its states share lists of transitions. Each rule has a
+ * reason. A rule is wrong if it matches no transition, or one that a sequence takes.
  */
 const unreachable: readonly (readonly [RegExp, string])[] = [
   [
@@ -133,10 +135,10 @@ const unreachable: readonly (readonly [RegExp, string])[] = [
   ],
 ];
 
-describe('every transition is needed', () => {
+describe('a transition of the machine', () => {
   const isUnreachable = (name: string) => unreachable.some(([rule]) => rule.test(name));
 
-  it('without it, some sequence goes another way', () => {
+  it('changes the trace of a sequence if it is removed', () => {
     const unneeded = transitions
       .filter(({ name }) => !isUnreachable(name))
       .filter(
@@ -152,7 +154,7 @@ describe('every transition is needed', () => {
     expect(unneeded, `${unneeded.length} of ${transitions.length}`).toEqual([]);
   });
 
-  test.each(unreachable)('or it cannot be taken: %s (%s)', (rule) => {
+  test.each(unreachable)('is never taken if it matches %s (%s)', (rule) => {
     const matched = transitions.filter(({ name }) => rule.test(name));
     expect(matched.length).toBeGreaterThan(0);
     expect(matched.filter(({ transition }) => takers(transition).length > 0).map(({ name }) => name)).toEqual([]);

@@ -38,14 +38,14 @@ const as = (role: Role, over: Partial<Context> = {}): Context => ({
 });
 const seen = (given: Answer, context: Context): Presence => readAnswer(given, context).presence;
 
-describe('the job', () => {
+describe('the migration job', () => {
   test.each([
     ['none', 'none'],
     ['5', 'outgoing'],
     ['4', 'incoming'],
     [REFUSED, 'incoming'],
     ['error: Requested operation is not valid: domain is not running', 'none'],
-    // Other operations: start, save, restore, snapshot, snapshot revert, dump, backup, snapshot delete.
+    // Other libvirt operations: start, save, restore, snapshot, snapshot revert, dump, backup, snapshot delete.
     ['1', 'none'],
     ['2', 'none'],
     ['3', 'none'],
@@ -66,7 +66,7 @@ describe('the job', () => {
   });
 });
 
-/** [state, reason, on the source, on the destination, on a third host], without any job. */
+/** Rows of state, reason, and presence on the source, the destination and a third host, all without a job. */
 const quiet: readonly (readonly [string, string, Presence, Presence, Presence])[] = [
   ['running', 'unknown', 'executing', 'executing', 'executing'],
   ['running', 'booted', 'executing', 'executing', 'executing'],
@@ -119,7 +119,7 @@ const quiet: readonly (readonly [string, string, Presence, Presence, Presence])[
   ['en pause', 'migration', 'unknown', 'unknown', 'unknown'],
 ];
 
-describe.each(quiet)('%s (%s) without a job', (state, reason, source, destination, other) => {
+describe.each(quiet)('a domain that is %s (%s) without a job', (state, reason, source, destination, other) => {
   it(`is ${source} on the source, ${destination} on the destination, ${other} on a third host`, () => {
     expect(seen(answer(state, reason), as('source'))).toBe(source);
     expect(seen(answer(state, reason), as('destination'))).toBe(destination);
@@ -127,41 +127,38 @@ describe.each(quiet)('%s (%s) without a job', (state, reason, source, destinatio
   });
 });
 
-describe('a job beside the state', () => {
+describe('the presence of a domain with a job', () => {
   const pausedReasons = quiet.filter(([state, reason]) => state === 'paused' && !reason.startsWith('post-copy'));
   const known = pausedReasons.filter(([, reason]) => !['', 'constructor', 'some reason of tomorrow'].includes(reason));
 
-  test.each(known)('%s (%s) with an incoming job is a shell on the destination', (state, reason) => {
+  test.each(known)('is incoming for %s (%s) with an incoming job on the destination', (state, reason) => {
     expect(seen(answer(state, reason, 'incoming'), as('destination'))).toBe('incoming');
   });
 
-  test.each(known)('%s (%s) with an incoming job is post-copy on a destination that ran', (state, reason) => {
+  test.each(known)('is postcopy for %s (%s) with an incoming job after the destination ran', (state, reason) => {
     expect(seen(answer(state, reason, 'incoming'), as('destination', { ran: true }))).toBe('postcopy');
   });
 
-  test.each(['user', 'I/O error'])(
-    'paused (%s) with a job nobody could tell is unknown on the destination',
-    (reason) => {
-      expect(seen(answer('paused', reason, 'unknown'), as('destination'))).toBe('unknown');
-    },
-  );
+  test.each(['user', 'I/O error'])('is unknown for paused (%s) with an unknown job on the destination', (reason) => {
+    expect(seen(answer('paused', reason, 'unknown'), as('destination'))).toBe('unknown');
+  });
 
   test.each(['outgoing', 'none', 'unknown'] as const)(
-    'a source that is paused (user) with job %s is suspended',
+    'is suspended for paused (user) with job %s on the source',
     (job) => {
       expect(seen(answer('paused', 'user', job), as('source'))).toBe('suspended');
     },
   );
 
   test.each(['outgoing', 'none', 'unknown'] as const)(
-    'a source that is paused (migrating) with job %s is switching',
+    'is switching for paused (migrating) with job %s on the source',
     (job) => {
       expect(seen(answer('paused', 'migrating', job), as('source'))).toBe('switching');
     },
   );
 
   test.each(['outgoing', 'incoming', 'none', 'unknown'] as const)(
-    'running executes whatever the job, here %s',
+    'is executing for a running domain with job %s',
     (job) => {
       for (const role of ['source', 'destination', 'other'] as const)
         expect(seen(answer('running', 'migrated', job), as(role))).toBe('executing');
@@ -169,7 +166,7 @@ describe('a job beside the state', () => {
   );
 
   test.each(['outgoing', 'incoming', 'none', 'unknown'] as const)(
-    'post-copy is post-copy whatever the job, here %s',
+    'is postcopy or postcopy-failed for a post-copy domain with job %s',
     (job) => {
       expect(seen(answer('paused', 'post-copy', job), as('source'))).toBe('postcopy');
       expect(seen(answer('running', 'post-copy', job), as('destination'))).toBe('postcopy');
@@ -177,19 +174,19 @@ describe('a job beside the state', () => {
     },
   );
 
-  it('is reported beside the presence', () => {
+  it('is reported together with the job', () => {
     expect(readAnswer(answer('running', 'booted', 'outgoing'), as('source')).job).toBe('outgoing');
     expect(readAnswer(answer('running', 'booted', 'unknown'), as('source')).job).toBe('unknown');
   });
 
-  it('is none where the guest does not run', () => {
+  it('has job none if the domain is off', () => {
     expect(readAnswer(answer('shut off', 'destroyed', 'unknown'), as('source')).job).toBe('none');
     expect(readAnswer(listing(), as('destination')).job).toBe('none');
   });
 });
 
 describe('absence', () => {
-  it('is a complete listing that lacks the guest', () => {
+  it('is a complete listing without the guest', () => {
     for (const role of ['source', 'destination', 'other'] as const) expect(seen(listing(), as(role))).toBe('absent');
   });
 
@@ -201,17 +198,17 @@ describe('absence', () => {
     },
   );
 
-  it('is not proven by a failure that names nothing, by silence, or by not asking', () => {
+  it('is not proven by an empty failure, silence or a missing question', () => {
     expect(seen(listing({ ok: false }), as('destination'))).toBe('unknown');
     expect(seen(listing({ ok: false, timedOut: true }), as('destination'))).toBe('unknown');
     expect(readAnswer(null, as('destination')).presence).toBe('unknown');
   });
 
-  it('is not proven by a failed answer, though it carries a domain', () => {
+  it('is not proven by a failed answer that contains a domain', () => {
     expect(seen(answer('running', 'booted', 'none', { ok: false }), as('source'))).toBe('unknown');
   });
 
-  it('is doubted where a QEMU process carries the UUID', () => {
+  it('is unknown if a QEMU process has the UUID', () => {
     for (const given of [
       listing({ strayProcess: true }),
       answer('shut off', 'failed', 'none', { strayProcess: true }),
@@ -224,7 +221,7 @@ describe('absence', () => {
     }
   });
 
-  it('is as told where the agent sees no such process', () => {
+  it('is proven if the agent sees no such process', () => {
     expect(readAnswer(listing({ strayProcess: false }), as('source'))).toEqual({
       presence: 'absent',
       job: 'none',
@@ -232,7 +229,7 @@ describe('absence', () => {
     });
   });
 
-  it('ignores the process of a guest that is listed as running', () => {
+  it('ignores the QEMU process of a running guest', () => {
     expect(seen(answer('running', 'booted', 'none', { strayProcess: true }), as('source'))).toBe('executing');
   });
 });
@@ -245,12 +242,12 @@ describe('a hand-over', () => {
     },
   );
 
-  it('says nothing of a guest that is still there', () => {
+  it('does not affect a guest that is still on the source', () => {
     expect(seen(answer('paused', 'migrating'), as('source', { handedOver: true }))).toBe('switching');
     expect(seen(answer('running', 'booted'), as('source', { handedOver: true }))).toBe('executing');
   });
 
-  it('is a matter of the source alone', () => {
+  it('does not affect other hosts than the source', () => {
     expect(seen(listing(), as('destination', { handedOver: true }))).toBe('absent');
     expect(seen(listing(), as('other', { handedOver: true }))).toBe('absent');
   });
@@ -259,7 +256,7 @@ describe('a hand-over', () => {
 describe('another boot of the source', () => {
   const booted = { boot: 'boot-2' };
 
-  it('proves only absence', () => {
+  it('makes every presence except absence unknown', () => {
     expect(seen(listing(booted), as('source'))).toBe('absent');
     for (const [state, reason, presence] of quiet) {
       const expected = presence === 'off' ? 'off' : 'unknown';
@@ -267,26 +264,26 @@ describe('another boot of the source', () => {
     }
   });
 
-  it('is told only where both boots are known', () => {
+  it('is detected only if both boot ids are known', () => {
     expect(seen(answer('running', 'booted', 'none', booted), as('source', { sourceBoot: null }))).toBe('executing');
     const { boot: _boot, ...unnamed } = answer('running', 'booted');
     expect(seen(unnamed, as('source'))).toBe('executing');
   });
 
-  it('does not matter on the other hosts', () => {
+  it('is ignored on other hosts', () => {
     expect(seen(answer('running', 'migrated', 'none', booted), as('destination'))).toBe('executing');
     expect(seen(answer('running', 'booted', 'none', booted), as('other'))).toBe('executing');
   });
 });
 
 describe('a guest that is starting up', () => {
-  it('is a shell where an incoming job says so', () => {
+  it('is incoming if there is an incoming job', () => {
     const reading = readAnswer(answer('paused', 'starting up', 'incoming'), as('destination'));
     expect(reading.presence).toBe('incoming');
     expect(reading.notice).toBeUndefined();
   });
 
-  it('is noticed where nothing is coming in: somebody boots it anew', () => {
+  it('gives a notice if there is no incoming job', () => {
     for (const role of ['source', 'destination', 'other'] as const) {
       expect(readAnswer(answer('paused', 'starting up'), as(role))).toMatchObject({
         presence: 'unknown',
@@ -295,22 +292,22 @@ describe('a guest that is starting up', () => {
     }
   });
 
-  it('is not noticed where the job could not be asked: it may be the shell', () => {
+  it('gives no notice if the job is unknown', () => {
     const reading = readAnswer(answer('paused', 'starting up', 'unknown'), as('destination'));
     expect(reading.presence).toBe('unknown');
     expect(reading.notice).toBeUndefined();
   });
 });
 
-describe('the host’s own words', () => {
-  it('are kept', () => {
+describe('the text of an answer', () => {
+  it('is kept in the reading', () => {
     expect(readAnswer(answer('paused', 'I/O error'), as('source')).words).toBe('paused (I/O error)');
     expect(readAnswer(listing({ ok: false, error: 'refused' }), as('source')).words).toBe('refused');
     expect(readAnswer(listing({ ok: false, timedOut: true }), as('source')).words).toBe('no answer in time');
   });
 });
 
-describe('ran', () => {
+describe('the evidence `ran`', () => {
   const history = { ran: false, unbroken: true, resumed: false, stopped: false, arrived: false };
 
   test.each([
@@ -327,7 +324,7 @@ describe('ran', () => {
     ['maybe', { resumed: true, stopped: true }, 'absent'],
     ['maybe', { resumed: true }, 'incoming'],
     ['maybe', { arrived: true, stopped: true }, 'absent'],
-  ] as const)('is %s of %j with the destination %s', (ran, over, presence) => {
+  ] as const)('is %s for the history %j and the presence %s', (ran, over, presence) => {
     expect(ranOf({ ...history, ...over }, presence)).toBe(ran);
   });
 
@@ -347,7 +344,7 @@ describe('ran', () => {
     ['absent', 'running', false],
     ['off', 'running', false],
     ['unknown', 'running', false],
-  ] as const)('is proven by %s where the guest was %s before: %s', (presence, origin, proof) => {
+  ] as const)('follows from presence %s of a guest that was %s: %s', (presence, origin, proof) => {
     expect(provesRan(presence, origin)).toBe(proof);
   });
 });

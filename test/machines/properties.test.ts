@@ -23,8 +23,8 @@ import {
 } from '../support/machine-spec.ts';
 
 /**
- * What must hold whatever comes in and in whatever order. A failure prints its seed and the smallest counterexample;
- * `fc.assert(property, { seed, path })` plays it again.
+ * Properties of the machine for any sequence of inputs. A failure prints its seed and the smallest counterexample;
+ * `fc.assert(property, { seed, path })` repeats it.
  */
 
 const RUNS = { numRuns: 200 };
@@ -59,7 +59,7 @@ const lifecycle = fc.constantFrom(
   'Crashed Panicked',
 );
 
-/** A move by name, so that a counterexample can be read. */
+/** A move with a name, which makes a counterexample readable. */
 type Named = readonly [string, Move];
 const named = (text: string, move: Move): Named =>
   Object.assign([text, move] as const, { [fc.toStringMethod]: () => text });
@@ -125,7 +125,7 @@ const returning: Named[] = [
   named('fails (libvirt)', (play) => play.returns({ kind: 'libvirt', message: 'aborted' })),
   named('succeeds', (play) => play.returns(null)),
 ];
-/** Something before the call returns, its return, and something after it. */
+/** Moves before the call returns, the return, and moves after it. */
 const story = fc
   .tuple(
     fc.tuple(saying, saying),
@@ -175,12 +175,11 @@ describe('one round of answers', () => {
   const evidence = fc.record({
     source: saying,
     destination: saying,
-    again: saying,
     order: fc.array(fc.nat(5), { minLength: 8, maxLength: 8 }),
   });
   const kinds = fc.constantFrom('libvirt', 'connection' as const);
 
-  /** Answers every open question, each host with its own words, in an order of choice and each of them perhaps twice. */
+  /** The verdict after all open questions are answered in the given order. @param twice delivers each answer twice. */
   const verdictOf = (
     order: readonly number[],
     source: string,
@@ -196,10 +195,9 @@ describe('one round of answers', () => {
       configuration: world.attempt.configuration,
     });
     const words: Readonly<Record<string, Words>> = { [S]: wordsOf(source), [D]: wordsOf(destination), [T]: absent };
-    let answered = 2;
     for (const pick of order) {
       const open = world.questions
-        .slice(answered)
+        .slice(2)
         .filter(
           ({ host: of, question }) =>
             question === `m1/q${askedOf(world.attempt, of).asked}` && askedOf(world.attempt, of).dueAt !== null,
@@ -208,7 +206,6 @@ describe('one round of answers', () => {
       if (next === undefined) break;
       const data = world.answerTo(next, words[next.host] ?? failed);
       for (let time = 0; time < (twice ? 2 : 1); time += 1) world.stepOnly({ type: 'answered', data });
-      answered = 2;
     }
     const { verdict, attempt, at } = world;
     return {
@@ -221,7 +218,7 @@ describe('one round of answers', () => {
     };
   };
 
-  it('comes to one verdict, in any order and however often they are delivered', () => {
+  it('leads to the same verdict in any order and with duplicates', () => {
     fc.assert(
       fc.property(evidence, kinds, ({ source, destination, order }, kind) => {
         const first = verdictOf([0, 0, 0, 0, 0, 0, 0, 0], source, destination, kind, false);
@@ -233,8 +230,8 @@ describe('one round of answers', () => {
   });
 });
 
-describe('whatever comes in', () => {
-  it('answers to questions from before the call returned make no verdict', () => {
+describe('any sequence of inputs', () => {
+  it('makes no verdict from answers to questions before the return', () => {
     holds((moves) => {
       const returned = moves.findIndex(([text]) => text.startsWith('fails') || text === 'succeeds');
       play(moves.slice(0, returned), ({ verdicts }) => assert.deepEqual(verdicts, []));
@@ -249,7 +246,7 @@ describe('whatever comes in', () => {
     });
   });
 
-  it('no verdict is made with an open question to either end', () => {
+  it('makes no verdict while source or destination has an open question', () => {
     holds((moves) => {
       const world = new Play(given);
       const stepOnly = world.stepOnly.bind(world);
@@ -270,7 +267,7 @@ describe('whatever comes in', () => {
     });
   });
 
-  it('every verdict stands on answers to questions from after the call, and one that replaces another keeps it', () => {
+  it('bases every verdict on questions after the return, and keeps replaced verdicts', () => {
     holds((moves) =>
       play(moves, ({ attempt }) => {
         for (const [index, verdict] of attempt.verdicts.entries()) {
@@ -289,7 +286,7 @@ describe('whatever comes in', () => {
     );
   });
 
-  it('a verdict that was made is never changed', () => {
+  it('never changes an existing verdict', () => {
     holds((moves) =>
       play(moves, ({ attempt }, before) =>
         assert.deepEqual(attempt.verdicts.slice(0, before.verdicts.length), before.verdicts),
@@ -297,7 +294,7 @@ describe('whatever comes in', () => {
     );
   });
 
-  it('there is no plain rollback while the source’s job is outgoing', () => {
+  it('never rolls back uncontested while the source has an outgoing job', () => {
     holds((moves) =>
       play(moves, ({ verdicts }) => {
         for (const { outcome, contested, evidence } of verdicts) {
@@ -307,7 +304,7 @@ describe('whatever comes in', () => {
     );
   });
 
-  it('a source that was switching is resumed by the row stalled alone, and only behind its locks', () => {
+  it('resumes a switching source only by row stalled, behind its locks', () => {
     holds((moves) =>
       play(moves, (world) => {
         const resumes = world.commands.filter(({ kind }) => kind === 'resume-guest');
@@ -331,7 +328,7 @@ describe('whatever comes in', () => {
     );
   });
 
-  it('no lock is acquired before its release was acknowledged, and shareable volumes are left alone', () => {
+  it('acquires no lock before its release is acknowledged', () => {
     holds((moves) => {
       const world = new Play(given);
       const released = new Set<string>();
@@ -354,7 +351,7 @@ describe('whatever comes in', () => {
     });
   });
 
-  it('a contested verdict sends no command for a lock, a volume or a guest', () => {
+  it('sends no lock or guest command for a contested verdict', () => {
     holds((moves) =>
       play(moves, ({ commands }) => {
         const touching = commands.filter(
@@ -365,7 +362,7 @@ describe('whatever comes in', () => {
     );
   });
 
-  it('a command keeps its id each time it is sent, and its tries count up', () => {
+  it('keeps the id of a retried command and counts its tries', () => {
     holds((moves) =>
       play(moves, ({ commands }) => {
         const tries = new Map<string, number>();
@@ -377,20 +374,24 @@ describe('whatever comes in', () => {
     );
   });
 
-  it('tokens rise with each verdict', () => {
-    holds((moves) =>
-      play(moves, ({ attempt }) => {
-        const tokens = attempt.verdicts.map(({ token }) => token);
-        assert.deepEqual(
-          tokens,
-          tokens.toSorted((a, b) => a - b),
-        );
-        assert.deepEqual(new Set(tokens).size, tokens.length);
-      }),
-    );
+  it('gives verdict and commands the token issued for that step', () => {
+    holds((moves) => {
+      const world = new Play(given);
+      let issued = 40;
+      world.nextToken = () => (issued += 7);
+      const stepOnly = world.stepOnly.bind(world);
+      world.stepOnly = (stimulus) => {
+        const stepped = stepOnly(stimulus);
+        if (stepped.verdict !== null) assert.deepEqual(stepped.verdict.token, issued);
+        const inForce = stepped.state.attempt.verdicts.at(-1)?.token;
+        for (const { token } of stepped.commands) assert.deepEqual(token, inForce);
+        return stepped;
+      };
+      for (const [, move] of moves) move(world);
+    });
   });
 
-  it('the deadline is that of the call’s return and never shifts while nothing is decided', () => {
+  it('never shifts the deadline of an undecided attempt', () => {
     holds((moves) => {
       let expected: number | null = null;
       play(moves, ({ attempt, state, timers }) => {
@@ -405,7 +406,7 @@ describe('whatever comes in', () => {
     });
   });
 
-  it('nothing stays undecided beyond the deadline and its last questions', () => {
+  it('decides every attempt by the deadline and its final round', () => {
     holds((moves) => {
       const world = new Play(given);
       for (const [, move] of moves) move(world);
@@ -415,7 +416,7 @@ describe('whatever comes in', () => {
     });
   });
 
-  it('a question is never left without a timer where its answer is waited for', () => {
+  it('sets a question limit whenever an awaited question is open', () => {
     holds((moves) =>
       play(moves, ({ at, attempt, timers }) => {
         const isOpen = Object.values(attempt.asked).some(({ dueAt }) => dueAt !== null);
@@ -425,7 +426,7 @@ describe('whatever comes in', () => {
     );
   });
 
-  it('the same moves give the same state, and a state that went through JSON steps alike', () => {
+  it('gives the same state after a round trip through JSON', () => {
     holds((moves) => {
       const one = new Play(given);
       const other = new Play(given);

@@ -13,7 +13,7 @@ const HEAD = `# What every combination of evidence comes to: row → now / at th
 # Rewritten by UPDATE_LISTING=1 npx vitest run test/machines/table.test.ts; every line that moves is a verdict that moves.
 `;
 
-/** Everything `decide` may read, with harmless values; a test names what it is about. */
+/** Complete evidence with neutral values; each test overrides the values it is about. */
 const calm: Facts = {
   destinationAskedLast: true,
   twoCopies: false,
@@ -42,8 +42,8 @@ const evidence = (
 });
 const rowOf = (given: Evidence) => decide(given, 'now').row.id;
 
-describe('the table', () => {
-  it('has the rows of the specification, in its order', () => {
+describe('the verdict table', () => {
+  it('has the specified rows in their order', () => {
     expect(table.map(({ id }) => id)).toEqual([
       'same-host',
       'torn',
@@ -70,7 +70,7 @@ describe('the table', () => {
     ]);
   });
 
-  it('comes to what was reviewed, for every combination', () => {
+  it('gives the reviewed decision for every combination', () => {
     const lines = listing();
     if (process.env['UPDATE_LISTING'] === '1') writeFileSync(FILE, `${HEAD}${lines.join('\n')}\n`);
     const reviewed = readFileSync(FILE, 'utf8')
@@ -84,7 +84,7 @@ describe('the table', () => {
     expect(lines, 'only the order of the lines differs').toEqual(reviewed);
   });
 
-  it('has no combination that a host can really say and no row foresees', () => {
+  it('has a row for every combination that hosts can report', () => {
     const unforeseen = realistic.source.flatMap((source) =>
       realistic.destination.flatMap((destination) =>
         branchesOf(source, destination)
@@ -95,7 +95,7 @@ describe('the table', () => {
     expect(unforeseen).toEqual([]);
   });
 
-  it('has a way to reach every row', () => {
+  it('has evidence that matches each row', () => {
     const reached = new Set(
       presences.flatMap((source) =>
         presences.flatMap((destination) => branchesOf(source, destination).map(({ result }) => result.split(' ')[0])),
@@ -104,7 +104,7 @@ describe('the table', () => {
     expect(table.map(({ id }) => id).filter((id) => id !== 'same-host' && !reached.has(id))).toEqual([]);
   });
 
-  it('rolls back whenever source and destination are one host, and sends no lock command', () => {
+  it('rolls back without lock commands if source and destination are equal', () => {
     for (const source of presences) {
       for (const destination of presences) {
         const given = evidence(source, destination, {}, { sameHost: true });
@@ -131,7 +131,7 @@ describe('conditions', () => {
   const quiet = { libvirtError: false, outgoingSeen: false, quietRounds: false };
 
   test.each(['libvirtError', 'outgoingSeen', 'quietRounds'] as const)(
-    '%s alone proves that the call is over',
+    'prove the end of the call by %s alone',
     (proof) => {
       expect(rowOf(evidence('executing', 'absent', {}, { ...quiet, [proof]: true }))).toBe('stayed');
       expect(rowOf(evidence('executing', 'absent', {}, quiet))).toBe('moving');
@@ -139,7 +139,7 @@ describe('conditions', () => {
   );
 
   test.each(['stayed', 'stalled', 'ran-and-resumed'] as const)(
-    '%s never settles while the source has an outgoing job',
+    'keep row %s from settling while the source has an outgoing job',
     (row) => {
       const source = row === 'stalled' ? 'switching' : 'executing';
       const ran = row === 'ran-and-resumed' ? 'yes' : 'no';
@@ -151,14 +151,14 @@ describe('conditions', () => {
     },
   );
 
-  it('jobs-over needs both jobs known to be over', () => {
+  it('satisfy jobs-over only if both jobs are known to be over', () => {
     expect(satisfies('jobs-over', evidence('switching', 'executing'))).toBe(true);
     expect(satisfies('jobs-over', evidence('switching', 'executing', { destinationJob: 'incoming' }))).toBe(false);
     expect(satisfies('jobs-over', evidence('switching', 'executing', { sourceJob: 'unknown' }))).toBe(false);
     expect(satisfies('jobs-over', evidence('switching', 'executing', { destinationJob: 'unknown' }))).toBe(false);
   });
 
-  it('split-brain needs both jobs none, and the source asked after the destination', () => {
+  it('satisfy split-brain only without jobs and with a later source answer', () => {
     expect(satisfies('split-brain', evidence('executing', 'executing', { sourceAskedLast: true }))).toBe(true);
     expect(satisfies('split-brain', evidence('executing', 'executing'))).toBe(false);
     expect(
@@ -173,14 +173,14 @@ describe('conditions', () => {
   });
 });
 
-describe('a row that settles on the destination being gone', () => {
+describe('a row that needs the destination to be gone', () => {
   const settling = table.filter((row) => row.settlesOnGone === true).map(({ id }) => id);
 
-  it('is each that rolls back or completes with the destination gone', () => {
+  it('is every row that settles with a destination without the guest', () => {
     expect(settling).toEqual(['elsewhere', 'crashed-after', 'nowhere', 'ran-and-resumed', 'stayed', 'stalled']);
   });
 
-  it('counts only if the destination was asked after the source had answered', () => {
+  it('applies only if the destination was asked after the source’s answer', () => {
     const given = evidence('executing', 'absent', { proven: true, destinationAskedLast: false });
     expect(decide(given, 'now')).toMatchObject({ outcome: 'wait', askDestinationAgain: true });
     expect(decide({ ...given, destinationAskedLast: true }, 'now')).toMatchObject({
@@ -190,8 +190,8 @@ describe('a row that settles on the destination being gone', () => {
   });
 });
 
-describe('what the record says', () => {
-  it('names the destination after a completion, the third host after an adoption, else the source', () => {
+describe('the recorded host', () => {
+  it('is the destination if completed, an adopting third host, or the source', () => {
     expect(decide(evidence('absent', 'executing'), 'now')).toMatchObject({ host: 'D', certainty: 'proven' });
     expect(decide(evidence('absent', 'absent', { thirds: 1 }), 'now')).toMatchObject({
       host: 'T',
@@ -205,7 +205,7 @@ describe('what the record says', () => {
     expect(decide(evidence('unknown', 'unknown'), 'deadline')).toMatchObject({ host: 'S', certainty: 'unknown' });
   });
 
-  it('is provisional after a completion without proof about the source, and proven once that is excluded', () => {
+  it('is provisional until the source is proven unable to write', () => {
     expect(decide(evidence('unknown', 'executing'), 'deadline')).toMatchObject({
       outcome: 'completed',
       certainty: 'provisional',
@@ -215,7 +215,7 @@ describe('what the record says', () => {
     });
   });
 
-  it('does not say proven of a destination that never answered', () => {
+  it('is not proven for a destination that never answered', () => {
     const silent = evidence('handed-over', 'unknown', { sourceExcluded: true });
     expect(decide(silent, 'deadline')).toMatchObject({ outcome: 'completed', certainty: 'provisional' });
   });

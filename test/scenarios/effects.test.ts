@@ -26,14 +26,14 @@ import {
   volume,
 } from '../support/machine-spec.ts';
 
-/** The acceptance scenarios by their numbers: what follows from a verdict. */
+/** Acceptance scenarios for the effects of a verdict, with their numbers. */
 
 const vol = [volume('vol-1')];
 const landed = { says: { [S]: absent, [D]: running() }, volumes: vol };
 const stayed = { says: { [S]: running(), [D]: absent }, volumes: vol };
 
 describe('locks', () => {
-  it('24: refused before anything started: rolled back, and the destination’s lock is not touched', () => {
+  it('leaves the destination’s lock alone after a refused call (scenario 24)', () => {
     given(stayed)
       .when(fails('libvirt', 'unsupported configuration'), acksAll)
       .thenIs({
@@ -44,7 +44,7 @@ describe('locks', () => {
       });
   });
 
-  it('24: is not presumed where the destination’s events could not be seen', () => {
+  it('releases the destination’s lock if its events were not seen (scenario 24)', () => {
     const { play } = given({
       ...stayed,
       shell: {
@@ -62,7 +62,7 @@ describe('locks', () => {
     expect(play.commands.map(spoken)).toContain(`release-lock ${D} vol-1`);
   });
 
-  it('24: refused, but an earlier attempt may have left a lock elsewhere: that one is fetched', () => {
+  it('releases a lock left by an earlier attempt after a refused call (scenario 24)', () => {
     given({ ...stayed, formerOwners: [T] })
       .when(fails('libvirt', 'unsupported configuration'), acksAll)
       .thenIs({
@@ -78,7 +78,7 @@ describe('locks', () => {
       });
   });
 
-  it('a third host that told of the guest while the attempt was open may hold its lock: it is released there too', () => {
+  it('releases the lock on a third host that reported the guest', () => {
     const { play } = given({ ...stayed, outgoingSeen: true })
       .when(event(T, 'Started', 'Booted'), event(T, 'Stopped', 'Migrated'), fails(), acksAll)
       .thenIs({ state: 'RolledBack.settled', row: 'stayed' });
@@ -91,7 +91,7 @@ describe('locks', () => {
     ]);
   });
 
-  it('36: a release that fails after a completion: the host moved, the lock is pending, and it is tried again', () => {
+  it('retries a failed release after a completion (scenario 36)', () => {
     given(landed)
       .when(fails(), acks('post-migrate'), acks('after-migrate'), acks('release-lock', false))
       .thenIs({
@@ -108,7 +108,7 @@ describe('locks', () => {
       .thenIs({ state: 'Completed.settled', commands: [] });
   });
 
-  it('a third host that is heard late to have had the guest: its release comes before the lock is acquired again', () => {
+  it('releases the lock on a late-reported third host before the acquire', () => {
     given(landed)
       .when(fails(), acks('post-migrate'), acks('after-migrate'), acks('release-lock'), acks('acquire-lock', false))
       .thenIs({
@@ -121,7 +121,7 @@ describe('locks', () => {
   });
 
   it.each(['release-lock', 'acquire-lock'] as const)(
-    '36: a lock whose %s is refused three times is held and tried on, and somebody is called',
+    'raises an alarm after three refusals of %s (scenario 36)',
     (kind) => {
       const spec = given(landed).when(fails(), acks('post-migrate'), acks('after-migrate'));
       if (kind === 'acquire-lock') spec.when(acks('release-lock'));
@@ -136,7 +136,7 @@ describe('locks', () => {
     },
   );
 
-  it('36: the waits between tries double, up to 64 times the first', () => {
+  it('doubles the wait between retries up to 64 times (scenario 36)', () => {
     const { play } = given(landed).when(
       fails(),
       acks('post-migrate'),
@@ -152,7 +152,7 @@ describe('locks', () => {
     expect(play.commands.filter(({ kind }) => kind === 'release-lock')).toHaveLength(9);
   });
 
-  it('38: an acquisition that fails after a rollback stays pending: nobody claims that the source owns it', () => {
+  it('keeps a failed acquire pending after a rollback (scenario 38)', () => {
     given({ ...stayed, outgoingSeen: true })
       .when(fails(), acks('failed-to-migrate'), acks('fail-call'), acks('release-lock'), acks('acquire-lock', false))
       .thenIs({ state: 'RolledBack.settling', row: 'stayed' })
@@ -160,12 +160,12 @@ describe('locks', () => {
       .thenIs({ state: 'RolledBack.settled', commands: [`acquire-lock ${S} vol-1`] });
   });
 
-  it('39: a release is only sent to be done where no opener is left', () => {
+  it('sends a release with the condition no-opener (scenario 39)', () => {
     const { play } = given(landed).when(fails());
     expect(play.commands.find(({ kind }) => kind === 'release-lock')?.onlyIf).toEqual(['no-opener']);
   });
 
-  it('40: a lease of 320 s has not expired at 300 s: provisional until the lock manager itself reports it', () => {
+  it('stays provisional until the lock manager reports the expired lease (scenario 40)', () => {
     given({ says: { [S]: failed, [D]: running() }, volumes: vol })
       .when(fails(), after(300))
       .thenIs({ state: 'Completed.provisional', certainty: 'provisional', commands: [] })
@@ -180,7 +180,7 @@ describe('locks', () => {
       });
   });
 
-  it('40: every exclusive lease must have expired', () => {
+  it('needs every exclusive lease to be expired (scenario 40)', () => {
     given({
       says: { [S]: failed, [D]: running() },
       volumes: [...vol, volume('vol-2'), volume('shared', { shareable: true })],
@@ -193,13 +193,13 @@ describe('locks', () => {
       .thenIs({ state: 'Completed.settling', certainty: 'proven' });
   });
 
-  it('41: shareable volumes, and those whose lease the hypervisor moves, are left alone', () => {
+  it('sends no command for shareable or hypervisor-locked volumes (scenario 41)', () => {
     given({ ...landed, volumes: [volume('shared', { shareable: true }), volume('leased', { lockedBy: 'hypervisor' })] })
       .when(fails(), acksAll)
       .thenIs({ state: 'Completed.settled', commands: ['post-migrate', 'after-migrate'] });
   });
 
-  it('several volumes settle one by one', () => {
+  it('settles several volumes independently', () => {
     given({ ...landed, volumes: [volume('a'), volume('b')] })
       .when(fails(), acks('post-migrate'), acks('after-migrate'), acks('release-lock', true, 'b'))
       .thenIs({
@@ -218,7 +218,7 @@ describe('locks', () => {
       .thenIs({ state: 'Completed.settled', commands: [`acquire-lock ${D} a`] });
   });
 
-  it('every lock command carries the verdict’s token, and a later verdict’s is higher', () => {
+  it('puts the verdict’s rising token into every lock command', () => {
     const { play } = given({ ...stayed, outgoingSeen: true })
       .when(fails(), acksAll, says(S, absent), says(D, running()), event(D, 'Resumed', 'Migrated'), acksAll)
       .thenIs({ state: 'Completed.settled', verdicts: 2 });
@@ -228,7 +228,7 @@ describe('locks', () => {
 });
 
 describe('hooks', () => {
-  it('after-migrate follows only a post-migrate that succeeded', () => {
+  it('sends after-migrate only after post-migrate succeeded', () => {
     given({ says: landed.says })
       .when(fails(), acks('post-migrate', false))
       .thenIs({ state: 'Completed.settling', commands: ['post-migrate'] })
@@ -236,7 +236,7 @@ describe('hooks', () => {
       .thenIs({ commands: ['post-migrate', 'after-migrate'] });
   });
 
-  it('failed-to-migrate comes first in a rollback', () => {
+  it('sends failed-to-migrate first in a rollback', () => {
     given({ ...stayed, outgoingSeen: true })
       .when(fails())
       .thenIs({ row: 'stayed', commands: ['failed-to-migrate'] })
@@ -246,7 +246,7 @@ describe('hooks', () => {
       .thenIs({ commands: ['failed-to-migrate', `release-lock ${D} vol-1`, 'fail-call'] });
   });
 
-  it('the listeners of a contested rollback are told that it is contested', () => {
+  it('marks the commands of a contested verdict as contested', () => {
     const { play } = given({ says: { [S]: failed, [D]: failed }, volumes: vol }).when(fails(), after(300), acksAll);
     expect(play.commands.map(({ kind, contested }) => [kind, contested])).toEqual([
       ['failed-to-migrate', true],
@@ -254,7 +254,7 @@ describe('hooks', () => {
     ]);
   });
 
-  it('the source’s leftover is destroyed only where it is paused on the same boot', () => {
+  it('destroys the source’s leftover only if paused on the same boot', () => {
     const { play } = given({ says: { [S]: paused('migrating'), [D]: running() } }).when(fails());
     expect(play.commands.find(({ kind }) => kind === 'destroy-leftover')).toMatchObject({
       host: S,
@@ -262,7 +262,7 @@ describe('hooks', () => {
     });
   });
 
-  it('a leftover that is gone by itself counts as destroyed', () => {
+  it('counts a leftover that disappeared as destroyed', () => {
     given({ says: { [S]: paused('migrating'), [D]: running() }, volumes: vol })
       .when(fails(), acks('post-migrate'), acks('after-migrate'))
       .thenIs({ state: 'Completed.settling', row: 'switched' })
@@ -270,14 +270,14 @@ describe('hooks', () => {
       .thenIs({ commands: [`release-lock ${S} vol-1`] });
   });
 
-  it('a paused origin is not resumed after a stall', () => {
+  it('does not resume an originally paused guest after a stall', () => {
     const { play } = given({ says: { [S]: paused('migrating'), [D]: shell }, origin: 'paused' })
       .when(event(D, 'Started', 'Migrated'), event(D, 'Stopped', 'Failed'), says(D, absent), fails(), acksAll)
       .thenIs({ state: 'RolledBack.settled', row: 'stalled' });
     expect(play.commands.map(({ kind }) => kind)).not.toContain('resume-guest');
   });
 
-  it('for a configured error code the origin is asked once more, and what it says is kept', () => {
+  it('asks the source once more for a configured error code', () => {
     const configuration = { ...defaultConfiguration, askOriginErrorCodes: ['VIR_ERR_38'] };
     const { play } = given({ ...stayed, configuration }).when(
       fails('libvirt', 'broken pipe', 'VIR_ERR_38'),
@@ -288,7 +288,7 @@ describe('hooks', () => {
     expect(play.at).toBe('RolledBack.settled');
   });
 
-  it('an origin that does not answer when asked once more holds nothing up', () => {
+  it('continues the rollback if the source does not answer again', () => {
     const configuration = { ...defaultConfiguration, askOriginErrorCodes: ['VIR_ERR_38'] };
     const { play } = given({ ...stayed, configuration }).when(
       fails('libvirt', 'broken pipe', 'VIR_ERR_38'),
@@ -300,13 +300,13 @@ describe('hooks', () => {
     expect(play.at).toBe('RolledBack.settled');
   });
 
-  it('another error code asks nobody', () => {
+  it('asks no host again for other error codes', () => {
     const configuration = { ...defaultConfiguration, askOriginErrorCodes: ['VIR_ERR_38'] };
     const { play } = given({ ...stayed, configuration }).when(fails('libvirt', 'broken pipe', 'VIR_ERR_1'), acksAll);
     expect(play.attempt.originPower).toBeNull();
   });
 
-  it('an attempt that only observes sends nothing and is settled', () => {
+  it('sends no command for an attempt that only observes', () => {
     given({ ...landed, effects: 'observe' })
       .when(fails())
       .thenIs({ state: 'Completed.settled', row: 'landed', commands: [] });
@@ -315,7 +315,7 @@ describe('hooks', () => {
       .thenIs({ state: 'RolledBack.settled', row: 'stayed', commands: [] });
   });
 
-  it('source and destination on one host: rolled back at once, without a lock command', () => {
+  it('rolls back at once if source and destination are equal', () => {
     given({ destination: S, volumes: vol })
       .when(fails('libvirt'), acksAll)
       .thenIs({
@@ -330,7 +330,7 @@ describe('hooks', () => {
 describe('an operator', () => {
   const contested = { says: { [S]: failed, [D]: failed }, volumes: vol };
 
-  it('48: settles a contested attempt on the destination', () => {
+  it('settles a contested attempt on the destination (scenario 48)', () => {
     given(contested)
       .when(fails(), after(300), acksAll)
       .when(resolves(D), acksAll)
@@ -344,7 +344,7 @@ describe('an operator', () => {
       });
   });
 
-  it('48: or on the source', () => {
+  it('settles a contested attempt on the source (scenario 48)', () => {
     given(contested)
       .when(fails(), after(300), acksAll, resolves(S))
       .thenIs({
@@ -356,11 +356,11 @@ describe('an operator', () => {
       });
   });
 
-  it('48: or on a third host', () => {
+  it('settles a contested attempt on a third host (scenario 48)', () => {
     given(contested).when(fails(), after(300), acksAll, resolves(T)).thenIs({ state: 'Completed.settling', host: T });
   });
 
-  it('48: and a provisional one either way', () => {
+  it('settles a provisional attempt on either host (scenario 48)', () => {
     const provisional = { says: { [S]: failed, [D]: running() } };
     given(provisional)
       .when(fails(), after(300), resolves(D))
@@ -368,32 +368,32 @@ describe('an operator', () => {
     given(provisional).when(fails(), after(300), resolves(S)).thenIs({ state: 'RolledBack.settling', row: 'operator' });
   });
 
-  it('48: has nothing to settle elsewhere', () => {
+  it('cannot settle an attempt in other states (scenario 48)', () => {
     given(landed).when(fails(), acksAll).when(resolves(S)).thenNothingHappened();
     given().when(resolves(S)).thenNothingHappened();
   });
 });
 
-describe('another migration is reported', () => {
-  it('45: the open attempt settles first where the answers allow', () => {
+describe('an attempt superseded by another migration', () => {
+  it('is settled first if its answers allow (scenario 45)', () => {
     given(landed)
       .when(supersedes)
       .thenIs({ state: 'Completed.settling', row: 'landed', alarms: ['superseded'] });
   });
 
-  it('45: where they do not, it is contested, superseded, and sends nothing', () => {
+  it('is contested without commands if its answers decide nothing (scenario 45)', () => {
     given({ says: { [S]: running(jobs.out), [D]: shell }, volumes: vol })
       .when(supersedes)
       .thenIs({ state: 'RolledBack.superseded', contested: true, row: 'moving', alarms: ['superseded'], commands: [] });
   });
 
-  it('45: an attempt whose call has not returned is decided though its hosts are silent', () => {
+  it('is decided despite silent hosts and a running call (scenario 45)', () => {
     given({ volumes: vol })
       .when(supersedes, after(60))
       .thenIs({ state: 'RolledBack.superseded', row: 'silence', contested: true, commands: [] });
   });
 
-  it('45: answers to questions from before it was superseded make no verdict while its call was running', () => {
+  it('ignores answers from before its running call was superseded (scenario 45)', () => {
     given({ says: landed.says, volumes: vol })
       .when(
         event(D, 'Started', 'Migrated'),
@@ -405,13 +405,13 @@ describe('another migration is reported', () => {
       .thenIs({ state: 'Completed.settling', row: 'landed' });
   });
 
-  it('45: one that completes destroys no leftover: it may be the guest itself, come back with the other', () => {
+  it('destroys no leftover when it completes (scenario 45)', () => {
     given({ says: { [S]: paused('migrating'), [D]: running() }, volumes: vol })
       .when(supersedes, acksAll)
       .thenIs({ state: 'Completed.settled', row: 'switched', commands: ['post-migrate', 'after-migrate'] });
   });
 
-  it('45: one that stalled resumes nothing: the other may have taken the guest along', () => {
+  it('resumes no guest after a stall (scenario 45)', () => {
     const spec = given({ says: { [S]: paused('migrating'), [D]: absent }, volumes: vol });
     spec.play.state = {
       ...spec.play.state,
@@ -422,21 +422,21 @@ describe('another migration is reported', () => {
       .thenIs({ state: 'RolledBack.settled', row: 'stalled', commands: ['failed-to-migrate', 'fail-call'] });
   });
 
-  it('45: a contested one is handed over', () => {
+  it('is closed as superseded if contested (scenario 45)', () => {
     given({ says: { [S]: failed, [D]: failed } })
       .when(fails(), after(300), supersedes)
       .thenIs({ state: 'RolledBack.superseded', verdicts: 1 });
   });
 
-  it('45: a settling one drops what it still had to do', () => {
+  it('drops its open steps while it settles (scenario 45)', () => {
     const { play } = given(landed).when(fails(), supersedes).thenIs({ state: 'Completed.settled' });
     expect(play.attempt.steps.map(({ status }) => status)).not.toContain('sent');
     expect(play.timers).toEqual({});
   });
 });
 
-describe('doubt', () => {
-  it('raised while effects settle is not lost when they have settled', () => {
+describe('a doubt about a verdict', () => {
+  it('is kept while the effects settle', () => {
     const spec = given({ ...stayed, outgoingSeen: true }).when(
       fails(),
       acks('failed-to-migrate'),
@@ -449,7 +449,7 @@ describe('doubt', () => {
       .thenIs({ state: 'Completed.settling', row: 'landed', verdicts: 2 });
   });
 
-  it('after settling waits for its answers for a full limit, whatever was left unanswered before', () => {
+  it('waits a full question limit for its answers', () => {
     const spec = given({ ...stayed, outgoingSeen: true }).when(
       fails(),
       acks('failed-to-migrate'),
@@ -462,7 +462,7 @@ describe('doubt', () => {
       .thenIs({ state: 'Completed.settling', row: 'landed', verdicts: 2 });
   });
 
-  it('about a completion: the source runs again', () => {
+  it('reopens a completed attempt if the source runs again', () => {
     given(landed)
       .when(fails(), acksAll, says(S, running()), event(S, 'Resumed', 'Unpaused'))
       .thenIs({ state: 'Rechecking.watching', alarms: ['verdict-contradicted', 'split-brain'] });
@@ -471,25 +471,22 @@ describe('doubt', () => {
   it.each([
     ['running', running(), 'executing'],
     ['paused', paused('user'), 'suspended'],
-    ['started anew on another boot', { ...running(), boot: 'alpha-boot-2' }, 'executing'],
-  ])(
-    'about a completion: the source has the guest again (%s), and the destination has not: it moved on',
-    (_how, words) => {
-      const { play } = given(landed).when(
-        fails(),
-        acks('post-migrate'),
-        acks('after-migrate'),
-        says(S, words),
-        says(D, absent),
-        acks('release-lock', false),
-      );
-      expect(play.attempt.movedTo).toBe(S);
-      expect(play.at).toBe('Completed.settled');
-      expect(play.attempt.alarms.map(({ code }) => code)).toContain('moved-unreported');
-    },
-  );
+    ['started on another boot', { ...running(), boot: 'alpha-boot-2' }, 'executing'],
+  ])('records an unreported move back to the source (%s)', (_how, words) => {
+    const { play } = given(landed).when(
+      fails(),
+      acks('post-migrate'),
+      acks('after-migrate'),
+      says(S, words),
+      says(D, absent),
+      acks('release-lock', false),
+    );
+    expect(play.attempt.movedTo).toBe(S);
+    expect(play.at).toBe('Completed.settled');
+    expect(play.attempt.alarms.map(({ code }) => code)).toContain('moved-unreported');
+  });
 
-  it('about a fenced source is not raised by what it said before', () => {
+  it('is not raised by earlier answers of a fenced source', () => {
     given(landed).when(fails(), acksAll).when(fenced(), stream(S, 'connected')).thenNothingHappened();
   });
 });

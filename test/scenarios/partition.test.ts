@@ -21,13 +21,13 @@ import {
 } from '../support/machine-spec.ts';
 import { MemoryLedger } from '../support/memory-ledger.ts';
 
-/** The acceptance scenarios by their numbers: what a partition owes to redelivery, crashes and rebuilding. */
+/** Acceptance scenarios for redelivery, crashes and rebuilding of a partition, with their numbers. */
 
 const CLOCK = 'wall';
 const sha256 = (text: string) => createHash('sha256').update(text).digest('hex');
 type Said = Readonly<Record<string, Words>>;
 
-/** One partition on a ledger of its own: events in, time by hand, and hosts that answer what they are asked. */
+/** One partition with its own ledger, a clock moved by the test, and hosts that answer questions. */
 class World {
   readonly ledger = new MemoryLedger();
   now = START;
@@ -40,7 +40,7 @@ class World {
     return this.#driver;
   }
 
-  /** The process dies: what was not committed is gone. */
+  /** Simulates a crash: uncommitted entries are lost. */
   crash(): void {
     this.#driver = null;
   }
@@ -58,7 +58,7 @@ class World {
     return taken;
   }
 
-  /** Every question in the ledger that nobody has answered is answered by its host, where that speaks. */
+  /** Every host that is not silent answers its open questions in the ledger. */
   async answer(): Promise<void> {
     const driver = await this.driver();
     for (let more = true; more; ) {
@@ -129,8 +129,8 @@ const moving: Said = { [S]: running(jobs.out), [D]: shell };
 const landed: Said = { [S]: absent, [D]: running() };
 const refusalOf = (taken: { outcome: string; refusal?: { code: string } }) => taken.refusal?.code;
 
-describe('once', () => {
-  it('30: a redelivered input changes nothing', async () => {
+describe('a redelivered input', () => {
+  it('changes nothing (scenario 30)', async () => {
     const world = new World();
     await world.migrates(landed);
     const data = { migration: 'm1', ok: false, error: { kind: 'libvirt', message: 'x' } } as const;
@@ -143,7 +143,7 @@ describe('once', () => {
     expect(world.verdicts()).toHaveLength(1);
   });
 
-  it('30: the same identity with other content is refused, and does nothing', async () => {
+  it('is refused if its content differs (scenario 30)', async () => {
     const world = new World();
     await world.migrates(moving);
     await world.send('landfall.host.lifecycle.v1', { host: D, event: 'Started', detail: 'Migrated' }, 'x');
@@ -158,8 +158,8 @@ describe('once', () => {
   });
 });
 
-describe('a crash', () => {
-  it('33: at poll 17: the original deadline holds', async () => {
+describe('a restart after a crash', () => {
+  it('keeps the original deadline in the middle of rechecking (scenario 33)', async () => {
     const world = new World();
     await world.migrates(moving);
     await world.fails();
@@ -174,7 +174,7 @@ describe('a crash', () => {
     expect(world.attempt.attempt.verdicts[0]).toMatchObject({ row: 'moving', contested: true, decidedAt: deadline });
   });
 
-  it('33: beyond the deadline: what fell due meanwhile fires once, and the last round is still asked', async () => {
+  it('fires overdue timers once and asks the final round (scenario 33)', async () => {
     const world = new World();
     await world.migrates(moving);
     await world.fails();
@@ -187,7 +187,7 @@ describe('a crash', () => {
     expect(world.verdicts()).toHaveLength(1);
   });
 
-  it('34: after a decision that was not committed: it is decided again, once', async () => {
+  it('repeats an uncommitted decision once (scenario 34)', async () => {
     const world = new World();
     await world.migrates(landed);
     const driver = await world.driver();
@@ -204,7 +204,7 @@ describe('a crash', () => {
     expect(world.commands.map(({ command }) => command)).toEqual(['m1/v1/post-migrate', 'm1/v1/release-lock/v/alpha']);
   });
 
-  it('34: after a decision, before its commands: they are sent again under the same ids', async () => {
+  it('sends unsent commands again with the same ids (scenario 34)', async () => {
     const world = new World();
     await world.migrates(landed);
     await world.fails();
@@ -220,7 +220,7 @@ describe('a crash', () => {
     expect(new Set(world.commands.map(({ token }) => token)).size).toBe(1);
   });
 
-  it('34: between release and acquire: nothing is acquired until the release is acknowledged', async () => {
+  it('acquires no lock until the release is acknowledged (scenario 34)', async () => {
     const world = new World();
     await world.migrates(landed);
     await world.fails();
@@ -232,9 +232,9 @@ describe('a crash', () => {
   });
 });
 
-describe('one attempt at a time', () => {
+describe('a VM with an open attempt', () => {
   it.each(['migrate', 'start', 'stop', 'ha-restart'] as const)(
-    '45: %s is refused while an attempt is open, naming it',
+    'refuses the request %s and names the open attempt (scenario 45)',
     async (action) => {
       const world = new World();
       await world.migrates(moving);
@@ -251,7 +251,7 @@ describe('one attempt at a time', () => {
     },
   );
 
-  it('45: a migration that was reported is a fact: the open one settles first, or is superseded', async () => {
+  it('settles or supersedes the open attempt at a reported migration (scenario 45)', async () => {
     for (const [says, value] of [
       [landed, { Completed: 'settling' }],
       [moving, { RolledBack: 'superseded' }],
@@ -266,7 +266,7 @@ describe('one attempt at a time', () => {
     }
   });
 
-  it('45: a call from a host to itself moves nothing, so the open one is still watched', async () => {
+  it('continues the open attempt after a call to the same host (scenario 45)', async () => {
     const world = new World();
     await world.migrates(moving);
     await world.fails();
@@ -281,7 +281,7 @@ describe('one attempt at a time', () => {
     expect(world.ledger.record(VM)).toMatchObject({ host: D });
   });
 
-  it('45: an attempt whose hosts are silent when it is superseded does not stay open for ever', async () => {
+  it('closes a superseded attempt with silent hosts (scenario 45)', async () => {
     const world = new World();
     await world.migrates({});
     await world.send('landfall.migration.started.v1', { migration: 'm2', source: S, destination: D });
@@ -290,8 +290,8 @@ describe('one attempt at a time', () => {
   });
 });
 
-describe('an event stream that is connected anew', () => {
-  /** The destination's shell ended, for whoever did not hear that its CPUs had run in between. */
+describe('a reconnected event stream', () => {
+  /** The destination's shell stops, and the event that its CPUs ran in between is missing. */
   async function shellEnded(world: World, between: () => Promise<unknown>): Promise<void> {
     await world.migrates({});
     await world.send('landfall.host.lifecycle.v1', { host: D, event: 'Started', detail: 'Migrated' });
@@ -303,7 +303,7 @@ describe('an event stream that is connected anew', () => {
   }
   const rows = (world: World) => world.attempt.attempt.verdicts.map(({ row }) => row);
 
-  it('proves nothing of what came before: the source is not resumed', async () => {
+  it('proves nothing about missed events, so no source is resumed', async () => {
     const world = new World();
     await shellEnded(world, () => world.send('landfall.host.facts.v1', { host: D, stream: 'connected' }));
     await world.wait(400);
@@ -311,15 +311,15 @@ describe('an event stream that is connected anew', () => {
     expect(world.commands.some(({ kind }) => kind === 'resume-guest')).toBe(false);
   });
 
-  it('where it was never cut, it proves that the destination did not run', async () => {
+  it('proves that the destination never ran if it had no gap', async () => {
     const world = new World();
     await shellEnded(world, () => Promise.resolve());
     expect(rows(world)).toEqual(['stalled']);
   });
 });
 
-describe('a host that is made known while an attempt waits', () => {
-  it('is asked in the next round: the guest may be there', async () => {
+describe('a host registered while an attempt waits', () => {
+  it('is asked in the next round', async () => {
     const world = new World();
     await world.migrates({ [S]: shutOff('crashed'), [D]: absent });
     await world.fails();
@@ -331,8 +331,8 @@ describe('a host that is made known while an attempt waits', () => {
   });
 });
 
-describe('calls that are reported one after the other, each while the last is open', () => {
-  it('cost each of the earlier ones a last round, and not one for every call after it', async () => {
+describe('several calls reported while the first is open', () => {
+  it('give each earlier attempt exactly one final round', async () => {
     const world = new World();
     await world.migrates({});
     for (let call = 2; call <= 60; call += 1)
@@ -346,12 +346,12 @@ describe('calls that are reported one after the other, each while the last is op
   });
 });
 
-describe('holders that are reported', () => {
+describe('reported lock holders', () => {
   const reports = (world: World, volume: string, ...hosts: string[]) =>
     world.send('landfall.volume.holders.v1', { volume, holders: hosts.map((host) => ({ host, mode: 'exclusive' })) });
   const heldIn = (world: World) => Object.keys(world.ledger.record(VM)?.holders ?? {});
 
-  it('of a volume that nobody declared are kept while there are any', async () => {
+  it('are kept for an undeclared volume while it has holders', async () => {
     const world = new World();
     await world.migrates(moving);
     await reports(world, 'overlay-1', S);
@@ -362,7 +362,7 @@ describe('holders that are reported', () => {
     expect(heldIn(world)).toEqual(['v']);
   });
 
-  it('of too many such volumes are refused, and those of a declared one are not', async () => {
+  it('are refused for too many undeclared volumes', async () => {
     const world = new World();
     await world.migrates(moving);
     for (let nth = 0; nth < 64; nth += 1)
@@ -374,7 +374,7 @@ describe('holders that are reported', () => {
 });
 
 describe('an attempt that is examined again', () => {
-  it('hears the hosts that are known then, not those of its call', async () => {
+  it('asks the hosts known now instead of those at its call', async () => {
     const world = new World();
     await world.migrates(landed);
     await world.fails();
@@ -385,7 +385,7 @@ describe('an attempt that is examined again', () => {
     expect(world.attempt.value).toEqual({ Completed: 'settled' });
     expect(world.attempt.attempt.knownHosts).toEqual([]);
     await world.send('landfall.host.facts.v1', { host: T, zone: 'z', cluster: 'c', stream: 'connected' });
-    // It is on neither end any more, but on the host that came later.
+    // The guest has left source and destination and runs on the host registered later.
     world.says = { [S]: absent, [D]: absent, [T]: running() };
     await world.send('landfall.host.lifecycle.v1', { host: S, event: 'Started', detail: 'Migrated' });
     expect(world.attempt.attempt.verdicts.at(-1)).toMatchObject({ row: 'elsewhere', host: T, certainty: 'proven' });
@@ -393,8 +393,8 @@ describe('an attempt that is examined again', () => {
   });
 });
 
-describe('a lock that another attempt left elsewhere', () => {
-  it('is fetched by the next attempt, be its call refused before it began', async () => {
+describe('a lock left on another host by an earlier attempt', () => {
+  it('is released by the next attempt even if its call is refused', async () => {
     const world = new World();
     await world.migrates(landed);
     await world.fails();
@@ -402,7 +402,7 @@ describe('a lock that another attempt left elsewhere', () => {
       for (const { command } of world.commands)
         await world.send('landfall.command.acknowledged.v1', { command, ok: true });
     expect(world.ledger.record(VM)?.owner).toBe(D);
-    // Somebody moves the guest on by hand and leaves the lock where it was.
+    // An operator moves the guest by hand and leaves the lock on the old host.
     await world.send('landfall.host.facts.v1', { host: T, zone: 'z', cluster: 'c', stream: 'connected' });
     for (const destination of [S, D]) {
       const migration = `to-${destination}`;
@@ -419,26 +419,26 @@ describe('a lock that another attempt left elsewhere', () => {
   });
 });
 
-describe('a second call from a source whose first is not settled', () => {
+describe('a second call from a source with an unsettled attempt', () => {
   const again = async (says: Said, error: InputData<'landfall.migration.returned.v1'>['error']) => {
     const world = new World();
     await world.migrates({ [S]: running(jobs.out), [D]: shell });
     await world.send('landfall.host.facts.v1', { host: T, zone: 'z', cluster: 'c', stream: 'connected' });
     await world.send('landfall.migration.started.v1', { migration: 'm2', source: S, destination: T });
-    // The first migration's job shows, and is over when the second call has returned.
+    // The source reports the first migration's job, which ends before the second call returns.
     world.says = says;
     await world.send('landfall.migration.returned.v1', { migration: 'm2', ok: false, ...(error && { error }) });
     return { world, second: () => world.ledger.attempt('m2')?.state };
   };
   const killed = { kind: 'caller-timeout', message: 'killed' } as const;
 
-  it('does not take the first one’s job for its own: it may still be queued', async () => {
+  it('does not count the job of the first call as its own', async () => {
     const { second } = await again({ [S]: running(), [D]: absent, [T]: absent }, killed);
     expect(second()?.attempt.outgoingSeen).toBe(false);
     expect(second()?.value).toEqual({ Rechecking: 'watching' });
   });
 
-  it('does not resume what the first one left paused', async () => {
+  it('does not resume a guest that the first call left paused', async () => {
     const { world, second } = await again(
       { [S]: paused('migrating'), [D]: running(), [T]: absent },
       { kind: 'libvirt', message: 'failed' },
@@ -448,14 +448,14 @@ describe('a second call from a source whose first is not settled', () => {
     expect(world.commands.map(({ kind }) => kind)).not.toContain('resume-guest');
   });
 
-  it('does not call proven what it moved: the guest may be where the first one took it', async () => {
+  it('is not proven by a completion of the second call', async () => {
     const { second } = await again({ [S]: absent, [D]: running(), [T]: running() }, killed);
     expect(second()?.attempt.verdicts).toEqual([]);
   });
 });
 
 describe('the order of open attempts on a host', () => {
-  it('is the same after a restart, whichever was taken up last', async () => {
+  it('is the same after a restart', async () => {
     const order = async (restarts: boolean) => {
       const world = new World();
       await world.migrates({ [S]: running(), [D]: absent });
@@ -487,7 +487,7 @@ describe('an operator', () => {
   };
   const by = { migration: 'm1', host: D, reason: 'seen there', operator: 'ops' };
 
-  it('48: without an attestation is refused, and both are in the ledger', async () => {
+  it('is refused without an attestation, and the refusal is recorded (scenario 48)', async () => {
     const world = await contested();
     expect(refusalOf(await world.send('landfall.migration.resolved.v1', { ...by, attest: false }))).toBe(
       'NOT_ATTESTED',
@@ -500,7 +500,7 @@ describe('an operator', () => {
     });
   });
 
-  it('48: with one settles it', async () => {
+  it('settles a contested attempt with an attestation (scenario 48)', async () => {
     const world = await contested();
     await world.send('landfall.migration.resolved.v1', { ...by, attest: true });
     expect(world.attempt.attempt.verdicts.at(-1)).toMatchObject({
@@ -511,7 +511,7 @@ describe('an operator', () => {
     });
   });
 
-  it('48: on a host that nobody knows, or of an attempt that is not contested, is refused', async () => {
+  it('is refused for an unknown host or an uncontested attempt (scenario 48)', async () => {
     const world = await contested();
     expect(refusalOf(await world.send('landfall.migration.resolved.v1', { ...by, host: T, attest: true }))).toBe(
       'UNKNOWN_HOST',
@@ -523,9 +523,11 @@ describe('an operator', () => {
   });
 });
 
-describe('a call that begins while the locks of a verdict still move', () => {
+describe('a call that starts while locks of a verdict still move', () => {
   const MOVED: Said = { [D]: shutOff('migrated'), [S]: paused('user') };
-  /** Both had the guest; an operator has seen it on the destination, and no lock has moved since. It goes back from there. */
+  /**
+   * Both hosts had the guest, an operator resolved it to the destination, and a migration back starts before a lock moves.
+   */
   const movedBack = async (resolved: boolean) => {
     const world = new World();
     await world.migrates({ [S]: running(), [D]: running() });
@@ -540,7 +542,7 @@ describe('a call that begins while the locks of a verdict still move', () => {
     return { world, second: world.ledger.attempt('m2')?.state };
   };
 
-  it('has one copy to move where the verdict says that this is the guest, and ends what the earlier one still had to do', async () => {
+  it('drops the earlier attempt’s steps if the verdict names its source', async () => {
     const { world, second } = await movedBack(true);
     expect(second).toMatchObject({
       value: { Completed: 'settling' },
@@ -549,14 +551,14 @@ describe('a call that begins while the locks of a verdict still move', () => {
     expect(world.attempt.value).toEqual({ Completed: 'settled' });
   });
 
-  it('may move the wrong one of two where nobody said which is right', async () => {
+  it('reckons with two copies if no verdict names its source', async () => {
     const { second } = await movedBack(false);
     expect(second?.attempt).toMatchObject({ twoCopies: true, verdicts: [] });
   });
 });
 
-describe('settings', () => {
-  it('47: a change that does not fit the rest is refused, and the settings stay', async () => {
+describe('a change of the configuration', () => {
+  it('is refused if inconsistent with other settings (scenario 47)', async () => {
     const world = new World();
     const taken = await world.send('landfall.configuration.set.v1', {
       change: { recheckIntervalSeconds: 301 },
@@ -566,7 +568,7 @@ describe('settings', () => {
     expect((await world.driver()).partition.configuration.recheckIntervalSeconds).toBe(10);
   });
 
-  it('47: those of an attempt are fixed when its call returns', async () => {
+  it('does not affect attempts whose call has returned (scenario 47)', async () => {
     const world = new World();
     await world.migrates(moving);
     await world.send('landfall.configuration.set.v1', { change: { recheckTimeoutSeconds: 60 }, operator: 'ops' });
@@ -577,8 +579,8 @@ describe('settings', () => {
   });
 });
 
-describe('rebuilding', () => {
-  it('49: a new owner finds the same state and sends nothing by itself', async () => {
+describe('a partition with a new owner', () => {
+  it('has the same state and sends no command by itself (scenario 49)', async () => {
     const world = new World();
     await world.migrates(landed);
     await world.fails();
@@ -590,7 +592,7 @@ describe('rebuilding', () => {
     expect(partition.drain().batch.entries).toEqual([]);
   });
 
-  it('49: the same inputs at the same times write the same ledger, byte for byte', async () => {
+  it('writes the same bytes for the same inputs (scenario 49)', async () => {
     const texts = await Promise.all(
       [0, 1].map(async () => {
         const world = new World();
@@ -606,7 +608,7 @@ describe('rebuilding', () => {
     expect(texts[0]?.length).toBeGreaterThan(20);
   });
 
-  it('34: nothing is told to anybody before it is committed', async () => {
+  it('reports decisions only after their commit (scenario 34)', async () => {
     const world = new World();
     const told: Entry[] = [];
     const heads: Head[] = [];

@@ -27,7 +27,7 @@ import {
   volume,
 } from '../support/machine-spec.ts';
 
-/** The acceptance scenarios by their numbers: what the evidence comes to. S is alpha, D beta; third hosts gamma and delta. */
+/** Acceptance scenarios for verdicts, with their numbers. S is alpha, D is beta; third hosts are gamma and delta. */
 
 const vol = [volume('vol-1')];
 const COMPLETED = {
@@ -47,14 +47,14 @@ const ROLLED_BACK = {
 const CONTESTED = { state: 'RolledBack.contested', outcome: 'rolled-back', contested: true, host: S } as const;
 const EXPLICIT = /^API failed while VM may still be migrating: /;
 const toDeadline: Move = after(300);
-/** The destination's shell came and went, and its event stream saw all of it: its CPUs never ran. */
+/** The destination's shell started and stopped on an unbroken event stream, so its CPUs never ran. */
 const shellCameAndWent: Move = (play) => {
   event(D, 'Started', 'Migrated')(play);
   event(D, 'Stopped', 'Failed')(play);
 };
 
-describe('the guest is on one side', () => {
-  it('1: source absent, destination running: complete', () => {
+describe('a guest on one host', () => {
+  it('completes if the source is empty and the destination runs (scenario 1)', () => {
     given({ volumes: vol })
       .when(says(S, absent), says(D, running(jobs.none, 'migrated')), fails())
       .thenIs({ ...COMPLETED, row: 'landed', error: null, commands: ['post-migrate', `release-lock ${S} vol-1`] })
@@ -62,7 +62,7 @@ describe('the guest is on one side', () => {
       .thenIs({ state: 'Completed.settled', commands: ['after-migrate', `acquire-lock ${D} vol-1`] });
   });
 
-  it('2: source running without a job, destination absent, libvirt returned the error: roll back', () => {
+  it('rolls back after a libvirt error with an empty destination (scenario 2)', () => {
     given({ volumes: vol })
       .when(event(D, 'Started', 'Migrated'), event(D, 'Stopped', 'Failed'))
       .when(says(S, running()), says(D, absent), fails('libvirt', 'operation aborted'))
@@ -74,7 +74,7 @@ describe('the guest is on one side', () => {
       });
   });
 
-  it('2: or the source had shown its outgoing job, and no longer does', () => {
+  it('rolls back after the source’s outgoing job ended (scenario 2)', () => {
     given({ says: { [S]: running(jobs.out), [D]: shell } })
       .when(fails('connection'))
       .thenIs({ state: 'Rechecking.watching', waiting: { row: 'moving', host: S } })
@@ -82,7 +82,7 @@ describe('the guest is on one side', () => {
       .thenIs({ ...ROLLED_BACK, row: 'stayed' });
   });
 
-  it('2: or two rounds at least 35 s apart say so', () => {
+  it('rolls back after two quiet rounds 35 s apart (scenario 2)', () => {
     given({ says: { [S]: running(), [D]: absent } })
       .when(fails('connection'), after(30))
       .thenIs({ state: 'Rechecking.watching', waiting: { row: 'moving', host: S } })
@@ -90,7 +90,7 @@ describe('the guest is on one side', () => {
       .thenIs({ ...ROLLED_BACK, row: 'stayed' });
   });
 
-  it('5: source absent, destination paused by its user: complete, stays paused', () => {
+  it('completes with a user-paused guest that stays paused (scenario 5)', () => {
     given({ origin: 'paused' })
       .when(says(S, absent), says(D, paused('user')), fails())
       .thenIs({ ...COMPLETED, row: 'landed', commands: ['post-migrate'], alarms: [] })
@@ -98,13 +98,13 @@ describe('the guest is on one side', () => {
       .thenIs({ state: 'Completed.settled', commands: ['after-migrate'] });
   });
 
-  it('6: source absent, destination paused by an I/O error: complete, with an alarm', () => {
+  it('completes with an alarm for a guest with an I/O error (scenario 6)', () => {
     given()
       .when(says(S, absent), says(D, paused('I/O error')), fails())
       .thenIs({ ...COMPLETED, row: 'landed', alarms: ['guest-broken'] });
   });
 
-  it('22: source crashed in Perform, destination absent: stopped on the source, not complete', () => {
+  it('rolls back a guest that crashed during the migration (scenario 22)', () => {
     given({ says: { [S]: running(jobs.out), [D]: shell } })
       .when(shellCameAndWent, says(S, crashed()), says(D, absent), fails())
       .thenIs({ state: 'Rechecking.watching', waiting: { row: 'nowhere', host: S } })
@@ -112,20 +112,20 @@ describe('the guest is on one side', () => {
       .thenIs({ ...ROLLED_BACK, row: 'nowhere', alarms: ['guest-stopped'] });
   });
 
-  it('22: with copied storage and a destination that may have run, contested', () => {
+  it('is contested after a crash with copied storage (scenario 22)', () => {
     given({ storageCopied: true })
       .when(says(S, crashed()), says(D, absent), fails(), toDeadline)
       .thenIs({ ...CONTESTED, row: 'nowhere', error: EXPLICIT });
   });
 
-  it('25: an error after a real success: complete', () => {
+  it('completes although the call returned an error (scenario 25)', () => {
     given({ says: { [S]: running(jobs.out), [D]: shell } })
       .when(event(D, 'Resumed', 'Migrated'), event(S, 'Stopped', 'Migrated'))
       .when(says(S, absent), says(D, running()), fails('libvirt', 'lost the reply of finish'))
       .thenIs({ ...COMPLETED, row: 'landed' });
   });
 
-  it('26: a success whose destination is absent is arbitrated by the same table', () => {
+  it('decides a reported success with an empty destination by the table (scenario 26)', () => {
     given({ says: { [S]: running(), [D]: absent } })
       .when(succeeds)
       .thenIs({ state: 'Rechecking.watching', waiting: { row: 'moving', host: S } })
@@ -133,15 +133,15 @@ describe('the guest is on one side', () => {
       .thenIs({ ...ROLLED_BACK, row: 'stayed', error: /reported success, but the guest is on alpha/ });
   });
 
-  it('a success that the hosts confirm is complete at once', () => {
+  it('completes at once if the hosts confirm a success', () => {
     given()
       .when(says(S, absent), says(D, running()), succeeds)
       .thenIs({ ...COMPLETED, row: 'landed' });
   });
 });
 
-describe('the guest is on its way', () => {
-  it('3: source running, destination a shell: wait; contested at the deadline', () => {
+describe('a guest that is still moving', () => {
+  it('waits for a moving guest and is contested at the deadline (scenario 3)', () => {
     given({ says: { [S]: running(jobs.out), [D]: shell } })
       .when(fails(), after(299))
       .thenIs({ state: 'Rechecking.watching', waiting: { row: 'moving', host: S }, commands: [] })
@@ -156,7 +156,7 @@ describe('the guest is on its way', () => {
       });
   });
 
-  it('4: source crashed, destination a shell: its memory is incomplete; never complete, never resumed', () => {
+  it('never completes with an incomplete guest after a source crash (scenario 4)', () => {
     given({ says: { [S]: running(jobs.out), [D]: shell }, volumes: vol })
       .when(says(S, crashed()), fails())
       .thenIs({ state: 'Rechecking.watching', waiting: { row: 'half-arrived', host: S } })
@@ -170,7 +170,7 @@ describe('the guest is on its way', () => {
       });
   });
 
-  it('7: source paused (migrating), destination running: complete once the source’s job is over', () => {
+  it('completes after a switch-over when the source’s job ends (scenario 7)', () => {
     given({ volumes: vol })
       .when(says(S, paused('migrating', jobs.out)), says(D, running(jobs.none, 'migrated')), fails())
       .thenIs({ state: 'Rechecking.watching', waiting: { row: 'switched', host: S } })
@@ -183,13 +183,13 @@ describe('the guest is on its way', () => {
       });
   });
 
-  it('7: or at the deadline', () => {
+  it('completes after a switch-over at the deadline (scenario 7)', () => {
     given({ says: { [S]: paused('migrating', jobs.out), [D]: running() } })
       .when(fails(), toDeadline)
       .thenIs({ ...COMPLETED, row: 'switched', final: true });
   });
 
-  it('8: source paused (migrating) without a job, the destination provably never ran: roll back, resume only behind the lock', () => {
+  it('resumes a stalled source only behind its lock (scenario 8)', () => {
     given({ says: { [S]: running(jobs.out), [D]: shell }, volumes: vol })
       .when(shellCameAndWent, says(S, paused('migrating')), says(D, absent), fails())
       .thenIs({ ...ROLLED_BACK, row: 'stalled', commands: ['failed-to-migrate'] })
@@ -200,14 +200,14 @@ describe('the guest is on its way', () => {
       });
   });
 
-  it('8: where it may have run, contested', () => {
+  it('is contested if the destination may have run (scenario 8)', () => {
     given({ says: { [S]: running(jobs.out), [D]: shell } })
       .when(event(D, 'Started', 'Migrated'), event(D, 'Resumed', 'Migrated'), event(D, 'Stopped', 'Failed'))
       .when(says(S, paused('migrating')), says(D, absent), fails(), toDeadline, acksAll)
       .thenIs({ ...CONTESTED, row: 'ran-and-died', error: EXPLICIT, commands: ['failed-to-migrate', 'fail-call'] });
   });
 
-  it('8: a shell that is still there is offered for destruction, and its end leads to the rollback', () => {
+  it('offers to destroy the shell and rolls back after its end (scenario 8)', () => {
     given({ says: { [S]: paused('migrating'), [D]: shell } })
       .when(fails(), toDeadline)
       .thenIs({ ...CONTESTED, row: 'stalled-shell', offers: ['destroy the shell on the destination'] })
@@ -215,13 +215,13 @@ describe('the guest is on its way', () => {
       .thenIs({ ...ROLLED_BACK, row: 'stalled', verdicts: 2 });
   });
 
-  it('12: what resolves exactly at the deadline is decided by the final round', () => {
+  it('decides by the final round exactly at the deadline (scenario 12)', () => {
     given({ says: { [S]: running(jobs.out), [D]: shell } })
       .when(fails(), after(299.999), says(S, absent), says(D, running()), after(0.001))
       .thenIs({ ...COMPLETED, row: 'landed' });
   });
 
-  it('43: post-copy on both sides is waited out, never aborted, and complete once it is over', () => {
+  it('waits for a post-copy migration and completes after it (scenario 43)', () => {
     given({ says: { [S]: paused('post-copy', jobs.out), [D]: running(jobs.incoming, 'post-copy') } })
       .when(fails(), after(100))
       .thenIs({ state: 'Rechecking.watching', waiting: { row: 'postcopy', host: S }, commands: [] })
@@ -229,13 +229,13 @@ describe('the guest is on its way', () => {
       .thenIs({ ...COMPLETED, row: 'landed' });
   });
 
-  it('43: contested where it lasts beyond the deadline', () => {
+  it('is contested if post-copy lasts beyond the deadline (scenario 43)', () => {
     given({ says: { [S]: paused('post-copy', jobs.out), [D]: running(jobs.incoming, 'post-copy') } })
       .when(fails(), toDeadline, acksAll)
       .thenIs({ ...CONTESTED, row: 'postcopy', commands: ['failed-to-migrate', 'fail-call'] });
   });
 
-  it('44: a failed post-copy on both sides is contested; recovery is offered, neither is resumed', () => {
+  it('is contested after a failed post-copy and offers recovery (scenario 44)', () => {
     given({ says: { [S]: paused('post-copy failed'), [D]: paused('post-copy failed') } })
       .when(fails(), toDeadline, acksAll)
       .thenIs({
@@ -248,20 +248,20 @@ describe('the guest is on its way', () => {
   });
 });
 
-describe('a post-copy of which one side is left', () => {
-  it('44: is lost; there is nothing to recover', () => {
+describe('a failed post-copy with one remaining host', () => {
+  it('offers no recovery of the lost guest (scenario 44)', () => {
     given({ says: { [S]: paused('post-copy failed'), [D]: absent } })
       .when(fails(), toDeadline)
       .thenIs({ ...CONTESTED, row: 'torn', offers: [] });
   });
 });
 
-describe('a stream that breaks once a verdict was made', () => {
-  it('8: proves no longer that the destination never ran: a contested attempt resumes nothing', () => {
+describe('a stream gap after a verdict', () => {
+  it('keeps a contested attempt from resuming the source (scenario 8)', () => {
     given({ says: { [S]: paused('migrating', jobs.out), [D]: shell }, volumes: [volume('v')] })
       .when(event(D, 'Started', 'Migrated'), fails(), toDeadline, acksAll)
       .thenIs({ ...CONTESTED })
-      // The destination ran and died; of its events only the last one came.
+      // The destination ran and died, and only the last of its events arrived.
       .when(
         stream(D, 'lost'),
         says(S, paused('migrating')),
@@ -273,8 +273,8 @@ describe('a stream that breaks once a verdict was made', () => {
   });
 });
 
-describe('a call that shares its source with an unsettled one', () => {
-  it('does not take for its own that the guest ran on the destination: the earlier one may have led there', () => {
+describe('a call from the source of an unsettled attempt', () => {
+  it('does not count a guest on the destination as its own', () => {
     const spec = given({
       sharesSource: true,
       leftover: true,
@@ -285,10 +285,10 @@ describe('a call that shares its source with an unsettled one', () => {
   });
 });
 
-describe('an attempt that was contested or provisional', () => {
+describe('a contested or provisional attempt', () => {
   const quiet = [says(S, running()), says(D, absent)] as const;
 
-  it('is settled by rounds that agree for 35 s that the guest stayed, though nothing was seen of the migration', () => {
+  it('is settled by quiet rounds 35 s apart that find the guest on the source', () => {
     given({ says: { [S]: running(), [D]: failed } })
       .when(fails('caller-timeout'), toDeadline)
       .thenIs({ ...CONTESTED, row: 'silent-destination' })
@@ -298,7 +298,7 @@ describe('an attempt that was contested or provisional', () => {
       .thenIs({ ...ROLLED_BACK, row: 'stayed' });
   });
 
-  it('is settled so as well where it was completed on the word of the destination alone', () => {
+  it('is settled by quiet rounds after a provisional completion', () => {
     given({ says: { [S]: failed, [D]: running() } })
       .when(fails('caller-timeout'), toDeadline)
       .thenIs({ state: 'Completed.provisional', row: 'silent-source' })
@@ -307,10 +307,10 @@ describe('an attempt that was contested or provisional', () => {
   });
 });
 
-describe('the guest is on both sides', () => {
+describe('a guest on both hosts', () => {
   const both = { says: { [S]: running(), [D]: running() }, volumes: vol };
 
-  it('10: the source is gone after 40 s: complete', () => {
+  it('completes if the source disappears after 40 s (scenario 10)', () => {
     given(both)
       .when(fails(), after(40))
       .thenIs({ state: 'Rechecking.watching', waiting: { row: 'both-alive', host: S }, commands: [] })
@@ -318,17 +318,17 @@ describe('the guest is on both sides', () => {
       .thenIs({ ...COMPLETED, row: 'landed' });
   });
 
-  describe('10: but where the source ran on after the destination had landed, its copy may have been moved by hand', () => {
+  describe('that may exist twice (scenario 10)', () => {
     const two = { ...both, known: [S, D, T, U] };
 
-    it('the other known hosts are heard, and none has it: complete', () => {
+    it('completes if no other known host has the guest', () => {
       const { play } = given({ ...two, says: { ...two.says, [T]: absent, [U]: absent } })
         .when(fails(), after(40), says(S, absent), after(10))
         .thenIs({ ...COMPLETED, row: 'landed', certainty: 'proven' });
       expect(play.questions.filter(({ host }) => host === T)).not.toEqual([]);
     });
 
-    it('one of them has it: nobody can say which is right, and the attempt is contested', () => {
+    it('is contested if another known host has the guest', () => {
       given({ ...two, says: { ...two.says, [T]: running(), [U]: absent } })
         .when(fails(), after(40), says(S, shutOff('migrated')), after(10))
         .thenIs({ state: 'Rechecking.watching', waiting: { row: 'landed', host: S } })
@@ -336,7 +336,7 @@ describe('the guest is on both sides', () => {
         .thenIs({ ...CONTESTED, row: 'landed', error: EXPLICIT });
     });
 
-    it('one of them is silent: provisional, and locks wait', () => {
+    it('is provisional if another known host is silent', () => {
       given({ ...two, says: { ...two.says, [T]: absent, [U]: failed } })
         .when(fails(), after(40), says(S, shutOff('migrated')), toDeadline)
         .thenIs({ state: 'Completed.provisional', row: 'landed', certainty: 'provisional', commands: [] })
@@ -344,25 +344,25 @@ describe('the guest is on both sides', () => {
         .thenIs({ ...COMPLETED, row: 'landed', certainty: 'proven' });
     });
 
-    it('the last one left lies paused: it may be the one that was out of date', () => {
+    it('is not settled by a paused last copy', () => {
       given({ ...two, says: { ...two.says, [T]: absent, [U]: absent } })
         .when(fails(), after(40), says(D, paused('user')), says(S, absent), toDeadline)
         .thenIs({ state: 'Completed.provisional', row: 'landed', certainty: 'provisional' });
     });
 
-    it('the source had stopped again: what is left there may be the guest as well', () => {
+    it('is not settled if the source has a paused copy', () => {
       given(two)
         .when(fails(), after(40), says(S, paused('migrating')), toDeadline)
         .thenIs({ ...CONTESTED, row: 'switched' });
     });
 
-    it('fencing the source proves nothing of a copy that may have left it', () => {
+    it('is not proven by fencing the source', () => {
       given(two)
         .when(fails(), after(40), says(S, failed), fenced(), toDeadline)
         .thenIs({ state: 'Completed.provisional', row: 'silent-source', certainty: 'provisional' });
     });
 
-    it('a source that had stopped to hand over left nothing: nobody else is asked', () => {
+    it('asks no other host if the source had stopped to hand over', () => {
       const { play } = given({ says: { [S]: paused('migrating'), [D]: running() }, known: [S, D, T] })
         .when(fails(), says(S, shutOff('migrated')), after(10))
         .thenIs({ ...COMPLETED, certainty: 'proven' });
@@ -370,7 +370,7 @@ describe('the guest is on both sides', () => {
     });
   });
 
-  it('11: still so at 300 s: contested, the source stays on record, no lock and no guest is touched', () => {
+  it('is contested without lock or guest commands at 300 s (scenario 11)', () => {
     given(both)
       .when(fails(), toDeadline, acksAll)
       .thenIs({
@@ -384,33 +384,33 @@ describe('the guest is on both sides', () => {
       });
   });
 
-  it('11: where both jobs are none, the alarm is raised at once', () => {
+  it('raises the alarm at once if neither host has a job (scenario 11)', () => {
     given(both)
       .when(fails(), after(11))
       .thenIs({ state: 'Rechecking.watching', alarms: ['split-brain'] });
   });
 
-  it('11: while the source has a job, there is no alarm yet', () => {
+  it('raises no alarm while the source has a job (scenario 11)', () => {
     given({ says: { [S]: running(jobs.out), [D]: running() } })
       .when(fails(), after(290))
       .thenIs({ state: 'Rechecking.watching', alarms: [] });
   });
 
-  it('a guest that is back after both hosts ran it is rolled back, with an alarm', () => {
+  it('rolls back with an alarm after both hosts ran the guest', () => {
     given({ says: { [S]: running(jobs.out), [D]: shell } })
       .when(event(D, 'Started', 'Migrated'), event(D, 'Resumed', 'Migrated'))
       .when(says(S, running()), says(D, absent), fails())
       .thenIs({ ...ROLLED_BACK, row: 'ran-and-resumed', alarms: ['both-hosts-wrote'] });
   });
 
-  it('the destination’s shell alone proves that its migration had begun', () => {
+  it('counts the destination’s shell as proof of a begun migration', () => {
     given({})
       .when(event(D, 'Started', 'Migrated'), event(D, 'Resumed', 'Migrated'))
       .when(says(S, running()), says(D, absent), fails('caller-lost'))
       .thenIs({ ...ROLLED_BACK, row: 'ran-and-resumed', alarms: ['both-hosts-wrote'] });
   });
 
-  it('a guest that somebody started on the destination while its migration was queued: the queue is waited for', () => {
+  it('waits for a queued migration although the destination ran the guest', () => {
     given({ says: { [S]: running(), [D]: running() } })
       .when(after(1), says(S, running()), says(D, absent), fails('caller-lost'))
       .thenIs({ state: 'Rechecking.watching', waiting: { row: 'moving', host: S }, commands: [] })
@@ -419,8 +419,8 @@ describe('the guest is on both sides', () => {
   });
 });
 
-describe('a side is silent', () => {
-  it('13: source unreachable, destination running: provisional; hooks and locks move only after proof', () => {
+describe('a silent host', () => {
+  it('completes provisionally if only the source is silent (scenario 13)', () => {
     given({ volumes: vol })
       .when(says(S, failed), says(D, running()), fails())
       .thenIs({ state: 'Rechecking.watching', waiting: { row: 'silent-source', host: D }, commands: [] })
@@ -435,13 +435,13 @@ describe('a side is silent', () => {
       });
   });
 
-  it('13: the source answering gone is proof as well', () => {
+  it('proves a provisional completion by an empty source (scenario 13)', () => {
     given({ volumes: vol, says: { [S]: failed, [D]: running() } })
       .when(fails(), toDeadline, says(S, absent), event(D, 'Resumed', 'Migrated'))
       .thenIs({ ...COMPLETED, row: 'landed', verdicts: 2, commands: ['post-migrate', `release-lock ${S} vol-1`] });
   });
 
-  it('13: a source that handed over, and a destination that does not answer: provisional', () => {
+  it('completes provisionally after a hand-over to a silent destination (scenario 13)', () => {
     given({ volumes: vol })
       .when(event(S, 'Stopped', 'Migrated'), says(S, absent), fails(), toDeadline, after(5))
       .thenIs({
@@ -453,7 +453,7 @@ describe('a side is silent', () => {
       });
   });
 
-  it('14: source running, destination unreachable: contested; its locks are not released', () => {
+  it('is contested if only the destination is silent (scenario 14)', () => {
     given({ volumes: vol })
       .when(says(S, running()), says(D, failed), fails())
       .thenIs({ state: 'Rechecking.watching', waiting: { row: 'silent-destination', host: S } })
@@ -466,13 +466,13 @@ describe('a side is silent', () => {
       });
   });
 
-  it('15: both unreachable: nothing is known, the owner stays', () => {
+  it('keeps the owner if both hosts are silent (scenario 15)', () => {
     given({ volumes: vol, says: { [S]: failed, [D]: failed } })
       .when(fails(), toDeadline, acksAll)
       .thenIs({ ...CONTESTED, row: 'silence', certainty: 'unknown', commands: ['failed-to-migrate', 'fail-call'] });
   });
 
-  it('gone from the source without a hand-over, destination silent: the call fails, nothing else', () => {
+  it('only fails the call for an empty source and silent destination', () => {
     given({ volumes: vol, says: { [S]: absent } })
       .when(fails(), toDeadline, after(5), acksAll)
       .thenIs({ ...CONTESTED, row: 'silent-destination-gone', commands: ['fail-call'] });
@@ -482,14 +482,14 @@ describe('a side is silent', () => {
     ['an error', failed],
     ['an empty answer', { ok: false, domain: null } as const],
     ['no answer', 'silent'],
-    ['a listing that a stray process belies', { ok: true, domain: null, strayProcess: true } as const],
-  ] as const)('28: %s is unknown, never absent', (_name, saying) => {
+    ['a listing contradicted by a stray process', { ok: true, domain: null, strayProcess: true } as const],
+  ] as const)('reads %s as unknown, never as absent (scenario 28)', (_name, saying) => {
     given({ says: { [S]: saying, [D]: saying } })
       .when(fails(), after(5), after(1))
       .thenIs({ state: 'Rechecking.watching', waiting: { row: 'silence', host: S } });
   });
 
-  it('28: a late answer still counts', () => {
+  it('counts a late answer (scenario 28)', () => {
     given({ says: { [D]: running() } })
       .when(fails(), after(6))
       .thenIs({ state: 'Rechecking.watching', waiting: { row: 'silent-source', host: D } })
@@ -501,42 +501,42 @@ describe('a side is silent', () => {
 describe('a third host', () => {
   const nowhere = { says: { [S]: absent, [D]: absent, [T]: absent, [U]: absent }, known: [S, D, T, U] };
 
-  it('17: has the guest, and all others lack it: the record follows', () => {
+  it('is recorded if only that host has the guest (scenario 17)', () => {
     given({ ...nowhere, says: { ...nowhere.says, [T]: running() } })
       .when(fails())
       .thenIs({ ...COMPLETED, row: 'elsewhere', host: T, alarms: ['landed-elsewhere'] });
   });
 
-  it('17: has the guest, though the source had handed it over to the destination', () => {
+  it('is recorded even after a hand-over to the destination (scenario 17)', () => {
     given({ ...nowhere, says: { ...nowhere.says, [T]: running() } })
       .when(event(S, 'Stopped', 'Migrated'), fails())
       .thenIs({ ...COMPLETED, row: 'elsewhere', host: T });
   });
 
-  it('17: is not adopted while another one owes its answer', () => {
+  it('is not recorded while another host has not answered (scenario 17)', () => {
     given({ ...nowhere, says: { ...nowhere.says, [T]: running(), [U]: failed } })
       .when(fails(), toDeadline)
       .thenIs({ ...CONTESTED, row: 'nowhere' });
   });
 
-  it('19: two of them have the guest: contested at once', () => {
+  it('makes the attempt contested if two of them have the guest (scenario 19)', () => {
     given({ ...nowhere, says: { ...nowhere.says, [T]: running(), [U]: running() } })
       .when(fails())
       .thenIs({ ...CONTESTED, row: 'elsewhere', error: EXPLICIT, alarms: ['landed-elsewhere'] });
   });
 
-  it('17: lies paused there, though its CPUs had run on the destination: it may be the source’s leftover', () => {
+  it('is not recorded for a paused copy after the destination ran (scenario 17)', () => {
     given({ ...nowhere, says: { ...nowhere.says, [T]: paused('user') } })
       .when(event(D, 'Started', 'Migrated'), event(D, 'Resumed', 'Migrated'), event(S, 'Stopped', 'Migrated'), fails())
       .thenIs({ ...CONTESTED, row: 'elsewhere', error: EXPLICIT });
   });
 
-  it('a guest that moves on while they are asked is found by the second round', () => {
+  it('is found by the second round if the guest moves meanwhile', () => {
     const { play } = given({ ...nowhere, says: { ...nowhere.says, [T]: 'silent' } }).when(
       event(S, 'Stopped', 'Migrated'),
       fails(),
     );
-    // It left the third host before that answered, for the source, which had answered.
+    // The guest moved from the third host, before that host answered, to the source, which had already answered.
     play.says(S, 'silent');
     play.says(T, absent);
     play.says(S, running());
@@ -544,7 +544,7 @@ describe('a third host', () => {
     expect(play.attempt.waiting?.row).toBe('moving');
   });
 
-  it('a round that hears nobody from one of them begins the search anew', () => {
+  it('restarts the search if it does not answer', () => {
     const { play } = given(nowhere).when(fails(), after(5));
     expect(play.attempt.emptySequence).toBeTypeOf('number');
     play.says(T, 'silent');
@@ -552,7 +552,7 @@ describe('a third host', () => {
     expect(play.attempt.emptySequence).toBeUndefined();
   });
 
-  it('every known host is heard before a guest is called stopped on the source', () => {
+  it('must answer before a guest counts as stopped on the source', () => {
     given(nowhere)
       .when(fails(), after(299))
       .thenIs({ state: 'Rechecking.watching', waiting: { row: 'nowhere', host: S } })
@@ -561,26 +561,26 @@ describe('a third host', () => {
   });
 });
 
-describe('answers that are no evidence', () => {
-  it('20: a domain of the same name and another UUID is a listing that lacks the guest', () => {
+describe('an answer that is no evidence', () => {
+  it('includes a domain with another UUID and the same name (scenario 20)', () => {
     given({ says: { [S]: running(jobs.out), [D]: absent } })
       .when(fails(), says(S, running()), after(10))
       .thenIs({ ...ROLLED_BACK, row: 'stayed' });
   });
 
-  it('29: the answer to a question asked before the call returned makes no verdict', () => {
+  it('includes an answer to a question before the return (scenario 29)', () => {
     given()
       .when(fails(), answers(S, 1, absent), answers(D, 2, running()))
       .thenIs({ state: 'ApiFailed', verdicts: 0 });
   });
 
-  it('29: nor does what the hosts said before, however plain', () => {
+  it('includes all answers from before the return (scenario 29)', () => {
     given({ says: { [S]: absent, [D]: running() } })
       .when(says(S, 'silent'), says(D, 'silent'), fails(), after(60))
       .thenIs({ verdicts: 0, waiting: { row: 'silence', host: S } });
   });
 
-  it('29: on the source another boot proves only absence', () => {
+  it('includes an answer from another boot of the source (scenario 29)', () => {
     given({ says: { [S]: { ...running(), boot: 'alpha-boot-2' }, [D]: running() } })
       .when(fails(), toDeadline)
       .thenIs({ state: 'Completed.provisional', row: 'silent-source' });
@@ -589,7 +589,7 @@ describe('answers that are no evidence', () => {
       .thenIs({ ...COMPLETED, row: 'landed' });
   });
 
-  it('32: the answer to an older attempt’s question is ignored', () => {
+  it('includes an answer to an older attempt’s question (scenario 32)', () => {
     const old = running();
     given()
       .when(fails())
@@ -597,7 +597,7 @@ describe('answers that are no evidence', () => {
       .thenNothingHappened();
   });
 
-  it('32: so is the answer to a question that was never asked', () => {
+  it('includes an answer to a question that was never asked (scenario 32)', () => {
     given()
       .when(fails())
       .when(answers(S, 999, absent), answers(T, 3, absent))
@@ -609,14 +609,14 @@ describe('late evidence', () => {
   const rolledBack = () =>
     given({ says: { [S]: running(), [D]: absent }, volumes: vol }).when(fails('libvirt'), acksAll);
 
-  it('27: the guest arrives after the rollback: reopened, alarmed, and a new verdict beside the old one', () => {
+  it('adds a verdict if the guest arrives after the rollback (scenario 27)', () => {
     rolledBack()
       .thenIs({ state: 'RolledBack.settled', row: 'stayed' })
       .when(says(S, absent), says(D, running()), event(D, 'Resumed', 'Migrated'))
       .thenIs({ ...COMPLETED, row: 'landed', verdicts: 2, alarms: ['verdict-contradicted'] });
   });
 
-  it('27: the guest runs on both hosts after the rollback: open again, with a deadline of its own', () => {
+  it('reopens a rollback with a new deadline if both hosts run (scenario 27)', () => {
     rolledBack()
       .when(says(D, running()), event(D, 'Resumed', 'Migrated'))
       .thenIs({ state: 'Rechecking.watching', verdicts: 1 })
@@ -624,19 +624,19 @@ describe('late evidence', () => {
       .thenIs({ ...CONTESTED, row: 'both-alive', verdicts: 2 });
   });
 
-  it('27: an event that the answers do not bear out leaves the verdict as it is', () => {
+  it('keeps a verdict that the answers confirm despite an event (scenario 27)', () => {
     rolledBack()
       .when(event(D, 'Resumed', 'Migrated'))
       .thenIs({ state: 'RolledBack.settled', verdicts: 1, commands: [], alarms: [] });
   });
 
-  it('27: a success that is reported after the rollback is asked about', () => {
+  it('examines a rollback again after a late success report (scenario 27)', () => {
     rolledBack()
       .when(says(S, absent), says(D, running()), succeeds)
       .thenIs({ ...COMPLETED, row: 'landed', verdicts: 2 });
   });
 
-  it('27: a contested attempt is settled by what comes late', () => {
+  it('settles a contested attempt (scenario 27)', () => {
     given({ says: { [S]: running(), [D]: running() }, volumes: vol })
       .when(fails(), toDeadline, acksAll)
       .thenIs({ ...CONTESTED, row: 'both-alive' })
@@ -644,15 +644,15 @@ describe('late evidence', () => {
       .thenIs({ ...COMPLETED, row: 'landed', verdicts: 2 });
   });
 
-  it('27: and keeps asking by itself', () => {
+  it('is requested periodically for a contested attempt (scenario 27)', () => {
     given({ says: { [S]: running(), [D]: running() } })
       .when(fails(), toDeadline, says(S, absent), after(300))
       .thenIs({ ...COMPLETED, row: 'landed', verdicts: 2 });
   });
 });
 
-describe('settings', () => {
-  it('47: where the interval equals the timeout there is still a final round', () => {
+describe('the recheck settings', () => {
+  it('ask a final round if interval and timeout are equal (scenario 47)', () => {
     given({
       configuration: { ...defaultConfiguration, recheckIntervalSeconds: 300 },
       says: { [S]: running(jobs.out), [D]: shell },
@@ -661,7 +661,7 @@ describe('settings', () => {
       .thenIs({ ...COMPLETED, row: 'landed' });
   });
 
-  it('the timeout is that of the call’s return', () => {
+  it('use the timeout configured when the call returned', () => {
     given({
       configuration: { ...defaultConfiguration, recheckTimeoutSeconds: 20 },
       says: { [S]: running(jobs.out), [D]: shell },

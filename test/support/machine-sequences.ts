@@ -30,7 +30,7 @@ import {
   volume,
 } from './machine-spec.ts';
 
-/** Sequences that together take every transition of the machine, and what can be seen of each from outside. */
+/** Sequences of inputs that together take every transition of the machine, and the trace of each. */
 
 const vol = [volume('v')];
 const landed: Given = { says: { [S]: absent, [D]: running() }, volumes: vol };
@@ -52,7 +52,7 @@ const left = [says(S, running()), says(D, absent)];
 const doubtD = event(D, 'Resumed', 'Migrated');
 const doubtS = event(S, 'Resumed', 'Unpaused');
 const libvirt = fails('libvirt', 'x', '38');
-/** Asked, and answered by the destination alone: the source’s question runs out. */
+/** Only the destination answers; the source’s question reaches its limit. */
 const sourceRunsOut = [quiet, says(D, running()), after(5)];
 
 type Sequence = readonly [Given, ...Move[]];
@@ -61,7 +61,9 @@ const V = 'epsilon';
 const gone = [says(S, absent), says(D, absent)];
 const landedPaused: Given = { says: { [S]: absent, [D]: paused('user') }, origin: 'paused', volumes: vol };
 
-/** Ways into a state that waits for a third host which stays silent, while both ends have answered that the guest is gone. */
+/**
+ * Ways into a state that waits for a silent third host after source and destination have answered that the guest is gone.
+ */
 const searching: Readonly<Record<string, Sequence>> = {
   'a verification': [{}, ...gone, succeeds],
   'a first round': [{}, ...gone, fails()],
@@ -81,7 +83,7 @@ const searching: Readonly<Record<string, Sequence>> = {
   'a settled rollback': [stayed, fails(), acksAll, ...gone, event(D, 'Started', 'Migrated')],
 };
 
-/** What happens meanwhile, so that the third host’s silence is what closes the round. */
+/** Inputs during the wait, so that the limit of the third host’s question closes the round. */
 const meanwhile: Readonly<Record<string, readonly Move[]>> = {
   'nothing happens': [],
   'it lands': [says(D, running()), doubtS, doubtD],
@@ -100,7 +102,7 @@ const meanwhile: Readonly<Record<string, readonly Move[]>> = {
   ],
 };
 
-/** Every way in with every thing that may happen; with two more third hosts that run the guest, it is contested. */
+/** Combines every way in with every input. Two more third hosts that run the guest make the attempt contested. */
 function searches(): Record<string, Sequence> {
   const found: [string, Sequence][] = [];
   for (const [state, [given, ...moves]] of Object.entries(searching)) {
@@ -452,7 +454,7 @@ export const sequences: Readonly<Record<string, Sequence>> = {
   ],
 };
 
-/** One line for each move: where the attempt is, what was asked and sent meanwhile, its verdict, and the timers left. */
+/** One line for each move: states visited, verdict, questions, commands, and open timers. */
 export function traceOf(name: string): string[] {
   const [given, ...moves] = sequences[name] ?? [{}];
   const play = new Play(given);
@@ -494,7 +496,7 @@ export function traceOf(name: string): string[] {
   return lines;
 }
 
-/** `alpha×31, beta×31`, so that long polling stays short. */
+/** Counts equal items, such as `alpha×31, beta×31`. */
 function tally(hosts: readonly string[]): string {
   const counts = new Map<string, number>();
   for (const host of hosts) counts.set(host, (counts.get(host) ?? 0) + 1);

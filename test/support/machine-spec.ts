@@ -16,8 +16,8 @@ import { VM } from './builders.ts';
 export { VM };
 
 /**
- * Given / when / then for one attempt. A `Play` is a small world around machines/step.ts: hosts that answer what they were
- * told to answer the moment they are asked, and a clock that fires the attempt's timers in the order they fall due.
+ * Given / when / then for one attempt. A `Play` simulates a small world around machines/step.ts: hosts answer questions at once
+ * with prepared answers, and a clock fires the attempt's timers in the order of their due times.
  */
 
 export const S = 'alpha';
@@ -27,9 +27,9 @@ export const U = 'delta';
 const MIGRATION = 'm1';
 export const START = 1_700_000_000_000;
 
-/** What a host answers, but for the question and its own name. */
+/** A host's answer without the question's id and the host's name. */
 export type Words = Partial<Omit<InputData<'landfall.host.answered.v1'>, 'question' | 'host'>>;
-/** What a host answers from now on; `silent`: nothing. */
+/** A host's answer from now on; `silent` means that the host does not answer. */
 export type Saying = 'silent' | Words;
 
 const OUT = '5';
@@ -54,7 +54,7 @@ export const shell: Words = paused('migrating', jobs.incoming);
 
 export type Given = Partial<Attempt> & {
   configuration?: Configuration;
-  /** Every known host of the cluster, learnt when the call returns. */
+  /** The known hosts of the cluster when the call returns. */
   known?: string[];
   says?: Readonly<Record<string, Saying>>;
 };
@@ -65,9 +65,11 @@ export class Play {
   now = START;
   readonly verdicts: Verdict[] = [];
   readonly questions: Question[] = [];
-  /** Every command sent so far. */
+  /** The fencing token that the caller of the machine issues for a step's verdict. */
+  nextToken: () => number = () => this.verdicts.length + 1;
+  /** All commands sent so far. */
   readonly commands: Command[] = [];
-  /** Every state the attempt was in, each once per visit. */
+  /** The visited states in order. */
   readonly path: string[] = [];
   readonly #sayings = new Map<string, Saying>();
   readonly #known: string[];
@@ -121,9 +123,9 @@ export class Play {
     this.#unanswered.push(...stepped.questions);
   }
 
-  /** One stimulus, without anybody answering what it asks. */
+  /** Applies one stimulus; hosts do not answer the new questions. */
   stepOnly(stimulus: Stimulus): Stepped {
-    const stepped = step(this.state, this.timers, stimulus, { now: this.now, nextToken: this.verdicts.length + 1 });
+    const stepped = step(this.state, this.timers, stimulus, { now: this.now, nextToken: this.nextToken() });
     this.#take(stepped);
     return stepped;
   }
@@ -138,7 +140,7 @@ export class Play {
     this.#answerOpen();
   }
 
-  /** Hosts that speak answer what they were asked, in the order they were asked. */
+  /** Hosts that are not silent answer their questions in the order of asking. */
   #answerOpen(): void {
     for (;;) {
       const next = this.#unanswered.find(({ host }) => (this.#sayings.get(host) ?? 'silent') !== 'silent');
@@ -161,7 +163,7 @@ export class Play {
     };
   }
 
-  /** The open question of a host, newest first. */
+  /** The newest open question of a host. */
   openQuestion(host: string): Question | undefined {
     return this.#unanswered.findLast((question) => question.host === host);
   }
@@ -181,7 +183,7 @@ export class Play {
     });
   }
 
-  /** Lets time pass, firing what falls due in order. */
+  /** Lets time pass and fires due timers in order. */
   wait(seconds: number): void {
     const end = this.now + seconds * 1000;
     for (let fired = 0; fired < 100_000; fired += 1) {
@@ -196,7 +198,7 @@ export class Play {
     return timersOf(this.timers).toSorted(([, a], [, b]) => a.dueAt - b.dueAt || a.generation - b.generation)[0];
   }
 
-  /** Fires one timer at its own time. */
+  /** Fires one timer at its due time. */
   fire(kind: TimerKind): void {
     const { [kind]: timer, ...rest } = this.timers;
     if (timer === undefined) throw new Error(`no timer ${kind}`);
@@ -205,7 +207,7 @@ export class Play {
     this.apply({ type: 'timer', kind });
   }
 
-  /** Acknowledges a command of this kind that is under way; of the volume, where one is named. */
+  /** Acknowledges a sent or refused command of this kind, for one volume if `volume` is given. */
   acknowledge(kind: Command['kind'], ok = true, volume?: string): void {
     const under = this.attempt.steps.find(
       (candidate) =>
@@ -234,7 +236,7 @@ export const says =
   (host: string, saying: Saying): Move =>
   (play) =>
     play.says(host, saying);
-/** The call failed; `libvirt` is an error that libvirt itself returned. */
+/** The call fails; kind `libvirt` means that libvirt itself returned the error. */
 export const fails =
   (kind: CallError['kind'] = 'caller-timeout', message = 'migration failed', code?: string): Move =>
   (play) =>
@@ -273,14 +275,14 @@ export const resolves =
       type: 'resolved',
       data: { migration: MIGRATION, host, reason: 'checked by hand', attest: true, operator: 'ops' },
     });
-/** An answer by its own words, to a question by its sequence, outside the order of asking. */
+/** Answers the question with the given sequence, outside the order of asking. */
 export const answers =
   (host: string, sequence: number, saying: Words, migration = MIGRATION): Move =>
   (play) =>
     play.apply({ type: 'answered', data: play.answerTo({ question: questionId(migration, sequence), host }, saying) });
 
 type Expected = {
-  /** `RolledBack.contested`, or the top-level state alone. */
+  /** A state with its substate, such as `RolledBack.contested`, or a top-level state alone. */
   state?: string;
   row?: string;
   outcome?: Verdict['outcome'];
@@ -293,7 +295,7 @@ type Expected = {
   commands?: readonly string[];
   /** The alarms raised since the attempt began. */
   alarms?: readonly string[];
-  /** The row by which the attempt waits, and the host the record names meanwhile. */
+  /** The row by which the attempt waits, and the host recorded meanwhile. */
   waiting?: { row: string; host: string } | null;
   verdicts?: number;
   offers?: readonly string[];
@@ -322,7 +324,7 @@ class Spec {
     return this;
   }
 
-  /** Named so, because an object with a method `then` would be awaited. */
+  /** The method is not called `then`, because `await` calls a method of that name. */
   thenIs(expected: Expected): this {
     const { error, ...rest } = expected;
     assert.deepEqual(this.#actual(expected), rest);
@@ -353,7 +355,7 @@ class Spec {
     return Object.fromEntries(asked.map((key) => [key, all[key]]));
   }
 
-  /** No verdict, command or alarm came of it, and the attempt is where it was. */
+  /** Checks that state, verdicts, commands and alarms did not change. */
   thenNothingHappened(): this {
     const { play } = this;
     const now = {

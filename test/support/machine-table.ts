@@ -3,26 +3,26 @@ import { type Job, jobs, type Presence, presences, type Ran, rans } from '../../
 import { type Decision, decide, satisfies } from '../../machines/decide.ts';
 
 /**
- * The full product of what a verdict can stand on, enumerated by what `decide` reads. Each combination starts with only the
- * two presences given; what `decide` asks for beyond that is split into all its values. What it never asks for cannot move its
- * answer, so the tree that comes of it is the full product, and short enough to be reviewed.
+ * Enumerates all evidence that `decide` can distinguish. Each combination starts with two presences; every further fact that
+ * `decide` reads is split into all its values. Facts that `decide` does not read cannot change its decision, so the resulting
+ * tree covers the full product and is short enough for a review.
  */
 
 export type Facts = {
   sourceJob: Job;
   ran: Ran;
-  /** libvirt's error, or an outgoing job that was seen, or quiet rounds: any of them. */
+  /** A proof that the migration is over: libvirt's error, a seen outgoing job, or quiet rounds. */
   proven: boolean;
   destinationAskedLast: boolean;
   destinationJob: Job;
   sourceAskedLast: boolean;
-  /** Two whole rounds, one after the other, found it on no host. */
+  /** Two consecutive whole rounds found the guest on no host. */
   emptyTwice: boolean;
-  /** The source ran on after the destination had landed. */
+  /** The source still ran after the guest had landed on the destination. */
   twoCopies: boolean;
-  /** On the source there may be only what an earlier attempt left. */
+  /** The source may have only an earlier attempt's leftover. */
   leftover: boolean;
-  /** Third hosts that have the guest landed. */
+  /** Third hosts on which the guest has landed. */
   thirds: 0 | 1 | 2;
   othersAnswered: boolean;
   origin: 'running' | 'paused' | 'stopped' | 'unknown';
@@ -51,7 +51,7 @@ const values: { readonly [F in FactName]: readonly Facts[F][] } = {
   sourceExcluded: both,
 };
 
-/** How a group of values reads in the listing. */
+/** The text of a group of values in the listing. */
 const labels: Readonly<Record<FactName, (group: readonly unknown[]) => string>> = {
   sourceJob: (group) => `S job ${group.join('|')}`,
   ran: (group) => `ran ${group.join('|')}`,
@@ -80,7 +80,7 @@ class Unread extends Error {
 
 type Testimony = Evidence['source'];
 
-/** Evidence that throws at the first fact it was not given. */
+/** Evidence that throws when `decide` reads a fact without a given value. */
 export function evidenceFrom(
   source: Presence,
   destination: Presence,
@@ -159,7 +159,7 @@ function outcomeText({ outcome, host, certainty }: Decision): string {
   return outcome === 'completed' ? `complete on ${host}${certainty === 'proven' ? '' : ` (${certainty})`}` : 'rollback';
 }
 
-/** Row, both columns, and what else the row does at once. */
+/** The row, the decisions of both columns, and further effects of the row. */
 function resultOf(evidence: Evidence): string {
   const now = decide(evidence, 'now');
   const late = decide(evidence, 'deadline');
@@ -176,7 +176,7 @@ type Branch = { conditions: string; result: string };
 /** The order in which the listing names facts, so that it does not depend on the order in which `decide` reads them. */
 const factOrder = Object.keys(values) as FactName[];
 
-/** The facts that can be read for two presences, whatever the others are. */
+/** The facts that `decide` can read for two presences, for any values of the remaining facts. */
 function factsRead(
   source: Presence,
   destination: Presence,
@@ -200,7 +200,7 @@ function firstUnread(source: Presence, destination: Presence, given: Partial<Fac
   }
 }
 
-/** All that can come of two presences, as far as the remaining facts make a difference. */
+/** All decisions for two presences, split by the facts that change the decision. */
 export function branchesOf(source: Presence, destination: Presence): Branch[] {
   const read = factsRead(source, destination);
   const order = factOrder.filter((fact) => read.has(fact));
@@ -220,7 +220,7 @@ export function branchesOf(source: Presence, destination: Presence): Branch[] {
   return split({}, order);
 }
 
-/** One line for each combination that differs: presences with equal consequences share their lines. */
+/** One line for each distinct combination; presences with equal decisions share their lines. */
 export function listing(): string[] {
   const sources = grouped(presences, (source) => presences.map((destination) => branchesOf(source, destination)));
   return sources.flatMap(([group, columns]) => {
@@ -246,7 +246,7 @@ function grouped<K, V>(keys: readonly K[], valueOf: (key: K, index: number) => V
   return [...groups.values()];
 }
 
-/** What a host can really say in its role: a source is never a shell, and only a source switches or hands over. */
+/** Whether hosts can report this combination: a source is never a shell, and only a source switches or hands over. */
 export const realistic = {
   source: presences.filter((presence) => presence !== 'incoming'),
   destination: presences.filter((presence) => presence !== 'switching' && presence !== 'handed-over'),
