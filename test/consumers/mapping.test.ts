@@ -3,7 +3,7 @@ import { mapped, parseMappings } from '../../consumers/kafka/mapping.ts';
 
 const bytes = (value: unknown) => Buffer.from(JSON.stringify(value));
 
-describe('a mapping', () => {
+describe('Mapping', () => {
   const mappings = parseMappings(
     JSON.stringify([
       {
@@ -15,17 +15,17 @@ describe('a mapping', () => {
     ]),
   );
 
-  it('fills its template from the record, by JSON pointer', () => {
+  it('fills its template from the record by JSON pointer', () => {
     const found = mapped(mappings, bytes({ kind: 'A', 'a/b': ['x'], n: { deep: true } }));
     expect(found).toEqual({ id: 'x', data: { list: [{ deep: true }, 'as it is'] } });
   });
 
-  it('without a template gives the record; the first that fits is taken, and none for others', () => {
+  it('uses the first mapping that fits, and returns the record without a template', () => {
     expect(mapped(mappings, bytes({ kind: null, id: 1 }))).toEqual({ kind: null, id: 1 });
     expect(mapped(mappings, bytes({ kind: 'B' }))).toBeNull();
   });
 
-  it('refuses what is no JSON, and a record that lacks what the template names', () => {
+  it('refuses invalid JSON and records without a value for the template', () => {
     expect(() => mapped(mappings, Buffer.from('{'))).toThrow(expect.objectContaining({ code: 'BAD_JSON' }));
     expect(() => mapped(mappings, null)).toThrow(expect.objectContaining({ code: 'BAD_JSON' }));
     expect(() => mapped(mappings, bytes({ kind: 'A' }))).toThrow('the record has nothing at /a~1b/0');

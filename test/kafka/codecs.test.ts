@@ -3,7 +3,7 @@ import { snappy } from '../../kafka/codecs.ts';
 
 const TEXT = Buffer.from('{"vm":"one"}'.repeat(40));
 
-/** As snappy-java frames it: a magic word, two versions, and each block behind its length. */
+/** Frames blocks as snappy-java does: a magic word, two version numbers, and each block after its length. */
 function framed(...blocks: readonly Buffer[]): Buffer {
   const header = Buffer.from([0x82, ...Buffer.from('SNAPPY'), 0, 0, 0, 0, 1, 0, 0, 0, 1]);
   const parts = blocks.flatMap((block) => {
@@ -14,17 +14,17 @@ function framed(...blocks: readonly Buffer[]): Buffer {
   return Buffer.concat([header, ...parts]);
 }
 
-it('reads what librdkafka compresses with Snappy: one block, bare', async () => {
+it('decompresses a Snappy block without a frame, as librdkafka writes it', async () => {
   expect(await snappy.decompress(await snappy.compress({ buffer: TEXT }))).toEqual(TEXT);
 });
 
-it('reads what the Java client compresses with Snappy: blocks in a frame', async () => {
+it('decompresses framed Snappy blocks, as the Java client writes them', async () => {
   const block = await snappy.compress({ buffer: TEXT });
   expect(await snappy.decompress(framed(block, block))).toEqual(Buffer.concat([TEXT, TEXT]));
   expect(await snappy.decompress(framed())).toEqual(Buffer.alloc(0));
 });
 
-it('refuses a frame that is cut off, or whose lengths are none', async () => {
+it('rejects a Snappy frame that is truncated or has invalid lengths', async () => {
   const whole = framed(await snappy.compress({ buffer: TEXT }));
   const [lengthAt, backwards] = [16, Buffer.from(whole)];
   backwards.writeInt32BE(-4, lengthAt);

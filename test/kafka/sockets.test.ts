@@ -2,7 +2,7 @@ import type { LookupFunction } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { oneAtATime } from '../../kafka/sockets.ts';
 
-describe('the names of brokers', () => {
+describe('oneAtATime', () => {
   const asked: { name: string; answer: Parameters<LookupFunction>[2] }[] = [];
   const lookup = oneAtATime((name, _options, answer) => asked.push({ name, answer }));
   const look = (name: string) =>
@@ -10,7 +10,7 @@ describe('the names of brokers', () => {
       lookup(name, { all: false }, (error, address) => (error === null ? resolve(address) : reject(error)));
     });
 
-  it('are looked up one at a time: one that nobody answers for takes no more than one thread', async () => {
+  it('shares one pending lookup among requests for the same name', async () => {
     const gone = Array.from({ length: 20 }, () => look('gone'));
     const there = look('there');
     expect(asked.map(({ name }) => name)).toEqual(['gone', 'there']);

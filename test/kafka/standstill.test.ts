@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { Standstill } from '../../kafka/standstill.ts';
 
-it('names what has more and has not moved for ten seconds; what moves, or has all there is, begins anew', () => {
+it('reports partitions that are behind and have not moved for ten seconds', () => {
   const standstill = new Standstill();
   const at = (...behind: [partition: number, offset: number][]) => new Map(behind);
   expect(standstill.look(at([0, 5], [1, 5], [2, 5]), 0)).toEqual([]);

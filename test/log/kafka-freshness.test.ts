@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Freshness } from '../../log/kafka/freshness.ts';
 
-/** One partition, looked at each second; `end` is the offset after the topic's last record. */
+/** One partition that is checked once per second; `end` is the offset after the topic's last record. */
 function partition({ isOwned = false } = {}) {
   const at = { end: 0, offset: null as number | null, readableOffset: null as number | null, overtaken: 0 };
   const freshness = new Freshness({
@@ -29,8 +29,8 @@ function partition({ isOwned = false } = {}) {
 beforeEach(() => vi.useFakeTimers());
 afterEach(() => vi.useRealTimers());
 
-describe('how old a copy is', () => {
-  it('is as of the look that found all of it read', async () => {
+describe('Freshness', () => {
+  it('counts the age from the look that found the replica complete', async () => {
     const { at, freshness, look, age } = partition();
     at.end = 10;
     expect(age()).toBeNull();
@@ -39,11 +39,11 @@ describe('how old a copy is', () => {
     expect([age(), freshness.lag(0)]).toEqual([1000, 0]);
   });
 
-  it('is as of an earlier look whose end was reached, where the topic grows without a pause', async () => {
+  it('counts the age from an earlier end that was reached under load', async () => {
     const { at, freshness, look, age } = partition();
     const seen: (number | null)[] = [];
     for (let second = 0; second < 60; second += 1) {
-      // What was there a second ago has been read, and as much is new.
+      // The records of the previous second were read, and the same number is new.
       freshness.read(0, at.end - 1);
       at.end += 5000;
       await look();
@@ -53,7 +53,7 @@ describe('how old a copy is', () => {
     expect(freshness.lag(0)).toBe(5000);
   });
 
-  it('grows while the reader falls behind, and while the topic is shorter than its copy', async () => {
+  it('lets the age grow while the replica is behind or the topic shorter', async () => {
     const { at, freshness, look, age } = partition();
     freshness.read(0, 9);
     at.end = 10;
@@ -69,7 +69,7 @@ describe('how old a copy is', () => {
     expect(age()).toBe(22_000);
   });
 
-  it('of an owner is as of its last commit and the marker behind it; more than that is another’s', async () => {
+  it('reports an owner as overtaken after two looks with foreign records', async () => {
     const { at, look, age } = partition({ isOwned: true });
     Object.assign(at, { offset: 8, readableOffset: 8, end: 10 });
     await look();
@@ -81,7 +81,7 @@ describe('how old a copy is', () => {
     expect([age(), at.overtaken]).toEqual([3000, 1]);
   });
 
-  it('of an owner grows while what it committed cannot be read yet, and nobody has overtaken it', async () => {
+  it('lets the age of an owner grow until its commits are readable', async () => {
     const { at, freshness, look, age } = partition({ isOwned: true });
     Object.assign(at, { offset: 8, readableOffset: 8, end: 10 });
     await look();

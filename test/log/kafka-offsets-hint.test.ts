@@ -11,8 +11,8 @@ function hinting() {
 beforeEach(() => vi.useFakeTimers());
 afterEach(() => vi.useRealTimers());
 
-describe('the offset of the group', () => {
-  it('goes along with the first transaction, and then with one a second', () => {
+describe('OffsetsHint', () => {
+  it('adds the offset to the first transaction and to one per second', () => {
     const { hint } = hinting();
     expect(hint.along(at(1))).toEqual(at(1));
     vi.advanceTimersByTime(400);
@@ -22,7 +22,7 @@ describe('the offset of the group', () => {
     expect(hint.isDue).toBe(false);
   });
 
-  it('is due by itself where no further transaction takes it along', () => {
+  it('becomes due after a second without a transaction', () => {
     const { hint, woken } = hinting();
     hint.along(at(1));
     hint.along(at(2));
@@ -33,7 +33,7 @@ describe('the offset of the group', () => {
     expect([woken.mock.calls.length, hint.isDue, hint.along(null)]).toEqual([1, false, null]);
   });
 
-  it('is due at once when the owner goes, and nobody is woken for one that is gone', () => {
+  it('is due at once on release and never after it was discarded', () => {
     const { hint, woken } = hinting();
     hint.along(at(1));
     hint.along(at(2));

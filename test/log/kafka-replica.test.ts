@@ -6,13 +6,13 @@ import { EMPTY } from '../../log/sqlite/rows.ts';
 import { entriesOf, entryOfInput } from '../support/entries.ts';
 import { Scratch } from './sqlite-harness.ts';
 
-/** A replica of a partition of the topic, without a topic: what was read, or committed, is handed to it. */
+/** The tests pass read and committed records to a replica directly, without a topic. */
 
 const SABOTEUR = new URL('./saboteur.ts', import.meta.url).href;
 
 const entries = entriesOf('a', 6);
 
-/** The entries as a chain, sequence 1 at offset 1; a marker of a transaction stands behind each. */
+/** The entries as a chain: sequence 1 has offset 1, and a transaction marker follows each entry. */
 function chain(): OffsetLink[] {
   let { hash } = EMPTY;
   return entries.map((entry, index) => {
@@ -30,7 +30,7 @@ const taken = (first: number, last: number, input: number) => ({
   offset: 2 * last - 1,
 });
 
-/** Whole in itself, and with the number of another. */
+/** A valid link with the sequence of another link. */
 function forgedFrom(original: Link | undefined): Link {
   const text = textOf(entryOfInput('forged'));
   const previous = original?.previous ?? EMPTY.hash;
@@ -41,8 +41,8 @@ async function openReplica(scratch: Scratch, projections: readonly string[] = []
   return Replica.open({ file: scratch.file, partition: 0, projections, machineVersion: 'test' }, () => {});
 }
 
-describe('the replica of a partition of the topic', () => {
-  it('keeps positions where they are when old records are read again, in the file too', async () => {
+describe('Replica', () => {
+  it('does not lower positions when old records are read again', async () => {
     using scratch = new Scratch();
     const replica = await openReplica(scratch);
     await replica.take(taken(1, 2, 50));
@@ -55,7 +55,7 @@ describe('the replica of a partition of the topic', () => {
     await again.close();
   });
 
-  it('compares a batch that it has in part, and takes the rest', async () => {
+  it('compares known records of a batch and appends the rest', async () => {
     using scratch = new Scratch();
     const replica = await openReplica(scratch);
     await Promise.all([replica.take(taken(1, 3, 3)), replica.take(taken(2, 5, 5))]);
@@ -64,11 +64,11 @@ describe('the replica of a partition of the topic', () => {
   });
 
   it.each([
-    ['a record that stands in the topic a second time', links.slice(2, 3), 20],
-    ['a forged record further on', [forgedFrom(links[2])], 20],
-    ['another record where an older one was', [forgedFrom(links[2])], 5],
-    ['an old offset with an entry that is not here', links.slice(5, 6), 5],
-  ])('does not pass over %s', async (_what, records, offset) => {
+    ['a record that is in the topic twice', links.slice(2, 3), 20],
+    ['a forged record behind the end', [forgedFrom(links[2])], 20],
+    ['a different record at a known offset', [forgedFrom(links[2])], 5],
+    ['an unknown entry at an old offset', links.slice(5, 6), 5],
+  ])('refuses %s', async (_what, records, offset) => {
     using scratch = new Scratch();
     const replica = await openReplica(scratch);
     await replica.take(taken(1, 5, 5));
@@ -84,7 +84,7 @@ describe('the replica of a partition of the topic', () => {
     await replica.close();
   });
 
-  it('does not write what its owner committed at an offset that is not known: it comes from the topic', async () => {
+  it('refuses commits with an unknown offset until the topic was read', async () => {
     using scratch = new Scratch();
     const replica = await openReplica(scratch);
     const committed = (first: number, last: number, offset: number | null) =>
@@ -112,7 +112,7 @@ describe('the replica of a partition of the topic', () => {
     await replica.close();
   });
 
-  it('takes records again after a fault of its file, from where that ends', async () => {
+  it('recovers from a fault of its file and continues at its end', async () => {
     using scratch = new Scratch();
     const replica = await openReplica(scratch, [SABOTEUR]);
     await replica.take(taken(1, 2, 2));

@@ -4,14 +4,14 @@ import { DeclinedPartitions } from '../../../consumers/kafka/declined-partitions
 import { Fault } from '../../../events/fault.ts';
 import kafkajs, { type Cluster } from '../../../kafka/kafkajs.ts';
 
-/** A partition that an instance cannot decide goes to one that can. */
+/** A member declines a partition that it cannot decide, and the group assigns it to another member. */
 
 const behind = new Fault('CLOCK_BEHIND', 'behind', 'Set it right.');
 
 function setUp() {
   const obstacles = new Map<number, Fault>();
   const declining = new DeclinedPartitions((partition) => obstacles.get(partition) ?? null);
-  /** Looks each second, and says after how many the answer was that something changed; null: never. */
+  /** Checks once per second. @returns the seconds until a change was reported, or null. */
   const changesWithin = (seconds: number, from: number, down: readonly number[]) => {
     for (let second = 0; second <= seconds; second += 1) if (declining.look(down, from + second * 1000)) return second;
     return null;
@@ -19,8 +19,8 @@ function setUp() {
   return { obstacles, declining, changesWithin };
 }
 
-describe('a partition is declined', () => {
-  it('once the obstacle has lasted, and only where it is ours', () => {
+describe('DeclinedPartitions', () => {
+  it('declines a partition once its obstacle has lasted', () => {
     const { obstacles, declining, changesWithin } = setUp();
     expect(changesWithin(60, 0, [0, 1])).toBe(null);
     obstacles.set(1, behind);
@@ -30,7 +30,7 @@ describe('a partition is declined', () => {
     expect(changesWithin(600, 200_000, [0, 1])).toBe(null);
   });
 
-  it('not for what passes by itself', () => {
+  it('does not decline a partition for a short obstacle', () => {
     const { obstacles, changesWithin } = setUp();
     for (let from = 0; from < 100_000; from += 10_000) {
       obstacles.set(0, behind);
@@ -40,7 +40,7 @@ describe('a partition is declined', () => {
     }
   });
 
-  it('and taken again when the obstacle is gone, each time after a longer while', () => {
+  it('takes the partition again after a delay that grows', () => {
     const { obstacles, declining, changesWithin } = setUp();
     const waits: (number | null)[] = [];
     for (let round = 0, from = 0; round < 4; round += 1, from += 500_000) {
@@ -54,21 +54,21 @@ describe('a partition is declined', () => {
   });
 });
 
-describe('partitions are shared out', () => {
+describe('assignPartitions', () => {
   const will = (member: string, ...declined: number[]): MemberPreference => ({ member, declined: new Set(declined) });
   const shares = (...members: MemberPreference[]) => Object.fromEntries(assignPartitions([0, 1, 2, 3, 4, 5], members));
 
-  it('evenly, and as by anybody else where nobody declines', () => {
+  it('assigns evenly if no member declines', () => {
     expect(shares(will('b'), will('a'))).toEqual({ a: [0, 2, 4], b: [1, 3, 5] });
     expect(shares(will('a'))).toEqual({ a: [0, 1, 2, 3, 4, 5] });
   });
 
-  it('to those that take them, and evenly otherwise', () => {
+  it('assigns declined partitions to willing members', () => {
     expect(shares(will('a', 0, 2), will('b'))).toEqual({ a: [1, 3, 4], b: [0, 2, 5] });
     expect(shares(will('a', 0, 1, 2, 3, 4, 5), will('b'))).toEqual({ a: [], b: [0, 1, 2, 3, 4, 5] });
   });
 
-  it('to somebody where all decline', () => {
+  it('assigns a partition that all members decline', () => {
     const given = shares(will('a', 3), will('b', 3));
     expect(
       Object.values(given)
@@ -78,7 +78,7 @@ describe('partitions are shared out', () => {
   });
 });
 
-it('members say what they decline, and one that cannot say so declines nothing', async () => {
+it('reads declined partitions from member metadata, none if unreadable', async () => {
   const { MemberMetadata, MemberAssignment } = kafkajs.AssignerProtocol;
   const partitionIds = [{ partitionId: 0 }, { partitionId: 1 }];
   const cluster = { findTopicPartitionMetadata: () => partitionIds } as unknown as Cluster;
