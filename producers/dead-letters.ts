@@ -4,29 +4,29 @@ import type { Fault } from '../events/fault.ts';
 import { sha256 } from '../log/chain.ts';
 import { keptOf, originalOf } from '../log/kept-bytes.ts';
 
-/** An input that was refused, as it leaves for whoever can mend it: why, where it stood, and what it was. */
+/** A refused input: the reason, its position in its stream, and its original content. */
 export type DeadLetter = {
   code: string;
   message: string;
   remedy: string;
   stream: string | null;
   offset: number | null;
-  /** Of all of it. */
+  /** SHA-256 of the whole original. */
   digest: string;
-  /** The length of all of it; more than `text` has, where it was cut. */
+  /** Bytes of the whole original. `text` is shorter when it was truncated. */
   bytes: number;
-  /** The original, or its first bytes where it was too large; an input that was understood is the CloudEvent that it was. */
+  /** The original, or its first bytes if it was too large. An input that was parsed is stored as its CloudEvent. */
   text: string;
-  /** Where the original is no UTF-8, `text` is its bytes in base64. */
+  /** Present when the original is not UTF-8: `text` is its bytes in base64. */
   encoding?: 'base64';
 };
 
-/** The dead letters of a committed batch, in its order. */
+/** The dead letters of a committed batch, in the order of its entries. */
 export function deadLettersOf(entries: readonly Entry[]): DeadLetter[] {
   return entries.flatMap(({ vm, cause, refusal }) => {
     if (refusal === null || cause.kind === 'timer') return [];
-    const place = { stream: cause.stream ?? null, offset: cause.offset ?? null };
-    return [{ ...refusal, ...place, digest: cause.digest, ...contentOf(vm, cause) }];
+    const position = { stream: cause.stream ?? null, offset: cause.offset ?? null };
+    return [{ ...refusal, ...position, digest: cause.digest, ...contentOf(vm, cause) }];
   });
 }
 
@@ -39,42 +39,42 @@ function contentOf(vm: string | null, cause: Exclude<Cause, { kind: 'timer' }>):
       return { bytes, text, ...(encoding === undefined ? {} : { encoding }) };
     }
     case 'input': {
-      // With an id of its own it could be sent again as it is.
+      // An operator can send this CloudEvent again under a new id.
       const text = JSON.stringify(toEvent({ ...cause, vm }));
       return { bytes: Buffer.byteLength(text), text };
     }
   }
 }
 
-/** A letter in a topic: its value is the original, and why it was refused, and where it stood, stand beside it. */
+/** A dead letter as a Kafka record: the value is the original, the headers give the reason and the position. */
 export function recordOfLetter(letter: DeadLetter): LetterRecord {
   return letterRecord(letter, originalOf(letter));
 }
 
-/** What cannot leave whole: its first bytes, and why. */
+/** The dead letter of a record that was too large for its topic: its first bytes and the reason. */
 export function recordOfTruncated({ code, message, remedy }: Fault, value: Buffer): LetterRecord {
   return recordOfLetter({ code, message, remedy, stream: null, offset: null, ...keptOf(value) });
 }
 
 type LetterRecord = { readonly key: null; readonly value: Buffer; readonly headers: Record<string, string> };
 
-/** The most that is kept of a record of somebody else's: the topic takes no message of any length. */
+/** The bytes kept of a record from a mapped topic. Kafka limits the size of a record, so the dead letter must stay small. */
 const FOREIGN_BYTES_KEPT = 512 * 1024;
 
-/** The same of a record that never became an input. */
-export function recordOfForeign(
+/** The dead letter of a record from a mapped topic that could not be converted into an input. */
+export function recordOfUnmapped(
   { code, message, remedy }: Fault,
-  place: { stream: string; offset: number },
+  position: { stream: string; offset: number },
   value: Buffer,
 ): LetterRecord {
-  const about = { code, message, remedy, ...place, digest: sha256(value), bytes: value.length };
+  const about = { code, message, remedy, ...position, digest: sha256(value), bytes: value.length };
   return letterRecord(about, value.subarray(0, FOREIGN_BYTES_KEPT));
 }
 
-/** `cut`: the value is only the first bytes. */
+/** The header `cut` marks a record whose value is only the first bytes of the original. */
 function letterRecord(about: Omit<DeadLetter, 'text' | 'encoding'>, value: Buffer): LetterRecord {
   const { code, message, remedy, stream, offset, digest, bytes } = about;
-  const place = stream === null || offset === null ? {} : { stream, offset: String(offset) };
+  const position = stream === null || offset === null ? {} : { stream, offset: String(offset) };
   const cut = value.length < bytes ? { cut: 'true' } : {};
-  return { key: null, value, headers: { code, message, remedy, digest, bytes: String(bytes), ...cut, ...place } };
+  return { key: null, value, headers: { code, message, remedy, digest, bytes: String(bytes), ...cut, ...position } };
 }

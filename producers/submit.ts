@@ -4,9 +4,9 @@ import type { Input, InputData, InputType } from '../events/inputs.ts';
 import { WALL } from '../events/vocabulary.ts';
 import { sha256 } from '../log/chain.ts';
 
-/** Puts inputs of Landfall's own (an operator's word, a change of the configuration) into a partition. */
+/** Submits inputs that Landfall creates itself, such as an operator's resolution or a configuration change. */
 
-/** What takes inputs and makes them durable: a driver. */
+/** Accepts inputs and makes them durable. The driver of a partition is one. */
 export interface Sink {
   take(input: Input, now: number, clock: string): { refusal: { code: string; message: string; remedy: string } | null };
   flush(): Promise<unknown>;
@@ -21,10 +21,10 @@ export type Submission<T extends InputType> = {
 };
 
 /**
- * Submits one input and returns once it is durable.
- * @param at the wall clock in milliseconds, and the clock the input belongs to: on a recording's clock it is as late as the
- * recording's last entry.
- * @throws Fault with the refusal's code where it was not followed; the refusal is in the ledger as well.
+ * Submits one input, and resolves when it is durable.
+ * @param at `now` is the wall clock in milliseconds; `clock` names the world the input belongs to. An input of a recorded world
+ * gets the time of that world's last entry.
+ * @throws Fault with the refusal's code when the input was refused. The refusal is stored in the ledger too.
  */
 export async function submit<T extends InputType>(
   sink: Sink,

@@ -7,27 +7,30 @@ import { questionId } from '../machines/evidence.ts';
 import { isOver } from '../machines/vm.ts';
 
 /**
- * What hosts' agents and the orchestrator still have to answer or to do. It holds nothing of its own: every item follows from
- * an open attempt as the ledger has it, so a restart hands out the same again, and nothing is sent that is not durable.
+ * The work queue holds the questions and commands that agents and the orchestrator have not answered yet. It is fed by
+ * committed entries only, and every item follows from an open attempt of the ledger. So a restart restores the same items, and
+ * an uncommitted item is never sent (invariant 9).
  *
- * Each item has a number that rises when it is asked or sent anew. Who reads on from a number gets each item once; who lost
- * a reply reads on from the number before it, and who has no number gets all that is outstanding: at least once.
+ * Each item has a number. The number rises when the question is asked again or the command is sent again. A reader that
+ * continues from a number gets each item once. A reader that lost a reply repeats its last number and gets the items again,
+ * and a reader without a number gets every outstanding item: delivery is at least once.
  */
 
 export type WorkItem = { kind: 'question'; question: Question } | { kind: 'command'; command: Command };
-/** The orchestrator, which no host's name is. */
+/** The orchestrator as a recipient: a symbol, so that no host name can equal it. */
 export const ORCHESTRATOR = Symbol('orchestrator');
 export type Recipient = string | typeof ORCHESTRATOR;
 
 type Numbered = { readonly number: number; readonly recipient: Recipient; readonly item: WorkItem };
-type Shelf = { items: Map<string, Numbered>; waiters: Set<() => void> };
+/** The outstanding items of one recipient by id, in the order of their numbers, and the callbacks that wait for a new item. */
+type RecipientQueue = { items: Map<string, Numbered>; waiters: Set<() => void> };
 
 const NOTHING: readonly Numbered[] = [];
 
 export class WorkQueue {
-  readonly #shelves = new Map<Recipient, Shelf>();
-  /** What is outstanding of each attempt, as it lies on the shelves: of a hundred thousand attempts, so no map for each. */
-  readonly #placed = new Map<string, readonly Numbered[]>();
+  readonly #queues = new Map<Recipient, RecipientQueue>();
+  /** The outstanding items of each attempt. An array needs less memory than a map when 100,000 attempts are open. */
+  readonly #byAttempt = new Map<string, readonly Numbered[]>();
   #number = 0;
   #closed = false;
   #questions = 0;
@@ -41,34 +44,29 @@ export class WorkQueue {
     return this.#closed;
   }
 
-  /** The last number that was given. */
-  get number(): number {
-    return this.#number;
-  }
-
-  /** Takes up what open attempts have outstanding, after a start or a new claim. What lies here already keeps its number. */
+  /** Replaces the content with the outstanding items of these open attempts. Unchanged items keep their numbers. */
   restore(attempts: Iterable<AttemptState>): void {
     const open = new Set<string>();
     for (const state of attempts) {
       open.add(state.attempt.migration);
-      this.#place(state, []);
+      this.#update(state, []);
     }
-    for (const [migration, placed] of this.#placed) {
+    for (const [migration, items] of this.#byAttempt) {
       if (open.has(migration)) continue;
-      this.#clear(placed);
-      this.#placed.delete(migration);
+      this.#remove(items);
+      this.#byAttempt.delete(migration);
     }
   }
 
-  /** A batch became durable. */
+  /** Updates the outstanding items from a committed batch, and wakes the recipients of new items. */
   committed(entries: readonly Entry[]): void {
-    for (const { attempt, questions } of entries) if (attempt !== null) this.#place(attempt, questions);
+    for (const { attempt, questions } of entries) if (attempt !== null) this.#update(attempt, questions);
   }
 
-  /** Outstanding items with a higher number, in its order. */
+  /** The recipient's outstanding items above this number in ascending order, at most `limit`. */
   itemsAfter(recipient: Recipient, number: number, limit: number): Numbered[] {
     const found: Numbered[] = [];
-    for (const numbered of this.#shelves.get(recipient)?.items.values() ?? []) {
+    for (const numbered of this.#queues.get(recipient)?.items.values() ?? []) {
       if (numbered.number <= number) continue;
       found.push(numbered);
       if (found.length === limit) break;
@@ -76,54 +74,54 @@ export class WorkQueue {
     return found;
   }
 
-  /** The receiver of a command that is outstanding. */
+  /** The recipient of an outstanding command; undefined when the command is not outstanding. */
   recipientOfCommand(migration: string, command: string): Recipient | undefined {
-    return this.#placed.get(migration)?.find(({ item }) => idOf(item) === command)?.recipient;
+    return this.#byAttempt.get(migration)?.find(({ item }) => idOf(item) === command)?.recipient;
   }
 
-  /** Calls back once, when something new lies there for the recipient or all is closed. Returns what cancels it. */
+  /** Calls back once, when the recipient has a new item or the queue closes. Returns a function that cancels the callback. */
   onceAvailable(recipient: Recipient, callback: () => void): () => void {
     if (this.#closed) {
       queueMicrotask(callback);
       return () => {};
     }
-    const { waiters } = this.#shelf(recipient);
+    const { waiters } = this.#queueOf(recipient);
     waiters.add(callback);
     return () => {
       waiters.delete(callback);
-      this.#tidy(recipient);
+      this.#removeIfEmpty(recipient);
     };
   }
 
-  /** Ends every wait: the service stops. */
+  /** Calls every waiting callback. Later waits end at once. */
   close(): void {
     this.#closed = true;
-    for (const recipient of this.#shelves.keys()) this.#wake(recipient);
+    for (const recipient of this.#queues.keys()) this.#wake(recipient);
   }
 
-  #place(state: AttemptState, asked: readonly Question[]): void {
+  #update(state: AttemptState, justAsked: readonly Question[]): void {
     const { migration } = state.attempt;
-    const before = this.#placed.get(migration) ?? NOTHING;
-    const items = outstanding(state, asked);
-    this.#clear(before.filter(({ item }) => !items.has(idOf(item))));
-    if (items.size === 0) return void this.#placed.delete(migration);
+    const before = this.#byAttempt.get(migration) ?? NOTHING;
+    const items = outstanding(state, justAsked);
+    this.#remove(before.filter(({ item }) => !items.has(idOf(item))));
+    if (items.size === 0) return void this.#byAttempt.delete(migration);
     const woken = new Set<Recipient>();
-    const placed = [...items].map(([id, item]) => {
-      const same = before.find((each) => idOf(each.item) === id);
-      if (same !== undefined && triesOf(same.item) === triesOf(item)) return same;
-      const numbered = this.#put(id, item, same);
+    const current = [...items].map(([id, item]) => {
+      const previous = before.find((each) => idOf(each.item) === id);
+      if (previous !== undefined && triesOf(previous.item) === triesOf(item)) return previous;
+      const numbered = this.#enqueue(id, item, previous);
       woken.add(numbered.recipient);
       return numbered;
     });
-    this.#placed.set(migration, placed);
+    this.#byAttempt.set(migration, current);
     for (const recipient of woken) this.#wake(recipient);
   }
 
-  /** Behind the others, so that the order of the map is that of the numbers. */
-  #put(id: string, item: WorkItem, before: Numbered | undefined): Numbered {
+  /** Gives the item the next number and appends it, so that the map keeps the order of the numbers. */
+  #enqueue(id: string, item: WorkItem, previous: Numbered | undefined): Numbered {
     const recipient = recipientOf(item);
-    const { items } = this.#shelf(recipient);
-    if (before === undefined) this.#count(item, 1);
+    const { items } = this.#queueOf(recipient);
+    if (previous === undefined) this.#count(item, 1);
     else items.delete(id);
     this.#number += 1;
     const numbered: Numbered = { number: this.#number, recipient, item };
@@ -131,11 +129,11 @@ export class WorkQueue {
     return numbered;
   }
 
-  #clear(placed: readonly Numbered[]): void {
-    for (const { recipient, item } of placed) {
+  #remove(items: readonly Numbered[]): void {
+    for (const { recipient, item } of items) {
       this.#count(item, -1);
-      this.#shelves.get(recipient)?.items.delete(idOf(item));
-      this.#tidy(recipient);
+      this.#queues.get(recipient)?.items.delete(idOf(item));
+      this.#removeIfEmpty(recipient);
     }
   }
 
@@ -145,22 +143,22 @@ export class WorkQueue {
   }
 
   #wake(recipient: Recipient): void {
-    const shelf = this.#shelves.get(recipient);
-    if (shelf === undefined) return;
-    const waiters = [...shelf.waiters];
-    shelf.waiters.clear();
+    const queue = this.#queues.get(recipient);
+    if (queue === undefined) return;
+    const waiters = [...queue.waiters];
+    queue.waiters.clear();
     for (const waiter of waiters) waiter();
   }
 
-  #shelf(recipient: Recipient): Shelf {
-    const shelf = this.#shelves.get(recipient) ?? { items: new Map(), waiters: new Set() };
-    this.#shelves.set(recipient, shelf);
-    return shelf;
+  #queueOf(recipient: Recipient): RecipientQueue {
+    const queue = this.#queues.get(recipient) ?? { items: new Map(), waiters: new Set() };
+    this.#queues.set(recipient, queue);
+    return queue;
   }
 
-  #tidy(recipient: Recipient): void {
-    const shelf = this.#shelves.get(recipient);
-    if (shelf?.items.size === 0 && shelf.waiters.size === 0) this.#shelves.delete(recipient);
+  #removeIfEmpty(recipient: Recipient): void {
+    const queue = this.#queues.get(recipient);
+    if (queue?.items.size === 0 && queue.waiters.size === 0) this.#queues.delete(recipient);
   }
 }
 
@@ -171,16 +169,16 @@ function recipientOf(item: WorkItem): Recipient {
   return item.kind === 'question' ? item.question.host : (item.command.host ?? ORCHESTRATOR);
 }
 
-/** What an attempt waits for from outside, by id. A recording's attempt is answered by its recording. */
-function outstanding(state: AttemptState, newest: readonly Question[]): Map<string, WorkItem> {
+/** The unanswered questions and commands of an attempt by id. A recorded attempt has none, because its recording answers them. */
+function outstanding(state: AttemptState, justAsked: readonly Question[]): Map<string, WorkItem> {
   const { attempt } = state;
   const items = new Map<string, WorkItem>();
   if (attempt.clock !== WALL || isOver(state)) return items;
   for (const [host, { asked, answer, dueAt }] of Object.entries(attempt.asked)) {
-    // One that ran out is outstanding still: its answer counts where nothing newer is known.
+    // A question past its time limit stays outstanding, because a late answer counts when nothing newer is known.
     const isAnswered = answer !== null && answer.asked >= asked && answer.timedOut !== true;
     if (asked > 0 && !isAnswered) {
-      const question = questionOf(attempt, host, asked, dueAt, newest);
+      const question = questionOf(attempt, host, asked, dueAt, justAsked);
       items.set(question.question, { kind: 'question', question });
     }
   }
@@ -191,23 +189,23 @@ function outstanding(state: AttemptState, newest: readonly Question[]): Map<stri
 function commandsOf(attempt: Attempt): Command[] {
   const verdict = attempt.verdicts.at(-1);
   if (verdict === undefined) return [];
-  // The origin is asked by a question, not by a command.
+  // The step `ask-origin` is sent as a question, not as a command.
   const sent = attempt.steps.filter((step) => step.status === 'sent' && step.kind !== 'ask-origin');
   return sent.map((step) => toCommand(attempt, verdict, step));
 }
 
-/** The question as it was asked; after a restart its times follow from its limit. */
+/** The question as the entry asked it. After a restart its times are computed from the question's time limit. */
 function questionOf(
   attempt: Attempt,
   host: string,
   asked: number,
   dueAt: number | null,
-  newest: readonly Question[],
+  justAsked: readonly Question[],
 ): Question {
   const { migration, vm, configuration } = attempt;
   const id = questionId(migration, asked);
-  const same = newest.find(({ question }) => question === id);
-  if (same !== undefined) return same;
+  const fromEntry = justAsked.find(({ question }) => question === id);
+  if (fromEntry !== undefined) return fromEntry;
   const limitMs = configuration.questionLimitSeconds * 1000;
   const due = dueAt ?? (attempt.returnedAt ?? attempt.startedAt) + limitMs;
   return { question: id, migration, vm, host, askedAt: Math.max(0, due - limitMs), dueAt: due };

@@ -9,7 +9,8 @@ import { requireShallow } from '../events/nesting.ts';
 import { ANYBODY } from './access/credentials.ts';
 import { type Guard, requireNeeds } from './access/guard.ts';
 import { answerBrokenHttp } from './http/broken-http.ts';
-import { addEvents, Body } from './http/events-routes.ts';
+import { Body } from './http/event-body.ts';
+import { addEvents } from './http/events-routes.ts';
 import { addHealth } from './http/health-routes.ts';
 import { addLedger } from './http/ledger-route.ts';
 import { addConfiguration, addResolution } from './http/operator-routes.ts';
@@ -20,28 +21,28 @@ import { replyNotFound, replyToError } from './http/replies.ts';
 import type { App, Service } from './http/service.ts';
 import { addWork } from './http/work-routes.ts';
 
-/** Builds the HTTP server: limits first, then who asks, then the routes. */
+/** Builds the HTTP server: limits, then authentication, then routes. */
 
 export type AppOptions = {
   readonly logger: Logger;
   readonly guard: Guard;
-  /** Requests that one address may make in a second. */
+  /** The limit of requests per second from one address. */
   readonly requestsPerSecondMax: number;
   readonly tls?: TlsOptions | undefined;
 };
 export type TlsOptions = { cert: string; key: string; ca?: string; requestCert: boolean; rejectUnauthorized: boolean };
 
 const PARAMETER_LENGTH_MAX = 2048;
-/** A request that takes longer to arrive is not waited for. */
+/** The longest time in which a request must arrive. */
 const REQUEST_MS_MAX = 30_000;
-/** A connection on which nothing moves for so long is closed: longer than any long poll. */
+/** An idle connection is closed after this time. It must be longer than any long poll. */
 const CONNECTION_IDLE_MS_MAX = 120_000;
 const PATHS_WITHOUT_LIMIT: readonly string[] = ['/healthz', '/readyz'];
 
 export async function buildApp(service: Service, options: AppOptions): Promise<App> {
   const app = create(options);
   app.setValidatorCompiler(validatorCompiler);
-  // Replies are made from typed views; tests hold them to their schemas.
+  // Replies come from typed views, so they are not validated here; tests validate them against their schemas.
   app.setSerializerCompiler(() => (value) => JSON.stringify(value));
   app.setErrorHandler<FastifyError>((error, request, reply) => replyToError(error, request, reply));
   app.setNotFoundHandler(replyNotFound);
@@ -75,19 +76,19 @@ function create({ logger, tls }: AppOptions): App {
     clientErrorHandler: answerBrokenHttp,
     frameworkErrors: replyToError as NonNullable<FastifyServerOptions['frameworkErrors']>,
   };
-  // Over TLS the server is of another class, which differs in nothing that is used here.
+  // The type of a TLS server differs, but the members used here are the same.
   const app = tls === undefined ? Fastify(common) : Fastify({ ...common, https: tls });
   return (app as unknown as App).withTypeProvider<ZodTypeProvider>();
 }
 
-/** Bodies are JSON, and remember how long they were. */
+/** Parses JSON bodies. The body of an event request keeps the length of its text. */
 function readBodies(app: App): void {
   const parseJson = app.getDefaultJsonParser('error', 'error');
   app.removeAllContentTypeParsers();
   const types = ['application/json', 'application/cloudevents+json', 'application/cloudevents-batch+json'];
   app.addContentTypeParser(types, { parseAs: 'string' }, (request, text, done) => {
     void parseJson(request, String(text), (error, value) => {
-      if (error !== null) return done(new Fault('BAD_JSON', 'the body is not JSON', 'Is it cut off?', error));
+      if (error !== null) return done(new Fault('BAD_JSON', 'the body is not JSON', 'Send complete JSON.', error));
       const deep = depthFault(value);
       if (deep !== null) return done(deep);
       const isEvents = request.routeOptions.url === '/v1/events';
@@ -96,7 +97,7 @@ function readBodies(app: App): void {
   });
 }
 
-/** A batch may be as deep as its members. */
+/** The error of a value that is nested too deeply. In a batch the limit applies to each event. */
 function depthFault(value: unknown): Fault | null {
   try {
     if (Array.isArray(value)) value.forEach((member, index) => requireShallow(member, `[${index}]`));
@@ -114,7 +115,7 @@ async function limitRates(app: App, max: number): Promise<void> {
     timeWindow: 1000,
     allowList: (request) => PATHS_WITHOUT_LIMIT.includes(request.routeOptions.url ?? ''),
     errorResponseBuilder: () =>
-      new Fault('RATE_LIMITED', 'too many requests at once', 'Wait a second, and send batches.'),
+      new Fault('RATE_LIMITED', 'too many requests from this address', 'Wait one second, and send events in batches.'),
   });
 }
 
@@ -124,7 +125,7 @@ async function describe(app: App): Promise<void> {
       openapi: '3.1.0',
       info: {
         title: 'Landfall',
-        description: 'Knows where a VM landed after a live-migration call failed. docs/service.md says more.',
+        description: 'Landfall determines where a VM runs after a live-migration call failed. See docs/service.md.',
         version: '1',
       },
       components: { securitySchemes: { token: { type: 'http', scheme: 'bearer' } } },

@@ -5,14 +5,14 @@ import { Fault, messageOf } from '../events/fault.ts';
 import type { BrokerOptions, SaslOptions } from '../kafka/options.ts';
 import type { Settings } from './settings.ts';
 
-/** How the settings say to reach the brokers, and where this instance keeps its copy of the ledger. */
+/** The Kafka connection options from the settings, and the folder of this instance's replicas. */
 
 export type KafkaAccess = BrokerOptions & {
   readonly prefix: string;
   readonly folder: string;
 };
 
-/** Null where the ledger is no topic. @throws Fault BAD_SETTING where a file cannot be read. */
+/** Null when the ledger is a local file. @throws Fault BAD_SETTING when a file cannot be read. */
 export function kafkaAccess(settings: Settings): KafkaAccess | null {
   const { kafkaBrokers, kafkaPrefix, kafkaInstance, db } = settings;
   if (kafkaBrokers === undefined) return null;

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { dirname, join, resolve } from 'node:path';
 import { type DestinationStream, type Logger, pino } from 'pino';
@@ -8,10 +8,11 @@ import { SqliteLedger } from '../log/sqlite/ledger.ts';
 import { MACHINE_VERSION } from '../machines/version.ts';
 import { path } from '../machines/chart.ts';
 import { countsByState, openAttempts } from '../projections/attempts.ts';
-import { Credentials } from './access/credentials.ts';
+import { credentialsFor, tlsFor } from './access/access-settings.ts';
 import { Guard } from './access/guard.ts';
-import { buildApp, type TlsOptions } from './app.ts';
+import { buildApp } from './app.ts';
 import { Agents } from './engine/agents.ts';
+import type { ClusterObserver } from './engine/cluster.ts';
 import type { Engine } from './engine/engine.ts';
 import { openDemo, openEngine, type Opened } from './engine/open.ts';
 import { SharedAgents } from './engine/shared-agents.ts';
@@ -23,25 +24,25 @@ import { ClusterWatch } from './watch/cluster-watch.ts';
 import { applyStartUpSettings } from './watch/start-up-settings.ts';
 import { type Demo, watchAgents, watchDemo } from './watch/watchers.ts';
 
-/** Puts the service together, and takes it apart again without losing anything. */
+/** Starts the service from its parts, and stops it without losing an acknowledged input. */
 
 export type Running = {
   readonly url: string;
   readonly app: App;
   readonly engine: Engine;
   readonly agents: Agents;
-  /** Nothing was in the ledger when it was opened. */
+  /** True when the ledger had no entries at the start. */
   readonly isEmpty: boolean;
-  /** From now on `?ledger=demo` reads this file. */
+  /** Makes `?ledger=demo` read this file. */
   showDemo(file: string): Promise<void>;
-  /** Reads the file of credentials again. @throws Fault BAD_TOKENS; then those read before stay. */
+  /** Reads the file of credentials again. @throws Fault BAD_TOKENS; the previous credentials stay in force. */
   reloadTokens(): void;
   stop(): Promise<void>;
 };
 
 export type Surroundings = { readonly time?: Time; readonly logger?: Logger };
 
-/** Where the shipped recordings are played: beside the ledger. */
+/** The file of the demo ledger, in the folder of the live ledger. */
 export const demoFileOf = (db: string): string => join(dirname(db), 'demo.db');
 
 export async function startService(settings: Settings, around: Surroundings = {}): Promise<Running> {
@@ -65,54 +66,63 @@ export async function startService(settings: Settings, around: Surroundings = {}
   }
 }
 
-/** With several instances each has to be right by itself: one whose clock is behind the others' decides nothing. */
+/** Several instances must agree on the time, so each uses its wall clock; an instance whose clock is behind owns no partition. */
 function clockOf({ kafkaBrokers }: Settings): Time {
   return kafkaBrokers === undefined ? steadyTime() : wallTime;
 }
 
-/** The recordings would be played into the ledger itself. */
+/** Refuses a live ledger in the file of the demo ledger. @throws Fault BAD_SETTING. */
 function requireOtherThanDemo({ db, kafkaBrokers }: Settings): void {
   if (kafkaBrokers !== undefined || resolve(db) !== resolve(demoFileOf(db))) return;
-  const what = `db: ${db} is where the demo's recordings are played, beside the ledger`;
-  throw new Fault('BAD_SETTING', what, 'Give the ledger another name; `landfall status --db` reads that file.');
+  const what = `db: ${db} is the file of the demo ledger`;
+  throw new Fault(
+    'BAD_SETTING',
+    what,
+    'Choose another file for the ledger; `landfall status --db` reads the demo ledger.',
+  );
 }
 
 type Parts = Awaited<ReturnType<typeof assemble>> & { readonly cancelSettings: () => void };
 
+/** The parts that watch the engine. They are missing until the engine is open, and then read its earlier events themselves. */
+type Watch = { metrics?: Metrics; agents?: Agents; cluster?: ClusterWatch };
+
+/** Forwards the events of the engine to the metrics, the agents, the cluster watch and the log. */
+function observerOf(watch: Watch, settings: Settings, logger: Logger): ClusterObserver {
+  return {
+    committed: (entries, ms) => {
+      watch.metrics?.committed(entries, ms);
+      watch.cluster?.committed(ms);
+    },
+    fired: (count, latenessMsMax) => watch.metrics?.fired(count, latenessMsMax),
+    entries: (entries, isOwn) => {
+      watch.metrics?.entries(entries, isOwn);
+      watch.cluster?.agents.read(entries);
+    },
+    claimed: () => {
+      watch.metrics?.recount();
+      watch.agents?.forgetReports();
+      logger.info({ ledger: settings.kafkaBrokers ?? settings.db }, 'the ledger accepts commits');
+    },
+    died: (fault) => {
+      watch.metrics?.died(fault.code);
+      logger.error({ code: fault.code, remedy: fault.remedy }, fault.message);
+    },
+    truncated: (kind) => watch.metrics?.truncated(kind),
+    rebalanced: (partitions) => {
+      watch.metrics?.rebalanced();
+      logger.info({ partitions }, 'partitions assigned');
+      watch.cluster?.rebalanced(partitions);
+    },
+  };
+}
+
+/** Opens the engine, and creates the agents, the metrics and the routes' view of the service. */
 async function assemble(settings: Settings, time: Time, logger: Logger) {
   const demo: Demo = { shown: null };
-  // The engine reports to these, and they read from it: what it reports before they are there, they will read.
-  const watch: { metrics?: Metrics; agents?: Agents; cluster?: ClusterWatch } = {};
-  const opened: Opened = await openEngine(settings, {
-    time,
-    logger,
-    observer: {
-      committed: (entries, ms) => {
-        watch.metrics?.committed(entries, ms);
-        watch.cluster?.committed(ms);
-      },
-      fired: (count, latenessMsMax) => watch.metrics?.fired(count, latenessMsMax),
-      entries: (entries, isOwn) => {
-        watch.metrics?.entries(entries, isOwn);
-        watch.cluster?.agents.read(entries);
-      },
-      claimed: () => {
-        watch.metrics?.recount();
-        watch.agents?.forgetReports();
-        logger.info({ ledger: settings.kafkaBrokers ?? settings.db }, 'the ledger takes commits');
-      },
-      died: (fault) => {
-        watch.metrics?.died(fault.code);
-        logger.error({ code: fault.code, remedy: fault.remedy }, fault.message);
-      },
-      truncated: (kind) => watch.metrics?.truncated(kind),
-      rebalanced: (partitions) => {
-        watch.metrics?.rebalanced();
-        logger.info({ partitions }, 'the partitions were shared out');
-        watch.cluster?.rebalanced(partitions);
-      },
-    },
-  });
+  const watch: Watch = {};
+  const observer = observerOf(watch, settings, logger);
+  const opened: Opened = await openEngine(settings, { time, logger, observer });
   const { engine, cluster, isEmpty } = opened;
   const silentMs = settings.agentSilentSeconds * 1000;
   if (cluster !== null) {
@@ -161,14 +171,14 @@ function running(settings: Settings, parts: Parts, app: App, guard: Guard, logge
     },
     reloadTokens: () => {
       guard.replace(credentialsFor(settings));
-      logger.info('the credentials were read again');
+      logger.info('credentials reloaded');
     },
     stop: async () => {
       parts.cancelSettings();
       cancelAgents();
       cancelDemo();
       watched?.stop();
-      // Long polls end first, then the requests that are under way, then what they had committed.
+      // Long polls end first, then the open requests, then the commits that they wait for.
       engine.workQueue.close();
       const late = setTimeout(() => app.server.closeAllConnections(), settings.shutdownSeconds * 1000);
       await app.close();
@@ -179,42 +189,7 @@ function running(settings: Settings, parts: Parts, app: App, guard: Guard, logge
   };
 }
 
-function credentialsFor({ host, tokens, tlsClientCa }: Settings): Credentials | null {
-  const credentials = tokens === undefined ? null : Credentials.read(tokens);
-  const isGuarded =
-    credentials?.hasTokens === true || (credentials?.hasCertificates === true && tlsClientCa !== undefined);
-  if (isGuarded || (isLoopback(host) && credentials === null)) return credentials;
-  throw new Fault(
-    'UNGUARDED',
-    tokens === undefined
-      ? `without tokens the service listens on this machine only, not on ${host}`
-      : `${tokens} lets nobody in${credentials?.hasCertificates === true ? ' without tlsClientCa' : ''}`,
-    'Give --tokens FILE with lines of `landfall token`, or TLS with --tls-client-ca and cn: lines.',
-  );
-}
-
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
-}
-
-function tlsFor({ tlsCert, tlsKey, tlsClientCa, tokens }: Settings): TlsOptions | undefined {
-  if (tlsCert === undefined || tlsKey === undefined) return undefined;
-  const pair = { cert: readPem(tlsCert, 'tlsCert'), key: readPem(tlsKey, 'tlsKey') };
-  if (tlsClientCa === undefined) return { ...pair, requestCert: false, rejectUnauthorized: false };
-  // Where tokens let people in as well, a client without a certificate may still show one.
-  const alsoTokens = tokens !== undefined && Credentials.read(tokens).hasTokens;
-  return { ...pair, ca: readPem(tlsClientCa, 'tlsClientCa'), requestCert: true, rejectUnauthorized: !alsoTokens };
-}
-
-function readPem(file: string, setting: string): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch (error) {
-    throw new Fault('BAD_SETTING', `${setting}: ${messageOf(error)}`, 'Check the path and its permissions.', error);
-  }
-}
-
-/** JSON lines, in which no token stands. */
+/** A logger of JSON lines that redacts tokens. */
 export function loggerFor({ logLevel }: Pick<Settings, 'logLevel'>, to?: DestinationStream): Logger {
   const redact = ['authorization', '*.authorization', '*.headers.authorization', 'headers.authorization'];
   return pino(
@@ -234,16 +209,16 @@ function listenFault(error: unknown, { host, port }: Settings): unknown {
   if (code === 'EADDRINUSE') {
     return new Fault(
       'ADDRESS_TAKEN',
-      `something listens on ${host}:${port} already`,
-      'Stop it, or choose another with --port.',
+      `${host}:${port} is already in use`,
+      'Stop the other program, or choose another port with --port.',
       error,
     );
   }
   if (code === 'EADDRNOTAVAIL' || code === 'EACCES' || code === 'ENOTFOUND') {
     return new Fault(
       'ADDRESS_REFUSED',
-      `${host}:${port}: ${messageOf(error)}`,
-      'Choose another with --host and --port.',
+      `the service cannot listen on ${host}:${port}: ${messageOf(error)}`,
+      'Choose another address with --host and --port.',
       error,
     );
   }

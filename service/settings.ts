@@ -4,59 +4,75 @@ import { ConfigurationChange, ConfigurationFields } from '../events/configuratio
 import { Fault, messageOf } from '../events/fault.ts';
 
 /**
- * How the service runs, in one schema. Each setting may come from a flag, the environment (LANDFALL_ and the name in capitals),
- * a JSON file, or its default, in this order. Those that take part in decisions are applied to the ledger at the start.
+ * The settings of the service in one schema. A setting comes from a flag, an environment variable (LANDFALL_ and the name in
+ * capitals), a JSON file or its default, in this order. Settings used by decisions are written to the ledger at the start.
  */
 
 const seconds = (min: number, max: number) => z.number().min(min).max(max).multipleOf(0.001);
 
 const own = {
-  db: z.string().min(1).default('.landfall/ledger.db').describe('the ledger'),
+  db: z.string().min(1).default('.landfall/ledger.db').describe('the file of the ledger'),
   host: z.string().min(1).default('127.0.0.1').describe('the address to listen on'),
-  port: z.number().int().min(0).max(65_535).default(7070).describe('0: any that is free'),
-  tokens: z.string().min(1).optional().describe('who may do what: a file of `landfall token` lines'),
-  tlsCert: z.string().min(1).optional().describe('certificate chain, PEM'),
-  tlsKey: z.string().min(1).optional().describe('its key, PEM'),
-  tlsClientCa: z.string().min(1).optional().describe('who signs the certificates of clients, PEM'),
-  recordings: z.boolean().default(true).describe('play the shipped recordings where the ledger is empty'),
-  logLevel: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'silent']).default('info').describe('JSON to stderr'),
-  agentSilentSeconds: seconds(0.1, 86_400).default(30).describe('an agent that asks for no work for so long is silent'),
+  port: z.number().int().min(0).max(65_535).default(7070).describe('the port to listen on; 0 means any free port'),
+  tokens: z.string().min(1).optional().describe('the file of credentials, with lines of `landfall token`'),
+  tlsCert: z.string().min(1).optional().describe('the file of the certificate chain, PEM'),
+  tlsKey: z.string().min(1).optional().describe('the file of the key of tlsCert, PEM'),
+  tlsClientCa: z.string().min(1).optional().describe('the file of the CA that signs client certificates, PEM'),
+  recordings: z.boolean().default(true).describe('play the shipped recordings if the ledger is empty'),
+  logLevel: z
+    .enum(['fatal', 'error', 'warn', 'info', 'debug', 'silent'])
+    .default('info')
+    .describe('the level of the JSON log on stderr'),
+  agentSilentSeconds: seconds(0.1, 86_400)
+    .default(30)
+    .describe('an agent without a request for work during this time is silent'),
   streamSeconds: seconds(1, 3600)
     .default(60)
-    .describe('a stream of work ends after so long, and its reader is admitted anew'),
-  requestsPerSecondMax: z.number().int().min(1).max(1_000_000).default(2000).describe('from one address'),
+    .describe('a stream of work ends after this time, and its client must authenticate again'),
+  requestsPerSecondMax: z
+    .number()
+    .int()
+    .min(1)
+    .max(1_000_000)
+    .default(2000)
+    .describe('the limit of requests per second from one address'),
   kafkaBrokers: z
     .array(z.string().regex(/^\S+:\d{1,5}$/, 'is not host:port'))
     .min(1)
     .optional()
-    .describe('host:port of some brokers: the ledger is a topic there, and `db` only names the folder of its copies'),
+    .describe(
+      'host:port of some brokers: stores the ledger in a topic, and `db` only names the folder of the replicas',
+    ),
   kafkaPrefix: z
     .string()
     .regex(/^[a-zA-Z0-9._-]{1,100}$/, 'may have letters, digits, dots, dashes and underscores')
     .default('landfall')
-    .describe('what the names of the topics, groups and transactions begin with'),
+    .describe('the prefix of the names of topics, groups and transactions'),
   kafkaInstance: z
     .string()
     .regex(/^[a-zA-Z0-9._-]{1,100}$/, 'may have letters, digits, dots, dashes and underscores')
     .optional()
-    .describe('this instance’s name among others, the same after a restart; by default the machine’s'),
-  kafkaTls: z.boolean().default(false).describe('speak TLS with the brokers'),
-  kafkaCa: z.string().min(1).optional().describe('who signs the brokers’ certificates, PEM'),
-  kafkaCert: z.string().min(1).optional().describe('our own certificate, where the brokers want one, PEM'),
-  kafkaKey: z.string().min(1).optional().describe('its key, PEM'),
-  kafkaSasl: z.enum(['plain', 'scram-sha-256', 'scram-sha-512']).optional().describe('how we say who we are'),
-  kafkaUsername: z.string().min(1).optional(),
-  kafkaPassword: z.string().min(1).optional().describe('better in a file: kafkaPasswordFile'),
-  kafkaPasswordFile: z.string().min(1).optional().describe('a file with nothing else in it'),
+    .describe('the name of this instance, which must stay the same after a restart; default: the host name'),
+  kafkaTls: z.boolean().default(false).describe('connect to the brokers with TLS'),
+  kafkaCa: z.string().min(1).optional().describe('the file of the CA that signs the brokers’ certificates, PEM'),
+  kafkaCert: z.string().min(1).optional().describe('the file of the client certificate for the brokers, PEM'),
+  kafkaKey: z.string().min(1).optional().describe('the file of the key of kafkaCert, PEM'),
+  kafkaSasl: z
+    .enum(['plain', 'scram-sha-256', 'scram-sha-512'])
+    .optional()
+    .describe('the SASL mechanism for the brokers'),
+  kafkaUsername: z.string().min(1).optional().describe('the SASL user name'),
+  kafkaPassword: z.string().min(1).optional().describe('the SASL password; kafkaPasswordFile is safer'),
+  kafkaPasswordFile: z.string().min(1).optional().describe('a file that contains only the SASL password'),
   kafkaSessionSeconds: seconds(6, 300)
     .default(10)
-    .describe('an instance that is not heard for so long loses its partitions to others'),
+    .describe('an instance without a heartbeat during this time loses its partitions to other instances'),
   kafkaMappings: z
     .string()
     .min(1)
     .optional()
-    .describe('topics of others to take inputs from: a JSON file, docs/kafka.md'),
-  shutdownSeconds: seconds(0.1, 3600).default(10).describe('how long requests may take to end'),
+    .describe('a JSON file that maps topics of other systems to inputs, see docs/kafka.md'),
+  shutdownSeconds: seconds(0.1, 3600).default(10).describe('the longest time for open requests to end at a stop'),
 };
 
 export const Settings = z.strictObject({ ...own, ...ConfigurationFields.partial().shape });
@@ -73,7 +89,7 @@ export type Sources = {
   readonly file?: string | undefined;
 };
 
-/** The variable of a setting. */
+/** The environment variable of a setting. */
 export function variableOf(name: string): string {
   return `LANDFALL_${name.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`;
 }
@@ -90,7 +106,7 @@ export function readSettings({ flags, env, file }: Sources): Settings {
   return result.data;
 }
 
-/** The settings among these that take part in decisions. */
+/** The settings that decisions use. */
 export function decisionsIn(settings: Settings): ConfigurationChange {
   const names = new Set(Object.keys(ConfigurationFields.shape));
   return ConfigurationChange.parse(
@@ -103,10 +119,15 @@ function fromFile(file: string): Given[] {
   try {
     value = JSON.parse(readFileSync(file, 'utf8'));
   } catch (error) {
-    throw new Fault('BAD_SETTING', `${file}: ${messageOf(error)}`, 'It must be a JSON object with settings.', error);
+    throw new Fault(
+      'BAD_SETTING',
+      `${file}: ${messageOf(error)}`,
+      'Give a file with a JSON object of settings.',
+      error,
+    );
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new Fault('BAD_SETTING', `${file}: is no JSON object`, `Settings are: ${settingNames.join(', ')}.`);
+    throw new Fault('BAD_SETTING', `${file}: is not a JSON object`, `The settings are: ${settingNames.join(', ')}.`);
   }
   return Object.entries(value).map(([name, each]) => ({ name, value: each, source: file }));
 }
@@ -129,7 +150,7 @@ function fromFlags(flags: Sources['flags']): Given[] {
   });
 }
 
-/** Text of a flag or variable as the type that its setting has. What does not fit is left for the schema to refuse. */
+/** Converts the text of a flag or variable to the type of its setting. The schema refuses text that cannot be converted. */
 function typed(name: string, text: string): unknown {
   const schema = Object.hasOwn(Settings.shape, name) ? Settings.shape[name as SettingName] : undefined;
   const type = schema === undefined ? 'string' : z.toJSONSchema(schema, { io: 'input' }).type;
@@ -151,8 +172,13 @@ function badSetting(error: z.ZodError, given: ReadonlyMap<string, Given>, file: 
   const unknown = issue?.code === 'unrecognized_keys' ? issue.keys[0] : undefined;
   const name = unknown ?? String(issue?.path[0] ?? '');
   const source = given.get(name)?.source ?? file ?? 'settings';
-  const what = unknown === undefined ? (issue?.message ?? 'invalid') : 'there is no such setting';
-  return new Fault('BAD_SETTING', `${source}: ${name}: ${what}`, `Settings are: ${settingNames.join(', ')}.`, error);
+  const what = unknown === undefined ? (issue?.message ?? 'invalid') : 'no such setting';
+  return new Fault(
+    'BAD_SETTING',
+    `${source}: ${name}: ${what}`,
+    `The settings are: ${settingNames.join(', ')}.`,
+    error,
+  );
 }
 
 function requireTogether(settings: Settings): void {
@@ -165,7 +191,7 @@ function requireSasl(settings: Settings): void {
   const { kafkaBrokers, kafkaMappings } = settings;
   const passwords = [kafkaPassword, kafkaPasswordFile].filter((given) => given !== undefined).length;
   if (passwords > 1) {
-    throw new Fault('BAD_SETTING', 'kafkaPassword and kafkaPasswordFile are two passwords', 'Give one of them.');
+    throw new Fault('BAD_SETTING', 'kafkaPassword and kafkaPasswordFile exclude each other', 'Give one of them.');
   }
   const isWhole = kafkaUsername !== undefined && passwords === 1;
   if (kafkaSasl === undefined ? kafkaUsername !== undefined || passwords > 0 : !isWhole) {
@@ -176,7 +202,7 @@ function requireSasl(settings: Settings): void {
     throw new Fault('BAD_SETTING', 'kafkaCert and kafkaKey belong together', 'Give both, or neither.');
   }
   if (kafkaMappings !== undefined && kafkaBrokers === undefined) {
-    throw new Fault('BAD_SETTING', 'kafkaMappings is of no use without kafkaBrokers', 'Give both.');
+    throw new Fault('BAD_SETTING', 'kafkaMappings needs kafkaBrokers', 'Give both.');
   }
 }
 
@@ -185,6 +211,6 @@ function requireTls({ tlsCert, tlsKey, tlsClientCa }: Settings): void {
     throw new Fault('BAD_SETTING', 'tlsCert and tlsKey belong together', 'Give both, or neither.');
   }
   if (tlsClientCa !== undefined && tlsCert === undefined) {
-    throw new Fault('BAD_SETTING', 'tlsClientCa is of no use without tlsCert and tlsKey', 'Give all three.');
+    throw new Fault('BAD_SETTING', 'tlsClientCa needs tlsCert and tlsKey', 'Give all three.');
   }
 }

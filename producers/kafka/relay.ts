@@ -10,34 +10,34 @@ import { deadLettersOf, recordOfTruncated, recordOfLetter } from '../dead-letter
 import { isSentAlone, splitForSending, type RecordProducer } from '../../kafka/record-producer.ts';
 
 /**
- * Carries what one partition's committed entries ask, command and refuse into the topics of commands and of dead letters: in
- * order, at least once, each item under its id. How far it came is a position among the partition's own, so the next owner
- * goes on from there. What a recording asked long ago is passed over. One item that its topic does not take, being too large,
- * would hold up all that follow: it is buried, which is told loudly.
+ * The relay copies the questions, commands and dead letters of one partition's committed entries into their topics: in order,
+ * at least once, each record under its item's id. Its checkpoint is stored with the partition, so the next owner continues
+ * from it. Entries of recorded worlds are skipped. A record that is too large for its topic would block all later records, so
+ * its first bytes go to the dead letters and an error is logged.
  */
 
 export type RelayOptions = {
   readonly partition: number;
   readonly partitions: number;
   readonly topics: Topics;
-  readonly producer: RecordProducer;
-  /** Committed entries from a sequence on, as far as they are now. */
+  readonly producer: Pick<RecordProducer, 'send'>;
+  /** Reads the committed entries from this sequence up to the end of the ledger. */
   readonly read: (from: number) => AsyncIterable<{ readonly sequence: number; readonly entry: Entry }>;
-  /** Everything through this sequence has left. */
+  /** Called when the records of every entry up to this sequence are acknowledged by the brokers. */
   readonly saveCheckpoint: (sequence: number) => void;
-  /** An item was too large for its topic. */
+  /** Called when a record was too large for its topic. */
   readonly truncated?: (kind: Outgoing) => void;
   readonly log: KafkaLog;
 };
 
 export type Outgoing = 'question' | 'command' | 'dead-letter';
-/** `sequence`: of the entry that it comes from, where it can be read whole. */
-type Leaving = { readonly kind: Outgoing; readonly sequence: number; readonly message: NewRecord };
+/** An outgoing record. `sequence` is the entry it comes from, where an operator can read it in full. */
+type OutgoingRecord = { readonly kind: Outgoing; readonly sequence: number; readonly message: NewRecord };
 
 export { RELAYED };
 
-/** Entries that wait here at most; beyond that they are read again from the ledger. */
-const WAITING_MAX = 10_000;
+/** The longest queue in memory. The relay drops a longer queue and reads its entries from the ledger instead. */
+const QUEUE_ENTRIES_MAX = 10_000;
 const SEND_ENTRIES = 500;
 const RETRY_MS = 1000;
 
@@ -45,33 +45,33 @@ type Item = { readonly sequence: number; readonly entry: Entry };
 
 export class Relay {
   readonly #options: RelayOptions;
-  /** Everything before it has left. */
+  /** The first sequence whose records are not acknowledged yet. */
   #next: number;
   #queue: Item[] = [];
-  /** The queue does not begin at `#next`: what is missing is read. */
+  /** True when entries between `#next` and the queue are missing, so that the relay must read them from the ledger. */
   #isBehind = true;
   #running: Promise<void>;
   #wake: () => void = () => {};
   #stopped = false;
 
-  /** @param next the first sequence that has not left. */
+  /** @param next the first sequence to send: the checkpoint plus one. */
   constructor(options: RelayOptions, next: number) {
     this.#options = options;
     this.#next = next;
     this.#running = this.#run();
   }
 
-  /** A batch became durable: its first entry has this sequence. */
+  /** Queues a committed batch. @param first the sequence of its first entry. */
   committed(first: number, entries: readonly Entry[]): void {
     if (this.#isBehind) return this.#wake();
-    if (this.#queue.length + entries.length > WAITING_MAX) {
+    if (this.#queue.length + entries.length > QUEUE_ENTRIES_MAX) {
       this.#queue = [];
       this.#isBehind = true;
     } else for (const [index, entry] of entries.entries()) this.#queue.push({ sequence: first + index, entry });
     this.#wake();
   }
 
-  /** Ends after the send that is under way: the rest is the next owner's. */
+  /** Stops after the current send. The next owner sends the remaining entries. */
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#wake();
@@ -84,7 +84,7 @@ export class Relay {
         await (this.#isBehind ? this.#catchUp() : this.#sendQueue());
       } catch (error) {
         const { partition, log } = this.#options;
-        log('warn', 'commands and dead letters cannot leave just now', { partition, error: String(error) });
+        log('warn', 'commands and dead letters could not be sent; retrying', { partition, error: String(error) });
         this.#queue = [];
         this.#isBehind = true;
         await this.#pause(RETRY_MS);
@@ -93,7 +93,7 @@ export class Relay {
   }
 
   async #catchUp(): Promise<void> {
-    // From here on batches are kept, so nothing falls between what is read and what is kept.
+    // Batches committed during the read are queued from here on, so no entry is missed between the read and the queue.
     this.#isBehind = false;
     this.#queue = [];
     let items: Item[] = [];
@@ -117,55 +117,54 @@ export class Relay {
     const last = items.at(-1);
     if (last === undefined) return;
     const { topics, saveCheckpoint } = this.#options;
-    const live = items.filter(({ entry }) => entry.clock === WALL);
-    for (const [partition, leaving] of this.#commands(live)) await this.#sendAll(topics.commands, partition, leaving);
-    const letters = live.flatMap((item) => this.#letters(item));
+    const wallClockItems = items.filter(({ entry }) => entry.clock === WALL);
+    for (const [partition, records] of this.#workRecords(wallClockItems)) {
+      await this.#sendAll(topics.commands, partition, records);
+    }
+    const letters = wallClockItems.flatMap((item) => this.#deadLetterRecords(item));
     await this.#sendAll(topics.deadLetters, 0, letters);
     this.#next = last.sequence + 1;
     saveCheckpoint(last.sequence);
   }
 
-  /** A batch that the topic does not take would be sent again for ever. */
-  async #sendAll(topic: string, partition: number, leaving: readonly Leaving[]): Promise<void> {
+  async #sendAll(topic: string, partition: number, records: readonly OutgoingRecord[]): Promise<void> {
     const { producer } = this.#options;
-    for (const part of splitForSending(leaving.map(({ message }) => message))) {
+    for (const part of splitForSending(records.map(({ message }) => message))) {
       try {
         await producer.send(topic, partition, part);
       } catch (error) {
-        const [first] = part;
-        const isAlone = first !== undefined && isSentAlone(first);
-        const alone = isAlone ? leaving.find(({ message }) => message === first) : undefined;
-        if (alone === undefined || !(error instanceof Fault) || error.code !== 'KAFKA_TOO_LARGE') throw error;
-        await this.#sendTruncated(topic, alone);
+        const tooLarge = recordTooLarge(error, part, records);
+        if (tooLarge === undefined) throw error;
+        await this.#sendTruncated(topic, tooLarge);
       }
     }
   }
 
-  async #sendTruncated(topic: string, { kind, sequence, message }: Leaving): Promise<void> {
+  async #sendTruncated(topic: string, { kind, sequence, message }: OutgoingRecord): Promise<void> {
     const { topics, producer, truncated, log } = this.#options;
     const position = this.#positionOf(sequence);
     const value = Buffer.from(message.value ?? '');
-    const what = `a ${kind} of ${value.length} bytes is more than ${topic} takes in one record`;
-    const fault = new Fault('TOO_LARGE', what, `Raise max.message.bytes there; entry ${position} has all of it.`);
+    const what = `a ${kind} of ${value.length} bytes exceeds the record limit of topic ${topic}`;
+    const remedy = `Raise max.message.bytes of the topic; entry ${position} of the ledger has the full content.`;
+    const fault = new Fault('TOO_LARGE', what, remedy);
     const cut = recordOfTruncated(fault, value);
-    // A dead letter has a reason of its own, which stays.
+    // The headers of a dead letter replace these headers, so that it keeps its own error code.
     const headers = { ...cut.headers, ...message.headers, cut: 'true', position };
     await producer.send(topics.deadLetters, 0, [{ ...cut, headers }]);
     log('error', what, { position, code: fault.code, remedy: fault.remedy });
     truncated?.(kind);
   }
 
-  /** By the partition of their host; the orchestrator's have no key. */
-  #commands(items: readonly Item[]): Map<number, Leaving[]> {
+  /** The questions and commands, grouped by the partition of their host. A record for the orchestrator has no key. */
+  #workRecords(items: readonly Item[]): Map<number, OutgoingRecord[]> {
     const { partitions } = this.#options;
-    const byPartition = new Map<number, Leaving[]>();
+    const byPartition = new Map<number, OutgoingRecord[]>();
     const add = (kind: Outgoing, host: string | null, id: string, sequence: number, item: object): void => {
       const partition = host === null ? 0 : partitionOf(host, partitions);
-      const message = { key: host, value: JSON.stringify(item), headers: { id } };
-      const leaving = { kind, sequence, message };
-      const parcel = byPartition.get(partition);
-      if (parcel === undefined) byPartition.set(partition, [leaving]);
-      else parcel.push(leaving);
+      const record = { kind, sequence, message: { key: host, value: JSON.stringify(item), headers: { id } } };
+      const records = byPartition.get(partition);
+      if (records === undefined) byPartition.set(partition, [record]);
+      else records.push(record);
     };
     for (const { sequence, entry } of items) {
       for (const question of entry.questions)
@@ -176,7 +175,7 @@ export class Relay {
     return byPartition;
   }
 
-  #letters({ sequence, entry }: Item): Leaving[] {
+  #deadLetterRecords({ sequence, entry }: Item): OutgoingRecord[] {
     const position = this.#positionOf(sequence);
     return deadLettersOf([entry])
       .map(recordOfLetter)
@@ -191,16 +190,29 @@ export class Relay {
     return formatPosition({ partition: this.#options.partition, sequence });
   }
 
+  /** Resolves after `ms`, or without `ms` at the next committed batch. A stop ends either pause. */
   #pause(ms?: number): Promise<void> {
     if (this.#stopped) return Promise.resolve();
     return new Promise((resolve) => {
       const timer = ms === undefined ? null : setTimeout(resolve, ms);
       this.#wake = () => {
-        // Whoever waits for a retry is woken by the end only.
+        // A committed batch must not end the pause before a retry.
         if (timer !== null && !this.#stopped) return;
         if (timer !== null) clearTimeout(timer);
         resolve();
       };
     });
   }
+}
+
+/** The record that the brokers refused as too large; undefined when the send failed for another reason. */
+function recordTooLarge(
+  error: unknown,
+  part: readonly NewRecord[],
+  records: readonly OutgoingRecord[],
+): OutgoingRecord | undefined {
+  const [first] = part;
+  if (!(error instanceof Fault) || error.code !== 'KAFKA_TOO_LARGE') return undefined;
+  if (first === undefined || !isSentAlone(first)) return undefined;
+  return records.find(({ message }) => message === first);
 }

@@ -3,8 +3,8 @@ import { readFileSync } from 'node:fs';
 import { Fault, messageOf } from '../../events/fault.ts';
 
 /**
- * Who may do what: a file with one credential a line, `NAME ROLES CREDENTIAL`. The credential is the SHA-256 of a token, or
- * the common name of a client certificate; a token itself is kept nowhere. Roles are joined by `+`:
+ * The file of credentials grants roles to clients. A line is `NAME ROLES CREDENTIAL`. A credential is the SHA-256 of a token or
+ * the common name of a client certificate; the token itself is never stored. Several roles are joined by `+`:
  *
  *     dashboard    read                 sha256:9f86d081…
  *     zstack       read+ingest          sha256:60303ae2…
@@ -15,10 +15,10 @@ import { Fault, messageOf } from '../../events/fault.ts';
 const roles = ['read', 'ingest', 'agent', 'operate'] as const;
 export type Role = (typeof roles)[number];
 
-/** Who asks. `hosts` are those that an agent speaks for, `names` those of everybody who is let in. */
+/** The client of a request. `hosts` are the hosts an agent may report for; `names` are the names of all credentials. */
 export type Principal = {
   readonly names: ReadonlySet<string>;
-  /** Null where nobody needs to say who they are. */
+  /** Null when the service runs without credentials. */
   readonly name: string | null;
   readonly roles: ReadonlySet<Role>;
   readonly hosts: ReadonlySet<string>;
@@ -26,7 +26,7 @@ export type Principal = {
 
 type Credential = Omit<Principal, 'names'> & { readonly kind: 'token' | 'certificate'; readonly secret: string };
 
-/** Everybody on this machine, where the service listens on loopback without credentials. */
+/** The client of a service without credentials, which listens on loopback only. */
 export const ANYBODY: Principal = {
   name: null,
   names: new Set(),
@@ -67,7 +67,7 @@ export class Credentials {
     return this.#all.some(({ kind }) => kind === 'certificate');
   }
 
-  /** Compares with every hash there is, so that the time it takes tells nothing. */
+  /** Compares the token with every stored hash, so that the response time reveals nothing about the hashes. */
   ofToken(token: string): Principal | null {
     const given = createHash('sha256').update(token).digest();
     let found: Principal | null = null;
@@ -83,7 +83,7 @@ export class Credentials {
   }
 }
 
-/** A new token, and the line of the file that lets it in. */
+/** Makes a new token and the line that grants it a role in the file of credentials. */
 export function newToken(name: string, role: string): { token: string; line: string } {
   const token = `${TOKEN_PREFIX}${randomBytes(TOKEN_BYTES).toString('base64url')}`;
   const line = `${name} ${role} sha256:${createHash('sha256').update(token).digest('hex')}`;
@@ -94,7 +94,7 @@ export function newToken(name: string, role: string): { token: string; line: str
 function credentialOf(line: string, place: string): Credential {
   const [name, role, credential, ...rest] = line.split(/\s+/);
   if (name === undefined || role === undefined || credential === undefined || rest.length > 0) {
-    throw bad(place, 'a line is NAME ROLES CREDENTIAL');
+    throw bad(place, 'a line must be NAME ROLES CREDENTIAL');
   }
   const granted = role.split('+').map((part) => grantOf(part, place));
   return {
@@ -109,7 +109,7 @@ function grantOf(text: string, place: string): { role: Role; hosts: string[] } {
   const at = text.indexOf(':');
   const named = at < 0 ? text : text.slice(0, at);
   const role = roles.find((known) => known === named);
-  if (role === undefined) throw bad(place, `${JSON.stringify(named)} is no role: they are ${roles.join(', ')}`);
+  if (role === undefined) throw bad(place, `${JSON.stringify(named)} is not a role; the roles are ${roles.join(', ')}`);
   const hosts =
     at < 0
       ? []
@@ -117,8 +117,8 @@ function grantOf(text: string, place: string): { role: Role; hosts: string[] } {
           .slice(at + 1)
           .split(',')
           .filter((host) => host !== '');
-  if (role === 'agent' && hosts.length === 0) throw bad(place, 'an agent names its hosts: agent:host-a,host-b');
-  if (role !== 'agent' && at >= 0) throw bad(place, `only an agent is bound to hosts, not ${role}`);
+  if (role === 'agent' && hosts.length === 0) throw bad(place, 'the role agent needs host names: agent:host-a,host-b');
+  if (role !== 'agent' && at >= 0) throw bad(place, `only the role agent takes host names, not ${role}`);
   return { role, hosts };
 }
 
@@ -127,13 +127,13 @@ function secretOf(text: string, place: string): Pick<Credential, 'kind' | 'secre
   if (hash !== undefined) return { kind: 'token', secret: hash.toLowerCase() };
   const commonName = /^cn:(\S+)$/.exec(text)?.[1];
   if (commonName !== undefined) return { kind: 'certificate', secret: commonName };
-  throw bad(place, 'the credential is sha256: and 64 hex digits, or cn: and a common name');
+  throw bad(place, 'the credential must be sha256: and 64 hex digits, or cn: and a common name');
 }
 
 function requireUnique(all: readonly Credential[], file: string): void {
   const seen = new Set<string>();
   for (const { kind, secret, name } of all) {
-    if (seen.has(`${kind}:${secret}`)) throw bad(file, `the credential of ${name} is there twice`);
+    if (seen.has(`${kind}:${secret}`)) throw bad(file, `the credential of ${name} appears twice`);
     seen.add(`${kind}:${secret}`);
   }
 }

@@ -5,14 +5,14 @@ import type { Input } from '../../events/inputs.ts';
 import { requireForeign } from '../../events/own-source.ts';
 import { ANYBODY, type Credentials, type Principal, type Role } from './credentials.ts';
 
-/** Says who asks, and refuses what they may not do. */
+/** Authenticates the client of a request and checks that its roles allow the request. */
 
-/** What a route asks for: one of these roles, or nothing at all. */
+/** The roles that may use a route: one of them is enough. `nothing` means that the route is public. */
 type Needs = readonly Role[] | 'nothing';
 
-/** A route that does not say what it asks for is a mistake, found at the start. */
+/** Fails the start when a route does not declare its roles. @throws TypeError. */
 export function requireNeeds({ url, config }: Pick<RouteOptions, 'url' | 'config'>): void {
-  if (config?.needs === undefined) throw new TypeError(`the route ${url} does not say who may ask: config.needs`);
+  if (config?.needs === undefined) throw new TypeError(`the route ${url} does not declare its roles: set config.needs`);
 }
 
 declare module 'fastify' {
@@ -24,7 +24,7 @@ declare module 'fastify' {
   }
 }
 
-/** `Host` names by which a browser on this machine may ask: any other is a page that was tricked into asking. */
+/** The `Host` headers accepted without credentials. Another name means that a web page made the browser send the request (DNS rebinding). */
 const LOOPBACK_NAMES = /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?$/i;
 
 export class Guard {
@@ -34,35 +34,44 @@ export class Guard {
     this.#credentials = credentials;
   }
 
-  /** Another file of credentials from now on. */
+  /** Replaces the credentials for all later requests. */
   replace(credentials: Credentials | null): void {
     this.#credentials = credentials;
   }
 
   /** @throws Fault UNAUTHENTICATED, FORBIDDEN, FOREIGN_HOST. */
   admit(request: FastifyRequest): Principal {
-    // Where there is no route there is nothing to guard.
+    // A request without a route gets the reply 404, which needs no role.
     if (request.is404) return ANYBODY;
     const { needs } = request.routeOptions.config as { needs?: Needs };
-    // Who shows a valid token may be told more, also where nobody needs one.
+    // A public route can tell more to a client with a valid token.
     if (needs === 'nothing') return this.#shown(request) ?? ANYBODY;
     const principal = this.#principalOf(request);
-    if (needs === undefined) throw new Fault('FORBIDDEN', 'nobody may do this', 'It has no rule for who may.');
+    if (needs === undefined)
+      throw new Fault('FORBIDDEN', 'this route declares no roles', 'Report this as an error of Landfall.');
     if (principal.name === null || needs.some((role) => has(principal, role))) return principal;
-    throw new Fault('FORBIDDEN', `${principal.name} has not the right to do this`, `It needs ${needs.join(' or ')}.`);
+    throw new Fault(
+      'FORBIDDEN',
+      `${principal.name} is not allowed to do this`,
+      `Use a token with the role ${needs.join(' or ')}.`,
+    );
   }
 
   #principalOf(request: FastifyRequest): Principal {
     if (this.#credentials === null) {
       if (LOOPBACK_NAMES.test(request.headers.host ?? '')) return ANYBODY;
-      throw new Fault('FOREIGN_HOST', 'without tokens only this machine may ask, by its own name', 'Ask 127.0.0.1.');
+      throw new Fault(
+        'FOREIGN_HOST',
+        'a service without tokens accepts requests to a loopback address only',
+        'Send the request to 127.0.0.1.',
+      );
     }
     const principal = this.#shown(request);
     if (principal !== null) return principal;
     throw new Fault(
       'UNAUTHENTICATED',
-      'no valid token or client certificate came with the request',
-      'Send `Authorization: Bearer TOKEN`; `landfall token` makes one.',
+      'the request has no valid token or client certificate',
+      'Send `Authorization: Bearer TOKEN`; `landfall token` creates a token.',
     );
   }
 
@@ -83,20 +92,20 @@ export class Guard {
   }
 }
 
-/** Who operates may also look. */
+/** The role `operate` includes the role `read`. */
 function has(principal: Principal, role: Role): boolean {
   return principal.roles.has(role) || (role === 'read' && principal.roles.has('operate'));
 }
 
-/** What is recorded, by which an agent's word is judged. */
+/** Recorded facts against which an agent's report is checked. */
 export type Recorded = {
-  /** The host that a command was sent to; null: the orchestrator; undefined: no such command is known. */
+  /** The host a command was sent to; null for the orchestrator, undefined for an unknown command. */
   readonly hostOfCommand: (command: string) => string | null | undefined;
-  /** Who holds the lease of a VM's volume, as it was reported last. */
+  /** The hosts that hold the lease of a VM's volume, by the latest report. */
   readonly holders: (vm: string, volume: string) => readonly string[];
 };
 
-/** @throws Fault FORBIDDEN where these may not report this. */
+/** @throws Fault FORBIDDEN when the client is not allowed to report this input. */
 export function requireMayReport(principal: Principal, input: Input, recorded: Recorded): void {
   const { name } = principal;
   requireSource(principal, input.source);
@@ -104,7 +113,11 @@ export function requireMayReport(principal: Principal, input: Input, recorded: R
   if (input.type === 'landfall.migration.resolved.v1' || input.type === 'landfall.configuration.set.v1') {
     if (!principal.roles.has('operate')) throw forbidden(name, input.type, 'operate');
     if (input.data.operator === name) return;
-    throw new Fault('FORBIDDEN', `data.operator: ${name} cannot speak for somebody else`, `Name ${name} as operator.`);
+    throw new Fault(
+      'FORBIDDEN',
+      `data.operator: ${name} must not act under another name`,
+      `Set data.operator to ${name}.`,
+    );
   }
   if (principal.roles.has('ingest')) return;
   if (!principal.roles.has('agent')) throw forbidden(name, input.type, 'ingest or agent');
@@ -112,9 +125,9 @@ export function requireMayReport(principal: Principal, input: Input, recorded: R
 }
 
 /**
- * `source` and `id` name an event for good, so whoever may use another's source can take its names away. Landfall's own are
- * nobody's; who does not report for others may not use a source that speaks for another host, operator or token.
- * @throws Fault FORBIDDEN.
+ * `source` and `id` identify an event forever, so a client that uses the source of another client could block its ids.
+ * Landfall's own sources are closed to all clients. A client without the role `ingest` must not use the source of another
+ * host, operator or token. @throws Fault FORBIDDEN.
  */
 function requireSource({ name, names, roles, hosts }: Principal, source: string): void {
   requireForeign(source);
@@ -128,11 +141,11 @@ function requireSource({ name, names, roles, hosts }: Principal, source: string)
         : bare !== name && names.has(bare);
   if (!isForeign) return;
   const remedy =
-    'An agent is `agent://HOST` of its own hosts, an operator `operator://NAME`; no token uses the name of another.';
-  throw new Fault('FORBIDDEN', `source: ${JSON.stringify(source.slice(0, 100))} is not one of ${name}`, remedy);
+    'Use `agent://HOST` for a host of the agent, `operator://NAME` for an operator, or a source without the name of another token.';
+  throw new Fault('FORBIDDEN', `source: ${JSON.stringify(source.slice(0, 100))} is not a source of ${name}`, remedy);
 }
 
-/** The hosts that an agent speaks for with this. @throws Fault FORBIDDEN where it is nothing that an agent reports. */
+/** The hosts that an agent reports for with this input. @throws Fault FORBIDDEN when agents do not report this type. */
 function hostsOf({ name }: Principal, input: Input, recorded: Recorded): readonly string[] {
   switch (input.type) {
     case 'landfall.host.answered.v1':
@@ -141,7 +154,7 @@ function hostsOf({ name }: Principal, input: Input, recorded: Recorded): readonl
     case 'landfall.volume.lease-expired.v1':
       return [input.data.host];
     case 'landfall.volume.holders.v1': {
-      // Who is left out of the list is said to hold it no longer.
+      // The report also removes the holders that it does not list, so the agent must be allowed to report for them too.
       const { volume, holders } = input.data;
       return [...holders.map(({ host }) => host), ...recorded.holders(input.vm, volume)];
     }
@@ -161,20 +174,20 @@ function hostsOf({ name }: Principal, input: Input, recorded: Recorded): readonl
 
 function hostOfCommand(name: string | null, host: string | null | undefined): string {
   if (host !== null && host !== undefined) return host;
-  const remedy = 'Acknowledge a command by the id it came with.';
-  throw new Fault('FORBIDDEN', `${name} was sent no such command`, remedy);
+  const remedy = 'Acknowledge a command with the id under which it was sent.';
+  throw new Fault('FORBIDDEN', `no such command was sent to ${name}`, remedy);
 }
 
-/** @throws Fault FORBIDDEN where an agent speaks for a host that is not its own. */
+/** @throws Fault FORBIDDEN when the client is not allowed to report for this host. */
 export function requireHost({ name, hosts }: Principal, host: string): void {
   if (name === null || hosts.has(host)) return;
   throw new Fault(
     'FORBIDDEN',
-    `${name} does not speak for ${host}`,
-    `It speaks for ${[...hosts].join(', ') || 'no host'}.`,
+    `${name} is not allowed to report for ${host}`,
+    `Its credential names ${[...hosts].join(', ') || 'no host'}.`,
   );
 }
 
 function forbidden(name: string, type: string, role: string): Fault {
-  return new Fault('FORBIDDEN', `${name} may not report ${type}`, `It needs ${role}.`);
+  return new Fault('FORBIDDEN', `${name} is not allowed to report ${type}`, `Use a token with the role ${role}.`);
 }

@@ -4,20 +4,20 @@ import { WALL } from '../../events/vocabulary.ts';
 import { type Submission, submissionOf } from './engine.ts';
 
 /**
- * Which agents are heard: one is, at the moment it asks for work. That it waits for an answer shows nothing: a stopped process
- * keeps its connection open, and the kernel takes what is sent to it. So no wait lasts longer than `waitMsMax`, after which a
- * living agent asks again before the limit. One that does not is reported to the ledger as silent, and as speaking again when it
- * comes back. Only known hosts are: asking for work registers nobody.
+ * Detects silent agents. A request for work shows that the agent is alive; an open connection does not, because the kernel
+ * keeps the connection of a stopped process. So a long poll lasts at most `waitMsMax`, and a living agent sends its next
+ * request before the limit. An agent without requests is reported to the ledger as silent, and as speaking after its next
+ * request. Only agents of known hosts are reported: a request for work does not register a host.
  */
 export class Agents {
   protected readonly limitMs: number;
   readonly #newId: () => string;
   protected readonly now: () => number;
-  readonly #heard = new Map<string, number>();
+  readonly #lastRequests = new Map<string, number>();
   protected readonly reported = new Map<string, HostRecord['agent']>();
   #since: number;
 
-  /** @param newId what one occurrence is called, never the same twice. */
+  /** @param newId makes a unique id for one change of an agent. */
   constructor(limitMs: number, now: () => number, newId: () => string = randomUUID) {
     this.limitMs = limitMs;
     this.#newId = newId;
@@ -25,78 +25,79 @@ export class Agents {
     this.#since = now();
   }
 
-  /** How long an agent may be left waiting: the rest of the limit is its time to ask again. */
+  /** The longest long poll of an agent. The rest of the limit is the agent's time for its next request. */
   get waitMsMax(): number {
     return Math.floor(this.limitMs * WAIT_SHARE);
   }
 
-  /** It asks for work. */
+  /** Records a request for work from this host's agent. */
   asks(host: string): void {
-    this.#heard.set(host, this.now());
+    this.#lastRequests.set(host, this.now());
   }
 
   isSilent(host: string): boolean {
-    return this.now() - (this.#heard.get(host) ?? this.#since) > this.limitMs;
+    return this.now() - (this.#lastRequests.get(host) ?? this.#since) > this.limitMs;
   }
 
-  /** What the ledger is to be told: agents that fell silent or speak again since it was told last. */
+  /** The inputs that report agents that became silent or speak again since the last report. */
   changes(hosts: readonly HostRecord[]): Submission[] {
     const inputs: Submission[] = [];
     for (const { host, agent } of wallClockHosts(hosts)) {
       const now = this.isSilent(host) ? 'silent' : 'speaking';
-      // What the ledger says already was told: the next change is told anew.
+      // The ledger has this state, so the next change must be reported again.
       if (now === agent) this.reported.delete(host);
-      // An agent that was never heard here is not reported as speaking, whatever is recorded.
-      if (now === agent || now === this.reported.get(host) || (now === 'speaking' && !this.wasHeard(host))) continue;
+      // An agent without a request to this instance is never reported as speaking.
+      if (now === agent || now === this.reported.get(host) || (now === 'speaking' && !this.hasAsked(host))) continue;
       this.reported.set(host, now);
       inputs.push(agentIs(host, now, `agent-${now}/${this.#newId()}`));
     }
     return inputs;
   }
 
-  /** Whoever asks under the name of no known host is not remembered for longer than it is heard. */
+  /** Removes silent agents of unknown hosts, so that requests under invented names use no memory. */
   forgetStrangers(hosts: readonly HostRecord[]): void {
     const known = new Set(wallClockHosts(hosts).map(({ host }) => host));
-    for (const host of this.#heard.keys()) if (!known.has(host) && this.isSilent(host)) this.#heard.delete(host);
+    for (const host of this.#lastRequests.keys())
+      if (!known.has(host) && this.isSilent(host)) this.#lastRequests.delete(host);
   }
 
-  /** Of how many hosts it remembers that they asked. */
+  /** The number of hosts with a remembered request. */
   get remembered(): number {
-    return this.#heard.size;
+    return this.#lastRequests.size;
   }
 
-  /** What was reported may not have become durable: it is looked at anew. */
+  /** Reports every state again, because the last reports may not be durable. */
   forgetReports(): void {
     this.reported.clear();
   }
 
-  /** Known hosts whose agents are silent, as it stands now. */
+  /** The number of known hosts whose agent is silent now. */
   silent(hosts: readonly HostRecord[]): number {
     return wallClockHosts(hosts).filter(({ host }) => this.isSilent(host)).length;
   }
 
-  protected wasHeard(host: string): boolean {
-    return this.#heard.has(host);
+  protected hasAsked(host: string): boolean {
+    return this.#lastRequests.has(host);
   }
 
-  /** When it was heard last; null: never, or it was forgotten. */
-  protected heardAt(host: string): number | null {
-    return this.#heard.get(host) ?? null;
+  /** The time of the last request in milliseconds; null if none is remembered. */
+  protected lastRequestAt(host: string): number | null {
+    return this.#lastRequests.get(host) ?? null;
   }
 
   protected forget(host: string): void {
-    this.#heard.delete(host);
+    this.#lastRequests.delete(host);
     this.reported.delete(host);
   }
 }
 
-/** Of the limit; with the usual 30 seconds a poll may wait its usual 25. */
+/** The part of the limit that a long poll may last: 25 of the default 30 seconds. */
 const WAIT_SHARE = 5 / 6;
 
-/** A recorded world's hosts have no agents. */
+/** The hosts of the live site. Hosts of recorded worlds have no agents. */
 export const wallClockHosts = (hosts: readonly HostRecord[]) => hosts.filter(({ clock }) => clock === WALL);
 
-/** @param id what one occurrence is called by everybody who tells of it; by default it is told by us alone. */
+/** @param id identifies one change, so that reports of it by several instances count once; default: a new id. */
 export function agentIs(host: string, agent: HostRecord['agent'], id = `agent-${agent}/${randomUUID()}`): Submission {
   return facts(id, { host, agent });
 }
@@ -106,5 +107,5 @@ export function facts(id: string, data: { host: string; agent?: HostRecord['agen
 }
 
 export const FACTS = 'landfall.host.facts.v1';
-/** Who says so. */
+/** The event source of the service's own reports. */
 export const SERVICE = 'landfall:service';

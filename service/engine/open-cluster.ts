@@ -7,7 +7,7 @@ import { RecordProducer } from '../../kafka/record-producer.ts';
 import { inputsStream } from '../../log/kafka/inputs-stream.ts';
 import { KafkaLedger } from '../../log/kafka/ledger.ts';
 import type { ReadableListener } from '../../log/kafka/replica.ts';
-import { recordOfForeign } from '../../producers/dead-letters.ts';
+import { recordOfUnmapped } from '../../producers/dead-letters.ts';
 import { WorkQueue } from '../../producers/work-queue.ts';
 import { openAttempts } from '../../projections/attempts.ts';
 import type { Part } from '../reads/parts.ts';
@@ -129,7 +129,7 @@ function mappedTopicsOf(
       await submit(events);
     },
     refuse: async ({ fault, stream, offset, value }) => {
-      const letter = recordOfForeign(fault, { stream, offset }, value ?? Buffer.alloc(0));
+      const letter = recordOfUnmapped(fault, { stream, offset }, value ?? Buffer.alloc(0));
       await outgoing.send(ledger.topics.deadLetters, 0, [letter]);
     },
     log,

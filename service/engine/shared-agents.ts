@@ -5,32 +5,33 @@ import { agentIs, Agents, FACTS, facts, wallClockHosts, SERVICE } from './agents
 import type { Submission } from './engine.ts';
 
 /**
- * Agents that may ask any of several instances. One that is silent here may speak elsewhere: so the others are asked first,
- * through the ledger, by facts of the host that say nothing new. Who hears it says so, and watches it from then on; only where
- * nobody does, it is reported as silent. Unknown is not silent: the wait begins when the question can be read.
+ * Detects silent agents when an agent may send its requests to any of several instances. An agent that is silent at this
+ * instance can speak to another one, so this instance first asks the others, through an input with facts of the host. An
+ * instance with a recent request answers and watches the agent from then on. Without an answer the agent is reported as
+ * silent. The time for an answer begins when the question is readable in the ledger.
  */
 
 type Question = { readonly id: string; seenAt: number | null };
 
-/** How long the others may take to answer. */
+/** The time for other instances to answer. */
 const ANSWER_MS = 10_000;
-/** Hosts that are taken over and were not heard for the limit are asked about within this one, or this for each: all at once would be a burst. */
+/** The questions about taken-over hosts are spread over this time, or over 10 ms per host, to avoid a burst. */
 const TAKE_OVER_MS = 5000;
 const TAKE_OVER_MS_EACH = 10;
 const QUESTION = 'agent-missed/';
 
 export class SharedAgents extends Agents {
   readonly #questions = new Map<string, Question>();
-  /** Questions of others that we can answer, by their ids. */
+  /** Hosts for which this instance must answer a question of another instance, by question id. */
   readonly #answers = new Map<string, string>();
-  /** Hosts that nobody may be watching any longer, and when to ask about them. */
+  /** Hosts that may have lost their watching instance, with the time to ask about them. */
   readonly #takenOver = new Map<string, { readonly since: number; readonly dueAt: number }>();
 
   override changes(hosts: readonly HostRecord[]): Submission[] {
     const inputs = [...this.#answers].map(([id, host]) => agentIs(host, 'speaking', `agent-heard/${id}`));
     this.#answers.clear();
     for (const { host, agent } of wallClockHosts(hosts)) {
-      if (this.#hears(host)) inputs.push(...this.#speaks(host, agent));
+      if (this.#isHeard(host)) inputs.push(...this.#speaks(host, agent));
       else if (agent === 'speaking' && this.#isMissed(host)) inputs.push(...this.#miss(host));
     }
     return inputs;
@@ -41,12 +42,12 @@ export class SharedAgents extends Agents {
     for (const [host, { seenAt }] of this.#questions) if (seenAt === null) this.#questions.delete(host);
   }
 
-  /** By what is recorded: who watches an agent is another instance, as a rule. */
+  /** The number of silent agents by the recorded state, because another instance usually watches the agent. */
   override silent(hosts: readonly HostRecord[]): number {
-    return wallClockHosts(hosts).filter(({ host, agent }) => agent === 'silent' && !this.#hears(host)).length;
+    return wallClockHosts(hosts).filter(({ host, agent }) => agent === 'silent' && !this.#isHeard(host)).length;
   }
 
-  /** Whoever heard these agents may be gone. What is not heard here within the limit is asked about. */
+  /** Takes over hosts whose watching instance may have left. A host without a request within the limit is asked about. */
   takeOver(hosts: readonly string[], chance: () => number = Math.random): void {
     const since = this.now();
     const withinMs = Math.max(TAKE_OVER_MS, hosts.length * TAKE_OVER_MS_EACH);
@@ -56,27 +57,27 @@ export class SharedAgents extends Agents {
     }
   }
 
-  /** Entries can be read: questions and answers of others among them, and our own. */
+  /** Reads the questions and answers of all instances from committed entries. */
   read(entries: readonly Entry[]): void {
     for (const { cause, time } of entries) {
       if (cause.kind !== 'input' || cause.type !== FACTS || cause.source !== SERVICE) continue;
       const { host, agent } = cause.data as { host: string; agent?: HostRecord['agent'] };
       if (agent === undefined) this.#asked(host, cause.id.slice(QUESTION.length), time);
-      else if (!this.#hears(host) && time > this.#since(host)) this.#standDown(host);
+      else if (!this.#isHeard(host) && time > this.#since(host)) this.#standDown(host);
     }
   }
 
-  #hears(host: string): boolean {
-    return this.wasHeard(host) && !this.isSilent(host);
+  #isHeard(host: string): boolean {
+    return this.hasAsked(host) && !this.isSilent(host);
   }
 
   #isMissed(host: string): boolean {
-    return this.wasHeard(host) || this.now() >= (this.#takenOver.get(host)?.dueAt ?? Number.POSITIVE_INFINITY);
+    return this.hasAsked(host) || this.now() >= (this.#takenOver.get(host)?.dueAt ?? Number.POSITIVE_INFINITY);
   }
 
-  /** Since when it is ours to watch: what was told before that is old. */
+  /** The time since which this instance watches the host. Earlier reports are ignored. */
   #since(host: string): number {
-    return Math.max(this.heardAt(host) ?? 0, this.#takenOver.get(host)?.since ?? 0);
+    return Math.max(this.lastRequestAt(host) ?? 0, this.#takenOver.get(host)?.since ?? 0);
   }
 
   #speaks(host: string, recorded: HostRecord['agent']): Submission[] {
@@ -102,18 +103,18 @@ export class SharedAgents extends Agents {
   }
 
   #asked(host: string, id: string, time: number): void {
-    if (this.#hears(host)) {
-      // One of long ago is settled.
+    if (this.#isHeard(host)) {
+      // An old question is already answered or reported.
       if (time > this.now() - 2 * ANSWER_MS) this.#answers.set(id, host);
       return;
     }
     const ours = this.#questions.get(host);
-    // Another's question does for ours.
+    // The question of another instance replaces a question of this instance.
     if (ours === undefined && this.#isMissed(host)) this.#questions.set(host, { id, seenAt: this.now() });
     else if (ours?.id === id) ours.seenAt ??= this.now();
   }
 
-  /** The ledger was told since we heard it: it is for whoever did that to watch it. */
+  /** Stops watching the host, because another instance reported it later. */
   #standDown(host: string): void {
     this.#questions.delete(host);
     this.#takenOver.delete(host);

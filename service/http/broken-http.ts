@@ -1,7 +1,7 @@
 import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 
-/** What cannot be read as HTTP is answered like every other error, and the connection is closed: nothing can follow it. */
+/** Answers bytes that are not valid HTTP with the usual error body, and closes the connection. */
 
 type Answer = { readonly status: number; readonly code: string; readonly message: string; readonly remedy: string };
 
@@ -24,8 +24,8 @@ function answerTo(code: string | undefined): Answer {
       return {
         status: 431,
         code: 'TOO_LARGE',
-        message: 'the headers are too large',
-        remedy: 'They may have 16 KiB together.',
+        message: 'the request headers are too large',
+        remedy: 'Send at most 16 KiB of headers.',
       };
     case 'ERR_HTTP_REQUEST_TIMEOUT':
       return { status: 408, code: 'TOO_SLOW', message: 'the request did not arrive in time', remedy: 'Send it again.' };
@@ -33,8 +33,8 @@ function answerTo(code: string | undefined): Answer {
       return {
         status: 400,
         code: 'BAD_REQUEST',
-        message: 'this is no HTTP that can be read here',
-        remedy: 'Send HTTP/1.1, with TLS only where the service has a certificate.',
+        message: 'the request is not valid HTTP',
+        remedy: 'Send HTTP/1.1, and use TLS only if the service has a certificate.',
       };
   }
 }

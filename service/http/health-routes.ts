@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { App, Service } from './service.ts';
 import { Problem, problems } from './shapes.ts';
 
-/** What a supervisor and Prometheus ask. Alive says nothing of the ledger; ready says that inputs can be taken. */
+/** Health and metrics. `/healthz` says that the process runs, `/readyz` that the service accepts inputs. */
 
 const Ready = z.object({ ready: z.literal(true), position: z.string() });
 
@@ -12,7 +12,7 @@ export function addHealth(app: App, service: Service): void {
     {
       config: { needs: 'nothing' },
       schema: {
-        summary: 'Alive',
+        summary: 'Liveness: the process runs',
         tags: ['health'],
         security: [],
         response: { 200: z.object({ alive: z.literal(true) }) },
@@ -26,7 +26,7 @@ export function addHealth(app: App, service: Service): void {
       config: { needs: 'nothing' },
       schema: {
         security: [],
-        summary: 'Ready: inputs can be taken. While it is not, reads go on, and say how old they may be',
+        summary: 'Readiness: the service accepts inputs. While it is not ready, reads continue and state their age',
         tags: ['health'],
         response: { 200: Ready, 503: Problem },
       },

@@ -5,14 +5,14 @@ import { label } from './read-routes.ts';
 import type { App, Service } from './service.ts';
 import { EntryShape, LIMIT_MAX, LedgerQuery, listOf, problems } from './shapes.ts';
 
-/** `GET /v1/ledger`: the entries as they were hashed, for whoever copies or checks them. */
+/** `GET /v1/ledger` returns the exact text of each entry that was hashed, so that a client can copy and verify the chain. */
 
-/** A page also ends here, however few items that is. */
+/** The longest page in characters. A page ends at this length even if it has fewer items than `limit`. */
 export const PAGE_CHARACTERS_MAX = 4 * 1024 * 1024;
 
 const Query = LedgerQuery.extend({
-  from: z.string().max(64).optional().describe('the first position wanted; without it the beginning'),
-  after: z.string().max(64).optional().describe('the last position that is had already'),
+  from: z.string().max(64).optional().describe('the first position to return; default: the beginning'),
+  after: z.string().max(64).optional().describe('the last position that the client already has'),
   limit: z.coerce.number().int().min(1).max(LIMIT_MAX).default(100),
 });
 
@@ -40,7 +40,7 @@ export function addLedger(app: App, service: Service): void {
   );
 }
 
-/** An item of a page, as JSON. The entry's text is JSON as it was hashed: nobody needs to parse and write it anew. */
+/** One item of a page as JSON. The stored text of the entry is copied without parsing, because the hash covers this text. */
 export function entryText(
   { partition }: Pick<Part, 'partition'>,
   { sequence, previous, hash, text }: StoredEntry,
@@ -56,7 +56,7 @@ function firstOf(parts: Reads, from: string | undefined, after: string | undefin
   return { partition, sequence: sequence + 1 };
 }
 
-/** Partition after partition. `next`: the last position on the page, where there is more. */
+/** Reads the partitions one after the other. `next` is the last position of the page, or null at the end of the ledger. */
 async function page(parts: Reads, first: Position, limit: number): Promise<{ texts: string[]; next: string | null }> {
   const texts: string[] = [];
   let characters = 0;

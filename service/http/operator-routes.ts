@@ -12,14 +12,14 @@ import { label } from './read-routes.ts';
 import type { App, Service } from './service.ts';
 import { LedgerQuery, MigrationParams, MigrationShape, problems } from './shapes.ts';
 
-/** What an operator decides: a contested attempt, and the settings. Both are inputs, and stand in the ledger with a name. */
+/** Operator actions: settling a contested attempt and changing settings. Both are inputs recorded with the operator's name. */
 
 const SOURCE = 'landfall:http';
-const Operator = z.string().min(1).max(255).describe('who decides; where tokens are used, it is the token’s name');
+const Operator = z.string().min(1).max(255).describe('the operator; when tokens are in use, the name of the token');
 const Resolution = z.strictObject({
-  host: Host.describe('where the guest is'),
+  host: Host.describe('the host on which the guest runs'),
   reason: z.string().min(1).max(4096),
-  attest: z.boolean().describe('the other side was checked, and does not run the guest'),
+  attest: z.boolean().describe('the operator has checked that the other host does not run the guest'),
   operator: Operator.optional(),
 });
 
@@ -29,7 +29,7 @@ export function addResolution(app: App, service: Service): void {
     {
       config: { needs: ['operate'] },
       schema: {
-        summary: 'An operator settles a contested or provisional attempt',
+        summary: 'Settle a contested or provisional attempt',
         tags: ['operators'],
         params: MigrationParams,
         body: Resolution,
@@ -58,7 +58,7 @@ export function addConfiguration(app: App, service: Service): void {
     {
       config: { needs: ['read'] },
       schema: {
-        summary: 'The settings that take part in decisions',
+        summary: 'The settings that decisions use',
         tags: ['operators'],
         querystring: LedgerQuery,
         response: { 200: Configuration, ...problems(400, 401, 403, 404) },
@@ -71,7 +71,7 @@ export function addConfiguration(app: App, service: Service): void {
     {
       config: { needs: ['operate'] },
       schema: {
-        summary: 'Changes settings while the service runs; those left out stay as they are',
+        summary: 'Change settings of the running service; omitted settings keep their values',
         tags: ['operators'],
         querystring: z.strictObject({ operator: Operator.optional() }),
         body: ConfigurationChange,
@@ -85,7 +85,7 @@ export function addConfiguration(app: App, service: Service): void {
   );
 }
 
-/** Changes settings; the change is an entry of the ledger. @throws Fault BAD_CONFIGURATION. */
+/** Changes settings by an entry of the ledger. @throws Fault BAD_CONFIGURATION. */
 export async function configure(
   service: Pick<Service, 'engine'>,
   change: ConfigurationChange,
@@ -98,14 +98,14 @@ export async function configure(
 async function take({ engine }: Pick<Service, 'engine'>, submission: Submission, clock?: string): Promise<void> {
   const [receipt] = await engine.submit([submission], { clock });
   if (receipt?.outcome === 'pending') {
-    const remedy = 'Look for its effect before you send it again.';
-    throw new Fault('NOT_DECIDED', 'it is durable and will be followed, but nobody has decided it yet', remedy);
+    const remedy = 'Check its effect before you send it again.';
+    throw new Fault('NOT_DECIDED', 'the input is durable but not decided yet', remedy);
   }
   const refusal = receipt?.refusal;
   if (refusal !== undefined && refusal !== null) throw new Fault(refusal.code, refusal.message, refusal.remedy);
 }
 
-/** It is the same in every partition. */
+/** The settings in force. They are equal in every partition. */
 function configurationOf([part]: Reads): Configuration {
   return part === undefined ? defaultConfiguration : configuration(part.db);
 }

@@ -5,9 +5,9 @@ import { positionIn } from '../reads/parts.ts';
 import type { Service } from './service.ts';
 import { Problem } from './shapes.ts';
 
-/** Who names a position that it was given reads from there on or later, whichever instance it asks. */
+/** The header `landfall-position`: a read waits until its instance has reached this position, so clients can read their own writes. */
 
-/** How long a read waits for it. */
+/** The longest wait of a read for its position. */
 const REACHED_MS = 5000;
 
 const Headers = z.looseObject({
@@ -19,7 +19,7 @@ const Headers = z.looseObject({
     ),
 });
 
-/** Every read does so, and describes it; whoever looks after the process gets its answer at once. */
+/** Adds the header to every read route. Health routes do not wait. */
 export function awaitPosition(service: Service, route: RouteOptions): void {
   const { schema = {}, config } = route;
   const isRead = route.method === 'GET' || route.method === 'HEAD';
@@ -29,12 +29,12 @@ export function awaitPosition(service: Service, route: RouteOptions): void {
   route.preHandler = (request: FastifyRequest) => requireReached(service, request);
 }
 
-/** @throws Fault BEHIND, BAD_REQUEST where it is no position of this ledger. */
+/** @throws Fault BEHIND after the longest wait, BAD_REQUEST when the text is not a position of this ledger. */
 async function requireReached({ engine }: Service, { headers }: FastifyRequest): Promise<void> {
   const position = headers['landfall-position'];
   if (typeof position !== 'string' || position === '') return;
   for (const each of position.split(',')) positionIn(engine.parts, each, 'landfall-position');
   if (await engine.reached(position, REACHED_MS)) return;
-  const message = `landfall-position: ${JSON.stringify(position.slice(0, 100))} is not here yet; this is ${engine.position}`;
-  throw new Fault('BEHIND', message, 'Ask again, or ask another instance.');
+  const message = `landfall-position: ${JSON.stringify(position.slice(0, 100))} is not here yet; this instance is at ${engine.position}`;
+  throw new Fault('BEHIND', message, 'Send the request again, or send it to another instance.');
 }

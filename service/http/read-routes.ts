@@ -8,7 +8,7 @@ import { partOfAttempt, partOfVm, type Reads, unknownAttempt, unknownVm } from '
 import { type App, list, readsOf, type Service, type Which } from './service.ts';
 import * as shapes from './shapes.ts';
 
-/** Reads: from the projections and the ledger, live or of the demo, now or as of a moment of the past. */
+/** Read routes: from the projections and the ledger, of the live or the demo ledger, now or at a past time. */
 
 const config = { needs: ['read'] as const };
 const { problems } = shapes;
@@ -19,7 +19,7 @@ export function addVmReads(app: App, service: Service): void {
     {
       config,
       schema: {
-        summary: 'Where VMs are and who holds their locks',
+        summary: 'VMs with their hosts and lock holders',
         tags: ['reads'],
         querystring: shapes.ListQuery,
         response: { 200: shapes.listOf(shapes.VmShape), ...problems(400, 401, 403, 404, 422) },
@@ -60,7 +60,7 @@ export function addMigrationReads(app: App, service: Service): void {
     {
       config,
       schema: {
-        summary: 'Every attempt: state, verdict, row',
+        summary: 'Attempts with state, verdict and row',
         tags: ['reads'],
         querystring: shapes.ListQuery.extend({
           vm: z.string().min(1).max(255).optional().describe('a UUID or a name'),
@@ -102,7 +102,7 @@ export function addSiteReads(app: App, service: Service): void {
     {
       config,
       schema: {
-        summary: 'Inputs that were refused, and why',
+        summary: 'Refused inputs with the reason',
         tags: ['reads'],
         querystring: shapes.NowQuery,
         response: { 200: shapes.listOf(shapes.DeadLetterShape), ...problems(400, 401, 403, 404) },
@@ -129,7 +129,7 @@ export function addSiteReads(app: App, service: Service): void {
   );
 }
 
-/** Every read says of what it is, how far it goes and, where that may not be all there is, how old it may be. */
+/** Sets the headers of a read: its ledger, its position and, when newer entries may exist, its age. */
 export function label(reply: FastifyReply, service: Service, which: Which): Reads {
   void reply.header('landfall-ledger', which);
   const { ageMs, position } = service.engine;

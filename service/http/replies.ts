@@ -3,7 +3,7 @@ import { Fault } from '../../events/fault.ts';
 import type { Principal } from '../access/credentials.ts';
 import { BadBatch, type BadMember } from './bad-batch.ts';
 
-/** Every error as it leaves: a status, and `{code, message, remedy}`. The mapping of codes to statuses is here and nowhere else. */
+/** Error replies: a status and `{code, message, remedy}`. Only this file maps error codes to HTTP statuses. */
 
 const statuses: Readonly<Record<string, number>> = {
   BAD_EVENT: 400,
@@ -40,7 +40,7 @@ const statuses: Readonly<Record<string, number>> = {
   STOPPING: 503,
 };
 
-/** What is wrong with the ledger, the brokers, the topics or the clock: not ready, and the same may be sent again. */
+/** Errors of the ledger, the brokers, the topics or the clock. The reply is 503, and the client may send the request again. */
 const UNREADY = /^(LEDGER_|KAFKA_|INPUTS_|IMPORT_UNFINISHED$|CLOCK_BEHIND$)/;
 
 export function statusOf(code: string): number | null {
@@ -49,7 +49,7 @@ export function statusOf(code: string): number | null {
 
 type ErrorBody = { code: string; message: string; remedy: string; errors?: readonly BadMember[] };
 
-/** What Fastify refuses by itself. Its own words are about its configuration; these are about the request. */
+/** Replies for requests that Fastify itself refuses, because its own messages describe its configuration. */
 function ofFramework(error: FastifyError): [status: number, body: ErrorBody] | null {
   const say = (status: number, code: string, message: string, remedy: string): [number, ErrorBody] => [
     status,
@@ -81,12 +81,12 @@ function wordsOf(message = 'invalid'): string {
 }
 
 export function replyToError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
-  // What broke before anybody was admitted has no principal yet.
+  // An error before authentication leaves the request without a principal.
   const principal = request.principal as Principal | null | undefined;
   const [status, body] = describe(error, (principal?.name ?? null) !== null);
   if (status >= 500) request.log.error({ err: error }, body.message);
   else if (status === 401 || status === 403) request.log.warn({ code: body.code, url: request.url }, body.message);
-  // What is worth another attempt says when.
+  // A reply to a request that may succeed later says when to send it again.
   if (status === 503 || status === 429) void reply.header('retry-after', '1');
   if (status === 401) void reply.header('www-authenticate', 'Bearer');
   return reply.status(status).send(body);
@@ -100,12 +100,12 @@ function describe(error: unknown, isNamed: boolean): [status: number, body: Erro
     const framework = ofFramework(error as FastifyError);
     if (framework !== null) return framework;
   }
-  return [500, { code: 'INTERNAL', message: 'something went wrong here', remedy: 'The log of the service says what.' }];
+  return [500, { code: 'INTERNAL', message: 'internal error', remedy: 'See the log of the service.' }];
 }
 
 /**
- * Of a ledger's fault only what it means is told: paths are nobody's business outside. The words of the brokers may name their
- * addresses: they are for who has a token.
+ * The reply to a known error. A ledger error is reduced to its meaning, because its message names file paths. A message of the
+ * brokers can name their addresses, so only an authenticated client gets it.
  */
 function bodyOf(fault: Fault, isNamed: boolean): ErrorBody {
   const { code, message, remedy } = fault;
@@ -114,16 +114,16 @@ function bodyOf(fault: Fault, isNamed: boolean): ErrorBody {
     return {
       code: 'NOT_READY',
       message: `the ledger cannot be written (${code})`,
-      remedy: 'Send it again when /readyz says so: a repeat changes nothing.',
+      remedy: 'Send it again when /readyz returns 200; a repeated event changes nothing.',
     };
   }
   if (code.startsWith('KAFKA_') && !isNamed)
-    return { code, message: `nothing can be taken just now (${code})`, remedy };
+    return { code, message: `the service does not accept inputs now (${code})`, remedy };
   return { code, message, remedy };
 }
 
 export function replyNotFound(_request: FastifyRequest, reply: FastifyReply): FastifyReply {
   return reply
     .status(404)
-    .send({ code: 'NOT_FOUND', message: 'there is nothing here', remedy: 'GET /v1/openapi.json lists all there is.' });
+    .send({ code: 'NOT_FOUND', message: 'this path does not exist', remedy: 'GET /v1/openapi.json lists all paths.' });
 }

@@ -8,14 +8,14 @@ import type { Engine } from '../engine/engine.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Reads } from '../reads/parts.ts';
 
-/** What the routes answer from. */
+/** The parts of the service that the routes use. */
 export type Service = {
   readonly engine: Engine;
   readonly agents: Agents;
   readonly metrics: Metrics;
-  /** How long a stream of server-sent events lasts at most. */
+  /** The longest duration of a server-sent event stream, in milliseconds. */
   readonly streamMs: number;
-  /** The ledger of the shipped recordings; null where there is none. */
+  /** The demo ledger with the shipped recordings; null if the service has none. */
   readonly demo: () => Reads | null;
 };
 
@@ -28,11 +28,15 @@ export function readsOf({ engine, demo }: Service, which: Which): Reads {
   if (which === 'live') return engine.parts;
   const found = demo();
   if (found === null)
-    throw new Fault('NO_DEMO', 'there is no demo ledger here', 'It is made where the live one is empty.');
+    throw new Fault(
+      'NO_DEMO',
+      'this service has no demo ledger',
+      'Start a service with an empty ledger to create one.',
+    );
   return found;
 }
 
-/** A page, and whose it is. `next` is the last item's key, where there may be more behind it. */
+/** One page of a list and its ledger. `next` is the key of the last item, or null when the list ends with this page. */
 export function list<T>(items: T[], which: Which, limit: number, keyOf: (item: T) => string) {
   const last = items.length < limit ? undefined : items.at(-1);
   const next = last === undefined ? null : keyOf(last);

@@ -10,35 +10,38 @@ import type { DeadLetter } from '../../projections/site.ts';
 import type { TimelineItem } from '../../projections/timeline.ts';
 import type { VmStatus } from '../../projections/vms.ts';
 
-/** The shapes of requests and replies. From these the OpenAPI description is generated; replies of tests are held to them. */
+/** The schemas of requests and replies. The OpenAPI description is generated from them, and tests validate replies against them. */
 
 export const LIMIT_MAX = 1000;
 const time = z.string().describe('ISO 8601');
 
 export const Problem = z.object({
-  code: z.string().describe('stable, for scripts'),
+  code: z.string().describe('stable error code for scripts'),
   message: z.string(),
-  remedy: z.string().describe('what to do about it'),
+  remedy: z.string().describe('what the client should do'),
 });
 
-/** A moment of the past, as the command line takes it. */
+/** A past time, in the formats that the command line accepts. */
 const At = z
   .string()
   .max(40)
-  .describe('as of then: ISO 8601, or milliseconds since the epoch')
+  .describe('the past time to read at: ISO 8601, or milliseconds since the epoch')
   .transform((text, context) => {
     const ms = parseMoment(text);
     if (ms !== null) return ms;
-    context.addIssue({ code: 'custom', message: 'is no time: write it as 2026-11-23T02:14:00Z' });
+    context.addIssue({ code: 'custom', message: 'is not a time: write it as 2026-11-23T02:14:00Z' });
     return z.NEVER;
   });
 
 const which = {
-  ledger: z.enum(['live', 'demo']).default('live').describe('demo: the shipped recordings, played at the first start'),
+  ledger: z
+    .enum(['live', 'demo'])
+    .default('live')
+    .describe('`demo` reads the shipped recordings, which the first start plays'),
 };
 const page = {
   limit: z.coerce.number().int().min(1).max(LIMIT_MAX).default(100),
-  after: z.string().min(1).max(512).optional().describe('`next` of the page before'),
+  after: z.string().min(1).max(512).optional().describe('`next` of the previous page'),
 };
 export const OneQuery = z.strictObject({ ...which, at: At.optional() });
 export const LedgerQuery = z.strictObject(which);
@@ -51,8 +54,8 @@ export const HostParams = z.object({ host: z.string().min(1).max(255) });
 export const listOf = <S extends z.ZodType>(item: S) =>
   z.object({
     items: z.array(item),
-    next: z.string().nullable().describe('`after` of the next page; null: there is none'),
-    ledger: z.literal('demo').optional().describe('there where the items are of the demo ledger'),
+    next: z.string().nullable().describe('`after` of the next page; null on the last page'),
+    ledger: z.literal('demo').optional().describe('present when the items are from the demo ledger'),
   });
 
 const Lock = z.object({
@@ -73,7 +76,7 @@ export const VmShape = z.object({
   certainty: Certainty,
   power: Power,
   locks: z.array(Lock),
-  migration: z.string().nullable().describe('the open attempt'),
+  migration: z.string().nullable().describe('the id of the open attempt'),
   asOf: z.object({ position: z.string(), time: time.nullable() }),
 }) satisfies z.ZodType<VmStatus>;
 
@@ -131,24 +134,24 @@ export const DeadLetterShape = z.object({
 
 export const EntryShape = z.object({
   position: z.string(),
-  previous: z.string().describe('SHA-256 that this entry follows'),
+  previous: z.string().describe('SHA-256 hash of the previous entry'),
   hash: z.string().describe('SHA-256 over `previous` and the JSON text of `entry`'),
-  entry: z.looseObject({}).describe('docs/schemas/entry.json'),
+  entry: z.looseObject({}).describe('the entry; docs/schemas/entry.json has its schema'),
 });
 
-export const EventShape = CloudEvent.describe('a CloudEvent 1.0; docs/schemas has the data of every type');
+export const EventShape = CloudEvent.describe('a CloudEvent 1.0; docs/schemas has the schema of `data` for every type');
 
-/** What became of one event. */
+/** The outcome of one event. */
 export const Outcome = z.object({
   source: z.string(),
   id: z.string(),
-  position: z.string().nullable().describe('where it stands in the ledger; null for a duplicate'),
-  duplicate: z.boolean().describe('it was there already, and nothing changed'),
+  position: z.string().nullable().describe('its position in the ledger; null for a duplicate'),
+  duplicate: z.boolean().describe('true when the same event was accepted before; nothing changed'),
   pending: z
     .string()
     .optional()
-    .describe('where it stands among the inputs: it is durable, and will be decided; only where Kafka is the ledger'),
-  refusal: Problem.nullable().describe('it is in the ledger, with the reason why it was not followed'),
+    .describe('Kafka only: its position among the inputs, when it is durable but not decided yet'),
+  refusal: Problem.nullable().describe('the reason when the input was refused; the refusal is stored in the ledger'),
 });
 
 const Work = z.discriminatedUnion('kind', [
@@ -157,14 +160,14 @@ const Work = z.discriminatedUnion('kind', [
 ]);
 export const WorkList = z.object({
   items: z.array(Work),
-  next: z.string().describe('`after` of the next request; without it all that is outstanding is handed out again'),
+  next: z.string().describe('`after` of the next request; a request without it gets all outstanding items again'),
 });
 export const WorkQuery = z.strictObject({
   after: z.string().max(128).optional(),
-  wait: z.coerce.number().int().min(0).max(60).default(25).describe('seconds to wait for something new'),
+  wait: z.coerce.number().int().min(0).max(60).default(25).describe('the longest wait for a new item, in seconds'),
   limit: page.limit,
 });
 
-/** What any route may answer where it cannot do what was asked. */
+/** The error replies of a route, for these statuses and 429. */
 export const problems = (...statuses: number[]) =>
   Object.fromEntries([...statuses, 429].map((status) => [status, Problem]));

@@ -10,7 +10,7 @@ import { label } from './read-routes.ts';
 import type { App, Service } from './service.ts';
 import * as shapes from './shapes.ts';
 
-/** What happened to one VM or attempt, a page at a time: such a story may be as long as the ledger. */
+/** The history of one VM or attempt in pages, because a history can be as long as the ledger. */
 
 const config = { needs: ['read'] as const };
 const { problems } = shapes;
@@ -32,7 +32,7 @@ export function addHistory(app: App, service: Service): void {
     async ({ params, query: { ledger, at, limit, after } }, reply) => {
       const reads = label(reply, service, ledger);
       const { part, vm } = partOfVm(reads, params.vm);
-      // One entry may tell several things, so a page ends at an index.
+      // One entry can produce several items, so a page is addressed by item index instead of position.
       const from = after === undefined ? 0 : numberOf(after, 'after');
       const found = await histories.page(part, { vm, at }, from, limit);
       const { items } = found;
@@ -48,7 +48,7 @@ export function addEntries(app: App, service: Service): void {
     {
       config,
       schema: {
-        summary: 'All that the ledger has of one attempt, with its present state: what an explanation is made from',
+        summary: 'All ledger entries of one attempt, and its current state',
         tags: ['reads'],
         params: shapes.MigrationParams,
         querystring: shapes.NowQuery,
@@ -77,7 +77,7 @@ export function addEntries(app: App, service: Service): void {
   );
 }
 
-/** `next`: the last position on the page, where there is more. */
+/** Reads one page of an attempt's entries. `next` is the last position of the page, or null on the last page. */
 async function entriesOf(part: Part, migration: string, from: number, limit: number) {
   const texts: string[] = [];
   let characters = 0;
@@ -97,7 +97,7 @@ function numberOf(text: string, field: string): number {
   if (/^\d{1,15}$/.test(text)) return Number(text);
   throw new Fault(
     'BAD_REQUEST',
-    `${field}: is no position that this service gave`,
-    'Give the `next` of a page, or leave it out.',
+    `${field}: is not a position returned by this service`,
+    'Use the `next` of a page, or omit the field.',
   );
 }

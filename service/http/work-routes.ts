@@ -9,24 +9,24 @@ import type { App, Service } from './service.ts';
 import { HostParams, problems, WorkList, WorkQuery } from './shapes.ts';
 
 /**
- * Questions and commands on their way out: by long poll, or as server-sent events. What is outstanding lies in the workQueue, not
- * in a connection, so a slow or lost reader costs nothing and misses nothing.
+ * Serves questions and commands by long poll or as server-sent events. Outstanding items stay in the work queue, not in a
+ * connection, so a slow or lost reader uses no memory and misses no item.
  */
 
-/** Of one recipient: those that wait, and those whose last reply is still on its way. */
+/** Concurrent requests for one recipient: waiting requests, and requests whose reply is still being sent. */
 const ASKING_MAX = 16;
 const HEARTBEAT_MS = 15_000;
-/** What a stream that has ended still has to send is not waited for any longer. */
+/** An ended stream may take this long to deliver its remaining bytes. */
 const ENDING_MS = 5000;
-/** A reader whose stream ended asks again after so long. */
+/** The delay after which an event-stream client reconnects. */
 const RETRY_MS = 1000;
 const SSE_ITEMS = 100;
 
-/** A cursor of another run is none: then all that is outstanding is handed out again. */
+/** Identifies this process in a cursor. With a cursor of another process the reader gets all outstanding items again. */
 const RUN = randomBytes(6).toString('base64url');
 
 const STREAMS =
-  'With `Accept: text/event-stream` they come as they arise. A stream ends after `streamSeconds`; who reads on asks again with `Last-Event-ID`, and is admitted anew.';
+  'With `Accept: text/event-stream` the reply is a stream of server-sent events. A stream ends after `streamSeconds`; the client then reconnects with `Last-Event-ID` and is authorized again.';
 
 type Ask = { after?: string | undefined; wait: number; limit: number };
 
@@ -44,8 +44,8 @@ export function addWork(app: App, service: Service): void {
       config: { needs: ['agent', 'operate'] },
       schema: {
         ...schema,
-        summary: 'Questions and commands for the agent of a host, at least once',
-        description: `${STREAMS} Answers and acknowledgements are events. The agent counts as heard when it asks, so it is never left waiting for longer than 5/6 of \`agentSilentSeconds\`.`,
+        summary: 'Questions and commands for the agent of a host, delivered at least once',
+        description: `${STREAMS} The agent sends its answers and acknowledgements as events. Each request shows that the agent is alive, so a request waits at most 5/6 of \`agentSilentSeconds\`.`,
         params: HostParams,
       },
     },
@@ -60,13 +60,13 @@ export function addWork(app: App, service: Service): void {
     '/v1/orchestrator/work',
     {
       config: { needs: ['ingest', 'operate'] },
-      schema: { ...schema, summary: 'Commands for the orchestrator, at least once', description: STREAMS },
+      schema: { ...schema, summary: 'Commands for the orchestrator, delivered at least once', description: STREAMS },
     },
     (request, reply) => endpoint.hand(ORCHESTRATOR, request.query, request, reply),
   );
 }
 
-/** Where work is handed out, to a few at a time for each recipient. */
+/** Answers requests for work, and limits the concurrent requests for each recipient. */
 class WorkEndpoint {
   readonly #service: Service;
   readonly #asking = new Map<Recipient, number>();
@@ -78,7 +78,8 @@ class WorkEndpoint {
   async hand(to: Recipient, ask: Ask, request: FastifyRequest, reply: FastifyReply, msMax = Number.POSITIVE_INFINITY) {
     const { engine, streamMs } = this.#service;
     const { workQueue } = engine;
-    if (workQueue.isClosed) throw new Fault('STOPPING', 'the service is stopping', 'Ask again when it is back.');
+    if (workQueue.isClosed)
+      throw new Fault('STOPPING', 'the service is stopping', 'Send the request again after the restart.');
     const lastEventId = request.headers['last-event-id'];
     const from = numberOf(typeof lastEventId === 'string' ? lastEventId : ask.after);
     const isStream = request.headers.accept?.includes('text/event-stream') === true;
@@ -94,7 +95,12 @@ class WorkEndpoint {
   /** @throws Fault OVERLOADED. */
   #enter(recipient: Recipient): () => void {
     const before = this.#asking.get(recipient) ?? 0;
-    if (before >= ASKING_MAX) throw new Fault('OVERLOADED', 'too many ask for this work already', 'One is enough.');
+    if (before >= ASKING_MAX)
+      throw new Fault(
+        'OVERLOADED',
+        'too many concurrent requests for this work',
+        'Use one request at a time for each host.',
+      );
     this.#asking.set(recipient, before + 1);
     return () => {
       const left = (this.#asking.get(recipient) ?? 1) - 1;
@@ -104,7 +110,7 @@ class WorkEndpoint {
   }
 }
 
-/** @param ask its wait is in milliseconds. */
+/** @param ask `wait` is in milliseconds. */
 async function poll(workQueue: WorkQueue, recipient: Recipient, from: number, ask: Ask, reply: FastifyReply) {
   await news(workQueue, recipient, from, ask.wait, closing(reply));
   const found = workQueue.itemsAfter(recipient, from, ask.limit);
@@ -113,8 +119,8 @@ async function poll(workQueue: WorkQueue, recipient: Recipient, from: number, as
 }
 
 /**
- * The reader's pace is kept: the next items are fetched when the last ones have gone out. It ends after a while, so that who
- * reads on has to ask anew: with a token that is still valid, and by a process that still runs.
+ * Streams the items at the pace of the reader: the next items are read when the previous items are sent. The stream ends after
+ * `ms` milliseconds, so that the client must reconnect: with a token that is still valid, from a process that is still alive.
  */
 async function stream(workQueue: WorkQueue, recipient: Recipient, from: number, ms: number, reply: FastifyReply) {
   reply.hijack();
@@ -132,7 +138,7 @@ async function stream(workQueue: WorkQueue, recipient: Recipient, from: number, 
       (each) => `id: ${cursor(each.number)}\nevent: ${each.item.kind}\ndata: ${JSON.stringify(each.item)}\n\n`,
     );
     const isTaken = raw.write(text.length === 0 ? ': still here\n\n' : text.join(''));
-    // What a reader misses that does not read lies here still, for when it comes again.
+    // Items that a stalled reader did not get stay in the queue until it reconnects.
     if (!isTaken && !(await happens(raw, 'drain', over))) break;
     await news(workQueue, recipient, number, HEARTBEAT_MS, over);
   }
@@ -151,7 +157,7 @@ async function happens(raw: FastifyReply['raw'], event: 'drain' | 'finish', unti
   }
 }
 
-/** Returns as soon as there is something with a higher number, or the time is over, or the reader is gone. */
+/** Resolves when an item above `from` exists, after `ms` milliseconds, or when the client disconnects. */
 async function news(
   workQueue: WorkQueue,
   recipient: Recipient,
@@ -165,7 +171,7 @@ async function news(
   try {
     await wait(ms, undefined, { signal: AbortSignal.any([over.signal, gone]) });
   } catch {
-    // Something came, or nobody waits any more.
+    // A new item arrived, or the client disconnected.
   } finally {
     cancel();
   }

@@ -2,8 +2,8 @@ import type { Input } from '../../events/inputs.ts';
 import type { Reads } from './parts.ts';
 
 /**
- * What was refused stays refused: whoever lost the reply and sends the same again is told the same, not that all is well.
- * Only inputs whose refusal somebody acts upon are looked up.
+ * Finds the earlier refusal of a repeated input, so that a client that lost the reply gets the refusal again instead of a
+ * success. Only input types whose sender acts on a refusal are looked up.
  */
 const asked: ReadonlySet<string> = new Set([
   'landfall.vm.requested.v1',

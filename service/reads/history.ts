@@ -3,28 +3,28 @@ import { TimelineBuilder, type TimelineItem } from '../../projections/timeline.t
 import type { Part } from './parts.ts';
 
 /**
- * Timelines, a page at a time. A timeline is folded from all of the VM's entries, and what is folded at the end of a page is
- * kept for whoever asks for the next one: so a page costs about a page. Where it is no longer there, it is folded anew.
+ * Reads timelines in pages. A timeline is folded from all entries of its VM. The fold at the end of a page is cached, so that
+ * the next page costs only its own entries. Without the cached fold, the next page folds from the start.
  */
 
-/** Of each a few attempts are kept, as a rule. */
+/** The number of cached folds. */
 const KEPT_MAX = 16;
-/** A page also ends here, however few items that is. */
+/** The largest size of a page. A page ends at this size even if it has fewer items than `limit`. */
 const PAGE_CHARACTERS_MAX = 4 * 1024 * 1024;
-/** After so many entries others get their turn. */
+/** The entries folded before other requests get the event loop. */
 const TURN_ENTRIES = 64;
 
 type Of = { readonly vm: string; readonly at: number | undefined };
 
-/** A timeline that is folded up to an entry. */
+/** A timeline folded up to one entry. */
 type Folding = { readonly builder: TimelineBuilder; sequence: number };
 type Kept = { readonly part: Part; readonly key: string; readonly folding: Folding };
 
 export class Histories {
-  /** The one that was left longest ago comes first. */
+  /** Cached folds, the least recently used first. */
   #kept: Kept[] = [];
 
-  /** @param from the index of the first item. `next`: that of the one behind the page; null: there is none. */
+  /** Reads one page. @param from the index of the first item. `next` is the index after the page, or null on the last page. */
   async page(part: Part, of: Of, from: number, limit: number): Promise<{ items: TimelineItem[]; next: number | null }> {
     const folding = this.#take(part, keyOf(of, from)) ?? (await begun(part, of, from));
     const { builder } = folding;
@@ -41,7 +41,7 @@ export class Histories {
     return { items, next };
   }
 
-  /** Nobody else goes on from it then: two who read the same do not disturb each other. */
+  /** Takes a fold out of the cache, so that two readers of the same timeline do not share a fold. */
   #take(part: Part, key: string): Folding | undefined {
     const index = this.#kept.findIndex((kept) => kept.part.db === part.db && kept.key === key);
     return index === -1 ? undefined : this.#kept.splice(index, 1)[0]?.folding;
@@ -50,7 +50,7 @@ export class Histories {
 
 const keyOf = ({ vm, at }: Of, from: number): string => `${vm} ${at ?? ''} ${from}`;
 
-/** From the beginning, without the items that were given out before. */
+/** Folds from the first entry and discards the items before the page. */
 async function begun(part: Part, of: Of, from: number): Promise<Folding> {
   const folding = { builder: new TimelineBuilder(of.vm, of.at), sequence: 0 };
   for (let passed = 0; passed < from; ) {
@@ -62,7 +62,7 @@ async function begun(part: Part, of: Of, from: number): Promise<Folding> {
   return folding;
 }
 
-/** Until so many items are there that nothing will change. Returns whether that were all entries. */
+/** Folds until the page has `count` items that cannot change any more. Returns true at the last entry. */
 async function fold(part: Part, { vm }: Of, folding: Folding, wanted: number): Promise<boolean> {
   const { builder } = folding;
   if (builder.finished >= wanted) return false;

@@ -7,14 +7,14 @@ import { type VmStatus, vmStatus } from '../../projections/vms.ts';
 import { positionIn, type Reads } from './parts.ts';
 import { readAt } from './past.ts';
 
-/** Lists over all parts, a page at a time. */
+/** Lists over all partitions in pages. */
 
-/** Attempts may say much: a page ends where their entries come to this. */
+/** The largest size of a page of attempts in characters, because one attempt can have many entries. */
 const PAGE_CHARACTERS_MAX = 4 * 1024 * 1024;
 
 export type PageOf = { readonly limit: number; readonly after?: string | undefined };
 
-/** By UUID. */
+/** VMs in the order of their UUIDs. */
 export async function listVms(parts: Reads, { limit, after }: PageOf, at?: number): Promise<VmStatus[]> {
   const page = { limit, ...(after === undefined ? {} : { after: after.toLowerCase() }) };
   const lists = await readAt(parts, at, ({ db }) => vmStatus(db, undefined, page));
@@ -23,8 +23,8 @@ export async function listVms(parts: Reads, { limit, after }: PageOf, at?: numbe
 }
 
 /**
- * Part by part, in the order in which they began. `after` is an attempt. `isCut`: there may be more, though it is no whole page.
- * @throws Fault BAD_REQUEST.
+ * Attempts by partition, then by start. `after` is an attempt id. `isCut` is true when the page ended at its size limit.
+ * @throws Fault BAD_REQUEST when `after` is not a known attempt.
  */
 export async function listMigrations(
   parts: Reads,
@@ -33,7 +33,7 @@ export async function listMigrations(
 ): Promise<{ items: MigrationView[]; isCut: boolean }> {
   const begun = after === undefined ? 0 : parts.findIndex(({ db }) => attemptState(db, after) !== null);
   if (begun === -1) {
-    const remedy = 'Give the `next` of a page.';
+    const remedy = 'Use the `next` of a page.';
     throw new Fault('BAD_REQUEST', `after: there is no attempt ${JSON.stringify(after)}`, remedy);
   }
   const rest = parts.slice(begun);
@@ -50,7 +50,7 @@ export async function listMigrations(
   return { items, isCut: characters >= PAGE_CHARACTERS_MAX };
 }
 
-/** Part by part, oldest first. `after` is a position. @throws Fault BAD_REQUEST. */
+/** Dead letters by partition, oldest first. `after` is a position. @throws Fault BAD_REQUEST. */
 export function listDeadLetters(parts: Reads, { limit, after }: PageOf): DeadLetter[] {
   const from = after === undefined ? '0:0' : formatPosition(positionIn(parts, after, 'after'));
   const found: DeadLetter[] = [];
@@ -61,7 +61,7 @@ export function listDeadLetters(parts: Reads, { limit, after }: PageOf): DeadLet
   return found;
 }
 
-/** Every partition is told of every host. */
+/** All hosts by name. Every partition has facts of every host, so the first record of a host is used. */
 export function listHosts(parts: Reads): HostRecord[] {
   const byName = new Map<string, HostRecord>();
   for (const { db } of parts) {

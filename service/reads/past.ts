@@ -6,12 +6,12 @@ import { type MigrationView, toMigration } from '../../projections/attempts.ts';
 import { toStatus, type VmStatus } from '../../projections/vms.ts';
 import type { Part, Reads } from './parts.ts';
 
-/** Reads of the past. Of one VM or attempt they cost its own entries; of all, the whole ledger, so that is limited. */
+/** Reads at a past time. A read of one VM or attempt folds only its entries; a read of all folds the whole ledger, so its size is limited. */
 
-/** A ledger of more entries is not folded anew for one request. */
+/** The largest ledger that one request may fold, in entries. */
 const FOLDED_ENTRIES_MAX = 50_000;
 
-/** One VM as it stood then; null where nothing was known of it. */
+/** One VM at a past time; null if the ledger had no record of it then. */
 export async function vmAt({ partition, ledger }: Part, vm: string, atMs: number): Promise<VmStatus | null> {
   let status: VmStatus | null = null;
   for await (const { sequence, entry } of ledger.readVm(vm)) {
@@ -32,20 +32,20 @@ export async function migrationAt({ ledger }: Part, migration: string, atMs: num
 
 type Looking<T> = (as: { readonly db: DatabaseSync; readonly part: Part }) => T;
 
-/** One after the other: each folds a ledger in memory. */
+/** Past reads run one after the other, because each folds a ledger in memory. */
 let foldings: Promise<unknown> = Promise.resolve();
 
 /**
- * Reads from the projections of every part as they stood then, or as they stand.
- * @returns what was read of each. @throws Fault TOO_COSTLY.
+ * Reads the projections of every partition at a past time, or now when `atMs` is undefined.
+ * @returns one result per partition. @throws Fault TOO_COSTLY when the ledger has too many entries to fold.
  */
 export async function readAt<T>(parts: Reads, atMs: number | undefined, read: Looking<T>): Promise<T[]> {
   if (atMs === undefined) return parts.map((part) => read({ db: part.db, part }));
   const heads = await Promise.all(parts.map(({ partition, ledger }) => ledger.head(partition)));
   const entries = heads.reduce((sum, { sequence }) => sum + sequence, 0);
   if (entries > FOLDED_ENTRIES_MAX) {
-    const remedy = 'Ask for one VM or attempt, or use `landfall status --at` beside the ledger.';
-    const message = `at: the ledger has ${entries} entries, too many to look at the past of all`;
+    const remedy = 'Ask for one VM or attempt, or run `landfall status --at` on the machine of the ledger.';
+    const message = `at: the ledger has ${entries} entries, too many for a read of all VMs at a past time`;
     throw new Fault('TOO_COSTLY', message, remedy);
   }
   const folded = foldings.then(async () => {

@@ -7,7 +7,7 @@ import type { ClusterEngine } from '../engine/cluster.ts';
 import type { SharedAgents } from '../engine/shared-agents.ts';
 import { listHosts } from '../reads/lists.ts';
 
-/** What one of several instances says of itself now and then: how long commits take, and how far it is behind. */
+/** Logs the commit times and the lag of one instance at regular intervals. */
 
 export type ClusterWatchOptions = {
   readonly cluster: Pick<ClusterEngine, 'parts' | 'owned' | 'lag' | 'inputLag'>;
@@ -16,9 +16,9 @@ export type ClusterWatchOptions = {
   readonly logger: Pick<Logger, 'info'>;
 };
 
-const TELL_EVERY_MS = 60_000;
-/** Until what was shared out is claimed, as a rule. */
-const TELL_SHARED_MS = 5000;
+const LOG_EVERY_MS = 60_000;
+/** The delay after a rebalance in which new partitions are usually claimed. */
+const LOG_AFTER_REBALANCE_MS = 5000;
 
 export class ClusterWatch {
   readonly agents: SharedAgents;
@@ -32,7 +32,7 @@ export class ClusterWatch {
   constructor(options: ClusterWatchOptions) {
     this.#options = options;
     this.agents = options.agents;
-    this.#tellIn(TELL_EVERY_MS);
+    this.#logIn(LOG_EVERY_MS);
   }
 
   committed(ms: number): void {
@@ -41,12 +41,12 @@ export class ClusterWatch {
     this.#longestMs = Math.max(this.#longestMs, ms);
   }
 
-  /** Whoever shares a partition out anew may have lost a member: the hosts it heard are looked after by their partitions' owners. */
+  /** After a rebalance an instance may be gone. Its hosts are watched by the owners of the hosts' partitions. */
   rebalanced(partitions: readonly number[]): void {
     const { parts } = this.#options.cluster;
     const hosts = wallClockHosts(listHosts(parts)).map(({ host }) => host);
     this.agents.takeOver(hosts.filter((host) => partitions.includes(partitionOf(host, parts.length))));
-    this.#tellIn(TELL_SHARED_MS);
+    this.#logIn(LOG_AFTER_REBALANCE_MS);
   }
 
   stop(): void {
@@ -54,23 +54,23 @@ export class ClusterWatch {
     this.#cancel();
   }
 
-  #tellIn(ms: number): void {
+  #logIn(ms: number): void {
     if (this.#isOver) return;
     this.#cancel();
-    this.#cancel = this.#options.time.after(ms, () => void this.#tell());
+    this.#cancel = this.#options.time.after(ms, () => void this.#logStatus());
   }
 
-  async #tell(): Promise<void> {
+  async #logStatus(): Promise<void> {
     const { cluster, logger } = this.#options;
     const commits = { count: this.#commits, meanMs: this.#mean(), longestMs: Math.round(this.#longestMs) };
     this.#commits = 0;
     this.#totalMs = 0;
     this.#longestMs = 0;
-    // Where the brokers do not say it, it is not known: that is told as well.
+    // The log shows the error of the brokers when the lag is unknown.
     const inputLag = await cluster.inputLag().then(sum, (error: unknown) => messageOf(error));
     if (this.#isOver) return;
-    logger.info({ partitions: cluster.owned, commits, inputLag, copyLag: sum(cluster.lag) }, 'how it goes');
-    this.#tellIn(TELL_EVERY_MS);
+    logger.info({ partitions: cluster.owned, commits, inputLag, copyLag: sum(cluster.lag) }, 'instance status');
+    this.#logIn(LOG_EVERY_MS);
   }
 
   #mean(): number | null {

@@ -7,15 +7,12 @@ import type { ClusterEngine } from '../engine/cluster.ts';
 import type { Engine } from '../engine/engine.ts';
 import { configure } from '../http/operator-routes.ts';
 
-/**
- * Settings that were given at the start and take part in decisions are applied like an operator's: by an entry, where what is
- * in force is different.
- */
+/** Applies start-up settings that decisions use: by an entry of the ledger, when the settings in force differ. */
 
 export type StartUpOptions = {
   readonly wanted: ConfigurationChange;
   readonly engine: Engine;
-  /** The same, where it is one of several instances. */
+  /** The engine when it is one of several instances; null for the embedded ledger. */
   readonly cluster: Pick<ClusterEngine, 'isCopied'> | null;
   readonly time: Time;
   readonly logger: Pick<Logger, 'info' | 'warn' | 'error'>;
@@ -26,10 +23,10 @@ const COPY_LOOK_MS = 200;
 const RETRY_MS = 5000;
 
 /**
- * Where others share the work it is not waited for: what is in force is not known before the ledger was copied, and those
- * decide it who own the partitions. It is tried until it is durable.
- * @returns what gives it up.
- * @throws Fault BAD_CONFIGURATION where they do not fit what is in force; with several instances that is logged.
+ * Applies the settings. With several instances it continues in the background, because the settings in force are unknown until
+ * the ledger is copied, and the owners of the partitions decide the change. It retries until the settings are in force.
+ * @returns a function that cancels the background work.
+ * @throws Fault BAD_CONFIGURATION when the settings conflict with the settings in force. Several instances log it instead.
  */
 export async function applyStartUpSettings(options: StartUpOptions): Promise<() => void> {
   if (options.cluster !== null) return applyLater(options, options.cluster);
@@ -41,7 +38,7 @@ function applyLater(options: StartUpOptions, cluster: Pick<ClusterEngine, 'isCop
   const { time, wanted, logger } = options;
   let cancel = () => {};
   let isOver = false;
-  /** It is durable, so it is not sent again. */
+  /** True when the change is durable, so that it is not sent again. */
   let isSent = false;
   const later = (ms: number): void => {
     if (!isOver) cancel = time.after(ms, () => void look());
@@ -50,21 +47,21 @@ function applyLater(options: StartUpOptions, cluster: Pick<ClusterEngine, 'isCop
     try {
       if (!cluster.isCopied) return later(COPY_LOOK_MS);
       if (!differs(options)) {
-        if (isSent) logger.info({ wanted }, 'the start-up settings are in force');
+        if (isSent) logger.info({ wanted }, 'start-up settings in force');
         return;
       }
       if (isSent) return later(RETRY_MS);
       await configure(options, wanted, OPERATOR);
-      logger.info({ wanted }, 'the start-up settings are in force');
+      logger.info({ wanted }, 'start-up settings in force');
     } catch (error) {
       if (isOver) return;
       const code = error instanceof Fault ? error.code : null;
       isSent ||= code === 'NOT_DECIDED';
       if (code?.startsWith('BAD_') === true) {
-        logger.error({ wanted, code, error: messageOf(error) }, 'the start-up settings are refused');
+        logger.error({ wanted, code, error: messageOf(error) }, 'start-up settings refused');
         return;
       }
-      logger.warn({ wanted, code, error: messageOf(error) }, 'the start-up settings are not in force yet');
+      logger.warn({ wanted, code, error: messageOf(error) }, 'start-up settings not in force yet; retrying');
       later(RETRY_MS);
     }
   };
@@ -75,7 +72,7 @@ function applyLater(options: StartUpOptions, cluster: Pick<ClusterEngine, 'isCop
   };
 }
 
-/** They are to be in force in every partition. */
+/** True if any partition has other settings in force. */
 function differs({ wanted, engine }: StartUpOptions): boolean {
   return engine.parts.some(({ db }) => {
     const inForce = configuration(db);

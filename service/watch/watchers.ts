@@ -7,7 +7,7 @@ import type { Engine } from '../engine/engine.ts';
 import { listHosts } from '../reads/lists.ts';
 import type { Reads } from '../reads/parts.ts';
 
-/** What a running service looks at again and again. */
+/** Periodic checks of a running service. */
 
 const AGENTS_EVERY_MS = 1000;
 const DEMO_EVERY_MS = 30_000;
@@ -15,7 +15,7 @@ const DEMO_EVERY_MS = 30_000;
 type Shown = { readonly reads: Reads; readonly close: () => Promise<void> };
 export type Demo = { shown: Shown | null };
 
-/** Tells the ledger of agents that fall silent. What cannot be told just now is told at the next look. */
+/** Reports silent agents to the ledger every second. A report that fails is repeated at the next check. */
 export function watchAgents(
   { engine, agents, time, logger }: { engine: Engine; agents: Agents; time: Time; logger: Pick<Logger, 'warn'> },
   hosts: () => readonly HostRecord[] = () => listHosts(engine.parts),
@@ -32,15 +32,15 @@ export function watchAgents(
     try {
       tell();
     } catch (error) {
-      // A disk that cannot be read: requests are told so, and the next look may succeed.
-      logger.warn({ error: messageOf(error) }, 'the hosts cannot be read');
+      // The disk cannot be read. Requests report the error, and the next check may succeed.
+      logger.warn({ error: messageOf(error) }, 'hosts cannot be read');
     }
   };
   cancel = time.after(AGENTS_EVERY_MS, look);
   return () => cancel();
 }
 
-/** Recordings may be played into topics of their own at any time: from then on they are shown. */
+/** Opens the demo ledger as soon as its topics exist, because recordings can be played into them at any time. */
 export function watchDemo(
   { demo, time }: { demo: Demo; time: Time },
   open: () => Promise<Shown | null>,
@@ -54,8 +54,8 @@ export function watchDemo(
       if (isOver) return await found?.close();
       demo.shown = found;
     } catch (error) {
-      // There are none, as a rule. Whatever else it is: nobody is served worse for want of a demo.
-      if (!(error instanceof Fault)) logger.warn({ error: messageOf(error) }, 'the recordings cannot be shown');
+      // A missing demo ledger is normal. Another error is logged, but must not stop the service.
+      if (!(error instanceof Fault)) logger.warn({ error: messageOf(error) }, 'demo ledger cannot be opened');
       if (!isOver) cancel = time.after(DEMO_EVERY_MS, () => void look());
     }
   };

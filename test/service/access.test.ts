@@ -12,7 +12,7 @@ import { answerStayed, declared, event, returned, serve, started, VM } from './h
 
 const roles = { reader: 'read', orchestrator: 'ingest', 'agent-a': 'agent:host-a', alice: 'operate' };
 type Name = keyof typeof roles;
-/** Who reports is the agent of host-a. */
+/** A report by the agent of host-a. */
 const OF_A = { source: 'agent://host-a' };
 let folder: string;
 let tokens: Record<Name, string>;
@@ -27,7 +27,7 @@ beforeEach(() => {
 
 const guarded = () => serve({ tokens: join(folder, 'tokens') });
 
-it('refuses to listen for others without tokens or client certificates', async () => {
+it('refuses a public address without tokens or client certificates', async () => {
   await expect(serve({ host: '0.0.0.0' })).rejects.toMatchObject({ code: 'UNGUARDED' });
   writeFileSync(join(folder, 'empty'), '# nobody\n');
   await expect(serve({ host: '0.0.0.0', tokens: join(folder, 'empty') })).rejects.toMatchObject({ code: 'UNGUARDED' });
@@ -35,7 +35,7 @@ it('refuses to listen for others without tokens or client certificates', async (
   expect((await service.get('/v1/vms')).status).toBe(401);
 });
 
-it('asks who it is, and grants what the role may do and no more', async () => {
+it('grants each role its own routes only', async () => {
   const service = await guarded();
   const paths = [
     '/v1/vms',
@@ -65,7 +65,7 @@ it('asks who it is, and grants what the role may do and no more', async () => {
   expect((await service.post(declared(), as('orchestrator'))).status).toBe(202);
 });
 
-it('lets an agent speak for its own hosts only', async () => {
+it('accepts reports of an agent for its own hosts only', async () => {
   const service = await guarded();
   await service.post([declared(), started('m-1'), returned('m-1')], as('orchestrator'));
   const { body } = await service.get('/v1/hosts/host-a/work?wait=0', as('agent-a'));
@@ -95,7 +95,7 @@ it('lets an agent speak for its own hosts only', async () => {
   expect((await service.post(event('host.facts', { host: 'host-a' }, OF_A), as('agent-a'))).status).toBe(202);
 });
 
-it('knows an agent’s command, however its volume is named', async () => {
+it('accepts an acknowledgement whatever the name of the volume', async () => {
   const service = await guarded();
   const post = (name: Name, body: Record<string, unknown>) => service.post(body, as(name));
   const volumes = [{ volume: `/exports/v1/images/${'deep/'.repeat(150)}vm7.qcow2` }];
@@ -104,7 +104,7 @@ it('knows an agent’s command, however its volume is named', async () => {
   await post('orchestrator', started('m-1'));
   await post('orchestrator', returned('m-1'));
   const answer = (nth: number, host: string) => answerStayed({ question: `m-1/q${nth}`, vm: VM, host });
-  // The destination counts as empty once it was asked after the source had answered: of that question the number is not known.
+  // The destination counts as empty only after a question asked after the source's answer. The test does not know its number.
   await post('orchestrator', answer(3, 'host-a'));
   for (let nth = 4; nth <= 8; nth += 1) await post('orchestrator', answer(nth, 'host-b'));
   const release = `m-1/v1/release-lock/${volumes[0]?.volume}/host-b`;
@@ -119,7 +119,7 @@ it('knows an agent’s command, however its volume is named', async () => {
   expect((await post('agent-a', done(acquire, OF_A))).status).toBe(202);
 });
 
-it('lets an agent use no source that speaks for another, and nobody Landfall’s', async () => {
+it('rejects a source of another client or of Landfall', async () => {
   const service = await guarded();
   const status = async (name: Name | null, source: string, host = 'host-a') =>
     (await service.post(event('host.facts', { host }, { source }), name === null ? {} : as(name))).status;
@@ -138,7 +138,7 @@ it('lets an agent use no source that speaks for another, and nobody Landfall’s
     'agent://host-b/agent://host-a',
   ])
     expect([source, await status('agent-a', source)]).toEqual([source, 403]);
-  // The identity that the orchestrator was about to use is still free.
+  // The orchestrator can still use this event id.
   const returned = event(
     'migration.returned',
     { migration: 'm-1', ok: true },
@@ -154,14 +154,14 @@ it('lets an agent use no source that speaks for another, and nobody Landfall’s
   expect(await open.post(own)).toMatchObject({ status: 403, body: { code: 'FORBIDDEN' } });
 });
 
-it('lets an operator name its decisions by its own name only', async () => {
+it('rejects a decision under the name of another operator', async () => {
   const service = await guarded();
   const set = (source: string) => event('configuration.set', { change: {}, operator: 'alice' }, { source });
   expect((await service.post(set('operator://alice/console'), as('alice'))).status).toBe(202);
   expect((await service.post(set('orchestrator'), as('alice'))).status).toBe(403);
 });
 
-it('lets an agent tell of leases only where none but its own hosts hold them', async () => {
+it('rejects a lease report that removes the lease of a foreign host', async () => {
   const service = await guarded();
   const holders = (...hosts: string[]) =>
     event('volume.holders', { volume: 'vol-1', holders: hosts.map((host) => ({ host, mode: 'exclusive' })) }, OF_A);
@@ -170,7 +170,7 @@ it('lets an agent tell of leases only where none but its own hosts hold them', a
   expect(await told('agent-a', 'host-b')).toBe(403);
   expect(await told('agent-a', 'host-a', 'host-b')).toBe(403);
   expect(await told('agent-a')).toBe(202);
-  // The other host's lease is not its own to take away.
+  // The agent must not remove the lease of another host.
   expect(await told('orchestrator', 'host-b')).toBe(202);
   expect(await told('agent-a')).toBe(403);
   expect(await told('agent-a', 'host-a')).toBe(403);
@@ -178,7 +178,7 @@ it('lets an agent tell of leases only where none but its own hosts hold them', a
   expect(await told('agent-a', 'host-a')).toBe(202);
 });
 
-it('writes the name of the token into the ledger, and nobody else’s', async () => {
+it('records the token name as the operator', async () => {
   const service = await guarded();
   expect((await service.send('PUT', '/v1/config', { recheckIntervalSeconds: 3 }, as('alice'))).status).toBe(200);
   expect((await service.send('PUT', '/v1/config?operator=bob', {}, as('alice'))).status).toBe(403);
@@ -190,12 +190,12 @@ it('writes the name of the token into the ledger, and nobody else’s', async ()
   expect([...body.items].map((item) => item['entry']?.['cause']?.['data']?.['operator'])).toEqual(['alice']);
 });
 
-it('logs no token, and tells nobody outside more than the code', async () => {
+it('hides tokens in the log and paths in replies', async () => {
   const service = await guarded();
   await service.get('/v1/vms', as('alice'));
   await service.get('/v1/vms', { authorization: 'Bearer lf_secret-that-is-wrong' });
   await service.post(declared(), as('reader'));
-  // Whoever logs a request, or its headers, logs no token.
+  // The logger redacts the token in requests and in headers.
   const headers = as('alice');
   service.app.log.info({ headers }, 'of headers');
   service.app.log.info({ request: { headers }, reply: headers }, 'of a request');
@@ -206,8 +206,8 @@ it('logs no token, and tells nobody outside more than the code', async () => {
   expect(log).toContain('UNAUTHENTICATED');
 });
 
-it('has no route that does not say who may ask, and would let nobody in there', async () => {
-  expect(() => requireNeeds({ url: '/v1/new' })).toThrow(/\/v1\/new does not say who may ask/);
+it('rejects a route without declared roles', async () => {
+  expect(() => requireNeeds({ url: '/v1/new' })).toThrow(/\/v1\/new does not declare its roles/);
   const app = Fastify();
   const guard = new Guard(Credentials.read(join(folder, 'tokens')));
   const open = new Guard(null);
@@ -220,7 +220,7 @@ it('has no route that does not say who may ask, and would let nobody in there', 
   expect(await service.get('/v1/nothing')).toMatchObject({ status: 404, body: { code: 'NOT_FOUND' } });
 });
 
-it('tells the words of the brokers only to who has a token', async () => {
+it('shows messages of the brokers to authenticated clients only', async () => {
   const service = await guarded();
   const fault = new Fault('KAFKA_FAILED', 'Kafka: connect ECONNREFUSED 10.1.2.3:9092', 'Check kafkaBrokers.');
   Object.defineProperty(service.engine, 'fault', { get: () => fault });
@@ -240,12 +240,12 @@ it('tells the words of the brokers only to who has a token', async () => {
   expect(JSON.stringify((await open.get('/readyz')).body)).not.toContain('10.1.2.3');
 });
 
-it('takes new credentials without a restart, and keeps the old ones where the new cannot be read', async () => {
+it('reloads credentials, and keeps the old ones after an error', async () => {
   const service = await guarded();
   const file = join(folder, 'tokens');
   const good = readFileSync(file, 'utf8');
   writeFileSync(file, 'alice boss sha256:00\n');
-  expect(() => service.reloadTokens()).toThrow(/tokens:1: "boss" is no role/);
+  expect(() => service.reloadTokens()).toThrow(/tokens:1: "boss" is not a role/);
   expect((await service.get('/v1/vms', as('alice'))).status).toBe(200);
   writeFileSync(
     file,
@@ -258,7 +258,7 @@ it('takes new credentials without a restart, and keeps the old ones where the ne
   expect((await service.get('/v1/vms', as('alice'))).status).toBe(401);
 });
 
-it('lets nobody read on whose token was revoked meanwhile', async () => {
+it('ends a stream whose token was revoked', async () => {
   const service = await serve({ tokens: join(folder, 'tokens'), streamSeconds: 1 });
   const headers = { ...as('agent-a'), accept: 'text/event-stream' };
   const stream = await fetch(`${service.url}/v1/hosts/host-a/work`, { headers });
@@ -266,29 +266,29 @@ it('lets nobody read on whose token was revoked meanwhile', async () => {
   const file = join(folder, 'tokens');
   writeFileSync(file, readFileSync(file, 'utf8').replace(/^agent-a .*$/m, ''));
   service.reloadTokens();
-  // It ends by itself.
+  // The stream ends at its time limit.
   await stream.text();
   expect((await fetch(`${service.url}/v1/hosts/host-a/work`, { headers })).status).toBe(401);
 });
 
-it('on loopback without tokens answers nobody who was sent by another site', async () => {
+it('rejects a foreign Host header when it runs without tokens', async () => {
   const service = await serve();
   const asked = await service.app.inject({ url: '/v1/vms', headers: { host: 'evil.example' } });
   expect([asked.statusCode, asked.json().code]).toEqual([403, 'FOREIGN_HOST']);
 });
 
 it.each([
-  ['alice', 'a line is NAME ROLES CREDENTIAL'],
-  ['alice king sha256:00', 'is no role'],
-  ['alice agent sha256:00', 'an agent names its hosts'],
-  ['alice read:host-a sha256:00', 'only an agent is bound to hosts'],
+  ['alice', 'a line must be NAME ROLES CREDENTIAL'],
+  ['alice king sha256:00', 'is not a role'],
+  ['alice agent sha256:00', 'the role agent needs host names'],
+  ['alice read:host-a sha256:00', 'only the role agent takes host names'],
   ['alice read sha256:00', '64 hex digits'],
-])('names the line of the file that is wrong: %s', (line, message) => {
+])('names the invalid line of the credentials file: %s', (line, message) => {
   expect(() => Credentials.parse(`\n${line}\n`, 'tokens')).toThrow(new RegExp(`^tokens:2: .*${message}`));
 });
 
-describe('over TLS', () => {
-  it('knows a client by its certificate', async () => {
+describe('TLS', () => {
+  it('authenticates a client by its certificate', async () => {
     const make = (...args: string[]) => execFileSync('openssl', args, { cwd: folder, stdio: 'ignore' });
     const sign = (name: string, cn: string) => {
       make(
@@ -366,7 +366,7 @@ describe('over TLS', () => {
   });
 });
 
-it('limits how often one address may ask', async () => {
+it('limits the requests of one address', async () => {
   const service = await serve({ requestsPerSecondMax: 20 });
   const replies = await Promise.all(Array.from({ length: 60 }, () => service.get(`/v1/vms/${VM}`)));
   const limited = replies.filter(({ status }) => status === 429);

@@ -13,22 +13,22 @@ const host = (agent: HostRecord['agent']): HostRecord => ({
   agent,
 });
 
-describe('an agent', () => {
-  it('that falls silent a second time, after it said itself that it is back, is told of again', () => {
+describe('Agents', () => {
+  it('reports an agent that becomes silent a second time', () => {
     let now = 0;
     const agents = new Agents(LIMIT_MS, () => now);
-    const told = (agent: HostRecord['agent']) => agents.changes([host(agent)]).length;
+    const reportsFor = (agent: HostRecord['agent']) => agents.changes([host(agent)]).length;
     agents.asks('host-a');
     now += LIMIT_MS + 1;
-    expect([told('speaking'), told('speaking'), told('silent')]).toEqual([1, 0, 0]);
+    expect([reportsFor('speaking'), reportsFor('speaking'), reportsFor('silent')]).toEqual([1, 0, 0]);
     agents.asks('host-a');
-    // Its own facts came first: there is nothing to tell.
-    expect(told('speaking')).toBe(0);
+    // The ledger already has the agent as speaking, so there is nothing to report.
+    expect(reportsFor('speaking')).toBe(0);
     now += LIMIT_MS + 1;
-    expect(told('speaking')).toBe(1);
+    expect(reportsFor('speaking')).toBe(1);
   });
 
-  it('of no known host is forgotten once it is not heard any more', () => {
+  it('forgets a silent agent of an unknown host', () => {
     let now = 0;
     const agents = new Agents(LIMIT_MS, () => now);
     for (let stranger = 0; stranger < 1000; stranger += 1) agents.asks(`stranger-${stranger}`);

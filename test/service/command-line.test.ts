@@ -5,7 +5,7 @@ import { expect, it, onTestFinished } from 'vitest';
 import { finished, landfall, landfallJson, scratchFolder, start } from '../support/landfall.ts';
 import { client, declared, returned, serve, started, VM, workOff } from './harness.ts';
 
-it('starts within seconds, plays the recordings, says what to type, and ends cleanly', {
+it('starts in seconds, plays the recordings and stops cleanly', {
   timeout: 60_000,
 }, async () => {
   const folder = scratchFolder();
@@ -28,7 +28,7 @@ it('starts within seconds, plays the recordings, says what to type, and ends cle
   expect(text).toContain('npx landfall explain');
 });
 
-it('reads over HTTP what it reads from the file', { timeout: 60_000 }, async () => {
+it('prints the same over HTTP as from the file', { timeout: 60_000 }, async () => {
   const service = await serve();
   await service.post([declared(), started('m-1'), returned('m-1')]);
   await workOff(service);
@@ -64,23 +64,23 @@ it('reads over HTTP what it reads from the file', { timeout: 60_000 }, async () 
   expect((await landfall(['status', ...server])).stderr).toContain('SERVER_UNREACHABLE');
 });
 
-it('prints a token and the line that lets it in', async () => {
+it('prints a token and its line for the credentials file', async () => {
   const { stdout } = await landfall(['token', 'agent-a', '--role', 'agent:host-a']);
   expect(stdout).toMatch(/^token {2}lf_[\w-]{43}\nline {3}agent-a agent:host-a sha256:[0-9a-f]{64}\n$/);
-  expect((await landfall(['token', 'a', '--role', 'king'])).stderr).toContain('is no role');
+  expect((await landfall(['token', 'a', '--role', 'king'])).stderr).toContain('is not a role');
   expect((await landfall(['serve', '--host', '0.0.0.0', '--db', join(scratchFolder(), 'l.db')])).stderr).toContain(
     'UNGUARDED',
   );
 });
 
-it('refuses to have the demo’s ledger as its own', async () => {
+it('rejects the file of the demo ledger as its ledger', async () => {
   const folder = scratchFolder();
   const ran = await landfall(['serve', '--db', join(folder, 'demo.db'), '--port', '0']);
   expect([ran.code, ran.stderr]).toEqual([2, expect.stringMatching(/BAD_SETTING.*demo\.db/)]);
   expect(existsSync(join(folder, 'demo.db'))).toBe(false);
 });
 
-it('audits and backtests what a running service tells of its ledger', { timeout: 60_000 }, async () => {
+it('audits and backtests the ledger of a running service', { timeout: 60_000 }, async () => {
   const service = await serve({ logLevel: 'silent' });
   await service.post([declared(), started('m-1'), returned('m-1')]);
   await workOff(service);

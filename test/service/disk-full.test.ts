@@ -6,7 +6,7 @@ import { MountedFolder } from '../log/mounted-folder.ts';
 import { declared, event, serve, started, VM, ledgerOf } from './harness.ts';
 
 it.runIf(MountedFolder.isPossible())(
-  'a full disk while serving: nothing is acknowledged, reads go on, and it recovers by itself',
+  'acknowledges nothing while the disk is full, and recovers afterwards',
   { timeout: 60_000 },
   async () => {
     using mounted = new MountedFolder('6m');
@@ -44,7 +44,7 @@ it.runIf(MountedFolder.isPossible())(
     expect([read.status, Number(read.headers.get('landfall-age-seconds'))]).toEqual([200, expect.any(Number)]);
     rmSync(ballast);
     await expect.poll(async () => (await service.get('/readyz')).status, { timeout: 15_000 }).toBe(200);
-    // What was not acknowledged is sent again; what was is there already.
+    // The client sends the rejected events again. The acknowledged events are already in the ledger.
     for (const input of unsure) expect((await service.post(input)).status).toBe(202);
     for (const input of [...acknowledged.values()].slice(-3))
       expect((await service.post(input)).body['duplicate']).toBe(true);
@@ -58,13 +58,13 @@ it.runIf(MountedFolder.isPossible())(
   },
 );
 
-/** Leaves less than the next commits need. */
+/** Fills the disk so that the next commits do not fit. */
 function fill(file: string): void {
   for (let bytes = 6 * 1024 * 1024; bytes >= 4096; bytes = Math.floor(bytes / 2)) {
     try {
       writeFileSync(file, Buffer.alloc(bytes), { flag: 'a' });
     } catch {
-      // Half of it may still fit.
+      // Half of this block may still fit.
     }
   }
 }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { declared, event, returned, serve, type Served, started, VM, workOff, textOf } from './harness.ts';
 
-it('acknowledges an event with its position, and a repeat as a duplicate', async () => {
+it('acknowledges an event with its position and a repeat as duplicate', async () => {
   const service = await serve();
   const sent = declared();
   const first = await service.post(sent);
@@ -11,7 +11,7 @@ it('acknowledges an event with its position, and a repeat as a duplicate', async
   expect(body).toMatchObject({ vm: VM, name: 'web', host: 'host-a', asOf: { position: '0:1' } });
 });
 
-it('acknowledges a duplicate only once the first of it is durable', async () => {
+it('acknowledges a duplicate after the first event is durable', async () => {
   const service = await serve();
   const sent = declared();
   const replies = await Promise.all(Array.from({ length: 20 }, () => service.post(sent)));
@@ -20,7 +20,7 @@ it('acknowledges a duplicate only once the first of it is durable', async () => 
   expect((await service.get('/v1/ledger')).body.items).toHaveLength(1);
 });
 
-it('refuses another content under the same identity, and keeps it as a dead letter', async () => {
+it('rejects different content under a used event id', async () => {
   const service = await serve();
   const sent = declared();
   await service.post(sent);
@@ -30,14 +30,14 @@ it('refuses another content under the same identity, and keeps it as a dead lett
 });
 
 it.each([
-  ['no JSON at all', '{"specversion":', /not JSON/],
-  ['no event', '[[]]', /event|specversion/],
-  ['a field of the envelope', JSON.stringify({ ...declared(), id: '' }), /^id: /],
-  ['a field of the data', JSON.stringify(event('vm.declared', { name: 5, host: null })), /^data\.name: /],
+  ['text that is not JSON', '{"specversion":', /not JSON/],
+  ['an array instead of an event', '[[]]', /event|specversion/],
+  ['an invalid envelope field', JSON.stringify({ ...declared(), id: '' }), /^id: /],
+  ['an invalid data field', JSON.stringify(event('vm.declared', { name: 5, host: null })), /^data\.name: /],
   ['an unknown field', JSON.stringify(event('vm.declared', { name: 'a', host: null, colour: 'red' })), /colour/],
   ['an unknown type', JSON.stringify(event('vm.painted', {})), /^type: /],
-  ['no VM', JSON.stringify({ ...declared(), subject: 'vm1' }), /^subject: /],
-])('names what is wrong: %s', async (_name, body, message) => {
+  ['an invalid VM id', JSON.stringify({ ...declared(), subject: 'vm1' }), /^subject: /],
+])('names the invalid field: %s', async (_name, body, message) => {
   const service = await serve();
   const response = await fetch(`${service.url}/v1/events`, {
     method: 'POST',
@@ -48,7 +48,7 @@ it.each([
   expect(((await response.json()) as { message: string }).message).toMatch(message);
 });
 
-it('takes a batch as a whole, and names the members that are bad', async () => {
+it('rejects a whole batch and names its malformed events', async () => {
   const service = await serve();
   const batch = [declared(), { ...declared(), subject: 'x' }, event('vm.declared', {})];
   const bad = await service.post(batch, { 'content-type': 'application/cloudevents-batch+json' });
@@ -63,7 +63,7 @@ it('takes a batch as a whole, and names the members that are bad', async () => {
   expect([...good.body.items].map((item) => item['position'])).toEqual(['0:1', '0:2', '0:3']);
 });
 
-it('says which members of a batch were refused, and follows the others', async () => {
+it('accepts the valid events of a batch and names the refused ones', async () => {
   const service = await serve();
   const reply = await service.post([declared(), returned('m-9')]);
   expect(reply).toMatchObject({ status: 422, body: { code: 'REFUSED' } });
@@ -71,7 +71,7 @@ it('says which members of a batch were refused, and follows the others', async (
   expect((await service.get(`/v1/vms/${VM}`)).status).toBe(200);
 });
 
-it('refuses a second migration while one is open, also when the reply was lost and it is asked again', async () => {
+it('rejects a second migration, also when the request is repeated', async () => {
   const service = await serve();
   await service.post([declared(), started('m-1')]);
   const request = event('vm.requested', { action: 'migrate', host: 'host-c' });
@@ -82,7 +82,7 @@ it('refuses a second migration while one is open, also when the reply was lost a
   }
 });
 
-it('decides a failed migration from the answers that agents send, and drives what follows', async () => {
+it('decides a failed migration from the answers of the agents', async () => {
   const service = await serve();
   await service.post([declared(), started('m-1'), returned('m-1')]);
   expect(await workOff(service)).toBeGreaterThan(4);
@@ -95,7 +95,7 @@ it('decides a failed migration from the answers that agents send, and drives wha
   expect((await service.get(`/v1/vms/${VM}/history`)).body.items.length).toBeGreaterThan(5);
 });
 
-it('refuses what is too large, of another type, or more than a batch may have', async () => {
+it('rejects large events, wrong content types and long batches', async () => {
   const service = await serve();
   const long = event('command.acknowledged', { command: 'c', ok: false, error: 'x'.repeat(1_100_000) });
   expect(await service.post(long)).toMatchObject({ status: 413, body: { code: 'TOO_LARGE' } });
@@ -106,7 +106,7 @@ it('refuses what is too large, of another type, or more than a batch may have', 
   expect((await service.get('/readyz')).body['position']).toBe('0:0');
 });
 
-describe('what nests', () => {
+describe('nested JSON', () => {
   const nested = (levels: number) => `${'['.repeat(levels)}${']'.repeat(levels)}`;
   const text = (extension: string) => JSON.stringify(declared()).replace(/\}$/, `,"extension":${extension}}`);
   const send = async (service: Served, body: string, method: 'POST' | 'PUT' = 'POST', path = '/v1/events') => {
@@ -117,15 +117,15 @@ describe('what nests', () => {
 
   it.each([
     ['one event', `${text(nested(65))}`, 'extension: nests'],
-    ['a member of a batch', `[${text('1')},${text(nested(65))}]`, '[1].extension: nests'],
+    ['an event of a batch', `[${text('1')},${text(nested(65))}]`, '[1].extension: nests'],
     [
-      'a member of a large batch',
+      'an event of a large batch',
       `[${text(JSON.stringify('x'.repeat(1_000_000)))},${text(nested(100_000))}]`,
       '[1].extension: nests',
     ],
-    ['no event at all', nested(500_000), '[0].0: nests'],
+    ['arrays instead of an event', nested(500_000), '[0].0: nests'],
     ['objects', `${'{"a":'.repeat(70)}1${'}'.repeat(70)}`, 'a: nests'],
-  ])('too deep is refused by name: %s', async (_name, body, message) => {
+  ])('rejects deep nesting and names the field: %s', async (_name, body, message) => {
     const service = await serve();
     const reply = await send(service, body);
     expect(reply).toMatchObject({ status: 400, body: { code: 'BAD_JSON' } });
@@ -133,14 +133,14 @@ describe('what nests', () => {
     expect((await service.get('/readyz')).body['position']).toBe('0:0');
   });
 
-  it('is taken as deep as it may be, alone and in a batch', async () => {
+  it('accepts the maximum depth, alone and in a batch', async () => {
     const service = await serve();
     expect((await send(service, text(nested(63)))).status).toBe(202);
     expect((await send(service, `[${text(nested(63))}]`)).status).toBe(202);
     expect((await send(service, text(nested(64)))).status).toBe(400);
   });
 
-  it('is refused in any body', async () => {
+  it('rejects deep nesting in every request body', async () => {
     const service = await serve();
     const body = `{"recheckIntervalSeconds":${nested(100)}}`;
     expect(await send(service, body, 'PUT', '/v1/config')).toMatchObject({ status: 400, body: { code: 'BAD_JSON' } });

@@ -9,13 +9,13 @@ import { ROOT, scratchFolder } from '../support/landfall.ts';
 import { declared, event, returned, serve, type Served, started, VM, workOff } from './harness.ts';
 
 /**
- * Requests made from the OpenAPI description, valid and not: no reply is a 5xx, undeclared, or tells of the inside, and one
- * that says that it worked is as it is described.
+ * Sends valid and invalid requests generated from the OpenAPI description. No reply may be a 5xx, have an undeclared status or
+ * reveal internals, and the body of a successful reply must match its schema.
  */
 
 const RUNS = Number(process.env['FUZZ_RUNS'] ?? 60);
 const SEED = Number(process.env['SEED'] ?? Date.now() % 1_000_000);
-/** What must not leave: stacks, paths, tables, packages. */
+/** Internals that no reply may contain: stack traces, paths, table names, package names. */
 const INSIDE = /node_modules|\.ts:\d|\n\s+at |\/work\/|\/tmp\/|SQLITE|dead_letters|ZodError|FST_ERR/;
 
 type Schema = {
@@ -40,7 +40,7 @@ type Operation = {
 };
 type Answer = { statusCode: number; payload: string; headers: Record<string, unknown> };
 
-/** Values that a schema allows; where it says too little to be met by chance, something like it. */
+/** Generates values of a schema. A loose schema gets known values, because random values would never match existing data. */
 function valid(schema: Schema): fc.Arbitrary<unknown> {
   if (schema.const !== undefined) return fc.constant(schema.const);
   if (schema.enum !== undefined) return fc.constantFrom(...schema.enum);
@@ -75,7 +75,7 @@ function valid(schema: Schema): fc.Arbitrary<unknown> {
   }
 }
 
-/** Words that lead further in than chance would. */
+/** Values that exist in the test ledger, so that requests get past the first check. */
 const known = fc.constantFrom(
   VM,
   'm-1',
@@ -126,13 +126,13 @@ function requestOf(path: string, { parameters = [], requestBody }: Operation) {
       if (place === 'path') url = url.replace(`{${name}}`, encodeURIComponent(textOf(value).toWellFormed()));
       else if (place === 'query') query.set(name, textOf(value));
     });
-    // Nothing more will be asked of anybody: waiting for it would only take time.
+    // No new work will appear during the test, so a long poll would only cost time.
     if (parameters.some(({ name }) => name === 'wait')) query.set('wait', '0');
     return { url: query.size === 0 ? url : `${url}?${query.toString()}`, payload };
   });
 }
 
-/** What is wrong with a reply; null: nothing. */
+/** The fault of a reply; null if the reply is correct. */
 function complaintAbout(reply: Answer, url: string, { responses }: Operation): string | null {
   const { statusCode, payload } = reply;
   if (statusCode >= 500) return `status ${statusCode}: ${payload}`;
@@ -147,7 +147,7 @@ function complaintAbout(reply: Answer, url: string, { responses }: Operation): s
 
 const described = new WeakMap<object, z.ZodType>();
 
-/** Whether a reply that says that it worked has the described body, and nothing else in it. */
+/** Checks that the body of a successful reply matches its schema, without other fields. */
 function differenceFrom(
   response: Operation['responses'][string] | undefined,
   { payload, headers }: Answer,
@@ -163,7 +163,7 @@ function differenceFrom(
 
 type How = { readonly headers?: Record<string, string>; readonly runs?: number; readonly large?: boolean };
 
-/** Asks for everything that is described, and complains about what it is answered. @returns how often which status came. */
+/** Sends requests to every described operation and checks the replies. @returns the count of each status. */
 async function askForAll(service: Served, { headers = {}, runs = RUNS, large = false }: How = {}) {
   const { paths } = service.app.swagger() as unknown as { paths: Record<string, Record<string, Operation>> };
   const statuses = new Map<number, number>();
@@ -194,7 +194,7 @@ async function askForAll(service: Served, { headers = {}, runs = RUNS, large = f
   return statuses;
 }
 
-/** Over 1 MiB: a batch of what was there and of events, or the same with too much in it. */
+/** Bodies over 1 MiB: a batch of repeated and new events, or a batch with too many events. */
 function enlarged(payload: unknown): unknown {
   const filler = 'x'.repeat(400_000);
   const events = Array.from({ length: 3 }, () => ({ ...declared(), filler }));
@@ -203,7 +203,7 @@ function enlarged(payload: unknown): unknown {
   return { ...payload, filler: [filler, filler, filler] };
 }
 
-/** A ledger in which every read finds something, and a demo beside it. */
+/** A ledger with data for every read, and a demo ledger. */
 async function lived(flags: Parameters<typeof serve>[0] = {}, headers: Record<string, string> = {}): Promise<Served> {
   const folder = scratchFolder();
   const service = await serve({ requestsPerSecondMax: 1_000_000, logLevel: 'silent', ...flags }, folder);
@@ -217,21 +217,21 @@ async function lived(flags: Parameters<typeof serve>[0] = {}, headers: Record<st
   return service;
 }
 
-it(`has a described answer to whatever comes (SEED=${SEED})`, { timeout: 120_000 }, async () => {
+it(`answers every random request as described (SEED=${SEED})`, { timeout: 120_000 }, async () => {
   const service = await lived();
   const statuses = await askForAll(service);
   expect(statuses.get(200)).toBeGreaterThan(20);
   expect((await service.get('/readyz')).status).toBe(200);
 });
 
-it(`has a described answer to bodies over 1 MiB (SEED=${SEED})`, { timeout: 120_000 }, async () => {
+it(`answers bodies over 1 MiB as described (SEED=${SEED})`, { timeout: 120_000 }, async () => {
   const service = await lived();
   const statuses = await askForAll(service, { large: true, runs: Math.ceil(RUNS / 3) });
   expect([...statuses.keys()]).toEqual(expect.arrayContaining([400, 413]));
   expect((await service.get('/readyz')).status).toBe(200);
 });
 
-// The last one may do everything; what the others may not do, they are refused.
+// The last token has every role. The other tokens get 403 for the other routes.
 it.each([
   ['read', 10],
   ['ingest', 10],
@@ -249,12 +249,12 @@ it.each([
   expect(statuses.get(200)).toBeGreaterThan(10);
   expect(statuses.get(403) ?? 0).toBeGreaterThanOrEqual(refused);
   const nobody = await askForAll(service, { runs: 3 });
-  // Alive and ready is all that is told to who shows none.
+  // A client without a token gets only liveness and readiness.
   expect(nobody.get(200)).toBeLessThanOrEqual(6);
   expect([...nobody.keys()].filter((status) => ![200, 401, 404].includes(status))).toEqual([]);
 });
 
-it(`takes or refuses any data of every type of event (SEED=${SEED})`, { timeout: 120_000 }, async () => {
+it(`accepts or rejects random data of every event type (SEED=${SEED})`, { timeout: 120_000 }, async () => {
   const service = await serve({ requestsPerSecondMax: 1_000_000, logLevel: 'silent' });
   await service.post([declared(), started('m-1')]);
   const { inputSchemas } = await import('../../events/inputs.ts');

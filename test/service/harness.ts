@@ -8,10 +8,10 @@ import { readSettings } from '../../service/settings.ts';
 import { cloudEvent } from '../support/builders.ts';
 import { scratchFolder } from '../support/landfall.ts';
 
-/** A real service on a port of its own, in this process, and a client of it. */
+/** Starts a real service in this process on a free port, with a client. */
 
 type Reply = { status: number; headers: Headers; body: Json };
-/** Parsed JSON that a test looks into. */
+/** Parsed JSON, typed for tests. */
 export type Json = { readonly [key: string]: Json } & {
   readonly items: readonly Json[];
   readonly errors: readonly Json[];
@@ -64,7 +64,7 @@ export function client(url: () => string): Pick<Served, 'get' | 'send' | 'post'>
 /** The embedded ledger of a service. */
 export function ledgerOf({ engine }: Pick<Served, 'engine'>): SqliteLedger {
   const [part] = engine.parts;
-  if (part === undefined) throw new Error('it has no ledger');
+  if (part === undefined) throw new Error('the service has no ledger');
   return part.ledger;
 }
 
@@ -77,13 +77,13 @@ export function event(type: string, data: unknown, more: Record<string, unknown>
 
 type Question = { question: string; vm: string; host: string };
 
-/** What hosts say of a guest that stayed on the source. */
+/** The answer of a host when the guest stayed on the source. */
 export function answerStayed({ question, vm, host }: Question, id: string = randomUUID()): Record<string, unknown> {
   const domain = host === 'host-a' ? { name: 'web', state: 'running', reason: 'booted', job: 'none' } : null;
   return event('host.answered', { question, host, ok: true, domain }, { subject: vm, id });
 }
 
-/** Answers and acknowledges all that is outstanding, until nothing is. */
+/** Answers all questions and acknowledges all commands until no work is left. Returns the number of items. */
 export async function workOff(
   { get, post }: Pick<Served, 'get' | 'post'>,
   headers?: Record<string, string>,
@@ -113,7 +113,7 @@ function acknowledged(item: Json): Record<string, unknown> {
   return event('command.acknowledged', { command: command?.['command'], ok: true }, { subject: command?.['vm'] });
 }
 
-/** A reply that is no JSON, or a member of one, as text. */
+/** A reply or a field of a reply as text. */
 export function textOf(value: unknown): string {
   return typeof value === 'string' ? value : JSON.stringify(value);
 }

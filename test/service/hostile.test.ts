@@ -4,7 +4,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { expect, it } from 'vitest';
 import { declared, returned, serve, type Served, started } from './harness.ts';
 
-/** Clients that misbehave on real sockets: nothing of theirs is taken, and nobody else notices. */
+/** Misbehaving clients on real sockets: the service rejects their requests, and other clients are not affected. */
 
 async function dial({ url }: Served): Promise<Socket> {
   const { hostname, port } = new URL(url);
@@ -14,11 +14,11 @@ async function dial({ url }: Served): Promise<Socket> {
   return socket;
 }
 
-/** @param length null: the rest of the head follows. */
+/** The head of a request. @param length null if the caller adds the remaining headers. */
 const head = (length: number | null) =>
   `POST /v1/events HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n${length === null ? '' : `content-length: ${length}\r\n\r\n`}`;
 
-/** What comes until the connection is closed, or the text ends so. */
+/** Reads a socket until the connection closes or the text ends with this suffix. */
 async function answerOf(socket: Socket, end = '}'): Promise<string> {
   let text = '';
   const ended = new Promise<void>((resolve) => {
@@ -31,7 +31,7 @@ async function answerOf(socket: Socket, end = '}'): Promise<string> {
   return text;
 }
 
-it('takes nothing of a body that was torn off, although what came of it is a whole event', async () => {
+it('rejects a truncated body that contains a complete event', async () => {
   const service = await serve();
   const position = async () => (await service.get('/readyz')).body['position'];
   const event = JSON.stringify(declared());
@@ -49,7 +49,7 @@ it('takes nothing of a body that was torn off, although what came of it is a who
   }
   await wait(200);
   expect(await position()).toBe('0:0');
-  // The same, whole, are taken: the first of them, and that it was there already.
+  // The complete event is accepted, and its repeat is a duplicate.
   for (const text of [head(event.length + pad.length) + event + pad, `${chunked}0\r\n\r\n`]) {
     const socket = await dial(service);
     socket.write(text);
@@ -59,7 +59,7 @@ it('takes nothing of a body that was torn off, although what came of it is a who
   expect(await position()).toBe('0:1');
 });
 
-it('refuses a body that is too large, by its length and where it has none', async () => {
+it('rejects a large body with and without a content length', async () => {
   const service = await serve();
   const told = await dial(service);
   told.write(head(10_000_000));
@@ -73,7 +73,7 @@ it('refuses a body that is too large, by its length and where it has none', asyn
   expect((await service.get('/readyz')).body['position']).toBe('0:0');
 });
 
-it('refuses what cannot wait, by its length, before it has come', async () => {
+it('rejects a body by its length while the backlog is full', async () => {
   const service = await serve();
   let asked = 0;
   Object.assign(service.engine, {
@@ -91,7 +91,7 @@ it('refuses what cannot wait, by its length, before it has come', async () => {
 
 it.each([
   ['TLS', '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03', 400, 'BAD_REQUEST'],
-  ['a version that there is not', 'GET / HTTP/9.9\r\n\r\n', 400, 'BAD_REQUEST'],
+  ['an unknown version', 'GET / HTTP/9.9\r\n\r\n', 400, 'BAD_REQUEST'],
   ['a chunk without a length', `${head(null)}transfer-encoding: chunked\r\n\r\nzz\r\n`, 400, 'BAD_REQUEST'],
   ['two lengths', `${head(null)}content-length: 3\r\ncontent-length: 4\r\n\r\n{}`, 400, 'BAD_REQUEST'],
   [
@@ -101,7 +101,7 @@ it.each([
     'BAD_REQUEST',
   ],
   ['endless headers', `GET /healthz HTTP/1.1\r\nhost: a\r\nx: ${'x'.repeat(100_000)}\r\n\r\n`, 431, 'TOO_LARGE'],
-])('answers what is no HTTP like any other error, and goes on: %s', async (_name, text, status, code) => {
+])('answers invalid HTTP with an error body: %s', async (_name, text, status, code) => {
   const service = await serve();
   const socket = await dial(service);
   socket.write(text, 'latin1');
@@ -113,14 +113,14 @@ it.each([
   expect((await service.get('/healthz')).status).toBe(200);
 });
 
-it('keeps no more than a page for a reader that does not read, and is not held up by it', {
+it('buffers at most one page for a stalled reader', {
   timeout: 60_000,
 }, async () => {
   const service = await serve({ logLevel: 'silent' });
   const connections = new Set<Socket>();
   service.app.server.on('connection', (socket: Socket) => connections.add(socket));
   const vm = (number: number) => `00000000-0000-4000-8000-${String(number).padStart(12, '0')}`;
-  // Names so long that no kernel buffers all that is outstanding.
+  // The long names make the outstanding items larger than the socket buffers of the kernel.
   const attempt = (number: number) => `${'\u{4e00}'.repeat(250)}${number}`;
   for (let from = 0; from < 5000; from += 1000) {
     const numbers = Array.from({ length: 1000 }, (_, index) => from + index);
@@ -138,14 +138,14 @@ it('keeps no more than a page for a reader that does not read, and is not held u
   }
   await wait(2000);
   const kept = [...connections].map((socket) => socket.writableLength);
-  // Some of it waits here: the kernel did not take it all.
+  // The socket buffers are full, so the service holds a part of the reply.
   expect(Math.max(...kept)).toBeGreaterThan(0);
   expect(Math.max(...kept)).toBeLessThan(8 * 1024 * 1024);
   expect(kept.filter((bytes) => bytes > 512 * 1024).length).toBeLessThanOrEqual(8);
   const began = performance.now();
   await service.post(Array.from({ length: 300 }, (_, number) => returned(attempt(number), vm(number))));
   expect((await service.get('/readyz')).status).toBe(200);
-  // Whoever waited for them would wait until their streams end.
+  // A stop must not wait for the time limit of these streams.
   expect(performance.now() - began).toBeLessThan(20_000);
   for (const socket of slow) socket.destroy();
 });

@@ -12,8 +12,8 @@ import { scratchFolder, start } from '../support/landfall.ts';
 import { answerStayed, client, declared, type Json, returned, started, textOf } from './harness.ts';
 
 /**
- * Invariants 8 and 10 with a real process: killed with SIGKILL again and again under load by clients that note what was
- * acknowledged. All of that is in the ledger exactly once, and no deadline moved.
+ * Invariants 8 and 10 with a real process: the test kills the service repeatedly with SIGKILL while clients send events. Every
+ * acknowledged event must be in the ledger exactly once, and no deadline may move.
  */
 
 const KILLS = 50;
@@ -33,7 +33,7 @@ async function up(child: ChildProcess): Promise<string> {
   throw new Error(`it ended early: ${text}`);
 }
 
-/** Sends until it is acknowledged: an at-least-once client, as an orchestrator or an agent is one. */
+/** An at-least-once client: sends an event again until the service acknowledges it. */
 async function persist(load: Load, event: Record<string, unknown>): Promise<Json | null> {
   while (!load.stop) {
     try {
@@ -43,7 +43,7 @@ async function persist(load: Load, event: Record<string, unknown>): Promise<Json
         return body;
       }
     } catch {
-      // It was killed: what was sent may have arrived or not.
+      // The service was killed, so it is unknown if the event arrived.
     }
     await wait(5);
   }
@@ -59,7 +59,7 @@ async function orchestrate(load: Load, name: number): Promise<void> {
   }
 }
 
-/** The agents of both hosts: they answer the questions of every second attempt, and lose their connections with the service. */
+/** The agents of both hosts. They answer the questions of every second attempt and reconnect after each kill. */
 async function answer(load: Load, host: string): Promise<void> {
   while (!load.stop) {
     try {
@@ -78,7 +78,7 @@ async function answer(load: Load, host: string): Promise<void> {
   }
 }
 
-it(`what was acknowledged is there exactly once after ${KILLS} kills`, { timeout: 180_000 }, async () => {
+it(`keeps acknowledged events exactly once after ${KILLS} kills`, { timeout: 180_000 }, async () => {
   const folder = scratchFolder();
   const db = join(folder, 'ledger.db');
   const load: Load = { acknowledged: new Set(), stop: false, url: null, asked: new Set(), answered: new Set() };
@@ -111,7 +111,7 @@ it(`what was acknowledged is there exactly once after ${KILLS} kills`, { timeout
   load.url = await up(last);
   load.stop = true;
   await Promise.all(clients);
-  // What is outstanding after all of this is handed out again: every open question, by its id.
+  // The service hands out every open question again under its id.
   const { body: ready } = await client(() => load.url ?? '').get('/readyz');
   const since = Number(textOf(ready['position']).split(':')[1]);
   const open = await openQuestions(load.url, 'host-a');
@@ -138,7 +138,7 @@ it(`what was acknowledged is there exactly once after ${KILLS} kills`, { timeout
   expect([...load.acknowledged].filter((id) => seen.get(id) !== 1)).toEqual([]);
   expect([...seen].filter(([, times]) => times > 1)).toEqual([]);
   expect([...deadlines].filter(([, ends]) => ends.size > 1)).toEqual([]);
-  // Deadlines went on while it was looked at: attempts that one of them touched since are left out.
+  // Deadlines continue during the check, so attempts with a later timer entry are excluded.
   const untouched = (id: string) => !touched.has(id.replace(/\/q\d+$/, ''));
   const unanswered = [...newest.values()].flatMap(({ attempt }) => openOn(attempt, 'host-a'));
   expect(unanswered.filter(untouched).length).toBeGreaterThan(0);
@@ -156,7 +156,7 @@ async function openQuestions(url: string, host: string): Promise<string[]> {
   }
 }
 
-/** Until its verdict an attempt has one deadline. */
+/** An attempt has one deadline until its verdict. */
 function noteDeadline(deadlines: Map<string, Set<number>>, { attempt: state }: Entry): void {
   if (state === null || state.attempt.deadlineAt === null || state.attempt.verdicts.length > 0) return;
   const { migration, deadlineAt } = state.attempt;

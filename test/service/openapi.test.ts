@@ -4,7 +4,7 @@ import { expect, it } from 'vitest';
 import { openApiText } from '../../scripts/docs/openapi.ts';
 import { ROOT } from '../support/landfall.ts';
 
-it('docs/openapi.json is what the routes say of themselves', async () => {
-  // Where it differs it is out of date: run `npm run docs`.
+it('docs/openapi.json matches the routes', async () => {
+  // If this fails, run `npm run docs`.
   expect(readFileSync(join(ROOT, 'docs/openapi.json'), 'utf8')).toBe(await openApiText());
 });

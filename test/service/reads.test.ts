@@ -6,7 +6,7 @@ import { declared, event, returned, serve, started, VM, workOff, textOf, ledgerO
 
 const vmNumber = (number: number) => `00000000-0000-4000-8000-${String(number).padStart(12, '0')}`;
 
-it('pages through lists', async () => {
+it('returns lists in pages', async () => {
   const service = await serve();
   await service.post(Array.from({ length: 25 }, (_, number) => declared(vmNumber(number))));
   await service.post(Array.from({ length: 25 }, (_, number) => started(`m-${number}`, vmNumber(number))));
@@ -28,7 +28,7 @@ it('pages through lists', async () => {
   }
 });
 
-it('ends a page where its attempts say too much, and goes on behind it', async () => {
+it('ends a page of large attempts at the size limit', async () => {
   const service = await serve();
   const COUNT = 100;
   const error = { kind: 'libvirt', message: 'x'.repeat(60_000) };
@@ -49,7 +49,7 @@ it('ends a page where its attempts say too much, and goes on behind it', async (
   expect(seen).toEqual(Array.from({ length: COUNT }, (_, number) => `m-${number}`));
 });
 
-it('gives the items that the command line gives', async () => {
+it('returns the same items as the command line', async () => {
   const service = await serve();
   await service.post([declared(), started('m-1'), returned('m-1')]);
   await workOff(service);
@@ -66,7 +66,7 @@ it('gives the items that the command line gives', async () => {
   expect(await landfallJson(['history', VM, ...db])).toEqual(history.items);
 });
 
-it('answers as of a moment of the past', async () => {
+it('answers reads at a past time', async () => {
   const service = await serve();
   await service.post([declared(), started('m-1')]);
   await new Promise((resolve) => setTimeout(resolve, 5));
@@ -82,18 +82,18 @@ it('answers as of a moment of the past', async () => {
     const { body } = await service.get(`${path}?at=${new Date(before).toISOString()}`);
     expect(body.items?.[0] ?? body).toMatchObject({ migration: 'm-1', certainty: 'provisional' });
   }
-  // What Date makes something of is no time yet.
+  // `Date` parses this text, but it is not an ISO 8601 time.
   for (const at of ['yesterday', '1', '2026', 'Mon 7', 'vm1 2026-11-23', '2026-02-30', '2026-11-23T02:14:00Zx'])
     expect(await service.get(`/v1/vms?at=${encodeURIComponent(at)}`)).toMatchObject({
       status: 400,
-      body: { code: 'BAD_REQUEST', message: expect.stringMatching(/^querystring.at: is no time/) },
+      body: { code: 'BAD_REQUEST', message: expect.stringMatching(/^querystring.at: is not a time/) },
     });
   expect((await service.get('/v1/vms/nobody')).body['code']).toBe('UNKNOWN_VM');
   expect((await service.get('/v1/vms?ledger=demo')).body['code']).toBe('NO_DEMO');
   expect((await service.get('/v1/migrations?after=m-77')).status).toBe(400);
 });
 
-it('answers from a position on, and says of what is none', async () => {
+it('waits for a position, and rejects an invalid one', async () => {
   const service = await serve();
   await service.post([declared(), started('m-1')]);
   const ask = (position: string, path = '/v1/vms') => service.get(path, { 'landfall-position': position });
@@ -105,7 +105,7 @@ it('answers from a position on, and says of what is none', async () => {
     for (const position of ['junk', '0:3']) expect((await ask(position, path)).status).toBe(200);
 });
 
-it('gives the ledger with texts that its hashes vouch for', async () => {
+it('returns ledger entries whose texts match their hashes', async () => {
   const service = await serve();
   await service.post([declared(), started('m-1')]);
   const { body } = await service.get('/v1/ledger?from=0:2');
@@ -115,7 +115,7 @@ it('gives the ledger with texts that its hashes vouch for', async () => {
   expect((await service.get('/v1/ledger?from=7')).status).toBe(400);
 });
 
-it('changes settings while it runs, by an entry of the ledger', async () => {
+it('changes settings at run time by a ledger entry', async () => {
   const service = await serve({ recheckIntervalSeconds: 7 });
   expect((await service.get('/v1/config')).body).toMatchObject({ recheckIntervalSeconds: 7 });
   const changed = await service.send('PUT', '/v1/config?operator=ann', { recheckTimeoutSeconds: 60 });
@@ -133,7 +133,7 @@ it('changes settings while it runs, by an entry of the ledger', async () => {
   ]);
 });
 
-it('lets an operator settle a contested attempt only', async () => {
+it('lets an operator settle only contested attempts', async () => {
   const service = await serve();
   await service.post([declared(), started('m-1')]);
   const resolution = { host: 'host-a', reason: 'looked', attest: true };
@@ -150,7 +150,7 @@ it('lets an operator settle a contested attempt only', async () => {
     status: 409,
     body: { code: 'NOT_CONTESTED', message: expect.stringContaining('RolledBack.settled') },
   });
-  // Who tried to settle what is settled stands in the ledger.
+  // The ledger records the operator of the refused resolution.
   const letters = (await service.get('/v1/dead-letters')).body.items;
   expect(letters.map((letter) => [letter['code'], letter['type']])).toEqual([
     ['NOT_CONTESTED', 'landfall.migration.resolved.v1'],

@@ -10,7 +10,7 @@ function file(value: unknown): string {
   return path;
 }
 
-it('takes flags before the environment, that before the file, and that before the default', () => {
+it('prefers flags, then the environment, then the file, then defaults', () => {
   const sources = {
     flags: { port: '1' },
     env: { LANDFALL_PORT: '2', LANDFALL_HOST: '::1', LANDFALL_RECHECK_INTERVAL_SECONDS: '4' },
@@ -35,22 +35,22 @@ it.each([
   [{ flags: { agentSilentSeconds: '1e-9' }, env: {} }, /^--agent-silent-seconds: agentSilentSeconds: .*>=0.1/],
   [{ flags: { shutdownSeconds: '1.00001' }, env: {} }, /^--shutdown-seconds: shutdownSeconds: .*0\.001/],
   [{ flags: { recheckIntervalSeconds: 0.001 }, env: {} }, /recheckIntervalSeconds: .*>=0.01/],
-  [{ flags: { colour: 'red' }, env: {} }, /^--colour: colour: there is no such setting/],
-])('names the source and the setting: %j', (sources, message) => {
+  [{ flags: { colour: 'red' }, env: {} }, /^--colour: colour: no such setting/],
+])('names the source and the invalid setting: %j', (sources, message) => {
   expect(() => readSettings(sources)).toThrow(message);
 });
 
 it.each([
   ['{"port":"7070"}', /port: /],
-  ['{"prot":1}', /prot: there is no such/],
-  ['[1]', /no JSON object/],
+  ['{"prot":1}', /prot: no such setting/],
+  ['[1]', /is not a JSON object/],
   ['{', /landfall\.json: /],
-])('names the file: %s', (text, message) => {
+])('names the file with an invalid setting: %s', (text, message) => {
   const path = file(text);
   expect(() => readSettings({ flags: {}, env: {}, file: path })).toThrow(message);
   expect(() => readSettings({ flags: {}, env: {}, file: path })).toThrow(path);
 });
 
-it('has a variable for each setting', () => {
+it('derives an environment variable from each setting', () => {
   expect(variableOf('tlsClientCa')).toBe('LANDFALL_TLS_CLIENT_CA');
 });

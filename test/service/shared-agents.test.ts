@@ -5,15 +5,15 @@ import type { Submission } from '../../service/engine/engine.ts';
 import { SharedAgents } from '../../service/engine/shared-agents.ts';
 import { entryOfInput } from '../support/entries.ts';
 
-/** Instances that share a ledger of facts about hosts, and a clock. */
+/** Several instances with one ledger of host facts and one clock. */
 class Site {
   now = 1_000_000;
   agent: HostRecord['agent'] = 'speaking';
   readonly told: string[] = [];
-  /** How often it was asked who hears the agent. */
+  /** The number of questions about the agent. */
   asked = 0;
   readonly instances = new Map<string, SharedAgents>();
-  /** What is submitted does not become readable while it is so. */
+  /** True while submitted inputs stay unreadable. */
   isHeld = false;
   readonly #held: Submission[] = [];
 
@@ -23,7 +23,7 @@ class Site {
     return agents;
   }
 
-  /** So many seconds pass; agents are looked at in each. */
+  /** Moves the clock, and checks the agents every second. */
   pass(seconds: number, meanwhile = () => {}): void {
     for (let second = 0; second < seconds; second += 1) {
       this.now += 1000;
@@ -54,7 +54,7 @@ class Site {
 
 const polls = (agents: SharedAgents) => agents.asks('h');
 
-describe('an agent that may ask any instance', () => {
+describe('SharedAgents', () => {
   let site: Site;
   let a: SharedAgents;
   let b: SharedAgents;
@@ -64,18 +64,18 @@ describe('an agent that may ask any instance', () => {
     b = site.add('b');
   });
 
-  it('is not silent while another instance hears it, however often it moves', () => {
+  it('keeps an agent speaking while any instance gets its requests', () => {
     for (let round = 0; round < 5; round += 1) {
       site.pass(60, () => polls(a));
       site.pass(300, () => polls(b));
     }
     expect(site.agent).toBe('speaking');
     expect(site.told).not.toContain('silent');
-    // Each move is asked about and answered once.
+    // Each move causes one question and one answer.
     expect(site.told.length).toBeLessThanOrEqual(10);
   });
 
-  it('is silent once nobody hears it, is told so once, and speaks again wherever it comes back', () => {
+  it('reports a silent agent once, and its return to any instance', () => {
     site.pass(60, () => polls(a));
     site.pass(60, () => polls(b));
     site.pass(20);
@@ -89,7 +89,7 @@ describe('an agent that may ask any instance', () => {
     expect(site.agent).toBe('silent');
   });
 
-  it('is not called silent while the others cannot be asked', () => {
+  it('reports no silent agent while questions are unreadable', () => {
     site.pass(10, () => polls(a));
     site.isHeld = true;
     site.pass(300, () => polls(b));
@@ -99,20 +99,20 @@ describe('an agent that may ask any instance', () => {
     expect(site.told).not.toContain('silent');
   });
 
-  it('is watched by another once the instance that heard it is gone', () => {
+  it('watches the agents of an instance that left', () => {
     site.pass(60, () => polls(b));
     site.instances.delete('b');
     site.pass(700);
     expect(site.agent).toBe('speaking');
     a.takeOver(['h'], () => 1);
-    // The limit, what the hosts are spread over, and what the others may take to answer.
+    // The time passes the limit, the spread of the questions and the time for answers.
     site.pass(30);
     expect(site.agent).toBe('speaking');
     site.pass(18);
     expect(site.told).toEqual(['silent']);
   });
 
-  it('is not asked about where it comes to the instance that took it over, however often partitions move', () => {
+  it('asks no question about an agent that moved to its new instance', () => {
     site.pass(60, () => polls(b));
     site.instances.delete('b');
     a.takeOver(['h'], () => 0);
@@ -124,7 +124,7 @@ describe('an agent that may ask any instance', () => {
     expect(site.agent).toBe('silent');
   });
 
-  it('is left to the instance that hears it when the partitions are shared out anew', () => {
+  it('leaves an agent to its instance after a rebalance', () => {
     site.pass(60, () => polls(b));
     a.takeOver(['h'], () => 0);
     site.pass(700, () => polls(b));

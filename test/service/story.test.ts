@@ -14,7 +14,7 @@ import {
   workOff,
 } from './harness.ts';
 
-/** Long stories of one VM, read in pages. */
+/** Long histories of one VM, read in pages. */
 
 const lifecycle = (number: number) =>
   event(
@@ -23,7 +23,7 @@ const lifecycle = (number: number) =>
     { subject: VM },
   );
 
-/** Things happen one after the other; hosts are asked each time, and the same is said again and again. */
+/** Makes a long history: repeated migrations whose hosts give the same answers each time. */
 async function lived(service: Served, things: number): Promise<void> {
   await service.post([declared(), started('m-1')]);
   for (let from = 0; from < things; from += 500) {
@@ -34,7 +34,7 @@ async function lived(service: Served, things: number): Promise<void> {
   await service.post(Array.from({ length: 40 }, (_, number) => answerStayed({ ...ask, question: `m-1/q${number}` })));
 }
 
-/** All pages of a list, and how many entries of the ledger were read for each. */
+/** Reads all pages of a list, and counts the ledger entries read for each page. */
 async function pages(service: Served, path: string, between = async () => {}) {
   const ledger = ledgerOf(service);
   const readVm = ledger.readVm.bind(ledger);
@@ -60,7 +60,7 @@ async function pages(service: Served, path: string, between = async () => {}) {
   return { items, costs };
 }
 
-it('gives a long history in pages, each of which costs about a page', async () => {
+it('reads only the entries of a page for each page', async () => {
   const service = await serve({ logLevel: 'silent' });
   await lived(service, 1000);
   const whole = await timelineOf(ledgerOf(service).readVm(VM), VM);
@@ -70,7 +70,7 @@ it('gives a long history in pages, each of which costs about a page', async () =
   expect(Math.max(...costs)).toBeLessThan(150);
 });
 
-it('goes on with a history after others have read theirs, and in another run', async () => {
+it('continues a history after other reads and after a restart', async () => {
   const before = await serve({ logLevel: 'silent' });
   await lived(before, 60);
   const whole = await timelineOf(ledgerOf(before).readVm(VM), VM);
@@ -85,7 +85,7 @@ it('goes on with a history after others have read theirs, and in another run', a
   expect([...body.items, ...rest.body.items]).toEqual(whole);
 });
 
-it('counts what was said again only up to the moment that is asked for', async () => {
+it('counts repeated items only up to the requested time', async () => {
   const service = await serve({ logLevel: 'silent' });
   await lived(service, 2);
   await new Promise((resolve) => setTimeout(resolve, 5));
@@ -98,7 +98,7 @@ it('counts what was said again only up to the moment that is asked for', async (
   expect(await landfallJson(['history', VM, '--at', String(at), '--db', file])).toEqual(then);
 });
 
-it('gives the entries of an attempt in pages, and explains it from all of them', async () => {
+it('returns the entries of an attempt in pages', async () => {
   const service = await serve({ logLevel: 'silent' });
   await lived(service, 1200);
   const first = (await service.get('/v1/migrations/m-1/entries')).body;

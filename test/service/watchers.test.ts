@@ -15,8 +15,8 @@ function logging() {
   return { logged, logger };
 }
 
-describe('looking for recordings to show', () => {
-  it('goes on whatever hinders it, and ends no process', async () => {
+describe('watchDemo', () => {
+  it('continues after every error', async () => {
     const time = new HandTime();
     const { logged, logger } = logging();
     const failures = [new Fault('KAFKA_NO_TOPIC', 'none', 'Make it.'), new TypeError('surprise')];
@@ -29,13 +29,13 @@ describe('looking for recordings to show', () => {
     const cancel = watchDemo({ demo, time }, open, logger);
     for (let look = 0; look < 3; look += 1) await time.pass(30_000);
     expect(demo.shown).toBe(shown);
-    expect(logged).toEqual([{ level: 40, error: 'surprise', msg: 'the recordings cannot be shown' }]);
+    expect(logged).toEqual([{ level: 40, error: 'surprise', msg: 'demo ledger cannot be opened' }]);
     cancel();
   });
 });
 
-describe('one of several instances', () => {
-  it('says now and then, and after a rebalance, how long commits take and how far it is behind', async () => {
+describe('ClusterWatch', () => {
+  it('logs commit times and lag at intervals and after a rebalance', async () => {
     const time = new HandTime();
     const { logged, logger } = logging();
     let inputLag = () => Promise.resolve([{ partition: 1, records: 7 }]);
@@ -45,7 +45,7 @@ describe('one of several instances', () => {
     watch.committed(30);
     await time.pass(60_000);
     const commits = { count: 2, meanMs: 20, longestMs: 30 };
-    expect(logged).toEqual([{ level: 30, partitions: [1], commits, inputLag: 7, copyLag: 3, msg: 'how it goes' }]);
+    expect(logged).toEqual([{ level: 30, partitions: [1], commits, inputLag: 7, copyLag: 3, msg: 'instance status' }]);
     inputLag = () => Promise.reject(new Error('no broker'));
     watch.rebalanced([1]);
     await time.pass(5000);

@@ -17,7 +17,7 @@ import {
 
 const question = (item: unknown) => (item as { question: { question: string; vm: string; host: string } }).question;
 
-it('hands out what is outstanding, only once to who reads on, and again to who does not', async () => {
+it('hands out each item once to a client with a cursor', async () => {
   const service = await serve();
   await service.post([declared(), started('m-1')]);
   const first = (await service.get('/v1/hosts/host-a/work')).body;
@@ -29,7 +29,7 @@ it('hands out what is outstanding, only once to who reads on, and again to who d
   expect((await service.get('/v1/hosts/host-a/work?wait=0')).body.items).toEqual([]);
 });
 
-it('answers a long poll as soon as something is asked', async () => {
+it('answers a long poll at the first new question', async () => {
   const service = await serve();
   await service.post(declared());
   const polled = service.get('/v1/hosts/host-b/work?wait=20');
@@ -40,7 +40,7 @@ it('answers a long poll as soon as something is asked', async () => {
   expect(performance.now() - began).toBeLessThan(2000);
 });
 
-it('streams server-sent events, and goes on after the last one that was seen', async () => {
+it('continues an event stream after the last event id', async () => {
   const service = await serve();
   await service.post([declared(), started('m-1')]);
   const first = await readEvents(`${service.url}/v1/hosts/host-a/work`, 1);
@@ -53,7 +53,7 @@ it('streams server-sent events, and goes on after the last one that was seen', a
   expect((await stream).events[0]).not.toEqual(first.events[0]);
 });
 
-it('hands out again after a restart, and keeps the end of every deadline', async () => {
+it('keeps questions and deadlines over a restart', async () => {
   const before = await serve();
   await before.post([declared(), started('m-1'), returned('m-1')]);
   const asked = (await before.get('/v1/hosts/host-a/work')).body.items;
@@ -68,7 +68,7 @@ it('hands out again after a restart, and keeps the end of every deadline', async
   expect((await after.get('/v1/migrations/m-1')).body).toMatchObject({ settled: true, state: 'RolledBack' });
 });
 
-it('hands commands out again that nobody acknowledged, under the same id', async () => {
+it('hands out unacknowledged commands again after a restart', async () => {
   const before = await serve();
   await before.post([declared(), started('m-1'), returned('m-1')]);
   for (let commands = 0; commands === 0; ) {
@@ -84,7 +84,7 @@ it('hands commands out again that nobody acknowledged, under the same id', async
   expect((await after.get('/v1/orchestrator/work?wait=0')).body.items).toEqual(sent);
 });
 
-it('reports the agent of a known host that asks no more, and that it is back', async () => {
+it('reports an agent of a known host as silent and as speaking', async () => {
   const service = await serve({ agentSilentSeconds: 0.5 });
   await service.post([event('host.facts', { host: 'host-a', stream: 'connected' })]);
   const agent = async () => (await service.get('/v1/hosts')).body.items[0]?.['agent'];
@@ -100,7 +100,7 @@ it('reports the agent of a known host that asks no more, and that it is back', a
   expect((await service.get('/v1/hosts')).body.items).toHaveLength(1);
 });
 
-it('does not hear an agent that was stopped, although its connection is open', async () => {
+it('reports a stopped agent as silent although its connection is open', async () => {
   const service = await serve({ agentSilentSeconds: 2 });
   await service.post([event('host.facts', { host: 'host-a', stream: 'connected' })]);
   const socket = await stopped(service.url, 'host-a');
@@ -110,14 +110,14 @@ it('does not hear an agent that was stopped, although its connection is open', a
   socket.destroy();
 });
 
-it('does not keep the names under which strangers ask', async () => {
+it('forgets requests under unknown host names', async () => {
   const service = await serve({ agentSilentSeconds: 0.1 });
   for (let number = 0; number < 20; number += 1) await service.get(`/v1/hosts/stranger-${number}/work?wait=0`);
   expect(service.agents.remembered).toBeGreaterThan(0);
   await expect.poll(() => service.agents.remembered, { timeout: 5000 }).toBe(0);
 });
 
-it('hears an agent that does nothing but wait for longer than the limit', async () => {
+it('keeps an agent speaking during long polls', async () => {
   const service = await serve({ agentSilentSeconds: 2 });
   await service.post([event('host.facts', { host: 'host-a', stream: 'connected' })]);
   const began = Date.now();
@@ -127,7 +127,7 @@ it('hears an agent that does nothing but wait for longer than the limit', async 
   }
 });
 
-it('ends every stream after a while, and its reader goes on where it was', async () => {
+it('ends a stream at its time limit and continues after it', async () => {
   const service = await serve({ streamSeconds: 1 });
   await service.post([declared(), started('m-1')]);
   const first = await readEvents(`${service.url}/v1/hosts/host-a/work`, 2);
@@ -136,10 +136,10 @@ it('ends every stream after a while, and its reader goes on where it was', async
   expect(again.events).toEqual([]);
 });
 
-it('counts those that do not read among the few that may ask at a time', { timeout: 60_000 }, async () => {
+it('counts stalled streams in the limit of concurrent requests', { timeout: 60_000 }, async () => {
   const service = await serve({ logLevel: 'silent' });
   const vm = (number: number) => `00000000-0000-4000-8000-${String(number).padStart(12, '0')}`;
-  // Names so long that no kernel buffers all that is outstanding.
+  // The long names make the outstanding items larger than the socket buffers of the kernel.
   const attempt = (number: number) => `${'\u{4e00}'.repeat(200)}${number}`;
   for (let from = 0; from < 6000; from += 1000) {
     const numbers = Array.from({ length: 1000 }, (_, index) => from + index);
@@ -154,7 +154,7 @@ it('counts those that do not read among the few that may ask at a time', { timeo
   await expect.poll(async () => (await another()).status).toBe(200);
 });
 
-it('ends long polls when it stops, and takes nothing more', async () => {
+it('ends long polls and refuses requests at a stop', async () => {
   const service = await serve();
   const polled = service.get('/v1/hosts/host-a/work?wait=30');
   const stream = readEvents(`${service.url}/v1/hosts/host-b/work`, 1);
@@ -167,7 +167,7 @@ it('ends long polls when it stops, and takes nothing more', async () => {
   await expect(client(() => service.url).get('/healthz')).rejects.toThrow(/fetch failed/);
 });
 
-/** A reader of a stream whose process was stopped: its connection stays, and nothing is read from it. */
+/** A stream whose client process is stopped: the connection stays open, but the client reads nothing. */
 async function stopped(url: string, host: string): Promise<Socket> {
   const { hostname, port } = new URL(url);
   const socket = connect({ port: Number(port), host: hostname });

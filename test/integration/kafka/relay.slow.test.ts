@@ -108,8 +108,10 @@ describe.skipIf(shared === null)('Relay', { timeout: 60_000 }, () => {
     ]);
     expect(truncated).toEqual(['command', 'dead-letter']);
     expect(told).toEqual([
-      expect.stringMatching(/^error: a command of 52\d{5} bytes is more than .*\.commands takes/),
-      expect.stringMatching(/^error: a dead-letter of 52\d{5} bytes is more than .*\.dead-letters takes/),
+      expect.stringMatching(/^error: a command of 52\d{5} bytes exceeds the record limit of topic .*\.commands/),
+      expect.stringMatching(
+        /^error: a dead-letter of 52\d{5} bytes exceeds the record limit of topic .*\.dead-letters/,
+      ),
     ]);
     const sent = await valuesOf(brokers, topics.commands);
     expect(sent.map(({ headers }) => headers['id'])).toEqual(['c-1', 'c-3', 'c-4']);

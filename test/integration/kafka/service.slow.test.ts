@@ -170,7 +170,7 @@ describe.skipIf(shared === null)('Instances that share the partitions', { timeou
     for (const partition of Array.from({ length: PARTITIONS }, (_, index) => index))
       expect(metrics).toContain(`landfall_input_lag_records{partition="${partition}"} 0`);
     const told = await eventually(() =>
-      Promise.resolve(one.logged.find((line) => line.includes('"how it goes"')) ?? null),
+      Promise.resolve(one.logged.find((line) => line.includes('"instance status"')) ?? null),
     );
     expect(JSON.parse(told)).toMatchObject({ partitions: [0, 1, 2, 3], inputLag: 0, copyLag: expect.any(Number) });
   });
