@@ -12,7 +12,7 @@ import { credentialsFor, tlsFor } from './access/access-settings.ts';
 import { Guard } from './access/guard.ts';
 import { buildApp } from './app.ts';
 import { Agents } from './engine/agents.ts';
-import type { ClusterObserver } from './engine/cluster.ts';
+import type { ClusterObserver } from './engine/cluster-parts.ts';
 import type { Engine } from './engine/engine.ts';
 import { openDemo, openEngine, type Opened } from './engine/open.ts';
 import { SharedAgents } from './engine/shared-agents.ts';
