@@ -45,11 +45,11 @@ class RelayedPartition {
   }
 
   /** Commits one refused input per sequence number, up to this one. */
-  commitTo(sequence: number, relay: RunningRelay | null = null): void {
+  commitTo(sequence: number, running: RunningRelay | null = null): void {
     const first = this.entries.length + 1;
     for (let each = first; each <= sequence; each += 1)
       this.entries.push(entryOfMalformed(`bad-${each}`, `bad ${each}`));
-    relay?.relayed.committed(first, this.entries.slice(first - 1));
+    running?.relay.committed(first, this.entries.slice(first - 1));
   }
 
   acknowledge(): void {
@@ -73,9 +73,9 @@ class RelayedPartition {
   }
 }
 
-async function stopOwner({ relayed, note }: RunningRelay): Promise<void> {
-  await relayed.stop();
-  await note();
+async function stopOwner({ relay, saveCheckpoint }: RunningRelay): Promise<void> {
+  await relay.stop();
+  await saveCheckpoint();
 }
 
 const CHECKPOINT_MS = 1000;
