@@ -1,8 +1,9 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { Message } from 'kafkajs';
+
 import { type RunningRelay, startRelay } from '../../consumers/kafka/relay-checkpoint.ts';
 import type { Entry } from '../../events/entries.ts';
 import { topicsOf } from '../../kafka/options.ts';
+import type { NewRecord } from '../../kafka/port.ts';
 import type { Owner } from '../../log/port.ts';
 import { Relay, RELAYED } from '../../producers/kafka/relay.ts';
 import { entryOfMalformed } from '../support/entries.ts';
@@ -57,7 +58,7 @@ class RelayedPartition {
     for (const resolve of this.#held.splice(0)) resolve();
   }
 
-  async #send(messages: readonly Message[]): Promise<null> {
+  async #send(messages: readonly NewRecord[]): Promise<null> {
     if (this.isHolding) await new Promise<void>((resolve) => this.#held.push(resolve));
     if (this.isFailing) {
       this.isFailing = false;
