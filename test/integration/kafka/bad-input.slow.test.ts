@@ -17,7 +17,7 @@ const shared = await brokersForTests();
 const PARTITIONS = 3;
 const NO_UTF8 = Buffer.from([0xff, 0xfe, 0x00, 0x80]);
 
-describe.skipIf(shared === null)('A record that is not an input', { timeout: 60_000 }, () => {
+describe.skipIf(shared === null)('A record that is not an input', () => {
   it('becomes a dead letter with reason, position and bytes', async () => {
     const brokers = shared?.bootstrap ?? [];
     const scratch = forTest(await scratchTopics(brokers, PARTITIONS));

@@ -10,7 +10,7 @@ import { alterTopic, scratchTopics } from './scratch.ts';
 
 const shared = await brokersForTests();
 
-describe.skipIf(shared === null)('A compressed topic', { timeout: 60_000 }, () => {
+describe.skipIf(shared === null)('A compressed topic', () => {
   it.each(['snappy', 'lz4'])('is read with %s: the inputs and the whole ledger', async (codec) => {
     const brokers = shared?.bootstrap ?? [];
     const scratch = forTest(await scratchTopics(brokers, 1));

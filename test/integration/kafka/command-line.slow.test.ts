@@ -15,7 +15,7 @@ const shared = await brokersForTests();
 const brokers = shared?.bootstrap.join(',') ?? '';
 const ONE = ['--replication-factor', '1', '--min-insync-replicas', '1'];
 
-describe.skipIf(shared === null)('landfall kafka', { timeout: 90_000 }, () => {
+describe.skipIf(shared === null)('landfall kafka', () => {
   const run = (args: readonly string[], prefix: string, env: Record<string, string> = {}) =>
     landfall(['kafka', ...args, '--kafka-brokers', brokers, '--kafka-prefix', prefix], { env });
 

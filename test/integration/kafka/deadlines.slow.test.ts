@@ -15,7 +15,7 @@ const shared = await brokersForTests();
 const DEADLINE_SECONDS = 30;
 const LATE_MS_MAX = 10_000;
 
-describe.skipIf(shared === null)('A deadline after a change of owner', { timeout: 90_000 }, () => {
+describe.skipIf(shared === null)('A deadline after a change of owner', () => {
   it.each(['SIGKILL', 'SIGTERM'] as const)('fires once and on time after %s', async (signal) => {
     const scratch = forTest(await scratchTopics(shared?.bootstrap ?? [], 1));
     const { child } = instanceProcess(scratch, 'first');

@@ -8,7 +8,7 @@ import { scratchTopics } from './scratch.ts';
 
 const shared = await brokersForTests();
 
-describe.skipIf(shared === null)('An instance whose clock is behind', { timeout: 90_000 }, () => {
+describe.skipIf(shared === null)('An instance whose clock is behind', () => {
   it('declines its partitions until its clock is correct', async () => {
     const scratch = forTest(await scratchTopics(shared?.bootstrap ?? [], 4));
     const one = await instance(scratch, 'one');

@@ -8,7 +8,7 @@ import { scratchTopics } from './scratch.ts';
 
 const shared = await brokersForTests();
 
-describe.skipIf(shared === null)('Two processes that claim one partition', { timeout: 60_000 }, () => {
+describe.skipIf(shared === null)('Two processes that claim one partition', () => {
   const twoLedgers = async () => {
     const scratch = forTest(await scratchTopics(shared?.bootstrap ?? [], 1));
     const saboteur = new Saboteur();

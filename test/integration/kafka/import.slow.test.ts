@@ -78,7 +78,7 @@ async function standing({ brokers, prefix }: Scratch) {
 
 const dense = (count: number) => Array.from({ length: count }, (_, index) => index + 1);
 
-describe.skipIf(shared === null)('importLedger', { timeout: 90_000 }, () => {
+describe.skipIf(shared === null)('importLedger', () => {
   const topics = async () => forTest(await scratchTopics(shared?.bootstrap ?? [], PARTITIONS));
 
   it('finishes a run that stopped between the last checkpoints', async () => {

@@ -20,7 +20,7 @@ function fileOf(lines: readonly unknown[]): { file: string; folder: string } {
   return { file, folder };
 }
 
-describe.skipIf(shared === null)('landfall ingest into Kafka', { timeout: 60_000 }, () => {
+describe.skipIf(shared === null)('landfall ingest into Kafka', () => {
   it('sends CloudEvents to their partitions and writes no file', async () => {
     const scratch = forTest(await scratchTopics(brokers, 3));
     const vms = Array.from({ length: 300 }, () => randomUUID());

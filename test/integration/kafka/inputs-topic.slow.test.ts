@@ -19,7 +19,7 @@ const why = ['--reason', 'retention was too short', '--operator', 'kim'];
 const accessTo = ({ brokers, prefix }: Scratch) => ['--kafka-brokers', brokers.join(), '--kafka-prefix', prefix];
 const recordOf = (vm: string) => ({ key: vm, value: JSON.stringify(declared(vm)) });
 
-describe.skipIf(shared === null)('A topic of inputs that does not fit the ledger', { timeout: 90_000 }, () => {
+describe.skipIf(shared === null)('A topic of inputs that does not fit the ledger', () => {
   const setUp = async () => {
     const scratch = forTest(await scratchTopics(shared?.bootstrap ?? [], 1));
     const kafka = connectTo({ brokers: scratch.brokers, clientId: 'test' });

@@ -93,7 +93,7 @@ async function joinAndLeave(scratch: Scratch, groupId: string): Promise<void> {
   await member.disconnect();
 }
 
-describe.skipIf(shared === null)('LedgerTailer', { timeout: 90_000 }, () => {
+describe.skipIf(shared === null)('LedgerTailer', () => {
   it('continues at the ends of the replicas after a rebalance', async () => {
     const scratch = await scratchOf(3);
     const ledger = await scratch.open('one');

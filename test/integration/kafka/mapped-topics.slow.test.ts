@@ -16,7 +16,7 @@ import { scratchTopics } from './scratch.ts';
 
 const shared = await brokersForTests();
 
-describe.skipIf(shared === null)('Mapped topics', { timeout: 60_000 }, () => {
+describe.skipIf(shared === null)('Mapped topics', () => {
   it('turn each matching record into one input', async () => {
     const brokers = shared?.bootstrap ?? [];
     const kafka = connectTo({ brokers, clientId: 'test' });

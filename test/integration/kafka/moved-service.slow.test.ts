@@ -58,7 +58,7 @@ async function entriesOfFile(file: string): Promise<{ text: string; entry: Entry
   return entries;
 }
 
-describe.skipIf(shared === null)('A service that was moved to Kafka', { timeout: 120_000 }, () => {
+describe.skipIf(shared === null)('A service that was moved to Kafka', () => {
   const brokers = shared?.bootstrap ?? [];
 
   it('sends only new items and keeps deadlines and fencing tokens', async () => {

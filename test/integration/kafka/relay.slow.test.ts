@@ -72,7 +72,7 @@ async function relayed(scratch: Scratch, entries: readonly Entry[]) {
   return { told, truncated };
 }
 
-describe.skipIf(shared === null)('Relay', { timeout: 60_000 }, () => {
+describe.skipIf(shared === null)('Relay', () => {
   const brokers = shared?.bootstrap ?? [];
 
   it('sends commands in order and none of a recording', async () => {

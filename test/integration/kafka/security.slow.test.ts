@@ -8,7 +8,7 @@ import { eventually } from './instances.ts';
 
 /** The brokers accept only TLS connections with a client certificate and a password. */
 
-describe.skipIf(!(await canStartClusters()))('Brokers with TLS and SASL', { timeout: 60_000 }, () => {
+describe.skipIf(!(await canStartClusters()))('Brokers with TLS and SASL', () => {
   let cluster: Cluster;
   beforeAll(async () => {
     cluster = await startCluster({

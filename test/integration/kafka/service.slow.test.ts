@@ -12,7 +12,7 @@ import { scratchTopics } from './scratch.ts';
 const shared = await brokersForTests();
 const PARTITIONS = 4;
 
-describe.skipIf(shared === null)('Instances that share the partitions', { timeout: 60_000 }, () => {
+describe.skipIf(shared === null)('Instances that share the partitions', () => {
   const topics = async () => forTest(await scratchTopics(shared?.bootstrap ?? [], PARTITIONS));
 
   it('decide each input once, whichever instance receives it', async () => {

@@ -10,7 +10,7 @@ import { scratchTopics } from './scratch.ts';
 
 const shared = await brokersForTests();
 
-describe.skipIf(shared === null)('Transactor', { timeout: 60_000 }, () => {
+describe.skipIf(shared === null)('Transactor', () => {
   it('commits transactions in quick succession, with and without records', async () => {
     const { brokers, prefix } = forTest(await scratchTopics(shared?.bootstrap ?? [], 1));
     const { inputs, ledger } = topicsOf(prefix);

@@ -27,7 +27,7 @@ function failed(nth: number): { key: string; value: string }[] {
   return [started(migration, vm), returned].map((each) => ({ key: vm, value: JSON.stringify(each) }));
 }
 
-describe.skipIf(shared === null)('A fact about a host with 20,000 open attempts', { timeout: 400_000 }, () => {
+describe.skipIf(shared === null)('A fact about a host with 20,000 open attempts', () => {
   it('is decided by one owner and replicated by other instances', async () => {
     const scratch = forTest(await scratchTopics(shared?.bootstrap ?? [], 1));
     const one = await instance(scratch, 'one', QUIET);
