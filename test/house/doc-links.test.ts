@@ -1,0 +1,39 @@
+import { existsSync, globSync, readFileSync } from 'node:fs';
+import { join, posix } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { ROOT } from '../support/landfall.ts';
+
+const PAGES = ['README.md', 'recordings/README.md', ...globSync('docs/*.md', { cwd: ROOT })].map((page) =>
+  page.replaceAll('\\', '/'),
+);
+const textOf = (page: string) => readFileSync(join(ROOT, page), 'utf8');
+
+/** The anchors that GitHub gives the headings of a page. */
+function anchorsOf(page: string): string[] {
+  const prose = textOf(page).replace(/```[\s\S]*?```/g, '');
+  return Array.from(prose.matchAll(/^#+ (.*)$/gm), ([, heading = '']) =>
+    heading
+      .toLowerCase()
+      .replace(/[^\w\- ]/g, '')
+      .replaceAll(' ', '-'),
+  );
+}
+
+function isBroken(page: string, link: string): boolean {
+  const [path = '', anchor = ''] = link.split('#');
+  const target = path === '' ? page : posix.join(posix.dirname(page), path);
+  if (!existsSync(join(ROOT, target))) return true;
+  return anchor !== '' && !anchorsOf(target).includes(anchor);
+}
+
+describe('the documentation', () => {
+  it.each(PAGES)('links to pages and headings that exist: %s', (page) => {
+    const links = Array.from(textOf(page).matchAll(/\]\(([^)\s]+)\)/g), ([, link = '']) => link);
+    expect(links.filter((link) => !/^https?:/.test(link) && isBroken(page, link))).toEqual([]);
+  });
+
+  it.each(PAGES)('names source files that exist: %s', (page) => {
+    const files = Array.from(textOf(page).matchAll(/`([a-z]+\/[\w./-]+\.ts)`/g), ([, file = '']) => file);
+    expect(files.filter((file) => !existsSync(join(ROOT, file)))).toEqual([]);
+  });
+});
