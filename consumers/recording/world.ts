@@ -1,11 +1,11 @@
 import type { Question } from '../../events/commands.ts';
-import { canonical } from '../../events/cloud-event.ts';
 import { Fault } from '../../events/fault.ts';
-import type { Domain, Input, InputData, InputType, Matter, SiteInputType, VmInputType } from '../../events/inputs.ts';
+import type { Domain, Input, InputData, SiteInputType, VmInputType } from '../../events/inputs.ts';
 import { powerOf } from '../../machines/fold.ts';
 import { readAnswer } from '../../machines/presence.ts';
-import { sha256 } from '../../log/chain.ts';
 import { callErrorOf } from './call-error.ts';
+import { type HostReply, replyOf } from './host-reply.ts';
+import { seal } from './sealed-input.ts';
 import { isEventLine, DomainNames, parseVirshEvent } from './domain-names.ts';
 import type { ApiLine, ProbeLine, RecordedLine, ScenarioLine } from './schema.ts';
 import { type Ending, Endings } from './truth.ts';
@@ -31,7 +31,6 @@ export type LedgerNames = {
 
 /** An input with its line number and its time, in recorded milliseconds since the epoch. */
 export type TimedInput = { input: Input; line: number; t: number };
-type HostReply = { ok: boolean; domains: Record<string, Domain>; error?: string; boot?: string };
 type HostState = { stream: 'connected' | 'lost'; last: HostReply | null; pending: Question[]; ended: boolean };
 
 export class RecordedWorld {
@@ -333,27 +332,3 @@ export class RecordedWorld {
 }
 
 const volumeOf = (name: string) => `${name}.img`;
-
-function replyOf(line: ProbeLine, last: HostReply | null): HostReply {
-  if (line.same === true) {
-    if (last === null)
-      throw new Fault(
-        'BAD_RECORDING',
-        'same: the host has no earlier answer',
-        'Write the full answer in the first probe of a host.',
-      );
-    return last;
-  }
-  const answer: HostReply = { ok: line.ok ?? false, domains: line.domains ?? {} };
-  // An answer without a domain list is not an empty list.
-  if (answer.ok && line.domains === undefined) answer.ok = false;
-  if (line.error !== undefined) answer.error = line.error;
-  if (line.boot !== undefined) answer.boot = line.boot;
-  return answer;
-}
-
-function seal<T extends InputType>(type: T, vm: string | null, data: InputData<T>, source: string, id: string): Input {
-  const digest = sha256(canonical([type, vm ?? '', data]));
-  const matter = { type, data } as unknown as Matter;
-  return { ...matter, vm, source, id, digest } as Input;
-}
