@@ -16,7 +16,7 @@ export const RECREATED = 'recreated';
 
 export class OwnershipWorld {
   readonly time = new HandTime();
-  readonly ledger = new MemoryLedger();
+  readonly ledger: MemoryLedger;
   /** What the topic holds. */
   offsetRange = { low: 0, high: 0 };
   assignmentEpoch: number | null = 1;
@@ -34,7 +34,8 @@ export class OwnershipWorld {
   stopRelay: () => Promise<void> = async () => {};
   readonly ownership: PartitionOwnership;
 
-  constructor(change: (world: OwnershipWorld) => void = () => {}) {
+  constructor(change: (world: OwnershipWorld) => void = () => {}, ledger = new MemoryLedger()) {
+    this.ledger = ledger;
     change(this);
     this.ownership = this.#open();
   }
