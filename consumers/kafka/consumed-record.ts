@@ -3,9 +3,8 @@ import type { Ledger } from '../../log/port.ts';
 import type { Delivered } from '../../engine/partition-loop.ts';
 
 /**
- * The newest input of a partition that left an entry: who asks the topic for the record at its place, and finds another one
- * there, reads another topic than the one that was read before. Offsets alone do not tell: a topic that was made anew may have
- * been filled again.
+ * An input that the ledger consumed. A recreated topic has another record at the same offset; the offset alone cannot reveal
+ * that, because a recreated topic may be filled again.
  */
 export type ConsumedRecord = {
   readonly offset: number;
@@ -14,10 +13,10 @@ export type ConsumedRecord = {
   readonly digest: string;
 };
 
-/** An end of the ledger without a single input is one of timers, or of what was recognised as a duplicate. */
+/** The number of newest entries searched, first and second try. A tail without inputs has only timers or duplicates. */
 const ENTRIES_LOOKED_AT = [200, 10_000] as const;
 
-/** Null: there is none at the ledger's end. */
+/** Returns the partition's last consumed input; null if the ledger's tail has none. */
 export async function lastConsumedRecord(
   ledger: Pick<Ledger, 'head' | 'read'>,
   partition: number,
@@ -33,14 +32,14 @@ export async function lastConsumedRecord(
   return null;
 }
 
-/** What was none that could be read may be one for another version: it is no record. */
+/** A malformed record may be valid for another version, so it cannot serve as the reference record. */
 function consumedRecordIn({ cause }: Entry, stream: string): ConsumedRecord | null {
   if (cause.kind !== 'input' || cause.stream !== stream || cause.offset === undefined) return null;
   const { offset, source, id, digest } = cause;
   return { offset, source, id, digest };
 }
 
-/** What was delivered, as the record that it will be. */
+/** Returns the reference record of a delivered input; null if the record is malformed. */
 export function consumedRecordOf(item: Delivered, offset: number): ConsumedRecord | null {
   if (!('input' in item)) return null;
   const { source, id, digest } = item.input;

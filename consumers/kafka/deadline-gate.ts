@@ -1,25 +1,25 @@
 import type { DeadlineGate } from '../../engine/partition-loop.ts';
 import type { Time } from '../../engine/time.ts';
 
-/**
- * Lets a deadline fire only when the inputs that were in the topic when it fell due have been taken: after a downtime, or
- * behind a lag, answers that are there already go first.
- */
 export type GateOptions = {
   readonly time: Time;
-  /** The topic's end: the offset after its last record. */
+  /** Returns the offset after the topic's last record. @throws Fault KAFKA_…. */
   readonly end: () => Promise<number>;
-  /** Calls back once all that was delivered has been taken. */
+  /** Calls back once all delivered records have been decided. */
   readonly whenTaken: (callback: () => void) => void;
 };
 
-/** Where the topic's end cannot be asked for, deadlines wait; it is asked again after this. */
+/** The delay before the topic's end is requested again after an error; deadlines wait meanwhile. */
 const RETRY_MS = 500;
 
+/**
+ * Lets a deadline fire only after the inputs that were in the topic when the deadline fell due have been decided. After a
+ * downtime, waiting answers are therefore decided before deadlines.
+ */
 export class TopicDeadlineGate implements DeadlineGate {
   readonly #options: GateOptions;
   #takenUntil = Number.NEGATIVE_INFINITY;
-  /** The offset after the last record that was delivered. */
+  /** The offset after the last delivered record. */
   #delivered = 0;
   #looking = false;
   #closed = false;
@@ -35,13 +35,13 @@ export class TopicDeadlineGate implements DeadlineGate {
     return this.#takenUntil;
   }
 
-  /** Records were delivered, or passed over: the next one has this offset. */
+  /** All records before offset `next` were delivered or skipped. */
   delivered(next: number): void {
     this.#delivered = Math.max(this.#delivered, next);
     this.#settle();
   }
 
-  /** It looks no more, nor when a look that is under way fails. */
+  /** Stops all requests for the topic's end; a request under way is not repeated. */
   close(): void {
     this.#closed = true;
     this.#looking = true;

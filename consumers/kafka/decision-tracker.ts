@@ -2,26 +2,22 @@ import type { Entry } from '../../events/entries.ts';
 import type { Head, InputPosition } from '../../log/port.ts';
 import { inputsAltered } from './offset-range.ts';
 
-/**
- * What the owners decided about inputs that this instance put into the topic: each is found in the ledger by where it stands
- * among the inputs. One that was consumed and left no entry is a duplicate.
- */
-
+/** The decision on a sent input: the sequence of its first entry, or null for a duplicate; and the refusal, if any. */
 export type Decision = { readonly sequence: number | null; readonly refusal: Entry['refusal'] };
 
 const DUPLICATE: Decision = { sequence: null, refusal: null };
 
-/** One partition's. */
+/**
+ * Finds the decisions on inputs that this instance sent to one partition, by their offsets in the committed entries. An input
+ * that was consumed without an entry is a duplicate.
+ */
 export class DecisionTracker {
   #stream: string;
-  /** How far inputs were consumed. */
+  /** The offset of the last consumed input. */
   #consumed: number;
-  /** The newest offset that a send was given. */
+  /** The largest offset assigned to a send. */
   #sent = -1;
-  /**
-   * Sends that do not know their offsets yet, oldest first, each with the offset behind which its records can only be; what is
-   * decided meanwhile may be about them.
-   */
+  /** Sends without offsets yet, oldest first. The records of a send have offsets greater than `behind`. */
   readonly #sending = new Set<{ readonly behind: number }>();
   readonly #recent = new Map<number, Decision>();
   readonly #waiting = new Map<number, (decision: Decision) => void>();
@@ -32,8 +28,8 @@ export class DecisionTracker {
   }
 
   /**
-   * To be called before the records are sent, and `sent` with what came of that. @throws Fault INPUTS_ALTERED where they were
-   * given offsets that had been given before: whoever decides would pass them over, as taken already.
+   * Must be called before records are sent, and `finish` with their first offset afterwards, or with null if the send failed.
+   * @throws Fault INPUTS_ALTERED from `finish` if an offset was assigned before: the owner would skip the records as consumed.
    */
   beginSend(): { finish: (first: number | null, count: number) => Promise<Decision>[] } {
     const sending = { behind: this.#consumed };
@@ -44,9 +40,9 @@ export class DecisionTracker {
         try {
           if (first === null) return [];
           if (first <= Math.max(sending.behind, given))
-            throw inputsAltered(`${this.#stream} gave offset ${first} again`);
+            throw inputsAltered(`${this.#stream} assigned offset ${first} twice`);
           this.#sent = Math.max(this.#sent, first + count - 1);
-          return Array.from({ length: count }, (_, index) => this.#of(first + index));
+          return Array.from({ length: count }, (_, index) => this.#decisionOn(first + index));
         } finally {
           this.#sending.delete(sending);
           this.#forgetRecent();
@@ -55,14 +51,15 @@ export class DecisionTracker {
     };
   }
 
-  /** How many decisions are kept for sends under way. */
+  /** The number of decisions retained for sends under way. */
   get retainedCount(): number {
     return this.#recent.size;
   }
 
-  /** Entries can be read, and inputs count as consumed. */
+  /** Processes entries and input positions that became readable. */
   applyCommitted(entries: readonly Entry[], head: Head, inputPositions: readonly InputPosition[]): void {
-    if (this.#sending.size > 0 || this.#waiting.size > 0) this.#look(entries, head.sequence - entries.length + 1);
+    if (this.#sending.size > 0 || this.#waiting.size > 0)
+      this.#matchEntries(entries, head.sequence - entries.length + 1);
     const position = inputPositions.find(({ stream }) => stream === this.#stream);
     if (position === undefined || position.offset <= this.#consumed) return;
     this.#consumed = position.offset;
@@ -73,7 +70,7 @@ export class DecisionTracker {
     }
   }
 
-  /** The topic was made anew: its offsets begin again, and what was sent into it already is waited for under its new name. */
+  /** Starts over with a recreated topic, whose offsets begin again. Decisions on pending sends are expected in the new stream. */
   switchStream(stream: string): void {
     if (stream === this.#stream) return;
     this.#stream = stream;
@@ -82,12 +79,12 @@ export class DecisionTracker {
     this.#recent.clear();
   }
 
-  /** Nobody waits any longer. */
+  /** The sender no longer waits for the decision on this input. */
   forget(offset: number): void {
     this.#waiting.delete(offset);
   }
 
-  /** No send under way is about what was consumed before it began. They are in the order of the inputs. */
+  /** Deletes the decisions consumed before the oldest pending send began. Decisions are in input order. */
   #forgetRecent(): void {
     const [oldest] = this.#sending;
     if (oldest === undefined) return this.#recent.clear();
@@ -97,14 +94,14 @@ export class DecisionTracker {
     }
   }
 
-  #of(offset: number): Promise<Decision> {
+  #decisionOn(offset: number): Promise<Decision> {
     const known = this.#recent.get(offset);
     if (known !== undefined) return Promise.resolve(known);
     if (offset <= this.#consumed) return Promise.resolve(DUPLICATE);
     return new Promise((resolve) => this.#waiting.set(offset, resolve));
   }
 
-  #look(entries: readonly Entry[], first: number): void {
+  #matchEntries(entries: readonly Entry[], first: number): void {
     for (const [index, { cause, refusal }] of entries.entries()) {
       if (
         cause.kind === 'timer' ||
@@ -117,7 +114,7 @@ export class DecisionTracker {
       const resolve = this.#waiting.get(cause.offset);
       this.#waiting.delete(cause.offset);
       if (resolve !== undefined) resolve(decision);
-      // An input may leave several entries: its first one tells.
+      // An input may have several entries; its first entry holds the decision.
       else if (this.#sending.size > 0 && !this.#recent.has(cause.offset)) this.#recent.set(cause.offset, decision);
     }
   }

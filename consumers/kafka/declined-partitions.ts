@@ -1,12 +1,6 @@
 import type { Fault } from '../../events/fault.ts';
 
-/**
- * Which partitions this instance declines. One that it was given and cannot decide, for a reason of its own (its clock is
- * behind, its copy is damaged, its disk is full), is of more use to another instance. It is taken again once the reason is
- * gone, and not before some time has passed: each change makes the group share out all partitions anew.
- */
-
-/** What may pass by itself is waited for. */
+/** How long an obstacle must last before the partition is declined, because many obstacles pass on their own. */
 const PATIENCE_MS = 5000;
 const WAIT_MS_MIN = 10_000;
 const WAIT_MS_MAX = 600_000;
@@ -14,10 +8,15 @@ const WAIT_MS_MAX = 600_000;
 type Declined = { readonly fault: Fault; readonly until: number };
 type Earlier = { readonly waitMs: number; readonly takenAt: number };
 
+/**
+ * The partitions this instance declines: partitions assigned to it that it cannot decide for a reason of its own, such as a slow
+ * clock, a damaged replica or a full disk. A partition is accepted again once the obstacle is gone and a delay has passed,
+ * because every change makes the group rebalance.
+ */
 export class DeclinedPartitions {
-  /** What keeps this instance, and not every one, from deciding a partition; null: nothing. */
+  /** Why this instance, unlike the rest of the group, cannot decide a partition; null if it can. */
   readonly #obstacle: (partition: number) => Fault | null;
-  /** Since when it was seen in the way of a partition that was given. */
+  /** When the obstacle of each assigned partition was first seen. */
   readonly #since = new Map<number, number>();
   readonly #declined = new Map<number, Declined>();
   readonly #earlier = new Map<number, Earlier>();
@@ -30,25 +29,26 @@ export class DeclinedPartitions {
     return [...this.#declined.keys()];
   }
 
-  /** Why the first of them is declined; null: none is. */
+  /** Why the first declined partition is declined; null if none is declined. */
   get fault(): Fault | null {
     const [first] = this.#declined.values();
     return first?.fault ?? null;
   }
 
   /**
-   * @param down partitions that were given and are not decided.
-   * @returns whether others are declined than before.
+   * Declines and accepts partitions as of `now`.
+   * @param down assigned partitions that are not being decided.
+   * @returns whether the declined partitions changed.
    */
   look(down: readonly number[], now: number): boolean {
-    const taken = this.#takeAgain(now);
+    const taken = this.#acceptAgain(now);
     for (const partition of this.#since.keys()) if (!down.includes(partition)) this.#since.delete(partition);
-    const declined = down.filter((partition) => !this.#declined.has(partition) && this.#isToDecline(partition, now));
+    const declined = down.filter((partition) => !this.#declined.has(partition) && this.#decline(partition, now));
     return taken || declined.length > 0;
   }
 
-  #takeAgain(now: number): boolean {
-    let some = false;
+  #acceptAgain(now: number): boolean {
+    let changed = false;
     for (const [partition, { until }] of this.#declined) {
       const fault = this.#obstacle(partition);
       if (fault !== null) this.#declined.set(partition, { fault, until });
@@ -56,13 +56,13 @@ export class DeclinedPartitions {
         this.#declined.delete(partition);
         const waitMs = this.#earlier.get(partition)?.waitMs ?? WAIT_MS_MIN;
         this.#earlier.set(partition, { waitMs, takenAt: now });
-        some = true;
+        changed = true;
       }
     }
-    return some;
+    return changed;
   }
 
-  #isToDecline(partition: number, now: number): boolean {
+  #decline(partition: number, now: number): boolean {
     const fault = this.#obstacle(partition);
     if (fault === null) {
       this.#since.delete(partition);
@@ -78,7 +78,7 @@ export class DeclinedPartitions {
     return true;
   }
 
-  /** What comes back soon after it was gone is waited for twice as long. */
+  /** An obstacle that returns soon doubles the delay. */
   #nextWait(partition: number, now: number): number {
     const earlier = this.#earlier.get(partition);
     if (earlier === undefined || now - earlier.takenAt > WAIT_MS_MAX) return WAIT_MS_MIN;

@@ -2,17 +2,17 @@ import { COMMIT_BYTES, type Delivered, INPUTS_PER_COMMIT } from '../../engine/pa
 import type { FetchedBatch } from '../../kafka/port.ts';
 import { delivered } from './input-record.ts';
 
-/** What one fetch brought, as inputs with their sizes and places. */
+/** A batch fetched from the topic of inputs: decoded inputs with their offsets and sizes. */
 
 type Item = { readonly item: Delivered; readonly offset: number; readonly bytes: number };
 
 export type Fetched = {
   readonly items: readonly Item[];
-  /** The offset that was asked for. */
+  /** The requested offset. */
   readonly from: number;
-  /** The offset after the last record, markers of transactions included. */
+  /** The offset after the last record, transaction markers included. */
   readonly until: number;
-  /** The partition's end at that time. */
+  /** The offset after the partition's last record at the time of the fetch. */
   readonly high: number;
 };
 
@@ -29,7 +29,7 @@ export function fetchedOf(
   return { items, from, until: next, high };
 }
 
-/** Whether it was fetched no further than inputs were taken or the topic was read, from a topic that holds what was taken. */
+/** Whether the batch leaves no gap behind the offsets read so far, and the topic still holds the accepted inputs. */
 export function follows({ from, high }: Fetched, next: number, read: number): boolean {
   return from <= Math.max(next, read) && high >= next;
 }
@@ -37,8 +37,8 @@ export function follows({ from, high }: Fetched, next: number, read: number): bo
 export const bytesOf = (items: readonly Item[]): number => items.reduce((sum, { bytes }) => sum + bytes, 0);
 
 /**
- * In parts, so that one is worked on while another is committed, and none is more than a transaction takes. What concerns the
- * site is alone in its part: it may touch each open attempt.
+ * Splits a batch into parts that fit into one commit each, so that a part is decided while another is committed. An input about
+ * the site gets a part of its own, because it may write an entry for every open attempt.
  */
 export function partsOf(items: readonly Item[]): Item[][] {
   const parts: Item[][] = [];

@@ -6,14 +6,14 @@ import { partitionOf } from '../../kafka/partitioner.ts';
 import type { Delivered } from '../../engine/partition-loop.ts';
 import type { InputPosition } from '../../log/port.ts';
 
-/** A record of the topic of inputs: a CloudEvent as JSON, its key the VM's UUID; what concerns the site has no key. */
+/** A record of the topic of inputs: a CloudEvent as JSON. The key is the VM's UUID; inputs about the site have no key. */
 export type InputRecord = { readonly key: Buffer | null; readonly value: Buffer | null };
 
-/** Where it was read. */
-export type Place = InputPosition & { readonly partition: number; readonly partitions: number };
+/** The topic partition and offset of a record, and the topic's number of partitions. */
+export type RecordPlace = InputPosition & { readonly partition: number; readonly partitions: number };
 
-/** The record as an input; what is none becomes a dead letter with its first bytes, and the partition goes on. */
-export function delivered({ key, value }: InputRecord, place: Place): Delivered {
+/** Decodes a record. A malformed record becomes a dead letter with its first bytes and does not stop the partition. */
+export function delivered({ key, value }: InputRecord, place: RecordPlace): Delivered {
   const at = { stream: place.stream, offset: place.offset };
   try {
     const input = toInput(jsonOf(value), sha256);
@@ -28,19 +28,19 @@ export function delivered({ key, value }: InputRecord, place: Place): Delivered 
 function jsonOf(value: Buffer | null): unknown {
   if (value === null) throw new Fault('BAD_JSON', 'the record has no value', 'Send a CloudEvent as JSON.');
   if (value.length > INPUT_BYTES_MAX) {
-    const remedy = 'Send references to large data, not the data.';
-    throw new Fault('TOO_LARGE', `${value.length} bytes: an input has 1 MiB at most`, remedy);
+    const remedy = 'Send a reference to large data instead of the data.';
+    throw new Fault('TOO_LARGE', `${value.length} bytes: the limit of an input is 1 MiB`, remedy);
   }
   try {
     return JSON.parse(value.toString());
   } catch (error) {
-    throw new Fault('BAD_JSON', messageOf(error), 'Each record is one CloudEvent as JSON.', error);
+    throw new Fault('BAD_JSON', messageOf(error), 'Send one CloudEvent as JSON per record.', error);
   }
 }
 
-/** Inputs of one VM are decided in one partition: one that came into another is nobody's there. */
-function requirePlace(vm: string, key: Buffer | null, { partition, partitions }: Place): void {
-  const remedy = 'The key is the VM’s UUID in lower case, and Kafka’s default partitioner chooses the partition.';
+/** @throws Fault BAD_KEY if the record is not in its VM's partition, the only one that decides inputs of this VM. */
+function requirePlace(vm: string, key: Buffer | null, { partition, partitions }: RecordPlace): void {
+  const remedy = 'Use the VM’s UUID in lower case as the key, and Kafka’s default partitioner.';
   if (key === null) throw new Fault('BAD_KEY', 'the record has no key', remedy);
   if (key.toString() !== vm) {
     throw new Fault('BAD_KEY', `the key is ${JSON.stringify(key.toString().slice(0, 255))}, the subject ${vm}`, remedy);

@@ -1,10 +1,10 @@
 import { overloaded } from './engine.ts';
 
-/** Inputs that may wait for their commit, and the bytes that they came in. More are refused: a burst costs no more memory than this. */
+/** The limits of pending inputs and of their request bodies. Further inputs are refused, which bounds the memory of a burst. */
 const INPUTS_MAX = 20_000;
 const BYTES_MAX = 64 * 1024 * 1024;
 
-/** What was taken and is not durable yet. */
+/** Counts the accepted inputs that are not durable yet. */
 export class Backlog {
   #inputs = 0;
   #bytes = 0;
@@ -13,12 +13,12 @@ export class Backlog {
     return this.#inputs;
   }
 
-  /** Whether so much may come as well. What comes alone always may. */
+  /** Whether these inputs fit beside the pending ones. A request always fits if none is pending. */
   hasRoom(inputs: number, bytes: number): boolean {
     return this.#inputs === 0 || (this.#inputs + inputs <= INPUTS_MAX && this.#bytes + bytes <= BYTES_MAX);
   }
 
-  /** Returns what says that they wait no longer. @throws Fault OVERLOADED. */
+  /** Adds pending inputs and returns a function that removes them. @throws Fault OVERLOADED. */
   enter(inputs: number, bytes: number): () => void {
     if (!this.hasRoom(inputs, bytes)) throw overloaded();
     this.#inputs += inputs;

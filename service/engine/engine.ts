@@ -9,60 +9,60 @@ import type { Reads } from '../reads/parts.ts';
 import type { WorkQueue } from '../../producers/work-queue.ts';
 
 /**
- * What decides behind the HTTP routes: a partition of this process alone, or this instance's share of a topic's partitions
- * (embedded.ts, cluster.ts). What it hands out comes from committed entries only.
+ * The command side behind the HTTP routes: one partition in this process (embedded.ts), or the partitions of a Kafka topic that
+ * the group assigned to this instance (cluster.ts). Reads and outgoing work come from committed entries only.
  */
 export interface Engine {
-  /** What reads are answered from. They see committed entries only, and never wait for a commit. */
+  /** The read connections, which see committed entries only and never wait for a commit. */
   readonly parts: Reads;
   readonly workQueue: WorkQueue;
-  /** Why nothing can be taken just now; null: it can. */
+  /** Why the engine accepts no inputs; null while it accepts them. */
   readonly fault: Fault | null;
-  /** The last position that can be read, of every partition. */
+  /** The last readable position of every partition. */
   readonly position: string;
-  /** How old what is read may be, in milliseconds. */
+  /** The greatest age of reads, in milliseconds. */
   readonly ageMs: number;
-  /** Inputs that wait for their commit. */
+  /** The number of inputs that are not durable yet. */
   readonly waiting: number;
-  /** @throws Fault where it cannot begin. */
+  /** @throws Fault if the engine cannot start. */
   start(): Promise<void>;
-  /** Whether a body of so many bytes could be taken just now, beside what waits already. */
+  /** Whether a request body of this size fits beside the pending inputs. */
   hasRoom(bytes: number): boolean;
   /**
-   * Takes inputs; resolves once they are durable, and as a rule decided.
-   * @throws Fault NOT_READY, OVERLOADED, STOPPING, LEDGER_…: some may be durable, and sending them again changes nothing.
+   * Accepts inputs. Resolves when they are durable and, except for pending ones, decided.
+   * @throws Fault NOT_READY, OVERLOADED, STOPPING, LEDGER_…. Some inputs may be durable; sending them again changes nothing.
    */
   submit(submissions: readonly Submission[], how?: Submitting): Promise<Receipt[]>;
-  /** Resolves with whether what is read has reached this position, at the latest after so long. */
+  /** Resolves to true when reads include this position, and to false after `ms` milliseconds. */
   reached(position: string, ms: number): Promise<boolean>;
-  /** Takes nothing more; returns once what was taken is durable and all is closed. */
+  /** Stops accepting inputs. Resolves when the accepted inputs are durable and all resources are closed. */
   stop(): Promise<void>;
 }
 
-/** An input, and the CloudEvent that it came in. */
+/** An input and its CloudEvent. */
 export type Submission = { readonly input: Input; readonly event: unknown };
 
 export type Submitting = {
-  /** Another than the wall clock for what belongs to a recording. */
+  /** The world the inputs belong to. Default: `wall`, the live site; a recording has a clock of its own. */
   readonly clock?: string | undefined;
-  /** How large the body was that they came in. */
+  /** The size of their request body in bytes. */
   readonly bytes?: number;
 };
 
-/** What became of an input. `pending`: it is durable, and will be decided. */
+/** The result of a submitted input. `pending`: the input is durable and not decided yet. */
 export type Receipt = {
   readonly outcome: Taken['outcome'] | 'pending';
   readonly refusal: { readonly code: string; readonly message: string; readonly remedy: string } | null;
-  /** Of its first entry, in every partition that it concerns; null: it left none, or none yet. */
+  /** The position of its first entry in every partition it was sent to; null if the input has no entry, or none yet. */
   readonly position: string | null;
-  /** Where it stands among the inputs while it is pending. */
+  /** The stream and offset of a pending input. */
   readonly input?: string;
 };
 
 export type EngineObserver = LoopObserver & {
-  /** Entries can be read; `isOwn`: this instance decided them. */
+  /** Entries became readable; `isOwn`: this instance decided them. */
   entries?: (entries: readonly Entry[], isOwn: boolean) => void;
-  /** What is known of the ledger was read anew. */
+  /** A claim has loaded the state of the ledger. */
   claimed?: () => void;
 };
 
@@ -72,9 +72,15 @@ export function submissionOf(event: unknown): Submission {
 }
 
 export function notReady(why: string, cause?: unknown): Fault {
-  return new Fault('NOT_READY', `nothing can be taken just now (${why})`, 'Send it again when /readyz says so.', cause);
+  return new Fault(
+    'NOT_READY',
+    `the service accepts no inputs now (${why})`,
+    'Send the input again when /readyz returns 200.',
+    cause,
+  );
 }
 
-export const stopping = (): Fault => new Fault('STOPPING', 'the service is stopping', 'Send it again when it is back.');
+export const stopping = (): Fault =>
+  new Fault('STOPPING', 'the service is stopping', 'Send the input again after the restart.');
 export const overloaded = (): Fault =>
-  new Fault('OVERLOADED', 'more inputs wait for their commit than are allowed', 'Send fewer at once, and try again.');
+  new Fault('OVERLOADED', 'too many inputs are pending', 'Send fewer inputs at once, then try again.');

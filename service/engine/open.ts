@@ -16,13 +16,13 @@ import { embedded, EmbeddedEngine } from './embedded.ts';
 import type { Engine } from './engine.ts';
 import { openClusterEngine } from './open-cluster.ts';
 
-/** The engine that the settings ask for, over the ledger that they name. */
+/** Opens the engine and the ledger that the settings name: embedded, or one instance of a Kafka cluster. */
 
 export type Opened = {
   readonly engine: Engine;
-  /** The same, where it is one of several instances. */
+  /** The same engine if it is an instance of a cluster; null otherwise. */
   readonly cluster: ClusterEngine | null;
-  /** Nothing was in the ledger. */
+  /** Whether the embedded ledger had no entry. */
   readonly isEmpty: boolean;
 };
 
@@ -65,7 +65,7 @@ async function openCluster(
   return { engine: cluster, cluster, isEmpty: false };
 }
 
-/** The recordings that were played into topics of their own beside the live ones; null where none were. */
+/** Opens the ledger of the demo topics, into which recordings were played; null without Kafka. */
 export async function openDemo(
   settings: Settings,
   logger: Logger,

@@ -3,11 +3,10 @@ import { Fault } from '../../events/fault.ts';
 import { formatPosition } from '../../log/port.ts';
 import type { Receipt } from './engine.ts';
 
-/** What became of inputs that were sent to several partitions. */
-
-/** What became of an input in one partition. */
+/** The decision of one partition on an input; `decision` is null while it is pending. */
 export type Outcome = { readonly partition: number; readonly decision: Decision | null; readonly input: string };
 
+/** Combines the decisions of all partitions an input was sent to. */
 export function receiptOf(outcomes: readonly Outcome[]): Receipt {
   const pending = outcomes.find(({ decision }) => decision === null);
   if (pending !== undefined) return { outcome: 'pending', refusal: null, position: null, input: pending.input };
@@ -22,15 +21,19 @@ export function receiptOf(outcomes: readonly Outcome[]): Receipt {
 export function unsent(cause: unknown): Fault {
   if (cause instanceof Fault && cause.code === 'INPUTS_ALTERED') return cause;
   const why = cause instanceof Fault ? cause.code : 'KAFKA_FAILED';
-  const remedy = 'Send it again when /readyz says so: a repeat changes nothing.';
-  return new Fault('NOT_READY', `the brokers did not acknowledge it (${why})`, remedy, cause);
+  const remedy = 'Send it again when /readyz returns 200; a repeated input changes nothing.';
+  return new Fault('NOT_READY', `the brokers did not acknowledge the input (${why})`, remedy, cause);
 }
 
 export function recorded(): Fault {
-  const remedy = 'Play the recording into an embedded ledger, and resolve it there.';
-  return new Fault('NOT_LIVE', 'what belongs to a recording is not decided in this ledger', remedy);
+  const remedy = 'Play the recording into an embedded ledger and resolve the attempt there.';
+  return new Fault('NOT_LIVE', 'this ledger does not decide inputs of a recording', remedy);
 }
 
 export function notJoined(why: string): Fault {
-  return new Fault('KAFKA_NOT_JOINED', `no member of the group: ${why}`, 'It is tried again; check the brokers.');
+  return new Fault(
+    'KAFKA_NOT_JOINED',
+    `this instance is not a member of the consumer group: ${why}`,
+    'Check the brokers; the instance keeps trying.',
+  );
 }

@@ -9,21 +9,21 @@ import type { RecordProducer } from '../../kafka/record-producer.ts';
 import { notReady, type Receipt, type Submission } from './engine.ts';
 import { type Outcome, receiptOf, unsent } from './outcomes.ts';
 
-/** Puts an instance's inputs into their topic, and waits for what their owners decide. */
+/** Sends an instance's inputs to their topic and waits for the decisions of the partitions' owners. */
 
 export type TopicInputsOptions = {
   readonly ledger: KafkaLedger;
   readonly producer: RecordProducer;
-  /** Of each partition. */
+  /** One tracker per partition. */
   readonly decisions: readonly DecisionTracker[];
-  /** Why a partition that is ours is not decided just now. */
+  /** Why a partition owned by this instance is down; null if it runs or belongs to another instance. */
   readonly fault: (partition: number) => Fault | null;
   readonly isStopped: () => boolean;
 };
 
-/** An input that its owner has not decided by then is acknowledged as pending: it is durable. */
+/** After this time an undecided input is acknowledged as pending, because it is durable. */
 const DECISION_MS = 5000;
-/** An instance that begins takes inputs once its copies are up to date: before that it cannot tell what became of them. */
+/** A starting instance accepts inputs once its replicas are up to date, because it reads the decisions from them. */
 const COPY_MS = 30_000;
 const COPY_LOOK_MS = 20;
 
@@ -36,15 +36,15 @@ export class TopicInputs {
     this.#options = options;
   }
 
-  /** Whether a partition's copy is known to have been up to date. */
+  /** Whether a partition's replica has been up to date at least once. */
   isCopied(partition: number, now: number): boolean {
     return this.#options.ledger.ageMs(partition, now) !== null;
   }
 
-  /** Each input goes to its VM's partition; what concerns the site goes to all. */
+  /** Sends each input to its VM's partition, and an input about the site to every partition. @throws Fault NOT_READY, INPUTS_ALTERED. */
   async submit(submissions: readonly Submission[]): Promise<Receipt[]> {
     const parcels = this.#parcels(submissions);
-    await Promise.all([...parcels.keys()].map((partition) => this.#copied(partition)));
+    await Promise.all([...parcels.keys()].map((partition) => this.#waitForReplica(partition)));
     this.#requireUnaltered(parcels.keys());
     const sent = await Promise.allSettled(
       [...parcels].map(async ([partition, parcel]) => ({
@@ -108,9 +108,8 @@ export class TopicInputs {
   }
 
   /**
-   * Whoever brings the topic back that the ledger knows takes away what this one holds. It is asked before anything is sent:
-   * what one of our partitions refuses would be sent to the others again with each try. Of another instance's partition
-   * `DecisionTracker` tells it, from the offsets that were given.
+   * Sends nothing while an owned partition reports a recreated topic, because restoring the right topic would delete the sent
+   * inputs. For partitions of other instances the decision tracker detects the same from the assigned offsets.
    */
   #requireUnaltered(partitions: Iterable<number>): void {
     for (const partition of partitions) {
@@ -119,7 +118,7 @@ export class TopicInputs {
     }
   }
 
-  async #copied(partition: number): Promise<void> {
+  async #waitForReplica(partition: number): Promise<void> {
     for (const deadline = Date.now() + COPY_MS; !this.isCopied(partition, Date.now()); await wait(COPY_LOOK_MS)) {
       if (this.#options.isStopped() || Date.now() > deadline) throw notReady('the ledger is being read');
     }

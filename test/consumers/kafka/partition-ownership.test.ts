@@ -32,7 +32,7 @@ describe('inputs', () => {
     await turns();
     await world.time.pass(100);
     expect(world.told).toEqual(['from 0', 'INPUTS_BROKEN', 'INPUTS_LOST']);
-    expect(world.ownership.fault?.message).toBe('inputs 2 to 4 of inputs/0 were deleted before they were taken');
+    expect(world.ownership.fault?.message).toBe('inputs 2 to 4 of inputs/0 were deleted before they were consumed');
     expect(world.decided).toEqual([0, 1]);
   });
 

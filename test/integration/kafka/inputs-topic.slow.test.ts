@@ -125,7 +125,7 @@ describe.skipIf(shared === null)('A topic of inputs that does not fit the ledger
       const { status, body } = await two.get('/readyz');
       return textOf(body['code']) === 'INPUTS_LOST' ? [status, body['message']] : null;
     });
-    expect(told).toEqual([503, `inputs 5 to 7 of ${topic}/0 were deleted before they were taken`]);
+    expect(told).toEqual([503, `inputs 5 to 7 of ${topic}/0 were deleted before they were consumed`]);
     const access = accessTo(scratch);
     const accepted = await landfall(['kafka', 'accept-loss', ...why, ...access]);
     expect([accepted.code, accepted.stdout]).toEqual([

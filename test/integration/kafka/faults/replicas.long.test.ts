@@ -53,7 +53,7 @@ describe.skipIf(!(await canStartClusters()))('a ledger with too few replicas in 
     const refused = await one.post(attempt);
     expect([refused.status, refused.body['code']]).toEqual([503, 'NOT_READY']);
     expect(refused.body['message']).toMatch(
-      /did not acknowledge it \(KAFKA_(UNACKNOWLEDGED|TOO_FEW_REPLICAS|FAILED)\)/,
+      /did not acknowledge the input \(KAFKA_(UNACKNOWLEDGED|TOO_FEW_REPLICAS|FAILED)\)/,
     );
     expect(Date.now() - began).toBeLessThan(30_000);
     const told = await eventually(async () => {
