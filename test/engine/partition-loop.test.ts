@@ -10,7 +10,7 @@ import { VM, vmOf } from '../support/builders.ts';
 import { HandTime, turns } from '../support/hand-time.ts';
 import { MemoryLedger } from '../support/memory-ledger.ts';
 
-/** Commits when it is told to, or fails. */
+/** An owner whose commits wait until the test lets them succeed or fail. */
 class HeldOwner implements Owner {
   readonly partition = 0;
   readonly claimedHead: Head;
@@ -63,7 +63,7 @@ const started = () => input('migration.started', { migration: 'm-1', source: 'ho
 const returned = () =>
   input('migration.returned', { migration: 'm-1', ok: false, error: { kind: 'connection', message: 'lost' } });
 
-it('resolves with where each input stands, and joins what arrives together into one commit', async () => {
+it('commits inputs that arrive together in one batch', async () => {
   const sizes: number[] = [];
   const { loop } = await setUp({ committed: (entries) => sizes.push(entries) });
   const receipts = await Promise.all([loop.submit([acted(), acted()]), loop.submit([acted()])]);
@@ -71,7 +71,7 @@ it('resolves with where each input stands, and joins what arrives together into 
   expect(sizes).toEqual([3]);
 });
 
-it('acknowledges a duplicate no sooner than what it repeats', async () => {
+it('acknowledges a duplicate only after the original is durable', async () => {
   const { loop, owner, ledger } = await setUp();
   owner.isHolding = true;
   const first = loop.submit([acted('same')]);
@@ -89,7 +89,7 @@ it('acknowledges a duplicate no sooner than what it repeats', async () => {
   expect(ledger.entries).toHaveLength(1);
 });
 
-it('acknowledges no duplicate sooner either where others of it wait before', async () => {
+it('acknowledges several duplicates only after the original is durable', async () => {
   const { loop, owner } = await setUp({}, { commitsUnderWay: 8 });
   owner.isHolding = true;
   const told: string[] = [];
@@ -109,7 +109,7 @@ it('acknowledges no duplicate sooner either where others of it wait before', asy
   expect(told).toHaveLength(3);
 });
 
-it('works nothing more out while very many entries are under way, in however few commits', async () => {
+it('decides no further batch while too many entries are under way', async () => {
   const { loop, owner } = await setUp({}, { commitsUnderWay: 8 });
   owner.isHolding = true;
   const all: Promise<unknown>[] = [];
@@ -125,7 +125,7 @@ it('works nothing more out while very many entries are under way, in however few
   await Promise.all(all);
 });
 
-it('refuses a duplicate whose first was lost', async () => {
+it('rejects a duplicate if the commit of the original failed', async () => {
   const { loop, owner } = await setUp();
   owner.isHolding = true;
   const first = loop.submit([acted('same')]);
@@ -139,7 +139,7 @@ it('refuses a duplicate whose first was lost', async () => {
   await expect(loop.submit([acted()])).rejects.toMatchObject({ code: 'LEDGER_FULL' });
 });
 
-it('dies of what a turn throws, and tells everybody who waits', async () => {
+it('ends after an exception and rejects all pending inputs', async () => {
   const died: Fault[] = [];
   const { loop, ledger } = await setUp({ died: (fault) => died.push(fault) });
   ledger.record = () => {
@@ -152,7 +152,7 @@ it('dies of what a turn throws, and tells everybody who waits', async () => {
   expect(ledger.entries).toEqual([]);
 });
 
-it('fires deadlines when they fall due, and says how late', async () => {
+it('fires deadlines when they fall due and reports their delay', async () => {
   const late: number[] = [];
   const { loop, time, ledger } = await setUp({ fired: (_count, ms) => late.push(ms) });
   await loop.submit([started(), returned()]);
@@ -168,13 +168,13 @@ it('fires deadlines when they fall due, and says how late', async () => {
   expect(ledger.attempt('m-1')?.state.attempt.verdicts.at(-1)?.contested).toBe(true);
 });
 
-it('takes the inputs that were there when a deadline fell due before it fires it', async () => {
+it('decides waiting inputs before a deadline that fell due', async () => {
   const { loop, time, ledger } = await setUp();
   await loop.submit([started(), returned()]);
   const answers = ['host-a', 'host-b'].map((host, index) =>
     input('host.answered', { question: `m-1/q${index + 3}`, host, ok: true, domain: null }),
   );
-  // The alarm and the answers are at hand in the same turn.
+  // The alarm and the answers are ready in the same turn.
   const submitted = loop.submit(answers);
   await time.pass(60_000);
   await submitted;
@@ -182,22 +182,22 @@ it('takes the inputs that were there when a deadline fell due before it fires it
   expect(causes.slice(0, 2)).toEqual(['input', 'input']);
 });
 
-it('holds no deadline back under a load that never lets the queue run empty', async () => {
+it('fires deadlines under a load that never empties the queue', async () => {
   const { loop, time, ledger } = await setUp();
   await loop.submit([started(), returned()]);
   let isOn = true;
   const load = (async () => {
-    while (isOn) await Promise.race([loop.submit(Array.from({ length: 1500 }, () => acted())), turns()]);
+    while (isOn) await Promise.race([loop.submit(Array.from({ length: 1100 }, () => acted())), turns()]);
   })();
   await turns();
-  for (let second = 0; second < 12; second += 1) await time.pass(1000);
+  for (let second = 0; second < 7; second += 1) await time.pass(1000);
   isOn = false;
   await load;
   expect(ledger.entries.some(({ cause }) => cause.kind === 'timer')).toBe(true);
   await loop.stop();
 });
 
-it('finishes what it took before it stops, and takes nothing more', async () => {
+it('makes accepted inputs durable during a stop and rejects new ones', async () => {
   const { loop, owner, ledger } = await setUp();
   owner.isHolding = true;
   const taken = loop.submit([acted()]);
@@ -211,7 +211,7 @@ it('finishes what it took before it stops, and takes nothing more', async () => 
   expect(ledger.entries).toHaveLength(1);
 });
 
-it('ends a batch within a submission where its inputs touch many attempts, and answers when all of it is durable', async () => {
+it('splits a submission that writes too many entries into several commits', async () => {
   const sizes: number[] = [];
   const { ledger, loop } = await setUp({ committed: (entries) => sizes.push(entries) });
   const of = (type: string, data: object, subject?: string) =>
@@ -240,12 +240,12 @@ it('ends a batch within a submission where its inputs touch many attempts, and a
   expect(entries).toBeGreaterThan(2048);
   expect(sizes.length).toBeGreaterThan(1);
   expect(sizes.reduce((sum, size) => sum + size, 0)).toBe(entries);
-  // Each stands where its first entry does, across the commits.
+  // Each input reports the sequence of its first entry, across commits.
   const ofInputs = ledger.stored.slice(before).filter(({ entry }) => entry.host !== null);
   expect(receipts.map(({ sequence }) => sequence)).toEqual(ofInputs.map(({ sequence }) => sequence));
 });
 
-it('ends a batch at its bytes', async () => {
+it('starts a new batch at the byte limit', async () => {
   const sizes: number[] = [];
   const { loop } = await setUp({ committed: (entries) => sizes.push(entries) });
   const large = (count: number) =>

@@ -6,7 +6,7 @@ const HOUR_MS = 3_600_000;
 beforeEach(() => vi.useFakeTimers({ now: 10 * HOUR_MS }));
 afterEach(() => vi.useRealTimers());
 
-it('goes on at its own pace where the wall clock is set back, and follows it where that is ahead', () => {
+it('never goes back when the wall clock is set back', () => {
   const time = steadyTime();
   vi.advanceTimersByTime(1000);
   expect(time.now()).toBe(10 * HOUR_MS + 1000);
@@ -18,7 +18,7 @@ it('goes on at its own pace where the wall clock is set back, and follows it whe
   expect(time.now()).toBe(11 * HOUR_MS);
 });
 
-it('begins where the ledger ended, if the wall clock is behind that', () => {
+it('starts at the ledger’s last time if the wall clock is behind', () => {
   const time = steadyTime();
   time.reach?.(12 * HOUR_MS);
   vi.advanceTimersByTime(2000);

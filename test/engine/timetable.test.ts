@@ -16,8 +16,8 @@ function inOrder(a: HeapTimer, b: HeapTimer): number {
   return a.generation - b.generation;
 }
 
-describe('a heap of timers', () => {
-  it('gives back what it took, the earliest first', () => {
+describe('TimerHeap', () => {
+  it('returns timers in the order of their due times', () => {
     const unique = fc.uniqueArray(timer, {
       selector: (each) => `${each.migration} ${each.generation}`,
       maxLength: 300,
@@ -35,14 +35,14 @@ describe('a heap of timers', () => {
   });
 });
 
-describe('a timetable', () => {
+describe('Timetable', () => {
   const attempt = { migration: 'a', clock: 'wall' };
   const [poll, deadline] = [
     { dueAt: 10, generation: 1 },
     { dueAt: 20, generation: 2 },
   ];
 
-  it('passes over what was cancelled, and what was set to another time', () => {
+  it('skips timers that were cancelled or set to another time', () => {
     const table = new Timetable();
     table.set(attempt, {}, { recheck: poll, deadline });
     expect(table.next('wall')).toEqual({ ...poll, migration: 'a', timer: 'recheck' });
@@ -54,7 +54,7 @@ describe('a timetable', () => {
     expect(table.next('wall')).toBeUndefined();
   });
 
-  it('keeps the clocks apart', () => {
+  it('keeps the timers of each clock apart', () => {
     const table = new Timetable();
     table.set(attempt, {}, { recheck: poll });
     table.set({ migration: 'b', clock: 'recorded' }, {}, { deadline });
@@ -62,7 +62,7 @@ describe('a timetable', () => {
     expect(table.next('other')).toBeUndefined();
   });
 
-  it('fires one again that is set anew after it fired', () => {
+  it('returns a timer that was set again after it fired', () => {
     const table = new Timetable();
     table.set(attempt, {}, { recheck: poll });
     const due = table.next('wall');

@@ -5,7 +5,7 @@ import { declared, serve } from './harness.ts';
 const MIB = 1024 * 1024;
 const one = () => [submissionOf(declared())];
 
-it('lets only so many bytes wait for their commit, and what comes alone in any case', async () => {
+it('limits the bytes of pending inputs but always accepts a single request', async () => {
   const { engine } = await serve();
   const alone = engine.submit(one(), { bytes: 100 * MIB });
   await expect(engine.submit(one(), { bytes: 1 })).rejects.toMatchObject({ code: 'OVERLOADED' });
@@ -20,7 +20,7 @@ it('lets only so many bytes wait for their commit, and what comes alone in any c
   await engine.submit(one(), { bytes: 64 * MIB });
 });
 
-it('lets only so many inputs wait for their commit', async () => {
+it('limits the number of pending inputs', async () => {
   const { engine } = await serve({ logLevel: 'silent' });
   const [submission] = one();
   if (submission === undefined) throw new Error('there is one');

@@ -7,8 +7,6 @@ import type { RecordProducer } from '../../kafka/record-producer.ts';
 import { submissionOf } from '../../service/engine/engine.ts';
 import { TopicInputs } from '../../service/engine/topic-inputs.ts';
 
-/** What an instance puts into the topic of inputs, and where it puts nothing. The topic is played. */
-
 const PARTITIONS = 3;
 const facts = submissionOf({
   specversion: '1.0',
@@ -43,20 +41,20 @@ function setUp() {
   return { inputs, faults, sent, aged };
 }
 
-it('sends what concerns the site to every partition', async () => {
+it('sends an input about the site to every partition', async () => {
   const { inputs, sent } = setUp();
   expect(await inputs.submit([facts])).toMatchObject([{ outcome: 'duplicate' }]);
   expect(sent).toEqual([0, 1, 2]);
 });
 
-it('sends nothing anywhere while one of our partitions does not know its topic again', async () => {
+it('sends nothing while an owned partition reports a recreated topic', async () => {
   const { inputs, faults, sent } = setUp();
   faults.set(1, new Fault('INPUTS_ALTERED', 'another record is there', 'Look who made it anew.'));
   await expect(inputs.submit([facts])).rejects.toMatchObject({ code: 'INPUTS_ALTERED' });
   expect(sent).toEqual([]);
 });
 
-it('looks for that when it has waited for the slowest copy', async () => {
+it('checks for a recreated topic after waiting for the slowest replica', async () => {
   const { inputs, faults, sent, aged } = setUp();
   aged.delete(2);
   const submitted = inputs.submit([facts]);

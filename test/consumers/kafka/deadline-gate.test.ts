@@ -2,8 +2,6 @@ import { expect, it } from 'vitest';
 import { TopicDeadlineGate } from '../../../consumers/kafka/deadline-gate.ts';
 import { HandTime, turns } from '../../support/hand-time.ts';
 
-/** A deadline waits for the inputs that were in the topic when it fell due. */
-
 function setUp() {
   const time = new HandTime();
   const asked: PromiseWithResolvers<number>[] = [];
@@ -17,7 +15,7 @@ function setUp() {
   return { time, asked, taken, gate };
 }
 
-it('opens up to when the end was asked for, once all before that end is delivered and taken', async () => {
+it('opens once all records before the requested end are decided', async () => {
   const { time, asked, taken, gate } = setUp();
   const dueAt = time.now();
   expect(gate.takenUntil(dueAt)).toBe(Number.NEGATIVE_INFINITY);
@@ -35,7 +33,7 @@ it('opens up to when the end was asked for, once all before that end is delivere
   expect(asked).toHaveLength(2);
 });
 
-it('stays closed while nobody says where the topic ends, and asks again', async () => {
+it('stays closed and asks again if the topic’s end is unknown', async () => {
   const { time, asked, gate } = setUp();
   gate.takenUntil(time.now());
   asked[0]?.reject(new Error('no broker'));
@@ -45,7 +43,7 @@ it('stays closed while nobody says where the topic ends, and asks again', async 
   expect(asked).toHaveLength(2);
 });
 
-it('asks no more after it was closed, nor when what it asked fails then', async () => {
+it('asks no more after it was closed', async () => {
   const { time, asked, taken, gate } = setUp();
   gate.takenUntil(time.now());
   gate.close();

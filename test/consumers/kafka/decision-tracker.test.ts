@@ -3,8 +3,6 @@ import { DecisionTracker } from '../../../consumers/kafka/decision-tracker.ts';
 import type { Entry } from '../../../events/entries.ts';
 import { entriesOf } from '../../support/entries.ts';
 
-/** What became of inputs that were sent: told by where they stand, whatever comes first. */
-
 const STREAM = 'inputs/0';
 
 /** The entry that the input at this offset left. */
@@ -14,12 +12,12 @@ function decided(offset: number): Entry {
   return { ...entry, cause: { ...entry.cause, stream: STREAM, offset } };
 }
 
-/** All inputs up to this offset count as taken, with the entry of the last. */
+/** Consumes all inputs up to this offset; the last one has an entry. */
 function take(decisions: DecisionTracker, offset: number): void {
   decisions.applyCommitted([decided(offset)], { sequence: offset + 1, hash: '' }, [{ stream: STREAM, offset }]);
 }
 
-it('tells a decision that came before the offset was known, and one that comes after', async () => {
+it('finds decisions made before and after the offset is known', async () => {
   const decisions = new DecisionTracker(STREAM, 9);
   const sending = decisions.beginSend();
   take(decisions, 10);
@@ -29,21 +27,21 @@ it('tells a decision that came before the offset was known, and one that comes a
   expect(await late).toEqual({ sequence: 12, refusal: null });
 });
 
-it('tells a duplicate of what was taken and left no entry', async () => {
+it('reports a duplicate if a consumed input has no entry', async () => {
   const decisions = new DecisionTracker(STREAM, -1);
   const [duplicate] = decisions.beginSend().finish(0, 1);
   decisions.applyCommitted([], { sequence: 0, hash: '' }, [{ stream: STREAM, offset: 0 }]);
   expect(await duplicate).toEqual({ sequence: null, refusal: null });
 });
 
-it('calls nothing a duplicate that was given an offset of before', () => {
+it('rejects an offset that was assigned before', () => {
   const decisions = new DecisionTracker(STREAM, 1000);
   expect(() => decisions.beginSend().finish(0, 1)).toThrow(expect.objectContaining({ code: 'INPUTS_ALTERED' }));
   void decisions.beginSend().finish(1001, 5);
   expect(() => decisions.beginSend().finish(1003, 1)).toThrow(expect.objectContaining({ code: 'INPUTS_ALTERED' }));
 });
 
-it('begins anew with a topic that was made anew', async () => {
+it('starts over with a recreated topic', async () => {
   const decisions = new DecisionTracker(STREAM, 1000);
   decisions.switchStream(`${STREAM}#1`);
   const [decision] = decisions.beginSend().finish(7, 1);
@@ -54,14 +52,14 @@ it('begins anew with a topic that was made anew', async () => {
   expect(await decision).toEqual({ sequence: 3, refusal: null });
 });
 
-it('takes no offence at what was taken while it was being sent', async () => {
+it('does not report INPUTS_ALTERED when inputs are consumed during a send', async () => {
   const decisions = new DecisionTracker(STREAM, 3);
   const sending = decisions.beginSend();
   take(decisions, 8);
   expect(await sending.finish(5, 1)[0]).toEqual({ sequence: null, refusal: null });
 });
 
-it('keeps what sends under way may be about, and no more, however they overlap', async () => {
+it('retains few decisions while sends overlap', async () => {
   const decisions = new DecisionTracker(STREAM, -1);
   let before = decisions.beginSend();
   for (let offset = 0; offset < 1000; offset += 1) {

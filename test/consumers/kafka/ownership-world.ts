@@ -8,7 +8,7 @@ import { vmOf } from '../../support/entries.ts';
 import { HandTime, turns } from '../../support/hand-time.ts';
 import { MemoryLedger } from '../../support/memory-ledger.ts';
 
-/** A ownership of partition 0 over a ledger in memory, with the group, the topic and the brokers in the test's hand. */
+/** The ownership of partition 0 over a ledger in memory; the test plays the group, the topic and the brokers. */
 
 export const STREAM = 'inputs/0';
 /** The checkpoint of an operator who declared that the topic was recreated. */
@@ -17,19 +17,19 @@ export const RECREATED = 'recreated';
 export class OwnershipWorld {
   readonly time = new HandTime();
   readonly ledger: MemoryLedger;
-  /** What the topic holds. */
+  /** The offsets that the topic holds. */
   offsetRange = { low: 0, high: 0 };
   assignmentEpoch: number | null = 1;
   readonly inputPositions = new Map<string, number>();
   readonly checkpoints = new Map<string, number>();
   known: Progress = this;
   claims = 0;
-  /** Commits that wait to be let go, where it is held. */
+  /** Commits that wait for `letGo`, while `isHolding` is true. */
   isHolding = false;
   readonly commits: PromiseWithResolvers<void>[] = [];
   readonly batches: Batch[] = [];
   readonly told: string[] = [];
-  /** A newer owner has the partition, and ours has committed nothing since. */
+  /** Reports that a newer owner has fenced this one. */
   overtake: (fault: Fault) => void = () => {};
   stopRelay: () => Promise<void> = async () => {};
   readonly ownership: PartitionOwnership;
@@ -53,7 +53,7 @@ export class OwnershipWorld {
     return this.ownership.deliver(fetched);
   }
 
-  /** The inputs that are in the ledger. */
+  /** The offsets of the inputs in the ledger. */
   get decided(): (number | null | undefined)[] {
     return this.ledger.entries.map(({ cause }) => (cause.kind === 'timer' ? null : cause.offset));
   }

@@ -3,14 +3,12 @@ import { Fault } from '../../../events/fault.ts';
 import { turns } from '../../support/hand-time.ts';
 import { readyWorld, RECREATED, STREAM } from './ownership-world.ts';
 
-/** One partition while it is ours: what it takes, what it never takes over, and when it claims. */
-
 const fenced = () => new Fault('LEDGER_FENCED', 'another owner', 'Claim it anew.');
 const unknown = () => new Fault('LEDGER_OUTCOME_UNKNOWN', 'lost', 'Claim it anew.');
 const BEGUN = 'import abc';
 
-describe('inputs', () => {
-  it('are taken from where the ledger says, and what comes twice is passed over', async () => {
+describe('PartitionOwnership inputs', () => {
+  it('consumes from the ledger’s input position and skips repeated inputs', async () => {
     const world = await readyWorld((begun) => {
       begun.inputPositions.set(STREAM, 9);
       begun.offsetRange = { low: 3, high: 10 };
@@ -23,7 +21,7 @@ describe('inputs', () => {
     expect(world.inputPositions.get(STREAM)).toBe(12);
   });
 
-  it('that a reset passed over are not: the owner ends, and the claim tells what is missing', async () => {
+  it('ends the run at a gap, and reports the missing inputs', async () => {
     const world = await readyWorld();
     world.deliver([0, 1]);
     await turns();
@@ -36,7 +34,7 @@ describe('inputs', () => {
     expect(world.decided).toEqual([0, 1]);
   });
 
-  it('may be behind the markers of transactions', async () => {
+  it('accepts inputs behind transaction markers', async () => {
     const world = await readyWorld();
     world.deliver([0, 1]);
     world.ownership.skipTo(4);
@@ -45,7 +43,7 @@ describe('inputs', () => {
     expect(world.decided).toEqual([0, 1, 4, 5]);
   });
 
-  it('of a topic that ends before what was taken are not taken', async () => {
+  it('refuses a topic that ends before the consumed inputs', async () => {
     const world = await readyWorld();
     world.deliver([0, 1, 2]);
     await turns();
@@ -56,7 +54,7 @@ describe('inputs', () => {
     expect(world.told).toEqual(['from 0', 'INPUTS_BROKEN', 'INPUTS_ALTERED']);
   });
 
-  it('wait by count and by bytes', async () => {
+  it('limits pending inputs by count and by bytes', async () => {
     const world = await readyWorld((begun) => (begun.isHolding = true));
     world.deliver([0, 1, 2], 0, 1000);
     let hasRoom = false;
@@ -69,7 +67,7 @@ describe('inputs', () => {
     expect([hasRoom, world.ownership.waiting]).toEqual([true, 0]);
   });
 
-  it('are committed in parts of 4 MiB', async () => {
+  it('commits inputs in parts of at most 4 MiB', async () => {
     const world = await readyWorld();
     world.deliver([0, 1, 2, 3, 4, 5, 6, 7, 8], 0, 1024 * 1024);
     await turns();
@@ -77,7 +75,7 @@ describe('inputs', () => {
   });
 });
 
-describe('a topic that may have been made anew', () => {
+describe('PartitionOwnership after the topic may have been recreated', () => {
   const reclaimed = async (held: { low: number; high: number }) => {
     const world = await readyWorld();
     world.deliver([0, 1, 2]);
@@ -90,7 +88,7 @@ describe('a topic that may have been made anew', () => {
     return world;
   };
 
-  it('is asked for what was taken last, and goes on where that is there', async () => {
+  it('continues if the topic holds the last consumed record', async () => {
     const world = await reclaimed({ low: 0, high: 9 });
     expect(world.told).toEqual(['from 0', 'LEDGER_FENCED', 'from 2']);
     expect(world.deliver([2, 3, 4])).toBe(true);
@@ -98,7 +96,7 @@ describe('a topic that may have been made anew', () => {
     expect(world.decided).toEqual([0, 1, 2, 3, 4]);
   });
 
-  it('is refused where another record is there, and is not claimed again and again', async () => {
+  it('refuses a topic with another record, without repeated claims', async () => {
     const world = await reclaimed({ low: 0, high: 9 });
     expect(world.deliver([2, 3, 4], 2, 100, 'other')).toBe(false);
     expect(world.ownership.fault?.message).toContain('inputs/0 has another record at 2');
@@ -108,13 +106,13 @@ describe('a topic that may have been made anew', () => {
     expect([world.ownership.fault, world.claims]).toEqual([null, 3]);
   });
 
-  it('is taken at its word where it no longer keeps that record', async () => {
+  it('continues if the topic has deleted the last consumed record', async () => {
     const world = await reclaimed({ low: 3, high: 9 });
     expect(world.told.at(-1)).toBe('from 3');
     expect(world.deliver([3, 4])).toBe(true);
   });
 
-  it('takes nothing from elsewhere before that', async () => {
+  it('accepts no inputs before the record is verified', async () => {
     const world = await reclaimed({ low: 0, high: 9 });
     expect([world.deliver([3, 4]), world.deliver([0, 1]), world.ownership.fault]).toEqual([false, false, null]);
     await turns();
@@ -122,7 +120,7 @@ describe('a topic that may have been made anew', () => {
     expect(world.deliver([1, 2, 3])).toBe(true);
   });
 
-  it('is asked again after the group was joined anew', async () => {
+  it('verifies the record again after a rejoin', async () => {
     const world = await readyWorld();
     world.deliver([0, 1, 2]);
     world.ownership.verifyTopic();
@@ -132,15 +130,15 @@ describe('a topic that may have been made anew', () => {
     expect(world.ownership.fault?.code).toBe('INPUTS_ALTERED');
   });
 
-  it('is asked again where nothing comes', async () => {
+  it('requests the record again if nothing is delivered', async () => {
     const world = await reclaimed({ low: 0, high: 9 });
     await world.time.pass(10_000);
     expect(world.told.slice(2)).toEqual(['from 2', 'from 2']);
   });
 });
 
-describe('a claim', () => {
-  it('is not made of what the topic of inputs never held', async () => {
+describe('PartitionOwnership claim', () => {
+  it('is refused if the ledger is ahead of the topic', async () => {
     const world = await readyWorld((begun) => {
       begun.inputPositions.set(STREAM, 1_000_000);
       begun.offsetRange = { low: 0, high: 12 };
@@ -151,7 +149,7 @@ describe('a claim', () => {
     expect([world.ownership.fault?.code, world.claims]).toEqual(['INPUTS_ALTERED', 0]);
   });
 
-  it('goes on in a topic that was made anew once an operator said so, though its offsets are lower', async () => {
+  it('continues with a recreated topic after an operator accepted it', async () => {
     const world = await readyWorld((begun) => {
       begun.inputPositions.set(STREAM, 1_000_000);
       begun.offsetRange = { low: 0, high: 12 };
@@ -170,7 +168,7 @@ describe('a claim', () => {
     ]);
   });
 
-  it('that finds inputs deleted is not repeated, and goes on once an operator accepted it', async () => {
+  it('is not repeated after deleted inputs until an operator accepts the loss', async () => {
     const world = await readyWorld((begun) => (begun.offsetRange = { low: 5, high: 9 }));
     await world.time.pass(60_000);
     await world.time.pass(60_000);
@@ -180,7 +178,7 @@ describe('a claim', () => {
     expect([world.ownership.fault, world.told.at(-1), world.claims]).toEqual([null, 'from 5', 2]);
   });
 
-  it('does not fence who imports', async () => {
+  it('does not fence an import under way', async () => {
     const world = await readyWorld((begun) => begun.checkpoints.set(BEGUN, 7));
     await world.time.pass(60_000);
     expect([world.ownership.fault?.code, world.claims]).toEqual(['IMPORT_UNFINISHED', 0]);
@@ -189,7 +187,7 @@ describe('a claim', () => {
     expect([world.ownership.fault, world.claims]).toEqual([null, 1]);
   });
 
-  it('of one that was fenced waits for the group to say again that the partition is ours', async () => {
+  it('waits for a newer assignment after a fencing', async () => {
     const world = await readyWorld((begun) => (begun.isHolding = true));
     world.deliver([0]);
     await turns();
@@ -205,7 +203,7 @@ describe('a claim', () => {
     expect([world.ownership.fault, world.claims]).toEqual([null, 2]);
   });
 
-  it('is not made by one that was overtaken while it was idle, before the group says so again', async () => {
+  it('waits for a newer assignment after an idle owner was fenced', async () => {
     const world = await readyWorld();
     world.overtake(fenced());
     expect(world.ownership.fault?.code).toBe('LEDGER_FENCED');
@@ -217,7 +215,7 @@ describe('a claim', () => {
     expect([world.ownership.fault, world.claims]).toEqual([null, 2]);
   });
 
-  it('waits while it is absent from the group', async () => {
+  it('waits while the partition is not assigned', async () => {
     const world = await readyWorld((begun) => (begun.isHolding = true));
     world.deliver([0]);
     await turns();
@@ -232,7 +230,7 @@ describe('a claim', () => {
   });
 });
 
-it('is down as soon as its owner is, and is claimed when what that one carried has ended', async () => {
+it('claims again only after the relay of the failed run has stopped', async () => {
   const sent = Promise.withResolvers<void>();
   const world = await readyWorld((begun) => {
     begun.isHolding = true;
@@ -251,7 +249,7 @@ it('is down as soon as its owner is, and is claimed when what that one carried h
   expect(world.claims).toBe(2);
 });
 
-it('gives nothing up that it took: a stop waits for it', async () => {
+it('makes accepted inputs durable before a stop resolves', async () => {
   const world = await readyWorld((begun) => (begun.isHolding = true));
   world.deliver([0, 1]);
   await turns();
