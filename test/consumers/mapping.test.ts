@@ -28,7 +28,7 @@ describe('Mapping', () => {
   it('refuses invalid JSON and records without a value for the template', () => {
     expect(() => mapped(mappings, Buffer.from('{'))).toThrow(expect.objectContaining({ code: 'BAD_JSON' }));
     expect(() => mapped(mappings, null)).toThrow(expect.objectContaining({ code: 'BAD_JSON' }));
-    expect(() => mapped(mappings, bytes({ kind: 'A' }))).toThrow('the record has nothing at /a~1b/0');
+    expect(() => mapped(mappings, bytes({ kind: 'A' }))).toThrow('the record has no value at /a~1b/0');
     expect(() => mapped(mappings, bytes({ kind: 'A', 'a/b': ['x'] }))).toThrow('/n');
   });
 

@@ -6,7 +6,7 @@ import { finished, landfall, landfallJson, scratchFolder, start } from '../suppo
 import { client, declared, returned, serve, started, VM, workOff } from './harness.ts';
 
 it('starts in seconds, plays the recordings and stops cleanly', {
-  timeout: 60_000,
+  timeout: 120_000,
 }, async () => {
   const folder = scratchFolder();
   const began = performance.now();
@@ -28,7 +28,7 @@ it('starts in seconds, plays the recordings and stops cleanly', {
   expect(text).toContain('npx landfall explain');
 });
 
-it('prints the same over HTTP as from the file', { timeout: 60_000 }, async () => {
+it('prints the same over HTTP as from the file', async () => {
   const service = await serve();
   await service.post([declared(), started('m-1'), returned('m-1')]);
   await workOff(service);
@@ -80,7 +80,7 @@ it('rejects the file of the demo ledger as its ledger', async () => {
   expect(existsSync(join(folder, 'demo.db'))).toBe(false);
 });
 
-it('audits and backtests the ledger of a running service', { timeout: 60_000 }, async () => {
+it('audits and backtests the ledger of a running service', async () => {
   const service = await serve({ logLevel: 'silent' });
   await service.post([declared(), started('m-1'), returned('m-1')]);
   await workOff(service);

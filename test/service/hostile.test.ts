@@ -27,7 +27,7 @@ async function answerOf(socket: Socket, end = '}'): Promise<string> {
       if (text.endsWith(end)) resolve();
     });
   });
-  await Promise.race([once(socket, 'close'), ended, wait(5000)]);
+  await Promise.race([once(socket, 'close'), ended, wait(30_000)]);
   return text;
 }
 
@@ -114,7 +114,7 @@ it.each([
 });
 
 it('buffers at most one page for a stalled reader', {
-  timeout: 60_000,
+  timeout: 120_000,
 }, async () => {
   const service = await serve({ logLevel: 'silent' });
   const connections = new Set<Socket>();

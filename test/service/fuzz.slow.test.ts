@@ -217,14 +217,14 @@ async function lived(flags: Parameters<typeof serve>[0] = {}, headers: Record<st
   return service;
 }
 
-it(`answers every random request as described (SEED=${SEED})`, { timeout: 120_000 }, async () => {
+it(`answers every random request as described (SEED=${SEED})`, async () => {
   const service = await lived();
   const statuses = await askForAll(service);
   expect(statuses.get(200)).toBeGreaterThan(20);
   expect((await service.get('/readyz')).status).toBe(200);
 });
 
-it(`answers bodies over 1 MiB as described (SEED=${SEED})`, { timeout: 120_000 }, async () => {
+it(`answers bodies over 1 MiB as described (SEED=${SEED})`, async () => {
   const service = await lived();
   const statuses = await askForAll(service, { large: true, runs: Math.ceil(RUNS / 3) });
   expect([...statuses.keys()]).toEqual(expect.arrayContaining([400, 413]));
@@ -238,7 +238,7 @@ it.each([
   ['agent:host-a', 10],
   ['operate', 10],
   ['read+ingest+agent:host-a+operate', 0],
-])(`has a described answer for a token of %s (SEED=${SEED})`, { timeout: 120_000 }, async (role, refused) => {
+])(`has a described answer for a token of %s (SEED=${SEED})`, async (role, refused) => {
   const [own, all] = [newToken('who', role), newToken('all', 'read+ingest+operate+agent:host-a,host-b')];
   const tokens = join(scratchFolder(), 'tokens');
   writeFileSync(tokens, `${own.line}\n${all.line}\n`);
@@ -254,7 +254,7 @@ it.each([
   expect([...nobody.keys()].filter((status) => ![200, 401, 404].includes(status))).toEqual([]);
 });
 
-it(`accepts or rejects random data of every event type (SEED=${SEED})`, { timeout: 120_000 }, async () => {
+it(`accepts or rejects random data of every event type (SEED=${SEED})`, async () => {
   const service = await serve({ requestsPerSecondMax: 1_000_000, logLevel: 'silent' });
   await service.post([declared(), started('m-1')]);
   const { inputSchemas } = await import('../../events/inputs.ts');
