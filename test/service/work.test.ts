@@ -147,8 +147,7 @@ it('counts stalled streams in the limit of concurrent requests', async () => {
   }
   const sockets = await Promise.all(Array.from({ length: 16 }, () => stopped(service.url, 'host-a')));
   const another = () => service.get('/v1/hosts/host-a/work?wait=0&limit=1');
-  await wait(1000);
-  expect(await another()).toMatchObject({ status: 429, body: { code: 'OVERLOADED' } });
+  await expect.poll(another, { timeout: 30_000 }).toMatchObject({ status: 429, body: { code: 'OVERLOADED' } });
   expect((await service.get('/v1/hosts/host-b/work?wait=0&limit=1')).status).toBe(200);
   for (const socket of sockets) socket.destroy();
   await expect.poll(async () => (await another()).status).toBe(200);
