@@ -61,7 +61,7 @@ const Started = z.strictObject({
 });
 
 /**
- * Why a call failed. `libvirt`: libvirt itself returned an error. `connection`: the connection between caller and libvirtd
+ * Why a call failed. `libvirt`: libvirt itself returned an error; a failed wrapper such as ssh is not one. `connection`: the connection between caller and libvirtd
  * broke. `caller-timeout`: the caller was killed by its own limit. `caller-lost`: the caller died and reported nothing.
  */
 export const CallError = z.strictObject({
