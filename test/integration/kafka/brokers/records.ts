@@ -9,7 +9,7 @@ export type Access = {
   readonly retries?: number;
 };
 
-export function clientOf({ brokers, ssl, sasl, retries = 20 }: Access): Kafka {
+export function clientOf({ brokers, ssl, sasl, retries = 200 }: Access): Kafka {
   return new Kafka({
     clientId: 'brokers-test',
     brokers: [...brokers],
