@@ -28,6 +28,8 @@ export const Evidence = z.strictObject({
   storageCopied: z.boolean(),
   /** libvirt itself returned an error for the call. A broken connection to libvirtd does not count. */
   libvirtError: z.boolean(),
+  /** True if the orchestrator reported that it never called libvirt, and nothing observed contradicts that report. */
+  notStarted: z.boolean().optional(),
   /** The source reported this attempt's outgoing job at least once. */
   outgoingSeen: z.boolean(),
   /** True if the destination had a shell of this attempt, which proves that the migration had begun. */

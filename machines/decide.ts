@@ -33,7 +33,13 @@ const conditions: Readonly<Record<ConditionName, (evidence: Evidence) => boolean
   'landed-on-thirds': (e) => thirdHosts(e).length > (e.others.every((other) => other.presence !== 'unknown') ? 0 : 1),
   'one-third-landed': (e) => thirdHosts(e).length === 1 && e.twoCopies !== true && isNoLeftover(e),
   'handed-over-or-ran': (e) => e.source.presence === 'handed-over' || e.ran === 'yes',
-  'proven-over': (e) => e.libvirtError || e.outgoingSeen || e.quietRounds || (e.shellSeen === true && e.ran === 'yes'),
+  'not-started': (e) => e.notStarted === true,
+  'proven-over': (e) =>
+    e.libvirtError ||
+    e.outgoingSeen ||
+    e.quietRounds ||
+    (e.shellSeen === true && e.ran === 'yes') ||
+    e.notStarted === true,
   'others-gone': (e) => othersGone(e) && e.emptyTwice === true,
   'others-silent': othersSilent,
   'no-copy-can-differ': (e) => othersGone(e) && e.emptyTwice === true && (e.ran === 'no' || !e.storageCopied),
@@ -81,15 +87,21 @@ export function thirdHosts(evidence: Evidence): string[] {
 export function matches(row: Row, evidence: Evidence): boolean {
   return (
     (row.source === undefined || row.source.includes(evidence.source.presence)) &&
-    (row.destination === undefined || row.destination.includes(evidence.destination.presence)) &&
+    matchesDestination(row, evidence) &&
     (row.sourceJob === undefined || row.sourceJob === evidence.source.job) &&
     (row.ran === undefined || row.ran === evidence.ran) &&
     (row.when ?? []).every((condition) => satisfies(condition, evidence))
   );
 }
 
+function matchesDestination({ destination, destinationAlso: also }: Row, evidence: Evidence): boolean {
+  const { presence } = evidence.destination;
+  if (destination === undefined || destination.includes(presence)) return true;
+  return also !== undefined && also.presences.includes(presence) && satisfies(also.if, evidence);
+}
+
 export function decide(evidence: Evidence, phase: Phase): Decision {
-  const askedTooEarly = !evidence.destinationAskedLast;
+  const askedTooEarly = isGone(evidence.destination.presence) && !evidence.destinationAskedLast;
   let askDestinationAgain = false;
   for (const row of table) {
     if (!matches(row, evidence)) continue;

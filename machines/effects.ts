@@ -43,7 +43,7 @@ function planRollback(attempt: Attempt, verdict: Verdict): Step[] {
   const origin = asksOrigin ? [make('ask-origin', attempt.source, { after: failed })] : [];
   // A refused call moved no lock, but an earlier attempt may have left a lock on another host.
   const isRefused = wasRefusedBeforeStart(attempt, verdict) && attempt.formerOwners.length === 0;
-  const untouched = row?.noLocks === true || isRefused;
+  const untouched = row?.noLocks === true || isRefused || verdict.evidence.notStarted === true;
   const locks = untouched
     ? []
     : lockSteps(attempt, make, [attempt.destination, ...emptyHosts(verdict)], attempt.source, failed);

@@ -146,7 +146,7 @@ function shellAfter({ shell, origin }: Attempt, { presence }: Reading, answer: A
   const isRebooted = shell.boot !== null && answer.boot !== undefined && shell.boot !== answer.boot;
   return {
     ...shell,
-    ran: shell.ran || provesRan(presence, origin),
+    ran: shell.ran || provesRan(presence, origin, shell.unbroken && !isRebooted),
     arrived: shell.arrived || isOneOf(LANDED, presence) || (isMigratedAway(answer) && shell.started),
     started: shell.started || presence === 'incoming',
     unbroken: shell.unbroken && !isRebooted,
@@ -289,6 +289,7 @@ export function evidenceOf(attempt: Attempt): Evidence {
     leavePaused: attempt.leavePaused,
     storageCopied: attempt.storageCopied,
     libvirtError: attempt.callError?.kind === 'libvirt',
+    ...(wasNotStarted(attempt) ? { notStarted: true } : {}),
     outgoingSeen: attempt.outgoingSeen,
     ...(attempt.shell.started ? { shellSeen: true } : {}),
     quietRounds: attempt.quietRounds,
@@ -302,6 +303,11 @@ export function evidenceOf(attempt: Attempt): Evidence {
     sourceExcluded: attempt.fenced || allLeasesExpired(attempt),
     others,
   };
+}
+
+/** Whether nothing was called, as the orchestrator reported: a job, a shell or a hand-over of this attempt refutes the report. */
+function wasNotStarted({ callError, outgoingSeen, handedOver, shell }: Attempt): boolean {
+  return callError?.kind === 'not-started' && !outgoingSeen && !handedOver && !shell.started && !shell.resumed;
 }
 
 /**

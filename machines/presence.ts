@@ -172,11 +172,17 @@ function isFromAnotherBoot(answer: Answer, context: Context): boolean {
 
 /**
  * Whether the destination's presence proves that its CPUs ran (invariant 3). `origin` is the guest's state before the
- * migration.
+ * migration. `unbroken`: the event stream would have delivered a `Resumed`, so a suspended guest without one never ran here.
  */
-export function provesRan(presence: Presence, origin: 'running' | 'paused' | 'stopped' | 'unknown'): boolean {
+export function provesRan(
+  presence: Presence,
+  origin: 'running' | 'paused' | 'stopped' | 'unknown',
+  unbroken: boolean,
+): boolean {
   if (presence === 'executing' || presence === 'postcopy') return true;
-  return (presence === 'suspended' || presence === 'broken') && origin === 'running';
+  if (origin !== 'running') return false;
+  // Only a running guest gets an I/O error or panics.
+  return presence === 'broken' || (presence === 'suspended' && !unbroken);
 }
 
 /** Whether the destination's CPUs ran, from the shell's history and the destination's last presence. */
@@ -185,6 +191,7 @@ export function ranOf(
   presence: Presence,
 ): Ran {
   if (shell.ran) return 'yes';
+  if (presence === 'suspended' && shell.unbroken && !shell.resumed) return 'no';
   // A guest that had arrived may have run or moved to another host unobserved.
   const unseen = shell.resumed || shell.arrived || !shell.unbroken;
   if (unseen) return 'maybe';

@@ -6,7 +6,7 @@ import type { Job, Presence, Ran } from '../events/vocabulary.ts';
  *
  * Raise the version with every change that can alter a decision.
  */
-export const TABLE_VERSION = 3;
+export const TABLE_VERSION = 4;
 
 export const GONE = ['absent', 'off', 'handed-over'] as const satisfies readonly Presence[];
 /** Presences of a guest that is resident on the source, or has landed on the destination. */
@@ -24,8 +24,9 @@ export const conditionTexts = {
   'one-third-landed':
     'exactly one third host has the guest landed (executing, if the destination’s CPUs had run), and there cannot be two copies',
   'handed-over-or-ran': 'the source handed over, or the destination’s CPUs ran',
+  'not-started': 'the orchestrator reported that it never called libvirt, and nothing contradicts that',
   'proven-over':
-    'libvirt itself returned an error, or the source showed this attempt’s outgoing job before and shows it no longer, or the guest ran on the destination in a shell of this attempt, or two rounds at least 35 s apart show no job',
+    'libvirt was never called, or libvirt itself returned an error, or the source showed this attempt’s outgoing job before and shows it no longer, or the guest ran on the destination in a shell of this attempt, or two rounds at least 35 s apart show no job',
   'others-gone':
     'every other known host was asked after the source had answered, and two consecutive complete rounds found the guest on no host',
   'others-silent': 'no other known host that answered has the guest',
@@ -81,6 +82,8 @@ export type Row = {
   readonly id: string;
   readonly source?: readonly Presence[];
   readonly destination?: readonly Presence[];
+  /** Further presences of the destination that match if the condition is satisfied. */
+  readonly destinationAlso?: { readonly presences: readonly Presence[]; readonly if: ConditionName };
   readonly sourceJob?: Job;
   readonly ran?: Ran;
   readonly when?: readonly ConditionName[];
@@ -245,6 +248,7 @@ export const table: readonly Row[] = [
     id: 'stayed',
     source: LANDED,
     destination: GONE,
+    destinationAlso: { presences: ['unknown'], if: 'not-started' },
     sourceJob: 'none',
     when: ['proven-over'],
     now: onlyCopy,
@@ -252,7 +256,7 @@ export const table: readonly Row[] = [
     asksEveryone: true,
     asksEveryoneIf: 'two-copies',
     settlesOnGone: true,
-    why: 'The guest never left, and the job that could still move it is over. libvirt queues a migration up to 30 s before a job shows, hence the 35 s.',
+    why: 'The guest never left, and the job that could still move it is over. libvirt queues a migration up to 30 s before a job shows, hence the 35 s. If libvirt was never called, a silent destination changes nothing.',
   },
   {
     id: 'stalled',

@@ -23,6 +23,8 @@ export function returnedText({ ok, error }: InputData<'landfall.migration.return
       return `the caller gave up${told}`;
     case 'caller-lost':
       return `the caller died and reported nothing${told}`;
+    case 'not-started':
+      return `the orchestrator never called libvirt${told}`;
     case 'connection':
       return `the connection between caller and libvirtd broke${told}`;
     case 'libvirt':

@@ -31,6 +31,7 @@ const callKinds = {
   connection: 'the connection between caller and libvirtd broke; the job may continue',
   'caller-timeout': 'the caller was killed by its own time limit; the job may continue',
   'caller-lost': 'the caller died without a result; the job may continue',
+  'not-started': 'the orchestrator never called libvirt',
 } as const;
 
 /** @param now is the time in the attempt's world, in milliseconds since the epoch. */

@@ -84,9 +84,8 @@ function start(
   };
   const before = earlier.flatMap((migration) => space.attempts.open(migration)?.state.attempt ?? []);
   const attempt = openAttempt(data, record, site, before);
-  // A migration from a host to itself moves nothing, so the open attempt remains the VM's newest.
-  const movesNothing = data.source === data.destination && before.length > 0;
-  if (movesNothing) return space.keep(begin(attempt, now), {}, record, cause, moment);
+  // A migration from a host to itself moves nothing: the record stays as it is, and the VM's newest attempt remains the newest.
+  if (data.source === data.destination) return space.keep(begin(attempt, now), {}, record, cause, moment);
   space.keep(begin(attempt, now), {}, { ...record, lastMigration: data.migration }, cause, moment);
   // A started migration supersedes the open attempts: their hosts are asked at once, for a last time.
   earlier.forEach((migration, index) => {

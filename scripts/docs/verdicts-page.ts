@@ -84,6 +84,11 @@ function alsoTexts(row: Row): string[] {
           `Landfall also asks every other known host${row.asksEveryoneIf === undefined ? '' : ` if ${named(row.asksEveryoneIf)}`}.`,
         ]
       : []),
+    ...(row.destinationAlso === undefined
+      ? []
+      : [
+          `The destination may also be ${row.destinationAlso.presences.join(', ')} if ${named(row.destinationAlso.if)} holds.`,
+        ]),
     ...(row.leansToDestination === true
       ? ['While the attempt waits, the record names the destination with certainty `provisional`.']
       : []),
@@ -218,8 +223,8 @@ destination that refuses them counts as \`incoming\`.
 
 **ran** says if the destination’s CPUs ever ran in this attempt.
 - *yes*: an event or an answer of the destination said so.
-- *no*: the destination’s event stream had no gap since the attempt began, its boot did not change, and its shell never resumed and
-  has either ended or still answers.
+- *no*: the destination’s event stream had no gap since the attempt began, its boot did not change, and its shell never resumed
+  and has ended, still answers, or stands still as a suspended guest.
 - *maybe*: everything else.
 
 A stopped source is resumed only if ran is *no*.
@@ -261,7 +266,7 @@ is gone, the source is fenced, or the lock manager reports that the source’s l
 **Rolled back.** The hook \`failed-to-migrate\` runs first. For the error codes in the setting \`askOriginErrorCodes\`, Landfall asks the
 source once more for the guest’s state. The destination releases its locks, then the source acquires them. A guest that stopped for the
 hand-over is resumed after that, and never before. The call fails with its error. If libvirt refused the call before anything started,
-no lock is touched.
+or was never called, no lock is touched.
 
 **Contested.** The call fails with an error that begins “${CONTESTED_ERROR}”. Locks, volumes and shells stay as they
 are, and every command carries \`contested: true\`. Landfall refuses to start, stop or migrate the guest. It keeps asking both hosts:

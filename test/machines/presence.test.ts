@@ -318,7 +318,9 @@ describe('the evidence `ran`', () => {
     ['no', {}, 'incoming'],
     ['maybe', {}, 'absent'],
     ['maybe', {}, 'unknown'],
-    ['maybe', {}, 'suspended'],
+    ['no', {}, 'suspended'],
+    ['maybe', { unbroken: false }, 'suspended'],
+    ['maybe', { resumed: true }, 'suspended'],
     ['maybe', { unbroken: false, stopped: true }, 'absent'],
     ['maybe', { unbroken: false }, 'incoming'],
     ['maybe', { resumed: true, stopped: true }, 'absent'],
@@ -345,6 +347,11 @@ describe('the evidence `ran`', () => {
     ['off', 'running', false],
     ['unknown', 'running', false],
   ] as const)('follows from presence %s of a guest that was %s: %s', (presence, origin, proof) => {
-    expect(provesRan(presence, origin)).toBe(proof);
+    expect(provesRan(presence, origin, false)).toBe(proof);
+  });
+
+  it('does not follow from suspension on an unbroken stream without Resumed', () => {
+    expect(provesRan('suspended', 'running', true)).toBe(false);
+    expect(provesRan('broken', 'running', true)).toBe(true);
   });
 });

@@ -15,6 +15,7 @@ const HEAD = `# What every combination of evidence comes to: row → now / at th
 
 /** Complete evidence with neutral values; each test overrides the values it is about. */
 const calm: Facts = {
+  notStarted: false,
   destinationAskedLast: true,
   twoCopies: false,
   leftover: false,

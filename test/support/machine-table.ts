@@ -13,6 +13,8 @@ export type Facts = {
   ran: Ran;
   /** A proof that the migration is over: libvirt's error, a seen outgoing job, or quiet rounds. */
   proven: boolean;
+  /** Libvirt was never called. */
+  notStarted: boolean;
   destinationAskedLast: boolean;
   destinationJob: Job;
   sourceAskedLast: boolean;
@@ -49,6 +51,7 @@ const values: { readonly [F in FactName]: readonly Facts[F][] } = {
   leavePaused: both,
   storageCopied: both,
   sourceExcluded: both,
+  notStarted: both,
 };
 
 /** The text of a group of values in the listing. */
@@ -56,6 +59,7 @@ const labels: Readonly<Record<FactName, (group: readonly unknown[]) => string>> 
   sourceJob: (group) => `S job ${group.join('|')}`,
   ran: (group) => `ran ${group.join('|')}`,
   proven: ([yes]) => (yes === true ? 'proven over' : 'not proven over'),
+  notStarted: ([yes]) => (yes === true ? 'never called' : 'called'),
   destinationAskedLast: ([yes]) => (yes === true ? 'D asked after S' : 'D asked too early'),
   destinationJob: (group) => `D job ${group.join('|')}`,
   sourceAskedLast: ([yes]) => (yes === true ? 'S asked after D' : 'S asked too early'),
@@ -120,6 +124,9 @@ export function evidenceFrom(
     },
     get libvirtError() {
       return need('proven');
+    },
+    get notStarted() {
+      return need('notStarted');
     },
     get outgoingSeen() {
       return need('proven');
