@@ -190,7 +190,7 @@ it('fires deadlines under a load that never empties the queue', async () => {
     while (isOn) await Promise.race([loop.submit(Array.from({ length: 1100 }, () => acted())), turns()]);
   })();
   await turns();
-  for (let second = 0; second < 7; second += 1) await time.pass(1000);
+  for (let round = 0; round < 3; round += 1) await time.pass(2000);
   isOn = false;
   await load;
   expect(ledger.entries.some(({ cause }) => cause.kind === 'timer')).toBe(true);
