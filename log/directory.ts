@@ -4,7 +4,7 @@ import type { Timers } from '../events/entries.ts';
 import type { HostRecord, VmRecord } from '../events/records.ts';
 
 /** An attempt as the ledger last recorded it. */
-export type StoredAttempt = { readonly state: AttemptState; readonly timers: Timers };
+type StoredAttempt = { readonly state: AttemptState; readonly timers: Timers };
 
 /** The timers of an unsettled attempt, the clock they fire on, and its source and destination host. */
 export type Deadlines = {
