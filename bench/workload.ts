@@ -33,13 +33,8 @@ export function newAttempt(): Attempt {
 /** The inputs of one attempt as the texts of their CloudEvents, in order. The durable timer is due after `beforeTimer`. */
 export type Course = { readonly beforeTimer: readonly string[]; readonly afterTimer: readonly string[] };
 
-const moving = { name: 'web-01', state: 'running', reason: 'booted', job: '5' };
-const shell = {
-  name: 'web-01',
-  state: 'paused',
-  reason: 'migrating',
-  job: 'error: migration statistics are available only on the source host',
-};
+const moving = { name: 'web-01', state: 'running', reason: 'booted', job: 'outgoing' };
+const shell = { name: 'web-01', state: 'paused', reason: 'migrating', job: 'incoming' };
 const landed = { name: 'web-01', state: 'running', reason: 'migrated', job: 'none' };
 
 export const TRANSITIONS_PER_ATTEMPT = 9;

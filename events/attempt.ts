@@ -17,6 +17,8 @@ export const Answer = z.strictObject({
   arrived: z.number().int(),
   ok: z.boolean(),
   error: z.string().optional(),
+  /** State and reason in the host's words, if the vocabulary does not contain them; `ok` is then false. */
+  unknownWords: z.string().optional(),
   domain: Domain.nullable(),
   strayProcess: z.boolean().optional(),
   boot: z.string().optional(),

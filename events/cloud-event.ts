@@ -105,16 +105,40 @@ export function parse<S extends z.ZodType>(schema: S, value: unknown, prefix: st
   const field = path === '' ? prefix.replace(/\.$/, '') || 'event' : `${prefix}${path}`;
   throw new Fault(
     'BAD_EVENT',
-    `${field}: ${issue === undefined ? 'invalid' : words(issue)}`,
+    `${field}: ${issue === undefined ? 'invalid' : words(issue, value)}`,
     'Compare the event with the example in docs/inputs.md and the JSON Schema in docs/schemas.',
     result.error,
   );
 }
 
-/** The validation message of zod without its standard beginning; an absent field is reported as missing. */
-function words({ message }: z.core.$ZodIssue): string {
-  const text = message.replace(/^Invalid input: /, '');
+/**
+ * The validation message of zod without its standard beginning. An absent field is reported as missing, and a word outside its
+ * vocabulary together with the allowed words.
+ */
+function words(issue: z.core.$ZodIssue, value: unknown): string {
+  const text = issue.message.replace(/^Invalid (input|option): /, '');
+  const given = valueAt(value, issue.path);
+  if (issue.code === 'invalid_value') {
+    const allowed = issue.values.map(String).join(', ');
+    return given === undefined ? `missing; use one of: ${allowed}` : `is ${shown(given)}; use one of: ${allowed}`;
+  }
   return text.endsWith(', received undefined') ? `missing, ${text.replace(', received undefined', '')}` : text;
+}
+
+function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
+  return path.reduce<unknown>(
+    (at, key) => (typeof at === 'object' && at !== null ? (at as Record<PropertyKey, unknown>)[key] : undefined),
+    value,
+  );
+}
+
+const SHOWN_MAX = 80;
+
+/** A scalar in JSON, cut to a length that fits a message; the kind of any other value. */
+function shown(value: unknown): string {
+  if (typeof value === 'object' && value !== null) return Array.isArray(value) ? 'a list' : 'an object';
+  const text = typeof value === 'string' ? JSON.stringify(value) : String(value);
+  return text.length > SHOWN_MAX ? `${text.slice(0, SHOWN_MAX).toWellFormed()}…` : text;
 }
 
 /** JSON with sorted keys, so that the order of keys in the producer's JSON does not change the digest. */

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { ConfigurationChange } from './configuration.ts';
+import { detailsOf, detailWords, eventWords, jobWords, reasonsOf, reasonWords, stateWords } from './libvirt.ts';
 import { Holder, Host, MigrationId, Power, Volume } from './vocabulary.ts';
 
 /**
@@ -7,35 +8,59 @@ import { Holder, Host, MigrationId, Power, Volume } from './vocabulary.ts';
  * and its `subject` then is the VM's UUID, or a key of `siteInputs`, which have no subject.
  */
 
-/** One domain as libvirt on its host describes it. */
-export const Domain = z.strictObject({
-  name: z.string().max(255),
-  /** The state as `virsh domstate` prints it, such as `running`, `paused` or `shut off`. */
-  state: z.string().max(64),
-  /** The reason as `virsh domstate --reason` prints it, without the brackets. */
-  reason: z.string().max(255),
-  /** `none`, libvirt's number of the running operation (5 is an outgoing migration), or libvirt's error message. */
-  job: z.string().max(4096),
-});
+/** One domain as libvirt on its host describes it. The words and their sources are listed in docs/vocabulary.md. */
+export const Domain = z
+  .strictObject({
+    name: z.string().max(255).describe('name of the domain'),
+    state: z.enum(stateWords).describe('state, in the words of `virsh domstate`'),
+    reason: z.enum(reasonWords).describe('reason of the state, in the words of `virsh domstate --reason`'),
+    job: z.enum(jobWords).describe('running job; a query that failed or timed out is `unknown`'),
+  })
+  .superRefine(({ state, reason }, context) =>
+    requireWord(context, 'reason', reason, reasonsOf(state), `a reason of state ${state}`),
+  );
 export type Domain = z.infer<typeof Domain>;
+
+/** Refuses a word that belongs to another state or event, and names the allowed ones. */
+function requireWord(
+  context: z.RefinementCtx,
+  field: string,
+  word: string,
+  allowed: readonly string[],
+  role: string,
+): void {
+  if (!allowed.includes(word))
+    context.addIssue({
+      code: 'custom',
+      path: [field],
+      message: `${JSON.stringify(word)} is not ${role}; use one of: ${allowed.join(', ')}`,
+    });
+}
 
 /**
  * One host's answer to one question about one VM. `ok: false` means unknown; `domain: null` means absent from a complete
  * listing.
  */
-const Answered = z.strictObject({
-  question: z.string().min(1).max(512),
-  host: Host,
-  ok: z.boolean(),
-  error: z.string().max(65_536).optional(),
-  domain: Domain.nullable(),
-  /** True if a QEMU process has the VM's UUID although libvirt does not run the VM; absent if processes cannot be seen. */
-  strayProcess: z.boolean().optional(),
-  /** The host's boot id; absent if unknown. */
-  boot: z.string().max(255).optional(),
-  /** Time of the sample on the host's clock; shown to people, never compared. */
-  sampledAt: z.iso.datetime({ offset: true }).optional(),
-});
+const Answered = z
+  .strictObject({
+    question: z.string().min(1).max(512),
+    host: Host,
+    ok: z.boolean(),
+    error: z.string().max(65_536).optional(),
+    /** State and reason of the domain in the host's words, if the vocabulary does not contain them; `ok` is then false. */
+    unknownWords: z.string().min(1).max(512).optional(),
+    domain: Domain.nullable(),
+    /** True if a QEMU process has the VM's UUID although libvirt does not run the VM; absent if processes cannot be seen. */
+    strayProcess: z.boolean().optional(),
+    /** The host's boot id; absent if unknown. */
+    boot: z.string().max(255).optional(),
+    /** Time of the sample on the host's clock; shown to people, never compared. */
+    sampledAt: z.iso.datetime({ offset: true }).optional(),
+  })
+  .refine(({ ok, unknownWords }) => !ok || unknownWords === undefined, {
+    path: ['unknownWords'],
+    message: 'must be absent if ok is true: an answer in unknown words proves nothing',
+  });
 export type Answered = z.infer<typeof Answered>;
 
 const Declared = z.strictObject({
@@ -79,13 +104,15 @@ const Returned = z
     message: 'must be set for a failed call and absent for a successful one',
   });
 
-const Lifecycle = z.strictObject({
-  host: Host,
-  /** libvirt's lifecycle event: Defined, Started, Suspended, Resumed, Stopped, Shutdown, PMSuspended, Crashed… */
-  event: z.string().max(64),
-  /** The detail of libvirt's event: Booted, Migrated, Paused, Post-copy… */
-  detail: z.string().max(255),
-});
+const Lifecycle = z
+  .strictObject({
+    host: Host,
+    event: z.enum(eventWords).describe("libvirt's lifecycle event, in the words of `virsh event`"),
+    detail: z.enum(detailWords).describe('detail of the event, in the words of `virsh event`'),
+  })
+  .superRefine(({ event, detail }, context) =>
+    requireWord(context, 'detail', detail, detailsOf(event), `a detail of event ${event}`),
+  );
 
 const Holders = z.strictObject({ volume: z.string().min(1).max(1024), holders: z.array(Holder).max(1024) });
 const LeaseExpired = z.strictObject({ volume: z.string().min(1).max(1024), host: Host });

@@ -1,5 +1,6 @@
 import { ENTRY_VERSION } from './entry-version.ts';
 import { Fault } from './fault.ts';
+import { domainOfVirsh, type VirshDomain } from './virsh.ts';
 
 /**
  * Lifts inputs and entries of earlier versions to the current one, one version at a time, so that the rest of the code knows
@@ -47,7 +48,10 @@ function versionOf(type: string): number {
 export type AnyEntry = { readonly v: unknown; readonly [member: string]: unknown };
 
 /** Keyed by the version that an upcaster accepts; its result has the next version. */
-const entryUpcasters: ReadonlyMap<unknown, (entry: AnyEntry) => AnyEntry> = new Map([[1, nameTimersByKind]]);
+const entryUpcasters: ReadonlyMap<unknown, (entry: AnyEntry) => AnyEntry> = new Map([
+  [1, nameTimersByKind],
+  [2, mapVirshWords],
+]);
 
 /** The entry in the current version. @throws Fault ENTRY_NEWER if a newer Landfall wrote it. */
 export function upcastEntry(entry: AnyEntry): AnyEntry {
@@ -90,4 +94,44 @@ function timerKindOfVersion1(id: string): string {
     `an entry of version 1 has an unknown timer ${JSON.stringify(id)}`,
     'Run landfall audit: the entry may have been altered. Continue from a backup.',
   );
+}
+
+/** Version 2 kept a domain in the texts of virsh: the answers of the attempt, and the input that the entry consumed. */
+function mapVirshWords(entry: AnyEntry): AnyEntry {
+  const state = entry['attempt'] as StateOfVersion2 | null;
+  const cause = entry['cause'] as { readonly type?: string; readonly data?: unknown };
+  const isAnswer = cause.type === 'landfall.host.answered.v1' && hasDomain(cause.data);
+  return {
+    ...entry,
+    v: 3,
+    attempt: state === null ? null : { ...state, attempt: withMappedAnswers(state.attempt) },
+    cause: isAnswer ? { ...cause, data: withMappedDomain(cause.data as AnswerOfVersion2) } : cause,
+  };
+}
+
+type AnswerOfVersion2 = { readonly domain: VirshDomain | null };
+type StateOfVersion2 = {
+  readonly attempt: { readonly asked: Readonly<Record<string, { readonly answer: AnswerOfVersion2 | null }>> };
+};
+
+function withMappedAnswers(attempt: StateOfVersion2['attempt']): StateOfVersion2['attempt'] {
+  const asked = Object.entries(attempt.asked).map(([host, each]) => {
+    const { answer } = each;
+    return [host, answer === null ? each : { ...each, answer: withMappedDomain(answer) }] as const;
+  });
+  return { ...attempt, asked: Object.fromEntries(asked) };
+}
+
+function withMappedDomain(answer: AnswerOfVersion2): AnswerOfVersion2 {
+  if (answer.domain === null) return answer;
+  const mapped = domainOfVirsh(answer.domain);
+  return 'domain' in mapped
+    ? { ...answer, ...mapped }
+    : ({ ...answer, ...mapped, ok: false, domain: null } as AnswerOfVersion2);
+}
+
+/** An input that was refused may have data of any shape. */
+function hasDomain(data: unknown): boolean {
+  const domain = (data as { readonly domain?: unknown } | null)?.domain as Partial<VirshDomain> | null | undefined;
+  return [domain?.name, domain?.state, domain?.reason, domain?.job].every((text) => typeof text === 'string');
 }

@@ -54,6 +54,7 @@ export function recordAnswer(attempt: Attempt, data: InputData<'landfall.host.an
   const sequence = attempt.sequence + 1;
   const answer: Answer = { asked: question, arrived: sequence, ok: data.ok, domain: data.domain };
   if (data.error !== undefined) answer.error = data.error;
+  if (data.unknownWords !== undefined) answer.unknownWords = data.unknownWords;
   if (data.strayProcess !== undefined) answer.strayProcess = data.strayProcess;
   if (data.boot !== undefined) answer.boot = data.boot;
   const dueAt = question === before.asked ? null : before.dueAt;

@@ -1,24 +1,14 @@
 import type { Answer } from '../events/attempt.ts';
+import { unreachable } from '../events/fault.ts';
+import type { Domain } from '../events/inputs.ts';
+import type { DomainJob, DomainReason } from '../events/libvirt.ts';
 import type { Job, Presence, Ran } from '../events/vocabulary.ts';
 
-/**
- * Translates libvirt's states into the vocabulary of the verdict table. The texts are those of virsh 9.0
- * (tools/virsh-domain-monitor.c); an unlisted text is read as `unknown`.
- */
+/** Translates libvirt's states, reasons and jobs (events/libvirt.ts) into the vocabulary of the verdict table. */
 
-/** libvirt's VIR_DOMAIN_JOB_OPERATION_MIGRATION_IN and VIR_DOMAIN_JOB_OPERATION_MIGRATION_OUT. */
-const OPERATION_MIGRATION_IN = '4';
-const OPERATION_MIGRATION_OUT = '5';
-
-/** The job according to `virsh domjobinfo --rawstats`, or to the error text of that command. */
-export function jobOf(words: string): Job {
-  if (words === 'none') return 'none';
-  if (words === OPERATION_MIGRATION_OUT) return 'outgoing';
-  if (words === OPERATION_MIGRATION_IN) return 'incoming';
-  // A destination refuses job statistics with this text exactly while a migration comes in (from Prepare to Finish).
-  if (words.includes('migration statistics are available only on the source host')) return 'incoming';
-  if (words.includes('domain is not running')) return 'none';
-  return /^\d+$/.test(words) ? 'none' : 'unknown';
+/** A job of another kind, such as a snapshot, does not move the guest. */
+function migrationJobOf(job: DomainJob): Job {
+  return job === 'other' ? 'none' : job;
 }
 
 type Condition =
@@ -30,40 +20,17 @@ type Condition =
   | 'broken'
   | 'postcopy'
   | 'postcopy-failed'
-  | 'unmapped';
-
-const pausedReasons: Readonly<Record<string, Condition>> = {
-  user: 'paused-local',
-  saving: 'paused-local',
-  save: 'paused-local',
-  dumping: 'paused-local',
-  dump: 'paused-local',
-  snapshot: 'paused-local',
-  'creating snapshot': 'paused-local',
-  'from snapshot': 'paused-local',
-  watchdog: 'paused-local',
-  'shutting down': 'paused-local',
-  'I/O error': 'broken',
-  crashed: 'broken',
-  'starting up': 'starting',
-  migrating: 'paused-moving',
-  unknown: 'paused-moving',
-  'api error': 'paused-moving',
-  'API error': 'paused-moving',
-  'post-copy': 'postcopy',
-  'post-copy failed': 'postcopy-failed',
-};
+  | 'unclear';
 
 /** The condition of a domain from its state and reason, independent of the host's role. */
-function conditionOf(state: string, reason: string): Condition {
+function conditionOf({ state, reason }: Domain): Condition {
   switch (state) {
     case 'running':
       if (reason === 'post-copy') return 'postcopy';
       return reason === 'post-copy failed' ? 'postcopy-failed' : 'running';
     case 'paused':
-      return (Object.hasOwn(pausedReasons, reason) ? pausedReasons[reason] : undefined) ?? 'unmapped';
+      return conditionOfPaused(reason);
     case 'idle':
-    case 'blocked':
     case 'in shutdown':
     case 'pmsuspended':
       return 'paused-local';
@@ -71,8 +38,39 @@ function conditionOf(state: string, reason: string): Condition {
       return 'off';
     case 'crashed':
       return reason === 'panicked' ? 'broken' : 'off';
+    case 'no state':
+      return 'unclear';
     default:
-      return 'unmapped';
+      return unreachable(state);
+  }
+}
+
+function conditionOfPaused(reason: DomainReason): Condition {
+  switch (reason) {
+    case 'user':
+    case 'saving':
+    case 'dumping':
+    case 'creating snapshot':
+    case 'from snapshot':
+    case 'watchdog':
+    case 'shutting down':
+      return 'paused-local';
+    case 'I/O error':
+    case 'crashed':
+      return 'broken';
+    case 'starting up':
+      return 'starting';
+    case 'migrating':
+    case 'unknown':
+    case 'api error':
+      return 'paused-moving';
+    case 'post-copy':
+      return 'postcopy';
+    case 'post-copy failed':
+      return 'postcopy-failed';
+    default:
+      // The schema admits no other reason of this state.
+      return 'unclear';
   }
 }
 
@@ -102,13 +100,13 @@ const nothingKnown = (words: string): Reading => ({ presence: 'unknown', job: 'u
 export function readAnswer(answer: Answer | null, context: Context): Reading {
   if (answer === null) return nothingKnown('not asked yet');
   if (answer.timedOut === true) return nothingKnown('no answer in time');
-  if (!answer.ok) return nothingKnown(answer.error ?? 'no answer');
+  if (!answer.ok) return nothingKnown(answer.unknownWords ?? answer.error ?? 'no answer');
   const { domain } = answer;
   if (domain === null) return readingOfGone(answer, context, 'absent', 'not in the complete listing');
   const words = `${domain.state} (${domain.reason})`;
-  const condition = conditionOf(domain.state, domain.reason);
+  const condition = conditionOf(domain);
   if (condition === 'off') return readingOfGone(answer, context, 'off', words);
-  const job = jobOf(domain.job);
+  const job = migrationJobOf(domain.job);
   if (context.role === 'source' && isFromAnotherBoot(answer, context))
     return { ...nothingKnown(`${words}, from another boot`), job, otherBoot: true, notice: 'starting-up' };
   const reading: Reading = { presence: presenceOfResident(condition, job, context), job, words };
@@ -134,7 +132,7 @@ function presenceOfResident(condition: Exclude<Condition, 'off'>, job: Job, cont
     case 'postcopy':
     case 'postcopy-failed':
       return condition;
-    case 'unmapped':
+    case 'unclear':
       return 'unknown';
     case 'paused-local':
     case 'paused-moving':

@@ -1,6 +1,7 @@
 import type { Attempt, Step } from '../events/attempt.ts';
 import type { Command } from '../events/commands.ts';
 import type { InputData } from '../events/inputs.ts';
+import type { DomainJob } from '../events/libvirt.ts';
 import type { Verdict } from '../events/verdict.ts';
 import type { Holder, Volume } from '../events/vocabulary.ts';
 
@@ -33,21 +34,25 @@ export function returnedText({ ok, error }: InputData<'landfall.migration.return
   }
 }
 
-export function answeredText({ ok, error, domain, strayProcess }: InputData<'landfall.host.answered.v1'>): string {
+export function answeredText(data: InputData<'landfall.host.answered.v1'>): string {
+  const { ok, error, unknownWords, domain, strayProcess } = data;
+  if (unknownWords !== undefined) return `answered in words that Landfall does not know: ${unknownWords}`;
   if (!ok) return `could not say${error === undefined ? '' : `: ${error}`}`;
   const stray = strayProcess === true ? ', though a QEMU process there carries its UUID' : '';
   if (domain === null) return `absent: not in the listing${stray}`;
-  const reason = domain.reason === '' ? '' : ` (${domain.reason})`;
-  return `${domain.state}${reason}, ${jobText(domain.job)}${stray}`;
+  return `${domain.state} (${domain.reason}), ${jobTexts[domain.job]}${stray}`;
 }
 
-function jobText(job: string): string {
-  if (job === 'none' || job === '') return 'no job';
-  return job === '5' ? 'outgoing migration' : `job: ${job}`;
-}
+const jobTexts: Readonly<Record<DomainJob, string>> = {
+  none: 'no job',
+  outgoing: 'outgoing migration',
+  incoming: 'incoming migration',
+  other: 'a job other than a migration',
+  unknown: 'job unknown',
+};
 
 export function holdersText(volume: string, holders: readonly Holder[]): string {
-  if (holders.length === 0) return `${volume}: held by nobody`;
+  if (holders.length === 0) return `${volume}: held by no host`;
   return `${volume}: held by ${holders.map(({ host, mode }) => `${host} (${mode})`).join(', ')}`;
 }
 

@@ -4,6 +4,17 @@ import type { Input, InputData, Matter } from '../events/inputs.ts';
 import { formatPosition, type StoredEntry } from '../log/port.ts';
 import { path } from '../machines/chart.ts';
 import { isOver } from '../machines/vm.ts';
+import {
+  type GuestShown,
+  guestOfAnswer,
+  guestOfEvent,
+  type HoldersShown,
+  NO_FACTS,
+  type OutcomeShown,
+  outcomeOf,
+  outcomeOfVerdict,
+  type TimelineFacts,
+} from './timeline-facts.ts';
 import * as words from './timeline-words.ts';
 
 /**
@@ -20,6 +31,12 @@ export type TimelineItem = {
   host: string | null;
   kind: string;
   text: string;
+  /** What the item shows of the guest on `host`; null if nothing. */
+  guest: GuestShown | null;
+  /** Null if the item is neither good nor bad news. */
+  outcome: OutcomeShown | null;
+  /** The observed holders of a volume; null if the item does not concern them. */
+  lock: HoldersShown | null;
   migration: string | null;
   position: string;
   /** The number of consecutive repetitions, and the time of the last one. */
@@ -45,7 +62,7 @@ export async function timelineOf(
   return builder.items;
 }
 
-type Draft = { lane?: Lane; host?: string | null; kind: string; text: string };
+type Draft = { lane?: Lane; host?: string | null; kind: string; text: string } & Partial<TimelineFacts>;
 
 /** Folds entries into timeline items. */
 export class TimelineBuilder {
@@ -85,7 +102,7 @@ export class TimelineBuilder {
 
   *#itemsOf(entry: Entry, before: AttemptState | undefined): Generator<Draft> {
     yield* this.#itemsOfCause(entry.cause);
-    if (entry.refusal !== null) yield { kind: 'refusal', text: `refused: ${entry.refusal.message}` };
+    if (entry.refusal !== null) yield { kind: 'refusal', text: `refused: ${entry.refusal.message}`, outcome: 'bad' };
     if (entry.attempt !== null) yield* this.#itemsOfAttempt(entry, entry.attempt, before);
     for (const command of entry.commands)
       yield { kind: 'command', text: words.commandText(command), lane: laneOf(command), host: command.host };
@@ -125,6 +142,7 @@ export class TimelineBuilder {
           ...this.#by(this.#newest?.source ?? null),
           kind: 'call-returned',
           text: words.returnedText(matter.data),
+          outcome: outcomeOf(matter.data.ok),
         };
       case 'landfall.migration.resolved.v1':
         return {
@@ -137,15 +155,26 @@ export class TimelineBuilder {
           text: `operator: ${matter.data.action} ${matter.data.ok ? 'done' : `failed (${matter.data.error ?? 'no reason given'})`}`,
         };
       case 'landfall.host.answered.v1':
-        return { ...this.#by(matter.data.host), kind: 'answer', text: words.answeredText(matter.data) };
+        return {
+          ...this.#by(matter.data.host),
+          kind: 'answer',
+          text: words.answeredText(matter.data),
+          guest: guestOfAnswer(matter.data),
+        };
       case 'landfall.host.lifecycle.v1':
-        return { ...this.#by(matter.data.host), kind: 'event', text: eventText(matter.data) };
+        return {
+          ...this.#by(matter.data.host),
+          kind: 'event',
+          text: `${matter.data.event} (${matter.data.detail})`,
+          guest: guestOfEvent(matter.data.event, matter.data.detail),
+        };
       case 'landfall.volume.holders.v1':
         return {
           lane: 'lock',
           host: soleHost(matter.data),
           kind: 'holders',
           text: words.holdersText(matter.data.volume, matter.data.holders),
+          lock: { volume: matter.data.volume, holders: matter.data.holders.map(({ host }) => host) },
         };
       case 'landfall.volume.lease-expired.v1':
         return {
@@ -159,9 +188,14 @@ export class TimelineBuilder {
       case 'landfall.host.facts.v1':
         return matter.data.stream === undefined
           ? null
-          : { ...this.#by(matter.data.host), kind: 'stream', text: `event stream ${matter.data.stream}` };
+          : {
+              ...this.#by(matter.data.host),
+              kind: 'stream',
+              text: `event stream ${matter.data.stream}`,
+              guest: matter.data.stream === 'lost' ? 'silent' : null,
+            };
       case 'landfall.host.fenced.v1':
-        return { ...this.#by(matter.data.host), kind: 'fenced', text: `fenced by ${matter.data.by}` };
+        return { ...this.#by(matter.data.host), kind: 'fenced', text: `fenced by ${matter.data.by}`, guest: 'absent' };
       case 'landfall.configuration.set.v1':
         return null;
     }
@@ -171,12 +205,18 @@ export class TimelineBuilder {
     const { attempt } = after;
     yield* this.#timeouts(attempt, before?.attempt.sequence ?? 0);
     for (const alarm of attempt.alarms.slice(before?.attempt.alarms.length ?? 0))
-      yield { kind: 'alarm', text: `${alarm.code}: ${alarm.text}` };
+      yield { kind: 'alarm', text: `${alarm.code}: ${alarm.text}`, outcome: 'bad' };
     const { waiting } = attempt;
     if (waiting !== null && waiting.row !== before?.attempt.waiting?.row)
       yield { kind: 'waiting', text: `waits: row ${waiting.row}` };
     const verdict = attempt.verdicts.find((candidate) => candidate.number === entry.verdict);
-    if (verdict !== undefined) yield { kind: 'verdict', text: words.verdictText(verdict), host: verdict.host };
+    if (verdict !== undefined)
+      yield {
+        kind: 'verdict',
+        text: words.verdictText(verdict),
+        host: verdict.host,
+        outcome: outcomeOfVerdict(verdict),
+      };
     const observed = attempt.steps.filter((step) => step.status === 'observed');
     if (verdict !== undefined && observed.length > 0) yield { kind: 'observed', text: words.observedText(observed) };
     const [at, was] = [path(after.value), before === undefined ? null : path(before.value)];
@@ -188,7 +228,8 @@ export class TimelineBuilder {
   *#timeouts({ asked, configuration }: Attempt, since: number): Generator<Draft> {
     for (const [host, { answer }] of Object.entries(asked)) {
       if (answer?.timedOut !== true || answer.arrived <= since) continue;
-      yield { ...this.#by(host), kind: 'answer', text: `no answer within ${configuration.questionLimitSeconds} s` };
+      const text = `no answer within ${configuration.questionLimitSeconds} s`;
+      yield { ...this.#by(host), kind: 'answer', text, guest: 'silent', outcome: 'bad' };
     }
   }
 
@@ -206,7 +247,8 @@ export class TimelineBuilder {
     return { lane: host !== null && host === this.#newest?.destination ? 'destination' : 'other', host };
   }
 
-  #append({ partition, sequence, entry }: StoredEntry, { lane = 'landfall', host = null, kind, text }: Draft): void {
+  #append({ partition, sequence, entry }: StoredEntry, draft: Draft): void {
+    const { lane = 'landfall', host = null, kind, text, ...facts } = draft;
     const time = new Date(entry.time).toISOString();
     const repeats = kind === 'answer' || kind === 'question';
     const key = `${kind}\n${host ?? ''}`;
@@ -225,6 +267,8 @@ export class TimelineBuilder {
       host,
       kind,
       text,
+      ...NO_FACTS,
+      ...facts,
       migration,
       position,
       times: 1,
@@ -251,10 +295,6 @@ function laneOf({ kind }: Pick<Step, 'kind'>): Lane {
   return kind === 'release-lock' || kind === 'acquire-lock' ? 'lock' : 'landfall';
 }
 
-function eventText({ event, detail }: InputData<'landfall.host.lifecycle.v1'>): string {
-  return detail === '' ? event : `${event} (${detail})`;
-}
-
 function soleHost({ holders }: InputData<'landfall.volume.holders.v1'>): string | null {
   const [only] = holders;
   return holders.length === 1 && only !== undefined ? only.host : null;
@@ -266,5 +306,6 @@ function acknowledged(data: InputData<'landfall.command.acknowledged.v1'>, step:
     host: step?.host ?? null,
     kind: 'effect',
     text: words.acknowledgedText(step, data),
+    outcome: data.ok ? null : 'bad',
   };
 }

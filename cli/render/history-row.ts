@@ -29,15 +29,13 @@ export function destinationsOf(items: readonly TimelineItem[]): Map<string, stri
 export function textOf({ lane, host, text, times, until }: TimelineItem): string {
   const who = host !== null && (lane === 'source' || lane === 'destination' || lane === 'other') ? `${host}: ` : '';
   const again = times > 1 ? `  ×${times}, until ${clock(until)}` : '';
-  return `${clean(who)}${who === '' ? '' : ' '}${message(text)
-    .replace(/, job: .*only on the source host/, ', incoming job')
-    .replace(/([:.] )(error: )+/g, '$1')}${again}`;
+  return `${clean(who)}${who === '' ? '' : ' '}${message(text).replace(/([:.] )(error: )+/g, '$1')}${again}`;
 }
 
-export function toneOf({ kind, text }: TimelineItem): Tone {
+export function toneOf({ kind, outcome }: TimelineItem): Tone {
   switch (kind) {
     case 'verdict':
-      return text.includes('contested') ? 'bad' : 'good';
+      return outcome ?? 'plain';
     case 'alarm':
     case 'refusal':
       return 'bad';
@@ -49,6 +47,6 @@ export function toneOf({ kind, text }: TimelineItem): Tone {
     case 'question':
       return 'dim';
     default:
-      return text.includes('refused') || text.startsWith('no answer') ? 'warn' : 'plain';
+      return outcome === 'bad' ? 'warn' : 'plain';
   }
 }

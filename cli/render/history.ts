@@ -1,6 +1,6 @@
 import type { TimelineItem } from '../../projections/timeline.ts';
 import { destinationsOf, drawSpan, textOf, toneOf } from './history-row.ts';
-import { type Guest, guestIn, laneHosts, LockLane, strokes, symbols } from './lanes.ts';
+import { type Guest, laneHosts, LockLane, strokes, symbols } from './lanes.ts';
 import type { Style, Tone } from './style.ts';
 import { clean, cut, pad, widthOf, wrap } from './text.ts';
 import { clock, day, millisecondsOf, offset } from './time.ts';
@@ -96,7 +96,7 @@ class Chart {
   }
 
   #lanes(item: TimelineItem): string {
-    const guest = item.host === null ? null : guestIn(item);
+    const { guest } = item;
     if (guest !== null && item.host !== null) this.#guests.set(item.host, guest);
     const holder = this.#lock.take(item) ?? this.#lockStroke();
     const cells = [
@@ -118,7 +118,7 @@ class Chart {
    * Draws the call between the source's and the destination's lane: `├───▶` at the start, `┣━━━┫` on success, `╳╌╌╌` on
    * failure.
    */
-  #call({ kind, host, migration, text }: TimelineItem, cells: readonly string[]): string {
+  #call({ kind, host, migration, outcome }: TimelineItem, cells: readonly string[]): string {
     if (kind !== 'call-started' && kind !== 'call-returned') return cells.join('');
     const from = this.#hosts.indexOf(host ?? '');
     const to = this.#hosts.indexOf(this.#destinations.get(migration ?? '') ?? '');
@@ -126,7 +126,7 @@ class Chart {
     const ends =
       kind === 'call-started'
         ? (['├', '─', from < to ? '▶' : '◀'] as const)
-        : text.startsWith('the call succeeded')
+        : outcome === 'good'
           ? (['┣', '━', '┫'] as const)
           : (['╳', '╌', '╌'] as const);
     return drawSpan(cells.join(''), from * this.#width, to * this.#width, ends);

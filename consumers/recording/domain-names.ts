@@ -1,9 +1,13 @@
+import { Fault } from '../../events/fault.ts';
+import { detailsOf, eventWords, type LifecycleDetail, type LifecycleEvent } from '../../events/libvirt.ts';
+
 /**
  * Maps domain names to UUIDs per host. `virsh event` reports only names, and two hosts may use one name for different
  * VMs. An event with an unlisted name waits for the host's next listing; later events of the host wait too, which keeps
  * their order.
  */
-export type NamedEvent = { line: number; t: number; name: string; event: string; detail: string };
+export type NamedEvent = { line: number; t: number; name: string } & Lifecycle;
+type Lifecycle = { event: LifecycleEvent; detail: LifecycleDetail };
 export type MappedEvent = NamedEvent & { vm: string };
 
 class HostNames {
@@ -60,9 +64,22 @@ export function isEventLine(line: string): boolean {
 
 const LIFECYCLE = /^\S+ \S+: event 'lifecycle' for domain '(.*)': (\S+)(?: (.+))?$/;
 
-/** Parses a lifecycle event of `virsh event`. Returns null for other events and for indented continuation lines. */
-export function parseVirshEvent(line: string): { name: string; event: string; detail: string } | null {
+/**
+ * Parses a lifecycle event of `virsh event`. Returns null for other events and for indented continuation lines.
+ * @throws Fault BAD_RECORDING if libvirt has no such event or detail.
+ */
+export function parseVirshEvent(line: string): ({ name: string } & Lifecycle) | null {
   const match = LIFECYCLE.exec(line.trimEnd());
-  const [, name, event, detail] = match ?? [];
-  return name === undefined || event === undefined ? null : { name, event, detail: detail ?? '' };
+  const [, name, word, detail] = match ?? [];
+  if (name === undefined || word === undefined) return null;
+  const event = eventWords.find((known) => known === word);
+  if (event === undefined) throw unknownWord(word, 'a lifecycle event of libvirt', eventWords);
+  const known = detailsOf(event).find((each) => each === detail);
+  if (known === undefined) throw unknownWord(detail ?? '', `a detail of event ${event}`, detailsOf(event));
+  return { name, event, detail: known };
+}
+
+function unknownWord(word: string, role: string, allowed: readonly string[]): Fault {
+  const message = `line: ${JSON.stringify(word)} is not ${role}`;
+  return new Fault('BAD_RECORDING', message, `Use one of: ${allowed.join(', ')}.`);
 }

@@ -1,9 +1,14 @@
 import { Fault } from '../../events/fault.ts';
-import type { Domain } from '../../events/inputs.ts';
-import type { ProbeLine } from './schema.ts';
+import type { Question } from '../../events/commands.ts';
+import type { Answered } from '../../events/inputs.ts';
+import { domainOfVirsh } from '../../events/virsh.ts';
+import type { Power } from '../../events/vocabulary.ts';
+import { powerOf } from '../../machines/fold.ts';
+import { readAnswer } from '../../machines/presence.ts';
+import type { ProbeLine, RecordedDomain } from './schema.ts';
 
 /** A host's recorded answer: a complete listing, or an error. */
-export type HostReply = { ok: boolean; domains: Record<string, Domain>; error?: string; boot?: string };
+export type HostReply = { ok: boolean; domains: Record<string, RecordedDomain>; error?: string; boot?: string };
 
 /** Returns the reply of a probe line; `same` repeats the host's last reply. @throws Fault BAD_RECORDING. */
 export function replyOf(line: ProbeLine, last: HostReply | null): HostReply {
@@ -22,4 +27,36 @@ export function replyOf(line: ProbeLine, last: HostReply | null): HostReply {
   if (line.error !== undefined) answer.error = line.error;
   if (line.boot !== undefined) answer.boot = line.boot;
   return answer;
+}
+
+/**
+ * Returns the answer to a question, in libvirt's vocabulary (`data`) and in the words of the recording (`recorded`).
+ * @param reply null if the recording has no reply of the host.
+ */
+export function answerOf(
+  { question, host }: Question,
+  reply: HostReply | null,
+  domain: RecordedDomain | null,
+): { data: Answered; recorded: unknown } {
+  const error = reply === null ? 'the recording holds no answer of this host' : reply.error;
+  const base = {
+    question,
+    host,
+    ok: reply?.ok ?? false,
+    ...(error === undefined ? {} : { error }),
+    ...(reply?.boot === undefined ? {} : { boot: reply.boot }),
+  };
+  const recorded = { ...base, domain };
+  if (domain === null) return { data: { ...base, domain }, recorded };
+  const mapped = domainOfVirsh(domain);
+  const data = 'domain' in mapped ? { ...base, ...mapped } : { ...base, ...mapped, ok: false, domain: null };
+  return { data, recorded };
+}
+
+/** The guest's power according to a listing. */
+export function powerIn(domain: RecordedDomain): Power {
+  const mapped = domainOfVirsh(domain);
+  if (!('domain' in mapped)) return 'unknown';
+  const answer = { asked: 0, arrived: 0, ok: true, ...mapped };
+  return powerOf(readAnswer(answer, { role: 'other', handedOver: false, ran: false, sourceBoot: null }));
 }

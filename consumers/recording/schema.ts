@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import { Domain } from '../../events/inputs.ts';
 import { Holder, Host, VmId } from '../../events/vocabulary.ts';
 
 /**
@@ -11,6 +10,15 @@ import { Holder, Host, VmId } from '../../events/vocabulary.ts';
 const MS_MAX = 8.64e15;
 const t = z.number().nonnegative().max(MS_MAX);
 const host = Host;
+
+/** One domain in the texts of virsh. */
+const RecordedDomain = z.strictObject({
+  name: z.string().max(255),
+  state: z.string().max(64),
+  reason: z.string().max(255),
+  /** The number of libvirt's operation, `none`, or libvirt's error message. */
+  job: z.string().max(4096),
+});
 
 const Scenario = z.looseObject({
   kind: z.literal('scenario'),
@@ -32,7 +40,7 @@ const Probe = z.looseObject({
   asked: t,
   same: z.literal(true).optional(),
   ok: z.boolean().optional(),
-  domains: z.record(z.string(), Domain).optional(),
+  domains: z.record(z.string(), RecordedDomain).optional(),
   error: z.string().optional(),
   boot: z.string().optional(),
 });
@@ -84,6 +92,7 @@ export const RecordedLine = z.discriminatedUnion('kind', [
 ]);
 export type RecordedLine = z.infer<typeof RecordedLine>;
 export type ScenarioLine = z.infer<typeof Scenario>;
+export type RecordedDomain = z.infer<typeof RecordedDomain>;
 export type ProbeLine = z.infer<typeof Probe>;
 export type ApiLine = z.infer<typeof Api>;
 export type TruthLine = z.infer<typeof Truth>;

@@ -2,15 +2,20 @@ import { canonical } from '../../events/cloud-event.ts';
 import type { Input, InputData, InputType, Matter } from '../../events/inputs.ts';
 import { sha256 } from '../../log/chain.ts';
 
-/** Returns an input with the digest of its content. */
+/**
+ * Returns an input with the digest of its content.
+ * @param recorded the data as recorded, if the recording uses other words. The digest covers it, so that a recording keeps its
+ * digests when a later version maps its words differently.
+ */
 export function seal<T extends InputType>(
   type: T,
   vm: string | null,
   data: InputData<T>,
   source: string,
   id: string,
+  recorded: unknown = data,
 ): Input {
-  const digest = sha256(canonical([type, vm ?? '', data]));
+  const digest = sha256(canonical([type, vm ?? '', recorded]));
   const matter = { type, data } as unknown as Matter;
   return { ...matter, vm, source, id, digest } as Input;
 }

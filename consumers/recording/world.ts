@@ -1,13 +1,11 @@
 import type { Question } from '../../events/commands.ts';
 import { Fault } from '../../events/fault.ts';
-import type { Domain, Input, InputData, SiteInputType, VmInputType } from '../../events/inputs.ts';
-import { powerOf } from '../../machines/fold.ts';
-import { readAnswer } from '../../machines/presence.ts';
+import type { Input, InputData, SiteInputType, VmInputType } from '../../events/inputs.ts';
 import { callErrorOf } from './call-error.ts';
-import { type HostReply, replyOf } from './host-reply.ts';
+import { answerOf, type HostReply, powerIn, replyOf } from './host-reply.ts';
 import { seal } from './sealed-input.ts';
 import { isEventLine, DomainNames, parseVirshEvent } from './domain-names.ts';
-import type { ApiLine, ProbeLine, RecordedLine, ScenarioLine } from './schema.ts';
+import type { ApiLine, ProbeLine, RecordedDomain, RecordedLine, ScenarioLine } from './schema.ts';
 import { type Ending, Endings } from './truth.ts';
 
 /**
@@ -142,9 +140,9 @@ export class RecordedWorld {
   }
 
   #event(host: string, text: string, number: number, t: number): TimedInput[] {
+    const event = parseVirshEvent(text);
     // virsh prints connection errors to the same stream, so only a real event proves that the stream is connected.
     const connected = this.#mention(host, isEventLine(text) ? 'connected' : null, number, t);
-    const event = parseVirshEvent(text);
     if (event === null) return connected;
     return [...connected, ...this.#lifecycle(host, this.#names.event(host, { line: number, t, ...event }), number, t)];
   }
@@ -201,11 +199,10 @@ export class RecordedWorld {
   }
 
   /** Declares a VM of the scenario at its first listing, with its name and its disk. */
-  #declare(host: string, vm: string, domain: Domain, number: number, t: number): TimedInput[] {
+  #declare(host: string, vm: string, domain: RecordedDomain, number: number, t: number): TimedInput[] {
     if (!this.#vms.has(vm) || this.#declared.has(vm)) return [];
     this.#declared.set(vm, domain.name);
-    const answer = { asked: 0, arrived: 0, ok: true, domain };
-    const power = powerOf(readAnswer(answer, { role: 'other', handedOver: false, ran: false, sourceBoot: null }));
+    const power = powerIn(domain);
     const volume = {
       volume: this.#naming.volume(volumeOf(domain.name)),
       shareable: false,
@@ -291,20 +288,12 @@ export class RecordedWorld {
 
   #answer(question: Question, answering: HostReply | null, id: string, number: number, t: number): TimedInput {
     const domain = answering?.ok === true ? (this.#domainOf(question.vm, answering) ?? null) : null;
-    const data: InputData<'landfall.host.answered.v1'> = {
-      question: question.question,
-      host: question.host,
-      ok: answering?.ok ?? false,
-      domain,
-      ...(answering?.error === undefined ? {} : { error: answering.error }),
-      ...(answering === null ? { error: 'the recording holds no answer of this host' } : {}),
-      ...(answering?.boot === undefined ? {} : { boot: answering.boot }),
-    };
-    return { input: seal('landfall.host.answered.v1', question.vm, data, this.source, id), line: number, t };
+    const { data, recorded } = answerOf(question, answering, domain);
+    return { input: seal('landfall.host.answered.v1', question.vm, data, this.source, id, recorded), line: number, t };
   }
 
   /** Questions contain the ledger's VM ids, listings the recorded ids. */
-  #domainOf(vm: string, { domains }: HostReply): Domain | undefined {
+  #domainOf(vm: string, { domains }: HostReply): RecordedDomain | undefined {
     const found = Object.entries(domains).find(([recorded]) => this.#naming.vm(recorded.toLowerCase()) === vm);
     return found?.[1];
   }

@@ -7,6 +7,7 @@ import { Verdict } from '../../events/verdict.ts';
 import { Certainty, LockMode, Power, State } from '../../events/vocabulary.ts';
 import type { MigrationView } from '../../projections/attempts.ts';
 import type { DeadLetter } from '../../projections/site.ts';
+import { guestsShown, outcomesShown } from '../../projections/timeline-facts.ts';
 import type { TimelineItem } from '../../projections/timeline.ts';
 import type { VmStatus } from '../../projections/vms.ts';
 
@@ -111,6 +112,12 @@ export const TimelineShape = z.object({
   kind: z.string(),
   text: z.string(),
   migration: z.string().nullable(),
+  guest: z.enum(guestsShown).nullable().describe('what the item shows of the guest on `host`'),
+  outcome: z.enum(outcomesShown).nullable(),
+  lock: z
+    .object({ volume: z.string(), holders: z.array(z.string()) })
+    .nullable()
+    .describe('holders of a volume'),
   position: z.string(),
   times: z.number().int(),
   until: time,

@@ -6,6 +6,7 @@ import { Configuration, ConfigurationChange, defaultConfiguration } from '../../
 import { Fault } from '../../events/fault.ts';
 import { type InputType, inputSchemas, siteInputs, vmInputs } from '../../events/inputs.ts';
 import { inputUpcasters, type Upcasters, upcast } from '../../events/upcast.ts';
+import { detailsOf, eventWords, jobWords, reasonsOf, stateWords } from '../../events/libvirt.ts';
 import { Clock } from '../../events/vocabulary.ts';
 import { VM } from '../support/builders.ts';
 
@@ -205,6 +206,64 @@ describe('the error for an invalid event', () => {
       }),
       { numRuns: 300 },
     );
+  });
+});
+
+describe('the vocabulary of inputs', () => {
+  const domain = { name: 'web-1', state: 'running', reason: 'booted', job: 'none' };
+  const answered = (over: object) => withData('landfall.host.answered.v1', { domain: { ...domain, ...over } });
+  const event = (name: string, detail: string) => withData('landfall.host.lifecycle.v1', { event: name, detail });
+
+  test.each<[string, string, unknown]>([
+    ['data.domain.job', 'none, outgoing, incoming, other, unknown', answered({ job: 'outgoinx' })],
+    ['data.domain.job', 'none, outgoing, incoming, other, unknown', answered({ job: '5' })],
+    ['data.domain.job', 'none, outgoing, incoming, other, unknown', answered({ job: 'error: not supported' })],
+    ['data.domain.state', 'paused', answered({ state: 'Running' })],
+    ['data.domain.state', 'paused', answered({ state: '__proto__' })],
+    ['data.domain.reason', 'migrated', answered({ reason: 'frozen' })],
+    ['data.domain.reason', 'unpaused', answered({ reason: 'user' })],
+    ['data.domain.reason', 'panicked', answered({ state: 'crashed', reason: 'booted' })],
+    ['data.event', 'Started', event('Enchanted', 'Booted')],
+    ['data.detail', 'Migrated', event('Stopped', 'Booted')],
+    ['data.detail', 'Migrated', event('Stopped', '')],
+    ['data.action', 'ha-restart', withData('landfall.vm.requested.v1', { action: 'reboot' })],
+    [
+      'data.error.kind',
+      'caller-lost',
+      withData('landfall.migration.returned.v1', { error: { kind: 'x', message: '' } }),
+    ],
+    ['data.agent', 'silent', withData('landfall.host.facts.v1', { agent: 'up' })],
+    ['data.holders.0.mode', 'shared', withData('landfall.volume.holders.v1', { holders: [{ host: 'a', mode: 'w' }] })],
+  ])('refuses an unknown word in %s and names %s', (field, allowed, value) => {
+    const fault = faultOf(value);
+    expect(fault).toMatchObject({ code: 'BAD_EVENT', message: expect.stringMatching(`^${field}: `) });
+    expect(fault.message).toContain(allowed);
+  });
+
+  test.each(jobWords)('accepts job %s', (job) => {
+    expect(toInput(answered({ job }), sha256).data).toMatchObject({ domain: { job } });
+  });
+
+  test.each(stateWords.flatMap((state) => reasonsOf(state).map((reason) => [state, reason])))(
+    'accepts state %s with reason %s',
+    (state, reason) => {
+      expect(toInput(answered({ state, reason }), sha256).data).toMatchObject({ domain: { state, reason } });
+    },
+  );
+
+  test.each(eventWords.flatMap((name) => detailsOf(name).map((detail) => [name, detail] as const)))(
+    'accepts event %s with detail %s',
+    (name, detail) => {
+      expect(toInput(event(name, detail), sha256).data).toMatchObject({ event: name, detail });
+    },
+  );
+
+  it('accepts words outside the vocabulary only as unknownWords of a failed answer', () => {
+    const unknownWords = 'paused (frozen)';
+    const data = { ok: false, domain: null, unknownWords };
+    expect(toInput(withData('landfall.host.answered.v1', data), sha256).data).toMatchObject(data);
+    const claimed = withData('landfall.host.answered.v1', { unknownWords });
+    expect(faultOf(claimed).message).toMatch(/^data.unknownWords: /);
   });
 });
 

@@ -6,6 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { withReadOnlyLedger, withWriter } from '../../cli/ledger-file.ts';
 import type { Driver } from '../../engine/driver.ts';
 import { Entry } from '../../events/entries.ts';
+import { ENTRY_VERSION } from '../../events/entry-version.ts';
 import { upcastEntry } from '../../events/upcast.ts';
 import { entryOf, peekEntry } from '../../log/entry-text.ts';
 import { path } from '../../machines/chart.ts';
@@ -132,7 +133,12 @@ describe('a ledger of entry version 1', () => {
 
 describe('upcastEntry', () => {
   const timer = { dueAt: 1, generation: 1 };
-  const ofVersion1 = (id: string) => ({ v: 1, timers: { [id]: timer }, cause: { kind: 'timer', timer: id } });
+  const ofVersion1 = (id: string) => ({
+    v: 1,
+    attempt: null,
+    timers: { [id]: timer },
+    cause: { kind: 'timer', timer: id },
+  });
 
   it.each([
     ['xstate.after.question.ApiFailed', 'question-limit'],
@@ -141,7 +147,8 @@ describe('upcastEntry', () => {
     ['xstate.after.retry.migration.RolledBack.contested', 'command-retry'],
   ])('names %s %s', (id, kind) => {
     expect(upcastEntry(ofVersion1(id))).toEqual({
-      v: 2,
+      v: ENTRY_VERSION,
+      attempt: null,
       timers: { [kind]: timer },
       cause: { kind: 'timer', timer: kind },
     });
@@ -149,14 +156,19 @@ describe('upcastEntry', () => {
 
   it('leaves the cause of an input as it is', () => {
     const cause = { kind: 'input', id: 'e1' };
-    expect(upcastEntry({ v: 1, timers: {}, cause })).toEqual({ v: 2, timers: {}, cause });
+    expect(upcastEntry({ v: 1, attempt: null, timers: {}, cause })).toEqual({
+      v: ENTRY_VERSION,
+      attempt: null,
+      timers: {},
+      cause,
+    });
   });
 
   it.each(['xstate.after.nap.migration.Migrating', 'poll', ''])('rejects the unknown timer %j', (id) => {
     expect(() => upcastEntry(ofVersion1(id))).toThrow(expect.objectContaining({ code: 'ENTRY_TIMER_UNKNOWN' }));
   });
 
-  it.each([0, 3, '1', null, undefined])('rejects version %j', (v) => {
+  it.each([0, ENTRY_VERSION + 1, '1', null, undefined])('rejects version %j', (v) => {
     expect(() => upcastEntry({ v, timers: {}, cause: {} })).toThrow(expect.objectContaining({ code: 'ENTRY_NEWER' }));
   });
 });

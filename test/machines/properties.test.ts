@@ -51,12 +51,12 @@ const saying = fc.constantFrom(...Object.keys(sayings));
 const wordsOf = (name: string): Words => sayings[name] ?? failed;
 const host = fc.constantFrom(S, D);
 const lifecycle = fc.constantFrom(
-  'Started Migrated',
-  'Resumed Migrated',
-  'Stopped Migrated',
-  'Stopped Failed',
-  'Suspended Migrated',
-  'Crashed Panicked',
+  ['Started', 'Migrated'] as const,
+  ['Resumed', 'Migrated'] as const,
+  ['Stopped', 'Migrated'] as const,
+  ['Stopped', 'Failed'] as const,
+  ['Suspended', 'Migrated'] as const,
+  ['Crashed', 'Panicked'] as const,
 );
 
 /** A move with a name, which makes a counterexample readable. */
@@ -80,10 +80,13 @@ const anyMove: fc.Arbitrary<Named> = fc.oneof(
   },
   {
     weight: 4,
-    arbitrary: fc.tuple(host, lifecycle).map(([on, text]) => {
-      const [event = '', detail = ''] = text.split(' ');
-      return named(`${on}: ${text}`, (play) => play.apply({ type: 'lifecycle', data: { host: on, event, detail } }));
-    }),
+    arbitrary: fc
+      .tuple(host, lifecycle)
+      .map(([on, [event, detail]]) =>
+        named(`${on}: ${event} ${detail}`, (play) =>
+          play.apply({ type: 'lifecycle', data: { host: on, event, detail } }),
+        ),
+      ),
   },
   {
     weight: 1,

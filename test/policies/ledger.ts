@@ -3,6 +3,7 @@ import { defaultConfiguration } from '../../events/configuration.ts';
 import { type Cause, type Entry, type Timers, timersOf } from '../../events/entries.ts';
 import { ENTRY_VERSION } from '../../events/entry-version.ts';
 import type { CallError } from '../../events/inputs.ts';
+import type { LifecycleDetail, LifecycleEvent } from '../../events/libvirt.ts';
 import { askedOf, questionId } from '../../machines/evidence.ts';
 import type { Stimulus } from '../../machines/fold.ts';
 import { openAttempt } from '../../machines/open.ts';
@@ -72,7 +73,7 @@ export class Script {
   }
 
   /** Adds a lifecycle event, after which both hosts are asked again at once. */
-  event(host: string, event: string, detail: string): this {
+  event(host: string, event: LifecycleEvent, detail: LifecycleDetail): this {
     const data = { host, event, detail };
     return this.#step('landfall.host.lifecycle.v1', data, { type: 'lifecycle', data });
   }

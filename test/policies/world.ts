@@ -8,18 +8,16 @@ import type { HostAnswer, View } from '../../policies/view.ts';
 export const S = 'host-a';
 export const D = 'host-b';
 
-const SHELL_JOB = 'error: Operation not supported: migration statistics are available only on the source host';
-
 /** Possible answers of real hosts: state, reason, job. */
 const sayings = {
   running: ['running', 'booted', 'none'],
-  moving: ['running', 'booted', '5'],
+  moving: ['running', 'booted', 'outgoing'],
   arrived: ['running', 'migrated', 'none'],
   paused: ['paused', 'user', 'none'],
-  switching: ['paused', 'migrating', '5'],
+  switching: ['paused', 'migrating', 'outgoing'],
   leftover: ['paused', 'migrating', 'none'],
-  shell: ['paused', 'migrating', SHELL_JOB],
-  newShell: ['paused', 'starting up', SHELL_JOB],
+  shell: ['paused', 'migrating', 'incoming'],
+  newShell: ['paused', 'starting up', 'incoming'],
   broken: ['paused', 'I/O error', 'none'],
   postcopy: ['running', 'post-copy', 'none'],
   off: ['shut off', 'migrated', 'none'],

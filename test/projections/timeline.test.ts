@@ -16,7 +16,7 @@ describe('the timeline of a completed migration', () => {
       'source | call-started | migration m1 to h2 begins',
       'landfall | question | asks h1 and h2',
       'source | answer | running (booted), outgoing migration',
-      'destination | answer | paused (migrating), job: incoming',
+      'destination | answer | paused (migrating), incoming migration',
       'source | call-returned | the caller gave up: killed after 60 s',
       'landfall | state | ApiFailed',
       'landfall | question | asks h1 and h2',
@@ -68,7 +68,7 @@ it('lists timeouts, lifecycle events, stream changes and operator actions', asyn
   await short.site();
   await short.declare(WEB, 'web');
   await short.start(WEB, 'm1');
-  await short.answer({ h1: running('5'), h2: null });
+  await short.answer({ h1: running('outgoing'), h2: null });
   await short.tell('landfall.host.lifecycle.v1', { host: 'h2', event: 'Started', detail: 'Migrated' }, WEB);
   await short.tell('landfall.host.facts.v1', { host: 'h2', stream: 'lost' });
   await short.tell('landfall.migration.returned.v1', { migration: 'm1', ok: true }, WEB);
@@ -106,7 +106,7 @@ it('lists the commands that an observed attempt would have sent', async () => {
     { migration: 'm1', source: 'h1', destination: 'h2', effects: 'observe' },
     WEB,
   );
-  await observed.answer({ h1: running('5'), h2: null });
+  await observed.answer({ h1: running('outgoing'), h2: null });
   await observed.fail(WEB, 'm1');
   await observed.answer({ h1: migrated, h2: running() });
   const told = timeline(observed.ledger.stored, WEB).map(({ text }) => text);

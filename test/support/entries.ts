@@ -1,4 +1,5 @@
 import type { Entry } from '../../events/entries.ts';
+import { ENTRY_VERSION } from '../../events/entry-version.ts';
 import { sha256 } from '../../log/chain.ts';
 import { VM, vmOf } from './builders.ts';
 
@@ -10,7 +11,7 @@ export { VM, vmOf } from './builders.ts';
 export function entryOfInput(id: string, changes: Partial<Entry> & { content?: string; source?: string } = {}): Entry {
   const { content = id, source = 'agent://one', ...rest } = changes;
   return {
-    v: 2,
+    v: ENTRY_VERSION,
     time: 1_790_000_000_000,
     clock: 'wall',
     vm: VM,

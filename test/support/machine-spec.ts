@@ -4,6 +4,7 @@ import type { Command, Question } from '../../events/commands.ts';
 import { type Configuration, defaultConfiguration } from '../../events/configuration.ts';
 import { type TimerKind, type Timers, timersOf } from '../../events/entries.ts';
 import type { CallError, Domain, InputData } from '../../events/inputs.ts';
+import type { DomainJob, DomainReason, DomainState, LifecycleDetail, LifecycleEvent } from '../../events/libvirt.ts';
 import type { Verdict } from '../../events/verdict.ts';
 import { questionId } from '../../machines/evidence.ts';
 import type { Stimulus } from '../../machines/fold.ts';
@@ -32,24 +33,26 @@ export type Words = Partial<Omit<InputData<'landfall.host.answered.v1'>, 'questi
 /** A host's answer from now on; `silent` means that the host does not answer. */
 export type Saying = 'silent' | Words;
 
-const OUT = '5';
-const INCOMING = 'Requested operation is not valid: migration statistics are available only on the source host';
-export const jobs = {
-  out: OUT,
-  incoming: INCOMING,
-  none: 'none',
-  unknown: 'error: Timed out during operation',
-} as const;
+export const jobs = { out: 'outgoing', incoming: 'incoming', none: 'none', unknown: 'unknown' } as const;
 
-const domain = (state: string, reason: string, job: string): Domain => ({ name: 'web-1', state, reason, job });
+const domain = (state: DomainState, reason: DomainReason, job: DomainJob): Domain => ({
+  name: 'web-1',
+  state,
+  reason,
+  job,
+});
 export const absent: Words = { ok: true, domain: null };
 export const failed: Words = { ok: false, error: 'error: failed to connect to the hypervisor', domain: null };
-export const running = (job: string = jobs.none, reason = 'booted'): Words => ({
+export const running = (job: DomainJob = jobs.none, reason: DomainReason = 'booted'): Words => ({
   domain: domain('running', reason, job),
 });
-export const paused = (reason: string, job: string = jobs.none): Words => ({ domain: domain('paused', reason, job) });
-export const shutOff = (reason = 'shutdown'): Words => ({ domain: domain('shut off', reason, jobs.none) });
-export const crashed = (reason = 'unknown'): Words => ({ domain: domain('crashed', reason, jobs.none) });
+export const paused = (reason: DomainReason, job: DomainJob = jobs.none): Words => ({
+  domain: domain('paused', reason, job),
+});
+export const shutOff = (reason: DomainReason = 'shutdown'): Words => ({
+  domain: domain('shut off', reason, jobs.none),
+});
+export const crashed = (reason: DomainReason = 'unknown'): Words => ({ domain: domain('crashed', reason, jobs.none) });
 export const shell: Words = paused('migrating', jobs.incoming);
 
 export type Given = Partial<Attempt> & {
@@ -247,7 +250,7 @@ export const after =
   (play) =>
     play.wait(seconds);
 export const event =
-  (host: string, name: string, detail: string): Move =>
+  (host: string, name: LifecycleEvent, detail: LifecycleDetail): Move =>
   (play) =>
     play.apply({ type: 'lifecycle', data: { host, event: name, detail } });
 export const stream =

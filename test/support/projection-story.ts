@@ -13,7 +13,12 @@ export const WEB = '0b51c7a2-7d0e-4c55-9a2e-000000000001';
 export const DB = '0b51c7a2-7d0e-4c55-9a2e-000000000002';
 
 type World = Record<string, Domain | null>;
-export const running = (job = 'none'): Domain => ({ name: 'guest', state: 'running', reason: 'booted', job });
+export const running = (job: Domain['job'] = 'none'): Domain => ({
+  name: 'guest',
+  state: 'running',
+  reason: 'booted',
+  job,
+});
 export const migrated: Domain = { name: 'guest', state: 'shut off', reason: 'migrated', job: 'none' };
 
 export class Story {
@@ -129,7 +134,7 @@ export async function longStory(): Promise<Story> {
   await story.declare(WEB, 'web');
   await story.declare(DB, 'db');
   await story.start(WEB, 'm1');
-  await story.answer({ h1: running('5'), h2: { ...running('incoming'), state: 'paused', reason: 'migrating' } });
+  await story.answer({ h1: running('outgoing'), h2: { ...running('incoming'), state: 'paused', reason: 'migrating' } });
   await story.fail(WEB, 'm1');
   await story.answer({ h1: migrated, h2: running() });
   await story.pass(10);

@@ -52,9 +52,9 @@ beforeAll(async () => {
   await story.site();
   await story.declare(WEB, 'web');
   await story.start(WEB, 'm1');
-  await story.answer({ h1: running('5'), h2: null });
+  await story.answer({ h1: running('outgoing'), h2: null });
   await story.fail(WEB, 'm1');
-  await story.answer({ h1: running('5'), h2: null });
+  await story.answer({ h1: running('outgoing'), h2: null });
   undecided = new Rendered(story);
 });
 

@@ -1,4 +1,5 @@
-import type { CallError, InputData } from '../../../events/inputs.ts';
+import type { CallError, Domain, InputData } from '../../../events/inputs.ts';
+import type { LifecycleDetail, LifecycleEvent } from '../../../events/libvirt.ts';
 
 /**
  * One migration on two hosts, reduced to the facts that an observer can distinguish. The world is plain data and each move
@@ -41,10 +42,10 @@ export type Move = {
   readonly returns?: CallError | null;
 };
 export type Told =
-  | { readonly host: string; readonly event: string; readonly detail: string }
+  | { readonly host: string; readonly event: LifecycleEvent; readonly detail: LifecycleDetail }
   | { readonly host: string; readonly stream: 'lost' | 'connected' };
 
-const told = (host: string, event: string, detail: string): Told => ({ host, event, detail });
+const told = (host: string, event: LifecycleEvent, detail: LifecycleDetail): Told => ({ host, event, detail });
 const LIBVIRT: CallError = { kind: 'libvirt', message: 'migration failed' };
 const CONNECTION: CallError = { kind: 'connection', message: 'the connection broke' };
 
@@ -161,8 +162,6 @@ function broken(phase: Small['phase']): Small['phase'] {
   return phase === 'switched' || phase === 'finished' ? 'stuck' : phase;
 }
 
-const INCOMING = 'migration statistics are available only on the source host';
-
 /** Returns the answer of a host for its present state. */
 export function sample(world: Small, host: string, question: string): InputData<'landfall.host.answered.v1'> {
   const base = { question, host, boot: `${host}-boot-1` };
@@ -172,28 +171,25 @@ export function sample(world: Small, host: string, question: string): InputData<
   return { ...base, ok: true, domain };
 }
 
-function onSource({ source, phase }: Small) {
-  if (!source)
-    return phase === 'confirmed'
-      ? { name: 'vm', state: 'shut off', reason: 'migrated', job: 'domain is not running' }
-      : null;
+function onSource({ source, phase }: Small): Domain | null {
+  if (!source) return phase === 'confirmed' ? { name: 'vm', state: 'shut off', reason: 'migrated', job: 'none' } : null;
   const moving = phase === 'outgoing' || phase === 'performing' || phase === 'switched' || phase === 'finished';
   const paused = phase === 'switched' || phase === 'finished' || phase === 'stuck';
   return {
     name: 'vm',
     state: paused ? 'paused' : 'running',
     reason: paused ? 'migrating' : 'booted',
-    job: moving ? '5' : 'none',
+    job: moving ? 'outgoing' : 'none',
   };
 }
 
-function onDestination({ destination }: Small) {
+function onDestination({ destination }: Small): Domain | null {
   if (destination === 'none') return null;
   const shell = destination === 'shell';
   return {
     name: 'vm',
     state: shell ? 'paused' : 'running',
     reason: shell ? 'migrating' : 'migrated',
-    job: shell ? INCOMING : 'none',
+    job: shell ? 'incoming' : 'none',
   };
 }

@@ -1,5 +1,7 @@
 import type { Command, Question } from '../../../events/commands.ts';
 import type { Domain } from '../../../events/inputs.ts';
+import type { DomainJob } from '../../../events/libvirt.ts';
+import { domainIn } from '../../support/libvirt-words.ts';
 import type { Agents } from './agents.ts';
 import { bootIdOf, type Host, type Qemu } from './hypervisor.ts';
 
@@ -13,10 +15,6 @@ export type Sample = {
 };
 
 type Sampling = { question: Question; bad: boolean; words: { state: string; reason: string } | null; sample: Sample };
-
-const INCOMING = 'Requested operation is not valid: migration statistics are available only on the source host';
-const NOT_RUNNING = 'Requested operation is not valid: domain is not running';
-const TIMED_OUT = 'Timed out during operation: cannot acquire state change lock';
 
 /** The agent of one host: answers questions from real listings, forwards events in order, and executes commands. */
 export class Agent {
@@ -94,7 +92,7 @@ export class Agent {
     sample.job = this.host.qemus.get(question.vm)?.job ?? 'none';
     const name = this.#agents.hypervisor.guest(question.vm).name;
     const boot = bootIdOf(this.host);
-    const domain: Domain | null = words === null ? null : { name, ...words, job: this.#jobWords(question.vm) };
+    const domain: Domain | null = words === null ? null : domainIn({ name, ...words, job: this.#job(question.vm) });
     const base = { question: question.question, host: this.host.name, boot };
     const data = bad
       ? { ...base, ok: false, error: 'Connection refused', domain: null }
@@ -104,14 +102,13 @@ export class Agent {
     this.#agents.answer(this.host, question.vm, id, data, sample);
   }
 
-  #jobWords(vm: string): string {
+  #job(vm: string): DomainJob {
     const { sim } = this.#agents;
     const qemu = this.host.qemus.get(vm);
-    if (qemu === undefined) return NOT_RUNNING;
+    if (qemu === undefined) return 'none';
     if (!this.host.libvirtd || sim.now < this.host.jobsBlockedUntil || sim.fault('job-query-times-out', 0.03))
-      return TIMED_OUT;
-    if (qemu.job === 'outgoing') return '5';
-    return qemu.job === 'incoming' ? INCOMING : 'none';
+      return 'unknown';
+    return qemu.job;
   }
 
   /** Executes a command once per command id; a refused command may be sent again. */

@@ -3,6 +3,7 @@ import { unreachable } from '../../../events/fault.ts';
 import type { InputData } from '../../../events/inputs.ts';
 import type { WorkItem } from '../../../producers/work-queue.ts';
 import { Agent, type Sample } from './agent.ts';
+import { lifecycleIn } from '../../support/libvirt-words.ts';
 import { bootIdOf, type Host, type Hypervisor, type Qemu } from './hypervisor.ts';
 import type { LockManager } from './lock-manager.ts';
 import type { Outbox } from './outbox.ts';
@@ -108,7 +109,7 @@ export class Agents {
     this.#witness.sampled(id, sample);
     this.sim.trace(
       () =>
-        `agent ${host.name} answers ${data.question}: ${sample.what}, ${JSON.stringify(data.domain?.state ?? null)} (${data.domain?.reason ?? ''}), job ${data.domain?.job.slice(0, 12) ?? '-'}`,
+        `agent ${host.name} answers ${data.question}: ${sample.what}, ${JSON.stringify(data.domain?.state ?? null)} (${data.domain?.reason ?? ''}), job ${data.domain?.job ?? '-'}`,
     );
     if (this.sim.fault('answer-lost', 0.05)) return;
     const lateMs = this.sim.fault('answer-late', 0.08) ? this.random.integer(500, 25_000) : this.random.integer(1, 60);
@@ -120,7 +121,11 @@ export class Agents {
   #event(host: string, vm: string, event: string, detail: string): void {
     this.sim.trace(() => `event ${host} ${event} ${detail}${this.isStreaming(host) ? '' : ' (nobody hears it)'}`);
     if (!this.isStreaming(host)) return;
-    this.#outbox.stream(host, { type: 'landfall.host.lifecycle.v1', vm, data: { host, event, detail } });
+    this.#outbox.stream(host, {
+      type: 'landfall.host.lifecycle.v1',
+      vm,
+      data: { host, ...lifecycleIn(event, detail) },
+    });
   }
 
   isStreaming(host: string): boolean {
