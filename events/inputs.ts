@@ -86,9 +86,9 @@ const Started = z.strictObject({
 });
 
 /**
- * Why a call failed. `libvirt`: libvirt itself returned an error; a failed wrapper such as ssh is not one. `connection`: the connection between caller and libvirtd
- * broke. `caller-timeout`: the caller was killed by its own limit. `caller-lost`: the caller died and reported nothing.
- * `not-started`: the orchestrator failed before it called libvirt, so nothing was called.
+ * Why a call failed. `libvirt`: libvirt itself returned an error; a failed wrapper such as ssh is not one. `connection`: the
+ * connection between caller and libvirtd broke. `caller-timeout`: the caller was killed by its own limit. `caller-lost`: the
+ * caller died and reported nothing. `not-started`: the orchestrator failed before it called libvirt, so nothing was called.
  */
 export const CallError = z.strictObject({
   kind: z.enum(['libvirt', 'connection', 'caller-timeout', 'caller-lost', 'not-started']),

@@ -37,5 +37,7 @@ export const HostRecord = z.strictObject({
   boot: z.string().nullable(),
   stream: z.enum(['connected', 'lost']),
   agent: z.enum(['speaking', 'silent']),
+  /** True after the host was fenced, until it returns: with another boot, or by a report of its agent. Absent otherwise. */
+  fenced: z.boolean().optional(),
 });
 export type HostRecord = z.infer<typeof HostRecord>;

@@ -94,25 +94,30 @@ function powerOfEvent({ event, detail }: InputData<'landfall.host.lifecycle.v1'>
   return Object.hasOwn(powerEvents, event) ? powerEvents[event] : undefined;
 }
 
+/** Returns the record of a host of the site; undefined if it is not registered. */
+type Hosts = (host: string | null) => HostRecord | undefined;
+
+/** Whether a host may have the guest. It counts as ended only if its host reported that, or if its power was never reported. */
+export function mayRun({ power, certainty }: VmRecord): boolean {
+  const isSeen = power === 'running' || power === 'paused' || power === 'broken';
+  return isSeen || (power === 'unknown' && certainty === 'unknown');
+}
+
 /** Applies a lifecycle event while no attempt is in doubt: the guest's power, and a start on another host. */
 export function applyLifecycle(
   record: VmRecord,
   data: InputData<'landfall.host.lifecycle.v1'>,
-  at: HostRecord | undefined,
+  hosts: Hosts,
 ): VmRecord {
   const tells = data.event === 'Started' || data.event === 'Resumed';
   return applyPowerEvent(
     tells && record.owner !== null && data.host !== record.owner ? withLeftLocks(record, data.host) : record,
     data,
-    at,
+    hosts,
   );
 }
 
-function applyPowerEvent(
-  record: VmRecord,
-  data: InputData<'landfall.host.lifecycle.v1'>,
-  at: HostRecord | undefined,
-): VmRecord {
+function applyPowerEvent(record: VmRecord, data: InputData<'landfall.host.lifecycle.v1'>, hosts: Hosts): VmRecord {
   const power = powerOfEvent(data);
   if (power === undefined) return record;
   // The guest left in an unreported migration; only an answer can show its new host.
@@ -121,9 +126,10 @@ function applyPowerEvent(
     return left ? { ...record, power: 'unknown', certainty: 'unknown' } : { ...record, power };
   const bootsElsewhere = data.event === 'Started' && data.detail !== 'Migrated';
   const wasDown = record.host === null || record.power === 'stopped' || record.power === 'unknown';
-  if (!bootsElsewhere || !wasDown) return record;
+  const isFenced = hosts(record.host)?.fenced === true;
+  if (!bootsElsewhere || (!wasDown && !isFenced)) return record;
   return {
-    ...atHost(withLeftLocks(record, ...ownersOf(record)), data.host, at),
+    ...atHost(withLeftLocks(record, ...ownersOf(record)), data.host, hosts(data.host)),
     lastHost: record.host,
     certainty: 'proven',
     power,

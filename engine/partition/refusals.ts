@@ -2,7 +2,7 @@ import type { z } from 'zod';
 import type { AttemptState } from '../../events/attempt.ts';
 import { Fault } from '../../events/fault.ts';
 import type { Input, InputData } from '../../events/inputs.ts';
-import type { HostRecord } from '../../events/records.ts';
+import type { HostRecord, VmRecord } from '../../events/records.ts';
 import { path } from '../../machines/chart.ts';
 
 /** The reasons to refuse an input. A refusal is stored in the ledger with the refused input. */
@@ -18,6 +18,15 @@ export const refusals = {
       'ATTEMPT_OPEN',
       `attempt ${migration} of this VM is still open`,
       `Run landfall explain ${migration} to see what the attempt waits for.`,
+    ),
+  /** `host` is the recorded host of the VM. */
+  alreadyRunning: ({ certainty, power }: VmRecord, host: string) =>
+    new Fault(
+      'ALREADY_RUNNING',
+      power === 'unknown'
+        ? `the guest left ${host} in a migration that was not reported, and may run on another host (certainty ${certainty})`
+        : `the guest is ${power} on ${host} (certainty ${certainty})`,
+      `A second start would give two hosts the same disks. If ${host} is down, fence it and report landfall.host.fenced.v1; if the guest is stopped, report landfall.vm.declared.v1.`,
     ),
   attemptExists: (migration: string) =>
     new Fault('ATTEMPT_EXISTS', `attempt ${migration} exists already`, 'Give every migration call a unique id.'),

@@ -16,8 +16,7 @@ export function applySiteInput(space: Workspace, input: SiteInput, cause: Cause,
     case 'landfall.host.facts.v1':
       return hostFacts(space, input.data, cause, moment);
     case 'landfall.host.fenced.v1':
-      space.write(null, cause, moment, {});
-      return stepEachOn(space, input.data.host, [{ type: 'fenced', host: input.data.host }], cause, moment);
+      return fence(space, input.data.host, cause, moment);
     default:
       return unreachable(input);
   }
@@ -28,6 +27,16 @@ function configure(space: Workspace, change: ConfigurationChange, cause: Cause, 
   if (!merged.success) return space.refuse(null, refusals.badConfiguration(merged.error), cause, moment);
   space.configuration = merged.data;
   space.write(null, cause, moment, { configuration: merged.data });
+}
+
+/** A fenced host cannot run a guest. It stays fenced until it returns, so a host that is not registered gets a record too. */
+function fence(space: Workspace, name: string, cause: Cause, moment: Moment): void {
+  const unregistered = { host: name, clock: moment.clock, stream: 'lost', agent: 'silent' } as const;
+  const before = space.host(name, moment.clock) ?? { ...unregistered, zone: null, cluster: null, boot: null };
+  const host: HostRecord = { ...before, fenced: true };
+  space.setHost(host);
+  space.write(null, cause, moment, { host });
+  stepEachOn(space, name, [{ type: 'fenced', host: name }], cause, moment);
 }
 
 function hostFacts(space: Workspace, data: InputData<'landfall.host.facts.v1'>, cause: Cause, moment: Moment): void {
@@ -56,7 +65,14 @@ function merge(before: HostRecord | undefined, data: InputData<'landfall.host.fa
     boot: data.boot ?? before?.boot ?? null,
     stream: data.stream ?? (data.agent === 'silent' ? 'lost' : before?.stream) ?? 'lost',
     agent: data.agent ?? before?.agent ?? 'speaking',
+    ...(before?.fenced === true && !isBack(before, data) ? { fenced: true } : {}),
   };
+}
+
+/** Whether the facts prove that a fenced host runs again. Its place alone, which an inventory reports, proves nothing. */
+function isBack(before: HostRecord, { boot, stream, agent }: InputData<'landfall.host.facts.v1'>): boolean {
+  const isRebooted = boot !== undefined && boot !== before.boot;
+  return isRebooted || stream === 'connected' || agent === 'speaking';
 }
 
 /** Steps every open attempt with this host at one end. */

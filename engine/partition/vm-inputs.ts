@@ -8,7 +8,7 @@ import { contradicts, type Stimulus } from '../../machines/fold.ts';
 import { openAttempt } from '../../machines/open.ts';
 import { roleOf } from '../../machines/chart.ts';
 import { begin } from '../../machines/step.ts';
-import { applyDeclaration, applyHolders, applyLifecycle, isOver } from '../../machines/vm.ts';
+import { applyDeclaration, applyHolders, applyLifecycle, isOver, mayRun } from '../../machines/vm.ts';
 import { refusals } from './refusals.ts';
 import type { LoadedAttempt } from './attempt-cache.ts';
 import { type Moment, partOf, type Workspace } from './workspace.ts';
@@ -30,7 +30,7 @@ export function applyVmInput(space: Workspace, input: VmInput, cause: Cause, mom
     case 'landfall.volume.holders.v1':
       return hold(context, applyHolders(record, input.data));
     case 'landfall.vm.requested.v1':
-      return request(context);
+      return request(context, input.data);
     case 'landfall.operator.acted.v1':
       return space.write(record.vm, cause, moment, {});
     case 'landfall.migration.started.v1':
@@ -63,10 +63,17 @@ function hold(context: Context, held: VmRecord | null): void {
   else keepRecord(context, held);
 }
 
-/** Refuses a second migration, a start, a stop or an HA restart while an attempt is open. */
-function request({ space, record, open: [first], cause, moment }: Context): void {
-  if (first === undefined) space.write(record.vm, cause, moment, {});
-  else space.refuse(record.vm, refusals.attemptOpen(first), cause, moment);
+/** Refuses every request while an attempt is open, and a start of a guest that its host may run. */
+function request(
+  { space, record, open: [first], cause, moment }: Context,
+  { action }: InputData<'landfall.vm.requested.v1'>,
+): void {
+  const isStart = action === 'start' || action === 'ha-restart';
+  const isFenced = space.host(record.host, moment.clock)?.fenced === true;
+  if (first !== undefined) space.refuse(record.vm, refusals.attemptOpen(first), cause, moment);
+  else if (isStart && record.host !== null && !isFenced && mayRun(record))
+    space.refuse(record.vm, refusals.alreadyRunning(record, record.host), cause, moment);
+  else space.write(record.vm, cause, moment, {});
 }
 
 function start(
@@ -143,7 +150,8 @@ function answer({ space, record, open, cause, moment }: Context, data: InputData
 function lifecycle({ space, record, cause, moment }: Context, data: InputData<'landfall.host.lifecycle.v1'>): void {
   const newest = attemptAffectedBy(space, record, data, moment.clock);
   const outOfDoubt = newest === null || newest.state.attempt.verdicts.at(-1)?.contested === false;
-  const lived = outOfDoubt ? applyLifecycle(record, data, space.host(data.host, moment.clock)) : record;
+  const hosts = (host: string | null) => space.host(host, moment.clock);
+  const lived = outOfDoubt ? applyLifecycle(record, data, hosts) : record;
   space.records.set(lived);
   if (newest !== null) {
     const { migration, source, verdicts } = newest.state.attempt;

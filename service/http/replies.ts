@@ -22,6 +22,7 @@ const statuses: Readonly<Record<string, number>> = {
   IDENTITY_CONFLICT: 409,
   ATTEMPT_OPEN: 409,
   ATTEMPT_EXISTS: 409,
+  ALREADY_RUNNING: 409,
   NOT_CONTESTED: 409,
   NOT_LIVE: 409,
   AMBIGUOUS: 409,

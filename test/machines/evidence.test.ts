@@ -212,7 +212,7 @@ describe('names of built-in object properties', () => {
     ['Shutdown', 'Finished'],
   ] as const)('changes no power on the event %s %s', (name, detail) => {
     const record = { ...unknownVm(VM), host: S, power: 'running' as const };
-    expect(applyLifecycle(record, { host: S, event: name, detail }, undefined)).toEqual(record);
+    expect(applyLifecycle(record, { host: S, event: name, detail }, () => undefined)).toEqual(record);
   });
 });
 
