@@ -7,6 +7,7 @@ import type { Checkpoint, InputPosition } from '../port.ts';
 import { Freshness } from './freshness.ts';
 import { type Progressed, recordOf } from './records.ts';
 import type { OffsetLink, Replica } from './replica.ts';
+import type { ReplicaStore } from './replica-store.ts';
 import { verifyTopicIdentity } from './topic-identity.ts';
 
 /**
@@ -18,7 +19,7 @@ export type LedgerTailerOptions = {
   readonly topic: string;
   /** A group with this tailer as its only member; it commits no offsets. */
   readonly group: string;
-  readonly replicas: readonly Replica[];
+  readonly replicas: readonly Replica<ReplicaStore>[];
   readonly log: KafkaLog;
   /** Called when an owned partition has more records than this instance committed: another owner has written to it. */
   readonly overtaken: (partition: number) => void;

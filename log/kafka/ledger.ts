@@ -3,9 +3,11 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { Fault } from '../../events/fault.ts';
 import type { Head, Ledger, Owner, StoredEntry } from '../port.ts';
+import type { SqliteLedger } from '../sqlite/ledger.ts';
 import { connectTo } from '../../kafka/client.ts';
 import type { KafkaClient } from '../../kafka/port.ts';
 import { Replica, type ReadableListener } from './replica.ts';
+import type { ReplicaStore } from './replica-store.ts';
 import { LedgerTailer } from './ledger-tailer.ts';
 import { type BrokerOptions, groupOf, type KafkaLog, type Topics, topicsOf } from '../../kafka/options.ts';
 import { KafkaOwner } from './owner.ts';
@@ -18,31 +20,38 @@ import { Transactor } from '../../kafka/transactor.ts';
  * transactions fence owners, and a new owner continues at its tail.
  */
 
-export type KafkaLedgerOptions = BrokerOptions & {
+export type KafkaLedgerOptions = BrokerOptions &
+  TopicLedgerOptions & {
+    /** The folder of the replicas, one file per partition; not shared with another instance. */
+    readonly folder: string;
+    readonly projections?: readonly string[];
+    readonly machineVersion: string;
+  };
+
+export type TopicLedgerOptions = Pick<BrokerOptions, 'clientId'> & {
   readonly prefix: string;
-  /** The folder of the replicas, one file per partition; not shared with another instance. */
-  readonly folder: string;
-  readonly projections?: readonly string[];
-  readonly machineVersion: string;
   readonly log?: KafkaLog;
   readonly readable?: ReadableListener;
   readonly committed?: (partition: number, entries: number, ms: number) => void;
 };
 
+/** Opens the replica of a partition. */
+type OpenReplica<S extends ReplicaStore> = (partition: number, readable: ReadableListener) => Promise<Replica<S>>;
+
 /** The time limit for a new owner to read the tail. */
 const TAIL_MS = 60_000;
 
-export class KafkaLedger implements Ledger {
+export class KafkaLedger<S extends ReplicaStore = SqliteLedger> implements Ledger {
   readonly partitions: number;
   readonly kafka: KafkaClient;
   readonly topics: Topics;
   readonly group: string;
-  readonly #options: KafkaLedgerOptions;
-  readonly #replicas: readonly Replica[];
+  readonly #options: TopicLedgerOptions;
+  readonly #replicas: readonly Replica<S>[];
   readonly #tailer: LedgerTailer;
   readonly #owners = new Map<number, KafkaOwner>();
 
-  private constructor(options: KafkaLedgerOptions, kafka: KafkaClient, replicas: readonly Replica[]) {
+  private constructor(options: TopicLedgerOptions, kafka: KafkaClient, replicas: readonly Replica<S>[]) {
     this.#options = options;
     this.kafka = kafka;
     this.topics = topicsOf(options.prefix);
@@ -57,10 +66,23 @@ export class KafkaLedger implements Ledger {
   }
 
   /** @throws Fault KAFKA_… if the topics do not fit, LEDGER_… if a replica cannot be opened. */
-  static async open(options: KafkaLedgerOptions): Promise<KafkaLedger> {
-    const kafka = connectTo(options, options.log);
+  static open(options: KafkaLedgerOptions): Promise<KafkaLedger> {
+    const { folder, projections = [], machineVersion } = options;
+    return KafkaLedger.over(options, connectTo(options, options.log), (partition, readable) => {
+      mkdirSync(folder, { recursive: true });
+      const file = join(folder, `${partition}.db`);
+      return Replica.open({ file, partition, projections, machineVersion }, readable);
+    });
+  }
+
+  /** Opens the ledger with this client and these replicas. @throws Fault as `open`. */
+  static async over<S extends ReplicaStore>(
+    options: TopicLedgerOptions,
+    kafka: KafkaClient,
+    openReplica: OpenReplica<S>,
+  ): Promise<KafkaLedger<S>> {
     const { partitions } = await requireTopics(kafka, options.prefix);
-    const replicas = await openReplicas(options, partitions);
+    const replicas = await openReplicas(partitions, openReplica, options.readable ?? (() => {}));
     const ledger = new KafkaLedger(options, kafka, replicas);
     try {
       await ledger.#tailer.start();
@@ -110,7 +132,7 @@ export class KafkaLedger implements Ledger {
   }
 
   /** @throws Fault NO_PARTITION. */
-  replica(partition: number): Replica {
+  replica(partition: number): Replica<S> {
     const replica = this.#replicas[partition];
     if (replica !== undefined) return replica;
     const remedy = `This ledger has partitions 0 to ${this.partitions - 1}.`;
@@ -127,7 +149,7 @@ export class KafkaLedger implements Ledger {
     return this.#tailer.lag(partition);
   }
 
-  #own(replica: Replica, transactor: Transactor, lost: (fault: Fault) => void): KafkaOwner {
+  #own(replica: Replica<S>, transactor: Transactor, lost: (fault: Fault) => void): KafkaOwner {
     const { committed } = this.#options;
     const { partition } = replica;
     const owner: KafkaOwner = new KafkaOwner({
@@ -148,15 +170,15 @@ export class KafkaLedger implements Ledger {
   }
 }
 
-async function openReplicas(options: KafkaLedgerOptions, partitions: number): Promise<Replica[]> {
-  const { folder, projections = [], machineVersion, readable = () => {} } = options;
-  mkdirSync(folder, { recursive: true });
-  const replicas: Replica[] = [];
+async function openReplicas<S extends ReplicaStore>(
+  partitions: number,
+  openReplica: OpenReplica<S>,
+  readable: ReadableListener,
+): Promise<Replica<S>[]> {
+  const replicas: Replica<S>[] = [];
   try {
-    for (let partition = 0; partition < partitions; partition += 1) {
-      const file = join(folder, `${partition}.db`);
-      replicas.push(await Replica.open({ file, partition, projections, machineVersion }, readable));
-    }
+    for (let partition = 0; partition < partitions; partition += 1)
+      replicas.push(await openReplica(partition, readable));
     return replicas;
   } catch (error) {
     await Promise.all(replicas.map((replica) => replica.close()));

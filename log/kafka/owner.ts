@@ -4,6 +4,7 @@ import { link, type Link } from '../chain.ts';
 import { textOf } from '../entry-text.ts';
 import type { Batch, Checkpoint, Head, Identity, InputPosition, Owner } from '../port.ts';
 import type { Replica } from './replica.ts';
+import type { ReplicaStore } from './replica-store.ts';
 import { outcomeUnknown } from '../../kafka/faults.ts';
 import { inputsStream } from './inputs-stream.ts';
 import { OffsetsHint } from './offsets-hint.ts';
@@ -18,7 +19,7 @@ import type { Transactor } from '../../kafka/transactor.ts';
 
 export type OwnerOptions = {
   readonly transactor: Transactor;
-  readonly replica: Replica;
+  readonly replica: Replica<ReplicaStore>;
   readonly inputsTopic: string;
   readonly group: string;
   /** Called after each durable transaction. */

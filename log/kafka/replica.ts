@@ -5,23 +5,13 @@ import { entryOf } from '../entry-text.ts';
 import type { Checkpoint, Head, Identity, InputPosition, Owner, Progress } from '../port.ts';
 import { SqliteLedger } from '../sqlite/ledger.ts';
 import { outcomeUnknown } from '../../kafka/faults.ts';
+import type { CommittedRecords, ReplicaStore } from './replica-store.ts';
 
 /**
  * The local replica of one partition of the ledger: a ledger file with projections, written only from records that are committed in
  * the topic. The instance answers reads from the replica, and an owner continues at its end. Records that the replica lacks, for
  * example after a crash, are read from the topic again.
  */
-
-/** The records of a transaction that the owner has committed. */
-export type CommittedRecords = {
-  readonly links: readonly Link[];
-  /** The entries of the links. */
-  readonly entries: readonly Entry[];
-  readonly inputPositions: readonly InputPosition[];
-  readonly checkpoints: readonly Checkpoint[];
-  /** The offset of the last record in the topic; null if it is unknown. */
-  readonly offset: number | null;
-};
 
 /** A link of the chain with its offset in the topic. */
 export type OffsetLink = Link & { readonly offset: number };
@@ -58,9 +48,9 @@ const PERMANENT_FAULTS: ReadonlySet<string> = new Set(['LEDGER_ALTERED', 'LEDGER
 
 type Written = Omit<CommittedRecords, 'offset'> & { readonly offset: number; readonly head: Head };
 
-export class Replica implements Progress {
+export class Replica<S extends ReplicaStore = SqliteLedger> implements Progress {
   readonly partition: number;
-  readonly ledger: SqliteLedger;
+  readonly ledger: S;
   readonly #onReadable: ReadableListener;
   #owner: Owner;
   #inputPositions: Map<string, number>;
@@ -76,8 +66,8 @@ export class Replica implements Progress {
   #written: Promise<unknown> = Promise.resolve();
   #fault: Fault | null = null;
 
-  private constructor(options: ReplicaOptions, ledger: SqliteLedger, owner: Owner, onReadable: ReadableListener) {
-    this.partition = options.partition;
+  private constructor(partition: number, ledger: S, owner: Owner, onReadable: ReadableListener) {
+    this.partition = partition;
     this.ledger = ledger;
     this.#onReadable = onReadable;
     this.#owner = owner;
@@ -92,8 +82,17 @@ export class Replica implements Progress {
   /** Opens or creates the file. @throws Fault LEDGER_…; a damaged file can be deleted, it is fetched from the topic again. */
   static async open(options: ReplicaOptions, onReadable: ReadableListener): Promise<Replica> {
     const ledger = await SqliteLedger.open({ ...options, mode: 'write', durability: 'relaxed' });
+    return Replica.over(ledger, options.partition, onReadable);
+  }
+
+  /** Continues at the end of an open local ledger, which the replica closes. @throws Fault LEDGER_…. */
+  static async over<S extends ReplicaStore>(
+    ledger: S,
+    partition: number,
+    onReadable: ReadableListener,
+  ): Promise<Replica<S>> {
     try {
-      return new Replica(options, ledger, await ledger.claim(options.partition), onReadable);
+      return new Replica(partition, ledger, await ledger.claim(partition), onReadable);
     } catch (error) {
       await ledger.close();
       throw error;

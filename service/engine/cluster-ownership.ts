@@ -3,25 +3,28 @@ import { PartitionOwnership } from '../../consumers/kafka/partition-ownership.ts
 import type { Time } from '../../engine/time.ts';
 import type { Fault } from '../../events/fault.ts';
 import { inputsStream } from '../../log/kafka/inputs-stream.ts';
+import type { Directory } from '../../log/directory.ts';
 import type { KafkaLedger } from '../../log/kafka/ledger.ts';
+import type { ReplicaStore } from '../../log/kafka/replica-store.ts';
 import { Relay, RELAYED } from '../../producers/kafka/relay.ts';
-import { directory } from '../../projections/directory.ts';
-import type { Part } from '../reads/parts.ts';
 import type { ClusterOptions, ClusterParts } from './cluster-parts.ts';
 
 /** Opens the ownership of a partition assigned to this instance: connects it to the ledger, its inputs and its relay. */
 
-type OwnershipParts = Pick<ClusterParts, 'reads' | 'ledger' | 'producers' | 'membership'>;
+type OwnershipParts = Pick<ClusterParts, 'producers' | 'membership'> & {
+  readonly ledger: KafkaLedger<ReplicaStore>;
+  readonly directory: (partition: number) => Directory;
+};
+type OwnershipOptions = Pick<ClusterOptions, 'time' | 'log' | 'observer'>;
 
-export function openOwnership(partition: number, parts: OwnershipParts, options: ClusterOptions): PartitionOwnership {
-  const { ledger, membership } = parts;
+export function openOwnership(partition: number, parts: OwnershipParts, options: OwnershipOptions): PartitionOwnership {
+  const { ledger, membership, directory } = parts;
   const { time, log, observer = {} } = options;
-  const { db } = partOf(parts.reads, partition);
   return new PartitionOwnership({
     partition,
     ledger,
     time,
-    directory: () => directory(db),
+    directory: () => directory(partition),
     knownProgress: () => ledger.replica(partition),
     assignmentEpoch: () => membership.assignmentEpoch(partition),
     inputs: {
@@ -47,15 +50,18 @@ export function openOwnership(partition: number, parts: OwnershipParts, options:
 }
 
 /** Why this instance, unlike the rest of the group, cannot decide the partition; null if it can. */
-export function obstacleOf(partition: number, reads: readonly Part[], ledger: KafkaLedger, time: Time): Fault | null {
-  const { db } = partOf(reads, partition);
-  return ledger.replica(partition).fault ?? clockBehind(directory(db), time.now());
+export function obstacleOf(
+  partition: number,
+  { ledger, directory }: Pick<OwnershipParts, 'ledger' | 'directory'>,
+  time: Time,
+): Fault | null {
+  return ledger.replica(partition).fault ?? clockBehind(directory(partition), time.now());
 }
 
 function openRelay(
   partition: number,
   { ledger, producers }: OwnershipParts,
-  { log, observer = {} }: ClusterOptions,
+  { log, observer = {} }: OwnershipOptions,
   next: number,
   saveCheckpoint: (sequence: number) => void,
 ): Relay {
@@ -70,10 +76,4 @@ function openRelay(
     log,
   };
   return new Relay(relayOptions, next);
-}
-
-function partOf(reads: readonly Part[], partition: number): Part {
-  const part = reads[partition];
-  if (part === undefined) throw new RangeError(`there is no partition ${partition}`);
-  return part;
 }

@@ -10,6 +10,7 @@ import type { ReadableListener } from '../../log/kafka/replica.ts';
 import { recordOfUnmapped } from '../../producers/dead-letters.ts';
 import { WorkQueue } from '../../producers/work-queue.ts';
 import { openAttempts } from '../../projections/attempts.ts';
+import { directory } from '../../projections/directory.ts';
 import type { Part } from '../reads/parts.ts';
 import { Backlog } from './backlog.ts';
 import { ClusterEngine } from './cluster.ts';
@@ -39,6 +40,7 @@ export async function openClusterEngine(options: ClusterOptions): Promise<Cluste
 function connect(options: ClusterOptions, ledger: KafkaLedger): ClusterParts {
   const { observer = {}, log } = options;
   const reads = readsOf(ledger);
+  const past = (partition: number) => directory(partOf(reads, partition).db);
   const producers = { inputs: new RecordProducer(ledger.kafka), outgoing: new RecordProducer(ledger.kafka) };
   const decisions = reads.map(({ partition }) => trackerOf(ledger, partition));
   const stop = new AbortController();
@@ -49,8 +51,8 @@ function connect(options: ClusterOptions, ledger: KafkaLedger): ClusterParts {
     partitions: ledger.partitions,
     log,
     sessionTimeoutMs: options.sessionTimeoutMs,
-    open: (partition) => openOwnership(partition, { reads, ledger, producers, membership }, options),
-    obstacle: (partition) => obstacleOf(partition, reads, ledger, options.time),
+    open: (partition) => openOwnership(partition, { ledger, producers, membership, directory: past }, options),
+    obstacle: (partition) => obstacleOf(partition, { ledger, directory: past }, options.time),
     rebalanced: (partitions) => observer.rebalanced?.(partitions),
   });
   const inputs = new TopicInputs({
@@ -88,6 +90,12 @@ function readsOf(ledger: KafkaLedger): Part[] {
     const file = ledger.replica(partition).ledger;
     return { partition, ledger: file, db: file.readConnection() };
   });
+}
+
+function partOf(reads: readonly Part[], partition: number): Part {
+  const part = reads[partition];
+  if (part === undefined) throw new RangeError(`there is no partition ${partition}`);
+  return part;
 }
 
 function* openStates(reads: readonly Part[]): Generator<AttemptState> {

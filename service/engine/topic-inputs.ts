@@ -12,7 +12,7 @@ import { type Outcome, receiptOf, unsent } from './outcomes.ts';
 /** Sends an instance's inputs to their topic and waits for the decisions of the partitions' owners. */
 
 export type TopicInputsOptions = {
-  readonly ledger: KafkaLedger;
+  readonly ledger: Pick<KafkaLedger, 'partitions' | 'topics' | 'ageMs'>;
   readonly producer: RecordProducer;
   /** One tracker per partition. */
   readonly decisions: readonly DecisionTracker[];

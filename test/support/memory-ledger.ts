@@ -42,21 +42,29 @@ export class MemoryLedger implements Ledger, Directory {
   async claim(): Promise<Owner> {
     return {
       partition: 0,
-      claimedHead: this.#head(),
+      claimedHead: this.lastHead,
       inputPositions: new Map(),
       checkpoints: new Map(),
-      commit: async (batch: Batch) => {
-        for (const entry of batch.entries) this.#append(entry);
-        return this.#head();
+      commit: async ({ entries }: Batch) => {
+        this.append(entries);
+        return this.lastHead;
       },
-      recall: (identities: readonly Identity[]) =>
-        identities.map(({ source, id }) => this.#identities.get(`${source}\n${id}`) ?? null),
+      recall: (identities: readonly Identity[]) => this.recall(identities),
       release: async () => {},
     };
   }
 
+  append(entries: readonly Entry[]): void {
+    for (const entry of entries) this.#append(entry);
+  }
+
+  /** The digests of consumed inputs, and null for other inputs. */
+  recall(identities: readonly Identity[]): (string | null)[] {
+    return identities.map(({ source, id }) => this.#identities.get(`${source}\n${id}`) ?? null);
+  }
+
   async head(): Promise<Head> {
-    return this.#head();
+    return this.lastHead;
   }
 
   async *read(_partition: number, from: number): AsyncGenerator<StoredEntry> {
@@ -96,14 +104,14 @@ export class MemoryLedger implements Ledger, Directory {
     return this.#times;
   }
 
-  #head(): Head {
+  get lastHead(): Head {
     const last = this.stored.at(-1);
     return { sequence: last?.sequence ?? 0, hash: last?.hash ?? GENESIS };
   }
 
   #append(entry: Entry): void {
     const text = JSON.stringify(entry);
-    const { sequence, hash } = this.#head();
+    const { sequence, hash } = this.lastHead;
     this.stored.push({
       partition: 0,
       sequence: sequence + 1,
