@@ -46,7 +46,7 @@ export function course(attempt: Attempt): Course {
   };
 }
 
-/** The shortest course of an attempt: the first round of answers decides. */
+/** Returns the shortest course of an attempt: the first round of answers decides. */
 export function quickCourse(attempt: Attempt): readonly string[] {
   return [started(attempt), failed(attempt), ...landedAnswers(attempt, 3), ...acknowledgements(attempt)];
 }

@@ -22,8 +22,8 @@ export const wallTime: Time = {
 };
 
 /**
- * A wall clock that never goes back: after the machine's clock is set back, this clock follows the monotonic clock, so that
- * deadlines keep their distance (invariant 8).
+ * Returns a wall clock that never goes back: after the machine's clock is set back, this clock follows the monotonic clock,
+ * so that deadlines keep their distance (invariant 8).
  */
 export function steadyTime(): Time {
   let ms = Date.now();

@@ -11,9 +11,9 @@ import { Verdict } from './verdict.ts';
 
 /** A host's answer as the attempt keeps it, with the sequence numbers of its question and of its arrival. */
 export const Answer = z.strictObject({
-  /** Sequence of the question it answers. */
+  /** Sequence of the answered question. */
   asked: z.number().int(),
-  /** Sequence at which it arrived. */
+  /** Sequence of the arrival of the answer. */
   arrived: z.number().int(),
   ok: z.boolean(),
   error: z.string().optional(),
@@ -38,14 +38,15 @@ export type Asked = z.infer<typeof Asked>;
 
 /** The history of the destination's shell in this attempt. The evidence `ran` is derived from it. */
 const Shell = z.strictObject({
-  /** The destination's event stream has been connected since the attempt began. */
+  /** True while the destination's event stream has been connected since the attempt began. */
   unbroken: z.boolean(),
   boot: z.string().nullable(),
   started: z.boolean(),
   resumed: z.boolean(),
   stopped: z.boolean(),
   /**
-   * An answer or event showed the guest landed on the destination or leaving it, so a later stop was more than a shell's.
+   * True once an answer or event has shown the guest on the destination or leaving it. A later stop is then not the end
+   * of a mere shell.
    */
   arrived: z.boolean(),
   /** The destination's CPUs are known to have run. The value never returns to false. */
@@ -123,7 +124,7 @@ export const Attempt = z.strictObject({
   judgedSequence: z.number().int().nullable(),
   /** Questions and answers by host. */
   asked: z.record(z.string(), Asked),
-  /** An answer showed the guest on the source during this attempt. */
+  /** True if an answer has shown the guest on the source during this attempt. */
   seenAtSource: z.boolean(),
   /**
    * True if an earlier attempt of the VM from the same source was open when this attempt began. An outgoing job may then
@@ -155,8 +156,8 @@ export const Attempt = z.strictObject({
   /** `sequence` after a whole round found every host empty; absent if no round did, or a later round found the guest. */
   emptySequence: z.number().int().optional(),
   /**
-   * The row by which the last closed round waits, and the host recorded meanwhile. Null before the first round and once
-   * decided.
+   * The row that made the last closed round wait, and the host recorded meanwhile. Null before the first round and
+   * after the decision.
    */
   waiting: z.strictObject({ row: z.string(), host: Host }).nullable(),
   /** `sequence` when a round was last counted; null if no round was counted. */

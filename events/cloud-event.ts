@@ -5,7 +5,10 @@ import { requireShallow } from './nesting.ts';
 import { upcast } from './upcast.ts';
 import { VmId } from './vocabulary.ts';
 
-/** A digest covers UTF-8 bytes, and UTF-8 maps every lone surrogate to one replacement character. */
+/**
+ * Rejects lone surrogates: UTF-8 encodes all of them as the same replacement character, so different texts would have
+ * equal digests.
+ */
 const isWellFormed = (text: string) => text.isWellFormed();
 const NOT_WELL_FORMED = 'must be well-formed Unicode';
 /** `source` and `id` are joined by a control character to form one key, so neither may contain one. */
@@ -76,7 +79,7 @@ export function toInput(value: unknown, hash: (text: string) => string): Input {
   return { ...base, vm: vm.data, digest } as VmInput;
 }
 
-/** The CloudEvent of an input. Optional fields that the producer omitted have their defaults. */
+/** Returns the CloudEvent of an input. Optional fields that the producer omitted have their defaults. */
 export function toEvent({ id, source, type, vm, time, trace, data }: Fields): CloudEvent {
   return {
     specversion: '1.0',

@@ -8,8 +8,8 @@ import { MigrationId, Milliseconds } from './vocabulary.ts';
 
 /**
  * What a timer of an attempt is for. `question-limit`: the oldest open question becomes unknown. `recheck`: the hosts are asked
- * again. `deadline`: the last round begins, or a second look at a settled verdict ends. `command-retry`: commands without an
- * acknowledgement are sent again.
+ * again. `deadline`: the final round begins, or the re-examination of a settled verdict ends. `command-retry`: commands without
+ * an acknowledgement are sent again.
  */
 const timerKinds = ['question-limit', 'recheck', 'deadline', 'command-retry'] as const;
 export const TimerKind = z.enum(timerKinds);
@@ -67,7 +67,7 @@ const Timer = z.strictObject({ dueAt: Milliseconds, generation: z.number().int()
 export const Timers = z.partialRecord(TimerKind, Timer);
 export type Timers = z.infer<typeof Timers>;
 
-/** The timers with their kinds, in the order in which they were set. The schema admits no other keys. */
+/** Returns the timers with their kinds, in the order in which they were set. The schema admits no other keys. */
 export function timersOf(timers: Timers): [TimerKind, z.infer<typeof Timer>][] {
   return Object.entries(timers) as [TimerKind, z.infer<typeof Timer>][];
 }

@@ -4,8 +4,8 @@ import { detailsOf, detailWords, eventWords, jobWords, reasonsOf, reasonWords, s
 import { Holder, Host, MigrationId, Power, Volume } from './vocabulary.ts';
 
 /**
- * One schema for the data of each type of input. An input is a CloudEvent (cloud-event.ts). Its `type` is a key of `vmInputs`,
- * and its `subject` then is the VM's UUID, or a key of `siteInputs`, which have no subject.
+ * One schema for the data of each type of input. An input is a CloudEvent (cloud-event.ts). Its `type` is a key of `vmInputs`
+ * or of `siteInputs`. The `subject` of a VM input is the VM's UUID; site inputs have no subject.
  */
 
 /** One domain as libvirt on its host describes it. The words and their sources are listed in docs/vocabulary.md. */
@@ -77,9 +77,9 @@ const Started = z.strictObject({
   flags: z.array(z.string().max(4096)).max(256).default([]),
   /** The guest's state on the source before the call. The default is the recorded state. */
   origin: z.enum(['running', 'paused', 'stopped']).optional(),
-  /** The migration leaves the guest paused on the destination. */
+  /** True if the migration leaves the guest paused on the destination. */
   leavePaused: z.boolean().default(false),
-  /** The migration copies the disks, so source and destination have different volumes. */
+  /** True if the migration copies the disks: source and destination then have different volumes. */
   storageCopied: z.boolean().default(false),
   /** `drive` sends commands; `observe` records the steps of a verdict without sending commands. */
   effects: z.enum(['drive', 'observe']).default('drive'),

@@ -6,7 +6,7 @@ const NESTING_MAX = 64;
 /** @param name the value's name in the error message. @throws Fault BAD_JSON naming the member that nests too deep. */
 export function requireShallow(value: unknown, name = ''): void {
   if (!isDeep(value, NESTING_MAX)) return;
-  // A member of the value has one level less left.
+  // A member of the value may nest one level less deep than the value.
   const [key] = Object.entries(value ?? {}).find(([, member]) => isDeep(member, NESTING_MAX - 1)) ?? [];
   const path = [name, key].filter((part) => part !== undefined && part !== '').join('.');
   throw new Fault(
@@ -16,7 +16,7 @@ export function requireShallow(value: unknown, name = ''): void {
   );
 }
 
-/** Whether the value nests deeper than `levels`. The recursion stops at the limit. */
+/** Returns whether the value nests deeper than `levels`. The recursion stops at the limit. */
 function isDeep(value: unknown, levels: number): boolean {
   if (typeof value !== 'object' || value === null) return false;
   if (levels === 0) return true;

@@ -43,7 +43,7 @@ function versionOf(type: string): number {
 }
 
 /**
- * A parsed entry of any version. Entries are written validated, so only the members that a version changed are looked at.
+ * A parsed entry of any version. Entries are written validated, so only the members that a version changed are checked.
  */
 export type AnyEntry = { readonly v: unknown; readonly [member: string]: unknown };
 
@@ -53,7 +53,7 @@ const entryUpcasters: ReadonlyMap<unknown, (entry: AnyEntry) => AnyEntry> = new 
   [2, mapVirshWords],
 ]);
 
-/** The entry in the current version. @throws Fault ENTRY_NEWER if a newer Landfall wrote it. */
+/** Returns the entry in the current version. @throws Fault ENTRY_NEWER if a newer Landfall wrote it. */
 export function upcastEntry(entry: AnyEntry): AnyEntry {
   let current = entry;
   while (current.v !== ENTRY_VERSION) {

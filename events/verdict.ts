@@ -26,21 +26,23 @@ export const Evidence = z.strictObject({
   origin: z.enum(['running', 'paused', 'stopped', 'unknown']),
   leavePaused: z.boolean(),
   storageCopied: z.boolean(),
-  /** libvirt itself returned an error for the call. A broken connection to libvirtd does not count. */
+  /** True if libvirt itself returned an error for the call. A broken connection to libvirtd does not count. */
   libvirtError: z.boolean(),
   /** True if the orchestrator reported that it never called libvirt, and nothing observed contradicts that report. */
   notStarted: z.boolean().optional(),
-  /** The source reported this attempt's outgoing job at least once. */
+  /** True if the source reported this attempt's outgoing job at least once. */
   outgoingSeen: z.boolean(),
   /** True if the destination had a shell of this attempt, which proves that the migration had begun. */
   shellSeen: z.boolean().optional(),
-  /** Two rounds at least 35 s apart found the guest on the source without a job, and nothing on the destination. */
+  /**
+   * True if two rounds at least 35 s apart found the guest on the source without a job, and nothing on the destination.
+   */
   quietRounds: z.boolean(),
-  /** The destination's question was sent after the source's answer had arrived. */
+  /** True if the destination's question was sent after the source's answer had arrived. */
   destinationAskedLast: z.boolean(),
-  /** The questions to all other known hosts were sent after the source's answer had arrived. */
+  /** True if the questions to all other known hosts were sent after the source's answer had arrived. */
   othersAskedLast: z.boolean(),
-  /** The source's question was sent after an answer had shown the guest on the destination. */
+  /** True if the source's question was sent after an answer had shown the guest on the destination. */
   sourceAskedLast: z.boolean(),
   /** True if the guest may exist twice: the source still ran after the guest had landed on the destination. */
   twoCopies: z.boolean().optional(),
@@ -48,7 +50,9 @@ export const Evidence = z.strictObject({
   leftover: z.boolean().optional(),
   /** True if two consecutive whole rounds found no guest on any host, so a move between two hosts was not missed. */
   emptyTwice: z.boolean().optional(),
-  /** The source cannot write: it is fenced, or the lock manager reported that all its exclusive leases expired. */
+  /**
+   * True if the source cannot write: it is fenced, or the lock manager reported that all its exclusive leases expired.
+   */
   sourceExcluded: z.boolean(),
   /** The answers of the known hosts besides source and destination. */
   others: z.array(Testimony),

@@ -12,11 +12,13 @@ const VERSION = 0;
 
 const UserData = z.object({ declined: z.array(z.number().int().nonnegative()) });
 
-// Node cannot import these by name from a CommonJS module.
+// Node cannot import these members by name from kafkajs, which is a CommonJS module.
 const { AssignerProtocol, PartitionAssigners } = kafkajs;
 const { MemberMetadata, MemberAssignment } = AssignerProtocol;
 
-/** Landfall's assigner first; round robin serves groups with a member of an older Landfall. */
+/**
+ * Returns Landfall's assigner first. The round-robin assigner serves groups that have a member of an older Landfall.
+ */
 export function assignersOf(declined: () => readonly number[]): PartitionAssigner[] {
   const byPreference: PartitionAssigner = ({ cluster }) => ({
     name: NAME,

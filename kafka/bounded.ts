@@ -1,6 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises';
 
-/** How long the end of a connection is waited for. */
+/** The longest wait for the end of a connection. */
 const CLOSE_MS = 3000;
 
 /** Resolves with the result of `work`. @throws the error that `late` makes if the work takes longer than `ms`. */

@@ -4,7 +4,7 @@ import { Fault, messageOf } from '../events/fault.ts';
 
 /** A newer producer has the transactional id; the older producer can never commit again. */
 const FENCED = new Set(['INVALID_PRODUCER_EPOCH', 'PRODUCER_FENCED', 'INVALID_PRODUCER_ID_MAPPING']);
-/** The number of PRODUCER_FENCED, whose name kafkajs does not know. */
+/** The error code of PRODUCER_FENCED, because kafkajs does not know its name. */
 const PRODUCER_FENCED_CODE = 90;
 const DENIED = new Set([
   'SASL_AUTHENTICATION_FAILED',
@@ -21,7 +21,7 @@ const UNKNOWN_TOPIC = 'UNKNOWN_TOPIC_OR_PARTITION';
 /** Errors of a topic that a broker does not know yet, or that has no leader yet. */
 const TOPIC_NOT_READY = new Set([UNKNOWN_TOPIC, 'LEADER_NOT_AVAILABLE']);
 const BAD_REPLICATION = 'INVALID_REPLICATION_FACTOR';
-/** Errors that end without action: the previous transaction is still being ended, or a coordinator is moving. */
+/** Errors that pass on their own: the previous transaction is still being ended, or a coordinator is moving. */
 const TRANSIENT: ReadonlySet<string> = new Set([
   'CONCURRENT_TRANSACTIONS',
   'NOT_COORDINATOR_FOR_GROUP',
@@ -31,7 +31,7 @@ const TRANSIENT: ReadonlySet<string> = new Set([
 
 type KafkaError = Error & { readonly type?: unknown; readonly code?: unknown; readonly topic?: unknown };
 
-/** An error, the errors that it wraps, and the errors that it collects. */
+/** Yields an error, the errors that it wraps, and the errors that it collects. */
 function* causesOf(error: unknown): Generator<KafkaError> {
   if (!(error instanceof Error)) return;
   yield error;
@@ -50,13 +50,16 @@ export function isTransient(error: unknown): boolean {
   return typesOf(error).some((type) => TRANSIENT.has(type));
 }
 
-/** Whether a broker does not know a topic or its leader, which may be so for a moment after the topic was created. */
+/**
+ * Returns whether a broker does not know a topic or its leader, which is normal for a moment after the creation of a
+ * topic.
+ */
 export function isTopicUnknown(error: unknown): boolean {
   if (error instanceof Fault && error.code === 'KAFKA_NO_TOPIC') return true;
   return typesOf(error).some((type) => TOPIC_NOT_READY.has(type));
 }
 
-/** The fault that an error of the client stands for; a fault is returned as it is. */
+/** Returns the fault for an error of the client. A fault is returned unchanged. */
 export function kafkaFault(error: unknown): Fault {
   if (error instanceof Fault) return error;
   const types = typesOf(error);
@@ -83,7 +86,7 @@ export function kafkaFault(error: unknown): Fault {
       'Start more brokers, or lower --replication-factor and --min-insync-replicas (both 1 for a single broker).';
     return new Fault('KAFKA_FAILED', message, remedy, error);
   }
-  // Last, because OpenSSL errors can only be recognised by their text.
+  // This check is the last one, because OpenSSL errors can only be recognised by their text.
   if (/certificate|SSL routines|tls alert/i.test(message)) {
     const remedy = 'Check kafkaTls, kafkaCa, kafkaCert and kafkaKey, and the names in the brokers’ certificates.';
     return new Fault('KAFKA_TLS', `the TLS connection to the brokers failed: ${message}`, remedy, error);
@@ -92,7 +95,7 @@ export function kafkaFault(error: unknown): Fault {
   return new Fault('KAFKA_FAILED', `Kafka: ${message}`, remedy, error);
 }
 
-/** The reasons behind an error; each reason of a collection of errors names its topic. */
+/** Returns the reasons behind an error; each reason of a collection of errors names its topic. */
 function reasonsIn(error: unknown): string {
   const causes = [...causesOf(error)];
   const perTopic = causes.filter(({ topic }) => typeof topic === 'string');
@@ -101,7 +104,10 @@ function reasonsIn(error: unknown): string {
   return [...new Set(lines)].join('; ');
 }
 
-/** A broker with too few replicas in sync may neither accept nor reject a send. */
+/**
+ * Returns the fault for a send without an answer: a broker with too few replicas in sync may neither accept nor reject
+ * a send.
+ */
 export function unacknowledged(topic: string, ms: number): Fault {
   const message = `${topic} acknowledged nothing for ${Math.round(ms / 1000)} s`;
   const remedy = 'Check that the brokers run and that enough replicas of the topic are in sync.';

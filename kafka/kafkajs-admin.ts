@@ -41,7 +41,7 @@ export class KafkajsAdmin implements KafkaAdmin {
       replicationFactor,
       configEntries: Object.entries(configs).map(([name, value]) => ({ name, value })),
     }));
-    // With `waitForLeaders` kafkajs fails if a broker has not heard of a new topic yet.
+    // With `waitForLeaders` kafkajs fails if a broker does not know a new topic yet.
     await this.#admin.createTopics({ waitForLeaders: false, topics: made });
   }
 

@@ -49,7 +49,7 @@ export function kafkajsTo(
   });
 }
 
-/** A new object each time, because kafkajs changes it. */
+/** Returns a new object each time, because kafkajs modifies the object. */
 function saslOf({ mechanism, username, password }: SaslOptions): SASLOptions {
   return { mechanism, username, password };
 }

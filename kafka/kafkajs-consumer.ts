@@ -46,9 +46,9 @@ export class KafkajsConsumer implements KafkaConsumer {
       await this.#consumer.connect();
       if (!this.#isClosed) await this.#consumer.subscribe({ topics: [...topics], fromBeginning: true });
       if (!this.#isClosed) await this.#consumer.run(config);
-      // If the group cannot be joined, kafkajs reports a crash and resolves.
+      // If the group cannot be joined, `run` does not reject: kafkajs reports a crash event.
       if (this.#crash !== null) throw this.#crash;
-      // kafkajs cannot end a consumer that is connecting: it would join the group after `close`.
+      // kafkajs cannot end a consumer that is connecting: the consumer would join the group after `close`.
       if (this.#isClosed) await this.close();
     } catch (error) {
       await this.close();

@@ -13,7 +13,7 @@ const require = createRequire(import.meta.url);
 const REPLACEMENTS: Readonly<Record<string, (original: unknown) => unknown>> = {
   'kafkajs/src/protocol/recordBatch/record/v0/index.js': () => encodeRecord,
   'kafkajs/src/producer/groupMessagesPerPartition.js': () => groupMessagesPerPartition,
-  // Later versions of the response use the `parse` of version 0.
+  // Later versions of this response also use the `parse` of version 0.
   'kafkajs/src/protocol/requests/createTopics/v0/response.js': withReasons,
 };
 
@@ -41,7 +41,10 @@ type CreateTopicsAnswer = {
 };
 type ResponseParser = { readonly parse: (answer: CreateTopicsAnswer) => Promise<CreateTopicsAnswer> };
 
-/** The parser of an answer to CreateTopics, whose errors have the broker's message instead of the general one. */
+/**
+ * Returns a parser for responses to CreateTopics whose errors have the message of the broker instead of a general
+ * message.
+ */
 export function withReasons(original: unknown): ResponseParser {
   const parser = original as ResponseParser;
   const parse = async (answer: CreateTopicsAnswer): Promise<CreateTopicsAnswer> => {

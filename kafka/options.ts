@@ -1,15 +1,15 @@
 import type { Socket } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
 
-/** How to reach the brokers. */
+/** The settings for connections to the brokers. */
 export type BrokerOptions = {
-  /** host:port of some brokers; they name the rest of the cluster. */
+  /** The addresses (host:port) of some brokers, which name the remaining brokers of the cluster. */
   readonly brokers: readonly string[];
   /** The name of this program in the brokers' logs. */
   readonly clientId: string;
   readonly ssl?: ConnectionOptions | boolean | undefined;
   readonly sasl?: SaslOptions | undefined;
-  /** Makes the connections, instead of the default factory of this client. */
+  /** Makes the connections instead of the default factory of the Kafka client. */
   readonly socketFactory?: SocketFactory | undefined;
 };
 
@@ -36,7 +36,9 @@ export type Topics = {
   readonly deadLetters: string;
 };
 
-/** The topics of one Landfall. Several can share a cluster under different prefixes. */
+/**
+ * Returns the topics of one Landfall installation. Several installations can share a cluster under different prefixes.
+ */
 export function topicsOf(prefix: string): Topics {
   return {
     inputs: `${prefix}.inputs`,
@@ -46,8 +48,8 @@ export function topicsOf(prefix: string): Topics {
   };
 }
 
-/** The consumer group whose members share the partitions. */
+/** Returns the consumer group whose members share the partitions. */
 export const groupOf = (prefix: string): string => `${prefix}.arbiter`;
 
-/** The name of a topic's partition, as the stream of an input position. */
+/** Returns the name of a topic's partition, as the stream of an input position. */
 export const streamOf = (topic: string, partition: number): string => `${topic}/${partition}`;

@@ -26,7 +26,7 @@ export type FetchedBatch = {
   readonly topic: string;
   readonly partition: number;
   readonly records: readonly FetchedRecord[];
-  /** The offset that the consumer asked for. */
+  /** The offset that the consumer requested. */
   readonly from: number;
   /** The offset after the batch, transaction markers included. */
   readonly next: number;
@@ -67,11 +67,14 @@ export interface KafkaAdmin extends Connection {
   topicNames(): Promise<string[]>;
   layouts(topics: readonly string[]): Promise<TopicLayout[]>;
   createTopics(topics: readonly NewTopic[]): Promise<void>;
-  /** The values of the named settings, by topic and setting; a setting that the broker does not know is left out. */
+  /**
+   * Returns the values of the named settings, by topic and setting; a setting that the broker does not know is left
+   * out.
+   */
   configs(wanted: readonly { topic: string; names: readonly string[] }[]): Promise<Map<string, Map<string, string>>>;
-  /** The range of each partition. */
+  /** Returns the offset range of each partition. */
   ranges(topic: string): Promise<Map<number, OffsetRange>>;
-  /** The client ids of the members of a group. */
+  /** Returns the client ids of the members of a group. */
   groupClients(group: string): Promise<string[]>;
 }
 
@@ -121,7 +124,7 @@ export type ConsumerSettings = {
 };
 
 export type BatchProgress = {
-  /** Whether the batch is outdated: the consumer was moved by a seek, or is stopping. */
+  /** Returns whether the batch is outdated: the consumer was moved by a seek, or is stopping. */
   isStale(): boolean;
   /** Fetching continues after this offset. */
   resolve(offset: number): void;
@@ -131,17 +134,20 @@ export type BatchProgress = {
   commit(): Promise<void>;
 };
 
-/** What a consumer reports. */
+/** The callbacks for the events of a consumer. */
 export type ConsumerEvents = {
   /** The group assigned these partitions, by topic; nothing is fetched before this call returns. */
   assigned(assignment: ReadonlyMap<string, readonly number[]>): void;
-  /** The group is assigning partitions again; the current assignment is void. */
+  /** The group is assigning partitions again; the current assignment is no longer valid. */
   rebalancing(): void;
   heartbeat(): void;
   fetched(): void;
   /** Resolves when the next batch of this partition can be delivered. A rejection ends the consumer. */
   batch(batch: FetchedBatch, progress: BatchProgress): Promise<void>;
-  /** A batch was handled; `next` is the offset after it, and `records` is 0 for a batch of transaction markers alone. */
+  /**
+   * A batch was handled; `next` is the offset after the batch, and `records` is 0 for a batch of transaction markers
+   * alone.
+   */
   passed(partition: number, next: number, records: number): void;
   /** The consumer has ended and must be replaced. */
   crashed(error: Error): void;

@@ -8,7 +8,10 @@ export type RecordPosition = { readonly topic: string; readonly partition: numbe
 
 const READ_MS = 20_000;
 
-/** The first record at or after an offset of a partition, within the range of the partition. @throws Fault KAFKA_…. */
+/**
+ * Returns the first record at or after an offset of a partition, within the range of the partition. @throws Fault
+ * KAFKA_….
+ */
 export function recordAt(kafka: Pick<KafkaClient, 'consumer'>, position: RecordPosition): Promise<FetchedRecord> {
   return untilTopicsKnown(() => readRecord(kafka, position));
 }

@@ -24,7 +24,7 @@ type Bytes = Buffer | string;
 
 const SHARED_BYTES = 256 * 1024;
 const VARINT_BYTES_MAX = 10;
-/** Attributes, two deltas, two lengths and the number of headers. */
+/** The largest size of the attributes, two deltas, two lengths and the number of headers, in bytes. */
 const NUMBERS_BYTES_MAX = 1 + 5 * VARINT_BYTES_MAX;
 const UTF8_BYTES_MAX = 3;
 const NONE = -1;
@@ -68,7 +68,7 @@ function reserveFor(key: Bytes | null | undefined, value: Bytes | null, headers:
       count += 1;
     }
   }
-  // A full buffer stays with its records; new records get a new buffer.
+  // The records in a full buffer keep this buffer; new records get a new buffer.
   if (at + most > shared.length) {
     shared = Buffer.allocUnsafeSlow(Math.max(SHARED_BYTES, most));
     at = 0;
@@ -93,7 +93,10 @@ function writeBytes(bytes: Bytes | null | undefined): void {
   at += bytes.copy(shared, at);
 }
 
-/** Writes first and moves the text if its length needs more bytes: counting the bytes first takes longer. */
+/**
+ * Writes the text first, and moves it if its length needs more bytes than reserved. Counting the bytes first would take
+ * longer.
+ */
 function writeText(text: string): void {
   const begin = at;
   const supposed = begin + sizeOfVarint(text.length);

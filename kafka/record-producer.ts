@@ -7,8 +7,8 @@ import { splitBySize } from './split-by-size.ts';
 import { untilTopicsKnown } from './topic-metadata.ts';
 
 /**
- * Sends records that count as sent once every replica in sync has them. The records that wait for one partition go in one send;
- * a send never spans partitions, because kafkajs then loses records without an error if a leader dies.
+ * Sends records. A record counts as sent once every replica in sync has it. The records that wait for one partition go in one
+ * send; a send never spans partitions, because kafkajs then loses records without an error if a leader dies.
  *
  * After a failed send the state of the idempotent producer is unknown, so the next send uses a new producer.
  */
@@ -62,7 +62,7 @@ export class RecordProducer {
         }
       } catch (error) {
         const fault = kafkaFault(error);
-        // The sends behind an unacknowledged send would wait for the same time in vain.
+        // Sends queued behind an unacknowledged send would wait in vain for as long, so they fail at once.
         const queued = fault.code === 'KAFKA_UNACKNOWLEDGED' ? lane.queue.splice(0) : [];
         for (const { reject } of [...group, ...queued]) reject(fault);
       }
@@ -106,7 +106,7 @@ type Lane = { readonly topic: string; readonly partition: number; readonly queue
 
 /** The records of one send form one batch; max.message.bytes allows slightly more than this by default. */
 const SEND_BYTES_MAX = 900_000;
-/** The size of the fields of a record besides key, value and headers, at most. */
+/** The largest size of all fields of a record except key, value and headers, in bytes. */
 const RECORD_BYTES = 100;
 
 /** Splits records into batches that fit into one send each. A record above the limit is a batch of its own. */
@@ -114,7 +114,7 @@ export function splitForSending<R extends NewRecord>(records: readonly R[]): R[]
   return splitBySize(records, SEND_BYTES_MAX, bytesOfRecord);
 }
 
-/** Whether a record is so large that `splitForSending` gives it a batch of its own. */
+/** Returns whether a record is so large that `splitForSending` gives it a batch of its own. */
 export const isSentAlone = (record: NewRecord): boolean => bytesOfRecord(record) > SEND_BYTES_MAX;
 
 function nextGroup(queue: PendingSend[]): PendingSend[] {
@@ -132,7 +132,9 @@ function bytesOf(records: readonly NewRecord[]): number {
   return records.reduce((sum, record) => sum + bytesOfRecord(record), 0);
 }
 
-/** The loop makes no intermediate lists, because it runs for every record. */
+/**
+ * Returns the largest encoded size of a record. The loop makes no intermediate lists, because it runs for every record.
+ */
 function bytesOfRecord({ key, value, headers }: NewRecord): number {
   let bytes = RECORD_BYTES + lengthOf(key) + lengthOf(value);
   for (const name in headers) {
@@ -143,7 +145,7 @@ function bytesOfRecord({ key, value, headers }: NewRecord): number {
   return bytes;
 }
 
-/** The length in bytes of UTF-8, not in characters. */
+/** Returns the length in bytes of UTF-8, not in characters. */
 function lengthOf(part: Buffer | string | null | undefined): number {
   return part === null || part === undefined ? 0 : Buffer.byteLength(part);
 }

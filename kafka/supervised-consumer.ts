@@ -50,7 +50,7 @@ export class SupervisedConsumer {
     this.#restartMs = options.restart.minMs;
   }
 
-  /** Whether the group has assigned partitions to the current consumer. */
+  /** Returns whether the group has assigned partitions to the current consumer. */
   get isAssigned(): boolean {
     return this.#isAssigned;
   }

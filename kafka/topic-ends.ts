@@ -5,7 +5,7 @@ import { untilTopicsKnown } from './topic-metadata.ts';
 
 type Ranges = ReadonlyMap<number, OffsetRange>;
 
-/** The offset range of each partition of a topic, read once. @throws Fault KAFKA_…. */
+/** Returns the offset range of each partition of a topic, read once. @throws Fault KAFKA_…. */
 export function offsetRanges(kafka: Pick<KafkaClient, 'admin'>, topic: string): Promise<Ranges> {
   return administer(kafka, (admin) => untilTopicsKnown(() => admin.ranges(topic)));
 }
@@ -23,14 +23,14 @@ export class TopicEnds {
     this.#topic = topic;
   }
 
-  /** The offset after the last committed record of each partition. @throws Fault KAFKA_…. */
+  /** Returns the offset after the last committed record of each partition. @throws Fault KAFKA_…. */
   async ends(): Promise<ReadonlyMap<number, number>> {
     return new Map([...(await this.ranges())].map(([partition, { high }]) => [partition, high]));
   }
 
-  /** The offset range of each partition, not older than this call. @throws Fault KAFKA_…. */
+  /** Returns the offset range of each partition, not older than this call. @throws Fault KAFKA_…. */
   async ranges(): Promise<Ranges> {
-    // A request under way may have been answered before this call.
+    // The answer to a request under way may be older than this call, so a new request is made.
     await this.#request?.catch(() => {});
     this.#request ??= this.#read().finally(() => {
       this.#request = null;
@@ -45,7 +45,7 @@ export class TopicEnds {
     this.#connecting = null;
     if (admin === null) return;
     await admin.close();
-    // kafkajs cannot abort a connection that is being made; it is closed afterwards.
+    // kafkajs cannot abort a connection attempt, so the connection is closed once it is made.
     void connecting?.then(() => admin.close()).catch(() => {});
   }
 

@@ -1,7 +1,9 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { isTopicUnknown, kafkaFault } from './faults.ts';
 
-/** A new topic reaches the brokers one after the other: questions about an unknown topic are repeated for this time. */
+/**
+ * The brokers learn of a new topic one after the other, so requests about an unknown topic are repeated for this time.
+ */
 export const TOPIC_WAIT_MS = 15_000;
 
 const REPEAT_MS = 100;

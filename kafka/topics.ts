@@ -5,7 +5,10 @@ import { topicsOf } from './options.ts';
 import type { KafkaAdmin, KafkaClient, NewTopic } from './port.ts';
 import { TOPIC_WAIT_MS, untilTopicsKnown } from './topic-metadata.ts';
 
-/** Creates the topics of a Landfall, and checks their partitions, replicas and settings before they are used. */
+/**
+ * Creates the topics of a Landfall installation, and checks their partitions, replicas and settings before they are
+ * used.
+ */
 
 export type TopicPlan = {
   readonly prefix: string;
@@ -40,7 +43,7 @@ const SAFE_IN_SYNC = 2;
 const UNCLEAN = 'unclean.leader.election.enable';
 
 /**
- * Creates the missing topics and checks the present topics.
+ * Creates the missing topics and checks the existing topics.
  * @throws Fault KAFKA_MISMATCH naming each difference, KAFKA_UNSAFE, KAFKA_FAILED naming each topic that was refused.
  */
 export async function initTopics(kafka: Admins, plan: TopicPlan): Promise<{ made: string[]; present: string[] }> {
@@ -107,7 +110,7 @@ async function checkTopics(admin: KafkaAdmin, prefix: string): Promise<{ partiti
   return { partitions };
 }
 
-/** The replication of a topic. @throws Fault KAFKA_NO_TOPIC. */
+/** Returns the replication of a topic. @throws Fault KAFKA_NO_TOPIC. */
 export async function replicationOf(
   kafka: Admins,
   topic: string,
@@ -142,7 +145,9 @@ async function layoutsOf(admin: KafkaAdmin, topics: readonly string[]): Promise<
   );
 }
 
-/** The ledger keeps every record: no retention by time or size, and no compaction. */
+/**
+ * Returns the settings of the ledger topic, which keeps every record: no retention by time or size, and no compaction.
+ */
 function ledgerTopic(prefix: string, partitions: number): WantedTopic {
   const configs = {
     'cleanup.policy': 'delete',
@@ -236,7 +241,7 @@ async function configDifferences(admin: KafkaAdmin, wanted: readonly WantedTopic
   );
 }
 
-/** Whether a setting is at least as large, safe or long as wanted. */
+/** Returns whether a setting is at least as large, safe or long as required. */
 function isEnough(name: string, is: string | undefined, wanted: string): boolean {
   if (is === wanted) return true;
   // A broker without this setting has no unclean elections.

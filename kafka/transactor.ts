@@ -21,7 +21,7 @@ const COMMIT_MS = TRANSACTION_TIMEOUT_MS + 2000;
 
 const RETRY_MS = 10;
 
-/** Compression of a smaller send costs more time than it saves. */
+/** The smallest send that is compressed: for smaller sends compression costs more time than it saves. */
 const COMPRESSED_FROM_BYTES = 32 * 1024;
 
 /** The records of one send form one batch, which client, broker and readers hold in memory as a whole. */

@@ -11,7 +11,7 @@ import { formatPosition, type Head, type Position, type StoredEntry } from './po
 
 export type BreakReason = 'altered' | 'missing' | 'reordered';
 
-/** The first entry that breaks the chain. */
+/** The fault of a broken chain; names the first entry that breaks the chain. */
 export class ChainFault extends Fault {
   readonly position: Position;
   readonly reason: BreakReason;
@@ -87,7 +87,10 @@ export async function verify(entries: AsyncIterable<StoredEntry>, start: Head): 
   return head;
 }
 
-/** Compares the text first, which is fast. An entry of an older version differs from its text, so it is parsed again. */
+/**
+ * Compares the text first, which is fast. An entry of an older version differs from its stored text, so the text is
+ * parsed for the comparison.
+ */
 function isEntryOfText({ entry, text }: StoredEntry): boolean {
   return JSON.stringify(entry) === text || isDeepStrictEqual(entry, entryOf(text));
 }

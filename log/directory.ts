@@ -21,10 +21,10 @@ export type Deadlines = {
 export interface Directory {
   record(vm: string): VmRecord | null;
   attempt(migration: string): StoredAttempt | null;
-  /** The deadlines of every attempt that is not settled. */
+  /** Returns the deadlines of every attempt that is not settled. */
   deadlines(): Iterable<Deadlines>;
   hosts(): Iterable<HostRecord>;
   configuration(): Configuration;
-  /** The time of the last entry on each clock, in milliseconds. */
+  /** Returns the time of the last entry on each clock, in milliseconds. */
   times(): Iterable<readonly [clock: string, time: number]>;
 }

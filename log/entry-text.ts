@@ -9,7 +9,8 @@ export function textOf(entry: Entry): string {
 }
 
 /**
- * The entry of a stored text, lifted to the current version. The chain protects the text, so its shape is not validated again.
+ * Returns the entry of a stored text, lifted to the current version. The chain protects the text, so its shape is not
+ * validated again.
  * @throws SyntaxError if the text is no JSON, Fault ENTRY_NEWER, Fault ENTRY_TIMER_UNKNOWN.
  */
 export function entryOf(text: string): Entry {
@@ -27,7 +28,7 @@ export type PeekedEntry = {
   readonly hasRecord: boolean;
 };
 
-/** The members looked at here are the same in every version so far. */
+/** The members that this function reads are equal in every version so far. */
 const BEGINNING = new RegExp(
   `^\\{"v":[1-${ENTRY_VERSION}],"time":(\\d+),"clock":"([^"\\\\]*)","vm":"([^"\\\\]*)","cause":`,
 );
@@ -56,12 +57,12 @@ export function peekEntry(text: string): PeekedEntry | null {
   return text.startsWith(NOTHING_ELSE, rest) ? { time: Number(time), clock, vm, migration, hasRecord } : null;
 }
 
-/** The identity of the input that caused the entry; null for a timer. */
+/** Returns the identity of the input that caused the entry; null for a timer. */
 export function identityOf({ cause }: Entry): Identity | null {
   return cause.kind === 'timer' ? null : cause;
 }
 
-/** The id of the attempt that the entry is about, or null. */
+/** Returns the id of the attempt that the entry is about, or null. */
 export function migrationOf({ attempt, cause }: Entry): string | null {
   if (attempt !== null) return attempt.attempt.migration;
   switch (cause.kind) {
@@ -74,7 +75,10 @@ export function migrationOf({ attempt, cause }: Entry): string | null {
   }
 }
 
-/** A refused input changes no attempt, but belongs to the history of the attempt that it names. */
+/**
+ * Returns the id of the attempt that a refused input names. The input changes no attempt, but belongs to the history of
+ * that attempt.
+ */
 function migrationNamedBy(data: unknown): string | null {
   if (typeof data !== 'object' || data === null || !('migration' in data)) return null;
   return typeof data.migration === 'string' ? data.migration : null;

@@ -5,7 +5,7 @@ import { sha256 } from './chain.ts';
 /** The excerpt of a malformed input that the ledger stores. */
 export type Excerpt = {
   readonly text: string;
-  /** Absent if the input was valid UTF-8, so that `text` holds its characters. */
+  /** Absent if the input was valid UTF-8; `text` then holds the characters themselves. */
   readonly encoding?: 'base64';
   /** The size of the whole input in bytes. */
   readonly bytes: number;

@@ -11,7 +11,7 @@ export type ChartNode = {
   readonly states: Readonly<Record<string, ChartNode>>;
 };
 
-/** The state and its substates. */
+/** Yields the state and then its substates. */
 function* withSubstates(node: ChartNode): Generator<ChartNode> {
   yield node;
   for (const child of Object.values(node.states)) yield* withSubstates(child);
@@ -21,7 +21,7 @@ export const chartNodes: readonly ChartNode[] = [...withSubstates(migration.root
 
 const roles = new Map(chartNodes.map(({ path: at, meta }) => [at.join('.'), meta?.role]));
 
-/** A state with its substate, such as `Rechecking.watching`; `ApiFailed` has no substates. */
+/** Returns a state with its substate, such as `Rechecking.watching`; `ApiFailed` has no substates. */
 export function path(value: StateValue): string {
   if (typeof value === 'string') return value;
   const [top, sub] = Object.entries(value)[0] ?? ['', ''];

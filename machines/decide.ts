@@ -16,7 +16,10 @@ export type Decision = {
   readonly certainty: Certainty;
   /** The host recorded for the VM if the decision becomes a verdict. */
   readonly host: string;
-  /** A row needs the destination to be gone, but the destination's answer is too old: ask it again. */
+  /**
+   * True if a row needs a destination without the guest, but the destination's answer is too old and a new question is
+   * needed.
+   */
   readonly askDestinationAgain: boolean;
 };
 
@@ -57,7 +60,7 @@ const conditions: Readonly<Record<ConditionName, (evidence: Evidence) => boolean
     (e.destination.presence === 'suspended' && (e.origin === 'paused' || e.leavePaused)),
 };
 
-/** The remaining one of two copies is the guest if it runs. A paused copy may be the outdated one. */
+/** If one of two copies remains and runs, that copy is the guest. A paused copy may be the outdated one. */
 function isAlive({ source, destination }: Evidence): boolean {
   return (isLanded(destination.presence) ? destination : source).presence === 'executing';
 }
@@ -125,7 +128,7 @@ function conclude(row: Row, evidence: Evidence, phase: Phase, askDestinationAgai
   };
 }
 
-/** The column, or its `otherwise` if its condition is not satisfied. */
+/** Returns the column, or the column's `otherwise` if its condition is not satisfied. */
 function effective(column: Column, phase: Phase, evidence: Evidence): Column {
   if (column.do === 'wait' || column.do === 'contested') return column;
   if (column.if === undefined || satisfies(column.if, evidence)) return column;
@@ -151,7 +154,7 @@ function certaintyOf(column: Column, evidence: Evidence): Certainty {
   return isLanded(evidence.source.presence) ? 'provisional' : 'unknown';
 }
 
-/** A contested or rolled-back attempt keeps the source on record. */
+/** Returns the host to record. A contested or rolled-back attempt keeps the source on record. */
 function hostOf(column: Column, evidence: Evidence): string {
   if (column.do !== 'complete') return evidence.source.host;
   return (column.on === 'third-host' ? thirdHosts(evidence)[0] : undefined) ?? evidence.destination.host;

@@ -11,7 +11,7 @@ import { GONE, isOneOf, table } from './table.ts';
 
 const RETRY_DOUBLINGS_MAX = 6;
 
-/** The steps of a verdict. An attempt with `effects: observe` records them without sending commands. */
+/** Returns the steps of a verdict. An attempt with `effects: observe` records them without sending commands. */
 export function plan(attempt: Attempt, verdict: Verdict): Step[] {
   const steps = verdict.outcome === 'completed' ? planCompletion(attempt, verdict) : planRollback(attempt, verdict);
   return attempt.effects === 'observe' ? steps.map((step) => ({ ...step, status: 'observed' as const })) : steps;
@@ -21,7 +21,7 @@ function planCompletion(attempt: Attempt, verdict: Verdict): Step[] {
   const make = maker(attempt, verdict);
   const post = make('post-migrate', null);
   const after = make('after-migrate', null, { after: [post] });
-  // After another migration began, the VM on the source may be the guest itself, moved back.
+  // Another migration may have moved the guest back to the source, so the VM there may be the guest itself.
   const isLeftover = verdict.evidence.source.presence === 'switching' && attempt.supersededBy === null;
   const leftover = isLeftover ? [make('destroy-leftover', attempt.source)] : [];
   return [
@@ -47,7 +47,7 @@ function planRollback(attempt: Attempt, verdict: Verdict): Step[] {
   const locks = untouched
     ? []
     : lockSteps(attempt, make, [attempt.destination, ...emptyHosts(verdict)], attempt.source, failed);
-  // After another migration began, the guest may have moved with it.
+  // Another migration may have moved the guest to another host.
   const mustResume =
     verdict.row === 'stalled' && verdict.evidence.origin === 'running' && attempt.supersededBy === null;
   const resume = mustResume ? [make('resume-guest', attempt.source, { after: locks.length > 0 ? locks : failed })] : [];
@@ -117,7 +117,9 @@ function maker(attempt: Attempt, verdict: Verdict): Make {
   });
 }
 
-/** The id of a step's command: equal for every retry, and distinct for each host on which a volume is released. */
+/**
+ * Returns the id of a step's command: equal for every retry, and distinct for each host on which a volume is released.
+ */
 function idOf({ migration }: Attempt, { number }: Verdict, kind: StepKind, of: string[]): string {
   return [migration, `v${number}`, kind, ...of].join('/');
 }
@@ -178,7 +180,9 @@ export function finishStepsOnEmptySource(attempt: Attempt, isGone: boolean): Att
 /** The number of refusals of a lock step after which an alarm is raised. */
 const STUCK_TRIES = 3;
 
-/** Whether a lock step was refused so often that an operator should look at it. The step is still retried. */
+/**
+ * Returns true if a lock step was refused so often that an operator should examine the lock. The step is still retried.
+ */
 export function isStuck(attempt: Attempt): boolean {
   return attempt.steps.some(
     ({ kind, status, tries }) =>
@@ -186,7 +190,10 @@ export function isStuck(attempt: Attempt): boolean {
   );
 }
 
-/** Whether a refusal of the command casts doubt on the verdict: the host may know better which host has the guest. */
+/**
+ * Returns whether a refusal of the command casts doubt on the verdict: the host may know better which host has the
+ * guest.
+ */
 export function refusalRaisesDoubt(attempt: Attempt, command: string): boolean {
   const kind = attempt.steps.find((step) => step.command === command)?.kind;
   return kind === 'destroy-leftover' || kind === 'resume-guest' || kind === 'release-lock';
@@ -215,7 +222,7 @@ function withRetry(attempt: Attempt, now: number): Attempt {
   return { ...attempt, retryAt: now + waitMs };
 }
 
-/** The commands sent between two states: those of steps whose number of tries rose. */
+/** Returns the commands sent between two states: those of steps whose number of tries rose. */
 export function commandsSent(before: Attempt | null, after: Attempt): Command[] {
   const verdict = after.verdicts.at(-1);
   if (verdict === undefined || before?.steps === after.steps) return [];
@@ -228,7 +235,7 @@ export function commandsSent(before: Attempt | null, after: Attempt): Command[] 
     .map((step) => toCommand(after, verdict, step));
 }
 
-/** The command of a step, as the receiver gets it. */
+/** Returns the command of a step, as the receiver gets it. */
 export function toCommand(attempt: Attempt, verdict: Verdict, step: Step): Command {
   return {
     command: step.command,

@@ -22,7 +22,7 @@ export function questionId(migration: string, sequence: number): string {
   return `${migration}/q${sequence}`;
 }
 
-/** The sequence in a question's id; null if the question belongs to another attempt. */
+/** Returns the sequence in a question's id; null if the question belongs to another attempt. */
 export function sequenceOf(question: string, migration: string): number | null {
   if (!question.startsWith(`${migration}/q`)) return null;
   const text = question.slice(migration.length + 2);
@@ -130,14 +130,20 @@ function addFactsOfDestination(attempt: Attempt, answer: Answer): Attempt {
   };
 }
 
-/** Whether the source's last answer shows a copy of the guest beside the destination, which landed with this answer. */
+/**
+ * Returns whether the source's last answer shows a copy of the guest beside the destination, which landed with this
+ * answer.
+ */
 function sourceHasSecondCopy(attempt: Attempt, { arrived }: Answer): boolean {
   const { answer } = askedOf(attempt, attempt.source);
   if (answer === null) return false;
   return provesSecondCopy({ ...attempt, landedSequence: arrived }, readHost(attempt, attempt.source, answer), answer);
 }
 
-/** An unknown presence changes nothing; any other one without the guest means that the destination has not landed. */
+/**
+ * An unknown presence changes nothing. Any other presence without the guest means that the guest has not landed on the
+ * destination.
+ */
 function landedSequenceAfter({ landedSequence }: Attempt, { presence }: Reading, { arrived }: Answer): number | null {
   if (isOneOf(LANDED, presence)) return landedSequence ?? arrived;
   return presence === 'unknown' ? landedSequence : null;
@@ -156,8 +162,8 @@ function shellAfter({ shell, origin }: Attempt, { presence }: Reading, answer: A
 }
 
 /**
- * Whether an outgoing job must belong to this attempt. An older attempt from the same source, or a newer attempt, may own
- * it.
+ * Returns true if an outgoing job can only belong to this attempt, and not to an older attempt from the same source or a
+ * newer attempt.
  */
 function isOwnJob({ sharesSource, supersededBy }: Attempt): boolean {
   return sharesSource !== true && supersededBy === null;
@@ -171,8 +177,9 @@ function leftoverAfter({ sharesSource, shell }: Attempt, { presence }: Reading):
 }
 
 /**
- * Whether the source's answer proves a copy of the guest beside a landed destination. An answer to a question from before the
- * landing proves a copy only if the source runs without a job and the call is over: nothing could move the guest any more.
+ * Returns whether the source's answer proves a copy of the guest beside a landed destination. An answer to a question from
+ * before the landing proves a copy only if the source runs without a job and the call is over: nothing could move the guest
+ * any more.
  */
 function provesSecondCopy(
   { landedSequence, returnedSequence }: Attempt,
@@ -233,7 +240,7 @@ export function breakStream(attempt: Attempt, host: string): Attempt {
   return host === attempt.destination ? { ...attempt, shell: { ...attempt.shell, unbroken: false } } : attempt;
 }
 
-/** The hosts that a round asks. */
+/** Returns the hosts that a round asks. */
 export function hostsToAsk(attempt: Attempt): string[] {
   const ends = [attempt.source, attempt.destination];
   return attempt.searching ? [...ends, ...attempt.knownHosts] : ends;
@@ -251,7 +258,10 @@ export function isRoundClosed(attempt: Attempt, since = attempt.returnedSequence
   });
 }
 
-/** Counts a closed round once: a new one needs answers of both ends newer than those of the last counted round. */
+/**
+ * Counts a closed round once: a new round needs answers of source and destination that are newer than those of the last
+ * counted round.
+ */
 export function recordClosedRound(attempt: Attempt, now: number): Attempt {
   const newest = Math.min(askedOf(attempt, attempt.source).asked, askedOf(attempt, attempt.destination).asked);
   const isNew = newest > (attempt.countedSequence ?? 0);
@@ -260,7 +270,8 @@ export function recordClosedRound(attempt: Attempt, now: number): Attempt {
 }
 
 /**
- * Records since when the rounds show the guest on the source without a job, and nothing on the destination (row `stayed`).
+ * Records the time since which the rounds show the guest on the source without a job, and nothing on the destination (row
+ * `stayed`).
  */
 function recordQuietRound(attempt: Attempt, isNew: boolean, now: number): Attempt {
   const { source, destination } = evidenceOf(attempt);
@@ -274,7 +285,7 @@ function recordQuietRound(attempt: Attempt, isNew: boolean, now: number): Attemp
   return isSilent ? attempt : { ...attempt, quietSince: null, quietRounds: false };
 }
 
-/** The evidence as of now. */
+/** Returns the evidence for `decide` from everything known at present. */
 export function evidenceOf(attempt: Attempt): Evidence {
   const [source, sourceAnswer] = testimony(attempt, attempt.source);
   const [destination, destinationAnswer] = testimony(attempt, attempt.destination);
@@ -306,7 +317,10 @@ export function evidenceOf(attempt: Attempt): Evidence {
   };
 }
 
-/** Whether nothing was called, as the orchestrator reported: a job, a shell or a hand-over of this attempt refutes the report. */
+/**
+ * Returns true if the orchestrator reported that it never called libvirt, and no job, shell or hand-over of this attempt refutes
+ * the report.
+ */
 function wasNotStarted({ callError, outgoingSeen, handedOver, shell }: Attempt): boolean {
   return callError?.kind === 'not-started' && !outgoingSeen && !handedOver && !shell.started && !shell.resumed;
 }
@@ -342,7 +356,7 @@ function isAskedAfter(later: Answer | null, earlier: Answer | null): boolean {
   return later !== null && earlier !== null && later.asked > earlier.arrived;
 }
 
-/** A host's last answer. Invariant 1: an answer to a question from before the call's return does not count. */
+/** Returns a host's last answer. Invariant 1: an answer to a question from before the call's return does not count. */
 function testimony(attempt: Attempt, host: string): [Testimony, Answer | null] {
   const { answer } = askedOf(attempt, host);
   const early = answer !== null && answer.asked <= (attempt.returnedSequence ?? Number.POSITIVE_INFINITY);

@@ -53,10 +53,10 @@ export type Stimulus =
   /** `knownHosts` are the hosts known now, for timers that begin another round. */
   | { type: 'timer'; kind: TimerKind; knownHosts?: readonly string[] };
 
-/** An event for the machine; the timers' events are named by their kind. */
+/** An event of the machine. A timer's event is named after the timer's kind. */
 export type Folded = { readonly type: EventType | TimerKind } & Payload;
 
-/** The machine's event for a stimulus; null where it changes nothing in this state. */
+/** Returns the machine's event for a stimulus; null if the stimulus changes nothing in this state. */
 export function fold(state: AttemptState, stimulus: Stimulus, context: StepContext): Folded | null {
   const { attempt } = state;
   switch (stimulus.type) {
@@ -130,7 +130,7 @@ function returned(
   return toEvent('RETURNED', judged, context);
 }
 
-/** A late report of success: a verdict that followed from the call's failure is doubted. */
+/** Applies a late report of success, which casts doubt on a verdict that followed from the call's failure. */
 function returnedLate(
   state: AttemptState,
   { data, knownHosts }: Extract<Stimulus, { type: 'returned' }>,
@@ -171,7 +171,7 @@ function finishStepsBySourceAnswer(attempt: Attempt, reading: Reading): Attempt 
   return { ...acknowledge(gone, asking.command, true, undefined), originPower: powerOf(reading) };
 }
 
-/** The guest's power according to one reading. */
+/** Returns the guest's power according to one reading. */
 export function powerOf({ presence }: Pick<Reading, 'presence'>): Power {
   switch (presence) {
     case 'executing':
@@ -225,7 +225,9 @@ function recordGuestOnThirdHost(attempt: Attempt, host: string, context: StepCon
   return toEvent(releasing === next ? 'EVIDENCE' : 'PROGRESS', unjudged(releasing), context);
 }
 
-/** Whether an event contradicts the verdict: the guest starts on another host, or leaves the host of a rollback. */
+/**
+ * Returns whether an event contradicts the verdict: the guest starts on another host, or leaves the host of a rollback.
+ */
 export function contradicts(attempt: Attempt, data: InputData<'landfall.host.lifecycle.v1'>): boolean {
   const verdict = attempt.verdicts.at(-1);
   if (verdict === undefined) return false;

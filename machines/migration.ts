@@ -72,8 +72,8 @@ export function pursue(attempt: Attempt, now: number): Attempt {
 }
 
 /**
- * The hosts to ask when another migration has begun: those without a question since the call's return, or all hosts if every
- * question is answered.
+ * Returns the hosts to ask when another migration has begun: those without a question since the call's return, or all hosts
+ * if every question is answered.
  */
 function unasked(attempt: Attempt): string[] {
   const hosts = hostsToAsk(attempt);
@@ -82,7 +82,7 @@ function unasked(attempt: Attempt): string[] {
   return early.length > 0 || owing ? early : hosts;
 }
 
-/** Whether a question newer than the verdict is open. A doubted verdict settles only after the answer. */
+/** Returns whether a question newer than the verdict is open. A doubted verdict settles only after the answer. */
 function isDoubted(attempt: Attempt): boolean {
   return Object.values(attempt.asked).some(
     ({ asked, dueAt }) => dueAt !== null && asked > (attempt.judgedSequence ?? 0),
@@ -163,7 +163,7 @@ const settlements = [
   { guard: 'completes', target: '#Completed.settling', actions: settle },
   { guard: 'rollsBack', target: '#RolledBack.settling', actions: settle },
 ] as const;
-/** The transition of a contested verdict. */
+/** The transition that a contested verdict causes. */
 const contest = {
   guard: 'contests',
   target: '#RolledBack.contested',
@@ -351,7 +351,7 @@ export const migration = definition.createMachine({
         },
         /**
          * Contested: the guest may be on both hosts or still moving. Locks stay as observed until evidence or an operator
-         * settles it.
+         * settles the attempt.
          */
         contested: {
           meta: { role: 'unproven' },

@@ -4,7 +4,7 @@ import type { InputData } from '../events/inputs.ts';
 import type { HostRecord, VmRecord } from '../events/records.ts';
 
 /**
- * The initial state of an attempt, from the report of its start and the records of its VM and hosts.
+ * Returns the initial state of an attempt, from the report of its start and the records of its VM and hosts.
  * @param earlier the VM's attempts that are still open.
  */
 export function openAttempt(
@@ -80,7 +80,8 @@ export function openAttempt(
 }
 
 /**
- * Whether the VM on `host` may be a second copy from an earlier attempt. A proven verdict that names `host` excludes that.
+ * Returns whether the VM on `host` may be a second copy from an earlier attempt. A proven verdict that names `host`
+ * excludes a second copy there.
  */
 function mayHaveLeft({ twoCopies, verdicts }: Attempt, host: string): boolean {
   const verdict = verdicts.at(-1);

@@ -123,7 +123,8 @@ function readingOfGone(answer: Answer, context: Context, presence: 'absent' | 'o
 }
 
 /**
- * A guest that its host has. Whether a paused one is resident, on its way or a shell depends on the host's role and job.
+ * Returns the presence of a guest that its host has. The host's role and job show if a paused guest is resident, on its
+ * way, or a shell.
  */
 function presenceOfResident(condition: Exclude<Condition, 'off'>, job: Job, context: Context): Presence {
   switch (condition) {
@@ -169,8 +170,9 @@ function isFromAnotherBoot(answer: Answer, context: Context): boolean {
 }
 
 /**
- * Whether the destination's presence proves that its CPUs ran (invariant 3). `origin` is the guest's state before the
- * migration. `unbroken`: the event stream would have delivered a `Resumed`, so a suspended guest without one never ran here.
+ * Returns whether the destination's presence proves that its CPUs ran (invariant 3). `origin` is the guest's state before
+ * the migration. `unbroken`: the event stream would have delivered a `Resumed`, so a suspended guest without one never ran
+ * here.
  */
 export function provesRan(
   presence: Presence,
@@ -183,7 +185,7 @@ export function provesRan(
   return presence === 'broken' || (presence === 'suspended' && !unbroken);
 }
 
-/** Whether the destination's CPUs ran, from the shell's history and the destination's last presence. */
+/** Returns whether the destination's CPUs ran, from the shell's history and the destination's last presence. */
 export function ranOf(
   shell: { ran: boolean; arrived: boolean; unbroken: boolean; resumed: boolean; stopped: boolean },
   presence: Presence,

@@ -25,7 +25,7 @@ const CONTRADICTING_ROWS: ReadonlySet<string> = new Set([
 
 export const unjudged = (next: Attempt): Judged => ({ next, result: null, verdict: null, asks: [] });
 
-/** The result of the answers received so far, depending on what the attempt's state waits for. */
+/** Returns the result of the answers received so far, depending on what the attempt's state waits for. */
 export function judgeRound(state: AttemptState, next: Attempt, context: StepContext): Judged {
   const role = roleOf(state.value);
   switch (role) {
@@ -84,7 +84,7 @@ function requestSecondEmptyRound(attempt: Attempt, { row }: Judgement['decision'
   return { ...unjudged(next), result: 'again', asks: [source.host, destination.host, ...attempt.knownHosts] };
 }
 
-/** A contested or provisional verdict: later evidence proves it, replaces it, or opens the attempt again. */
+/** Judges a contested or provisional verdict: later evidence proves it, replaces it, or opens the attempt again. */
 function judgeUnproven(unproven: Attempt, context: StepContext): Judged {
   const isContested = unproven.verdicts.at(-1)?.contested === true;
   if (!isRoundClosed(unproven)) {
@@ -115,7 +115,7 @@ function proveProvisional(attempt: Attempt, judgement: Judgement, context: StepC
   return outcome === 'completed' && certainty === 'proven' ? concludeRound(attempt, proof, context) : null;
 }
 
-/** A doubted verdict: newer answers confirm it, replace it, or open the attempt again. */
+/** Judges a doubted verdict: newer answers confirm it, replace it, or open the attempt again. */
 function judgeDoubted(doubted: Attempt, context: StepContext): Judged {
   const attempt = forgetEmptyRound(doubted);
   const standing = attempt.verdicts.at(-1);
@@ -137,7 +137,7 @@ function isUnclear({ source, destination }: Evidence): boolean {
   return [source, destination].some(({ presence, job }) => presence === 'unknown' || job !== 'none');
 }
 
-/** Whether the guest came back to the source in a later migration: the verdict had proven the source empty. */
+/** Returns whether the guest came back to the source in a later migration: the verdict had proven the source empty. */
 function isBackAtSource(attempt: Attempt, standing: Verdict, { destination }: Evidence): boolean {
   if (standing.outcome !== 'completed' || !isOneOf(GONE, standing.evidence.source.presence)) return false;
   // The source's boot does not matter, because the guest came back after this migration.

@@ -85,7 +85,7 @@ export function step(before: AttemptState, timers: Timers, stimulus: Stimulus, c
 }
 
 /**
- * The machine's transition; null if the state does not take the event.
+ * Returns the machine's transition; null if the state does not take the event.
  * @throws Fault TIMER_NOT_TAKEN if the event is a timer's and the state does not take it.
  */
 function transition(before: AttemptState, { type, ...payload }: Folded): Snapshot | null {
@@ -107,7 +107,7 @@ function snapshotOf({ value, attempt }: AttemptState): Snapshot {
   return { ...known, context: { attempt } };
 }
 
-/** The questions that were added between `before` and `after`. */
+/** Returns the questions that were added between `before` and `after`. */
 function questionsAsked(before: Attempt | null, after: Attempt, now: number): Question[] {
   if (before?.asked === after.asked) return [];
   return Object.entries(after.asked)

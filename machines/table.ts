@@ -12,7 +12,7 @@ export const GONE = ['absent', 'off', 'handed-over'] as const satisfies readonly
 /** Presences of a guest that is resident on the source, or has landed on the destination. */
 export const LANDED = ['executing', 'suspended', 'broken'] as const satisfies readonly Presence[];
 
-/** Whether a presence is one of a set such as `GONE` or `LANDED`. */
+/** Returns whether a presence is one of a set such as `GONE` or `LANDED`. */
 export const isOneOf = (set: readonly Presence[], presence: Presence): boolean => set.includes(presence);
 
 /** Conditions of rows besides presences; decide.ts evaluates them. */

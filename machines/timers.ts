@@ -29,7 +29,7 @@ function delayedTransition(
 }
 
 /**
- * The type of the event that XState takes when a timer of the kind fires.
+ * Returns the type of the event that XState takes when a timer of the kind fires.
  * @throws Fault TIMER_NOT_TAKEN if the attempt's state has no transition for the kind.
  */
 export function delayedEventType(state: AttemptState, kind: TimerKind): string {
@@ -48,7 +48,7 @@ export function timerNotTaken({ value, attempt }: AttemptState, kind: TimerKind)
 }
 
 /**
- * The timers after a transition, and the generation of the newest.
+ * Returns the timers after a transition, and the generation of the newest.
  * @param actions what the machine would execute, in its order.
  * @param keepsState the transition ended in the state it began in. A timer set there again to the same time stays the same timer.
  */

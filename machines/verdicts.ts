@@ -17,7 +17,7 @@ export function judge(evidence: Evidence, phase: Phase): Judgement {
   return { decision: decide(evidence, phase), evidence, phase };
 }
 
-/** The verdict of a judgement other than `wait`. @param token the VM's next fencing token. */
+/** Returns the verdict of a judgement other than `wait`. @param token the VM's next fencing token. */
 export function toVerdict(
   attempt: Attempt,
   { decision, evidence, phase }: Judgement,
@@ -58,7 +58,7 @@ function errorOf(attempt: Attempt, decision: Decision): string | null {
   return callError.message === '' ? `the call failed: ${callError.kind}` : callError.message;
 }
 
-/** The verdict of an operator who settles an attempt. */
+/** Returns the verdict of an operator who settles an attempt. */
 export function toResolution(
   attempt: Attempt,
   data: InputData<'landfall.migration.resolved.v1'>,

@@ -8,7 +8,7 @@ import { satisfies } from './decide.ts';
 import { askedOf, readHost } from './evidence.ts';
 import { powerOf } from './fold.ts';
 
-/** The record of a VM: its host, the certainty of that, the desired owner of its locks, and the observed holders. */
+/** The record of a VM: its host, how certain the host is, the desired owner of its locks, and the observed holders. */
 
 export function unknownVm(vm: string): VmRecord {
   return {
@@ -155,7 +155,7 @@ export function applyAttempt(
   return applyDoubt(opened, state, attempt);
 }
 
-/** Whether the attempt is settled or superseded. Such an attempt stays in the ledger only, not in memory. */
+/** Returns whether the attempt is settled or superseded. Such an attempt stays in the ledger only, not in memory. */
 export function isOver({ value }: Pick<AttemptState, 'value'>): boolean {
   const role = roleOf(value);
   return role === 'settled' || role === 'superseded';

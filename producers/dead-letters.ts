@@ -21,7 +21,7 @@ export type DeadLetter = {
   encoding?: 'base64';
 };
 
-/** The dead letters of a committed batch, in the order of its entries. */
+/** Returns the dead letters of a committed batch, in the order of its entries. */
 export function deadLettersOf(entries: readonly Entry[]): DeadLetter[] {
   return entries.flatMap(({ vm, cause, refusal }) => {
     if (refusal === null || cause.kind === 'timer') return [];
@@ -46,12 +46,12 @@ function contentOf(vm: string | null, cause: Exclude<Cause, { kind: 'timer' }>):
   }
 }
 
-/** A dead letter as a Kafka record: the value is the original, the headers give the reason and the position. */
+/** Returns a dead letter as a Kafka record: the value is the original, the headers give the reason and the position. */
 export function recordOfLetter(letter: DeadLetter): LetterRecord {
   return letterRecord(letter, originalOf(letter));
 }
 
-/** The dead letter of a record that was too large for its topic: its first bytes and the reason. */
+/** Returns the dead letter of a record that was too large for its topic: its first bytes and the reason. */
 export function recordOfTruncated({ code, message, remedy }: Fault, value: Buffer): LetterRecord {
   return recordOfLetter({ code, message, remedy, stream: null, offset: null, ...keptOf(value) });
 }
@@ -61,7 +61,7 @@ type LetterRecord = { readonly key: null; readonly value: Buffer; readonly heade
 /** The bytes kept of a record from a mapped topic. Kafka limits the size of a record, so the dead letter must stay small. */
 const FOREIGN_BYTES_KEPT = 512 * 1024;
 
-/** The dead letter of a record from a mapped topic that could not be converted into an input. */
+/** Returns the dead letter of a record from a mapped topic that could not be converted into an input. */
 export function recordOfUnmapped(
   { code, message, remedy }: Fault,
   position: { stream: string; offset: number },

@@ -63,7 +63,7 @@ export class WorkQueue {
     for (const { attempt, questions } of entries) if (attempt !== null) this.#update(attempt, questions);
   }
 
-  /** The recipient's outstanding items above this number in ascending order, at most `limit`. */
+  /** Returns the recipient's outstanding items above this number in ascending order, at most `limit`. */
   itemsAfter(recipient: Recipient, number: number, limit: number): Numbered[] {
     const found: Numbered[] = [];
     for (const numbered of this.#queues.get(recipient)?.items.values() ?? []) {
@@ -74,7 +74,7 @@ export class WorkQueue {
     return found;
   }
 
-  /** The recipient of an outstanding command; undefined when the command is not outstanding. */
+  /** Returns the recipient of an outstanding command; undefined when the command is not outstanding. */
   recipientOfCommand(migration: string, command: string): Recipient | undefined {
     return this.#byAttempt.get(migration)?.find(({ item }) => idOf(item) === command)?.recipient;
   }
@@ -169,7 +169,10 @@ function recipientOf(item: WorkItem): Recipient {
   return item.kind === 'question' ? item.question.host : (item.command.host ?? ORCHESTRATOR);
 }
 
-/** The unanswered questions and commands of an attempt by id. A recorded attempt has none, because its recording answers them. */
+/**
+ * Returns the unanswered questions and commands of an attempt by id. A recorded attempt has none, because its recording answers
+ * them.
+ */
 function outstanding(state: AttemptState, justAsked: readonly Question[]): Map<string, WorkItem> {
   const { attempt } = state;
   const items = new Map<string, WorkItem>();
@@ -194,7 +197,9 @@ function commandsOf(attempt: Attempt): Command[] {
   return sent.map((step) => toCommand(attempt, verdict, step));
 }
 
-/** The question as the entry asked it. After a restart its times are computed from the question's time limit. */
+/**
+ * Returns the question as the entry asked it. After a restart its times are computed from the question's time limit.
+ */
 function questionOf(
   attempt: Attempt,
   host: string,

@@ -74,13 +74,13 @@ export function migrationView(db: DatabaseSync, migration: string): MigrationVie
   return state === null ? null : toMigration(state.state);
 }
 
-/** An attempt with its timers, or null if the attempt is unknown. */
+/** Returns an attempt with its timers, or null if the attempt is unknown. */
 export function attemptState(db: DatabaseSync, migration: string): OpenAttempt | null {
   const row = db.prepare(`SELECT body FROM ${ATTEMPTS} WHERE attempts.migration = ?`).get(migration);
   return row === undefined ? null : openOf(row);
 }
 
-/** The deadlines of every unsettled attempt, oldest attempt first. */
+/** Returns the deadlines of every unsettled attempt, oldest attempt first. */
 export function deadlines(db: DatabaseSync): Generator<Deadlines> {
   const sql = `SELECT migration, timers, clock, source, destination FROM attempts
     WHERE settled = 0 ORDER BY partition, first`;
@@ -92,13 +92,13 @@ export function deadlines(db: DatabaseSync): Generator<Deadlines> {
   }));
 }
 
-/** Every unsettled attempt, oldest first. */
+/** Returns every unsettled attempt, oldest first. */
 export function openAttempts(db: DatabaseSync): Generator<OpenAttempt> {
   const sql = `SELECT body FROM ${ATTEMPTS} WHERE settled = 0 ORDER BY partition, first`;
   return map(db, sql, [], openOf);
 }
 
-/** The number of attempts in each state. */
+/** Returns the number of attempts in each state. */
 export function countsByState(db: DatabaseSync): { at: string; contested: boolean; count: number }[] {
   const sql =
     'SELECT state, contested, count(*) AS count FROM attempts GROUP BY state, contested ORDER BY state, contested';

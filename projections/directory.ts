@@ -4,7 +4,7 @@ import { deadlines } from './attempts.ts';
 import { ATTEMPTS, json, openOf } from './read-rows.ts';
 import { clockTimes, configuration, hostRecords } from './site.ts';
 
-/** The directory of the partition whose projections `db` holds. */
+/** Returns the directory of the partition whose projections `db` holds. */
 export function directory(db: DatabaseSync): Directory {
   const record = db.prepare('SELECT body FROM vms WHERE vm = ?');
   const attempt = db.prepare(`SELECT body FROM ${ATTEMPTS} WHERE attempts.migration = ?`);

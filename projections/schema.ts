@@ -96,13 +96,15 @@ export function hasOtherPartition(db: DatabaseSync, partition: number): boolean 
   return db.prepare('SELECT 1 FROM progress WHERE partition <> ? LIMIT 1').get(partition) !== undefined;
 }
 
-/** The version that wrote the tables; null if there are none. A reader must not use tables of another version. */
+/**
+ * Returns the version that wrote the tables; null if there are none. A reader must not use tables of another version.
+ */
 export function projectionVersion(db: DatabaseSync): number | null {
   const exists = db.prepare(`SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'projection'`).get();
   return exists === undefined ? null : storedVersion(db);
 }
 
-/** The names of tables and indexes that are missing or differ from this version's definition. */
+/** Returns the names of tables and indexes that are missing or differ from this version's definition. */
 export function brokenTables(db: DatabaseSync): string[] {
   const fresh = new DatabaseSync(':memory:');
   try {
@@ -114,7 +116,7 @@ export function brokenTables(db: DatabaseSync): string[] {
   }
 }
 
-/** The schema rows of all tables and indexes, including SQLite's automatic indexes. */
+/** Returns the schema rows of all tables and indexes, including SQLite's automatic indexes. */
 function layoutOf(db: DatabaseSync): [name: string, text: string][] {
   const rows = db.prepare('SELECT type, name, tbl_name, sql FROM sqlite_schema').all();
   return rows.map((row) => [String(row['name']), JSON.stringify(Object.values(row))]);
@@ -125,7 +127,7 @@ function storedVersion(db: DatabaseSync): number | null {
   return row === undefined ? null : Number(row['version']);
 }
 
-/** The sequence of the last folded entry; 0 if none is. */
+/** Returns the sequence of the last folded entry; 0 if none is. */
 export function foldedThrough(db: DatabaseSync): number {
   const row = db.prepare('SELECT max(sequence) AS last FROM progress').get();
   return Number(row?.['last'] ?? 0);

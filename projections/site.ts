@@ -6,12 +6,12 @@ import { iso, json, limitOf, map, numberOf, numberOrNull, type Page, type Row, t
 
 /** Reads of hosts, configuration and dead letters. */
 
-/** Every known host, by name. */
+/** Returns every known host, by name. */
 export function hostRecords(db: DatabaseSync): HostRecord[] {
   return [...map(db, 'SELECT body FROM hosts ORDER BY host', [], (row) => json<HostRecord>(row, 'body'))];
 }
 
-/** The configuration in force. */
+/** Returns the configuration in force. */
 export function configuration(db: DatabaseSync): Configuration {
   const row = db.prepare('SELECT body FROM configurations ORDER BY sequence DESC LIMIT 1').get();
   return row === undefined ? defaultConfiguration : json(row, 'body');
@@ -24,7 +24,7 @@ export type ConfigurationView = {
   configuration: Configuration;
 };
 
-/** Every configuration since the beginning, oldest first, with the operator of each change. */
+/** Returns every configuration since the beginning, oldest first, with the operator of each change. */
 export function configurationHistory(db: DatabaseSync): ConfigurationView[] {
   const sql = 'SELECT * FROM configurations ORDER BY sequence';
   return [
@@ -84,7 +84,7 @@ function positionOf(row: Row): string {
   return formatPosition({ partition: numberOf(row, 'partition'), sequence: numberOf(row, 'sequence') });
 }
 
-/** The time of the last entry on each clock, in milliseconds. */
+/** Returns the time of the last entry on each clock, in milliseconds. */
 export function clockTimes(db: DatabaseSync): [clock: string, time: number][] {
   return [
     ...map(db, 'SELECT clock, time FROM progress', [], (row): [string, number] => [

@@ -97,7 +97,7 @@ function readBodies(app: App): void {
   });
 }
 
-/** The error of a value that is nested too deeply. In a batch the limit applies to each event. */
+/** Returns the error of a value that is nested too deeply. In a batch the limit applies to each event. */
 function depthFault(value: unknown): Fault | null {
   try {
     if (Array.isArray(value)) value.forEach((member, index) => requireShallow(member, `[${index}]`));

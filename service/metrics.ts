@@ -230,7 +230,10 @@ function withoutWaiting(lag: Promise<readonly Lag[]>): Promise<readonly Lag[]> {
   return Promise.race([lag.catch(() => none), wait(COLLECT_MS, none, { ref: false })]);
 }
 
-/** The previous state of an attempt that was not open: null if it is new, else the settled state that the new verdict reopened. */
+/**
+ * Returns the previous state of an attempt that was not open: null if it is new, else the settled state that the new verdict
+ * reopened.
+ */
 function settledBefore(at: string, verdicts: number): AttemptGroup | null {
   return verdicts === 0 ? null : groupOf(`${at.split('.')[0]}.settled`, false);
 }

@@ -42,7 +42,7 @@ export type Running = {
 
 export type Surroundings = { readonly time?: Time; readonly logger?: Logger };
 
-/** The file of the demo ledger, in the folder of the live ledger. */
+/** Returns the file of the demo ledger, in the folder of the live ledger. */
 export const demoFileOf = (db: string): string => join(dirname(db), 'demo.db');
 
 export async function startService(settings: Settings, around: Surroundings = {}): Promise<Running> {
@@ -189,7 +189,7 @@ function running(settings: Settings, parts: Parts, app: App, guard: Guard, logge
   };
 }
 
-/** A logger of JSON lines that redacts tokens. */
+/** Returns a logger of JSON lines that redacts tokens. */
 export function loggerFor({ logLevel }: Pick<Settings, 'logLevel'>, to?: DestinationStream): Logger {
   const redact = ['authorization', '*.authorization', '*.headers.authorization', 'headers.authorization'];
   return pino(

@@ -89,7 +89,7 @@ export type Sources = {
   readonly file?: string | undefined;
 };
 
-/** The environment variable of a setting. */
+/** Returns the environment variable of a setting. */
 export function variableOf(name: string): string {
   return `LANDFALL_${name.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`;
 }
@@ -106,7 +106,7 @@ export function readSettings({ flags, env, file }: Sources): Settings {
   return result.data;
 }
 
-/** The settings that decisions use. */
+/** Returns the settings that decisions use. */
 export function decisionsIn(settings: Settings): ConfigurationChange {
   const names = new Set(Object.keys(ConfigurationFields.shape));
   return ConfigurationChange.parse(

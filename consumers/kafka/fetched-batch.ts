@@ -29,7 +29,10 @@ export function fetchedOf(
   return { items, from, until: next, high };
 }
 
-/** Whether the batch leaves no gap behind the offsets read so far, and the topic still holds the accepted inputs. */
+/**
+ * Returns whether the batch leaves no gap behind the offsets read so far, and the topic still holds the accepted
+ * inputs.
+ */
 export function follows({ from, high }: Fetched, next: number, read: number): boolean {
   return from <= Math.max(next, read) && high >= next;
 }

@@ -88,7 +88,10 @@ export class MappedTopics {
     await this.#consumer.stop();
   }
 
-  /** The mapped topics that exist; a missing topic does not stop the rest. @throws Fault KAFKA_NO_TOPIC if all are missing. */
+  /**
+   * Returns the mapped topics that exist; a missing topic does not stop the rest. @throws Fault KAFKA_NO_TOPIC if all are
+   * missing.
+   */
   async #existingTopics(): Promise<string[]> {
     const existing = new Set(await this.#topicNames());
     const before = this.#missing;

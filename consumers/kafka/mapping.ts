@@ -36,7 +36,7 @@ export function parseMappings(text: string): Mapping[] {
 }
 
 /**
- * The event of a record by the first mapping that fits; null if none fits.
+ * Returns the event of a record by the first mapping that fits; null if none fits.
  * @throws Fault BAD_JSON, UNMAPPED if the template names a value that the record lacks.
  */
 export function mapped(mappings: readonly Mapping[], value: Buffer | null): unknown {

@@ -135,7 +135,7 @@ export class Membership {
     this.#pause([partition]);
   }
 
-  /** The offsets that the topic holds for a partition. @throws Fault KAFKA_… if the brokers do not say. */
+  /** Returns the offsets that the topic holds for a partition. @throws Fault KAFKA_… if the brokers do not say. */
   async offsetRange(partition: number): Promise<OffsetRange> {
     const range = (await this.#ends.ranges()).get(partition);
     if (range !== undefined) return range;
@@ -143,7 +143,10 @@ export class Membership {
     throw new Fault('KAFKA_NO_TOPIC', `${this.#options.topic} has no partition ${partition}`, remedy);
   }
 
-  /** A number that rises each time the group confirms the assignment of the partition; null while it is not assigned. */
+  /**
+   * Returns a number that rises each time the group confirms the assignment of the partition; null while it is not
+   * assigned.
+   */
   assignmentEpoch(partition: number): number | null {
     return this.#consumer.isAssigned && this.#assigned.has(partition) ? this.#assignmentEpoch : null;
   }
@@ -217,7 +220,7 @@ export class Membership {
     this.#consumer.rejoin();
   }
 
-  /** The owned partitions whose topic has more inputs than were read, each with the offset reached. */
+  /** Returns the owned partitions whose topic has more inputs than were read, each with the offset reached. */
   async #undelivered(): Promise<Map<number, number>> {
     const ranges = await this.#ends.ranges();
     const behind = new Map<number, number>();

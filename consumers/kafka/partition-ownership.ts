@@ -98,7 +98,7 @@ export class PartitionOwnership {
     return this.#pending.inputs === 0 ? (this.#runner.run?.readUntil ?? null) : null;
   }
 
-  /** Whether the pending inputs have reached the limit. */
+  /** Returns whether the pending inputs have reached the limit. */
   isFull(limit: Limit): boolean {
     return this.#runner.run !== null && this.#pending.hasReached(limit);
   }

@@ -13,8 +13,8 @@ const LOST_CONNECTION =
   /disconnected from|end of file while reading data|cannot (recv|read|write|send) data|connection closed due to keepalive|connection reset by peer|broken pipe|failed to connect to the hypervisor|server closed connection|received hangup/i;
 
 /**
- * The reason of a failed call: a time limit, a dead caller, a broken connection, or an error of libvirt. Only libvirt's own words
- * count as its error: a wrapper such as ssh or sudo may end with any exit code while the migration continues.
+ * Returns the reason of a failed call: a time limit, a dead caller, a broken connection, or an error of libvirt. Only libvirt's
+ * own words count as its error: a wrapper such as ssh or sudo may end with any exit code while the migration continues.
  */
 export function callErrorOf({ rc, error }: ApiLine): CallError {
   const message = error ?? '';

@@ -2,8 +2,8 @@ import type { Question } from '../../events/commands.ts';
 import type { Entry } from '../../events/entries.ts';
 
 /**
- * The questions of one world (`clock`) that have no answer in the ledger, in the order in which they were asked. A question
- * past its time limit is included, because a late answer counts when nothing newer is known.
+ * Returns the questions of one world (`clock`) that have no answer in the ledger, in the order in which they were asked. A
+ * question past its time limit is included, because a late answer counts when nothing newer is known.
  */
 export async function unansweredQuestions(
   entries: AsyncIterable<{ readonly entry: Entry }>,

@@ -69,8 +69,8 @@ export class AttemptCache {
   }
 
   /**
-   * The open attempts of a clock with this host at one end, sorted by id. The index order differs between a run and its restart,
-   * whereas the same inputs must write the same ledger.
+   * Returns the open attempts of a clock with this host at one end, sorted by id. The index order differs between a run and its
+   * restart, whereas the same inputs must write the same ledger.
    */
   openOn(clock: string, host: string): string[] {
     return [...this.#on(clock, host)].toSorted();

@@ -55,7 +55,7 @@ export class Partition {
     return this.#space.pending.length;
   }
 
-  /** Whether an entry decided since the last batch has a question or a command. */
+  /** Returns whether an entry decided since the last batch has a question or a command. */
   get hasOutgoing(): boolean {
     return this.#space.hasOutgoing;
   }
@@ -71,13 +71,13 @@ export class Partition {
     }
   }
 
-  /** Whether an attempt of this id exists on another clock: in another recording or at the live site. */
+  /** Returns whether an attempt of this id exists on another clock: in another recording or at the live site. */
   isOnOtherClock(migration: string, clock: string): boolean {
     const found = this.#space.attempts.find(migration);
     return found !== null && found.state.attempt.clock !== clock;
   }
 
-  /** The time of the next deadline on this clock, in milliseconds since 1970; null if no deadline is open. */
+  /** Returns the time of the next deadline on this clock, in milliseconds since 1970; null if no deadline is open. */
   nextDueAt(clock: string): number | null {
     return this.#space.timetable.next(clock)?.dueAt ?? null;
   }

@@ -18,7 +18,7 @@ export class Timetable {
     }
   }
 
-  /** The earliest timer of the clock that was not cancelled. */
+  /** Returns the earliest timer of the clock that was not cancelled. */
   next(clock: string): HeapTimer | undefined {
     const heap = this.#heap(clock);
     let first = heap.peek();

@@ -103,7 +103,7 @@ function start(
   });
 }
 
-/** Whether an earlier call already started the attempt's final round, which considers a guest on `source`. */
+/** Returns whether an earlier call already started the attempt's final round, which considers a guest on `source`. */
 function isInFinalRound({ state: { value, attempt } }: LoadedAttempt, source: string): boolean {
   const isConsidered = attempt.source !== source || attempt.twoCopies === true;
   return attempt.supersededBy !== null && roleOf(value) === 'final-round' && isConsidered;

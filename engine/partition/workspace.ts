@@ -87,13 +87,13 @@ export class Workspace {
     this.#neighbours.clear();
   }
 
-  /** The record of a host on a clock. A host of the same name in another recording is a different host. */
+  /** Returns the record of a host on a clock. A host of the same name in another recording is a different host. */
   host(host: string | null, clock: string): HostRecord | undefined {
     const record = host === null ? undefined : this.#hosts.get(host);
     return record?.clock === clock ? record : undefined;
   }
 
-  /** The time of the next entry: now, or the time of the last entry on the clock if that is later. */
+  /** Returns the time of the next entry: now, or the time of the last entry on the clock if that is later. */
   time({ now, clock }: Moment): number {
     const time = Math.max(this.#times.get(clock) ?? 0, now);
     this.#times.set(clock, time);
@@ -147,7 +147,7 @@ export class Workspace {
     });
   }
 
-  /** The VM's open attempts on this clock. Inputs never affect an attempt of another clock. */
+  /** Returns the VM's open attempts on this clock. Inputs never affect an attempt of another clock. */
   openOf({ open }: VmRecord, clock: string): string[] {
     return open.filter((migration) => this.attempts.open(migration)?.state.attempt.clock === clock);
   }
@@ -166,7 +166,10 @@ export class Workspace {
     };
   }
 
-  /** The hosts of a clock that a guest of `source` could be on: the hosts of its cluster, and hosts of unknown cluster. */
+  /**
+   * Returns the hosts of a clock that a guest of `source` could be on: the hosts of its cluster, and hosts of unknown
+   * cluster.
+   */
   knownHosts(clock: string, source: string): readonly string[] {
     const cluster = this.host(source, clock)?.cluster ?? null;
     const key = JSON.stringify([clock, cluster]);
@@ -207,7 +210,7 @@ export class Workspace {
   }
 }
 
-/** The cause of an input's entry number `part`; the first entry has part 0. */
+/** Returns the cause of an input's entry number `part`; the first entry has part 0. */
 export function partOf(cause: Cause, part: number): Cause {
   return cause.kind === 'input' && part > 0 ? { ...cause, part } : cause;
 }

@@ -17,26 +17,29 @@ export class Freshness {
   readonly #lag = new Map<number, number>();
   /** The last offset read from each partition, transaction markers included. */
   readonly #readThrough = new Map<number, number>();
-  /** An end that the replica had not reached at an earlier look; under load the replica never reaches the newest end. */
+  /**
+   * The end of the topic at an earlier check, which the replica had not reached then. Under load the replica never
+   * reaches the newest end.
+   */
   readonly #awaitedEnd = new Map<number, { readonly at: number; readonly end: number }>();
-  /** The last commit of an owned partition, if the previous look found more records behind it. */
+  /** The last commit of an owned partition, if the previous check found more records behind it. */
   readonly #overtakenAt = new Map<number, number | null>();
 
   constructor(options: FreshnessOptions) {
     this.#options = options;
   }
 
-  /** Notes that a partition was read up to and including the offset `through`. */
+  /** Records that a partition was read up to and including the offset `through`. */
   read(partition: number, through: number): void {
     this.#readThrough.set(partition, through);
   }
 
-  /** The number of records that the topic has and the replica lacks, as of the last look. */
+  /** Returns the number of records that the topic has and the replica lacks, as of the last check. */
   lag(partition: number): number {
     return this.#lag.get(partition) ?? 0;
   }
 
-  /** The time since the replica was last known to be complete, in milliseconds; null if it never was. */
+  /** Returns the time since the replica was last known to be complete, in milliseconds; null if it never was. */
   ageMs(partition: number, now: number): number | null {
     const at = this.#upToDateAt.get(partition);
     return at === undefined ? null : Math.max(0, now - at);
@@ -50,7 +53,7 @@ export class Freshness {
       const isOwned = this.#options.isOwned(partition);
       const lag = isOwned ? this.#ownedLag(partition, end) : this.#replicatedLag(partition, end);
       this.#lag.set(partition, lag);
-      // After a crash a broker may report an end before the end of the replica; that look proves nothing.
+      // After a crash a broker may report an end before the end of the replica; that check proves nothing.
       const isShorter = !isOwned && (before[partition] ?? -1) >= end;
       if (isShorter) this.#awaitedEnd.delete(partition);
       else this.#updateAge(partition, { at: now, end }, lag);
@@ -71,7 +74,7 @@ export class Freshness {
     return Math.max(0, end - 1 - (this.#readThrough.get(partition) ?? -1));
   }
 
-  /** The lag of an owned partition: the committed records that readers of its replica cannot see yet. */
+  /** Returns the lag of an owned partition: the committed records that readers of its replica cannot see yet. */
   #ownedLag(partition: number, end: number): number {
     const { offset = null, readableOffset = null } = this.#options.replicas[partition] ?? {};
     this.#detectOvertaken(partition, end, offset);
@@ -79,8 +82,8 @@ export class Freshness {
   }
 
   /**
-   * Calls `overtaken` if two looks in a row find records behind the same last commit of this owner. A single look may fall between
-   * the end of a commit and the write of its replica.
+   * Calls `overtaken` if two consecutive checks find records behind the same last commit of this owner. A single check may fall
+   * between the end of a commit and the write of its replica.
    */
   #detectOvertaken(partition: number, end: number, lastCommit: number | null): void {
     const hasMore = lagBehind(end, lastCommit) > 0;
@@ -91,5 +94,5 @@ export class Freshness {
   }
 }
 
-/** The number of records behind the record at `offset` and its transaction marker. */
+/** Returns the number of records behind the record at `offset` and its transaction marker. */
 const lagBehind = (end: number, offset: number | null): number => Math.max(0, end - 2 - (offset ?? -1));

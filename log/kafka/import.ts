@@ -17,14 +17,14 @@ import { Transactor } from '../../kafka/transactor.ts';
  * Texts stay identical, each partition gets a hash chain of its own, and the header `origin` of a record names its sequence in the
  * source.
  *
- * A checkpoint with the source's head marks the begin of the import in each partition, and a second one its end. Between the two no
- * instance owns the partition, and a repeated import continues there. The end also marks all commands and dead letters as sent,
- * because the source has sent them.
+ * A checkpoint with the source's head marks the beginning of the import in each partition, and a second checkpoint marks its end.
+ * Between the two checkpoints no instance owns the partition, and a repeated import continues it. The end also marks all commands
+ * and dead letters as sent, because the source has sent them.
  */
 
 export type Import = {
   readonly access: BrokerOptions & { readonly prefix: string };
-  /** The topics, with complete replicas. */
+  /** The ledger in the target topics; its replicas are complete. */
   readonly ledger: KafkaLedger;
   readonly source: SqliteLedger;
 };
@@ -41,7 +41,7 @@ const COMMIT_BYTES = 2 * 1024 * 1024;
 const LOOK_MS = 50;
 const SETTLE_MS = 120_000;
 
-/** Whether an import of the partition has begun and not ended. */
+/** Returns whether an import of the partition has begun and not ended. */
 export function isBeingImported(checkpoints: ReadonlyMap<string, number>): boolean {
   const begun = [...checkpoints.keys()].find((key) => key.startsWith(BEGUN));
   return begun !== undefined && !checkpoints.has(DONE + begun.slice(BEGUN.length));
@@ -86,7 +86,7 @@ async function copyAll(source: SqliteLedger, partitions: number, targets: readon
   return read;
 }
 
-/** The partitions of an entry: all for the site, one for a VM, and partition 0 for a malformed input. */
+/** Returns the partitions of an entry: all for the site, one for a VM, and partition 0 for a malformed input. */
 function targetPartitions({ entry: { vm, cause } }: Imported, partitions: number): ReadonlySet<number> {
   if (vm !== null) return new Set([partitionOf(vm, partitions)]);
   return new Set(cause.kind === 'malformed' ? [0] : Array.from({ length: partitions }, (_, partition) => partition));

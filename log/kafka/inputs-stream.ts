@@ -14,7 +14,7 @@ export function inputsStream(checkpoints: Checkpoints, topic: string, partition:
   return named(topic, partition, checkpoints.get(GENERATION + streamOf(topic, partition)) ?? 0);
 }
 
-/** The stream name of the next generation, and the checkpoint that starts this generation. */
+/** Returns the stream name of the next generation, and the checkpoint that starts this generation. */
 export function nextInputsStream(
   checkpoints: Checkpoints,
   topic: string,

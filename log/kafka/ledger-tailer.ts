@@ -92,12 +92,12 @@ export class LedgerTailer {
     await this.#consumer.stop();
   }
 
-  /** The number of records that the topic has and the replica of the partition lacks. */
+  /** Returns the number of records that the topic has and the replica of the partition lacks. */
   lag(partition: number): number {
     return this.#freshness.lag(partition);
   }
 
-  /** The time since the replica of a partition was last known to be complete; null if it never was. */
+  /** Returns the time since the replica of a partition was last known to be complete; null if it never was. */
   ageMs(partition: number, now: number): number | null {
     return this.#freshness.ageMs(partition, now);
   }
@@ -142,7 +142,9 @@ export class LedgerTailer {
     this.#consumer.order((consumer) => consumer.pause(this.#options.topic, [partition]));
   }
 
-  /** The last replicated record is read again, and compared with the replica. */
+  /**
+   * Returns the offset where reading continues. The last replicated record is read again and compared with the replica.
+   */
   #nextOffset(partition: number): number {
     return this.#options.replicas[partition]?.offset ?? 0;
   }
@@ -216,7 +218,7 @@ export class LedgerTailer {
     this.#check.unref();
   }
 
-  /** The partitions whose replica lacks records that it could take, each with the offset reached. */
+  /** Returns the partitions whose replica lacks records that it could take, each with the offset reached. */
   #unreplicated(): Map<number, number> {
     const behind = new Map<number, number>();
     for (const { partition, fault, offset } of this.#options.replicas)

@@ -139,12 +139,12 @@ export class KafkaLedger<S extends ReplicaStore = SqliteLedger> implements Ledge
     throw new Fault('NO_PARTITION', `there is no partition ${partition}`, remedy);
   }
 
-  /** The time since the replica was last known to be complete, in milliseconds; null if it never was. */
+  /** Returns the time since the replica was last known to be complete, in milliseconds; null if it never was. */
   ageMs(partition: number, now: number): number | null {
     return this.#tailer.ageMs(partition, now);
   }
 
-  /** The number of records that the topic has and the replica lacks, as of the last look. */
+  /** Returns the number of records that the topic has and the replica lacks, as of the last check. */
   lag(partition: number): number {
     return this.#tailer.lag(partition);
   }

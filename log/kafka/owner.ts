@@ -174,7 +174,7 @@ export class KafkaOwner implements Owner {
     return { links, heads };
   }
 
-  /** The group's offset after these positions; null if they hold no input of this partition. */
+  /** Returns the group's offset after these positions; null if they hold no input of this partition. */
   #offsetsIn(positions: readonly InputPosition[]): GroupOffset | null {
     const { inputsTopic: topic, group, replica } = this.#options;
     const stream = inputsStream(replica.checkpoints, topic, this.partition);
@@ -200,7 +200,7 @@ function resolveAll(group: readonly PendingBatch[], heads: readonly Head[]): voi
   }
 }
 
-/** The highest input position of each stream, and the highest checkpoint of each key. */
+/** Returns the highest input position of each stream, and the highest checkpoint of each key. */
 function progressedBy(batches: readonly Batch[]): Progressed {
   const positions = new Map<string, InputPosition>();
   const checkpoints = new Map<string, Checkpoint>();

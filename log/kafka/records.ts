@@ -6,11 +6,11 @@ import type { Batch, Checkpoint, InputPosition } from '../port.ts';
 
 /**
  * The record format of the ledger's topic. An entry is a record with its text as the value, the VM as the key, and sequence and
- * hashes in a header. Two more kinds of record are not part of the chain: `claim` marks where the time of an owner begins, and
- * `positions` holds input positions and checkpoints that were committed without an entry.
+ * hashes in a header. Two more kinds of record are not part of the chain: `claim` marks the point from which a new owner
+ * writes, and `positions` holds input positions and checkpoints that were committed without an entry.
  *
- * The input positions and checkpoints of a commit stand in the header of its last record, so an owner learns them from the
- * tail of the ledger together with the entries.
+ * The header of the last record of a commit has the input positions and checkpoints of that commit, so an owner reads them from
+ * the tail of the ledger together with the entries.
  */
 
 /** The input positions and checkpoints that one transaction commits. */
@@ -23,7 +23,7 @@ export type LedgerRecord =
   /** A record without a valid Landfall header. */
   | { readonly kind: 'foreign'; readonly reason: string };
 
-/** The only header, so that a record is parsed once. */
+/** The name of the only header. It holds all metadata as JSON, so that a record needs one parse. */
 const HEADER = 'landfall';
 
 const Sha256 = z.string().regex(/^[0-9a-f]{64}$/);
@@ -50,7 +50,7 @@ export function entryRecords(links: readonly Link[], entries: readonly Entry[], 
   });
 }
 
-/** A record for input positions and checkpoints that were committed without an entry. */
+/** Returns a record for input positions and checkpoints that were committed without an entry. */
 export function progressRecord(progressed: Progressed): NewRecord {
   return newRecord({ kind: 'positions', positions: [], ...numbersOf(progressed) });
 }

@@ -43,7 +43,7 @@ export type ReadableListener = (
 /** The checkpoint key of the last offset of the ledger topic that this file holds. */
 const TOPIC_OFFSET = 'ledger';
 
-/** Faults that a repetition cannot cure. */
+/** Faults that a retry cannot fix. */
 const PERMANENT_FAULTS: ReadonlySet<string> = new Set(['LEDGER_ALTERED', 'LEDGER_DAMAGED', 'ENTRY_NEWER']);
 
 type Written = Omit<CommittedRecords, 'offset'> & { readonly offset: number; readonly head: Head };
@@ -118,17 +118,17 @@ export class Replica<S extends ReplicaStore = SqliteLedger> implements Progress 
     return this.#readableOffset;
   }
 
-  /** The consumed inputs, as far as the topic was read. */
+  /** The input positions up to the last record that was read from the topic. */
   get inputPositions(): ReadonlyMap<string, number> {
     return this.#inputPositions;
   }
 
-  /** The checkpoints, as far as the topic was read. */
+  /** The checkpoints up to the last record that was read from the topic. */
   get checkpoints(): ReadonlyMap<string, number> {
     return this.#checkpoints;
   }
 
-  /** The fault that ended the replica; null while it takes records. */
+  /** The fault that ended the replica; null while the replica accepts records. */
   get fault(): Fault | null {
     return this.#fault;
   }
@@ -205,7 +205,7 @@ export class Replica<S extends ReplicaStore = SqliteLedger> implements Progress 
     }
   }
 
-  /** Whether the replica includes the record at this offset. */
+  /** Returns whether the replica includes the record at this offset. */
   #has(offset: number): boolean {
     return this.#offset !== null && offset <= this.#offset;
   }

@@ -30,7 +30,10 @@ export async function verifyTopicIdentity(
   }
 }
 
-/** @returns the partition whose replica has more than the topic, in words; null if there is none. @throws Fault LEDGER_ALTERED. */
+/**
+ * @returns a description of the partition whose replica holds more than the topic; null if there is none. @throws Fault
+ * LEDGER_ALTERED.
+ */
 async function replicaBeyondEnd(
   kafka: Pick<KafkaClient, 'admin'>,
   topic: string,

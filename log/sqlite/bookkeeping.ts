@@ -8,7 +8,10 @@ import { migrate } from './schema.ts';
  * an input in twice; an altered snapshot would make a start verify from the wrong entry.
  */
 
-/** Entries of a batch at most. Rows before the first row may have been forgotten, so its batch has an unknown start. */
+/**
+ * The largest number of entries in a batch. Older rows may have been removed, so the start of the first row's batch is
+ * unknown.
+ */
 const BATCH_ENTRIES_MAX = 65_536;
 
 export function* bookkeepingDamage(db: DatabaseSync): Generator<string> {

@@ -8,7 +8,7 @@ export type Horizon = { readonly seconds: number; readonly count: number };
 
 /** A record is a key and its distance in entries from the last entry of the batch. */
 const RECORD_BYTES = KEY_BYTES + 4;
-/** Rows removed per commit at most, so that a shorter horizon does not delay a commit. */
+/** The largest number of rows removed per commit, so that a shorter horizon does not delay a commit. */
 const FORGOTTEN_ROWS_MAX = 64;
 
 /** Returns the keys of the inputs that a batch consumes, in the stored form. */

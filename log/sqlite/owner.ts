@@ -67,7 +67,7 @@ export class SqliteOwner implements Owner {
     }
   }
 
-  /** A method of its own, so that the texts can be freed before the writer has answered. */
+  /** Sends a batch to the writer thread. A separate method lets the texts be freed before the writer has answered. */
   #send(batch: Batch, identities: Uint8Array): Promise<WriterAnswer> {
     const { entries, inputPositions, checkpoints = [], texts = entries.map(textOf) } = batch;
     const { writer, number, projections } = this.#host;

@@ -63,7 +63,7 @@ export class Reader {
     for await (const rows of this.#pages(this.#texts, first, last)) yield rows.map((row) => new LazyEntry(row));
   }
 
-  /** The entries of one VM or attempt, oldest first. */
+  /** Yields the entries of one VM or attempt, oldest first. */
   async *named(column: NameColumn, name: string, first: number): AsyncGenerator<StoredEntry> {
     const last = this.head().sequence;
     const statement = this.#byName[column];

@@ -37,12 +37,12 @@ export function headOf(db: DatabaseSync): Head {
   return row === undefined ? EMPTY : { sequence: Number(row['sequence']), hash: String(row['hash']) };
 }
 
-/** The time of the last entry in milliseconds; 0 for an empty ledger. */
+/** Returns the time of the last entry in milliseconds; 0 for an empty ledger. */
 export function timeOf(db: DatabaseSync): number {
   return Number(db.prepare('SELECT time FROM entries ORDER BY sequence DESC LIMIT 1').get()?.['time'] ?? 0);
 }
 
-/** The part of a row that the chain covers. A body that is not text becomes '', which matches no hash. */
+/** Returns the part of a row that the chain covers. A body that is not text becomes '', which matches no hash. */
 export function linkOf(row: Row, partition: number): Link {
   return {
     partition,

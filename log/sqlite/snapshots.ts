@@ -17,13 +17,13 @@ export function takeSnapshot(db: DatabaseSync, head: Head, machineVersion: strin
   );
 }
 
-/** The sequence of the newest snapshot of any version; 0 if there is none. */
+/** Returns the sequence of the newest snapshot of any version; 0 if there is none. */
 export function lastSnapshot(db: DatabaseSync): number {
   return Number(db.prepare('SELECT max(sequence) AS sequence FROM snapshots').get()?.['sequence'] ?? 0);
 }
 
 /**
- * The newest snapshot of this machine version whose hash matches its entry; the empty head if there is none.
+ * Returns the newest snapshot of this machine version whose hash matches its entry; the empty head if there is none.
  * @throws ChainFault if a snapshot names an entry beyond the last one, because the tail was cut off.
  */
 export function trustedHead(db: DatabaseSync, machineVersion: string): Head {

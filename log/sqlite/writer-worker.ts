@@ -14,7 +14,7 @@ import { Writer } from './writer.ts';
 
 /** The thread that writes the ledger file, so that the main thread never waits for the disk. */
 
-/** Entries per transaction at most, because the first batch of a group waits for the whole group. */
+/** The largest number of entries per transaction, because the first batch of a group waits for the whole group. */
 const GROUP_ENTRIES_MAX = 2048;
 
 async function start(port: MessagePort, options: WriterOptions): Promise<void> {
@@ -52,7 +52,7 @@ async function open(db: DatabaseSync, options: WriterOptions): Promise<Writer> {
   }
 }
 
-/** Verifies the chain from the last snapshot, and takes a snapshot if that was a long way. */
+/** Verifies the chain from the last snapshot, and takes a snapshot if many entries were verified. */
 function verifyTail(db: DatabaseSync, machineVersion: string): void {
   const trusted = trustedHead(db, machineVersion);
   const head = verifyRows(db, trusted);

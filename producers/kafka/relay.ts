@@ -155,7 +155,10 @@ export class Relay {
     truncated?.(kind);
   }
 
-  /** The questions and commands, grouped by the partition of their host. A record for the orchestrator has no key. */
+  /**
+   * Returns the questions and commands, grouped by the partition of their host. A record for the orchestrator has no
+   * key.
+   */
   #workRecords(items: readonly Item[]): Map<number, OutgoingRecord[]> {
     const { partitions } = this.#options;
     const byPartition = new Map<number, OutgoingRecord[]>();
@@ -205,7 +208,7 @@ export class Relay {
   }
 }
 
-/** The record that the brokers refused as too large; undefined when the send failed for another reason. */
+/** Returns the record that the brokers refused as too large; undefined when the send failed for another reason. */
 function recordTooLarge(
   error: unknown,
   part: readonly NewRecord[],

@@ -19,7 +19,7 @@ const shapes = {
   'attempt-state': AttemptState,
 };
 
-/** The schema of one input type as a CloudEvent: envelope, type, VM and data. */
+/** Returns the schema of one input type as a CloudEvent: envelope, type, VM and data. */
 function cloudEventOf(type: InputType): z.ZodType {
   const { shape } = CloudEvent;
   return z.looseObject({

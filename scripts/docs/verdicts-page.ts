@@ -125,7 +125,7 @@ function rowsTable(): string {
   );
 }
 
-/** Every condition that a row names, in the order of the table. */
+/** Returns every condition that a row names, in the order of the table. */
 function conditionsTable(): string {
   const used = new Set(JSON.stringify(table).match(/(?<=")[a-z-]+(?=")/g));
   const names = (Object.keys(conditionTexts) as ConditionName[]).filter((name) => used.has(name));

@@ -145,7 +145,10 @@ function requireSource({ name, names, roles, hosts }: Principal, source: string)
   throw new Fault('FORBIDDEN', `source: ${JSON.stringify(source.slice(0, 100))} is not a source of ${name}`, remedy);
 }
 
-/** The hosts that an agent reports for with this input. @throws Fault FORBIDDEN when agents do not report this type. */
+/**
+ * Returns the hosts that an agent reports for with this input. @throws Fault FORBIDDEN when agents do not report this
+ * type.
+ */
 function hostsOf({ name }: Principal, input: Input, recorded: Recorded): readonly string[] {
   switch (input.type) {
     case 'landfall.host.answered.v1':

@@ -7,7 +7,7 @@ import type { Recorded } from './guard.ts';
 
 type Source = Pick<Engine, 'workQueue' | 'parts'>;
 
-/** The recorded facts against which the guard checks an agent's report. */
+/** Returns the recorded facts against which the guard checks an agent's report. */
 export function recordedFacts(source: Source): Recorded {
   return {
     hostOfCommand: (command) => hostOfCommand(source, command),
@@ -23,14 +23,17 @@ function heldBy({ holders }: VmRecord, volume: string): string[] {
   return found.map(({ host }) => host);
 }
 
-/** The host a command was sent to: found among the outstanding commands, or in the recorded attempt. */
+/** Returns the host a command was sent to: found among the outstanding commands, or in the recorded attempt. */
 function hostOfCommand(source: Source, command: string): string | null | undefined {
   return migrationsIn(command)
     .map((migration) => recipientOf(source, migration, command))
     .find((host) => host !== undefined);
 }
 
-/** The attempt ids that a command id may start with. A volume name can contain the separator, so there can be several. */
+/**
+ * Returns the attempt ids that a command id may start with. A volume name can contain the separator, so there can be
+ * several.
+ */
 function migrationsIn(command: string): string[] {
   return [...command.matchAll(/(?<=.)\/v\d+\/[a-z-]+(?=\/|$)/g)].map(({ index }) => command.slice(0, index));
 }

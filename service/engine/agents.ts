@@ -39,7 +39,7 @@ export class Agents {
     return this.now() - (this.#lastRequests.get(host) ?? this.#since) > this.limitMs;
   }
 
-  /** The inputs that report agents that became silent or speak again since the last report. */
+  /** Returns the inputs that report agents that became silent or speak again since the last report. */
   changes(hosts: readonly HostRecord[]): Submission[] {
     const inputs: Submission[] = [];
     for (const { host, agent } of wallClockHosts(hosts)) {
@@ -71,7 +71,7 @@ export class Agents {
     this.reported.clear();
   }
 
-  /** The number of known hosts whose agent is silent now. */
+  /** Returns the number of known hosts whose agent is silent now. */
   silent(hosts: readonly HostRecord[]): number {
     return wallClockHosts(hosts).filter(({ host }) => this.isSilent(host)).length;
   }
@@ -94,7 +94,7 @@ export class Agents {
 /** The part of the limit that a long poll may last: 25 of the default 30 seconds. */
 const WAIT_SHARE = 5 / 6;
 
-/** The hosts of the live site. Hosts of recorded worlds have no agents. */
+/** Returns the hosts of the live site. Hosts of recorded worlds have no agents. */
 export const wallClockHosts = (hosts: readonly HostRecord[]) => hosts.filter(({ clock }) => clock === WALL);
 
 /** @param id identifies one change, so that reports of it by several instances count once; default: a new id. */

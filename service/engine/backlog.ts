@@ -13,7 +13,7 @@ export class Backlog {
     return this.#inputs;
   }
 
-  /** Whether these inputs fit beside the pending ones. A request always fits if none is pending. */
+  /** Returns whether these inputs fit beside the pending ones. A request always fits if none is pending. */
   hasRoom(inputs: number, bytes: number): boolean {
     return this.#inputs === 0 || (this.#inputs + inputs <= INPUTS_MAX && this.#bytes + bytes <= BYTES_MAX);
   }

@@ -34,7 +34,7 @@ export class ClusterHealth {
     return this.#ownershipFault ?? membership.declined ?? this.#staleness;
   }
 
-  /** Whether every partition's replica has been up to date at least once since the start. */
+  /** Returns whether every partition's replica has been up to date at least once since the start. */
   get isCopied(): boolean {
     const now = this.#time.now();
     return this.#parts.reads.every(({ partition }) => this.#parts.inputs.isCopied(partition, now));

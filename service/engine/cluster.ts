@@ -50,7 +50,7 @@ export class ClusterEngine implements engine.Engine {
     return this.#health.fault;
   }
 
-  /** Whether every partition's replica has been up to date at least once since the start. */
+  /** Returns whether every partition's replica has been up to date at least once since the start. */
   get isCopied(): boolean {
     return this.#health.isCopied;
   }

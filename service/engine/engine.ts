@@ -26,7 +26,7 @@ export interface Engine {
   readonly waiting: number;
   /** @throws Fault if the engine cannot start. */
   start(): Promise<void>;
-  /** Whether a request body of this size fits beside the pending inputs. */
+  /** Returns whether a request body of this size fits beside the pending inputs. */
   hasRoom(bytes: number): boolean;
   /**
    * Accepts inputs. Resolves when they are durable and, except for pending ones, decided.

@@ -75,7 +75,7 @@ export class SharedAgents extends Agents {
     return this.hasAsked(host) || this.now() >= (this.#takenOver.get(host)?.dueAt ?? Number.POSITIVE_INFINITY);
   }
 
-  /** The time since which this instance watches the host. Earlier reports are ignored. */
+  /** Returns the time since which this instance watches the host. Earlier reports are ignored. */
   #since(host: string): number {
     return Math.max(this.lastRequestAt(host) ?? 0, this.#takenOver.get(host)?.since ?? 0);
   }

@@ -36,7 +36,7 @@ export class TopicInputs {
     this.#options = options;
   }
 
-  /** Whether a partition's replica has been up to date at least once. */
+  /** Returns whether a partition's replica has been up to date at least once. */
   isCopied(partition: number, now: number): boolean {
     return this.#options.ledger.ageMs(partition, now) !== null;
   }

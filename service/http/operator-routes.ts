@@ -105,7 +105,7 @@ async function take({ engine }: Pick<Service, 'engine'>, submission: Submission,
   if (refusal !== undefined && refusal !== null) throw new Fault(refusal.code, refusal.message, refusal.remedy);
 }
 
-/** The settings in force. They are equal in every partition. */
+/** Returns the settings in force. They are equal in every partition. */
 function configurationOf([part]: Reads): Configuration {
   return part === undefined ? defaultConfiguration : configuration(part.db);
 }

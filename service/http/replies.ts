@@ -105,8 +105,8 @@ function describe(error: unknown, isNamed: boolean): [status: number, body: Erro
 }
 
 /**
- * The reply to a known error. A ledger error is reduced to its meaning, because its message names file paths. A message of the
- * brokers can name their addresses, so only an authenticated client gets it.
+ * Returns the reply to a known error. A ledger error is reduced to its meaning, because its message names file paths. A
+ * message of the brokers can name their addresses, so only an authenticated client gets it.
  */
 function bodyOf(fault: Fault, isNamed: boolean): ErrorBody {
   const { code, message, remedy } = fault;

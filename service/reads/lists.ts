@@ -61,7 +61,7 @@ export function listDeadLetters(parts: Reads, { limit, after }: PageOf): DeadLet
   return found;
 }
 
-/** All hosts by name. Every partition has facts of every host, so the first record of a host is used. */
+/** Returns all hosts by name. Every partition has facts of every host, so the first record of a host is used. */
 export function listHosts(parts: Reads): HostRecord[] {
   const byName = new Map<string, HostRecord>();
   for (const { db } of parts) {

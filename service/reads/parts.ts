@@ -9,7 +9,7 @@ import { vmsNamed } from '../../projections/vms.ts';
 export type Part = { readonly partition: number; readonly ledger: SqliteLedger; readonly db: DatabaseSync };
 export type Reads = readonly Part[];
 
-/** The partition of a VM, found by UUID or name. @throws Fault UNKNOWN_VM, AMBIGUOUS. */
+/** Returns the partition of a VM, found by UUID or name. @throws Fault UNKNOWN_VM, AMBIGUOUS. */
 export function partOfVm(parts: Reads, named: string): { part: Part; vm: string } {
   const found = parts.flatMap((part) => vmsNamed(part.db, named).map((vm) => ({ part, vm })));
   const [first, ...others] = found;
@@ -19,7 +19,7 @@ export function partOfVm(parts: Reads, named: string): { part: Part; vm: string 
   throw new Fault('AMBIGUOUS', message, 'Use the UUID of the VM.');
 }
 
-/** The partition that has this attempt. @throws Fault NOT_FOUND. */
+/** Returns the partition that has this attempt. @throws Fault NOT_FOUND. */
 export function partOfAttempt(parts: Reads, migration: string): Part {
   const part = parts.find(({ db }) => attemptState(db, migration) !== null);
   if (part === undefined) throw unknownAttempt(migration);

@@ -7,7 +7,7 @@ import { sha256 } from '../../log/chain.ts';
 import { started, vmOf } from '../support/builders.ts';
 import { MemoryLedger } from '../support/memory-ledger.ts';
 
-/** A ledger with an open attempt of each of the first `count` VMs. */
+/** Returns a ledger with an open attempt of each of the first `count` VMs. */
 async function ledgerWith(count: number): Promise<MemoryLedger> {
   const ledger = new MemoryLedger();
   const driver = new Driver(await ledger.claim(), ledger);

@@ -364,7 +364,7 @@ describe('upcast', () => {
 describe('the digest of an input', () => {
   const digestOf = (value: object) => toInput(value, sha256).digest;
 
-  /** The same content with the keys of every object in reverse order. */
+  /** Returns the same content with the keys of every object in reverse order. */
   const reversed = (value: unknown): unknown => {
     if (Array.isArray(value)) return value.map(reversed);
     if (typeof value !== 'object' || value === null) return value;

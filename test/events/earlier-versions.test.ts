@@ -18,7 +18,7 @@ const START = Date.UTC(2026, 0, 1);
 const CONTINUED_MS = 700_000;
 const fixture = (name: string) => readFileSync(join(ROOT, 'test/fixtures', name));
 
-/** A copy of the ledger that version 1 wrote. */
+/** Returns a copy of the ledger that version 1 wrote. */
 function ledgerOfVersion1(): string {
   const file = join(scratchFolder(), 'ledger.db');
   writeFileSync(file, gunzipSync(fixture('ledger-v1.db.gz')));

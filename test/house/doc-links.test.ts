@@ -8,7 +8,7 @@ const PAGES = ['README.md', 'recordings/README.md', ...globSync('docs/*.md', { c
 );
 const textOf = (page: string) => readFileSync(join(ROOT, page), 'utf8');
 
-/** The anchors that GitHub gives the headings of a page. */
+/** Returns the anchors that GitHub gives the headings of a page. */
 function anchorsOf(page: string): string[] {
   const prose = textOf(page).replace(/```[\s\S]*?```/g, '');
   return Array.from(prose.matchAll(/^#+ (.*)$/gm), ([, heading = '']) =>

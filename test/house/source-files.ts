@@ -40,7 +40,7 @@ export function sourceFiles(...folders: readonly SourceFile['folder'][]): Source
 
 const COMMENT_OR_STRING = /\/\*[\s\S]*?\*\/|\/\/.*|'(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*"|`(?:\\.|[^`\\])*`/g;
 
-/** The code with its comments blanked and its lines kept; strings stay. */
+/** Returns the code with its comments blanked and its lines kept; strings stay. */
 export function withoutComments(text: string): string {
   return text.replace(COMMENT_OR_STRING, (token) => (token.startsWith('/') ? token.replace(/[^\n]/g, ' ') : token));
 }

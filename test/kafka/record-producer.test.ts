@@ -4,7 +4,7 @@ import { RecordProducer } from '../../kafka/record-producer.ts';
 
 const RECORD = { key: null, value: 'v' };
 
-/** A producer whose sends fail with `type` until `workingAt`. */
+/** Returns a producer whose sends fail with `type` until `workingAt`. */
 function producerUntil(workingAt: number, type: string) {
   let made = 0;
   const producer = (): KafkaProducer => {

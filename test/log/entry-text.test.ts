@@ -5,7 +5,7 @@ import { entryOf, migrationOf, type PeekedEntry, peekEntry, textOf } from '../..
 import { entryOfMalformed, entryOfTimer } from '../support/entries.ts';
 import { longStory } from '../support/projection-story.ts';
 
-/** The peeked fields, computed by parsing the text. */
+/** Returns the peeked fields, computed by parsing the text. */
 function parsed(text: string): PeekedEntry {
   const entry = entryOf(text);
   const { time, clock, vm, record } = entry;

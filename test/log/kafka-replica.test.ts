@@ -12,7 +12,7 @@ const SABOTEUR = new URL('./saboteur.ts', import.meta.url).href;
 
 const entries = entriesOf('a', 6);
 
-/** The entries as a chain: sequence 1 has offset 1, and a transaction marker follows each entry. */
+/** Returns the entries as a chain: sequence 1 has offset 1, and a transaction marker follows each entry. */
 function chain(): OffsetLink[] {
   let { hash } = EMPTY;
   return entries.map((entry, index) => {
@@ -30,7 +30,7 @@ const taken = (first: number, last: number, input: number) => ({
   offset: 2 * last - 1,
 });
 
-/** A valid link with the sequence of another link. */
+/** Returns a valid link with the sequence of another link. */
 function forgedFrom(original: Link | undefined): Link {
   const text = textOf(entryOfInput('forged'));
   const previous = original?.previous ?? EMPTY.hash;

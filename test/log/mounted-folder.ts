@@ -32,7 +32,7 @@ export class MountedFolder implements Disposable {
   }
 }
 
-/** A folder that a user other than root cannot write. */
+/** Returns a folder that a user other than root cannot write. */
 export function lockedFolder(parent: string): string {
   const folder = join(parent, 'locked');
   mkdirSync(folder);

@@ -9,7 +9,7 @@ import { Scratch } from './sqlite-harness.ts';
 
 let template: Buffer | undefined;
 
-/** A ledger of ten entries without a snapshot, as a crash leaves it. */
+/** Returns a ledger of ten entries without a snapshot, as a crash leaves it. */
 async function tenEntries(scratch: Scratch): Promise<void> {
   template ??= await tenEntriesWritten();
   writeFileSync(scratch.file, template);

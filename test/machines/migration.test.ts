@@ -58,7 +58,7 @@ const transitions = nodes.flatMap((node) => {
 
 type Next = (...given: unknown[]) => Transition[] | undefined;
 
-/** The transitions that a sequence takes. XState's state nodes choose a transition in their method `next`. */
+/** Returns the transitions that a sequence takes. XState's state nodes choose a transition in their method `next`. */
 function takenBy(name: string): Set<Transition> {
   const taken = new Set<Transition>();
   for (const node of nodes) {
@@ -74,7 +74,7 @@ function takenBy(name: string): Set<Transition> {
   return taken;
 }
 
-/** The trace of a sequence in a machine without one transition. */
+/** Returns the trace of a sequence in a machine without one transition. */
 function traceWithout(transition: Transition, name: string): string[] {
   const { guard } = transition;
   try {

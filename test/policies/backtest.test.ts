@@ -6,14 +6,14 @@ import type { KnownEndings } from '../../policies/truth.ts';
 import { Script } from './ledger.ts';
 import { agentError, callerTimeout, D, S } from './world.ts';
 
-/** A call with a caller timeout; the guest arrives 2 s later. */
+/** Returns a call with a caller timeout; the guest arrives 2 s later. */
 function timedOut(migration = 'm-timeout'): Script {
   const script = new Script(migration).says(S, 'moving').says(D, 'newShell').returns(callerTimeout);
   script.at(50).says(S, 'moving').says(D, 'shell');
   return script.at(2000).event(D, 'Resumed', 'Migrated').at(2100).says(D, 'arrived').says(S, 'absent');
 }
 
-/** A call that libvirt refuses before the migration starts. */
+/** Returns a call that libvirt refuses before the migration starts. */
 function refused(migration = 'm-refused'): Script {
   const script = new Script(migration)
     .says(S, 'running')
@@ -26,7 +26,7 @@ function refused(migration = 'm-refused'): Script {
   return script.at(60).says(D, 'absent');
 }
 
-/** A migration with a live guest on both hosts until the deadline. */
+/** Returns a migration with a live guest on both hosts until the deadline. */
 function contested(migration = 'm-contested'): Script {
   const script = new Script(migration)
     .says(S, 'moving')

@@ -19,7 +19,7 @@ beforeAll(async () => {
   story = await longStory();
 });
 
-/** The projections of the story, folded from the beginning. */
+/** Returns the projections of the story, folded from the beginning. */
 const folded = () => asOf(story.ledger, 0, Number.POSITIVE_INFINITY);
 
 describe('the inline projection', () => {

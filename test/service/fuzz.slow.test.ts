@@ -132,7 +132,7 @@ function requestOf(path: string, { parameters = [], requestBody }: Operation) {
   });
 }
 
-/** The fault of a reply; null if the reply is correct. */
+/** Returns the fault of a reply; null if the reply is correct. */
 function complaintAbout(reply: Answer, url: string, { responses }: Operation): string | null {
   const { statusCode, payload } = reply;
   if (statusCode >= 500) return `status ${statusCode}: ${payload}`;
@@ -203,7 +203,7 @@ function enlarged(payload: unknown): unknown {
   return { ...payload, filler: [filler, filler, filler] };
 }
 
-/** A ledger with data for every read, and a demo ledger. */
+/** Returns a ledger with data for every read, and a demo ledger. */
 async function lived(flags: Parameters<typeof serve>[0] = {}, headers: Record<string, string> = {}): Promise<Served> {
   const folder = scratchFolder();
   const service = await serve({ requestsPerSecondMax: 1_000_000, logLevel: 'silent', ...flags }, folder);

@@ -61,7 +61,7 @@ export function client(url: () => string): Pick<Served, 'get' | 'send' | 'post'>
   };
 }
 
-/** The embedded ledger of a service. */
+/** Returns the embedded ledger of a service. */
 export function ledgerOf({ engine }: Pick<Served, 'engine'>): SqliteLedger {
   const [part] = engine.parts;
   if (part === undefined) throw new Error('the service has no ledger');
@@ -70,14 +70,14 @@ export function ledgerOf({ engine }: Pick<Served, 'engine'>): SqliteLedger {
 
 export { declared, returned, started, VM } from '../support/builders.ts';
 
-/** A CloudEvent with a unique id. Events of a host name a VM only if `more` does. */
+/** Returns a CloudEvent with a unique id. Events of a host name a VM only if `more` does. */
 export function event(type: string, data: unknown, more: Record<string, unknown> = {}): Record<string, unknown> {
   return { ...cloudEvent(type, data, type.startsWith('host.') ? { subject: null } : {}), ...more };
 }
 
 type Question = { question: string; vm: string; host: string };
 
-/** The answer of a host when the guest stayed on the source. */
+/** Returns the answer of a host when the guest stayed on the source. */
 export function answerStayed({ question, vm, host }: Question, id: string = randomUUID()): Record<string, unknown> {
   const domain = host === 'host-a' ? { name: 'web', state: 'running', reason: 'booted', job: 'none' } : null;
   return event('host.answered', { question, host, ok: true, domain }, { subject: vm, id });
@@ -113,7 +113,7 @@ function acknowledged(item: Json): Record<string, unknown> {
   return event('command.acknowledged', { command: command?.['command'], ok: true }, { subject: command?.['vm'] });
 }
 
-/** A reply or a field of a reply as text. */
+/** Returns a reply or a field of a reply as text. */
 export function textOf(value: unknown): string {
   return typeof value === 'string' ? value : JSON.stringify(value);
 }

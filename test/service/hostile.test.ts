@@ -14,7 +14,7 @@ async function dial({ url }: Served): Promise<Socket> {
   return socket;
 }
 
-/** The head of a request. @param length null if the caller adds the remaining headers. */
+/** Returns the head of a request. @param length null if the caller adds the remaining headers. */
 const head = (length: number | null) =>
   `POST /v1/events HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n${length === null ? '' : `content-length: ${length}\r\n\r\n`}`;
 

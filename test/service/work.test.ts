@@ -166,7 +166,7 @@ it('ends long polls and refuses requests at a stop', async () => {
   await expect(client(() => service.url).get('/healthz')).rejects.toThrow(/fetch failed/);
 });
 
-/** A stream whose client process is stopped: the connection stays open, but the client reads nothing. */
+/** Returns a stream whose client process is stopped: the connection stays open, but the client reads nothing. */
 async function stopped(url: string, host: string): Promise<Socket> {
   const { hostname, port } = new URL(url);
   const socket = connect({ port: Number(port), host: hostname });

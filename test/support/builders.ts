@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 
 /** Builders of VMs, hosts and events that all tests share. */
 
-/** The UUID of the VM with this number. */
+/** Returns the UUID of the VM with this number. */
 export const vmOf = (number: number): string => `0b51c7a2-7d0e-4c55-9a2e-${String(number).padStart(12, '0')}`;
 
 /** The VM of a test that needs only one. */
@@ -15,7 +15,10 @@ export const DESTINATION = 'host-b';
 /** Envelope fields of an event. `subject: null` makes an event about a host or the configuration. */
 export type Envelope = { id?: string; source?: string; subject?: string | null; time?: string };
 
-/** A CloudEvent about VM unless the envelope names another subject. `type` is the name without `landfall.` and `.v1`. */
+/**
+ * Returns a CloudEvent about VM unless the envelope names another subject. `type` is the name without `landfall.` and
+ * `.v1`.
+ */
 export function cloudEvent(type: string, data: unknown, { id, source, subject, time }: Envelope = {}): CloudEvent {
   const isAboutSite = type.startsWith('host.f') || type.startsWith('configuration.');
   const about = subject ?? (subject === null || isAboutSite ? undefined : VM);

@@ -7,7 +7,7 @@ import { VM, vmOf } from './builders.ts';
 
 export { VM, vmOf } from './builders.ts';
 
-/** An entry of an input that changed nothing. */
+/** Returns an entry of an input that changed nothing. */
 export function entryOfInput(id: string, changes: Partial<Entry> & { content?: string; source?: string } = {}): Entry {
   const { content = id, source = 'agent://one', ...rest } = changes;
   return {
@@ -36,7 +36,7 @@ export function entryOfInput(id: string, changes: Partial<Entry> & { content?: s
   };
 }
 
-/** An entry caused by a due timer. */
+/** Returns an entry caused by a due timer. */
 export function entryOfTimer(migration: string, changes: Partial<Entry> = {}): Entry {
   const dueAt = 1_790_000_000_000;
   return entryOfInput('unused', {
@@ -45,7 +45,7 @@ export function entryOfTimer(migration: string, changes: Partial<Entry> = {}): E
   });
 }
 
-/** An entry of a malformed input. */
+/** Returns an entry of a malformed input. */
 export function entryOfMalformed(id: string, text: string): Entry {
   const cause = { kind: 'malformed', source: 'queue', id, digest: sha256(text), stream: 's', offset: 1 } as const;
   return entryOfInput(id, {

@@ -166,7 +166,7 @@ export class Play {
     };
   }
 
-  /** The newest open question of a host. */
+  /** Returns the newest open question of a host. */
   openQuestion(host: string): Question | undefined {
     return this.#unanswered.findLast((question) => question.host === host);
   }

@@ -166,7 +166,7 @@ function outcomeText({ outcome, host, certainty }: Decision): string {
   return outcome === 'completed' ? `complete on ${host}${certainty === 'proven' ? '' : ` (${certainty})`}` : 'rollback';
 }
 
-/** The row, the decisions of both columns, and further effects of the row. */
+/** Returns the row, the decisions of both columns, and further effects of the row. */
 function resultOf(evidence: Evidence): string {
   const now = decide(evidence, 'now');
   const late = decide(evidence, 'deadline');
@@ -183,7 +183,7 @@ type Branch = { conditions: string; result: string };
 /** The order in which the listing names facts, so that it does not depend on the order in which `decide` reads them. */
 const factOrder = Object.keys(values) as FactName[];
 
-/** The facts that `decide` can read for two presences, for any values of the remaining facts. */
+/** Returns the facts that `decide` can read for two presences, for any values of the remaining facts. */
 function factsRead(
   source: Presence,
   destination: Presence,
@@ -207,7 +207,7 @@ function firstUnread(source: Presence, destination: Presence, given: Partial<Fac
   }
 }
 
-/** All decisions for two presences, split by the facts that change the decision. */
+/** Returns all decisions for two presences, split by the facts that change the decision. */
 export function branchesOf(source: Presence, destination: Presence): Branch[] {
   const read = factsRead(source, destination);
   const order = factOrder.filter((fact) => read.has(fact));

@@ -5,7 +5,7 @@ import { entriesOf } from '../../support/entries.ts';
 
 const STREAM = 'inputs/0';
 
-/** The entry that the input at this offset left. */
+/** Returns the entry that the input at this offset left. */
 function decided(offset: number): Entry {
   const [entry] = entriesOf('e', 1);
   if (entry === undefined || entry.cause.kind === 'timer') throw new Error('no entry of an input');

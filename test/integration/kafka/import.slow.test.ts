@@ -64,7 +64,7 @@ async function moved(scratch: Scratch, path: string, { socketFactory, follower }
   }
 }
 
-/** The sequences of the entries in each partition of the topic, and its import checkpoints. */
+/** Returns the sequences of the entries in each partition of the topic, and its import checkpoints. */
 async function standing({ brokers, prefix }: Scratch) {
   const partitions = await committedRecords(brokers, topicsOf(prefix).ledger);
   return partitions.map((records) => ({

@@ -55,7 +55,7 @@ export async function ready(scratch: Scratch, ...instances: readonly Served[]): 
   );
 }
 
-/** The value of a metric of an instance, by name and labels as printed; NaN if there is no such sample. */
+/** Returns the value of a metric of an instance, by name and labels as printed; NaN if there is no such sample. */
 export async function metric({ get }: Pick<Served, 'get'>, name: string): Promise<number> {
   const lines = textOf((await get('/metrics')).body).split('\n');
   return Number(lines.find((line) => line.startsWith(`${name} `))?.slice(name.length + 1));

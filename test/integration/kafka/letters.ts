@@ -5,7 +5,7 @@ import { rawClient } from './raw-client.ts';
 /** The record of a dead letter. */
 export type Letter = { readonly value: Buffer; readonly headers: Readonly<Record<string, string>> };
 
-/** The dead letters that the topic delivers within 1.5 s. */
+/** Returns the dead letters that the topic delivers within 1.5 s. */
 export async function lettersOf(brokers: readonly string[], topic: string): Promise<Letter[]> {
   const kafka = rawClient(brokers);
   const consumer = kafka.consumer({ groupId: randomUUID(), maxWaitTimeInMs: 100 });

@@ -41,7 +41,7 @@ async function answered(service: Served, vm: string): Promise<void> {
   });
 }
 
-/** The unique id of each question or command that was sent. */
+/** Returns the unique id of each question or command that was sent. */
 const sentOf = ({ questions, commands }: Entry): string[] => [
   ...questions.map(({ question }) => question),
   ...commands.map(({ command, try: nth }) => `${command} ${nth}`),

@@ -36,7 +36,7 @@ export async function scratchTopics(
   return scratch;
 }
 
-/** The prefix and the folders alone: the test creates the topics itself. */
+/** Returns the prefix and the folders alone: the test creates the topics itself. */
 export function scratchFolders(brokers: readonly string[], partitions: number): Scratch {
   scratchCount += 1;
   const prefix = `t${process.pid}-${Date.now().toString(36)}-${scratchCount}`;

@@ -176,6 +176,6 @@ describe.skipIf(shared === null)('Instances that share the partitions', () => {
   });
 });
 
-/** The sequences of all partitions in a position. */
+/** Returns the sequences of all partitions in a position. */
 const sequencesIn = (position: string | null): number[] =>
   (position ?? '').split(',').map((each) => Number(each.split(':')[1]));

@@ -19,7 +19,7 @@ const LONG = { timeout: 120_000, interval: 200 };
 const sequenceOf = async (one: Served) =>
   Number(textOf((await one.get('/readyz')).body['position'])?.split(':')[1] ?? Number.NaN);
 
-/** A failed call with a random error text, which does not compress. */
+/** Returns a failed call with a random error text, which does not compress. */
 function failed(nth: number): { key: string; value: string }[] {
   const [vm, migration] = [randomUUID(), `m-${nth}`];
   const error = { kind: 'libvirt', message: randomBytes(1800).toString('base64') };

@@ -83,8 +83,8 @@ function first(): Situation {
 }
 
 /**
- * The start situations: each phase of an undisturbed migration, with all events delivered. Every order is tried from these
- * situations, so faults meet each phase without exploring every path to that phase.
+ * Returns the start situations: each phase of an undisturbed migration, with all events delivered. Every order is tried
+ * from these situations, so faults meet each phase without exploring every path to that phase.
  */
 function starts(): Situation[] {
   const all = [first()];
@@ -104,7 +104,10 @@ function heardAll(situation: Situation): Situation {
   return next === undefined ? situation : heardAll({ ...next.situation, returned: situation.returned });
 }
 
-/** The situation after a step's questions and commands are sent. A newer question to a host replaces the older one. */
+/**
+ * Returns the situation after a step's questions and commands are sent. A newer question to a host replaces the older
+ * one.
+ */
 function took(before: Situation, stepped: Stepped): Situation {
   const asked = [...before.asked];
   for (const { host, question } of stepped.questions) {

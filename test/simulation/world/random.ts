@@ -36,7 +36,7 @@ export class Random {
   }
 }
 
-/** The FNV-1a hash with a final mix. */
+/** Returns the FNV-1a hash with a final mix. */
 function hashOf(text: string): number {
   let hash = 0x811c9dc5;
   for (let index = 0; index < text.length; index += 1) hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193);

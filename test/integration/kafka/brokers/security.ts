@@ -40,7 +40,7 @@ export async function makeSecurity(folder: string): Promise<Security> {
   };
 }
 
-/** The settings of a broker's listener SECURE. */
+/** Returns the settings of a broker's listener SECURE. */
 export function securityProperties(folder: string): Properties {
   const modules = 'org.apache.kafka.common.security';
   const users = `user_${PLAIN_USER.username}="${PLAIN_USER.password}"`;

@@ -1,7 +1,7 @@
 import { Kafka, logLevel } from '../../../../kafka/kafkajs.ts';
 import { type LedgerRecord, recordOf } from '../../../../log/kafka/records.ts';
 
-/** The committed records of a ledger's topic, by partition, read by an independent consumer. */
+/** Returns the committed records of a ledger's topic, by partition, read by an independent consumer. */
 export async function committedRecords(brokers: readonly string[], topic: string): Promise<LedgerRecord[][]> {
   const kafka = new Kafka({ clientId: 'checker', brokers: [...brokers], logLevel: logLevel.NOTHING });
   const admin = kafka.admin();
