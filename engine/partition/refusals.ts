@@ -1,8 +1,9 @@
 import type { z } from 'zod';
-import type { AttemptState } from '../../events/attempt.ts';
+import type { Attempt, AttemptState } from '../../events/attempt.ts';
 import { Fault } from '../../events/fault.ts';
 import type { Input, InputData } from '../../events/inputs.ts';
 import type { HostRecord, VmRecord } from '../../events/records.ts';
+import type { Verdict } from '../../events/verdict.ts';
 import { path } from '../../machines/chart.ts';
 
 /** The reasons to refuse an input. A refusal is stored in the ledger with the refused input. */
@@ -35,6 +36,20 @@ export const refusals = {
       'UNKNOWN_ATTEMPT',
       `no open attempt ${migration} of this VM is known`,
       'Report its start (landfall.migration.started.v1) first, with the same VM.',
+    ),
+  attemptSettled: ({ migration, verdicts }: Pick<Attempt, 'migration' | 'verdicts'>) => {
+    const verdict = verdicts.at(-1);
+    return new Fault(
+      'ATTEMPT_SETTLED',
+      `attempt ${migration} is settled${verdict === undefined ? '' : ` by ${outcomeText(verdict)}`}; this return differs from the reported one`,
+      `The verdict stands. Run landfall explain ${migration} to see its evidence; use a new id for another call.`,
+    );
+  },
+  unknownCommand: (command: string) =>
+    new Fault(
+      'UNKNOWN_COMMAND',
+      `command ${JSON.stringify(command)} belongs to no attempt of this VM`,
+      'Acknowledge with the id of the command, and with the VM as the subject.',
     ),
   unknownQuestion: (question: string) =>
     new Fault(
@@ -88,3 +103,9 @@ export const refusals = {
         );
   },
 };
+
+/** A verdict in a few words: number, outcome, row and certainty. */
+function outcomeText({ number, outcome, contested, host, row, certainty }: Verdict): string {
+  const what = contested ? 'contested' : outcome === 'completed' ? `completed on ${host}` : `rolled back to ${host}`;
+  return `verdict ${number}: ${what} (row ${row}, ${certainty})`;
+}

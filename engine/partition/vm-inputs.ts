@@ -9,6 +9,7 @@ import { openAttempt } from '../../machines/open.ts';
 import { roleOf } from '../../machines/chart.ts';
 import { begin } from '../../machines/step.ts';
 import { applyDeclaration, applyHolders, applyLifecycle, isOver, mayRun } from '../../machines/vm.ts';
+import { isCommandOf } from './known-command.ts';
 import { refusals } from './refusals.ts';
 import type { LoadedAttempt } from './attempt-cache.ts';
 import { type Moment, partOf, type Workspace } from './workspace.ts';
@@ -114,9 +115,8 @@ function returned({ space, record, cause, moment }: Context, data: InputData<'la
   const settled = found !== null && isOver(found.state);
   const late = settled && data.ok && found.state.attempt.verdicts.at(-1)?.outcome === 'rolled-back';
   const isHere = found?.state.attempt.vm === record.vm && found.state.attempt.clock === moment.clock;
-  if (!isHere || (settled && !late)) {
-    return space.refuse(record.vm, refusals.unknownAttempt(data.migration), cause, moment);
-  }
+  if (!isHere) return space.refuse(record.vm, refusals.unknownAttempt(data.migration), cause, moment);
+  if (settled && !late) return space.refuse(record.vm, refusals.attemptSettled(found.state.attempt), cause, moment);
   if (late) space.attempts.reopen(found);
   const knownHosts = space.knownHosts(moment.clock, found.state.attempt.source);
   space.step(
@@ -189,8 +189,10 @@ function acknowledge(
   const isIts = (migration: string) =>
     space.attempts.open(migration)?.state.attempt.steps.some((step) => step.command === data.command) === true;
   const migration = open.find(isIts);
-  if (migration === undefined) space.write(record.vm, cause, moment, {});
-  else space.step(migration, { type: 'acknowledged', data }, cause, moment);
+  if (migration !== undefined) return void space.step(migration, { type: 'acknowledged', data }, cause, moment);
+  const isKnown = isCommandOf(data.command, record.vm, (id) => space.attempts.peek(id)?.state.attempt ?? null);
+  if (isKnown) space.write(record.vm, cause, moment, {});
+  else space.refuse(record.vm, refusals.unknownCommand(data.command), cause, moment);
 }
 
 function stepEachOpen({ space, record, open, cause, moment }: Context, stimulus: Stimulus): void {

@@ -5,6 +5,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { Fault } from '../../events/fault.ts';
 import { requireHost } from '../access/guard.ts';
 import { ORCHESTRATOR, type WorkQueue, type Recipient, type WorkItem } from '../../producers/work-queue.ts';
+import { isKnownHost } from '../reads/known-host.ts';
 import type { App, Service } from './service.ts';
 import { HostParams, problems, WorkList, WorkQuery } from './shapes.ts';
 
@@ -36,7 +37,7 @@ export function addWork(app: App, service: Service): void {
     tags: ['work'],
     querystring: WorkQuery,
     produces: ['application/json', 'text/event-stream'],
-    response: { 200: WorkList, ...problems(400, 401, 403, 503) },
+    response: { 200: WorkList, ...problems(400, 401, 403, 404, 503) },
   };
   app.get(
     '/v1/hosts/:host/work',
@@ -52,6 +53,8 @@ export function addWork(app: App, service: Service): void {
     (request, reply) => {
       const { host } = request.params;
       requireHost(request.principal, host);
+      // A credential that names the host registers it.
+      if (!request.principal.hosts.has(host)) requireKnown(service, host);
       service.agents.asks(host);
       return endpoint.hand(host, request.query, request, reply, service.agents.waitMsMax);
     },
@@ -63,6 +66,16 @@ export function addWork(app: App, service: Service): void {
       schema: { ...schema, summary: 'Commands for the orchestrator, delivered at least once', description: STREAMS },
     },
     (request, reply) => endpoint.hand(ORCHESTRATOR, request.query, request, reply),
+  );
+}
+
+/** @throws Fault NO_SUCH_HOST, so that an agent with a misspelt name does not wait for ever. */
+function requireKnown({ engine }: Service, host: string): void {
+  if (engine.workQueue.itemsAfter(host, 0, 1).length > 0 || isKnownHost(engine.parts, host)) return;
+  throw new Fault(
+    'NO_SUCH_HOST',
+    `host ${JSON.stringify(host)} is not registered, and no open attempt names it`,
+    'Register the host first (landfall.host.facts.v1), or check the name. GET /v1/hosts lists the known hosts.',
   );
 }
 

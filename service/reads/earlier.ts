@@ -10,6 +10,7 @@ const asked: ReadonlySet<string> = new Set([
   'landfall.migration.started.v1',
   'landfall.migration.returned.v1',
   'landfall.migration.resolved.v1',
+  'landfall.command.acknowledged.v1',
 ]);
 
 export function refusalOfEarlier(

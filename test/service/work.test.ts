@@ -31,7 +31,7 @@ it('hands out each item once to a client with a cursor', async () => {
 
 it('answers a long poll at the first new question', async () => {
   const service = await serve();
-  await service.post(declared());
+  await service.post([declared(), event('host.facts', { host: 'host-b', stream: 'connected' })]);
   const polled = service.get('/v1/hosts/host-b/work?wait=20');
   await wait(50);
   const began = performance.now();
@@ -110,11 +110,63 @@ it('reports a stopped agent as silent although its connection is open', async ()
   socket.destroy();
 });
 
-it('forgets requests under unknown host names', async () => {
+it('forgets requests of hosts that only an attempt named', async () => {
   const service = await serve({ agentSilentSeconds: 0.1 });
-  for (let number = 0; number < 20; number += 1) await service.get(`/v1/hosts/stranger-${number}/work?wait=0`);
+  await service.post([declared(), started('m-1')]);
+  for (const host of ['host-a', 'host-b']) await service.get(`/v1/hosts/${host}/work?wait=0`);
   expect(service.agents.remembered).toBeGreaterThan(0);
   await expect.poll(() => service.agents.remembered).toBe(0);
+});
+
+it('refuses work of an unknown host and remembers nothing', async () => {
+  const service = await serve();
+  for (const query of ['', '?wait=0', '?wait=25']) {
+    const { status, body } = await service.get(`/v1/hosts/stranger/work${query}`);
+    expect(status).toBe(404);
+    expect(body).toMatchObject({ code: 'NO_SUCH_HOST', message: expect.stringContaining('"stranger"') });
+  }
+  const stream = await fetch(`${service.url}/v1/hosts/stranger/work`, { headers: { accept: 'text/event-stream' } });
+  expect(stream.status).toBe(404);
+  expect(service.agents.remembered).toBe(0);
+});
+
+it('gives a host its work after its registration', async () => {
+  const service = await serve();
+  expect((await service.get('/v1/hosts/host-a/work?wait=0')).status).toBe(404);
+  await service.post(event('host.facts', { host: 'host-a', stream: 'connected' }));
+  expect(await service.get('/v1/hosts/host-a/work?wait=0')).toMatchObject({ status: 200, body: { items: [] } });
+});
+
+it('refuses the acknowledgement of an unknown command', async () => {
+  const service = await serve();
+  await service.post([declared(), started('m-1'), returned('m-1')]);
+  for (const command of ['m-1/v1/release-lock/pool/web/host-a', 'm-2/v1/fail-call', 'nonsense', 'm-1/v0/fail-call']) {
+    const { status, body } = await service.post(event('command.acknowledged', { command, ok: true }));
+    expect({ status, code: body.code }).toEqual({ status: 422, code: 'UNKNOWN_COMMAND' });
+  }
+});
+
+it('accepts the acknowledgement of a known command after the attempt has settled', async () => {
+  const service = await serve();
+  await service.post([declared(), started('m-1'), returned('m-1')]);
+  await workOff(service);
+  expect((await service.get('/v1/migrations')).body.items).toMatchObject([{ migration: 'm-1', settled: true }]);
+  const late = event('command.acknowledged', { command: 'm-1/v1/fail-call', ok: true });
+  expect((await service.post(late)).status).toBe(202);
+});
+
+it('names the verdict when a different return arrives after the end', async () => {
+  const service = await serve();
+  await service.post([declared(), started('m-1'), returned('m-1')]);
+  await workOff(service);
+  const { status, body } = await service.post(
+    event('migration.returned', { migration: 'm-1', ok: false, error: { kind: 'caller-lost', message: 'again' } }),
+  );
+  expect(status).toBe(409);
+  expect(body).toMatchObject({
+    code: 'ATTEMPT_SETTLED',
+    message: expect.stringMatching(/verdict 1: rolled back to host-a \(row stayed/),
+  });
 });
 
 it('keeps an agent speaking during long polls', async () => {
@@ -155,6 +207,8 @@ it('counts stalled streams in the limit of concurrent requests', async () => {
 
 it('ends long polls and refuses requests at a stop', async () => {
   const service = await serve();
+  const facts = (host: string) => event('host.facts', { host, stream: 'connected' });
+  await service.post([facts('host-a'), facts('host-b')]);
   const polled = service.get('/v1/hosts/host-a/work?wait=30');
   const stream = readEvents(`${service.url}/v1/hosts/host-b/work`, 1);
   await wait(100);
