@@ -1,19 +1,19 @@
 import { defineConfig } from 'vitest/config';
 
 const SUITES = {
-  /** Part of `npm cit`: `*.test.ts` without a second ending. */
+  /** The fast suite, run by `npm cit`: files named `*.test.ts` without `.slow` or `.long`. */
   fast: {
     include: 'test/**/*.test.ts',
     exclude: ['test/**/*.slow.test.ts', 'test/**/*.long.test.ts'],
     timeout: 120_000,
   },
-  /** Further steps of `.ci/run`: brokers, kills, faults and exploration. */
+  /** The slow suite, run by `.ci/run`: brokers, kills, faults and exploration. */
   slow: { include: 'test/**/*.slow.test.ts', exclude: [], timeout: 240_000 },
-  /** On demand: complete explorations, which take up to a quarter of an hour each. */
+  /** The long suite, run on demand: complete explorations, which take up to a quarter of an hour each. */
   long: { include: 'test/**/*.long.test.ts', exclude: [], timeout: 600_000 },
 } as const;
 
-/** `vitest run` runs the fast suite, `--mode slow` and `--mode long` the two others. VITEST_REPORT names a JSON report. */
+/** `vitest run` runs the fast suite, `--mode slow` and `--mode long` the other two. VITEST_REPORT names a JSON report. */
 export default defineConfig(({ mode }) => {
   const { include, exclude, timeout } = SUITES[mode === 'slow' || mode === 'long' ? mode : 'fast'];
   const report = process.env['VITEST_REPORT'];

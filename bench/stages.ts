@@ -82,7 +82,7 @@ function readingStages(texts: readonly string[]): Stage[] {
   ];
 }
 
-/** The time from text to decision, minus the time of the earlier stages. */
+/** Measures the time from text to decision, minus the time of the earlier stages. */
 async function takingStage(courses: readonly Course[], perCommit: number, texts: readonly string[]): Promise<Stage> {
   const lanes = new Lanes(driverInMemory(), 2, perCommit);
   const before = process.threadCpuUsage();

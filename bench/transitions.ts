@@ -103,7 +103,7 @@ async function atInFlight({ folder }: Options, texts: readonly string[]): Promis
   ];
 }
 
-/** Each ledger has a new writer thread, which starts as cold as a new process. */
+/** Each ledger has a new writer thread, whose code is not compiled yet, as in a new process. */
 async function warmRateOf(driver: Driver): Promise<number> {
   const lanes = new Lanes(driver, LANES, IN_FLIGHT / LANES);
   await lanes.run(courses(WARM_UP_WRITER_ATTEMPTS));

@@ -32,7 +32,7 @@ if (major < NODE_MAJOR_MIN) {
   else {
     // The compile cache saves the time and the 30 MiB of type stripping at every start after the first.
     process.env['NODE_COMPILE_CACHE'] ??= fileURLToPath(new URL('../node_modules/.cache/landfall', import.meta.url));
-    module.enableCompileCache(process.env['NODE_COMPILE_CACHE']); // worker threads read the variable
+    module.enableCompileCache(process.env['NODE_COMPILE_CACHE']); // Worker threads read this variable.
     await import(source.href);
   }
 }

@@ -15,7 +15,7 @@ type EventLine = { readonly line: Line; readonly found: EventOfLine | Fault };
 
 /** Yields an event or a fault for each non-blank line. @throws Fault NOT_LIVE if the stream is a recording. */
 export async function* readEventLines(source: Source): AsyncGenerator<EventLine> {
-  // The first readable line decides if the stream is a recording, as for a ledger file.
+  // The first readable line decides if the stream is a recording.
   let isKnown = false;
   for await (const line of readLines(source.stream())) {
     if (isBlank(line)) continue;

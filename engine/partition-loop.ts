@@ -21,8 +21,8 @@ export type Delivered = { input: Input; at: InputPosition | null } | { malformed
 /** Delays deadlines until all inputs that were in the input log when the deadline fell due have been decided. */
 export interface DeadlineGate {
   /**
-   * Returns the time up to which all logged inputs have been decided. If `wanted` is later, the gate opens further on its own
-   * and wakes the loop by `whenTaken`.
+   * Returns the time up to which all logged inputs have been decided. If `wanted` is later than this time, the gate continues
+   * to open by itself and then wakes the loop through `whenTaken`.
    */
   takenUntil(wanted: number): number;
 }
@@ -314,7 +314,7 @@ export class PartitionLoop {
   }
 }
 
-/** Stores the results of a committed share, and resolves the submission if it is complete. */
+/** Stores the results of the committed items of a submission, and resolves the submission after its last item. */
 function answer({ submission, decided, isLast }: Share, firstSequence: number): void {
   for (const { taken, index } of decided)
     submission.results.push({ taken, sequence: index === null ? null : firstSequence + index });

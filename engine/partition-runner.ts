@@ -30,7 +30,7 @@ export type RunnerOptions<R extends Run> = {
   readonly down: (fault: Fault) => void;
 };
 
-/** The delay between two looks at `mayClaimAfter`. */
+/** The delay between two calls of the check from `mayClaimAfter`. */
 const CHECK_MS = 100;
 
 type State<R> =
@@ -86,7 +86,7 @@ export class PartitionRunner<R extends Run> {
     this.#claiming = this.#claimOrRetry();
   }
 
-  /** The run has shown that it works, so the next failure is retried after the shortest delay. */
+  /** Resets the retry delay to its shortest value, because the present run has shown that it works. */
   resetDelay(): void {
     this.#retryMs = this.#options.retryMs.min;
   }

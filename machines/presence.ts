@@ -22,7 +22,7 @@ type Condition =
   | 'postcopy-failed'
   | 'unclear';
 
-/** The condition of a domain from its state and reason, independent of the host's role. */
+/** Returns the condition of a domain from its state and reason, independent of the host's role. */
 function conditionOf({ state, reason }: Domain): Condition {
   switch (state) {
     case 'running':

@@ -59,8 +59,8 @@ export function costOf(outcome: Outcome, truth: Truth): Cost {
 }
 
 /**
- * The guest is not on the source. If the destination did not answer, the command had no effect, and only the lock is
- * wrong.
+ * Returns the cost of destroying the domain on the destination of a guest that is not on the source. If the destination
+ * did not answer, the command had no effect, and only the lock is wrong.
  */
 function costOfDestroying(hits: Presence): Cost {
   switch (hits) {

@@ -14,7 +14,7 @@ export const nova: Policy = {
   },
 };
 
-/** The policy sends the command without asking. The ledger's next answer shows the effect on the destination. */
+/** Destroys the domain on the destination without asking its host. The ledger's next answer shows the effect. */
 function destroyAtOnce(world: View): Outcome {
   const { presence } = world.ask(world.destination, 0);
   return { host: world.source, action: 'destroy on destination', at: 0, hits: presence };

@@ -11,7 +11,7 @@ export const landfall: Policy = {
   decide: ({ recorded }) => decideAsRecorded(recorded),
 };
 
-/** A contested verdict names no host with confidence, so its outcome has no host. */
+/** Returns the recorded verdict as an outcome. The outcome of a contested verdict names no host. */
 export function decideAsRecorded(recorded: Recorded | null): Outcome {
   if (recorded === null) return { host: null, action: 'wait', at: 0 };
   const { host, outcome, contested, at } = recorded;

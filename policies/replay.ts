@@ -17,7 +17,7 @@ export type Replayed =
   | { readonly kind: 'revised'; readonly attempt: Attempt };
 
 type Open = { attempt: Attempt; readonly answers: Answers };
-/** A stored entry; a replay needs no other field. */
+/** The field of a stored entry that a replay needs. */
 export type Stored = { readonly entry: Entry };
 
 export class Replay {

@@ -21,7 +21,7 @@ export const zstackBefore: Policy = {
   label: 'ZStack before the change',
   rule: 'agent error: look at the source only; transport error: restore the original state without a look; the record stays on the source',
   decide: (world) => {
-    // The look at the source only refreshes the power state and never changes the host in the record.
+    // The query of the source only refreshes the power state and never changes the host in the record.
     const looks = world.callError !== null && !isTransportError(world.callError);
     return looks ? { host: world.source, action: 'leave', at: world.ask(world.source, 0).at } : rollBack(world, 0);
   },

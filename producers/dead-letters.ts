@@ -71,7 +71,7 @@ export function recordOfUnmapped(
   return letterRecord(about, value.subarray(0, FOREIGN_BYTES_KEPT));
 }
 
-/** The header `cut` marks a record whose value is only the first bytes of the original. */
+/** Makes the record of a dead letter. The header `cut` marks a value that is only the first bytes of the original. */
 function letterRecord(about: Omit<DeadLetter, 'text' | 'encoding'>, value: Buffer): LetterRecord {
   const { code, message, remedy, stream, offset, digest, bytes } = about;
   const position = stream === null || offset === null ? {} : { stream, offset: String(offset) };

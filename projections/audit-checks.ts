@@ -65,7 +65,7 @@ export function timeCheck(): Check {
   };
 }
 
-/** Entries between two time marks, which track the horizon. */
+/** The number of entries between two time marks. The marks show which entries are beyond the horizon. */
 const MARK_ENTRIES = 1000;
 
 /**

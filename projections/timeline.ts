@@ -233,7 +233,7 @@ export class TimelineBuilder {
     }
   }
 
-  /** A late acknowledgement changes no attempt, so its command is looked up in all known attempts. */
+  /** Returns the step of a command. A late acknowledgement changes no attempt, so all known attempts are searched. */
   #stepOf(command: string): Step | undefined {
     for (const { attempt } of this.#states.values()) {
       const found = attempt.steps.find((step) => step.command === command);
@@ -282,7 +282,7 @@ export class TimelineBuilder {
 
 const topOf = (at: string): string => at.split('.')[0] ?? at;
 
-/** The schema of the type validated the data before the entry was written. */
+/** Returns type and data as a typed pair: the schema of the type validated the data before the entry was written. */
 function matterOf({ type, data }: Extract<Cause, { kind: 'input' }>): Matter {
   return { type, data } as Pick<Input, 'type' | 'data'> as Matter;
 }

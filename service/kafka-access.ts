@@ -12,7 +12,7 @@ export type KafkaAccess = BrokerOptions & {
   readonly folder: string;
 };
 
-/** Null when the ledger is a local file. @throws Fault BAD_SETTING when a file cannot be read. */
+/** Returns null when the ledger is a local file. @throws Fault BAD_SETTING when a file cannot be read. */
 export function kafkaAccess(settings: Settings): KafkaAccess | null {
   const { kafkaBrokers, kafkaPrefix, kafkaInstance, db } = settings;
   if (kafkaBrokers === undefined) return null;

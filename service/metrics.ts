@@ -181,7 +181,10 @@ export class Metrics {
     );
   }
 
-  /** A gauge per partition. An unknown lag has no sample, because 0 would claim that there is no lag. */
+  /**
+   * Registers a gauge with one value per partition. An unknown lag has no sample, because 0 would claim that there is
+   * no lag.
+   */
   #lagGauge(name: string, help: string, read: () => Promise<readonly Lag[]>): void {
     const gauge: Gauge<'partition'> = new Gauge({
       name,

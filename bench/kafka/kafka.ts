@@ -120,7 +120,7 @@ async function latency(site: Site, seconds: number): Promise<Figure[]> {
   return [figure('p50', 0.5), figure('p99', 0.99), figure('p99.9', 0.999)];
 }
 
-/** The last answer of an attempt decides it. */
+/** Runs one attempt and measures its last input, the answer that decides the attempt. */
 async function oneAttempt(engine: Awaited<ReturnType<typeof openInstance>>, verdicts: Samples): Promise<void> {
   for (const [index, text] of quickCourse(newAttempt()).entries()) {
     const began = performance.now();
@@ -130,7 +130,10 @@ async function oneAttempt(engine: Awaited<ReturnType<typeof openInstance>>, verd
   }
 }
 
-/** Avoids polls during the hand-over: at the default interval, this many polls would be a load by themselves. */
+/**
+ * A long poll interval, so that no poll falls into the hand-over. At the default interval the polls alone would be a
+ * heavy load.
+ */
 const slowPolls = configurationSet({
   recheckIntervalSeconds: 1800,
   recheckTimeoutSeconds: 3600,

@@ -28,7 +28,7 @@ export type InputTopic = {
   readonly seek: (offset: number) => void;
 };
 
-/** The next input of a stream. */
+/** A stream and the offset of its next input. */
 export type NextInput = { readonly stream: string; readonly next: number };
 
 /** An altered topic may be restored, so the claim is tried again after this time. */

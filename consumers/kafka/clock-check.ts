@@ -5,7 +5,10 @@ import type { Directory } from '../../log/directory.ts';
 /** The largest tolerated difference between this machine's clock and the last entry. */
 const CLOCK_BEHIND_MAX_MS = 1000;
 
-/** Null if the clock is right. An owner with a slow clock would give new entries old times and fire deadlines late. */
+/**
+ * Returns null if the clock is right. An owner with a slow clock would give new entries old times and fire deadlines
+ * late.
+ */
 export function clockBehind(past: Pick<Directory, 'times'>, now: number): Fault | null {
   for (const [clock, time] of past.times()) {
     if (clock !== WALL || time <= now + CLOCK_BEHIND_MAX_MS) continue;

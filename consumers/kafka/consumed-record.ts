@@ -13,7 +13,10 @@ export type ConsumedRecord = {
   readonly digest: string;
 };
 
-/** The number of newest entries searched, first and second try. A tail without inputs has only timers or duplicates. */
+/**
+ * The numbers of newest entries that the first and the second search read. A tail without inputs has only timers or
+ * duplicates.
+ */
 const ENTRIES_LOOKED_AT = [200, 10_000] as const;
 
 /** Returns the partition's last consumed input; null if the ledger's tail has none. */
@@ -32,7 +35,7 @@ export async function lastConsumedRecord(
   return null;
 }
 
-/** A malformed record may be valid for another version, so it cannot serve as the reference record. */
+/** Returns the reference record in an entry; null for a malformed record, which may be valid for another version. */
 function consumedRecordIn({ cause }: Entry, stream: string): ConsumedRecord | null {
   if (cause.kind !== 'input' || cause.stream !== stream || cause.offset === undefined) return null;
   const { offset, source, id, digest } = cause;

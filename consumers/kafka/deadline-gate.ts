@@ -35,7 +35,7 @@ export class TopicDeadlineGate implements DeadlineGate {
     return this.#takenUntil;
   }
 
-  /** All records before offset `next` were delivered or skipped. */
+  /** Records that everything before offset `next` was delivered or skipped. */
   delivered(next: number): void {
     this.#delivered = Math.max(this.#delivered, next);
     this.#settle();

@@ -79,7 +79,7 @@ export class DecisionTracker {
     this.#recent.clear();
   }
 
-  /** The sender no longer waits for the decision on this input. */
+  /** Forgets an input whose sender no longer waits for the decision. */
   forget(offset: number): void {
     this.#waiting.delete(offset);
   }

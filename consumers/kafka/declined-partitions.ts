@@ -78,7 +78,7 @@ export class DeclinedPartitions {
     return true;
   }
 
-  /** An obstacle that returns soon doubles the delay. */
+  /** Returns the delay before the partition is accepted again. An obstacle that returns soon doubles the delay. */
   #nextWait(partition: number, now: number): number {
     const earlier = this.#earlier.get(partition);
     if (earlier === undefined || now - earlier.takenAt > WAIT_MS_MAX) return WAIT_MS_MIN;

@@ -153,7 +153,7 @@ export class MappedTopics {
       requireForeign(input.source);
       return { kind: 'event', bytes, event: { input, event } };
     } catch (error) {
-      // A fault of the mapping is final; only `submit` fails with faults that pass.
+      // A fault of the mapping is permanent; only faults of `submit` are temporary.
       if (!(error instanceof Fault)) throw error;
       return { kind: 'refused', record: { stream: streamOf(topic, partition), offset, value, fault: error } };
     }

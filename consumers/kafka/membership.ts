@@ -135,7 +135,7 @@ export class Membership {
     this.#pause([partition]);
   }
 
-  /** Returns the offsets that the topic holds for a partition. @throws Fault KAFKA_… if the brokers do not say. */
+  /** Returns the offsets that the topic holds for a partition. @throws Fault KAFKA_… if the brokers do not answer. */
   async offsetRange(partition: number): Promise<OffsetRange> {
     const range = (await this.#ends.ranges()).get(partition);
     if (range !== undefined) return range;

@@ -33,7 +33,10 @@ export function inputsAltered(what: string): Fault {
   );
 }
 
-/** A fetched batch leaves a gap behind the consumed inputs. The next claim reports which inputs are missing. */
+/**
+ * Returns the fault for a fetched batch that leaves a gap behind the consumed inputs. The next claim reports which
+ * inputs are missing.
+ */
 export function inputsBroken(stream: string, next: number, from: number): Fault {
   const what = `the inputs of ${stream} were delivered from offset ${from} instead of ${next}`;
   return new Fault(

@@ -88,7 +88,7 @@ export class PartitionOwnership {
     this.#runner.run?.verifyTopic();
   }
 
-  /** The topic was read up to this offset, transaction markers included. */
+  /** Records that the topic was read up to this offset, transaction markers included. */
   skipTo(next: number): void {
     this.#runner.run?.skipTo(next);
   }
@@ -149,7 +149,10 @@ export class PartitionOwnership {
     });
   }
 
-  /** A fenced instance may be fenced because the group assigned the partition elsewhere, so it waits for a newer assignment. */
+  /**
+   * Returns the check for the next claim. An instance is often fenced because the group has assigned the partition to another
+   * instance, so a fenced instance waits for a newer assignment.
+   */
   #mayClaimAfter({ code }: Fault): () => boolean {
     const { assignmentEpoch } = this.#options;
     const fencedEpoch = code === 'LEDGER_FENCED' ? assignmentEpoch() : null;

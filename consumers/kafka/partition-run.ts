@@ -70,7 +70,7 @@ export class PartitionRun implements Run {
     this.#identityCheck = new TopicIdentityCheck({ ...nextInput, time, offsetRange, seek }, lastConsumed);
   }
 
-  /** Makes the consumer deliver, at first the record that proves the topic's identity. */
+  /** Makes the consumer deliver records. The first one is the record that proves the identity of the topic. */
   begin(): void {
     this.#identityCheck.begin(this.#options.range);
     if (this.#identityCheck.isPassed) this.#gate.delivered(this.#next);
@@ -124,7 +124,7 @@ export class PartitionRun implements Run {
     this.#gate.delivered(this.#next);
   }
 
-  /** The topic was read up to this offset, and the records skipped were transaction markers. */
+  /** Records that the topic was read up to this offset and that only transaction markers were skipped. */
   skipTo(next: number): void {
     if (next < this.#next || !this.#identityCheck.isPassed) return;
     this.#readUntil = Math.max(this.#readUntil, next);

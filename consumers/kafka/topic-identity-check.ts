@@ -96,7 +96,7 @@ export class TopicIdentityCheck {
     try {
       this.begin(await this.#options.offsetRange());
     } catch {
-      // The brokers do not answer.
+      // The brokers did not answer, so the request is repeated later.
       this.#cancelRetry();
       if (!this.#closed) this.#retryLater();
     } finally {

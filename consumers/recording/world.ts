@@ -218,7 +218,10 @@ export class RecordedWorld {
     ];
   }
 
-  /** The disk of vmN is vmN.img. A lease observed before its VM waits until the VM is listed. */
+  /**
+   * Converts an observed lease. The disk of vmN is vmN.img; a lease observed before its VM waits until the VM is
+   * listed.
+   */
   #lock(
     volume: string,
     holders: InputData<'landfall.volume.holders.v1'>['holders'],

@@ -96,7 +96,10 @@ export class AttemptCache {
     for (const host of ends) this.#on(clock, host).delete(migration);
   }
 
-  /** The batch is durable, so its state may be evicted, unless a later batch has changed the attempt. */
+  /**
+   * Called when a batch is durable: the state of the attempt may then be evicted, unless a later batch has changed the
+   * attempt.
+   */
   committed(migration: string, epoch: number): void {
     const cached = this.#cached.get(migration);
     if (cached?.epoch === epoch) cached.epoch = null;

@@ -118,7 +118,7 @@ export class Partition {
     return refusal === null ? CONSUMED : { outcome: 'refused', refusal };
   }
 
-  /** Stores a malformed record with the reason and its first bytes, from where it becomes a dead letter. */
+  /** Stores the first bytes of a malformed record and the reason in an entry, from which the dead letter is made. */
   takeMalformed(malformed: Malformed, now: number, clock: string): Taken {
     const { stream, offset, digest, fault } = malformed;
     this.#advance(malformed);

@@ -29,7 +29,7 @@ export class RecordCache {
     return record;
   }
 
-  /** The record is written with the VM's next entry. */
+  /** Stores a changed record, which is written with the VM's next entry. */
   set(record: VmRecord): void {
     if (this.#records.get(record.vm) === record) return;
     this.#records.set(record.vm, record);
@@ -42,7 +42,7 @@ export class RecordCache {
     return this.#changed.delete(vm) ? this.get(vm) : null;
   }
 
-  /** The batch is durable, so the record may be evicted, unless a later batch has an entry of the VM. */
+  /** Called when a batch is durable: the record may then be evicted, unless a later batch has an entry of the VM. */
   committed(vm: string, epoch: number): void {
     if (this.#epochs.get(vm) === epoch) this.#epochs.delete(vm);
   }

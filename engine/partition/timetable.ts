@@ -8,7 +8,10 @@ export class Timetable {
   /** The generations of each attempt's cancelled timers that are still in a heap. A generation is never used again. */
   readonly #cancelled = new Map<string, number[]>();
 
-  /** Adds the timers that are new in `after`, and cancels the timers missing there. A cancelled timer leaves the heap at its top. */
+  /**
+   * Adds the timers that are new in `after`, and cancels the timers missing there. A cancelled timer is removed when it reaches the
+   * top of the heap.
+   */
   set({ migration, clock }: Pick<Attempt, 'migration' | 'clock'>, before: Timers, after: Timers): void {
     for (const [timer, { dueAt, generation }] of timersOf(after)) {
       if (before[timer]?.generation !== generation) this.#heap(clock).push({ dueAt, migration, timer, generation });

@@ -6,7 +6,10 @@ import { Credentials } from './credentials.ts';
 
 /** The credentials and the TLS options that the settings name. */
 
-/** Null when the service runs without credentials. @throws Fault UNGUARDED when a public address has no usable credential. */
+/**
+ * Returns null when the service runs without credentials. @throws Fault UNGUARDED when a public address has no usable
+ * credential.
+ */
 export function credentialsFor({ host, tokens, tlsClientCa }: Settings): Credentials | null {
   const credentials = tokens === undefined ? null : Credentials.read(tokens);
   const isGuarded =

@@ -92,7 +92,7 @@ export class Guard {
   }
 }
 
-/** The role `operate` includes the role `read`. */
+/** Returns whether a client has a role. The role `operate` includes the role `read`. */
 function has(principal: Principal, role: Role): boolean {
   return principal.roles.has(role) || (role === 'read' && principal.roles.has('operate'));
 }

@@ -44,7 +44,7 @@ export class Agents {
     const inputs: Submission[] = [];
     for (const { host, agent } of wallClockHosts(hosts)) {
       const now = this.isSilent(host) ? 'silent' : 'speaking';
-      // The ledger has this state, so the next change must be reported again.
+      // The ledger already records this state, so the next change must be reported.
       if (now === agent) this.reported.delete(host);
       // An agent without a request to this instance is never reported as speaking.
       if (now === agent || now === this.reported.get(host) || (now === 'speaking' && !this.hasAsked(host))) continue;

@@ -151,7 +151,7 @@ export class EmbeddedEngine implements engine.Engine {
     if (isStopped()) return release(owner);
     this.#observer.claimed?.();
     const loop = new PartitionLoop(driver, this.#time, { ...this.#observer, died: fail });
-    // A failed run holds nothing, and inputs rejected during a stop were reported to their senders.
+    // A failed run has nothing to free. Inputs that a stop rejects are reported to their senders by the loop.
     return { loop, abandon: async () => {}, stop: () => loop.stop().catch(() => {}) };
   }
 

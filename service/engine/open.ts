@@ -20,9 +20,9 @@ import { openClusterEngine } from './open-cluster.ts';
 
 export type Opened = {
   readonly engine: Engine;
-  /** The same engine if it is an instance of a cluster; null otherwise. */
+  /** The engine again, typed as an instance of a cluster; null for an embedded ledger. */
   readonly cluster: ClusterEngine | null;
-  /** Whether the embedded ledger had no entry. */
+  /** True if the embedded ledger had no entry when it was opened. */
   readonly isEmpty: boolean;
 };
 

@@ -174,7 +174,7 @@ it('decides waiting inputs before a deadline that fell due', async () => {
   const answers = ['host-a', 'host-b'].map((host, index) =>
     input('host.answered', { question: `m-1/q${index + 3}`, host, ok: true, domain: null }),
   );
-  // The alarm and the answers are ready in the same turn.
+  // The alarm and the answers are ready in the same turn of the event loop.
   const submitted = loop.submit(answers);
   await time.pass(60_000);
   await submitted;

@@ -8,7 +8,7 @@ import { EmbeddedEngine } from '../../service/engine/embedded.ts';
 import { submissionOf } from '../../service/engine/engine.ts';
 import { OwnershipWorld } from '../consumers/kafka/ownership-world.ts';
 
-/** The contract of a partition runner, held to both kinds of owner: the embedded engine and the Kafka ownership. */
+/** Tests the contract of a partition runner with both kinds of owner: the embedded engine and the Kafka ownership. */
 
 type Runner = {
   readonly fault: () => Fault | null;

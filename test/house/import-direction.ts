@@ -28,8 +28,8 @@ const MAY_IMPORT_PACKAGES: Partial<Record<Layer, readonly string[]>> = {
 };
 
 /**
- * Packages that only some files may import, and the first of these files loads. kafka/ is the only folder that knows kafkajs, and
- * loads it through one module that patches it first. The benchmark's floor process measures kafkajs without patches.
+ * Packages that only the files in `loaders` may import. kafka/ is the only folder that uses kafkajs: its module kafkajs.ts
+ * patches kafkajs and then loads it. The benchmark's floor process measures kafkajs without patches.
  */
 const RESTRICTED: Readonly<Record<string, { readonly loaders: readonly string[]; readonly typesIn: Layer }>> = {
   kafkajs: { loaders: ['kafka/kafkajs.ts', 'bench/kafka/floor-process.ts'], typesIn: 'kafka' },

@@ -31,7 +31,7 @@ const originalGrouping = original<(grouping: Grouping) => Record<number, Message
 
 const repeated = (unit: string, lengths: readonly number[]) =>
   fc.constantFrom(...lengths).map((length) => unit.repeat(length));
-/** Includes the lengths around which the encoded length takes one byte more. */
+/** Includes lengths at which the encoded length starts to need one byte more. */
 const text = fc.oneof(
   fc.string({ unit: 'binary', maxLength: 80 }),
   repeated('x', [62, 63, 64, 65, 8190, 8191, 8192, 8193, 20_000]),

@@ -104,7 +104,8 @@ it('accepts an acknowledgement whatever the name of the volume', async () => {
   await post('orchestrator', started('m-1'));
   await post('orchestrator', returned('m-1'));
   const answer = (nth: number, host: string) => answerStayed({ question: `m-1/q${nth}`, vm: VM, host });
-  // The destination counts as empty only after a question asked after the source's answer. The test does not know its number.
+  // The destination counts as empty only if its question was asked after the source's answer. The test does not know the
+  // number of that question.
   await post('orchestrator', answer(3, 'host-a'));
   for (let nth = 4; nth <= 8; nth += 1) await post('orchestrator', answer(nth, 'host-b'));
   const release = `m-1/v1/release-lock/${volumes[0]?.volume}/host-b`;

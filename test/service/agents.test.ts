@@ -22,7 +22,7 @@ describe('Agents', () => {
     now += LIMIT_MS + 1;
     expect([reportsFor('speaking'), reportsFor('speaking'), reportsFor('silent')]).toEqual([1, 0, 0]);
     agents.asks('host-a');
-    // The ledger already has the agent as speaking, so there is nothing to report.
+    // The ledger already records the agent as speaking, so there is nothing to report.
     expect(reportsFor('speaking')).toBe(0);
     now += LIMIT_MS + 1;
     expect(reportsFor('speaking')).toBe(1);

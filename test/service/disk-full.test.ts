@@ -64,7 +64,7 @@ function fill(file: string): void {
     try {
       writeFileSync(file, Buffer.alloc(bytes), { flag: 'a' });
     } catch {
-      // Half of this block may still fit.
+      // A smaller block may still fit.
     }
   }
 }

@@ -7,7 +7,7 @@ describe('a service killed at each commit', () => {
     console.log(`every commit of seed ${seed}: ${runs.length} worlds`);
     expect(failures.map(({ at, run }) => [at, run.violations[0]?.message])).toEqual([]);
     expect(runs.length).toBeGreaterThan(40);
-    // Each run contains its kill, also at the first commits.
+    // The service was killed in every run, even in those with a kill at the first commits.
     expect(runs.every(({ restarts }) => restarts > 0)).toBe(true);
   });
 });

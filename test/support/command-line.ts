@@ -25,7 +25,7 @@ export async function commandLine(
   return { code, out: out.join('\n'), err: err.join('\n') };
 }
 
-/** Returns the parsed output of a command that is to succeed, or to find something. */
+/** Returns the parsed output of a command. @throws Error if the command exits with another code. */
 export async function commandJson<T>(args: readonly string[], code = 0): Promise<T> {
   const said = await commandLine([...args, '--json']);
   if (said.code !== code) throw new Error(`landfall ${args.join(' ')} exited with ${said.code}: ${said.err}`);

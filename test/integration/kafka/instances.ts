@@ -67,7 +67,7 @@ export function forTest(scratch: Scratch): Scratch {
   return scratch;
 }
 
-/** Repeats `look` until its result is not null, and returns the result. */
+/** Calls `look` repeatedly and returns its first result that is not null. */
 export async function eventually<T>(look: () => Promise<T | null>): Promise<T> {
   for (const deadline = Date.now() + 90_000; Date.now() < deadline; await wait(100)) {
     const found = await look();

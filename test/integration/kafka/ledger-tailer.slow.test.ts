@@ -194,7 +194,7 @@ describe.skipIf(shared === null)('LedgerTailer', () => {
     const scratch = await scratchOf(1);
     const ledger = await scratch.open('one');
     const owner = await ledger.claim(0);
-    // Readers see no record behind the begin of an open transaction.
+    // Readers see no record behind the beginning of an open transaction.
     const producer = rawClient(scratch.brokers).producer({
       transactionalId: uniqueName('open'),
       idempotent: true,

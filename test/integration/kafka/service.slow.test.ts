@@ -75,7 +75,8 @@ describe.skipIf(shared === null)('Instances that share the partitions', () => {
       eventually(async () => (isDeepStrictEqual(await entries(), expected) ? true : null));
     await haveBecome([1, 1, 1, 1]);
     expect(await interval()).toBe(3);
-    // A setting in force is not written again. The default also counts as a wish, because the replica is empty at the start.
+    // A setting in force is not written again. At the start the replica is empty, so the instance also requests default
+    // values.
     const two = await instance(scratch, 'two', { recheckIntervalSeconds: 3 });
     await ready(scratch, one, two);
     await instance(scratch, 'three', { recheckIntervalSeconds: 10 });
@@ -93,7 +94,7 @@ describe.skipIf(shared === null)('Instances that share the partitions', () => {
       await wait(ms);
       await one.stop();
     }
-    // A consumer that was left behind would join within a second.
+    // A consumer that outlived its instance would join the group within a second.
     await wait(1500);
     await eventually(async () => {
       const { groups } = await admin.describeGroups([groupOf(scratch.prefix)]);

@@ -1,7 +1,10 @@
 import type { AttemptState } from '../../../events/attempt.ts';
 import { path } from '../../../machines/chart.ts';
 
-/** An attempt may end settled, superseded, contested with a failed call, or provisional. */
+/**
+ * Returns true for a state in which an attempt may end: settled, superseded, contested with a failed call, or
+ * provisional.
+ */
 export function isAtRest({ value, attempt }: AttemptState): boolean {
   switch (path(value)) {
     case 'Completed.settled':

@@ -21,7 +21,7 @@ export class ServiceRules {
     for (const letter of letters) this.#waiting.set(letter, { arrivedAt: service.now, at: this.#sim.now });
   }
 
-  /** The process ended or refused the letter; the sender will send the letter again. */
+  /** Forgets letters that the process refused or lost at its end; the sender sends them again. */
   rejected(letters: readonly Letter[]): void {
     for (const letter of letters) this.#waiting.delete(letter);
   }

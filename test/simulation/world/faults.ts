@@ -1,6 +1,6 @@
 /** The names of all faults in the simulated world. Each fault can be switched off by its name. */
 export const faultKinds = [
-  // libvirt and its migration
+  // Faults of libvirt and its migration.
   'queued',
   'destination-full',
   'perform-fails',
@@ -12,7 +12,7 @@ export const faultKinds = [
   'post-copy-fails',
   'caller-killed',
   'connection-broken',
-  // hosts and guests
+  // Faults of hosts and guests.
   'libvirtd-restart',
   'host-reboot',
   'qemu-crash',
@@ -22,7 +22,7 @@ export const faultKinds = [
   'started-elsewhere',
   'host-fenced',
   'lease-expired',
-  // agents and the network
+  // Faults of agents and the network.
   'question-lost',
   'answer-lost',
   'answer-late',
@@ -40,10 +40,10 @@ export const faultKinds = [
   'command-lost',
   'command-late',
   'acknowledgement-lost',
-  // lock manager and hooks
+  // Faults of the lock manager and of hooks.
   'lock-refused',
   'hook-fails',
-  // the service
+  // Faults of the service.
   'service-crash',
   'service-restart',
   'disk-error',
@@ -53,7 +53,7 @@ export const faultKinds = [
   'commit-outlives',
   'clock-back',
   'clock-forward',
-  // operators
+  // Actions of operators.
   'second-migration',
   'operator',
 ] as const;

@@ -27,7 +27,7 @@ export async function startContainer(): Promise<Contained | undefined> {
       KAFKA_TRANSACTION_STATE_LOG_REPLICATION_FACTOR: '1',
       KAFKA_TRANSACTION_STATE_LOG_NUM_PARTITIONS: '4',
     })
-    .withWaitStrategy(Wait.forLogMessage(/Kafka Server started/)) // the port opens before the broker is ready
+    .withWaitStrategy(Wait.forLogMessage(/Kafka Server started/)) // The port opens before the broker is ready.
     .withLogConsumer((stream) => stream.on('data', (line) => printed.push(String(line).trimEnd())))
     .start()
     .catch((error: unknown) => {

@@ -26,8 +26,8 @@ export async function brokersForTests(): Promise<Brokers | null> {
 }
 
 /**
- * Tells if `startCluster` can work, and fetches the jars it needs, so that no hook waits for a download. Returns false and prints
- * what to install if Java or Maven are missing. @throws Error if the download fails; with CI set also if Java or Maven are
+ * Returns true if `startCluster` can work. Fetches the required jars, so that no hook waits for a download. Returns false and
+ * prints what to install if Java or Maven are missing. @throws Error if the download fails; with CI set also if Java or Maven are
  * missing.
  */
 export async function canStartClusters(): Promise<boolean> {

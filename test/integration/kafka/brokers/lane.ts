@@ -5,8 +5,8 @@ const HELD_BYTES_MAX = 1024 * 1024;
 type Item = { readonly what: Buffer | 'end' | 'reset'; readonly heardAt: number };
 
 /**
- * One direction of a proxied connection. Forwards bytes from one socket to the other in order: at once, delayed, or not while
- * frozen.
+ * One direction of a proxied connection. Forwards bytes from one socket to the other in order: at once, after a delay, or not
+ * at all while frozen.
  */
 export class Lane {
   readonly #from: Socket;

@@ -14,7 +14,7 @@ export function clientOf({ brokers, ssl, sasl, retries = 200 }: Access): Kafka {
     clientId: 'brokers-test',
     brokers: [...brokers],
     ...(ssl && { ssl }),
-    ...(sasl && { sasl: { ...sasl } }), // kafkajs modifies this object
+    ...(sasl && { sasl: { ...sasl } }), // A copy, because kafkajs modifies this object.
     logLevel: logLevel.NOTHING,
     connectionTimeout: 1000,
     requestTimeout: 3000,

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes images that stand in for those of a registry, where none can be reached: one that behaves like confluentinc/cp-kafka and
+# Makes images that replace images of a registry that cannot be reached: one that behaves like confluentinc/cp-kafka and
 # like apache/kafka, as far as the tests and docker-compose.yml use them, and one like node:24-slim.
 # Needs root, debootstrap, a JDK with jlink, Maven, npm, a Docker daemon, and `npm ci` done before.
 #
@@ -26,7 +26,7 @@ mvn -B -q -ntp -f "$root/test/integration/kafka/brokers/pom.xml" dependency:copy
   -DoutputDirectory="$work/kafka/libs"
 docker build -t local/cp-kafka:8.0.0 "$work/kafka"
 
-# With the certificates that this machine trusts, so that `npm ci` works in a build wherever it works here.
+# The image contains the certificates that this machine trusts: `npm ci` in a build may need them.
 mkdir "$work/node"
 cp "$here/node.Dockerfile" "$work/node/Dockerfile"
 cp -L "$root/node_modules/node/bin/node" /etc/ssl/certs/ca-certificates.crt "$work/node"

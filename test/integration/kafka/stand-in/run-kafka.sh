@@ -1,5 +1,5 @@
 #!/bin/bash
-# Settings come as variables: KAFKA_LOG_DIRS is log.dirs. What concerns the start and no setting is left out.
+# Settings come as variables: KAFKA_LOG_DIRS is log.dirs. Variables that only the start script reads are left out.
 set -euo pipefail
 file=/tmp/server.properties
 printf 'log.dirs=/var/lib/kafka/data\n' >"$file"
