@@ -17,7 +17,7 @@ export const Answer = z.strictObject({
   arrived: z.number().int(),
   ok: z.boolean(),
   error: z.string().optional(),
-  /** State and reason in the host's words, if the vocabulary does not contain them; `ok` is then false. */
+  /** State and reason as the host reported them, if the vocabulary lacks one of them; `ok` is then false. */
   unknownWords: z.string().optional(),
   domain: Domain.nullable(),
   strayProcess: z.boolean().optional(),

@@ -8,7 +8,7 @@ import { Holder, Host, MigrationId, Power, Volume } from './vocabulary.ts';
  * or of `siteInputs`. The `subject` of a VM input is the VM's UUID; site inputs have no subject.
  */
 
-/** One domain as libvirt on its host describes it. The words and their sources are listed in docs/vocabulary.md. */
+/** One domain as libvirt on its host describes it. docs/vocabulary.md lists the values and their sources. */
 export const Domain = z
   .strictObject({
     name: z.string().max(255).describe('name of the domain'),
@@ -21,7 +21,7 @@ export const Domain = z
   );
 export type Domain = z.infer<typeof Domain>;
 
-/** Refuses a word that belongs to another state or event, and names the allowed ones. */
+/** Refuses a reason of another state or a detail of another event, and names the allowed values. */
 function requireWord(
   context: z.RefinementCtx,
   field: string,
@@ -47,7 +47,9 @@ const Answered = z
     host: Host,
     ok: z.boolean(),
     error: z.string().max(65_536).optional(),
-    /** State and reason of the domain in the host's words, if the vocabulary does not contain them; `ok` is then false. */
+    /**
+     * State and reason of the domain as the host reported them, if the vocabulary lacks one of them; `ok` is then false.
+     */
     unknownWords: z.string().min(1).max(512).optional(),
     domain: Domain.nullable(),
     /** True if a QEMU process has the VM's UUID although libvirt does not run the VM; absent if processes cannot be seen. */

@@ -1,6 +1,6 @@
 /**
- * libvirt's vocabulary, as inputs use it. The words are those of virsh 9.0; the constants are those of libvirt's headers
- * (include/libvirt/libvirt-domain.h). docs/vocabulary.md is generated from these tables.
+ * libvirt's vocabulary, as inputs use it. The values are the texts of virsh 9.0; the constants are from libvirt's
+ * headers (include/libvirt/libvirt-domain.h). docs/vocabulary.md is generated from these tables.
  */
 
 /** The states of a domain. Each has its constant (virDomainState) and its reasons with their constants. */
@@ -71,7 +71,7 @@ export const domainStates = {
 export type DomainState = keyof typeof domainStates;
 export type DomainReason = { [S in DomainState]: keyof (typeof domainStates)[S]['reasons'] }[DomainState];
 
-/** The jobs of a domain, with the operations of libvirt that each word stands for (virDomainJobOperation). */
+/** The jobs of a domain, with the operations of libvirt that each value stands for (virDomainJobOperation). */
 export const domainJobs = {
   none: 'no job, or the domain is not running (VIR_ERR_OPERATION_INVALID)',
   outgoing: 'VIR_DOMAIN_JOB_OPERATION_MIGRATION_OUT',
@@ -168,12 +168,12 @@ export const lifecycleEvents = {
 export type LifecycleEvent = keyof typeof lifecycleEvents;
 export type LifecycleDetail = { [E in LifecycleEvent]: keyof (typeof lifecycleEvents)[E]['details'] }[LifecycleEvent];
 
-/** The reasons of a state. */
+/** Returns the reasons of a state. */
 export function reasonsOf(state: DomainState): readonly DomainReason[] {
   return Object.keys(domainStates[state].reasons) as DomainReason[];
 }
 
-/** The details of a lifecycle event. */
+/** Returns the details of a lifecycle event. */
 export function detailsOf(event: LifecycleEvent): readonly LifecycleDetail[] {
   return Object.keys(lifecycleEvents[event].details) as LifecycleDetail[];
 }

@@ -18,7 +18,7 @@ export type VirshDomain = {
 const OPERATION_MIGRATION_IN = '4';
 const OPERATION_MIGRATION_OUT = '5';
 
-/** The domain, or the words that the vocabulary does not contain. */
+/** Returns the domain, or the texts of state and reason if the vocabulary lacks one of them. */
 export function domainOfVirsh(raw: VirshDomain): { domain: Domain } | { unknownWords: string } {
   const state = stateWords.find((word) => word === raw.state);
   const reason = state === undefined ? undefined : reasonOfVirsh(state, raw.reason);
@@ -35,13 +35,13 @@ const otherSpellings: Readonly<Record<string, DomainReason>> = {
 };
 
 function reasonOfVirsh(state: DomainState, text: string): DomainReason | undefined {
-  // `virsh domstate` prints no reason without its option. The reason matters for a paused guest only.
+  // `virsh domstate` prints a reason only with the option `--reason`. The reason matters only for a paused guest.
   if (text === '' && state !== 'paused') return 'unknown';
   const spelling = Object.hasOwn(otherSpellings, text) ? otherSpellings[text] : text;
   return reasonsOf(state).find((word) => word === spelling);
 }
 
-/** The job from the operation's number, or from the error of `virsh domjobinfo`. */
+/** Returns the job for the number of an operation, or for an error of `virsh domjobinfo`. */
 export function jobOfVirsh(text: string): DomainJob {
   if (text === 'none') return 'none';
   if (text === OPERATION_MIGRATION_OUT) return 'outgoing';

@@ -94,16 +94,21 @@ function powerOfEvent({ event, detail }: InputData<'landfall.host.lifecycle.v1'>
   return Object.hasOwn(powerEvents, event) ? powerEvents[event] : undefined;
 }
 
-/** Returns the record of a host of the site; undefined if it is not registered. */
+/** Returns the record of a host of the site; undefined if the host is not registered. */
 type Hosts = (host: string | null) => HostRecord | undefined;
 
-/** Whether a host may have the guest. It counts as ended only if its host reported that, or if its power was never reported. */
+/**
+ * Returns true if a host may have the guest: its power is running, paused or broken, or both its power and its host are
+ * unknown.
+ */
 export function mayRun({ power, certainty }: VmRecord): boolean {
   const isSeen = power === 'running' || power === 'paused' || power === 'broken';
   return isSeen || (power === 'unknown' && certainty === 'unknown');
 }
 
-/** Applies a lifecycle event while no attempt is in doubt: the guest's power, and a start on another host. */
+/**
+ * Applies a lifecycle event to the record while no attempt is in doubt: the guest's power, and a start on another host.
+ */
 export function applyLifecycle(
   record: VmRecord,
   data: InputData<'landfall.host.lifecycle.v1'>,

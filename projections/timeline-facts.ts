@@ -2,9 +2,12 @@ import type { InputData } from '../events/inputs.ts';
 import type { LifecycleDetail, LifecycleEvent } from '../events/libvirt.ts';
 import type { Verdict } from '../events/verdict.ts';
 
-/** The facts of timeline items, so that a reader need not search the texts. */
+/** The facts of timeline items as fields, so that readers need not parse the texts. */
 
-/** What an item shows of the guest on its host. `shell`: an incoming domain whose CPUs never ran; `silent`: no usable answer. */
+/**
+ * The condition of the guest that an item shows on its host. `shell`: an incoming domain whose CPUs never ran; `silent`: no
+ * usable answer.
+ */
 export const guestsShown = ['running', 'paused', 'shell', 'absent', 'silent'] as const;
 export type GuestShown = (typeof guestsShown)[number];
 
@@ -33,7 +36,7 @@ const guestAfter: Readonly<Record<LifecycleEvent, GuestShown | null>> = {
 
 export function guestOfEvent(event: LifecycleEvent, detail: LifecycleDetail): GuestShown | null {
   if (event === 'Started' && detail === 'Migrated') return 'shell';
-  // An entry of an earlier version may have another word.
+  // An entry of an earlier version may have an event outside the vocabulary.
   return Object.hasOwn(guestAfter, event) ? guestAfter[event] : null;
 }
 

@@ -4,8 +4,8 @@ import { sha256 } from '../../log/chain.ts';
 
 /**
  * Returns an input with the digest of its content.
- * @param recorded the data as recorded, if the recording uses other words. The digest covers it, so that a recording keeps its
- * digests when a later version maps its words differently.
+ * @param recorded the data as recorded, if the recording uses the texts of virsh. The digest covers these data, so the digests
+ * of a recording stay equal when a later version maps the texts differently.
  */
 export function seal<T extends InputType>(
   type: T,

@@ -69,7 +69,10 @@ function merge(before: HostRecord | undefined, data: InputData<'landfall.host.fa
   };
 }
 
-/** Whether the facts prove that a fenced host runs again. Its place alone, which an inventory reports, proves nothing. */
+/**
+ * Returns true if the facts prove that a fenced host runs again. The zone or cluster of a host, which an inventory
+ * reports, proves nothing.
+ */
 function isBack(before: HostRecord, { boot, stream, agent }: InputData<'landfall.host.facts.v1'>): boolean {
   const isRebooted = boot !== undefined && boot !== before.boot;
   return isRebooted || stream === 'connected' || agent === 'speaking';

@@ -165,7 +165,7 @@ describe('altered projections', () => {
     ['a missing table', 'DROP TABLE vms'],
     ['a missing progress table', 'DROP TABLE progress'],
     ['no tables', projectionTables.map((name) => `DROP TABLE ${name}`).join(';')],
-  ])('with %s are found and repaired by a rebuild', async (_, sql) => {
+  ])('with %s are found by the audit and repaired by a rebuild', async (_, sql) => {
     const file = join(folder, 'projections.db');
     copyFileSync(original, file);
     alter(file, sql);

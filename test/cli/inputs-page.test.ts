@@ -23,7 +23,7 @@ it('has an example for every input type', () => {
   expect([...new Set(examples.map(({ type }) => type))].sort()).toEqual(Object.keys(inputSchemas).sort());
 });
 
-it('ends the story of the examples with a proven guest on host-b', async () => {
+it('ends the example story with a proven verdict for host-b', async () => {
   const folder = scratchFolder();
   const db = join(folder, 'ledger.db');
   // The story ends before the fencing example.

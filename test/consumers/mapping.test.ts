@@ -33,11 +33,11 @@ describe('Mapping', () => {
   });
 
   it.each([
-    ['no list', '{}'],
-    ['no JSON', '['],
-    ['a pointer that is none', '[{"topic":"t","when":{"kind":1}}]'],
-    ['a name that is unknown', '[{"topic":"t","event":{},"on":1}]'],
-  ])('that is %s is refused in words', (_, text) => {
+    ['an object instead of a list', '{}'],
+    ['invalid JSON', '['],
+    ['an invalid pointer', '[{"topic":"t","when":{"kind":1}}]'],
+    ['an unknown field', '[{"topic":"t","event":{},"on":1}]'],
+  ])('refuses %s with BAD_MAPPING', (_, text) => {
     expect(() => parseMappings(text)).toThrow(expect.objectContaining({ code: 'BAD_MAPPING' }));
   });
 });

@@ -41,7 +41,7 @@ export function kafkaClientContract(name: string, harness: KafkaHarness): void {
     async function newTopic(partitions = 1): Promise<string> {
       const topic = harness.unique('topic');
       await admin.createTopics([{ topic, partitions, replicationFactor: 1, configs: { 'retention.ms': '-1' } }]);
-      // A new topic reaches the brokers one after the other.
+      // The brokers learn of a new topic one after the other.
       await expect.poll(async () => (await admin.ranges(topic).catch(() => new Map())).size, WAIT).toBe(partitions);
       return topic;
     }
@@ -69,7 +69,7 @@ export function kafkaClientContract(name: string, harness: KafkaHarness): void {
       return first;
     }
 
-    /** Reads a topic. A coordinator of a broker that has just started refuses the first joins. */
+    /** Reads a topic. The group coordinator on a broker that has just started refuses the first joins. */
     async function reader(topic: string, how: How = {}, client = kafka): Promise<Reading> {
       for (const deadline = Date.now() + WAIT.timeout; ; ) {
         const reading = new Reading(client, how.group ?? harness.unique('group'), how);

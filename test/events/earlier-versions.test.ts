@@ -114,7 +114,7 @@ describe('a ledger of entry version 1', () => {
     for (const text of texts) expect(Entry.safeParse(entryOf(text)).error).toBeUndefined();
   });
 
-  it('shows the same at a glance as when parsed', () => {
+  it('peeks the same fields from its entries as parsing gives', () => {
     const sights = textsIn(ledgerOfVersion1()).flatMap((text) => {
       const peeked = peekEntry(text);
       return peeked === null ? [] : [{ peeked, entry: entryOf(text) }];
@@ -145,7 +145,7 @@ describe('upcastEntry', () => {
     ['xstate.after.poll.migration.Rechecking.watching', 'recheck'],
     ['xstate.after.deadline.migration.Completed.reexamining', 'deadline'],
     ['xstate.after.retry.migration.RolledBack.contested', 'command-retry'],
-  ])('names %s %s', (id, kind) => {
+  ])('renames the timer %s to %s', (id, kind) => {
     expect(upcastEntry(ofVersion1(id))).toEqual({
       v: ENTRY_VERSION,
       attempt: null,

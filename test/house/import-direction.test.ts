@@ -3,13 +3,13 @@ import { importsOf, wrongImports } from './import-direction.ts';
 import { LAYERS, PLANNED_LAYERS, type SourceFile, sourceFiles, SUPPORT } from './source-files.ts';
 
 describe('import direction', () => {
-  it.each(LAYERS.filter((layer) => !PLANNED_LAYERS.includes(layer)))('holds in %s', (layer) => {
+  it.each(LAYERS.filter((layer) => !PLANNED_LAYERS.includes(layer)))('holds in the layer %s', (layer) => {
     const files = sourceFiles(layer);
     expect(files.length).toBeGreaterThan(0);
     expect(files.flatMap(wrongImports)).toEqual([]);
   });
 
-  it.each(SUPPORT)('holds in %s', (folder) => {
+  it.each(SUPPORT)('holds in the folder %s', (folder) => {
     // The tests of the house rules contain wrong imports as examples.
     const files = sourceFiles(folder).filter(({ path }) => !path.startsWith('test/house/'));
     expect(files.length).toBeGreaterThan(0);

@@ -84,7 +84,7 @@ describe('SupervisedConsumer', () => {
     expect(consumers).toHaveLength(1);
   });
 
-  it('repeats the question for its topics until it is answered', async () => {
+  it('resolves its topics again until that succeeds', async () => {
     const topics = vi.fn<() => Promise<string[]>>();
     topics.mockRejectedValueOnce(new Error('no broker')).mockResolvedValue(['inputs']);
     const { supervised, consumers } = setUp({ topics });

@@ -66,7 +66,7 @@ beforeEach(() => vi.useFakeTimers());
 afterEach(() => vi.useRealTimers());
 
 describe('requireTopics', () => {
-  it('waits for a broker that has not heard of the new topics', async () => {
+  it('waits for a broker that does not know the new topics yet', async () => {
     const [creating, serving] = [new SlowBroker(0), new SlowBroker(8000)];
     await settled(initTopics(clientOf(creating), PLAN), 1000);
     await serving.createTopics(

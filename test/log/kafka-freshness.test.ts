@@ -30,7 +30,7 @@ beforeEach(() => vi.useFakeTimers());
 afterEach(() => vi.useRealTimers());
 
 describe('Freshness', () => {
-  it('counts the age from the look that found the replica complete', async () => {
+  it('counts the age from the check that found the replica complete', async () => {
     const { at, freshness, look, age } = partition();
     at.end = 10;
     expect(age()).toBeNull();
@@ -69,7 +69,7 @@ describe('Freshness', () => {
     expect(age()).toBe(22_000);
   });
 
-  it('reports an owner as overtaken after two looks with foreign records', async () => {
+  it('reports an owner as overtaken after two checks with foreign records', async () => {
     const { at, look, age } = partition({ isOwned: true });
     Object.assign(at, { offset: 8, readableOffset: 8, end: 10 });
     await look();

@@ -34,25 +34,35 @@ const RENUMBER = (from: number, to: number) => `UPDATE entries SET sequence = ${
 
 describe('opening an altered ledger', () => {
   it.each([
-    ['a text', `UPDATE entries SET body = replace(body, 'a-4', 'b-4') WHERE sequence = 4`, 4, 'altered'],
-    ['a text that is no JSON any more', `UPDATE entries SET body = '{' WHERE sequence = 4`, 4, 'altered'],
+    ['an altered text', `UPDATE entries SET body = replace(body, 'a-4', 'b-4') WHERE sequence = 4`, 4, 'altered'],
+    ['a text that is invalid JSON', `UPDATE entries SET body = '{' WHERE sequence = 4`, 4, 'altered'],
     [
       'a text with another version',
       `UPDATE entries SET body = replace(body, '"v":2', '"v":9') WHERE sequence = 4`,
       4,
       'altered',
     ],
-    ['something behind a NUL', `UPDATE entries SET body = body || char(0) || 'x' WHERE sequence = 4`, 4, 'altered'],
-    ['a hash', `UPDATE entries SET hash = zeroblob(32) WHERE sequence = 4`, 4, 'altered'],
-    ['a previous hash', `UPDATE entries SET previous = zeroblob(32) WHERE sequence = 4`, 4, 'altered'],
-    ['the last entry', `UPDATE entries SET body = replace(body, 'a-10', 'a-11') WHERE sequence = 10`, 10, 'altered'],
-    ['a column that is searched by', `UPDATE entries SET vm = NULL WHERE sequence = 4`, 4, 'altered'],
-    ['the key of an index', `UPDATE entries SET vm_key = 1 WHERE sequence = 4`, 4, 'altered'],
-    ['one in the middle dropped', 'DELETE FROM entries WHERE sequence = 4', 4, 'missing'],
-    ['the first dropped', 'DELETE FROM entries WHERE sequence = 1', 1, 'missing'],
-    ['one dropped and the rest moved up', `DELETE FROM entries WHERE sequence = 4; ${RENUMBER(5, 4)}`, 4, 'reordered'],
-    ['two exchanged', `${RENUMBER(4, 99)} ${RENUMBER(5, 4)} ${RENUMBER(99, 5)}`, 4, 'reordered'],
-  ])('%s', async (_, sql, sequence, reason) => {
+    ['a text followed by a NUL', `UPDATE entries SET body = body || char(0) || 'x' WHERE sequence = 4`, 4, 'altered'],
+    ['an altered hash', `UPDATE entries SET hash = zeroblob(32) WHERE sequence = 4`, 4, 'altered'],
+    ['an altered previous hash', `UPDATE entries SET previous = zeroblob(32) WHERE sequence = 4`, 4, 'altered'],
+    [
+      'an altered last entry',
+      `UPDATE entries SET body = replace(body, 'a-10', 'a-11') WHERE sequence = 10`,
+      10,
+      'altered',
+    ],
+    ['an altered search column', `UPDATE entries SET vm = NULL WHERE sequence = 4`, 4, 'altered'],
+    ['an altered index key', `UPDATE entries SET vm_key = 1 WHERE sequence = 4`, 4, 'altered'],
+    ['a dropped entry', 'DELETE FROM entries WHERE sequence = 4', 4, 'missing'],
+    ['a dropped first entry', 'DELETE FROM entries WHERE sequence = 1', 1, 'missing'],
+    [
+      'a dropped entry whose successors were renumbered',
+      `DELETE FROM entries WHERE sequence = 4; ${RENUMBER(5, 4)}`,
+      4,
+      'reordered',
+    ],
+    ['two exchanged entries', `${RENUMBER(4, 99)} ${RENUMBER(5, 4)} ${RENUMBER(99, 5)}`, 4, 'reordered'],
+  ])('finds %s', async (_, sql, sequence, reason) => {
     using scratch = new Scratch();
     await tenEntries(scratch);
     alter(scratch, sql);

@@ -37,7 +37,7 @@ const as = (role: Role, over: Partial<Context> = {}): Context => ({
 const seen = (given: Answer, context: Context): Presence => readAnswer(given, context).presence;
 
 describe('the migration job', () => {
-  test.each(['none', 'outgoing', 'incoming', 'unknown'] as const)('is %s if libvirt says so', (job) => {
+  test.each(['none', 'outgoing', 'incoming', 'unknown'] as const)('is %s if libvirt reports that job', (job) => {
     expect(readAnswer(answer('running', 'booted', job), as('source')).job).toBe(job);
   });
 
@@ -93,7 +93,7 @@ const quiet: readonly (readonly [DomainState, DomainReason, Presence, Presence, 
   ['no state', 'unknown', 'unknown', 'unknown', 'unknown'],
 ];
 
-test('the rows above contain every state with every reason', () => {
+test('the table of presences contains every state with every reason', () => {
   const all = stateWords.flatMap((state) => reasonsOf(state).map((reason) => `${state} (${reason})`));
   expect(quiet.map(([state, reason]) => `${state} (${reason})`).sort()).toEqual(all.sort());
 });
@@ -179,7 +179,7 @@ describe('absence', () => {
     },
   );
 
-  it('is not proven by words that the vocabulary does not contain', () => {
+  it('is not proven by a state outside the vocabulary', () => {
     const reading = readAnswer(listing({ ok: false, unknownWords: 'paused (frozen)' }), as('destination'));
     expect(reading).toEqual({ presence: 'unknown', job: 'unknown', words: 'paused (frozen)' });
   });

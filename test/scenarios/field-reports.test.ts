@@ -84,7 +84,7 @@ describe('a guest that arrives suspended', () => {
     );
   });
 
-  it('completes either way', () => {
+  it('completes although the CPUs of the destination never ran', () => {
     given({ says: { [S]: running(), [D]: shell } })
       .when(...arrives, says(D, paused('user')), fails())
       .thenIs({ outcome: 'completed', row: 'landed', host: D, certainty: 'proven' });

@@ -433,7 +433,7 @@ describe('a call that starts while locks of a verdict still move', () => {
     expect(world.attempt.value).toEqual({ Completed: 'settled' });
   });
 
-  it('reckons with two copies if no verdict names its source', async () => {
+  it('considers two copies possible if no verdict names its source', async () => {
     const { second } = await movedBack(false);
     expect(second?.attempt).toMatchObject({ twoCopies: true, verdicts: [] });
   });

@@ -39,7 +39,7 @@ describe('a start of a VM that its host runs', () => {
     for (const action of STARTS) expect(await request(world, action)).toBe('ALREADY_RUNNING');
   });
 
-  it('refuses a start on the same host, where nothing is to be started', async () => {
+  it('refuses a start on the host that already runs the guest', async () => {
     expect(await request(await declared({}), 'start', S)).toBe('ALREADY_RUNNING');
   });
 

@@ -95,7 +95,7 @@ it('accepts reports of an agent for its own hosts only', async () => {
   expect((await service.post(event('host.facts', { host: 'host-a' }, OF_A), as('agent-a'))).status).toBe(202);
 });
 
-it('accepts an acknowledgement whatever the name of the volume', async () => {
+it('accepts an acknowledgement for a volume with any name', async () => {
   const service = await guarded();
   const post = (name: Name, body: Record<string, unknown>) => service.post(body, as(name));
   const volumes = [{ volume: `/exports/v1/images/${'deep/'.repeat(150)}vm7.qcow2` }];

@@ -60,7 +60,7 @@ async function pages(service: Served, path: string, between = async () => {}) {
   return { items, costs };
 }
 
-it('reads only the entries of a page for each page', async () => {
+it('reads for each page only the entries of that page', async () => {
   const service = await serve({ logLevel: 'silent' });
   await lived(service, 1000);
   const whole = await timelineOf(ledgerOf(service).readVm(VM), VM);

@@ -43,7 +43,7 @@ it('stays closed and asks again if the topic’s end is unknown', async () => {
   expect(asked).toHaveLength(2);
 });
 
-it('asks no more after it was closed', async () => {
+it('sends no request for the topic’s end after a close', async () => {
   const { time, asked, taken, gate } = setUp();
   gate.takenUntil(time.now());
   gate.close();

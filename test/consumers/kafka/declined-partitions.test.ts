@@ -40,7 +40,7 @@ describe('DeclinedPartitions', () => {
     }
   });
 
-  it('takes the partition again after a delay that grows', () => {
+  it('accepts the partition again after a growing delay', () => {
     const { obstacles, declining, changesWithin } = setUp();
     const waits: (number | null)[] = [];
     for (let round = 0, from = 0; round < 4; round += 1, from += 500_000) {

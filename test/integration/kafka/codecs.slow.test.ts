@@ -11,7 +11,7 @@ import { alterTopic, scratchTopics } from './scratch.ts';
 const shared = await brokersForTests();
 
 describe.skipIf(shared === null)('A compressed topic', () => {
-  it.each(['snappy', 'lz4'])('is read with %s: the inputs and the whole ledger', async (codec) => {
+  it.each(['snappy', 'lz4'])('delivers inputs and ledger entries with the codec %s', async (codec) => {
     const brokers = shared?.bootstrap ?? [];
     const scratch = forTest(await scratchTopics(brokers, 1));
     const { inputs, ledger } = topicsOf(scratch.prefix);

@@ -37,7 +37,7 @@ describe.skipIf(shared === null)('landfall kafka', () => {
     expect([unsafe.code, unsafe.stderr]).toEqual([2, expect.stringContaining('KAFKA_UNSAFE')]);
   });
 
-  it('serve refuses topics with too short retention or too small records', async () => {
+  it('serve refuses topics with a short retention or a low record limit', async () => {
     const scratch = forTest(await scratchTopics(shared?.bootstrap ?? [], 1));
     const { inputs, commands, deadLetters } = topicsOf(scratch.prefix);
     const alter = (topic: string, changes: Record<string, string>) =>
@@ -85,7 +85,7 @@ describe.skipIf(shared === null)('landfall kafka', () => {
     expect([missing.code, missing.stderr]).toEqual([2, expect.stringContaining('landfall kafka init')]);
   });
 
-  it('play judges recordings in demo topics that instances serve', async () => {
+  it('play decides recordings in demo topics that instances serve', async () => {
     const scratch = forTest(await scratchTopics(shared?.bootstrap ?? [], 2));
     const one = await instance(scratch, 'one');
     await ready(scratch, one);

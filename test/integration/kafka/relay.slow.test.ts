@@ -75,7 +75,7 @@ async function relayed(scratch: Scratch, entries: readonly Entry[]) {
 describe.skipIf(shared === null)('Relay', () => {
   const brokers = shared?.bootstrap ?? [];
 
-  it('sends commands in order and none of a recording', async () => {
+  it('sends commands in order, but no command of a recording', async () => {
     const scratch = forTest(await scratchTopics(brokers, 2));
     const topics = topicsOf(scratch.prefix);
     const garbage = '\uFFFD'.repeat(65_536);

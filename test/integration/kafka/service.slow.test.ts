@@ -75,8 +75,8 @@ describe.skipIf(shared === null)('Instances that share the partitions', () => {
       eventually(async () => (isDeepStrictEqual(await entries(), expected) ? true : null));
     await haveBecome([1, 1, 1, 1]);
     expect(await interval()).toBe(3);
-    // A setting in force is not written again. At the start the replica is empty, so the instance also requests default
-    // values.
+    // A setting in force is not written again. The replica is empty at the start, so a setting with its default value
+    // must not be skipped.
     const two = await instance(scratch, 'two', { recheckIntervalSeconds: 3 });
     await ready(scratch, one, two);
     await instance(scratch, 'three', { recheckIntervalSeconds: 10 });

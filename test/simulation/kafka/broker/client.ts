@@ -17,7 +17,7 @@ import { BrokerError } from './errors.ts';
 import { type ClientProcess, Link } from './network.ts';
 import type { Session } from './transactions.ts';
 
-/** A client of one process for a simulated cluster. */
+/** The Kafka client of one process, connected to a simulated cluster. */
 export function simulatedClient(cluster: SimulatedCluster, process: ClientProcess, clientId: string): KafkaClient {
   const link = new Link(cluster.network, process);
   return {

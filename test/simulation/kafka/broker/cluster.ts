@@ -11,13 +11,13 @@ type Topic = {
   readonly replicas: number;
 };
 
-/** One partition that a fetch asks for. */
+/** One partition that a fetch requests. */
 export type Wanted = { readonly topic: string; readonly partition: number; readonly from: number };
 export type FetchedPart = Wanted & NonNullable<ReturnType<PartitionLog['fetch']>>;
 
 const RECORDS_PER_FETCH = 20;
 
-/** A simulated Kafka cluster: its topics, transactions and groups. Its methods are what the brokers do with a request. */
+/** A simulated Kafka cluster: its topics, transactions and groups. Its methods handle the requests of clients. */
 export class SimulatedCluster {
   readonly network: Network;
   readonly transactions: TransactionCoordinator;

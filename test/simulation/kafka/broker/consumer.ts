@@ -158,7 +158,7 @@ export class SimulatedConsumer implements KafkaConsumer {
     events.assigned(joined.assignment);
   }
 
-  /** The offsets of the group, or 0. */
+  /** Returns the offsets of the group; 0 for a partition without one. */
   #startsOf({ assignment }: Joined): Map<string, number> {
     const { cluster, settings } = this.#options;
     const starts = new Map<string, number>();

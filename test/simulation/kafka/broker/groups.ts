@@ -32,7 +32,7 @@ type Group = {
   members: Map<string, Member>;
   assignments: Map<string, ReadonlyMap<string, readonly number[]>>;
   offsets: Map<string, number>;
-  /** Counts the rebalances, so that a time limit ends the right one. */
+  /** Counts the rebalances, so that a time limit ends only the rebalance that it was set for. */
   rebalances: number;
 };
 

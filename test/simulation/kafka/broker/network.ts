@@ -7,23 +7,23 @@ export interface Network {
   after(ms: number, run: () => void): void;
   /** A random integer; both bounds are included. */
   between(min: number, max: number): number;
-  /** Decides if this fault happens now. */
+  /** Returns true if this fault happens now. */
   fault(kind: KafkaFault): boolean;
 }
 
 /** The process of a client. Work of a frozen process waits, and work of a killed process is dropped. */
 export interface ClientProcess {
   run(work: () => void): void;
-  /** The additional delay of each of its requests, in milliseconds. */
+  /** The additional delay of each request of the process, in milliseconds. */
   readonly slowMs: number;
 }
 
-/** A client repeats a request for this time. */
+/** The time for which a client repeats a request. */
 const RETRY_MS = 2000;
 const BACKOFF_MS = { min: 1, max: 250 };
 const REQUEST_TIMEOUT_MS = 15_000;
 
-/** The requests of one process. */
+/** Sends the requests of one process. */
 export class Link {
   readonly network: Network;
   readonly #process: ClientProcess;

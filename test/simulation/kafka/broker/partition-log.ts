@@ -6,7 +6,7 @@ export type PartitionTransaction = { readonly first: number; outcome: 'open' | '
 
 type Slot = { readonly record: FetchedRecord | null; readonly transaction: PartitionTransaction | null };
 
-/** The answer to a fetch of one partition; null if there is nothing after the offset. */
+/** Returns the answer to a fetch of one partition; null if no record follows the offset. */
 type Fetch = { readonly records: readonly FetchedRecord[]; readonly next: number; readonly high: number } | null;
 
 /** The log of one partition: records, transaction markers, and the offset up to which all transactions have ended. */
@@ -45,7 +45,7 @@ export class PartitionLog {
     this.#reported = { end, until: reportedUntil };
   }
 
-  /** Lets waiting fetches look again. */
+  /** Lets waiting fetches read the log again. */
   wake(): void {
     const waiters = [...this.#waiters];
     this.#waiters.clear();
