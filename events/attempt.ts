@@ -138,6 +138,11 @@ export const Attempt = z.strictObject({
   leftover: z.boolean().optional(),
   outgoingSeen: z.boolean(),
   handedOver: z.boolean(),
+  /**
+   * How the guest ended on the source in this attempt (it shut itself down, or it was destroyed or crashed), and `sequence` when
+   * that became known; absent if it did not end there.
+   */
+  sourceEnd: z.strictObject({ how: z.enum(['shut-down', 'ended']), sequence: z.number().int() }).optional(),
   shell: Shell,
   /** `sequence` of the answer that first showed the guest landed on the destination; null if it is not landed there. */
   landedSequence: z.number().int().nullable(),

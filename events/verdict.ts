@@ -30,6 +30,13 @@ export const Evidence = z.strictObject({
   libvirtError: z.boolean(),
   /** True if the orchestrator reported that it never called libvirt, and nothing observed contradicts that report. */
   notStarted: z.boolean().optional(),
+  /**
+   * How the guest ended on the source before it handed over: it shut itself down, or it was destroyed or crashed and the destination
+   * never ran.
+   */
+  sourceEnd: z.enum(['shut-down', 'ended']).optional(),
+  /** The guest was stopped before the call, and its definition moved to the destination or stayed on the source. */
+  cold: z.enum(['moved', 'stayed']).optional(),
   /** True if the source reported this attempt's outgoing job at least once. */
   outgoingSeen: z.boolean(),
   /** True if the destination had a shell of this attempt, which proves that the migration had begun. */

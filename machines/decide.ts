@@ -36,16 +36,23 @@ const conditions: Readonly<Record<ConditionName, (evidence: Evidence) => boolean
   'landed-on-thirds': (e) => thirdHosts(e).length > (e.others.every((other) => other.presence !== 'unknown') ? 0 : 1),
   'one-third-landed': (e) => thirdHosts(e).length === 1 && e.twoCopies !== true && isNoLeftover(e),
   'handed-over-or-ran': (e) => e.source.presence === 'handed-over' || e.ran === 'yes',
+  'ended-on-source': (e) => e.sourceEnd !== undefined && othersSilent(e),
+  'shut-down-on-source': (e) => e.sourceEnd === 'shut-down',
+  'cold-moved': (e) => e.cold === 'moved',
+  'cold-stayed': isColdAndStayed,
+  'not-cold-stayed': (e) => !isColdAndStayed(e),
   'not-started': (e) => e.notStarted === true,
   'proven-over': (e) =>
     e.libvirtError ||
     e.outgoingSeen ||
     e.quietRounds ||
     (e.shellSeen === true && e.ran === 'yes') ||
-    e.notStarted === true,
+    e.notStarted === true ||
+    isColdAndStayed(e),
   'others-gone': (e) => othersGone(e) && e.emptyTwice === true,
   'others-silent': othersSilent,
-  'no-copy-can-differ': (e) => othersGone(e) && e.emptyTwice === true && (e.ran === 'no' || !e.storageCopied),
+  'no-copy-can-differ': (e) =>
+    satisfies('ended-on-source', e) || (othersGone(e) && e.emptyTwice === true && (e.ran === 'no' || !e.storageCopied)),
   'two-copies': (e) => e.twoCopies === true,
   'one-copy': (e) => e.leftover !== true && (e.twoCopies !== true || (othersGone(e) && isAlive(e))),
   'one-copy-heard': (e) => e.twoCopies !== true || othersSilent(e),
@@ -59,6 +66,11 @@ const conditions: Readonly<Record<ConditionName, (evidence: Evidence) => boolean
     e.destination.presence === 'executing' ||
     (e.destination.presence === 'suspended' && (e.origin === 'paused' || e.leavePaused)),
 };
+
+function isColdAndStayed({ source, destination, cold, notStarted }: Evidence): boolean {
+  if (source.presence !== 'off' || source.job !== 'none' || cold !== 'stayed') return false;
+  return destination.presence !== 'unknown' || notStarted === true;
+}
 
 /** If one of two copies remains and runs, that copy is the guest. A paused copy may be the outdated one. */
 function isAlive({ source, destination }: Evidence): boolean {
@@ -89,18 +101,22 @@ export function thirdHosts(evidence: Evidence): string[] {
 
 export function matches(row: Row, evidence: Evidence): boolean {
   return (
-    (row.source === undefined || row.source.includes(evidence.source.presence)) &&
-    matchesDestination(row, evidence) &&
+    matchesEnd(row.source, row.sourceAlso, evidence.source, evidence) &&
+    matchesEnd(row.destination, row.destinationAlso, evidence.destination, evidence) &&
     (row.sourceJob === undefined || row.sourceJob === evidence.source.job) &&
     (row.ran === undefined || row.ran === evidence.ran) &&
     (row.when ?? []).every((condition) => satisfies(condition, evidence))
   );
 }
 
-function matchesDestination({ destination, destinationAlso: also }: Row, evidence: Evidence): boolean {
-  const { presence } = evidence.destination;
-  if (destination === undefined || destination.includes(presence)) return true;
-  return also !== undefined && also.presences.includes(presence) && satisfies(also.if, evidence);
+function matchesEnd(
+  presences: Row['source'],
+  also: Row['sourceAlso'],
+  { presence }: Evidence['source'],
+  evidence: Evidence,
+): boolean {
+  if (presences === undefined || presences.includes(presence)) return true;
+  return also?.presences.includes(presence) === true && satisfies(also.if, evidence);
 }
 
 export function decide(evidence: Evidence, phase: Phase): Decision {

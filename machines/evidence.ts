@@ -2,6 +2,7 @@ import type { Answer, Asked, Attempt } from '../events/attempt.ts';
 import type { InputData } from '../events/inputs.ts';
 import type { Evidence, Testimony } from '../events/verdict.ts';
 import { GONE, isOneOf, LANDED } from './table.ts';
+import { endAfterAnswer, endAfterEvent, endingOf } from './source-end.ts';
 import { provesRan, type Reading, type Role, ranOf, readAnswer } from './presence.ts';
 
 /**
@@ -108,14 +109,14 @@ function addFactsOfSource(attempt: Attempt, answer: Answer): Attempt {
   // "Shut off (migrated)" may stem from an older migration, unless this attempt saw the guest there or on its way.
   const mayHaveLeft = attempt.seenAtSource || attempt.outgoingSeen || attempt.shell.started;
   return {
-    ...attempt,
+    ...endAfterAnswer(attempt, reading, answer),
     ...(provesSecondCopy(attempt, reading, answer) ? { twoCopies: true } : {}),
     ...leftoverAfter(attempt, reading),
     outgoingSeen: attempt.outgoingSeen || (reading.job === 'outgoing' && isOwnJob(attempt)),
     handedOver: attempt.handedOver || (isMigratedAway(answer) && mayHaveLeft),
     seenAtSource: attempt.seenAtSource || isOneOf([...LANDED, 'switching', 'postcopy'], reading.presence),
     sourceBoot: attempt.sourceBoot ?? answer.boot ?? null,
-    origin: attempt.origin === 'unknown' && attempt.returnedAt === null ? originFrom(reading) : attempt.origin,
+    origin: originAfter(attempt, reading),
   };
 }
 
@@ -201,6 +202,12 @@ function isOtherBoot(attempt: Attempt, answer: Answer): boolean {
   return attempt.sourceBoot !== null && answer.boot !== undefined && answer.boot !== attempt.sourceBoot;
 }
 
+/** The first answers during the call tell an unknown origin, and correct one that is recorded as stopped. */
+function originAfter({ origin, returnedAt }: Attempt, reading: Reading): Attempt['origin'] {
+  const isOpen = origin === 'unknown' || (origin === 'stopped' && isOneOf(LANDED, reading.presence));
+  return isOpen && returnedAt === null ? originFrom(reading) : origin;
+}
+
 function originFrom(reading: Reading): Attempt['origin'] {
   if (reading.presence === 'executing') return 'running';
   if (reading.presence === 'suspended' || reading.presence === 'broken') return 'paused';
@@ -212,9 +219,10 @@ function originFrom(reading: Reading): Attempt['origin'] {
  */
 export function recordLifecycle(attempt: Attempt, data: InputData<'landfall.host.lifecycle.v1'>): Attempt {
   if (data.host === attempt.source && attempt.source !== attempt.destination) {
+    const ended = endAfterEvent(attempt, data);
     // The source resumes with this detail after it had stopped to hand over, so a second copy may run.
-    if (data.event === 'Resumed' && data.detail === 'Migrated') return { ...attempt, twoCopies: true };
-    return data.event === 'Stopped' && data.detail === 'Migrated' ? { ...attempt, handedOver: true } : attempt;
+    if (data.event === 'Resumed' && data.detail === 'Migrated') return { ...ended, twoCopies: true };
+    return data.event === 'Stopped' && data.detail === 'Migrated' ? { ...ended, handedOver: true } : ended;
   }
   if (data.host !== attempt.destination) return attempt;
   const { shell } = attempt;
@@ -291,17 +299,19 @@ export function evidenceOf(attempt: Attempt): Evidence {
   const [destination, destinationAnswer] = testimony(attempt, attempt.destination);
   const asked = attempt.knownHosts.map((host) => testimony(attempt, host));
   const others = asked.map(([said]) => said);
+  // An earlier attempt from the same source may have moved the guest that ran on the destination.
+  const ran = attempt.sharesSource === true ? 'maybe' : ranOf(attempt.shell, destination.presence);
   return {
     sameHost: attempt.source === attempt.destination,
     source,
     destination,
-    // An earlier attempt from the same source may have moved the guest that ran on the destination.
-    ran: attempt.sharesSource === true ? 'maybe' : ranOf(attempt.shell, destination.presence),
+    ran,
     origin: attempt.origin,
     leavePaused: attempt.leavePaused,
     storageCopied: attempt.storageCopied,
     libvirtError: attempt.callError?.kind === 'libvirt',
     ...(wasNotStarted(attempt) ? { notStarted: true } : {}),
+    ...endingOf(attempt, { source, destination, ran }),
     outgoingSeen: attempt.outgoingSeen,
     ...(attempt.shell.started ? { shellSeen: true } : {}),
     quietRounds: attempt.quietRounds,

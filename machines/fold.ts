@@ -233,6 +233,8 @@ export function contradicts(attempt: Attempt, data: InputData<'landfall.host.lif
   if (verdict === undefined) return false;
   if (data.host === verdict.host)
     return data.event === 'Stopped' && data.detail === 'Migrated' && verdict.outcome === 'rolled-back';
+  // A definition that appears on the destination may be the guest of a cold migration.
+  if (data.event === 'Defined') return attempt.origin === 'stopped' && data.host === attempt.destination;
   return data.event === 'Resumed' || (data.event === 'Started' && data.detail === 'Migrated');
 }
 

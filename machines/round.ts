@@ -75,10 +75,14 @@ function requestMissingAnswers(attempt: Attempt, { decision, evidence }: Judgeme
 }
 
 /** A guest is called stopped only after two whole rounds found it on no host. */
-function requestSecondEmptyRound(attempt: Attempt, { row }: Judgement['decision'], evidence: Evidence): Judged | null {
+function requestSecondEmptyRound(
+  attempt: Attempt,
+  { row, outcome }: Judgement['decision'],
+  evidence: Evidence,
+): Judged | null {
   const { source, destination, others } = evidence;
   const isEmpty = [source, destination, ...others].every(({ presence }) => isOneOf(GONE, presence));
-  if (row.asksEveryone !== true || !isEmpty || evidence.emptyTwice === true) return null;
+  if (row.asksEveryone !== true || !isEmpty || evidence.emptyTwice === true || outcome !== 'wait') return null;
   if (attempt.emptySequence !== undefined) return null;
   const next = { ...attempt, emptySequence: attempt.sequence };
   return { ...unjudged(next), result: 'again', asks: [source.host, destination.host, ...attempt.knownHosts] };

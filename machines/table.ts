@@ -24,14 +24,22 @@ export const conditionTexts = {
   'one-third-landed':
     'exactly one third host has the guest landed (executing, if the destination’s CPUs had run), and there cannot be two copies',
   'handed-over-or-ran': 'the source handed over, or the destination’s CPUs ran',
+  'ended-on-source':
+    'the guest ended on the source before it handed over (it shut itself down, or it was destroyed or crashed and the destination never ran), and no other known host that answered has it',
+  'shut-down-on-source': 'the guest shut itself down on the source before it handed over',
+  'cold-moved':
+    'the guest was stopped before the call, and its definition is on the destination, and not on the source unless the call succeeded',
+  'cold-stayed':
+    'the guest was stopped before the call, and its definition is on the source, and not on the destination unless libvirt returned an error or was never called',
+  'not-cold-stayed': '`cold-stayed` is not satisfied',
   'not-started': 'the orchestrator reported that it never called libvirt, and nothing contradicts that',
   'proven-over':
-    'libvirt was never called, or libvirt itself returned an error, or the source showed this attempt’s outgoing job before and shows it no longer, or the guest ran on the destination in a shell of this attempt, or two rounds at least 35 s apart show no job',
+    'libvirt was never called, or `cold-stayed` is satisfied, or libvirt itself returned an error, or the source showed this attempt’s outgoing job before and shows it no longer, or the guest ran on the destination in a shell of this attempt, or two rounds at least 35 s apart show no job',
   'others-gone':
     'every other known host was asked after the source had answered, and two consecutive complete rounds found the guest on no host',
   'others-silent': 'no other known host that answered has the guest',
   'no-copy-can-differ':
-    'every other known host answered, two consecutive complete rounds found the guest on no host, and either the destination never ran or no storage was copied',
+    '`ended-on-source` is satisfied, or every other known host answered, two consecutive complete rounds found the guest on no host, and either the destination never ran or no storage was copied',
   'two-copies':
     'there may be two copies: the source still ran after the guest had landed on the destination, or an earlier attempt from the same source is not settled',
   'one-copy':
@@ -78,12 +86,15 @@ export type Column =
   | { readonly do: 'rollback'; readonly if?: ConditionName }
   | { readonly do: 'contested' };
 
+type AlsoMatches = { readonly presences: readonly Presence[]; readonly if: ConditionName };
+
 export type Row = {
   readonly id: string;
   readonly source?: readonly Presence[];
   readonly destination?: readonly Presence[];
-  /** Further presences of the destination that match if the condition is satisfied. */
-  readonly destinationAlso?: { readonly presences: readonly Presence[]; readonly if: ConditionName };
+  /** Further presences of the source or the destination that match if the condition is satisfied. */
+  readonly sourceAlso?: AlsoMatches;
+  readonly destinationAlso?: AlsoMatches;
   readonly sourceJob?: Job;
   readonly ran?: Ran;
   readonly when?: readonly ConditionName[];
@@ -156,12 +167,13 @@ export const table: readonly Row[] = [
     id: 'landed',
     source: GONE,
     destination: LANDED,
+    destinationAlso: { presences: ['off'], if: 'cold-moved' },
     now: { do: 'complete', if: 'one-copy' },
     deadline: { do: 'complete', if: 'one-copy-heard', certainty: 'provisional', provenIf: 'one-copy' },
     asksEveryone: true,
     asksEveryoneIf: 'two-copies',
     contestedError: 'both hosts had the guest, and another host has it now',
-    why: 'The guest is on the destination and nowhere on the source. A suspended guest stays paused; a broken guest raises an alarm. If the source still ran after the guest had landed, the copy on the source may have moved to a third host, so every known host must answer first.',
+    why: 'The guest is on the destination and nowhere on the source. A suspended guest stays paused; a broken guest raises an alarm. If the source still ran after the guest had landed, the copy on the source may have moved to a third host, so every known host must answer first. A guest that was stopped before is moved with its definition.',
   },
   {
     id: 'elsewhere',
@@ -189,6 +201,18 @@ export const table: readonly Row[] = [
     why: 'The guest arrived on the destination and ended there. The disk is on the destination, so the record names the destination and the guest is stopped. Every other known host must answer first, because one of them may have started the guest since.',
   },
   {
+    id: 'shell-left',
+    source: ['absent', 'off'],
+    destination: ['incoming'],
+    when: ['shut-down-on-source'],
+    now: rollback,
+    deadline: rollback,
+    noLocks: true,
+    alarm: 'guest-stopped',
+    offers: ['destroy the shell on the destination'],
+    why: 'The guest shut itself down on the source while it moved, so it is stopped there. The destination still has a shell that never ran.',
+  },
+  {
     id: 'half-arrived',
     source: GONE,
     destination: ['incoming'],
@@ -202,13 +226,14 @@ export const table: readonly Row[] = [
     id: 'nowhere',
     source: GONE,
     destination: GONE,
-    now: wait,
+    when: ['not-cold-stayed'],
+    now: { do: 'rollback', if: 'ended-on-source' },
     deadline: { do: 'rollback', if: 'no-copy-can-differ' },
     settlesOnGone: true,
     asksEveryone: true,
     contestedError: 'the guest is on no host that answered',
     alarm: 'guest-stopped',
-    why: 'Neither host has the guest. Every known host is asked before the guest counts as stopped on the source.',
+    why: 'Neither host has the guest. Every known host is asked before the guest counts as stopped on the source. If the guest is known to have ended there, that is decided at once.',
   },
   {
     id: 'handed-over-silent',
@@ -223,6 +248,7 @@ export const table: readonly Row[] = [
     id: 'silent-destination-gone',
     source: GONE,
     destination: ['unknown'],
+    when: ['not-cold-stayed'],
     now: wait,
     deadline: contested,
     noEffects: true,
@@ -247,6 +273,7 @@ export const table: readonly Row[] = [
   {
     id: 'stayed',
     source: LANDED,
+    sourceAlso: { presences: ['off'], if: 'cold-stayed' },
     destination: GONE,
     destinationAlso: { presences: ['unknown'], if: 'not-started' },
     sourceJob: 'none',
@@ -256,7 +283,7 @@ export const table: readonly Row[] = [
     asksEveryone: true,
     asksEveryoneIf: 'two-copies',
     settlesOnGone: true,
-    why: 'The guest never left, and the job that could still move it is over. libvirt queues a migration up to 30 s before a job shows, hence the 35 s. If libvirt was never called, a silent destination changes nothing.',
+    why: 'The guest never left, and the job that could still move it is over. libvirt queues a migration up to 30 s before a job shows, hence the 35 s. If libvirt was never called, a silent destination changes nothing. A guest that was stopped before stays where its definition is.',
   },
   {
     id: 'stalled',

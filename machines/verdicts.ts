@@ -37,7 +37,7 @@ export function toVerdict(
     decidedAt: now,
     final: phase === 'deadline',
     supersedes: attempt.verdicts.length === 0 ? null : attempt.verdicts.length,
-    offers: contested ? offersOf(decision.row, evidence) : [],
+    offers: decision.outcome === 'completed' ? [] : offersOf(decision.row, evidence),
     token,
     evidence,
     resolution: null,

@@ -175,7 +175,7 @@ function attemptAffectedBy(
   const open = space.attempts.open(migration);
   if (open !== null) return open.state.attempt.clock === clock ? open : null;
   // Only these events can contradict a verdict, so the settled attempt is not loaded for the rest.
-  if (data.event !== 'Resumed' && data.detail !== 'Migrated') return null;
+  if (data.event !== 'Resumed' && data.event !== 'Defined' && data.detail !== 'Migrated') return null;
   const settled = space.attempts.find(migration);
   if (settled?.state.attempt.clock !== clock || !contradicts(settled.state.attempt, data)) return null;
   space.attempts.reopen(settled);

@@ -69,6 +69,9 @@ function completionText(column: Extract<Column, { do: 'complete' }>, otherwise: 
 const conditionText = (condition: ConditionName | undefined, otherwise: string) =>
   condition === undefined ? '' : ` if ${named(condition)}, else ${otherwise}`;
 
+const alsoMatches = (end: string, also: Row['sourceAlso']) =>
+  also === undefined ? [] : [`The ${end} may also be ${also.presences.join(', ')} if ${named(also.if)} is satisfied.`];
+
 function alsoTexts(row: Row): string[] {
   const { alarm, alarmAtOnceIf } = row;
   const when =
@@ -84,11 +87,8 @@ function alsoTexts(row: Row): string[] {
           `Landfall also asks every other known host${row.asksEveryoneIf === undefined ? '' : ` if ${named(row.asksEveryoneIf)}`}.`,
         ]
       : []),
-    ...(row.destinationAlso === undefined
-      ? []
-      : [
-          `The destination may also be ${row.destinationAlso.presences.join(', ')} if ${named(row.destinationAlso.if)} holds.`,
-        ]),
+    ...alsoMatches('source', row.sourceAlso),
+    ...alsoMatches('destination', row.destinationAlso),
     ...(row.leansToDestination === true
       ? ['While the attempt waits, the record names the destination with certainty `provisional`.']
       : []),

@@ -16,6 +16,8 @@ const HEAD = `# What every combination of evidence comes to: row → now / at th
 /** Complete evidence with neutral values; each test overrides the values it is about. */
 const calm: Facts = {
   notStarted: false,
+  sourceEnd: null,
+  cold: null,
   destinationAskedLast: true,
   twoCopies: false,
   leftover: false,
@@ -52,6 +54,7 @@ describe('the verdict table', () => {
       'landed',
       'elsewhere',
       'crashed-after',
+      'shell-left',
       'half-arrived',
       'nowhere',
       'handed-over-silent',

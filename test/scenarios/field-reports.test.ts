@@ -14,7 +14,10 @@ import {
   S,
   says,
   shell,
+  shutOff,
   stream,
+  succeeds,
+  T,
   volume,
 } from '../support/machine-spec.ts';
 
@@ -88,5 +91,143 @@ describe('a guest that arrives suspended', () => {
     given({ says: { [S]: running(), [D]: shell } })
       .when(...arrives, says(D, paused('user')), fails())
       .thenIs({ outcome: 'completed', row: 'landed', host: D, certainty: 'proven' });
+  });
+});
+
+describe('a guest that was stopped before the call', () => {
+  const cold = { origin: 'stopped', volumes: vol, says: { [S]: shutOff(), [D]: absent } } as const;
+  const defined = shutOff('unknown');
+
+  it.each([
+    ['after a successful call', succeeds],
+    ['after a lost caller', fails('caller-lost')],
+    ['after an error of libvirt', fails('libvirt')],
+  ])('is on the destination if only that has it, %s', (_name, returns) => {
+    given(cold)
+      .when(says(S, absent), says(D, defined), returns)
+      .thenIs({ outcome: 'completed', row: 'landed', certainty: 'proven', host: D, alarms: [] });
+  });
+
+  it.each([
+    ['after a successful call', succeeds],
+    ['after a lost caller', fails('caller-lost')],
+    ['after an error of libvirt', fails('libvirt')],
+  ])('stays if only the source has it, %s', (_name, returns) => {
+    given(cold)
+      .when(returns)
+      .thenIs({ ...STAYED, alarms: [] });
+  });
+
+  it('is on the destination if the call succeeded and both have it', () => {
+    given(cold).when(says(D, defined), succeeds).thenIs({ outcome: 'completed', row: 'landed', host: D });
+  });
+
+  it('stays if libvirt failed the call and both have it', () => {
+    given(cold).when(says(D, defined), fails('libvirt')).thenIs(STAYED);
+  });
+
+  it('waits if both have it and the caller was lost', () => {
+    given(cold).when(says(D, defined), fails('caller-lost')).thenIs({ verdicts: 0 });
+  });
+
+  it('is examined again if the destination defines it later', () => {
+    given(cold)
+      .when(fails('caller-timeout'))
+      .thenIs(STAYED)
+      .when(says(S, absent), says(D, defined), event(D, 'Defined', 'Added'))
+      .thenIs({ outcome: 'completed', row: 'landed', host: D });
+  });
+
+  it('is no cold guest if the source shows it running', () => {
+    given({ origin: 'stopped', says: { [S]: running(), [D]: absent } })
+      .when(says(S, absent), says(D, shutOff('destroyed')), fails('caller-lost'))
+      .thenIs({ verdicts: 0 });
+  });
+
+  it('stays without a destination if nothing was called', () => {
+    given({ ...cold, says: { [S]: shutOff() } })
+      .when(fails('not-started'), after(5))
+      .thenIs(STAYED);
+  });
+});
+
+describe('a guest that ends on the source while it moves', () => {
+  const moves = event(D, 'Started', 'Migrated');
+  const shellEnds = event(D, 'Stopped', 'Failed');
+  const persistent = { volumes: vol, says: { [S]: running(jobs.out), [D]: shell } } as const;
+  const OFF = { outcome: 'rolled-back', contested: false, certainty: 'proven', host: S } as const;
+
+  it('is stopped on the source at once if it shut itself down', () => {
+    given(persistent)
+      .when(moves, says(S, shutOff()), says(D, absent), event(S, 'Stopped', 'Shutdown'), shellEnds)
+      .when(fails('connection'))
+      .thenIs({ ...OFF, row: 'nowhere', alarms: ['guest-stopped'] });
+  });
+
+  it.each([
+    ['a transient guest', absent],
+    ['a persistent guest', shutOff()],
+  ])('offers to destroy the remaining shell of %s that shut down', (_name, saying) => {
+    const { play } = given(persistent)
+      .when(moves, says(S, saying), event(S, 'Stopped', 'Shutdown'), fails('caller-timeout'))
+      .thenIs({
+        ...OFF,
+        row: 'shell-left',
+        alarms: ['guest-stopped'],
+        offers: ['destroy the shell on the destination'],
+      });
+    expect(play.attempt.steps.filter(({ volume: of }) => of !== null)).toEqual([]);
+  });
+
+  it('knows the end from an answer if the event was lost', () => {
+    given(persistent)
+      .when(moves, says(S, running(jobs.out)), fails('caller-timeout'), says(S, shutOff()), after(10))
+      .thenIs({ ...OFF, row: 'shell-left' });
+  });
+
+  it.each(['Destroyed', 'Crashed', 'Failed'])('waits for the shell to end after %s', (detail) => {
+    given(persistent)
+      .when(moves, says(S, absent), event(S, 'Stopped', detail), fails('caller-timeout'))
+      .thenIs({ verdicts: 0, alarms: [] })
+      .when(says(D, absent), shellEnds)
+      .thenIs({ ...OFF, row: 'nowhere', alarms: ['guest-stopped'] });
+  });
+
+  it('counts an end reported before an older answer arrives', () => {
+    const { play } = given({ says: { [D]: shell } });
+    const question = play.openQuestion(S) ?? expect.fail('the source was not asked');
+    event(S, 'Stopped', 'Shutdown')(play);
+    play.apply({ type: 'answered', data: play.answerTo(question, running(jobs.out)) });
+    says(S, absent)(play);
+    fails('caller-timeout')(play);
+    expect(play.verdict).toMatchObject({ ...OFF, row: 'shell-left' });
+  });
+
+  it('is contested if it was destroyed and the destination may have run', () => {
+    given({ ...persistent, storageCopied: true })
+      .when(moves, stream(D, 'lost'), event(S, 'Stopped', 'Destroyed'), says(S, absent), says(D, absent))
+      .when(fails('caller-timeout'), after(310))
+      .thenIs({ contested: true, row: 'nowhere' });
+  });
+
+  it('completes if the destination runs after all', () => {
+    given(persistent)
+      .when(moves, event(S, 'Stopped', 'Destroyed'), says(S, absent), fails('caller-timeout'))
+      .when(says(D, running()), event(D, 'Resumed', 'Migrated'))
+      .thenIs({ outcome: 'completed', row: 'landed', host: D });
+  });
+
+  it('is on a third host that runs it now', () => {
+    given({ ...persistent, known: [T] })
+      .when(moves, event(S, 'Stopped', 'Shutdown'), shellEnds, says(S, absent), says(D, absent))
+      .when(says(T, running()), fails('connection'))
+      .thenIs({ row: 'elsewhere', host: T });
+  });
+
+  it('is not ended if it was started on the source again', () => {
+    given(persistent)
+      .when(moves, event(S, 'Stopped', 'Shutdown'), shellEnds, event(S, 'Started', 'Booted'))
+      .when(says(S, running()), says(D, absent), fails('libvirt'))
+      .thenIs(STAYED);
   });
 });

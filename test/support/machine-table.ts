@@ -13,6 +13,9 @@ export type Facts = {
   ran: Ran;
   /** A proof that the migration is over: libvirt's error, a seen outgoing job, or quiet rounds. */
   proven: boolean;
+  /** How the guest ended on the source. */
+  sourceEnd: Evidence['sourceEnd'] | null;
+  cold: Evidence['cold'] | null;
   /** Libvirt was never called. */
   notStarted: boolean;
   destinationAskedLast: boolean;
@@ -36,6 +39,8 @@ type FactName = keyof Facts;
 
 const both = [true, false] as const;
 const values: { readonly [F in FactName]: readonly Facts[F][] } = {
+  cold: [null, 'moved', 'stayed'],
+  sourceEnd: [null, 'ended', 'shut-down'],
   destinationAskedLast: both,
   leftover: both,
   twoCopies: both,
@@ -59,6 +64,8 @@ const labels: Readonly<Record<FactName, (group: readonly unknown[]) => string>> 
   sourceJob: (group) => `S job ${group.join('|')}`,
   ran: (group) => `ran ${group.join('|')}`,
   proven: ([yes]) => (yes === true ? 'proven over' : 'not proven over'),
+  sourceEnd: (group) => `S end ${group.map((end) => end ?? 'none').join('|')}`,
+  cold: (group) => `cold ${group.map((cold) => cold ?? 'no').join('|')}`,
   notStarted: ([yes]) => (yes === true ? 'never called' : 'called'),
   destinationAskedLast: ([yes]) => (yes === true ? 'D asked after S' : 'D asked too early'),
   destinationJob: (group) => `D job ${group.join('|')}`,
@@ -125,6 +132,12 @@ export function evidenceFrom(
     get libvirtError() {
       return need('proven');
     },
+    get sourceEnd() {
+      return need('sourceEnd') ?? undefined;
+    },
+    get cold() {
+      return need('cold') ?? undefined;
+    },
     get notStarted() {
       return need('notStarted');
     },
@@ -183,39 +196,60 @@ type Branch = { conditions: string; result: string };
 /** The order in which the listing names facts, so that it does not depend on the order in which `decide` reads them. */
 const factOrder = Object.keys(values) as FactName[];
 
-/** Returns the facts that `decide` can read for two presences, for any values of the remaining facts. */
-function factsRead(
-  source: Presence,
-  destination: Presence,
-  given: Partial<Facts> = {},
-  found = new Set<FactName>(),
-): Set<FactName> {
-  const missing = firstUnread(source, destination, given);
-  if (missing === null) return found;
-  found.add(missing);
-  for (const value of values[missing]) factsRead(source, destination, { ...given, [missing]: value }, found);
-  return found;
+/** The decisions for two presences: a result, or the fact that `decide` reads next, with the tree for each of its values. */
+type Tree = string | { fact: FactName; children: readonly Tree[]; key: string };
+const trees = new Map<string, Tree>();
+
+const keyOf = (tree: Tree): string => (typeof tree === 'string' ? tree : tree.key);
+
+/** Returns one object for equal trees, and no node for a fact that changes nothing. */
+function treeOf(fact: FactName, children: readonly Tree[]): Tree {
+  const [first] = children;
+  if (first !== undefined && children.every((child) => child === first)) return first;
+  const text = `${fact}(${children.map((child) => (typeof child === 'string' ? JSON.stringify(child) : child.key)).join()})`;
+  const known = trees.get(text);
+  if (known !== undefined) return known;
+  const tree = { fact, children, key: `#${trees.size}` };
+  trees.set(text, tree);
+  return tree;
 }
 
-function firstUnread(source: Presence, destination: Presence, given: Partial<Facts>): FactName | null {
+function decisionTree(source: Presence, destination: Presence, given: Partial<Facts> = {}): Tree {
   try {
-    resultOf(evidenceFrom(source, destination, given));
-    return null;
+    return resultOf(evidenceFrom(source, destination, given));
   } catch (error) {
-    if (error instanceof Unread) return error.fact;
-    throw error;
+    if (!(error instanceof Unread)) throw error;
+    const { fact } = error;
+    const branch = (value: unknown) => decisionTree(source, destination, { ...given, [fact]: value });
+    return treeOf(fact, (values[fact] as readonly unknown[]).map(branch));
   }
+}
+
+/** Returns the tree once `fact` has its value number `nth`. */
+function restricted(tree: Tree, fact: FactName, nth: number, memo: Map<string, Tree>): Tree {
+  if (typeof tree === 'string') return tree;
+  const known = memo.get(tree.key);
+  if (known !== undefined) return known;
+  const rest = (child: Tree) => restricted(child, fact, nth, memo);
+  const next = tree.fact === fact ? rest(tree.children[nth] ?? '') : treeOf(tree.fact, tree.children.map(rest));
+  memo.set(tree.key, next);
+  return next;
 }
 
 /** Returns all decisions for two presences, split by the facts that change the decision. */
 export function branchesOf(source: Presence, destination: Presence): Branch[] {
-  const read = factsRead(source, destination);
-  const order = factOrder.filter((fact) => read.has(fact));
-  const split = (given: Partial<Facts>, [fact, ...rest]: FactName[]): Branch[] => {
-    if (fact === undefined || firstUnread(source, destination, given) === null) {
-      return [{ conditions: '', result: resultOf(evidenceFrom(source, destination, given)) }];
-    }
-    const groups = grouped(values[fact] as readonly unknown[], (value) => split({ ...given, [fact]: value }, rest));
+  const memo = new Map<string, Branch[]>();
+  const split = (tree: Tree, depth: number): Branch[] => {
+    const fact = factOrder[depth];
+    if (typeof tree === 'string' || fact === undefined) return [{ conditions: '', result: String(tree) }];
+    const key = `${keyOf(tree)} ${depth}`;
+    const branches = memo.get(key) ?? splitBy(tree, fact, depth);
+    memo.set(key, branches);
+    return branches;
+  };
+  const splitBy = (tree: Tree, fact: FactName, depth: number): Branch[] => {
+    const all = values[fact] as readonly unknown[];
+    const groups = grouped(all, (_value, nth) => split(restricted(tree, fact, nth, new Map()), depth + 1));
     if (groups.length === 1) return groups.flatMap(([, branches]) => branches);
     return groups.flatMap(([group, branches]) =>
       branches.map(({ conditions, result }) => ({
@@ -224,7 +258,7 @@ export function branchesOf(source: Presence, destination: Presence): Branch[] {
       })),
     );
   };
-  return split({}, order);
+  return split(decisionTree(source, destination), 0);
 }
 
 /** One line for each distinct combination; presences with equal decisions share their lines. */
