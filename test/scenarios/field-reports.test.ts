@@ -185,7 +185,7 @@ describe('a guest that ends on the source while it moves', () => {
       .thenIs({ ...OFF, row: 'shell-left' });
   });
 
-  it.each(['Destroyed', 'Crashed', 'Failed'])('waits for the shell to end after %s', (detail) => {
+  it.each(['Destroyed', 'Crashed', 'Failed'] as const)('waits for the shell to end after %s', (detail) => {
     given(persistent)
       .when(moves, says(S, absent), event(S, 'Stopped', detail), fails('caller-timeout'))
       .thenIs({ verdicts: 0, alarms: [] })
