@@ -272,7 +272,7 @@ export class PartitionLoop {
     const began = performance.now();
     const earlier = this.#newestCommit;
     const flushed = this.#driver.flush();
-    // A flush without entries resolves at once, so the newest commit includes the earlier ones.
+    // A flush without entries resolves at once, so waiting for the newest commit includes the earlier commits.
     this.#newestCommit = Promise.all([earlier, flushed]).catch(() => {});
     const head = await flushed;
     if (head !== null) {
@@ -307,7 +307,7 @@ export class PartitionLoop {
     this.#cancelAlarm?.();
     this.#cancelAlarm = null;
     const dueAt = this.#stopping ? null : this.#driver.partition.nextDueAt(WALL);
-    // A deadline held back by the gate fires when the gate wakes the loop.
+    // A deadline that the gate delays fires when the gate wakes the loop.
     const isHeldBack = dueAt !== null && dueAt <= this.#time.now() && (this.#gate?.takenUntil(dueAt) ?? dueAt) < dueAt;
     if (dueAt !== null && !isHeldBack)
       this.#cancelAlarm = this.#time.after(Math.max(0, dueAt - this.#time.now()), () => this.#wake());

@@ -3,12 +3,12 @@ import type { Time } from './time.ts';
 
 /**
  * Runs one partition from its first claim until the runner is stopped. When a run fails, the runner reports the fault once,
- * frees what the run held, and claims the partition again with a growing delay.
+ * frees the resources of the run, and claims the partition again with a growing delay.
  */
 
 /** A claimed partition that decides. */
 export interface Run {
-  /** Frees everything a failed run held. The runner claims again only after this promise settles. */
+  /** Frees the resources of a failed run. The runner claims again only after this promise settles. */
   abandon(fault: Fault): Promise<void>;
   /** Resolves when all accepted inputs are durable or rejected and the partition is released. */
   stop(): Promise<void>;

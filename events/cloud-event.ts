@@ -115,8 +115,8 @@ export function parse<S extends z.ZodType>(schema: S, value: unknown, prefix: st
 }
 
 /**
- * Returns the validation message of zod without its standard beginning. An absent field is reported as missing, and a word
- * outside its vocabulary together with the allowed words.
+ * Returns the validation message of zod without its standard beginning. An absent field is reported as missing, and an
+ * unknown value is reported together with the allowed values.
  */
 function words(issue: z.core.$ZodIssue, value: unknown): string {
   const text = issue.message.replace(/^Invalid (input|option): /, '');

@@ -7,9 +7,9 @@ import { HostRecord, VmRecord } from './records.ts';
 import { MigrationId, Milliseconds } from './vocabulary.ts';
 
 /**
- * What a timer of an attempt is for. `question-limit`: the oldest open question becomes unknown. `recheck`: the hosts are asked
- * again. `deadline`: the final round begins, or the re-examination of a settled verdict ends. `command-retry`: commands without
- * an acknowledgement are sent again.
+ * The purpose of a timer of an attempt. `question-limit`: the oldest open question becomes unknown. `recheck`: the hosts are
+ * asked again. `deadline`: the final round begins, or the re-examination of a settled verdict ends. `command-retry`: commands
+ * without an acknowledgement are sent again.
  */
 const timerKinds = ['question-limit', 'recheck', 'deadline', 'command-retry'] as const;
 export const TimerKind = z.enum(timerKinds);

@@ -4,7 +4,7 @@
  */
 export class Fault extends Error {
   readonly code: string;
-  /** What to do about the error, as a sentence. */
+  /** The action that solves the problem, as a sentence for people. */
   readonly remedy: string;
 
   constructor(code: string, message: string, remedy: string, cause?: unknown) {

@@ -1,6 +1,6 @@
 /**
- * What Landfall needs from a Kafka client, as plain interfaces: administration, consumers in a group, sends to one partition,
- * and transactions. `connectTo` implements them with kafkajs; a simulated cluster can implement them as well.
+ * The interfaces that Landfall needs from a Kafka client: administration, consumers in a group, sends to one partition, and
+ * transactions. `connectTo` implements them with kafkajs; a simulated cluster can implement them as well.
  *
  * A rejected call carries the protocol's name of the error as `type`, in the error itself or in its chain of causes.
  */

@@ -28,7 +28,10 @@ export function path(value: StateValue): string {
   return `${top}.${sub}`;
 }
 
-/** What an attempt in this state waits for. @throws RangeError if the chart has no such state, or gives it no role. */
+/**
+ * Returns the role of a state: what an attempt in it waits for. @throws RangeError if the chart has no such state, or
+ * gives it no role.
+ */
 export function roleOf(value: StateValue): StateRole {
   const role = roles.get(path(value));
   if (role === undefined) throw new RangeError(`the chart gives state ${path(value)} no role`);

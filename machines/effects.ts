@@ -78,7 +78,9 @@ function lockSteps(attempt: Attempt, make: Make, from: string[], to: string, aft
     });
 }
 
-/** Other known hosts that answered and do not have the guest. A lock that such a host still holds is orphaned. */
+/**
+ * Other known hosts that answered and do not have the guest. A lock that one of these hosts still holds is orphaned.
+ */
 function emptyHosts({ evidence }: Verdict): string[] {
   return evidence.others.filter(({ presence }) => isOneOf(GONE, presence)).map(({ host }) => host);
 }

@@ -97,7 +97,10 @@ export function expireQuestions(attempt: Attempt, now: number): Attempt {
   return { ...attempt, sequence, asked };
 }
 
-/** Adds what an answer proves for good, whenever its question was asked: the outgoing job, the hand-over, running CPUs. */
+/**
+ * Adds the facts that an answer proves permanently, independent of the time of its question: the outgoing job, the
+ * hand-over, running CPUs.
+ */
 function addProvenFacts(attempt: Attempt, host: string, answer: Answer): Attempt {
   if (!answer.ok) return attempt;
   if (host === attempt.source && !isOtherBoot(attempt, answer)) return addFactsOfSource(attempt, answer);
@@ -170,7 +173,7 @@ function isOwnJob({ sharesSource, supersededBy }: Attempt): boolean {
   return sharesSource !== true && supersededBy === null;
 }
 
-/** A source that hands over before this attempt's destination has a shell does so for an earlier attempt. */
+/** A source that hands over before the destination of this attempt has a shell hands over for an earlier attempt. */
 function leftoverAfter({ sharesSource, shell }: Attempt, { presence }: Reading): Pick<Attempt, 'leftover'> {
   if (sharesSource !== true) return {};
   if (isOneOf(LANDED, presence)) return { leftover: false };

@@ -12,10 +12,10 @@ import { ask, askedOf, hostsToAsk } from './evidence.ts';
  */
 
 /**
- * What an attempt waits for in a state; declared as the state's `meta`.
- * `in-flight`: the call. `undecided`: answers that decide. `final-round`: the last answers before the `deadline` column decides.
- * `unproven`: evidence that settles a contested or provisional verdict. `settling`: acknowledgements of the verdict's commands.
- * `reexamining`: answers about a doubted verdict. `settled`: nothing. `superseded`: nothing, a newer attempt decides.
+ * The role of a state names what an attempt in it waits for. It is declared in the state's `meta`. `in-flight`: the call.
+ * `undecided`: answers that decide. `final-round`: the last answers before the `deadline` column decides. `unproven`: evidence
+ * that settles a contested or provisional verdict. `settling`: acknowledgements of the verdict's commands. `reexamining`:
+ * answers about a doubted verdict. `settled`: nothing. `superseded`: nothing, a newer attempt decides.
  */
 export type StateRole =
   | 'in-flight'

@@ -50,7 +50,8 @@ export function timerNotTaken({ value, attempt }: AttemptState, kind: TimerKind)
 /**
  * Returns the timers after a transition, and the generation of the newest.
  * @param actions what the machine would execute, in its order.
- * @param keepsState the transition ended in the state it began in. A timer set there again to the same time stays the same timer.
+ * @param keepsState true if the transition ended in the state where it began. A timer that is then set to the same time keeps its
+ * generation.
  */
 export function timersAfter(
   before: Timers,

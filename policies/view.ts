@@ -56,8 +56,8 @@ export type Outcome = {
   /** The time of the decision, in milliseconds after the call returned. */
   readonly at: number;
   /**
-   * Set if the policy destroys a domain: the presence that the ledger next reports there. The policy does not look at
-   * it.
+   * Set if the policy destroys a domain: the presence that the ledger next reports for that host. The policy does not
+   * see this presence.
    */
   readonly hits?: Presence;
 };

@@ -18,7 +18,7 @@ import {
 import * as words from './timeline-words.ts';
 
 /**
- * The timeline of one VM, from its ledger entries: inputs, decisions and commands in words. Repeated questions and answers
+ * The timeline of one VM, from its ledger entries: inputs, decisions and commands as texts. Repeated questions and answers
  * become one item with a count. This module is pure.
  */
 
@@ -31,9 +31,9 @@ export type TimelineItem = {
   host: string | null;
   kind: string;
   text: string;
-  /** What the item shows of the guest on `host`; null if nothing. */
+  /** The condition of the guest on `host` that the item shows; null if it shows none. */
   guest: GuestShown | null;
-  /** Null if the item is neither good nor bad news. */
+  /** Whether the item is good or bad news; null if it is neither. */
   outcome: OutcomeShown | null;
   /** The observed holders of a volume; null if the item does not concern them. */
   lock: HoldersShown | null;

@@ -76,7 +76,7 @@ function create({ logger, tls }: AppOptions): App {
     clientErrorHandler: answerBrokenHttp,
     frameworkErrors: replyToError as NonNullable<FastifyServerOptions['frameworkErrors']>,
   };
-  // The type of a TLS server differs, but the members used here are the same.
+  // The type of a TLS server differs, but it has the same members as far as they are used here.
   const app = tls === undefined ? Fastify(common) : Fastify({ ...common, https: tls });
   return (app as unknown as App).withTypeProvider<ZodTypeProvider>();
 }

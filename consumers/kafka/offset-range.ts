@@ -19,7 +19,7 @@ export function requireNext(stream: string, next: number, held: OffsetRange): vo
   );
 }
 
-/** @throws Fault INPUTS_ALTERED if the ledger consumed more than the topic ever held. */
+/** @throws Fault INPUTS_ALTERED if the ledger consumed inputs beyond the end of the topic. */
 export function requireReached(stream: string, next: number, { high }: OffsetRange): void {
   if (next > high) throw inputsAltered(`${stream} ends at ${high}, but was consumed up to ${next}`);
 }

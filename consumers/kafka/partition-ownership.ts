@@ -68,7 +68,9 @@ export class PartitionOwnership {
     return this.#runner.fault;
   }
 
-  /** The input stream of the current run; before the first run, the one this instance has read. */
+  /**
+   * The input stream of the current run. Before the first run: the stream that this instance has read from the ledger.
+   */
   get stream(): string {
     return this.#runner.run?.stream ?? this.#options.inputs.streamIn(this.#options.knownProgress().checkpoints);
   }

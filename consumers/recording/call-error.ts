@@ -1,7 +1,7 @@
 import type { CallError } from '../../events/inputs.ts';
 import type { ApiLine } from './schema.ts';
 
-/** virsh prints each error of libvirt on a line of its own that begins with this word (tools/vsh.c, `vshReportError`). */
+/** virsh prints each error of libvirt on a separate line that begins with this text (tools/vsh.c, `vshReportError`). */
 const LIBVIRT_ERROR = /^error: \S/m;
 
 /**

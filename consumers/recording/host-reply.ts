@@ -30,7 +30,7 @@ export function replyOf(line: ProbeLine, last: HostReply | null): HostReply {
 }
 
 /**
- * Returns the answer to a question, in libvirt's vocabulary (`data`) and in the words of the recording (`recorded`).
+ * Returns the answer to a question, in libvirt's vocabulary (`data`) and as the recording contains it (`recorded`).
  * @param reply null if the recording has no reply of the host.
  */
 export function answerOf(
@@ -53,7 +53,7 @@ export function answerOf(
   return { data, recorded };
 }
 
-/** The guest's power according to a listing. */
+/** Returns the guest's power according to a listing. */
 export function powerIn(domain: RecordedDomain): Power {
   const mapped = domainOfVirsh(domain);
   if (!('domain' in mapped)) return 'unknown';

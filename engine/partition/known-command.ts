@@ -1,8 +1,8 @@
 import type { Attempt } from '../../events/attempt.ts';
 
 /**
- * Whether a command id belongs to an attempt of this VM. An acknowledgement may arrive after its attempt has settled, or after a
- * newer verdict has replaced the steps of its verdict.
+ * Returns true if a command id belongs to an attempt of this VM. An acknowledgement may arrive after its attempt has settled, or
+ * after a newer verdict has replaced the steps of the command's verdict.
  */
 export function isCommandOf(command: string, vm: string, attemptOf: (migration: string) => Attempt | null): boolean {
   return candidates(command).some(({ migration, verdict }) => {
@@ -13,7 +13,10 @@ export function isCommandOf(command: string, vm: string, attemptOf: (migration: 
   });
 }
 
-/** The attempt and the number of its verdict. Names may contain the separator, so there can be several candidates. */
+/**
+ * Yields each attempt and verdict number that a command id may name. Names may contain the separator, so there can be
+ * several.
+ */
 function candidates(command: string): { migration: string; verdict: number }[] {
   return [...command.matchAll(/(?<=.)\/v(\d{1,9})\/[a-z-]+(?=\/|$)/g)].map(({ index, 1: number }) => ({
     migration: command.slice(0, index),

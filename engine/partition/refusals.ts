@@ -72,7 +72,10 @@ export const refusals = {
       error,
     );
   },
-  /** Null if an operator may settle the attempt on this host: it is contested or provisional, the host is known, and the resolution is attested. */
+  /**
+   * Returns null if an operator may settle the attempt on this host: the attempt is contested or provisional, the host is known,
+   * and the resolution is attested.
+   */
   ofResolution: (
     { value, attempt }: AttemptState,
     data: InputData<'landfall.migration.resolved.v1'>,
@@ -104,7 +107,7 @@ export const refusals = {
   },
 };
 
-/** A verdict in a few words: number, outcome, row and certainty. */
+/** Returns a short description of a verdict: number, outcome, row and certainty. */
 function outcomeText({ number, outcome, contested, host, row, certainty }: Verdict): string {
   const what = contested ? 'contested' : outcome === 'completed' ? `completed on ${host}` : `rolled back to ${host}`;
   return `verdict ${number}: ${what} (row ${row}, ${certainty})`;

@@ -36,7 +36,7 @@ export class Workspace {
   readonly attempts: AttemptCache;
   readonly records: RecordCache;
   configuration: Configuration;
-  /** Whether an entry of this batch has a question or a command. */
+  /** True if an entry of this batch has a question or a command. */
   hasOutgoing = false;
   readonly #times = new Map<string, number>();
   #entries: Entry[] = [];

@@ -129,7 +129,7 @@ export class LedgerTailer {
     if (this.#owned.delete(partition)) this.#resume(partition);
   }
 
-  /** Continues at the end of the replica; a new consumer does so when it has joined. */
+  /** Continues at the end of the replica; a new consumer continues there once it has joined. */
   #resume(partition: number): void {
     const { topic } = this.#options;
     this.#consumer.order((consumer) => {

@@ -2,11 +2,11 @@ import type { Entry } from '../../events/entries.ts';
 import type { Link } from '../chain.ts';
 import type { Checkpoint, InputPosition, Ledger, StoredEntry } from '../port.ts';
 
-/** What a replica writes, and the ledger that it writes to. */
+/** The records that a replica writes, and the local ledger that stores them. */
 
 /** The local ledger that a replica writes: a SQLite file in production, and a ledger in memory in simulations. */
 export interface ReplicaStore extends Pick<Ledger, 'claim' | 'head' | 'read' | 'close'> {
-  /** The entry with this sequence; null if there is none. */
+  /** Returns the entry with this sequence; null if there is none. */
   entryAt(sequence: number): StoredEntry | null;
 }
 

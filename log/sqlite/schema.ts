@@ -2,7 +2,7 @@ import type { DatabaseSync } from 'node:sqlite';
 import { Fault } from '../../events/fault.ts';
 import { notALedger } from './faults.ts';
 
-/** The PRAGMA application_id of ledger files ("Land" in ASCII), which tells them from other SQLite files. */
+/** The PRAGMA application_id of ledger files ("Land" in ASCII), which distinguishes them from other SQLite files. */
 const APPLICATION_ID = 0x4c616e64;
 
 /** Migrates a file from the schema version that is its index to the next. Released migrations must not change. */

@@ -18,8 +18,8 @@ type Waiting = { readonly resolve: (answer: WriterAnswer) => void; readonly reje
 type Unnumbered<R> = R extends WriterRequest ? Omit<R, 'id'> : never;
 
 /**
- * Heap limits of the writer thread in MiB. Without them its heap grows far beyond what the thread keeps. The limits leave room
- * for a batch of several hundred megabytes.
+ * Heap limits of the writer thread in MiB. Without these limits its heap grows far beyond the size of its data. The limits
+ * leave room for a batch of several hundred megabytes.
  */
 const LIMITS = { maxYoungGenerationSizeMb: 12, maxOldGenerationSizeMb: 512 };
 

@@ -23,7 +23,7 @@ export class ClusterHealth {
     this.#openedAt = time.now();
   }
 
-  /** Null if the instance is ready. */
+  /** Why the instance is not ready; null if it is ready. */
   get fault(): Fault | null {
     const { membership, stopping: signal } = this.#parts;
     if (signal.aborted) return stopping();

@@ -6,9 +6,9 @@ import type { Submission } from './engine.ts';
 
 /**
  * Detects silent agents when an agent may send its requests to any of several instances. An agent that is silent at this
- * instance can speak to another one, so this instance first asks the others, through an input with facts of the host. An
- * instance with a recent request answers and watches the agent from then on. Without an answer the agent is reported as
- * silent. The time for an answer begins when the question is readable in the ledger.
+ * instance can speak to another instance, so this instance first asks the other instances, through an input with facts
+ * of the host. An instance with a recent request answers and watches the agent from then on. Without an answer the agent
+ * is reported as silent. The time for an answer begins when the question is readable in the ledger.
  */
 
 type Question = { readonly id: string; seenAt: number | null };

@@ -109,7 +109,7 @@ export class TopicInputs {
 
   /**
    * Sends nothing while an owned partition reports a recreated topic, because restoring the right topic would delete the sent
-   * inputs. For partitions of other instances the decision tracker detects the same from the assigned offsets.
+   * inputs. For partitions of other instances the decision tracker detects a recreated topic from the assigned offsets.
    */
   #requireUnaltered(partitions: Iterable<number>): void {
     for (const partition of partitions) {

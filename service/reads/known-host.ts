@@ -1,7 +1,10 @@
 import { WALL } from '../../events/vocabulary.ts';
 import type { Reads } from './parts.ts';
 
-/** Whether a host is registered, or is the source or destination of an open attempt. Hosts of recordings are not. */
+/**
+ * Returns true if a host is registered, or is the source or destination of an open attempt. Hosts of recordings do not
+ * count.
+ */
 export function isKnownHost(parts: Reads, host: string): boolean {
   const registered = `SELECT 1 FROM hosts WHERE host = ? AND body ->> 'clock' = ? LIMIT 1`;
   const named = 'SELECT 1 FROM attempts WHERE settled = 0 AND (source = ? OR destination = ?) AND clock = ? LIMIT 1';

@@ -77,7 +77,7 @@ describe('a ledger of entry version 2', () => {
     for (const entry of entriesIn(ledgerOfVersion2())) expect(Entry.safeParse(entry).error).toBeUndefined();
   });
 
-  it('keeps its answers in the words of the vocabulary', () => {
+  it('maps its answers to the vocabulary', () => {
     const state = entriesIn(ledgerOfVersion2()).at(-3)?.attempt?.attempt;
     expect(state?.asked['host-a']?.answer).toMatchObject({
       ok: true,
@@ -97,7 +97,7 @@ describe('a ledger of entry version 2', () => {
     expect(result).toMatchObject({ entries: 52, findings: [], verdicts: { checked: 2, differing: 0 } });
   });
 
-  it('has the digests that a recording gets today', async () => {
+  it('has the same digests as a newly played recording', async () => {
     const fresh = join(scratchFolder(), 'fresh.db');
     const recording = join(ROOT, 'recordings/client_timeout_completes.ndjson');
     await landfall(['ingest', recording, '--db', fresh]);

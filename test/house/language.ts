@@ -5,7 +5,7 @@ export const TEST_NAME_WORDS_MAX = 12;
 /** Words that docs of this project never need, because a plainer word exists. */
 const VAGUE = /\b(?:anew|for ever|nobody|somebody|everybody|whoever)\b/i;
 
-/** Openings that make a clause the subject of a comment, and so hide what the comment is about. */
+/** Openings that make a clause the subject of a comment and so hide its topic. */
 const CLAUSE_AS_SUBJECT = /^(?:What|Who|Whoever|Whether|Where|That|Such|Nobody|Somebody)\b/;
 
 const COMMENT = /\/\*[\s\S]*?\*\/|\/\/.*|'(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*"|`(?:\\.|[^`\\])*`/g;

@@ -62,7 +62,7 @@ describe('opening an altered ledger', () => {
       'reordered',
     ],
     ['two exchanged entries', `${RENUMBER(4, 99)} ${RENUMBER(5, 4)} ${RENUMBER(99, 5)}`, 4, 'reordered'],
-  ])('finds %s', async (_, sql, sequence, reason) => {
+  ])('reports %s', async (_, sql, sequence, reason) => {
     using scratch = new Scratch();
     await tenEntries(scratch);
     alter(scratch, sql);

@@ -115,7 +115,7 @@ describe('opening', () => {
     mounted.remount('rw');
   });
 
-  it.skipIf(isRoot)('to write is refused in a read-only folder (not as root)', async () => {
+  it.skipIf(isRoot)('in a folder that is not writable refuses writing (not as root)', async () => {
     using scratch = new Scratch();
     const file = join(lockedFolder(scratch.folder), 'ledger.db');
     await expect(scratch.open({ file })).rejects.toMatchObject({ code: 'LEDGER_READ_ONLY' });

@@ -150,7 +150,7 @@ const given: Given = {
   known: [S, D, T],
 };
 
-/** Plays a story and calls `look` before and after each move. */
+/** Plays a story and calls `look` with the states before and after each move. */
 function play(moves: readonly Named[], look: (play: Play, before: Attempt, text: string) => void): void {
   const world = new Play(given);
   for (const [text, move] of moves) {

@@ -138,7 +138,7 @@ it('buffers at most one page for a stalled reader', {
   }
   await wait(2000);
   const kept = [...connections].map((socket) => socket.writableLength);
-  // The socket buffers are full, so the service holds a part of the reply.
+  // The socket buffers are full, so the service keeps a part of the reply in memory.
   expect(Math.max(...kept)).toBeGreaterThan(0);
   expect(Math.max(...kept)).toBeLessThan(8 * 1024 * 1024);
   expect(kept.filter((bytes) => bytes > 512 * 1024).length).toBeLessThanOrEqual(8);

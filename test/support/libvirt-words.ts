@@ -2,7 +2,10 @@ import type { Domain } from '../../events/inputs.ts';
 import { detailsOf, eventWords, type LifecycleDetail, type LifecycleEvent } from '../../events/libvirt.ts';
 import { domainOfVirsh, type VirshDomain } from '../../events/virsh.ts';
 
-/** Narrow texts of simulated hosts to libvirt's vocabulary, as an agent does. @throws RangeError if libvirt has no such word. */
+/**
+ * Convert texts of simulated hosts to libvirt's vocabulary, as an agent does. @throws RangeError for a text outside the
+ * vocabulary.
+ */
 
 export function domainIn(raw: VirshDomain): Domain {
   const mapped = domainOfVirsh(raw);

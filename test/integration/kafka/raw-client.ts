@@ -1,7 +1,7 @@
 import type { Admin, Kafka } from '../../../kafka/kafkajs.ts';
 import { kafkajsTo } from '../../../kafka/kafkajs-connection.ts';
 
-/** A client of kafkajs itself, for what a test does to the brokers from outside. */
+/** A kafkajs client without Landfall's adapters, with which a test changes the brokers from outside. */
 export const rawClient = (brokers: readonly string[], clientId = 'test'): Kafka => kafkajsTo({ brokers, clientId });
 
 /** Runs `work` with a connected administrator and disconnects it. */

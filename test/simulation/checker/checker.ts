@@ -108,8 +108,9 @@ export class Checker implements Witness {
       this.#sim.violate('invariant 6', `${command.command}: ${host} is granted what ${others.join(', ')} holds`);
     const { world } = this.#world;
     const homes = world.homesSince(command.vm, this.#since(command));
-    // The locks of a guest that is stopped on every host may belong to either end, because no process opens the volume. The same
-    // holds if an operator boots the guest without a request, after the hosts have answered and before an event reports the boot.
+    // The locks of a guest that is stopped on every host may belong to either end, because no process opens the volume. This also
+    // applies if an operator boots the guest without a request, after the hosts have answered and before an event reports the
+    // boot.
     const wasStopped = world.wasNowhereSince(command.vm, this.#since(command));
     const isUsed = !wasStopped && world.homesOf(command.vm).some((home) => world.qemu(home, command.vm) !== undefined);
     if (!homes.has(host) && isUsed)

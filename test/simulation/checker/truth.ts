@@ -6,10 +6,10 @@ import type { Hypervisor } from '../world/hypervisor.ts';
 import type { Transfer } from '../world/transfer.ts';
 
 /**
- * Tells if a verdict is true in the simulated world. A guest's home is the host where its CPUs last ran legitimately, or where it
- * arrived to stay paused; a guest with two indistinguishable copies has two homes. A proven verdict must name a host that was the
- * home at some time between the first sample of its evidence and the verdict; later events in the world do not contradict it. A
- * proven rollback also states that the migration can no longer land.
+ * Checks if a verdict is true in the simulated world. A guest's home is the host where its CPUs last ran legitimately, or where
+ * it arrived to stay paused; a guest with two indistinguishable copies has two homes. A proven verdict must name a host that was
+ * the home at some time between the first sample of its evidence and the verdict; later events in the world do not contradict it.
+ * A proven rollback also states that the migration can no longer land.
  */
 export type Grounds = {
   readonly world: Hypervisor;

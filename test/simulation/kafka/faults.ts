@@ -3,7 +3,7 @@ export const kafkaFaults = {
   'request-lost': 0.004,
   'reply-lost': 0.006,
   'request-delayed': 0.002,
-  /** A lost request or reply is noticed after the request's time limit only. */
+  /** A request or its reply is lost; the client notices the loss only after the time limit of the request. */
   'connection-silent': 0.1,
   /** A repeated send is acknowledged without its offset. */
   'offset-unknown': 0.3,

@@ -135,7 +135,10 @@ class SimulatedTransactions implements TransactionalProducer {
   }
 }
 
-/** The reply to a send; a broker that recognises a repeated send may have forgotten its offset. */
+/**
+ * Returns the reply to a send. A broker that recognises a repeated send may have forgotten the offset of the first
+ * send.
+ */
 function acknowledge(
   cluster: SimulatedCluster,
   topic: string,

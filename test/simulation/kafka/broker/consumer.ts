@@ -108,7 +108,7 @@ export class SimulatedConsumer implements KafkaConsumer {
     }
   }
 
-  /** Repeats a join that the group refused because it is rebalancing. */
+  /** Joins the group, and repeats a join that is refused during a rebalance. */
   async #joinOrWait(): Promise<void> {
     try {
       await this.#join();

@@ -54,7 +54,8 @@ export class GroupCoordinator {
     const member = this.#member(group, request);
     const isLeader = group.members.keys().next().value === member.id;
     const isKnown = group.assignments.has(member.id) && !group.isRebalancing;
-    // A member that joins again without a change gets its assignment again; the leader makes the group rebalance.
+    // A member that joins again without a change gets its assignment again. If the leader joins again, the group
+    // rebalances.
     if (isKnown && !isLeader && isSame(member.request.declined, request.declined)) {
       return Promise.resolve(this.#joined(group, member));
     }
@@ -143,7 +144,7 @@ export class GroupCoordinator {
     return member;
   }
 
-  /** A member that waits for a join is alive. */
+  /** A member that waits for the end of a join counts as alive. */
   #expireLater(group: Group, member: Member): void {
     const { sessionTimeoutMs } = member.request;
     const silentMs = member.waiting === null ? this.#network.now() - member.seenAt : 0;

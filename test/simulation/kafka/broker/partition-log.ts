@@ -39,7 +39,9 @@ export class PartitionLog {
     return this.#now() >= this.#leaderAt;
   }
 
-  /** The partition has no leader until `leaderAt`, and reports an earlier end until `reportedUntil`. */
+  /**
+   * Begins an election: the partition has no leader until `leaderAt`, and reports an earlier end until `reportedUntil`.
+   */
   elect(leaderAt: number, end: number, reportedUntil: number): void {
     this.#leaderAt = Math.max(this.#leaderAt, leaderAt);
     this.#reported = { end, until: reportedUntil };
@@ -101,13 +103,13 @@ export class PartitionLog {
     return transaction;
   }
 
-  /** Tells that the transaction will commit: its records are durable, and only the marker is missing. */
+  /** Records that the transaction will commit: its records are durable, and only the marker is missing. */
   decideCommit(transaction: PartitionTransaction): void {
     const slots = this.#slots.slice(transaction.first).filter((slot) => slot.transaction === transaction);
     this.onCommitted(slots.flatMap(({ record }) => (record === null ? [] : [record])));
   }
 
-  /** Writes the marker of a transaction, which makes its records visible or void. */
+  /** Writes the marker of a transaction, which makes its records visible or discards them. */
   complete(transaction: PartitionTransaction, outcome: 'committed' | 'aborted'): void {
     transaction.outcome = outcome;
     this.#open.delete(transaction);

@@ -6,7 +6,7 @@ import type { PartitionLog, PartitionTransaction } from './partition-log.ts';
 type Producer = {
   epoch: number;
   state: 'empty' | 'ongoing' | 'ending';
-  /** Counts the transactions, so that the time limit ends the right one. */
+  /** Counts the transactions, so that a time limit ends only the transaction that it was set for. */
   serial: number;
   parts: Map<PartitionLog, PartitionTransaction>;
   offsets: GroupOffset[];
@@ -15,7 +15,7 @@ type Producer = {
   ended: object | null;
 };
 
-/** The identity of one producer session. A newer session of the same transactional id fences it. */
+/** The identity of one producer session. A newer session with the same transactional id fences this session. */
 export type Session = { readonly id: string; readonly epoch: number };
 
 /** The transaction coordinator: epochs, fencing, time limits, and the markers that end transactions. */

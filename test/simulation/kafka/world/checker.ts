@@ -27,7 +27,9 @@ type Committed = {
 const { inputs: INPUTS, ledger: LEDGER, commands: COMMANDS } = topicsOf(PREFIX);
 const GROUP_SLACK_MS = 60_000;
 
-/** Checks a Kafka world: every committed record when it becomes visible, and the whole when the world is calm. */
+/**
+ * Checks a Kafka world: every committed record when it becomes visible, and the complete ledger when the world is calm.
+ */
 export class KafkaChecker {
   readonly #sim: KafkaSim;
   readonly #cluster: SimulatedCluster;
@@ -110,7 +112,7 @@ export class KafkaChecker {
     this.#outgoing.set(id, this.#outgoing.get(id) ?? 0);
   }
 
-  /** An input may have several entries, all of one offset, and a timer fires once. */
+  /** An input may have several entries with one offset; a timer fires once. */
   #once(partition: number, committed: Committed, { cause }: Entry, sequence: number): void {
     if (cause.kind === 'timer') {
       const key = `${cause.migration} ${cause.timer} ${cause.generation}`;
@@ -173,7 +175,7 @@ export class KafkaChecker {
     }
   }
 
-  /** Entries became readable in a replica of an instance. */
+  /** Called when entries became readable in a replica of an instance. */
   readable(partition: number, entries: readonly Entry[], head: Head): void {
     if (entries.length === 0) return;
     const committed = this.#partitions[partition]?.entries[head.sequence - 1];
@@ -181,7 +183,7 @@ export class KafkaChecker {
       this.#sim.violate('readers see committed entries', `${partition}:${head.sequence}`);
   }
 
-  /** The reasons why the world is not finished: inputs, replicas or commands that are behind. */
+  /** Returns the reasons why the world is not finished: inputs, replicas or commands that are behind. */
   unfinished(instances: readonly Instance[]): string[] {
     return this.#partitions
       .flatMap(({ entries, consumed }, partition) => {

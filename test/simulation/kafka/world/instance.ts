@@ -66,7 +66,7 @@ export class Instance {
     return this.#running?.inputs !== null && this.#running?.isStopping === false;
   }
 
-  /** The faults of the owned partitions and replicas, in words; for the trace of a world that does not settle. */
+  /** Describes the faults of the owned partitions and replicas, for the trace of a world that does not settle. */
   get troubles(): string[] {
     const { membership = null, ledger = null } = this.#running ?? {};
     const ownerships = [...(membership?.ownerships ?? [])];

@@ -11,7 +11,7 @@ import { EPOCH, type KafkaSim } from './kafka-sim.ts';
  */
 export class SimulatedProcess implements ClientProcess {
   slowMs = 0;
-  /** The error of the machine's clock. */
+  /** The difference of the machine's clock from virtual time. */
   skewMs = 0;
   readonly #sim: KafkaSim;
   #isKilled = false;

@@ -14,7 +14,7 @@ export type Acknowledged = (submission: Submission, receipt: Receipt) => void;
 
 /**
  * The clients of the cluster: an orchestrator that migrates VMs, agents that answer questions and commands from the topic of
- * commands, and operators. Each of them repeats an input, through any instance, until it is acknowledged.
+ * commands, and operators. Each client repeats an input, through any instance, until the input is acknowledged.
  */
 export class Workload {
   readonly #sim: KafkaSim;
@@ -100,7 +100,7 @@ export class Workload {
     this.#send(submissionOf(cloudEvent(type, data, { id: `e${this.#inputs}`, source: 'client', subject: vm })));
   }
 
-  /** Sends an input through one instance, and repeats it through another unless it is acknowledged in time. */
+  /** Sends an input through one instance, and repeats it through another instance if it is not acknowledged in time. */
   #send(submission: Submission): void {
     const random = this.#sim.random('clients');
     const instance = random.pick(this.#instances);
