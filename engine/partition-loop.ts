@@ -27,11 +27,11 @@ export interface DeadlineGate {
   takenUntil(wanted: number): number;
 }
 export type LoopObserver = {
-  /** A commit became durable: its number of entries, and its duration in milliseconds. */
+  /** Called when a commit became durable, with its number of entries and its duration in milliseconds. */
   committed?: (entries: number, ms: number) => void;
-  /** Timers fired: their number, and the delay of the latest one in milliseconds. */
+  /** Called when timers fired, with their number and the longest delay in milliseconds. */
   fired?: (count: number, latenessMsMax: number) => void;
-  /** The loop ended. Called once, after all pending inputs were rejected. */
+  /** Called once when the loop has ended and all pending inputs were rejected. */
   died?: (fault: Fault) => void;
 };
 
@@ -80,7 +80,10 @@ export class PartitionLoop {
   #queue: Submission[] = [];
   #underWay = 0;
   #entriesUnderWay = 0;
-  /** Settles with the newest commit. A duplicate waits for it, because the original input may not be durable yet. */
+  /**
+   * Settles when the newest commit settles. A duplicate waits for this commit, because the original input may not be
+   * durable yet.
+   */
   #newestCommit: Promise<unknown> = Promise.resolve();
   #scheduled = false;
   #cancelAlarm: (() => void) | null = null;

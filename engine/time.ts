@@ -4,7 +4,7 @@ export interface Time {
   now(): number;
   /** Calls back once, `ms` milliseconds from now at the earliest. Returns a function that cancels the call. */
   after(ms: number, callback: () => void): () => void;
-  /** Calls back after the callbacks that are ready now, like `setImmediate`, its default. */
+  /** Calls back after the callbacks that are ready now, like `setImmediate`, which is the default. */
   soon?(callback: () => void): void;
   /** Moves the clock forward to `ms` if it is earlier. */
   reach?(ms: number): void;

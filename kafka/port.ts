@@ -136,20 +136,20 @@ export type BatchProgress = {
 
 /** The callbacks for the events of a consumer. */
 export type ConsumerEvents = {
-  /** The group assigned these partitions, by topic; nothing is fetched before this call returns. */
+  /** Called when the group has assigned these partitions, by topic; nothing is fetched before this call returns. */
   assigned(assignment: ReadonlyMap<string, readonly number[]>): void;
-  /** The group is assigning partitions again; the current assignment is no longer valid. */
+  /** Called when the group begins to assign partitions again; the current assignment is no longer valid. */
   rebalancing(): void;
   heartbeat(): void;
   fetched(): void;
   /** Resolves when the next batch of this partition can be delivered. A rejection ends the consumer. */
   batch(batch: FetchedBatch, progress: BatchProgress): Promise<void>;
   /**
-   * A batch was handled; `next` is the offset after the batch, and `records` is 0 for a batch of transaction markers
-   * alone.
+   * Called when a batch was handled. `next` is the offset after the batch, and `records` is 0 for a batch of
+   * transaction markers alone.
    */
   passed(partition: number, next: number, records: number): void;
-  /** The consumer has ended and must be replaced. */
+  /** Called when the consumer has ended and must be replaced. */
   crashed(error: Error): void;
 };
 

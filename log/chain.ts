@@ -33,7 +33,7 @@ export function sha256(text: string | Uint8Array): string {
   return hash('sha256', text);
 }
 
-/** Bytes of one UTF-16 code unit in UTF-8, at most. */
+/** The largest number of UTF-8 bytes for one UTF-16 code unit. */
 const UTF8_BYTES_MAX = 3;
 /** A reused buffer for the bytes to hash; concatenating strings takes a third longer. */
 let scratch = Buffer.allocUnsafeSlow(64 * 1024);

@@ -14,7 +14,7 @@ import { alarm, alarmed, type Judgement, judge, toVerdict } from './verdicts.ts'
 export type Judged = { next: Attempt; result: Result | null; verdict: Verdict | null; asks: readonly string[] };
 export type StepContext = { now: number; nextToken: number };
 
-/** Rows that contradict an existing verdict although they still wait. */
+/** Rows that contradict an existing verdict even while they wait. */
 const CONTRADICTING_ROWS: ReadonlySet<string> = new Set([
   'both-alive',
   'torn',

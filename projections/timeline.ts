@@ -24,7 +24,7 @@ import * as words from './timeline-words.ts';
 
 type Lane = 'source' | 'destination' | 'other' | 'landfall' | 'lock';
 export type TimelineItem = {
-  /** ISO 8601, by the entry's own clock. */
+  /** The time in ISO 8601, by the entry's own clock. */
   time: string;
   clock: string;
   lane: Lane;

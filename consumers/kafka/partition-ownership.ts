@@ -25,9 +25,9 @@ export type OwnershipOptions = {
   readonly assignmentEpoch: () => number | null;
   readonly relay: RelayOptions;
   readonly observer: LoopObserver & {
-    /** The partition was claimed. */
+    /** Called when the partition is claimed. */
     ready: (partition: number, next: number) => void;
-    /** The partition accepts no inputs until `ready`. */
+    /** Called when the partition stops accepting inputs, until the next call of `ready`. */
     down: (partition: number, fault: Fault) => void;
   };
 };

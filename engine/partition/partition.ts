@@ -143,7 +143,7 @@ export class Partition {
       fault,
       moment,
     );
-    // Only the first conflicting input is stored, but each one is refused.
+    // Only the first conflicting input is stored, but every conflicting input is refused.
     return { outcome: 'refused', refusal: { code: fault.code, message: fault.message, remedy: fault.remedy } };
   }
 

@@ -7,12 +7,18 @@ import { notALedger, notWritable, sqliteFault } from './faults.ts';
 import type { Durability } from './messages.ts';
 import { type Migration, migrate, requireCurrent } from './schema.ts';
 
-/** Time a reader waits while a writer recovers the file. */
+/** The time for which a reader waits while a writer recovers the file. */
 const READER_TIMEOUT_MS = 5000;
 const WRITER_CACHE_KIB = 16_384;
-/** An entry is about 3 kB. With SQLite's default of 4 KiB a page holds one entry, and commits would write 25 % more pages. */
+/**
+ * The page size of the file. An entry is about 3 kB: a page of 4 KiB, SQLite's default, holds one entry, and commits would
+ * write 25 % more pages.
+ */
 const PAGE_BYTES = 16_384;
-/** A larger value copies fewer pages twice; a smaller value shortens the recovery after a crash. */
+/**
+ * The size of SQLite's log at which it is copied into the file. A larger value copies fewer pages twice; a smaller
+ * value shortens the recovery after a crash.
+ */
 const CHECKPOINT_BYTES = 16 * 1024 * 1024;
 /** SQLite's log grows during a long read; afterwards it shrinks to this size. */
 const WAL_BYTES_KEPT = 64 * 1024 * 1024;

@@ -37,7 +37,7 @@ export type SqliteLedgerOptions = {
 
 const DEFAULT_HORIZON: Horizon = { seconds: 7 * 86_400, count: 1_000_000 };
 
-/** Entries that the writer thread verifies ahead of a reader. */
+/** The number of entries that the writer thread verifies ahead of a reader. */
 const STRETCH_ENTRIES = 8192;
 
 /** One partition of a ledger in an SQLite file. A writer thread writes the file; the caller's thread reads it. */

@@ -7,7 +7,7 @@ import { checkedLinkOf, COLUMNS, headOf, indexKey, LazyEntry, type Row, storedOf
 import { partitionIn } from './partition-number.ts';
 import { BUCKET_BITS } from './schema.ts';
 
-/** Rows per page; the event loop runs between two pages. */
+/** The number of rows per page; the event loop runs between two pages. */
 const PAGE_ROWS = 200;
 const BUCKET_ENTRIES = 2 ** BUCKET_BITS;
 

@@ -4,7 +4,7 @@ import type { Head } from '../port.ts';
 import { partitionIn } from './partition-number.ts';
 import { COLUMNS, EMPTY, headOf, linkOf, requireColumnsOf } from './rows.ts';
 
-/** Entries between two snapshots, which limits what a start after a crash must verify. */
+/** The number of entries between two snapshots. It limits the entries that a start after a crash must verify. */
 export const SNAPSHOT_ENTRIES = 10_000;
 
 /** Records that this version of the machine wrote or verified all entries up to this head. */

@@ -2,7 +2,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { Fault } from '../../events/fault.ts';
 import { sqliteFault } from './faults.ts';
 
-/** Time that two processes starting at the same moment wait for each other. */
+/** The time for which two processes that start at the same moment wait for each other. */
 const TIMEOUT_MS = 250;
 const BUSY = 5;
 

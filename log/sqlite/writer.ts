@@ -256,7 +256,7 @@ export class Writer {
       this.#time = timeOf(this.#db);
       this.#snapshotSequence = lastSnapshot(this.#db);
     } catch {
-      // The file cannot be read either; the next claim reports the fault.
+      // The file cannot be read now; the next claim reports the fault.
     }
   }
 

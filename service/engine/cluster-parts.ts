@@ -16,9 +16,9 @@ import type { TopicInputs } from './topic-inputs.ts';
 /** The types of the parts that one instance of a cluster consists of. */
 
 export type ClusterObserver = EngineObserver & {
-  /** The group has assigned these partitions to this instance. */
+  /** Called when the group has assigned these partitions to this instance. */
   rebalanced?: (partitions: readonly number[]) => void;
-  /** A command or a dead letter was too large for its topic and was truncated. */
+  /** Called when a command or a dead letter was too large for its topic and was truncated. */
   truncated?: (kind: Outgoing) => void;
 };
 

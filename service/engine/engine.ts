@@ -60,9 +60,9 @@ export type Receipt = {
 };
 
 export type EngineObserver = LoopObserver & {
-  /** Entries became readable; `isOwn`: this instance decided them. */
+  /** Called when entries became readable. `isOwn` is true if this instance decided them. */
   entries?: (entries: readonly Entry[], isOwn: boolean) => void;
-  /** A claim has loaded the state of the ledger. */
+  /** Called when a claim has loaded the state of the ledger. */
   claimed?: () => void;
 };
 

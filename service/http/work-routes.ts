@@ -14,10 +14,13 @@ import { HostParams, problems, WorkList, WorkQuery } from './shapes.ts';
  * connection, so a slow or lost reader uses no memory and misses no item.
  */
 
-/** Concurrent requests for one recipient: waiting requests, and requests whose reply is still being sent. */
+/**
+ * The largest number of concurrent requests for one recipient: waiting requests, and requests whose reply is still
+ * being sent.
+ */
 const ASKING_MAX = 16;
 const HEARTBEAT_MS = 15_000;
-/** An ended stream may take this long to deliver its remaining bytes. */
+/** The time in which an ended stream must deliver its remaining bytes. */
 const ENDING_MS = 5000;
 /** The delay after which an event-stream client reconnects. */
 const RETRY_MS = 1000;

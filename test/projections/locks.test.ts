@@ -43,7 +43,7 @@ describe('agreement of a lock', () => {
     expect(lock(changes)?.agrees).toBe(agrees);
   });
 
-  it('always agrees for shareable volumes', () => {
+  it('is always given for shareable volumes', () => {
     const volumes = [{ volume: 'disk', shareable: true, lockedBy: 'landfall' as const }];
     expect(lock({ volumes, holders: {} })).toEqual({
       volume: 'disk',

@@ -28,7 +28,7 @@ it('starts in seconds, plays the recordings and stops cleanly', {
   expect(text).toContain('npx landfall explain');
 });
 
-it('prints the same over HTTP as from the file', async () => {
+it('prints the same texts over HTTP as from the ledger file', async () => {
   const service = await serve();
   await service.post([declared(), started('m-1'), returned('m-1')]);
   await workOff(service);

@@ -105,7 +105,7 @@ describe('landfall status', () => {
 });
 
 describe('landfall migrations', () => {
-  it('prints a line per attempt and calls a contested one contested', () => {
+  it('prints a line per attempt and marks contested attempts', () => {
     const text = migrationsTable([long.migration('m1'), long.migration('m2')], PLAIN, new Map([[WEB, 'web']]));
     expect(text.split('\n')).toEqual([
       'ATTEMPT  VM             SOURCE → DESTINATION  STATE      ROW         CERTAINTY    TO VERDICT  ERROR OF THE CALL',

@@ -106,7 +106,8 @@ function failures(world: Small): Move[] {
     moves.push(fault('fail', { phase: 'cancelled' }, LIBVIRT));
   if (phase === 'switched') moves.push(fault('finish never called', { phase: 'stuck' }, LIBVIRT));
   if (phase === 'finished') moves.push(fault('reply lost', { phase: 'stuck' }, LIBVIRT));
-  // A p2p migration continues without its caller. For a managed migration the loss of the caller is the fault above.
+  // A p2p migration continues without its caller. The loss of the caller of a managed migration is a fault of libvirt,
+  // which the moves above contain.
   if (world.call === 'open' && phase !== 'confirmed') {
     const killed: CallError = { kind: 'caller-timeout', message: 'killed' };
     moves.push({ name: 'kill the caller', fault: true, world: { ...world, call: 'killed' }, returns: killed });

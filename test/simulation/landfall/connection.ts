@@ -14,7 +14,7 @@ type Flight = {
 
 /** Observes commits, and may kill the process at a commit. `number` counts the commits of a world from 1. */
 export interface CommitWitness {
-  /** Called before the commit: none of its entries is durable. */
+  /** Called before the commit, when none of its entries is durable. */
   called(batch: Batch): void;
   durable(batch: Batch, stored: readonly StoredEntry[]): void;
   /** Called when the commit is durable and its result is not delivered yet. */

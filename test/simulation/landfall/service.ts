@@ -205,7 +205,7 @@ export class Service {
     return submission;
   }
 
-  /** Resolves when all inputs are durable; rejects if that is unknown. */
+  /** Resolves when all inputs are durable; rejects if their durability is unknown. */
   submit(letters: readonly Letter[]): Promise<Receipt[]> {
     const process = this.#process;
     if (process === null) return Promise.reject(REFUSED);
