@@ -1,4 +1,8 @@
+import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
+
+/** Test workers, worker threads and `landfall` processes inherit the compile cache, which shortens each of their starts. */
+process.env['NODE_COMPILE_CACHE'] ??= fileURLToPath(new URL('node_modules/.cache/landfall', import.meta.url));
 
 const SUITES = {
   /** The fast suite, run by `npm cit`: files named `*.test.ts` without `.slow` or `.long`. */
@@ -23,6 +27,8 @@ export default defineConfig(({ mode }) => {
       exclude: [...exclude],
       globalSetup: 'test/integration/kafka/brokers/global-setup.ts',
       pool: 'forks',
+      // Test files of the fast suite share two processes: a process and its imports cost 0.9 s of CPU time per file.
+      isolate: include !== SUITES.fast.include,
       maxWorkers: 2,
       testTimeout: timeout,
       hookTimeout: timeout,

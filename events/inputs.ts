@@ -154,7 +154,7 @@ const HostFacts = z.strictObject({
    * never ran.
    */
   stream: z.enum(['connected', 'lost']).optional(),
-  /** Whether the host's agent sends reports. */
+  /** True if the host's agent sends reports. */
   agent: z.enum(['speaking', 'silent']).optional(),
 });
 const HostFenced = z.strictObject({ host: Host, by: z.string().max(255) });

@@ -47,7 +47,7 @@ export const jobs = ['outgoing', 'incoming', 'none', 'unknown'] as const;
 export const Job = z.enum(jobs);
 export type Job = z.infer<typeof Job>;
 
-/** Whether the destination's CPUs ran in this attempt. */
+/** True if the destination's CPUs ran in this attempt. */
 export const rans = ['yes', 'no', 'maybe'] as const;
 export const Ran = z.enum(rans);
 export type Ran = z.infer<typeof Ran>;

@@ -11,7 +11,7 @@ import type { Verdict } from '../events/verdict.ts';
 export const guestsShown = ['running', 'paused', 'shell', 'absent', 'silent'] as const;
 export type GuestShown = (typeof guestsShown)[number];
 
-/** Whether an item is good or bad news: the result of a call, a verdict or a command, or a missing answer. */
+/** True if an item is good or bad news: the result of a call, a verdict or a command, or a missing answer. */
 export const outcomesShown = ['good', 'bad'] as const;
 export type OutcomeShown = (typeof outcomesShown)[number];
 

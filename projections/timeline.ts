@@ -33,7 +33,7 @@ export type TimelineItem = {
   text: string;
   /** The condition of the guest on `host` that the item shows; null if it shows none. */
   guest: GuestShown | null;
-  /** Whether the item is good or bad news; null if it is neither. */
+  /** True if the item is good or bad news; null if it is neither. */
   outcome: OutcomeShown | null;
   /** The observed holders of a volume; null if the item does not concern them. */
   lock: HoldersShown | null;

@@ -22,7 +22,7 @@ import { withReplica } from '../topic-ledger.ts';
 export type Acceptance = {
   readonly reason: string;
   readonly operator: string;
-  /** Where consumption of a recreated topic starts. */
+  /** The offset at which consumption of a recreated topic starts. */
   readonly madeAnew?: 'begin' | 'end';
 };
 

@@ -72,7 +72,7 @@ export function addWork(app: App, service: Service): void {
   );
 }
 
-/** @throws Fault NO_SUCH_HOST, so that an agent with a misspelt name does not wait for ever. */
+/** @throws Fault NO_SUCH_HOST, so that an agent with a misspelt name does not wait without an error. */
 function requireKnown({ engine }: Service, host: string): void {
   if (engine.workQueue.itemsAfter(host, 0, 1).length > 0 || isKnownHost(engine.parts, host)) return;
   throw new Fault(

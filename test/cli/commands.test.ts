@@ -143,7 +143,7 @@ it.each([
   expect(file.err).toContain('LEDGER_MISSING');
 });
 
-it('finds a VM by UUID in any case and all VMs by name', async () => {
+it('finds a VM by UUID in any case, or by name', async () => {
   expect(await commandJson(['status', OTHER.toUpperCase(), '--db', db])).toMatchObject([{ vm: OTHER, name: 'twin' }]);
   expect(await commandJson(['status', 'twin', '--db', db])).toMatchObject([{ vm: VM }, { vm: OTHER }]);
 });

@@ -20,7 +20,7 @@ describe('Mapping', () => {
     expect(found).toEqual({ id: 'x', data: { list: [{ deep: true }, 'as it is'] } });
   });
 
-  it('uses the first mapping that fits, and returns the record without a template', () => {
+  it('uses the first mapping that fits; returns the record without a template', () => {
     expect(mapped(mappings, bytes({ kind: null, id: 1 }))).toEqual({ kind: null, id: 1 });
     expect(mapped(mappings, bytes({ kind: 'B' }))).toBeNull();
   });

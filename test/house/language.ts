@@ -40,8 +40,16 @@ export function unclearComments(file: SourceFile): string[] {
 /** Describes each test name that is too long or uses a vague word. */
 export function unclearTestNames(file: SourceFile): string[] {
   return testNamesOf(file)
-    .filter(({ text }) => VAGUE.test(text) || text.split(/\s+/).length > TEST_NAME_WORDS_MAX)
+    .filter(({ text }) => VAGUE.test(text) || wordsOf(text) > TEST_NAME_WORDS_MAX)
     .map(({ path, line, text }) => `${path}:${line}: ${text}`);
+}
+
+/** Counts the words of a test name without its references in brackets, such as "(scenario 24)" or "(as root)". */
+function wordsOf(name: string): number {
+  return name
+    .replace(/\([^)]*\)/g, '')
+    .trim()
+    .split(/\s+/).length;
 }
 
 function contentOf(token: string): string {

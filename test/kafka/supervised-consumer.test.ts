@@ -61,7 +61,7 @@ describe('SupervisedConsumer', () => {
     await supervised.stop();
   });
 
-  it('replaces a consumer without a fetch or a heartbeat for the time limit', async () => {
+  it('replaces a consumer without fetches or heartbeats for the time limit', async () => {
     const { supervised, consumers, last } = setUp({ silentMs: 5000 });
     await supervised.start();
     last()?.assign(0);

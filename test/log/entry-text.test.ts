@@ -30,7 +30,7 @@ describe('peekEntry', () => {
     expect(told.length).toBeGreaterThan(ledger.entries.filter(({ attempt }) => attempt !== null).length * 0.9);
   });
 
-  it('returns null for entries that change more than an attempt and its VM', async () => {
+  it('returns null for entries that change more than one attempt', async () => {
     const { ledger } = await longStory();
     const others = ledger.entries.filter(({ attempt, refusal }) => attempt === null || refusal !== null);
     for (const entry of [...others, entryOfTimer('m-1'), entryOfMalformed('x', '"attempt":{"migration":"m-1"')])

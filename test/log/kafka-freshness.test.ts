@@ -53,7 +53,7 @@ describe('Freshness', () => {
     expect(freshness.lag(0)).toBe(5000);
   });
 
-  it('lets the age grow while the replica is behind or the topic shorter', async () => {
+  it('lets the age grow while the replica is behind or ahead', async () => {
     const { at, freshness, look, age } = partition();
     freshness.read(0, 9);
     at.end = 10;

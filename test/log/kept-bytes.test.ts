@@ -20,7 +20,7 @@ describe('the excerpt of a malformed input', () => {
     ['text that would be cut inside a character', Buffer.from(`x${'é'.repeat(LIMIT)}`)],
     ['four bytes to a character', Buffer.from(`xyz${'😀'.repeat(LIMIT)}`)],
     ['no UTF-8', Buffer.alloc(3 * LIMIT, 0xfe)],
-  ])('is cut at the limit, with length and digest of the whole: %s', (_, bytes) => {
+  ])('is cut at the limit with its length and digest: %s', (_, bytes) => {
     const kept = keptOf(bytes);
     const original = originalOf(kept);
     expect(kept.text.length).toBeLessThanOrEqual(LIMIT);

@@ -149,7 +149,7 @@ describe('a snapshot', () => {
     }
   }
 
-  it('is taken at a close, so the next start verifies later entries only', async () => {
+  it('is taken at a close and spares the next start earlier entries', async () => {
     using scratch = new Scratch();
     await twoSnapshots(scratch);
     expect(verifiedFrom(scratch, 'test')).toBe(20);

@@ -133,7 +133,7 @@ describe('opening', () => {
     db.close();
   });
 
-  it('migrates a file of schema version 1 and finds its entries, positions and checkpoints', async () => {
+  it('migrates the entries, positions and checkpoints of schema version 1', async () => {
     using scratch = new Scratch();
     await written(scratch, 3);
     sql(
@@ -160,7 +160,7 @@ describe('opening', () => {
     await ledger.close();
   });
 
-  it('records the partition of a replica and refuses to open it as another', async () => {
+  it('refuses to open a replica as another partition', async () => {
     using scratch = new Scratch();
     await written(scratch, 2);
     const replica = await scratch.open({ partition: 3 });
@@ -181,7 +181,7 @@ describe('opening', () => {
   });
 });
 
-it.skipIf(!canMount)('fails a commit on a full disk and continues once there is space', async () => {
+it.skipIf(!canMount)('fails a commit on a full disk and later continues', async () => {
   using mounted = new MountedFolder('2m');
   using scratch = new Scratch();
   mkdirSync(join(mounted.folder, 'db'));

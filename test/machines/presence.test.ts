@@ -99,7 +99,7 @@ test('the table of presences contains every state with every reason', () => {
 });
 
 describe.each(quiet)('a domain that is %s (%s) without a job', (state, reason, source, destination, other) => {
-  it(`is ${source} on the source, ${destination} on the destination, ${other} on a third host`, () => {
+  it(`is ${source}, ${destination} or ${other} by the host's role`, () => {
     expect(seen(answer(state, reason), as('source'))).toBe(source);
     expect(seen(answer(state, reason), as('destination'))).toBe(destination);
     expect(seen(answer(state, reason), as('other'))).toBe(other);
@@ -113,7 +113,7 @@ describe('the presence of a domain with a job', () => {
     expect(seen(answer(state, reason, 'incoming'), as('destination'))).toBe('incoming');
   });
 
-  test.each(known)('is postcopy for %s (%s) with an incoming job after the destination ran', (state, reason) => {
+  test.each(known)('is postcopy for %s (%s) with an incoming job after a run', (state, reason) => {
     expect(seen(answer(state, reason, 'incoming'), as('destination', { ran: true }))).toBe('postcopy');
   });
 

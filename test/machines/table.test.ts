@@ -81,8 +81,9 @@ describe('the verdict table', () => {
       .trimEnd()
       .split('\n')
       .filter((line) => !line.startsWith('#'));
-    const gone = reviewed.filter((line) => !lines.includes(line)).map((line) => `- ${line}`);
-    const come = lines.filter((line) => !reviewed.includes(line)).map((line) => `+ ${line}`);
+    const [before, now] = [new Set(reviewed), new Set(lines)];
+    const gone = reviewed.filter((line) => !now.has(line)).map((line) => `- ${line}`);
+    const come = lines.filter((line) => !before.has(line)).map((line) => `+ ${line}`);
     const hint = 'UPDATE_LISTING=1 rewrites the listing once every moved line is meant';
     expect([...gone, ...come], `moved, against ${FILE}:\n${[...gone, ...come].join('\n')}\n${hint}`).toEqual([]);
     expect(lines, 'only the order of the lines differs').toEqual(reviewed);

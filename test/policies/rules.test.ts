@@ -161,7 +161,7 @@ describe('ganeti', () => {
     expect(ganeti({ source: 'absent', destination: 'arrived' })).toMatchObject({ host: D, action: 'complete' });
     expect(ganeti({ source: 'running', destination: 'absent' })).toMatchObject({ host: S, action: 'roll back' });
   });
-  it('needs an operator if both hosts have the guest or one is silent', () => {
+  it('needs an operator for guests on two hosts or silent hosts', () => {
     expect(ganeti({ source: 'leftover', destination: 'arrived' })).toMatchObject({ host: null, action: 'manual' });
     expect(ganeti({ source: 'error', destination: 'arrived' })).toMatchObject({ host: null, action: 'manual' });
   });

@@ -23,7 +23,7 @@ beforeAll(async () => {
 const folded = () => asOf(story.ledger, 0, Number.POSITIVE_INFINITY);
 
 describe('the inline projection', () => {
-  it('writes the same rows entry by entry as a fold of all entries', async () => {
+  it('writes equal rows entry by entry and in one fold', async () => {
     const db = scratch();
     const projection = open(db, 0);
     for (const { sequence, entry } of story.ledger.stored) projection.apply(sequence - 1, extract([entry]));
@@ -139,7 +139,7 @@ describe('a rebuild of a ledger file', () => {
     expect(await differences()).toEqual([]);
   });
 
-  it('folds again after rows of another partition, as replicas of earlier versions hold', async () => {
+  it('folds again if the file has rows of another partition', async () => {
     alter('UPDATE vms SET partition = 3; UPDATE progress SET partition = 3');
     await (await SqliteLedger.open({ ...options, projections })).close();
     expect(await differences()).toEqual([]);

@@ -286,7 +286,7 @@ describe('a call from the source of an unsettled attempt', () => {
 describe('a contested or provisional attempt', () => {
   const quiet = [says(S, running()), says(D, absent)] as const;
 
-  it('is settled by quiet rounds 35 s apart that find the guest on the source', () => {
+  it('is settled by quiet rounds 35 s apart with the source running', () => {
     given({ says: { [S]: running(), [D]: failed } })
       .when(fails('caller-timeout'), toDeadline)
       .thenIs({ ...CONTESTED, row: 'silent-destination' })

@@ -1,18 +1,11 @@
 import { once } from 'node:events';
-import { connect, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
 import { expect, it } from 'vitest';
-import { declared, returned, serve, type Served, started } from './harness.ts';
+import { declared, serve } from './harness.ts';
+import { dial } from './sockets.ts';
 
 /** Misbehaving clients on real sockets: the service rejects their requests, and other clients are not affected. */
-
-async function dial({ url }: Served): Promise<Socket> {
-  const { hostname, port } = new URL(url);
-  const socket = connect(Number(port), hostname);
-  socket.on('error', () => {});
-  await once(socket, 'connect');
-  return socket;
-}
 
 /** Returns the head of a request. @param length null if the caller adds the remaining headers. */
 const head = (length: number | null) =>
@@ -111,41 +104,4 @@ it.each([
   expect(JSON.parse(body)).toEqual({ code, message: expect.any(String), remedy: expect.any(String) });
   await expect.poll(() => socket.closed).toBe(true);
   expect((await service.get('/healthz')).status).toBe(200);
-});
-
-it('buffers at most one page for a stalled reader', {
-  timeout: 120_000,
-}, async () => {
-  const service = await serve({ logLevel: 'silent' });
-  const connections = new Set<Socket>();
-  service.app.server.on('connection', (socket: Socket) => connections.add(socket));
-  const vm = (number: number) => `00000000-0000-4000-8000-${String(number).padStart(12, '0')}`;
-  // The long names make the outstanding items larger than the socket buffers of the kernel.
-  const attempt = (number: number) => `${'\u{4e00}'.repeat(250)}${number}`;
-  for (let from = 0; from < 5000; from += 1000) {
-    const numbers = Array.from({ length: 1000 }, (_, index) => from + index);
-    await service.post(numbers.map((number) => started(attempt(number), vm(number))));
-  }
-  const slow: Socket[] = [];
-  for (const path of ['/v1/hosts/host-a/work', '/v1/ledger?limit=1000']) {
-    for (let each = 0; each < 8; each += 1) {
-      const socket = await dial(service);
-      socket.pause();
-      const ask = `GET ${path} HTTP/1.1\r\nhost: 127.0.0.1\r\naccept: text/event-stream\r\n\r\n`;
-      socket.write(path.includes('ledger') ? ask.repeat(10) : ask);
-      slow.push(socket);
-    }
-  }
-  await wait(2000);
-  const kept = [...connections].map((socket) => socket.writableLength);
-  // The socket buffers are full, so the service keeps a part of the reply in memory.
-  expect(Math.max(...kept)).toBeGreaterThan(0);
-  expect(Math.max(...kept)).toBeLessThan(8 * 1024 * 1024);
-  expect(kept.filter((bytes) => bytes > 512 * 1024).length).toBeLessThanOrEqual(8);
-  const began = performance.now();
-  await service.post(Array.from({ length: 300 }, (_, number) => returned(attempt(number), vm(number))));
-  expect((await service.get('/readyz')).status).toBe(200);
-  // A stop must not wait for the time limit of these streams.
-  expect(performance.now() - began).toBeLessThan(20_000);
-  for (const socket of slow) socket.destroy();
 });

@@ -287,7 +287,7 @@ function grouped<K, V>(keys: readonly K[], valueOf: (key: K, index: number) => V
   return [...groups.values()];
 }
 
-/** Whether hosts can report this combination: a source is never a shell, and only a source switches or hands over. */
+/** True if hosts can report this combination: a source is never a shell, and only a source switches or hands over. */
 export const realistic = {
   source: presences.filter((presence) => presence !== 'incoming'),
   destination: presences.filter((presence) => presence !== 'switching' && presence !== 'handed-over'),

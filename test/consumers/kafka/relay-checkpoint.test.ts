@@ -55,7 +55,7 @@ it('stores a new sequence at once before a stop, and nothing twice', async () =>
   expect([saved(), time.alarms]).toEqual([[[{ key: 'relay', value: 4 }]], 0]);
 });
 
-it('ignores a failed save of the timer and throws on an explicit save', async () => {
+it('ignores failed saves by the timer and throws on an explicit save', async () => {
   const { time, saveCheckpoint, relayed } = await setUp(0, true);
   relayed(1);
   await time.pass(1000);

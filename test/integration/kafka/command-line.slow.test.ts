@@ -59,7 +59,7 @@ describe.skipIf(shared === null)('landfall kafka', () => {
     ]);
   });
 
-  it('init names each refused topic, the reason of the broker, and the flag', async () => {
+  it('init names each refused topic, its reason and the flag', async () => {
     const prefix = uniqueName('refused');
     const refused = await landfall(['kafka', 'init', '--kafka-brokers', brokers, '--kafka-prefix', prefix]);
     expect(refused.code).toBe(2);

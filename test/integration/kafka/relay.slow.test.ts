@@ -32,7 +32,7 @@ const command = (id: string, bytes = 60_000): Command => ({
 });
 
 describe('splitForSending', () => {
-  it('limits the bytes of a part, keeps the order, and isolates a large record', () => {
+  it('limits the bytes per part, keeps the order, isolates large records', () => {
     const wide = '\uFFFD'.repeat(100_000);
     const values = ['a', wide, wide, wide, 'b', 'x'.repeat(2_000_000), 'c', 'd'];
     const parts = splitForSending(values.map((value) => ({ key: null, value })));
