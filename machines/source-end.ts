@@ -53,7 +53,7 @@ function withoutEnd(attempt: Attempt): Attempt {
 type Facts = Pick<Evidence, 'sourceEnd' | 'cold'>;
 type Sides = Pick<Evidence, 'source' | 'destination' | 'ran'>;
 
-/** What these findings mean as evidence for the table. */
+/** Returns these findings as evidence for the table. */
 export function endingOf(attempt: Attempt, sides: Sides): Facts {
   const sourceEnd = endBeforeHandOver(attempt, sides);
   const cold = coldOf(attempt, sides);
