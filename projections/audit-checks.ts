@@ -24,7 +24,8 @@ export type FindingKind =
   | 'identity'
   | 'token'
   | 'verdict'
-  | 'projection';
+  | 'projection'
+  | 'damaged';
 export type Found = { kind: FindingKind; message: string };
 /** `whole` is true if the text matches the hash. */
 export type Check = (stored: StoredEntry, whole: boolean) => Iterable<Found>;

@@ -1,5 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { Entry } from '../events/entries.ts';
+import { Fault, messageOf } from '../events/fault.ts';
 import { ChainFault, link } from '../log/chain.ts';
 import { formatPosition, GENESIS, type Head, type Ledger, type StoredEntry } from '../log/port.ts';
 import * as checks from './audit-checks.ts';
@@ -31,6 +32,8 @@ export type AuditOptions = {
 
 /** Findings of one kind that are listed; the rest is counted. */
 const FINDINGS_MAX = 20;
+/** Unreadable entries after which an audit stops, so that damage of any extent ends it soon. */
+const UNREADABLE_ENTRIES_MAX = 200;
 
 export async function audit(
   ledger: Pick<Ledger, 'head' | 'read'>,
@@ -46,7 +49,7 @@ export async function audit(
   try {
     const auditor = new Auditor(partition, db, projections, options.head);
     for (let from: number | null = 1; from !== null; )
-      from = await auditor.read(ledger.read(partition, from), options.progress);
+      from = await auditor.read(from, ledger.read(partition, from), options.progress);
     return auditor.conclude(atLeast, options.head);
   } finally {
     db.close();
@@ -67,6 +70,7 @@ class Auditor {
   readonly #foldedThrough: number;
   #head: Head = { sequence: 0, hash: GENESIS };
   #entries = 0;
+  #unreadableEntries = 0;
 
   constructor(partition: number, db: DatabaseSync, projections: DatabaseSync | undefined, head: Head | undefined) {
     this.#partition = partition;
@@ -84,8 +88,12 @@ class Auditor {
     ];
   }
 
-  /** Checks and folds entries. @returns the sequence to continue at after an entry that cannot be parsed; null at the end. */
-  async read(entries: AsyncIterable<StoredEntry>, progress: FoldProgress = () => {}): Promise<number | null> {
+  /** Checks and folds entries. @returns the sequence to continue at after an unreadable entry; null at the end. */
+  async read(
+    from: number,
+    entries: AsyncIterable<StoredEntry>,
+    progress: FoldProgress = () => {},
+  ): Promise<number | null> {
     try {
       await fold(entries, {
         accepts: (stored) => this.#check(stored),
@@ -94,10 +102,25 @@ class Auditor {
       });
       return null;
     } catch (error) {
-      if (!(error instanceof ChainFault)) throw error;
-      this.#find(error.position.sequence, { kind: error.reason, message: error.message });
-      return error.position.sequence + 1;
+      const bad = this.#unreadable(from, error);
+      this.#unreadableEntries += 1;
+      if (this.#unreadableEntries <= UNREADABLE_ENTRIES_MAX) return bad + 1;
+      const message = `the audit stopped here, after ${UNREADABLE_ENTRIES_MAX} entries that cannot be read`;
+      this.#find(bad, { kind: 'damaged', message });
+      return null;
     }
+  }
+
+  /** Reports an entry that cannot be read. @returns its sequence, which is never before `from`, so that each read advances. */
+  #unreadable(from: number, error: unknown): number {
+    if (error instanceof ChainFault) {
+      this.#find(error.position.sequence, { kind: error.reason, message: error.message });
+      return Math.max(from, error.position.sequence);
+    }
+    if (!isDamage(error)) throw error;
+    const bad = Math.max(from, this.#head.sequence + 1);
+    this.#find(bad, { kind: 'damaged', message: error.message });
+    return bad;
   }
 
   /** Runs the checks on an entry. @returns whether the entry belongs into the fold that is compared. */
@@ -120,13 +143,26 @@ class Auditor {
         message: `the ledger ends here, but the head stored elsewhere is entry ${kept.sequence}`,
       });
     }
-    if (this.#projections !== undefined) this.#compare(this.#projections, atLeast);
+    if (this.#head.sequence < atLeast.sequence) {
+      const message = `the entries after this one, up to ${atLeast.sequence}, cannot be read`;
+      this.#find(this.#head.sequence, { kind: 'missing', message });
+    }
+    if (this.#projections !== undefined) this.#compareReadable(this.#projections, atLeast);
     for (const [kind, { position, count }] of this.#counts) {
       if (count > FINDINGS_MAX)
         this.#findings.push({ position, kind, message: `and ${count - FINDINGS_MAX} more of this kind` });
     }
     const head = { position: this.#at(this.#head.sequence), hash: this.#head.hash };
     return { entries: this.#entries, head, findings: this.#findings, verdicts: this.#verdicts };
+  }
+
+  #compareReadable(projections: DatabaseSync, atLeast: Head): void {
+    try {
+      this.#compare(projections, atLeast);
+    } catch (error) {
+      const message = `the projections cannot be read: ${messageOf(error)}; run landfall rebuild`;
+      this.#find(this.#head.sequence, { kind: 'projection', message });
+    }
   }
 
   #compare(projections: DatabaseSync, atLeast: Head): void {
@@ -178,7 +214,17 @@ class Auditor {
   }
 }
 
+/** Returns 0 if the projections cannot be read; the comparison reports this later. */
 function lastFolded(projections: DatabaseSync): number {
-  const readable = projectionVersion(projections) === PROJECTION_VERSION && brokenTables(projections).length === 0;
-  return readable ? foldedThrough(projections) : 0;
+  try {
+    const readable = projectionVersion(projections) === PROJECTION_VERSION && brokenTables(projections).length === 0;
+    return readable ? foldedThrough(projections) : 0;
+  } catch {
+    return 0;
+  }
+}
+
+/** Returns true for a fault of the file itself; a busy ledger or a missing file is none. */
+export function isDamage(error: unknown): error is Fault {
+  return error instanceof Fault && (error.code === 'LEDGER_DAMAGED' || error.code === 'LEDGER_FAILED');
 }

@@ -5,11 +5,12 @@ import { type Ending, Endings } from '../../consumers/recording/truth.ts';
 import { fileSource } from '../../consumers/ingest.ts';
 import { readLines } from '../../consumers/lines.ts';
 import { Fault } from '../../events/fault.ts';
+import { formatPosition, GENESIS } from '../../log/port.ts';
 import type { SqliteLedger } from '../../log/sqlite/ledger.ts';
 import { backtest } from '../../policies/backtest.ts';
 import { policies, policyOf } from '../../policies/registry.ts';
 import type { KnownEndings } from '../../policies/truth.ts';
-import { audit } from '../../projections/audit.ts';
+import { audit, isDamage } from '../../projections/audit.ts';
 import { parseHead } from '../../projections/audit-checks.ts';
 import { FindingExit, type Io } from '../io.ts';
 import { withLedger, withReadOnlyLedger, rebuildFile } from '../ledger-file.ts';
@@ -72,11 +73,26 @@ async function auditFile(options: AuditOptions): Promise<AuditReport> {
   // An unwritable --save-head file must fail before the audit, which can take long.
   if (options.saveHead !== undefined) appendFileSync(options.saveHead, '');
   return withReadOnlyLedger(options.db, async ({ ledger, db }) => {
-    const audited = await audit(ledger, ledger.partition, { projections: db, ...kept });
-    const damaged = [...ledger.findDamage(), ...(audited.findings.length === 0 ? await columnDamage(ledger) : [])];
+    const audited = await auditReadable(ledger, { projections: db, ...kept });
+    const pages = ledger.findDamage();
+    const isSound = audited.findings.length === 0 && pages.length === 0;
+    const damaged = [...pages, ...(isSound ? await columnDamage(ledger) : [])];
     const found = damaged.map((message) => ({ position: audited.head.position, kind: 'damaged' as const, message }));
     return { ...audited, findings: [...audited.findings, ...found] };
   });
+}
+
+/** Audits the entries. A file whose head cannot be read gives a report with this finding only. */
+async function auditReadable(ledger: SqliteLedger, options: Parameters<typeof audit>[2]): Promise<AuditReport> {
+  try {
+    return await audit(ledger, ledger.partition, options);
+  } catch (error) {
+    if (!isDamage(error)) throw error;
+    const position = formatPosition({ partition: ledger.partition, sequence: 0 });
+    const verdicts = { checked: 0, differing: 0, otherTable: 0, byOperator: 0 };
+    const findings = [{ position, kind: 'damaged', message: error.message }];
+    return { entries: 0, head: { position, hash: GENESIS }, findings, verdicts };
+  }
 }
 
 async function auditServer(url: string, { head, saveHead }: AuditOptions, io: Io): Promise<AuditReport> {

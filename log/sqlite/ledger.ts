@@ -37,6 +37,9 @@ export type SqliteLedgerOptions = {
 
 const DEFAULT_HORIZON: Horizon = { seconds: 7 * 86_400, count: 1_000_000 };
 
+/** Problems of the bookkeeping that one check reports. */
+const DAMAGE_MAX = 10;
+
 /** The number of entries that the writer thread verifies ahead of a reader. */
 const STRETCH_ENTRIES = 8192;
 
@@ -211,13 +214,21 @@ export class SqliteLedger implements Ledger {
 
   /** Runs SQLite's integrity check over the whole file. @returns the problems found. */
   findDamage(): string[] {
-    const rows = this.#db.prepare('PRAGMA integrity_check(10)').all();
-    return rows.map((row) => String(row['integrity_check'])).filter((line) => line !== 'ok');
+    try {
+      const rows = this.#db.prepare('PRAGMA integrity_check(10)').all();
+      return rows.map((row) => String(row['integrity_check'])).filter((line) => line !== 'ok');
+    } catch (error) {
+      return [sqliteFault(error, this.path).message];
+    }
   }
 
   /** Compares identities and snapshots with the entries, which must have been verified. @returns the problems found. */
   findBookkeepingDamage(): string[] {
-    return [...bookkeepingDamage(this.#db)];
+    try {
+      return bookkeepingDamage(this.#db).take(DAMAGE_MAX).toArray();
+    } catch (error) {
+      return [sqliteFault(error, this.path).message];
+    }
   }
 
   /** Opens a read-only connection for the tables of the projections. Closing the ledger closes the connection. */

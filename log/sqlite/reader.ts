@@ -1,9 +1,9 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { setImmediate } from 'node:timers/promises';
-import type { Link } from '../chain.ts';
+import type { ChainFault, Link } from '../chain.ts';
 import type { Head, StoredEntry } from '../port.ts';
 import { sqliteFault } from './faults.ts';
-import { checkedLinkOf, COLUMNS, headOf, indexKey, LazyEntry, type Row, storedOf } from './rows.ts';
+import { checkedLinkOf, COLUMNS, damagedPage, headOf, indexKey, LazyEntry, type Row, storedOf } from './rows.ts';
 import { partitionIn } from './partition-number.ts';
 import { BUCKET_BITS } from './schema.ts';
 
@@ -71,6 +71,7 @@ export class Reader {
       const bucket = Math.floor(from / BUCKET_ENTRIES);
       const start = from;
       const rows = this.#query(() => statement.all(bucket, indexKey(name), name, start, last, PAGE_ROWS));
+      if (rowsInOrder(rows, start).length < rows.length) throw this.#misplaced(start, rows[0]);
       for (const row of rows) yield storedOf(row, this.#partition);
       const isBucketDone = rows.length < PAGE_ROWS;
       from = isBucketDone ? (bucket + 1) * BUCKET_ENTRIES : Number(rows.at(-1)?.['sequence']) + 1;
@@ -90,13 +91,48 @@ export class Reader {
   async *#pages(statement: StatementSync, first: number, last = this.head().sequence): AsyncGenerator<Row[]> {
     for (let from = first; from <= last; ) {
       const start = from;
-      const rows = this.#query(() => statement.all(start, last, PAGE_ROWS));
+      const rows = this.#query(() => readableRows(statement, start, last));
       if (rows.length === 0) return;
-      yield rows;
-      from = Number(rows.at(-1)?.['sequence']) + 1;
+      const ascending = rowsInOrder(rows, start);
+      if (ascending.length === 0) throw this.#misplaced(start, rows[0]);
+      yield ascending;
+      from = Number(ascending.at(-1)?.['sequence']) + 1;
       await setImmediate();
     }
   }
+
+  /** A damaged page returns rows with arbitrary sequences. A read that continued after this row could repeat the page without end. */
+  #misplaced(sequence: number, row: Row | undefined): ChainFault {
+    return damagedPage({ partition: this.#partition, sequence }, row?.['sequence']);
+  }
+}
+
+/** Returns the next rows. If SQLite cannot read all of them, returns the rows before the damage. @throws if there are none. */
+function readableRows(statement: StatementSync, start: number, last: number): Row[] {
+  try {
+    return statement.all(start, last, PAGE_ROWS);
+  } catch (error) {
+    const rows: Row[] = [];
+    try {
+      for (const row of statement.iterate(start, last, PAGE_ROWS)) rows.push(row);
+    } catch {
+      // The first error is reported when no row can be read.
+    }
+    if (rows.length === 0) throw error;
+    return rows;
+  }
+}
+
+/** Returns the leading rows whose sequences rise, beginning at `start` or later. */
+function rowsInOrder(rows: Row[], start: number): Row[] {
+  let before = start - 1;
+  const wrong = rows.findIndex((row) => {
+    const sequence = Number(row['sequence']);
+    const isWrong = sequence <= before;
+    before = sequence;
+    return isWrong;
+  });
+  return wrong === -1 ? rows : rows.slice(0, wrong);
 }
 
 function prepareByName(db: DatabaseSync, column: NameColumn): StatementSync {

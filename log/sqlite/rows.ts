@@ -4,7 +4,7 @@ import { ENTRY_VERSION } from '../../events/entry-version.ts';
 import { messageOf } from '../../events/fault.ts';
 import { ChainFault, type Link, link } from '../chain.ts';
 import { entryOf, migrationOf } from '../entry-text.ts';
-import { GENESIS, type Head, type StoredEntry } from '../port.ts';
+import { GENESIS, type Head, type Position, type StoredEntry } from '../port.ts';
 
 export const EMPTY: Head = { sequence: 0, hash: GENESIS };
 
@@ -40,6 +40,11 @@ export function headOf(db: DatabaseSync): Head {
 /** Returns the time of the last entry in milliseconds; 0 for an empty ledger. */
 export function timeOf(db: DatabaseSync): number {
   return Number(db.prepare('SELECT time FROM entries ORDER BY sequence DESC LIMIT 1').get()?.['time'] ?? 0);
+}
+
+/** The fault of an entry in whose place a damaged page returned a row with another sequence. */
+export function damagedPage(position: Position, found: unknown): ChainFault {
+  return new ChainFault(position, 'altered', `its page of the file is damaged and returned sequence ${String(found)}`);
 }
 
 /** Returns the part of a row that the chain covers. A body that is not text becomes '', which matches no hash. */

@@ -2,7 +2,7 @@ import type { DatabaseSync } from 'node:sqlite';
 import { ChainFault, extend } from '../chain.ts';
 import type { Head } from '../port.ts';
 import { partitionIn } from './partition-number.ts';
-import { COLUMNS, EMPTY, headOf, linkOf, requireColumnsOf } from './rows.ts';
+import { COLUMNS, damagedPage, EMPTY, headOf, linkOf, requireColumnsOf } from './rows.ts';
 
 /** The number of entries between two snapshots. It limits the entries that a start after a crash must verify. */
 export const SNAPSHOT_ENTRIES = 10_000;
@@ -52,7 +52,9 @@ export function verifyRows(db: DatabaseSync, start: Head, through = headOf(db).s
   let head = start;
   const rows = db.prepare(`SELECT ${COLUMNS} FROM entries WHERE sequence > ? AND sequence <= ? ORDER BY sequence`);
   for (const row of rows.iterate(start.sequence, through)) {
-    head = extend(head, linkOf(row, partition));
+    const next = linkOf(row, partition);
+    if (next.sequence < 1) throw damagedPage({ partition, sequence: head.sequence + 1 }, next.sequence);
+    head = extend(head, next);
     requireColumnsOf(row, partition);
   }
   if (head.sequence >= through) return head;
