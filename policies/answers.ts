@@ -10,7 +10,10 @@ import type { HostAnswer } from './view.ts';
  * that arrived at or after the question's time.
  */
 
-/** No policy asks later than this after the return, in milliseconds. Later answers are dropped to bound memory. */
+/**
+ * The latest time of a question of a policy, in milliseconds after the return. Later answers are dropped to limit
+ * memory.
+ */
 export const LAST_ASK_MS = 300_000;
 
 /** An answer with the sequence number of its question (`asked`). */

@@ -12,9 +12,11 @@ import type { Policy } from './view.ts';
  */
 
 export type Backtest = {
-  /** Counts over failed calls whose truth is known. */
+  /** The counts of each policy over failed calls whose truth is known. */
   readonly policies: readonly Tally[];
-  /** Counts over successful calls, for the policies that decide after a success. These attempts are not listed. */
+  /**
+   * The counts over successful calls, for the policies that also decide after a success. These attempts are not listed.
+   */
   readonly onSuccess: readonly Tally[];
   /** All failed calls that returned, in the order of settlement; open attempts come last. */
   readonly attempts: readonly Decided[];

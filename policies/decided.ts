@@ -8,7 +8,7 @@ import type { Outcome, Policy } from './view.ts';
 /** Compares the decisions of all policies for one attempt with the guest's true host. */
 
 type Decision = Outcome & {
-  /** Null if the policy names no host or the truth is unknown. */
+  /** True if the decision names the true host; null if the policy names no host or the truth is unknown. */
   readonly right: boolean | null;
   /** Null if the truth is unknown. */
   readonly cost: Cost | null;

@@ -25,7 +25,7 @@ export type Truth = {
 export function truthOf(attempt: Attempt, witnessed: KnownEndings): Truth | null {
   const seen = witnessed.get(attempt.migration);
   if (seen !== undefined) return { host: seen.host, power: seen.power, basis: 'witnessed' };
-  // Only the newest verdict counts, because a replaced proof proves nothing.
+  // Only the newest verdict counts, because a replaced verdict proves nothing.
   const verdict = attempt.verdicts.at(-1);
   if (verdict === undefined || verdict.contested || verdict.certainty !== 'proven') return null;
   return { host: verdict.host, power: powerThere(verdict), basis: 'verdict' };

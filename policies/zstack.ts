@@ -50,7 +50,7 @@ export const zstackDescribed: Policy = {
       const destination = world.ask(world.destination, afterMs);
       if (!isAlive(destination)) return rollBack(world, destination.at);
       const source = world.ask(world.source, afterMs);
-      // This rule treats a silent source as not alive.
+      // In this rule a silent source counts as not alive.
       if (!isAlive(source)) return complete(world, Math.max(source.at, destination.at));
     }
     return rollBack(world, RECHECK_TIMEOUT_MS);

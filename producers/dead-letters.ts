@@ -13,7 +13,7 @@ export type DeadLetter = {
   offset: number | null;
   /** SHA-256 of the whole original. */
   digest: string;
-  /** Bytes of the whole original. `text` is shorter when it was truncated. */
+  /** The size of the whole original in bytes. A truncated `text` is shorter. */
   bytes: number;
   /** The original, or its first bytes if it was too large. An input that was parsed is stored as its CloudEvent. */
   text: string;

@@ -16,7 +16,7 @@ export async function asOf(ledger: Pick<Ledger, 'read'>, partition: number, time
     const writeRows = rowWriter(db, partition);
     const insertEntry = db.prepare('INSERT INTO entries (sequence, body) VALUES (?, ?)');
     await fold(ledger.read(partition, 1), {
-      // Entries of several clocks are not in the order of their times, so the fold reads to the end.
+      // Entries of several clocks are not in the order of their times, so the fold must read the whole ledger.
       accepts: ({ entry }) => entry.time <= timeMs,
       write: (touches) => {
         writeRows(0, touches.touched());

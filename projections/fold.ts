@@ -8,7 +8,7 @@ import { Touches } from './touched.ts';
  * recorded, decides nothing and sends nothing (invariant 9).
  */
 
-/** Entries between two turns of the event loop, so that a service stays responsive during a rebuild. */
+/** The number of entries between two turns of the event loop, so that a service stays responsive during a rebuild. */
 const TURN_ENTRIES = 2000;
 /** Buffered rows before a write. Only the last entry of each attempt in the buffer is parsed. */
 const BUFFER_ROWS = 4096;

@@ -24,7 +24,7 @@ const ADJUST_EVERY_MS = 1000;
 export function keepHeapSmall(ledger: keyof typeof STEPS): void {
   let inForce = 0;
   const adjust = (): void => {
-    // Resident memory would mislead here, because a collection does not free memory outside the heap.
+    // Resident memory is not a useful measure here, because a collection does not free memory outside the heap.
     const { heapTotal, external } = process.memoryUsage();
     const percent = STEPS[ledger].find(({ aboveMib }) => heapTotal + external > aboveMib * MIB)?.percent ?? inForce;
     if (percent === inForce) return;

@@ -56,7 +56,7 @@ export class RecordingStream {
     this.#playing?.player.world.ask(question);
   }
 
-  /** Counts a non-blank line; call it before each line is taken. */
+  /** Counts a non-blank line. Must be called before each call of `take`. */
   count(line: Line): void {
     this.#at = { line: line.number, count: this.#at.count + 1 };
   }

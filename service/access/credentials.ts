@@ -18,7 +18,7 @@ export type Role = (typeof roles)[number];
 /** The client of a request. `hosts` are the hosts an agent may report for; `names` are the names of all credentials. */
 export type Principal = {
   readonly names: ReadonlySet<string>;
-  /** Null when the service runs without credentials. */
+  /** The name of the credential; null when the service runs without credentials. */
   readonly name: string | null;
   readonly roles: ReadonlySet<Role>;
   readonly hosts: ReadonlySet<string>;

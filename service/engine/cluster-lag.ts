@@ -6,12 +6,15 @@ import type { ClusterParts } from './cluster-parts.ts';
 
 export type Lag = { readonly partition: number; readonly records: number };
 
-/** Ledger records that are not in the replicas yet. */
+/** Returns the number of ledger records that are not in the replica yet, for each partition. */
 export function ledgerLag({ ledger, reads }: Pick<ClusterParts, 'ledger' | 'reads'>): Lag[] {
   return reads.map(({ partition }) => ({ partition, records: ledger.lag(partition) }));
 }
 
-/** Records of the topic of inputs behind the last decided input. @throws Fault KAFKA_…. */
+/**
+ * Returns the number of records in the topic of inputs behind the last decided input of each partition. @throws Fault
+ * KAFKA_….
+ */
 export function inputLag(
   { ledger, membership }: Pick<ClusterParts, 'ledger' | 'membership'>,
   owned: readonly number[],
@@ -26,7 +29,7 @@ export function inputLag(
   );
 }
 
-/** Entries behind the relay checkpoint. */
+/** Returns the number of entries behind the relay checkpoint of each partition. */
 export function relayLag({ ledger }: Pick<ClusterParts, 'ledger'>, owned: readonly number[]): Lag[] {
   return owned.map((partition) => {
     const { readableSequence, checkpoints } = ledger.replica(partition);

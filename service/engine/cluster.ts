@@ -86,7 +86,7 @@ export class ClusterEngine implements engine.Engine {
     return this.#parts.mappedTopics?.unread ?? [];
   }
 
-  /** Entries of the owned partitions whose commands and dead letters may not have been sent yet. */
+  /** The number of entries of the owned partitions whose commands and dead letters may not have been sent yet. */
   get relayLag(): Lag[] {
     return relayLag(this.#parts, this.owned);
   }

@@ -46,7 +46,10 @@ describe('the migration job', () => {
   });
 });
 
-/** Rows of state, reason, and presence on the source, the destination and a third host, all without a job. */
+/**
+ * The expected presences of a domain without a job: state, reason, and presence on the source, the destination and a
+ * third host.
+ */
 const quiet: readonly (readonly [DomainState, DomainReason, Presence, Presence, Presence])[] = [
   ['running', 'unknown', 'executing', 'executing', 'executing'],
   ['running', 'booted', 'executing', 'executing', 'executing'],

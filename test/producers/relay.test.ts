@@ -17,9 +17,9 @@ class RelayedPartition {
   readonly sent: number[] = [];
   /** The checkpoint as the ledger stores it. */
   stored = 0;
-  /** Set while a send waits for its acknowledgement. */
+  /** True while sends wait for their acknowledgement. */
   isHolding = false;
-  /** Set to make the next send fail. */
+  /** True to make the next send fail. */
   isFailing = false;
   readonly #held: (() => void)[] = [];
 

@@ -16,7 +16,7 @@ import {
 
 type Kept = { state: NonNullable<Entry['attempt']>; timers: Entry['timers'] };
 
-/** Entries that a frugal ledger keeps at least. */
+/** The smallest number of entries that a frugal ledger keeps. */
 const KEPT_MIN = 5000;
 
 /** A ledger of one partition in memory, for tests of decisions. */

@@ -38,7 +38,7 @@ export function canonical(situation: Situation): string {
       rank(attempt.countedSequence),
     ],
     times: [attempt.pollAt, attempt.deadlineAt, attempt.retryAt].map(relative),
-    // Only the end of the 35 s makes a difference.
+    // The exact age makes no difference: only the end of the 35 s does.
     quiet: attempt.quietSince === null ? null : Math.min(35_000, now - attempt.quietSince),
     steps: attempt.steps.map(({ kind, status, host }) => [kind, status, host]),
     verdict: attempt.verdicts.map(({ row, outcome, contested }) => [row, outcome, contested]).at(-1) ?? null,
