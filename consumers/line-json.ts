@@ -1,5 +1,6 @@
 import { Fault, messageOf } from '../events/fault.ts';
 import { requireShallow } from '../events/nesting.ts';
+import { requireUtf8 } from '../log/kept-bytes.ts';
 import type { Line } from './lines.ts';
 
 /** Parses a line as JSON; the faults explain the reason of a failure. */
@@ -7,7 +8,7 @@ import type { Line } from './lines.ts';
 /** The code of a fault for a file that ends within its last line. */
 export const CUT_OFF = 'CUT_OFF';
 
-/** @throws Fault TOO_LARGE, BAD_JSON, CUT_OFF. */
+/** @throws Fault TOO_LARGE, BAD_UTF8, BAD_JSON, CUT_OFF. */
 export function parseLine(line: Line): unknown {
   if (line.oversized) {
     throw new Fault(
@@ -17,17 +18,19 @@ export function parseLine(line: Line): unknown {
     );
   }
   const value = parseText(line);
+  requireUtf8(line.raw);
   if (Array.isArray(value)) throw anArray();
   requireShallow(value);
   return value;
 }
 
-function parseText({ text, torn }: Line): unknown {
+function parseText({ text, torn, raw }: Line): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
     if (text.trimStart().startsWith('[')) throw anArray();
     if (torn) throw cutOff(error);
+    requireUtf8(raw);
     // JSON.parse reports "line 1" for every line, which contradicts the real line number.
     const what = messageOf(error).replace(/ \(line 1 column \d+\)$/, '');
     throw new Fault('BAD_JSON', what, 'Write one JSON object per line; `jq -c . FILE` converts a file.', error);

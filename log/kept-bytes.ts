@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer';
+import { Fault } from '../events/fault.ts';
 import { MALFORMED_BYTES_KEPT } from '../events/entry-version.ts';
 import { sha256 } from './chain.ts';
 
@@ -12,6 +13,16 @@ export type Excerpt = {
   /** SHA-256 of the whole input, in hex. */
   readonly digest: string;
 };
+
+/**
+ * Refuses bytes that are not valid UTF-8. Decoding replaces every invalid byte by the same character, so two different ids would
+ * become one.
+ * @throws Fault BAD_UTF8.
+ */
+export function requireUtf8(bytes: Buffer): void {
+  if (isUtf8(bytes)) return;
+  throw new Fault('BAD_UTF8', 'the text is not valid UTF-8', 'Encode JSON as UTF-8.');
+}
 
 /** Three bytes become four base64 characters. */
 const BASE64_BYTES_KEPT = (MALFORMED_BYTES_KEPT / 4) * 3;

@@ -6,6 +6,7 @@ import type { Logger } from 'pino';
 import { INPUT_BYTES_MAX } from '../events/cloud-event.ts';
 import { Fault } from '../events/fault.ts';
 import { requireShallow } from '../events/nesting.ts';
+import { requireUtf8 } from '../log/kept-bytes.ts';
 import { ANYBODY } from './access/credentials.ts';
 import { type Guard, requireNeeds } from './access/guard.ts';
 import { answerBrokenHttp } from './http/broken-http.ts';
@@ -86,15 +87,29 @@ function readBodies(app: App): void {
   const parseJson = app.getDefaultJsonParser('error', 'error');
   app.removeAllContentTypeParsers();
   const types = ['application/json', 'application/cloudevents+json', 'application/cloudevents-batch+json'];
-  app.addContentTypeParser(types, { parseAs: 'string' }, (request, text, done) => {
-    void parseJson(request, String(text), (error, value) => {
+  app.addContentTypeParser(types, { parseAs: 'buffer' }, (request, body, done) => {
+    const bytes = Buffer.from(body);
+    const unreadable = utf8Fault(bytes);
+    if (unreadable !== null) return done(unreadable);
+    void parseJson(request, bytes.toString(), (error, value) => {
       if (error !== null) return done(new Fault('BAD_JSON', 'the body is not JSON', 'Send complete JSON.', error));
       const deep = depthFault(value);
       if (deep !== null) return done(deep);
       const isEvents = request.routeOptions.url === '/v1/events';
-      done(null, isEvents ? new Body(value, Buffer.byteLength(text)) : value);
+      done(null, isEvents ? new Body(value, bytes.length) : value);
     });
   });
+}
+
+/** Returns the error of a body that is not UTF-8. */
+function utf8Fault(bytes: Buffer): Fault | null {
+  try {
+    requireUtf8(bytes);
+    return null;
+  } catch (error) {
+    if (error instanceof Fault) return error;
+    throw error;
+  }
 }
 
 /** Returns the error of a value that is nested too deeply. In a batch the limit applies to each event. */

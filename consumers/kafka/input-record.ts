@@ -1,7 +1,7 @@
 import { INPUT_BYTES_MAX, toInput } from '../../events/cloud-event.ts';
 import { Fault, messageOf } from '../../events/fault.ts';
 import { sha256 } from '../../log/chain.ts';
-import { keptOf } from '../../log/kept-bytes.ts';
+import { keptOf, requireUtf8 } from '../../log/kept-bytes.ts';
 import { partitionOf } from '../../kafka/partitioner.ts';
 import type { Delivered } from '../../engine/partition-loop.ts';
 import type { InputPosition } from '../../log/port.ts';
@@ -31,6 +31,7 @@ function jsonOf(value: Buffer | null): unknown {
     const remedy = 'Send a reference to large data instead of the data.';
     throw new Fault('TOO_LARGE', `${value.length} bytes: the limit of an input is 1 MiB`, remedy);
   }
+  requireUtf8(value);
   try {
     return JSON.parse(value.toString());
   } catch (error) {

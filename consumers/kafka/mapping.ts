@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { Fault, messageOf } from '../../events/fault.ts';
+import { requireUtf8 } from '../../log/kept-bytes.ts';
 
 /**
  * Maps the records of another system's topic to CloudEvents. A mapping is data: in its template `{"from": "/json/pointer"}` stands
@@ -37,7 +38,7 @@ export function parseMappings(text: string): Mapping[] {
 
 /**
  * Returns the event of a record by the first mapping that fits; null if none fits.
- * @throws Fault BAD_JSON, UNMAPPED if the template names a value that the record lacks.
+ * @throws Fault BAD_UTF8, BAD_JSON, UNMAPPED if the template names a value that the record lacks.
  */
 export function mapped(mappings: readonly Mapping[], value: Buffer | null): unknown {
   const record = parseJson(value);
@@ -49,6 +50,7 @@ export function mapped(mappings: readonly Mapping[], value: Buffer | null): unkn
 }
 
 function parseJson(value: Buffer | null): Json {
+  if (value !== null) requireUtf8(value);
   try {
     return JSON.parse(value?.toString() ?? '') as Json;
   } catch (error) {

@@ -10,6 +10,7 @@ const statuses: Readonly<Record<string, number>> = {
   UNKNOWN_TYPE: 400,
   BAD_SUBJECT: 400,
   BAD_JSON: 400,
+  BAD_UTF8: 400,
   BAD_REQUEST: 400,
   BAD_BATCH: 400,
   BAD_TIME: 400,

@@ -28,6 +28,8 @@ describe('Mapping', () => {
   it('refuses invalid JSON and records without a value for the template', () => {
     expect(() => mapped(mappings, Buffer.from('{'))).toThrow(expect.objectContaining({ code: 'BAD_JSON' }));
     expect(() => mapped(mappings, null)).toThrow(expect.objectContaining({ code: 'BAD_JSON' }));
+    const invalid = Buffer.from('{"kind":null,"id":"a\xff"}', 'latin1');
+    expect(() => mapped(mappings, invalid)).toThrow(expect.objectContaining({ code: 'BAD_UTF8' }));
     expect(() => mapped(mappings, bytes({ kind: 'A' }))).toThrow('the record has no value at /a~1b/0');
     expect(() => mapped(mappings, bytes({ kind: 'A', 'a/b': ['x'] }))).toThrow('/n');
   });
