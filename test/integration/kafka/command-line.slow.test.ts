@@ -22,7 +22,7 @@ describe.skipIf(shared === null)('landfall kafka', () => {
   it('init creates the topics, checks them, and names differences', async () => {
     const prefix = uniqueName('init');
     const made = await run(['init', '--partitions', '2', ...ONE], prefix);
-    expect([made.code, made.stdout.match(/^made/gm)?.length]).toEqual([0, 4]);
+    expect([made.code, made.stdout.match(/^created/gm)?.length]).toEqual([0, 4]);
     const again = await run(['init', '--partitions', '2', ...ONE], prefix);
     expect([again.code, again.stdout.match(/^present/gm)?.length]).toEqual([0, 4]);
     const other = await run(['init', '--partitions', '3', ...ONE], prefix);
@@ -72,7 +72,7 @@ describe.skipIf(shared === null)('landfall kafka', () => {
     const nobody = await landfall(['kafka', 'init', '--kafka-brokers', '127.0.0.1:1']);
     expect([nobody.code, nobody.stderr]).toEqual([2, expect.stringContaining('Check kafkaBrokers')]);
     const none = await landfall(['kafka', 'init']);
-    expect([none.code, none.stderr]).toEqual([2, expect.stringContaining('no brokers are named')]);
+    expect([none.code, none.stderr]).toEqual([2, expect.stringContaining('no brokers are configured')]);
     const missing = await landfall([
       'serve',
       '--port',
@@ -110,7 +110,7 @@ describe.skipIf(shared === null)('landfall kafka', () => {
     await landfall(['config', 'set', 'recheckIntervalSeconds=7', '--db', db]);
     const scratch = forTest(await scratchTopics(shared?.bootstrap ?? [], 3));
     const moved = await run(['import', '--db', db], scratch.prefix);
-    expect([moved.code, moved.stdout]).toEqual([0, expect.stringContaining('nothing is lost')]);
+    expect([moved.code, moved.stdout]).toEqual([0, expect.stringContaining('no entry is missing or changed')]);
     const twice = await run(['import', '--db', db], scratch.prefix);
     expect([twice.code, twice.stderr]).toEqual([2, expect.stringContaining('holds this ledger already')]);
     const goneOn = await landfall(['config', 'set', 'recheckIntervalSeconds=9', '--db', db]);
@@ -142,12 +142,12 @@ describe.skipIf(shared === null)('landfall kafka', () => {
       expect.stringMatching(/BAD_HEAD.*head of partition 0 is missing/),
     ]);
     const cut = await run(['audit', '--head', heads.replace(/:(\d+):/, ':9$1:')], scratch.prefix, env);
-    expect([cut.code, cut.stdout]).toEqual([1, expect.stringContaining('tail cut off')]);
+    expect([cut.code, cut.stdout]).toEqual([1, expect.stringContaining('tail truncated')]);
     const producer = new RecordProducer(connectTo({ brokers: shared?.bootstrap ?? [], clientId: 'test' }));
     await producer.send(`${scratch.prefix}.ledger`, 1, [{ key: null, value: 'forged' }]);
     await producer.close();
     const forged = await run(['audit', '--json'], scratch.prefix, env);
-    expect([forged.code, forged.stdout]).toEqual([1, expect.stringContaining('not Landfall’s')]);
+    expect([forged.code, forged.stdout]).toEqual([1, expect.stringContaining('was not written by Landfall')]);
   });
 
   it('rebuild fetches a replica again unless an instance uses it', async () => {

@@ -23,7 +23,7 @@ describe.skipIf(shared === null)('An instance whose clock is behind', () => {
       return metrics.map((text) => /^landfall_partitions_owned (\d+)/m.exec(text)?.[1]);
     };
     await eventually(async () =>
-      two.logged.some((line) => line.includes('other partitions are declined')) ? 1 : null,
+      two.logged.some((line) => line.includes('the declined partitions have changed')) ? 1 : null,
     );
     await eventually(async () => ((await owned()).join() === '4,0' ? true : null));
     expect((await one.get('/readyz')).status).toBe(200);

@@ -58,7 +58,7 @@ describe.skipIf(shared === null)('landfall ingest into Kafka', () => {
     const letters = join(folder, 'letters.ndjson');
     const went = await landfall(['ingest', ...flags, '--skip-bad', '--dead-letters', letters, file], { cwd: folder });
     expect(went.code).toBe(0);
-    expect(went.stderr).toContain('3 lines read: 2 sent and durable, to be decided, 1 unreadable');
+    expect(went.stderr).toContain('3 lines read: 2 sent and durable, not decided yet, 1 unreadable');
     const found = await lettersOf(brokers, topicsOf(scratch.prefix).deadLetters);
     expect(found.map(({ value }) => String(value))).toEqual(['{"torn']);
     expect(found[0]?.headers).toMatchObject({ code: 'BAD_JSON', stream: `file:${file}`, offset: '2', bytes: '6' });
@@ -78,7 +78,7 @@ describe.skipIf(shared === null)('landfall ingest into Kafka', () => {
     });
     expect([piped.code, piped.stderr]).toEqual([2, expect.stringContaining('landfall kafka play FILE')]);
     const both = await landfall(['ingest', '--db', 'x.db', '--kafka-brokers', 'b:1', file], { cwd: folder });
-    expect([both.code, both.stderr]).toEqual([2, expect.stringContaining('Name one of them')]);
+    expect([both.code, both.stderr]).toEqual([2, expect.stringContaining('Give only one of them')]);
     expect(existsSync(join(folder, '.landfall'))).toBe(false);
     const local = await landfall(['ingest', '--db', join(folder, 'local.db'), file], { cwd: folder, env });
     expect([local.code, existsSync(join(folder, 'local.db'))]).toEqual([0, true]);
