@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, it } from 'vitest';
+import { ENTRY_VERSION } from '../../events/entry-version.ts';
 import { ChainFault, link } from '../../log/chain.ts';
 import { trustedHead, verifyRows } from '../../log/sqlite/snapshots.ts';
 import { entriesOf } from '../support/entries.ts';
@@ -38,7 +39,7 @@ describe('opening an altered ledger', () => {
     ['a text that is invalid JSON', `UPDATE entries SET body = '{' WHERE sequence = 4`, 4, 'altered'],
     [
       'a text with another version',
-      `UPDATE entries SET body = replace(body, '"v":2', '"v":9') WHERE sequence = 4`,
+      `UPDATE entries SET body = replace(body, '"v":${ENTRY_VERSION}', '"v":9') WHERE sequence = 4`,
       4,
       'altered',
     ],
