@@ -4,6 +4,7 @@ import { faultKinds } from '../test/simulation/world/faults.ts';
 import { simulate } from '../test/simulation/simulate.ts';
 import type { KillAt } from '../test/simulation/landfall/service.ts';
 import { shrink } from '../test/simulation/shrink.ts';
+import { simulateKafkaWorlds } from './kafka-worlds.ts';
 import type { Report } from '../test/simulation/simulate-worker.ts';
 
 /** Simulates worlds from seeds on several processes. */
@@ -18,6 +19,8 @@ type Options = {
   readonly killAt?: string;
   readonly trace: boolean;
   readonly json: boolean;
+  readonly kafka: boolean;
+  readonly worlds?: string;
 };
 const values = new Command('npm run simulate --')
   .description(
@@ -37,6 +40,8 @@ const values = new Command('npm run simulate --')
   .option('--kill-at <when>', 'with --seed: kill the service at this commit, for example before:12 or after:12')
   .option('--trace', 'with --seed: print the trace', false)
   .option('--json', 'print the result as JSON', false)
+  .option('--kafka', 'simulate instances on simulated Kafka brokers', false)
+  .option('--worlds <n>', 'with --kafka: number of worlds, from --seed on (default: 1)')
   .parse()
   .opts<Options>();
 
@@ -53,7 +58,7 @@ function stop(text: string): never {
   process.exit(2);
 }
 
-function number(name: 'seeds' | 'from' | 'worldSize' | 'processes'): number {
+function number(name: 'seeds' | 'from' | 'worldSize' | 'processes' | 'seed' | 'worlds'): number {
   const value = Number(values[name] ?? seedOfToday());
   return Number.isSafeInteger(value) && value > 0
     ? value
@@ -159,5 +164,10 @@ async function explain({ seed, rule, message }: Report['failures'][number]): Pro
   );
 }
 
-if (values.seed === undefined) await many();
+if (values.kafka) {
+  const [seed, worlds] = [number('seed'), values.worlds === undefined ? 1 : number('worlds')];
+  const { trace, json } = values;
+  const failed = await simulateKafkaWorlds({ seed, worlds, processes: number('processes'), trace, json });
+  process.exitCode = failed > 0 ? 1 : 0;
+} else if (values.seed === undefined) await many();
 else await one(Number(values.seed));

@@ -24,6 +24,8 @@ type Committed = {
   lastInput: number;
 };
 
+type Unfinished = { readonly rule: string; readonly reason: string };
+
 const { inputs: INPUTS, ledger: LEDGER, commands: COMMANDS } = topicsOf(PREFIX);
 const GROUP_SLACK_MS = 60_000;
 
@@ -184,30 +186,29 @@ export class KafkaChecker {
   }
 
   /** Returns the reasons why the world is not finished: inputs, replicas or commands that are behind. */
-  unfinished(instances: readonly Instance[]): string[] {
-    return this.#partitions
-      .flatMap(({ entries, consumed }, partition) => {
-        const log = this.#cluster.log(INPUTS, partition);
-        const last = log.visible().at(-1)?.offset ?? -1;
-        const behind = instances.filter(({ disks }) => disks[partition]?.stored.length !== entries.length);
-        return [
-          ...(consumed < last ? [`inputs of partition ${partition} are consumed up to ${consumed} of ${last}`] : []),
-          ...behind.map(({ name }) => `the replica ${partition} of ${name} is behind`),
-        ];
-      })
-      .concat([...this.#outgoing].filter(([, times]) => times === 0).map(([id]) => `${id} was not relayed`));
+  unfinished(instances: readonly Instance[]): Unfinished[] {
+    const inPartitions = this.#partitions.flatMap(({ entries, consumed }, partition): Unfinished[] => {
+      const last = this.#cluster.log(INPUTS, partition).visible().at(-1)?.offset ?? -1;
+      const behind = instances.filter(({ disks }) => disks[partition]?.stored.length !== entries.length);
+      const unread = `inputs of partition ${partition} are consumed up to ${consumed} of ${last}`;
+      return [
+        ...(consumed < last ? [{ rule: 'every input is decided', reason: unread }] : []),
+        ...behind.map(({ name }) => ({ rule: 'replicas complete', reason: `${partition} of ${name} is behind` })),
+      ];
+    });
+    const unsent = [...this.#outgoing].filter(([, times]) => times === 0);
+    return [...inPartitions, ...unsent.map(([id]) => ({ rule: 'commands relayed', reason: `${id} was not relayed` }))];
   }
 
   /** Checks the world after it has become calm. */
   finish(instances: readonly Instance[]): void {
-    for (const reason of this.unfinished(instances)) this.#sim.violate('everything is done', reason);
     this.#partitions.forEach((committed, partition) => {
       for (const { disks, name } of instances)
         this.#compare(committed, disks[partition]?.stored ?? [], `${name}/${partition}`);
       for (const { offset, value } of this.#cluster.log(INPUTS, partition).visible()) {
         const { source, id } = JSON.parse(value?.toString() ?? '{}') as { source: string; id: string };
-        const isDecided = committed.inputs.has(`${source}\n${id}`);
-        if (!isDecided) this.#sim.violate('no input lost', `${id} at ${offset} of partition ${partition} has no entry`);
+        const isLost = offset <= committed.consumed && !committed.inputs.has(`${source}\n${id}`);
+        if (isLost) this.#sim.violate('no input lost', `${id} at ${offset} of partition ${partition} has no entry`);
       }
     });
     for (const { input } of this.#acknowledged) {
@@ -215,11 +216,12 @@ export class KafkaChecker {
       if (!this.#partitions.some(({ inputs }) => inputs.has(key)))
         this.#sim.violate('no input lost', `${input.id} was acknowledged`);
     }
+    for (const { rule, reason } of this.unfinished(instances)) this.#sim.violate(rule, reason);
   }
 
   #compare({ entries }: Committed, stored: readonly { readonly hash: string }[], name: string): void {
-    const different = entries.findIndex(({ hash }, index) => stored[index]?.hash !== hash);
-    if (different >= 0 || stored.length > entries.length)
+    const different = stored.findIndex(({ hash }, index) => entries[index]?.hash !== hash);
+    if (different >= 0)
       this.#sim.violate('replicas equal', `the replica ${name} differs from the topic at entry ${different + 1}`);
   }
 }

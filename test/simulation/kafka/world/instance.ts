@@ -1,6 +1,5 @@
 import { DecisionTracker } from '../../../../consumers/kafka/decision-tracker.ts';
 import { Membership } from '../../../../consumers/kafka/membership.ts';
-import type { KafkaClient } from '../../../../kafka/port.ts';
 import { RecordProducer } from '../../../../kafka/record-producer.ts';
 import { inputsStream } from '../../../../log/kafka/inputs-stream.ts';
 import { KafkaLedger } from '../../../../log/kafka/ledger.ts';
@@ -17,20 +16,10 @@ import { DiskStore, ReplicaDisk } from './replica-disk.ts';
 export const PREFIX = 'landfall';
 export const SESSION_MS = 6000;
 
-/** Changes a part of an instance, so that a test can plant a defect. */
-export type KafkaDamage = {
-  readonly client?: (client: KafkaClient, instance: string) => KafkaClient;
-  readonly ledger?: (ledger: KafkaLedger<DiskStore>) => void;
-  readonly producer?: (producer: RecordProducer) => void;
-  readonly membership?: (membership: Membership) => void;
-  readonly disk?: (disk: ReplicaDisk) => void;
-};
-
 type Wiring = {
   readonly sim: KafkaSim;
   readonly cluster: SimulatedCluster;
   readonly partitions: number;
-  readonly damage: KafkaDamage;
   /** Called with the entries that became readable in a replica. */
   readonly readable: ReadableListener;
 };
@@ -59,11 +48,6 @@ export class Instance {
     this.name = name;
     this.#wiring = wiring;
     this.disks = Array.from({ length: wiring.partitions }, () => new ReplicaDisk());
-    for (const disk of this.disks) wiring.damage.disk?.(disk);
-  }
-
-  get isReady(): boolean {
-    return this.#running?.inputs !== null && this.#running?.isStopping === false;
   }
 
   /** Describes the faults of the owned partitions and replicas, for the trace of a world that does not settle. */
@@ -154,20 +138,26 @@ export class Instance {
     const running = this.#running;
     const inputs = running?.inputs ?? null;
     if (running === null || inputs === null || running.isStopping) return reply(new Error('connection refused'));
+    // Most clients ask a load balancer, which knows the instances that are ready.
+    if (!this.#isCopied(running) && this.#wiring.sim.random('clients').chance(0.9))
+      return reply(new Error('not ready'));
     running.process.run(() => {
       inputs.submit(submissions).then(reply, (error: unknown) => reply(error instanceof Error ? error : new Error()));
     });
   }
 
+  #isCopied({ inputs, process }: Running): boolean {
+    return this.disks.every((_, partition) => inputs?.isCopied(partition, process.wallMs) === true);
+  }
+
   /** Connects the parts as service/engine/open-cluster.ts does. */
   async #open(running: Running): Promise<void> {
-    const { sim, cluster, partitions, damage, readable } = this.#wiring;
+    const { sim, cluster, partitions, readable } = this.#wiring;
     const { process } = running;
     const { time } = process;
     const log = (level: string, message: string, details: object) =>
       sim.trace(() => `${this.name} ${level}: ${message} ${JSON.stringify(details)}`);
-    const plain = simulatedClient(cluster, process, this.name);
-    const client = damage.client?.(plain, this.name) ?? plain;
+    const client = simulatedClient(cluster, process, this.name);
     let trackers: readonly DecisionTracker[] = [];
     const published: ReadableListener = (partition, entries, head, positions) => {
       readable(partition, entries, head, positions);
@@ -179,10 +169,8 @@ export class Instance {
       (partition, listener) => Replica.over(this.#store(partition, process), partition, listener),
     );
     running.ledger = ledger;
-    damage.ledger?.(ledger);
     const producers = { inputs: new RecordProducer(client), outgoing: new RecordProducer(client) };
     running.producers = [producers.inputs, producers.outgoing];
-    damage.producer?.(producers.outgoing);
     trackers = Array.from({ length: partitions }, (_, partition) => trackerOf(ledger, partition));
     const directory = (partition: number) => ledger.replica(partition).ledger.disk.ledger;
     const membership: Membership = new Membership({
@@ -196,7 +184,6 @@ export class Instance {
       obstacle: (partition) => obstacleOf(partition, { ledger, directory }, time),
       rebalanced: (owned) => sim.trace(() => `${this.name} is assigned ${owned.join(', ')}`),
     });
-    damage.membership?.(membership);
     running.membership = membership;
     running.inputs = new TopicInputs({
       ledger: ledger as unknown as KafkaLedger,

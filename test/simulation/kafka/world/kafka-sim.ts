@@ -7,6 +7,9 @@ import { type KafkaFault, kafkaFaults } from '../faults.ts';
 /** The clock of the machines at the start of virtual time. */
 export const EPOCH = 1_700_000_000_000;
 
+/** Probabilities of faults that differ from the defaults. */
+export type LikelyKafkaFaults = Partial<Readonly<Record<KafkaFault, number>>>;
+
 /** The shared parts of a Kafka world: virtual time, random numbers, faults and the trace. It is the network of its brokers. */
 export class KafkaSim implements Network {
   readonly schedule = new Schedule();
@@ -18,9 +21,11 @@ export class KafkaSim implements Network {
   readonly #seed: string;
   readonly #without: ReadonlySet<KafkaFault>;
   readonly #isTracing: boolean;
+  readonly #likely: LikelyKafkaFaults;
   readonly #streams = new Map<string, Random>();
 
-  constructor(seed: number, without: ReadonlySet<KafkaFault>, isTracing: boolean) {
+  constructor(seed: number, without: ReadonlySet<KafkaFault>, isTracing: boolean, likely: LikelyKafkaFaults = {}) {
+    this.#likely = likely;
     this.#seed = `kafka/${seed}`;
     this.#without = without;
     this.#isTracing = isTracing;
@@ -50,7 +55,7 @@ export class KafkaSim implements Network {
   }
 
   fault(kind: KafkaFault): boolean {
-    const isDrawn = this.random(`fault:${kind}`).chance(kafkaFaults[kind]);
+    const isDrawn = this.random(`fault:${kind}`).chance(this.#likely[kind] ?? kafkaFaults[kind]);
     const happens = isDrawn && !this.#without.has(kind) && this.now() < this.faultsUntil;
     if (happens) this.happened.set(kind, (this.happened.get(kind) ?? 0) + 1);
     return happens;

@@ -13,8 +13,6 @@ export class ReplicaDisk {
   ledger = new MemoryLedger();
   positions = new Map<string, number>();
   checkpoints = new Map<string, number>();
-  /** Drops commits that the disk refused, as if they had succeeded; for tests of the checker. */
-  isLying = false;
   #batches: Batch[] = [];
 
   get stored(): readonly StoredEntry[] {

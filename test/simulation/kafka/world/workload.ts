@@ -43,9 +43,9 @@ export class Workload {
     );
     const settings = { recheckTimeoutSeconds: 20, questionLimitSeconds: 2, recheckIntervalSeconds: 5 };
     this.#at(20, 'configuration.set', { change: settings, operator: 'ops' }, null);
-    for (let nth = 1; nth <= random.integer(2, 5); nth += 1) this.#planVm(nth, untilMs);
-    for (let nth = 0; nth < random.integer(5, 30); nth += 1) {
-      const vm = vmOf(random.integer(1, 5));
+    for (let nth = 1; nth <= random.integer(1, 3); nth += 1) this.#planVm(nth, untilMs);
+    for (let nth = 0; nth < random.integer(3, 15); nth += 1) {
+      const vm = vmOf(random.integer(1, 4));
       this.#at(random.integer(0, untilMs), 'operator.acted', { action: 'look', ok: true }, vm);
     }
   }
@@ -61,7 +61,7 @@ export class Workload {
       vm,
     );
     this.#places.set(vm, random.pick(['host-a', 'host-b']));
-    for (let attempt = 1; attempt <= random.integer(1, 3); attempt += 1) {
+    for (let attempt = 1; attempt <= random.integer(1, 2); attempt += 1) {
       const migration = `m${nth}-${attempt}`;
       const at = random.integer(1000, untilMs);
       this.#at(at, 'migration.started', { migration, source: 'host-a', destination: 'host-b' }, vm);
