@@ -26,6 +26,9 @@ type EventOutcome = { duplicate: boolean; pending?: string; refusal: Problem | n
 type ExplainedPage = Omit<Explained, 'entries'> & Page<RemoteEntry>;
 export type Explained = { state: AttemptState; timers: Timers; entries: StoredEntry[]; name: string | null };
 
+/** The settings after a change, and the open attempts that keep earlier ones. */
+type ChangedConfiguration = Configuration & { attemptsWithEarlierSettings?: string[] };
+
 export class Remote {
   readonly #base: URL;
   readonly #token: string | undefined;
@@ -89,8 +92,8 @@ export class Remote {
     return this.#get('/v1/config', {});
   }
 
-  async configure(change: unknown, operator: string | undefined): Promise<Configuration> {
-    return (await this.#ask<Configuration>('PUT', '/v1/config', { operator }, change)).value;
+  async configure(change: unknown, operator: string | undefined): Promise<ChangedConfiguration> {
+    return (await this.#ask<ChangedConfiguration>('PUT', '/v1/config', { operator }, change)).value;
   }
 
   async resolve(

@@ -8,6 +8,8 @@ export const Testimony = z.strictObject({
   job: Job,
   /** The answered question; null if no answer counts. */
   question: z.string().nullable(),
+  /** True if the presence is unknown although the host answered: the answer proves nothing. Absent otherwise. */
+  answered: z.boolean().optional(),
   /** The answer in text form, such as `running (migrated)`, or the error. */
   words: z.string(),
 });

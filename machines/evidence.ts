@@ -3,7 +3,7 @@ import type { InputData } from '../events/inputs.ts';
 import type { Evidence, Testimony } from '../events/verdict.ts';
 import { GONE, isOneOf, LANDED } from './table.ts';
 import { endAfterAnswer, endAfterEvent, endingOf } from './source-end.ts';
-import { provesRan, type Reading, type Role, ranOf, readAnswer } from './presence.ts';
+import { isAnswered, provesRan, type Reading, type Role, ranOf, readAnswer } from './presence.ts';
 
 /**
  * Applies questions, answers and events to an attempt, and derives the evidence for `decide` from it. This module keeps
@@ -376,7 +376,9 @@ function testimony(attempt: Attempt, host: string): [Testimony, Answer | null] {
   const counting = early ? null : answer;
   const { presence, job, words } = readHost(attempt, host, counting);
   const question = counting === null ? null : questionId(attempt.migration, counting.asked);
-  return [{ host, presence, job, question, words: early ? 'asked before the call returned' : words }, counting];
+  const said = { host, presence, job, question, words: early ? 'asked before the call returned' : words };
+  const answered = presence === 'unknown' && counting !== null && isAnswered(counting);
+  return [answered ? { ...said, answered } : said, counting];
 }
 
 export function readHost(attempt: Attempt, host: string, answer: Answer | null): Reading {

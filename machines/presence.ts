@@ -114,6 +114,11 @@ export function readAnswer(answer: Answer | null, context: Context): Reading {
   return reading;
 }
 
+/** Returns true if the host itself answered, in known words or in others. A failed query is no answer of the host. */
+export function isAnswered({ ok, timedOut, unknownWords }: Answer): boolean {
+  return timedOut !== true && (ok || unknownWords !== undefined);
+}
+
 function readingOfGone(answer: Answer, context: Context, presence: 'absent' | 'off', words: string): Reading {
   if (answer.strayProcess === true) {
     return { ...nothingKnown(`${words}, but a QEMU process carries its UUID`), notice: 'stray-process' };

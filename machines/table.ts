@@ -242,7 +242,7 @@ export const table: readonly Row[] = [
     now: wait,
     deadline: { do: 'complete', certainty: 'provisional' },
     leansToDestination: true,
-    why: 'The source confirmed that the guest left for the destination. The destination does not answer.',
+    why: 'The source confirmed that the guest left for the destination. The {destination} does not answer.',
   },
   {
     id: 'silent-destination-gone',
@@ -252,7 +252,7 @@ export const table: readonly Row[] = [
     now: wait,
     deadline: contested,
     noEffects: true,
-    contestedError: 'the guest is gone from the source and the destination does not answer',
+    contestedError: 'the guest is gone from the source and the {destination} does not answer',
     why: 'The guest is gone from the source without a confirmed hand-over: it may have crashed or arrived. Silence proves neither.',
   },
   {
@@ -358,14 +358,14 @@ export const table: readonly Row[] = [
     now: wait,
     deadline: { do: 'complete', certainty: 'provisional', provenIf: 'source-excluded' },
     leansToDestination: true,
-    why: 'The destination has the guest in the expected state, but the source does not answer. Hooks and locks wait for proof about the source.',
+    why: 'The destination has the guest in the expected state, but the {source} does not answer. Hooks and locks wait for proof about the source.',
   },
   {
     id: 'silence',
     source: ['unknown'],
     now: wait,
     deadline: contested,
-    contestedError: 'the source does not answer; nothing may start the guest elsewhere',
+    contestedError: 'the {source} does not answer; nothing may start the guest elsewhere',
     why: 'Nothing is known about the source, and the destination’s answer alone decides nothing.',
   },
   {
@@ -374,8 +374,8 @@ export const table: readonly Row[] = [
     destination: ['unknown'],
     now: wait,
     deadline: contested,
-    contestedError: 'the destination does not answer; its locks are unknown and are not released',
-    why: 'The guest is on the source, but a second copy may run on the destination, which does not answer.',
+    contestedError: 'the {destination} does not answer; its locks are unknown and are not released',
+    why: 'The guest is on the source, but a second copy may run there: the {destination} does not answer.',
   },
   {
     id: 'contradiction',

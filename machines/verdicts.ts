@@ -2,6 +2,7 @@ import type { Alarm, Attempt } from '../events/attempt.ts';
 import type { InputData } from '../events/inputs.ts';
 import type { Evidence, Verdict } from '../events/verdict.ts';
 import { type Decision, decide, satisfies, type Phase } from './decide.ts';
+import { rowText } from './row-text.ts';
 import { type AlarmCode, type Row, TABLE_VERSION } from './table.ts';
 
 /** Builds verdicts and alarms from decisions. Invariant 7: a verdict stores its row, table version and evidence. */
@@ -33,7 +34,7 @@ export function toVerdict(
     table: TABLE_VERSION,
     certainty: decision.certainty,
     host: decision.host,
-    error: errorOf(attempt, decision),
+    error: errorOf(attempt, { decision, evidence, phase }),
     decidedAt: now,
     final: phase === 'deadline',
     supersedes: attempt.verdicts.length === 0 ? null : attempt.verdicts.length,
@@ -48,9 +49,10 @@ function offersOf({ offers, offersIf }: Row, evidence: Evidence): string[] {
   return offersIf === undefined || satisfies(offersIf, evidence) ? [...(offers ?? [])] : [];
 }
 
-function errorOf(attempt: Attempt, decision: Decision): string | null {
+function errorOf(attempt: Attempt, { decision, evidence }: Judgement): string | null {
   if (decision.outcome === 'completed') return null;
-  if (decision.outcome === 'contested') return `${CONTESTED_ERROR}: ${decision.row.contestedError ?? decision.row.why}`;
+  if (decision.outcome === 'contested')
+    return `${CONTESTED_ERROR}: ${rowText(decision.row.contestedError ?? decision.row.why, evidence)}`;
   if (decision.row.id === 'same-host') return `source and destination are the same host (${attempt.source})`;
   const { callError } = attempt;
   if (callError === null)

@@ -141,10 +141,18 @@ export function addHistory(program: Command, io: Io): void {
     .addOption(dbOption())
     .addOption(serverOption())
     .addOption(jsonOption())
-    .addHelpText('after', examples(['landfall history vm1', 'all events of vm1, oldest first']))
-    .action(async (vm: string, options: ReadOptions) => {
+    .option('--brief', 'fold questions and answers into rounds')
+    .addHelpText(
+      'after',
+      examples(
+        ['landfall history vm1', 'all events of vm1, oldest first'],
+        ['landfall history vm1 --brief', 'one line for each round of questions'],
+      ),
+    )
+    .action(async (vm: string, options: ReadOptions & { brief?: boolean }) => {
       const found = await historyOf(vm, options, io);
-      io.out(options.json === true ? JSON.stringify(found.items) : history(found, io.style));
+      const brief = options.brief === true;
+      io.out(options.json === true ? JSON.stringify(found.items) : history(found, io.style, { brief }));
     });
 }
 

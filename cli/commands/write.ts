@@ -5,10 +5,11 @@ import { Fault } from '../../events/fault.ts';
 import { WALL } from '../../events/vocabulary.ts';
 import { submit } from '../../producers/submit.ts';
 import { attemptState, migrationView } from '../../projections/attempts.ts';
+import { attemptsWithEarlierSettings } from '../../projections/earlier-settings.ts';
 import { configuration } from '../../projections/site.ts';
 import type { Io } from '../io.ts';
 import { withWriter, withLedger } from '../ledger-file.ts';
-import { configurationTable } from '../render/config.ts';
+import { configurationTable, keepingText } from '../render/config.ts';
 import { migrationsTable } from '../render/migrations.ts';
 import { Remote } from '../remote.ts';
 import { dbOption, emptyOption, examples, jsonOption, type ReadOptions, serverOption } from './options.ts';
@@ -130,15 +131,19 @@ async function setConfig(pairs: string[], options: ReadOptions & { operator: str
   if (options.operator === '') throw emptyOption('operator');
   const type = 'landfall.configuration.set.v1';
   const data = { change, operator: options.operator };
+  let keeping: readonly string[];
   if (options.server === undefined) {
     await withWriter(options.db, (driver) =>
       submit(driver, { type, vm: null, data, id: randomUUID(), source: SOURCE }, { now: io.now(), clock: WALL }),
     );
+    keeping = await withLedger(options.db, ({ db }) => attemptsWithEarlierSettings(db, configuration(db)));
   } else {
     const remote = new Remote(options.server, io.env);
-    await remote.configure(change, remote.isNamed ? undefined : options.operator);
+    const changed = await remote.configure(change, remote.isNamed ? undefined : options.operator);
+    keeping = changed.attemptsWithEarlierSettings ?? [];
   }
   await getConfig(undefined, options, io);
+  if (keeping.length > 0) io.err(keepingText(keeping));
 }
 
 function changeOf(pairs: string[]): Record<string, unknown> {

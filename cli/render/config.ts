@@ -1,6 +1,7 @@
 import { type Configuration, defaultConfiguration } from '../../events/configuration.ts';
 import type { Style } from './style.ts';
 import { type Cell, cell, table } from './table.ts';
+import { clean } from './text.ts';
 import { duration } from './time.ts';
 
 /** Formats `landfall config get`: each setting with its value, default and meaning. */
@@ -50,4 +51,11 @@ function row(key: keyof Configuration, value: Settings[keyof Configuration]): Ce
 function valueText(value: Settings[keyof Configuration]): string {
   if (value === undefined) return '–';
   return typeof value === 'number' ? String(value) : value.length === 0 ? 'none' : value.join(',');
+}
+
+/** Names the open attempts that a change of the settings does not reach. */
+export function keepingText(attempts: readonly string[]): string {
+  const shown = attempts.slice(0, 10).map(clean).join(', ');
+  const more = attempts.length > 10 ? ` and ${attempts.length - 10} more` : '';
+  return `These open attempts keep the earlier settings, because their calls have returned: ${shown}${more}.`;
 }

@@ -1,5 +1,6 @@
 import type { Attempt, AttemptState } from '../../events/attempt.ts';
 import { path } from '../../machines/chart.ts';
+import { evidenceOf } from '../../machines/evidence.ts';
 import type { Row } from '../../machines/table.ts';
 import { offersText, waitingRowLines } from './explain-verdict.ts';
 import { clean, message } from './text.ts';
@@ -46,7 +47,7 @@ export function waitLines({ attempt }: AttemptState, row: Row | undefined, now: 
             ? 'It waits for the first answers to the questions above.'
             : 'It waits for the answers of the present round.',
         ]
-      : waitingRowLines(row, waiting.row);
+      : waitingRowLines(row, waiting.row, evidenceOf(attempt));
   const times = [
     ...(pollAt === null ? [] : [`next round ${when(pollAt)}, or at once after an event of either host`]),
     ...(deadlineAt === null

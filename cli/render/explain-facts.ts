@@ -31,10 +31,18 @@ export function factsOf(attempt: Attempt, entries: readonly WithEntry[]): Fact[]
     [`ran on ${destination}`, `${ranTexts[evidence.ran]}: ${whyRan(attempt, entries, evidence.ran)}`],
     ...quiet(attempt),
     ...excluded(attempt),
+    ['settings', settingsText(attempt)],
     ...evidence.others
       .filter(({ question }) => question !== null)
       .map((other): Fact => [other.host, `${readingText(other.presence, other.job)} (${other.words})`]),
   ].map(([label = '', text = '']) => [clean(label), clean(text)] as const);
+}
+
+/** The settings in force for the attempt. They are fixed when its call returns. */
+function settingsText({ configuration, returnedAt }: Attempt): string {
+  const { recheckIntervalSeconds, recheckTimeoutSeconds, questionLimitSeconds, commandRetrySeconds } = configuration;
+  const times = `recheck every ${recheckIntervalSeconds} s, last round after ${recheckTimeoutSeconds} s, questions wait ${questionLimitSeconds} s, commands are repeated after ${commandRetrySeconds} s`;
+  return `${times} (${returnedAt === null ? 'may change until the call returns' : 'fixed when the call returned'})`;
 }
 
 /** Returns `, first at +0.19 s (event Stopped Migrated)`, relative to the return of the call. */

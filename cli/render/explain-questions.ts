@@ -29,11 +29,9 @@ export function questionSection(attempt: Attempt, entries: readonly WithEntry[],
   const early = outcomes.filter(({ sequence }) => returnedSequence === null || sequence <= returnedSequence);
   if (returnedAt === null) return [earlyText(early, false)];
   const counting = outcomes.filter((outcome) => !early.includes(outcome));
-  const decisive = decidedBy(attempt);
-  const runs = groupRepeats(counting, ({ question }) => decisive.has(question));
-  const rows = runs.map((run) =>
-    row(run, returnedAt, attempt.settledAt === null, lastOf(run, counting) ? decisive : new Map()),
-  );
+  const decisive = decidedBy(attempt, outcomes, entries);
+  const runs = groupRepeats(counting, (outcome) => decisive.has(outcome));
+  const rows = runs.map((run) => row(run, returnedAt, attempt.settledAt === null, decisive));
   const lines =
     rows.length === 0
       ? ['No host was asked after the call returned.']
@@ -50,29 +48,31 @@ function earlyText(early: readonly QuestionOutcome[], returned: boolean): string
     : `${plural(questions, 'question')} asked during the call, ${purpose}.`;
 }
 
-/** Maps each question to the verdicts that used its answer, as `verdict 1` or `verdicts 1 and 2`. */
-function decidedBy({ verdicts }: Attempt): ReadonlyMap<string, string> {
-  const numbers = new Map<string, number[]>();
+/**
+ * Maps outcomes to the verdicts that stood on them, as `verdict 1` or `verdicts 1 and 2`. A verdict stands on the newest outcome
+ * of its question that the ledger had when it was made; a later answer to the same question is not its evidence.
+ */
+function decidedBy(
+  { verdicts }: Attempt,
+  outcomes: readonly QuestionOutcome[],
+  entries: readonly WithEntry[],
+): ReadonlyMap<QuestionOutcome, string> {
+  const numbers = new Map<QuestionOutcome, number[]>();
   for (const { number, evidence, resolution } of verdicts) {
     if (resolution !== null) continue;
+    const madeIn = entries.findIndex(({ entry }) => entry.verdict === number);
     for (const { question } of [evidence.source, evidence.destination, ...evidence.others]) {
-      if (question !== null) numbers.set(question, [...(numbers.get(question) ?? []), number]);
+      const before = outcomes.filter((each) => each.question === question && (each.order ?? madeIn + 1) <= madeIn);
+      const stood = before.sort((a, b) => (a.order ?? 0) - (b.order ?? 0)).at(-1);
+      if (stood !== undefined) numbers.set(stood, [...(numbers.get(stood) ?? []), number]);
     }
   }
   return new Map(
-    [...numbers].map(([question, list]) => [
-      question,
+    [...numbers].map(([outcome, list]) => [
+      outcome,
       `${list.length === 1 ? 'verdict' : 'verdicts'} ${listed(list.map(String))}`,
     ]),
   );
-}
-
-/**
- * Returns true if a run ends with the last outcome of its question. After a timeout and a late answer, a verdict uses
- * the late answer.
- */
-function lastOf({ last }: OutcomeRun, outcomes: readonly QuestionOutcome[]): boolean {
-  return outcomes.findLast(({ question }) => question === last.question) === last;
 }
 
 /** Returns the table row of a run: the time of its first question and of its last answer. */
@@ -80,18 +80,23 @@ function row(
   { first, last, count }: OutcomeRun,
   since: number,
   isOpen: boolean,
-  decisive: ReadonlyMap<string, string>,
+  decisive: ReadonlyMap<QuestionOutcome, string>,
 ): Cell[] {
-  const verdict = decisive.get(last.question);
+  const verdict = decisive.get(last);
   return [
     count === 1 ? shortQuestion(first) : `${shortQuestion(first)}…${shortQuestion(last)} ×${count}`,
     first.host,
     offset(first.askedAt - since),
-    last.at === null ? cell(isOpen ? 'not yet' : 'never', 'dim') : offset(last.at - since),
+    last.at === null ? cell(unansweredText(last, isOpen), 'dim') : offset(last.at - since),
     last.words,
     last.reading,
     verdict === undefined ? '' : cell(`◀ ${verdict}`, 'accent'),
   ];
+}
+
+function unansweredText({ supersededBy }: QuestionOutcome, isOpen: boolean): string {
+  if (supersededBy !== null) return `superseded by q${supersededBy}`;
+  return isOpen ? 'not yet' : 'no answer needed';
 }
 
 const shortQuestion = ({ question, sequence }: QuestionOutcome) =>

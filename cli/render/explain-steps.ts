@@ -1,4 +1,6 @@
 import type { Attempt, Step } from '../../events/attempt.ts';
+import type { Evidence } from '../../events/verdict.ts';
+import { GONE, isOneOf, LANDED } from '../../machines/table.ts';
 import type { Tone } from './style.ts';
 import type { Style } from './style.ts';
 import { type Cell, cell, table } from './table.ts';
@@ -42,9 +44,18 @@ function nothingText({ verdicts }: Attempt): string {
   const standing = verdicts.at(-1);
   if (standing === undefined) return 'No step: there is no verdict.';
   if (standing.certainty === 'provisional' && !standing.contested) {
-    return `No step yet: hooks and locks wait for proof about ${clean(standing.evidence.source.host)} (it reports that the guest is gone, it is fenced, or its leases expire).`;
+    return `No step yet: hooks and locks wait for ${clean(missingProof(standing.evidence))}.`;
   }
   return 'No step follows from this verdict.';
+}
+
+/** Names the fact that a provisional verdict lacks, and the host that can report it. */
+function missingProof({ source, destination }: Evidence): string {
+  const isSourceGone = isOneOf(GONE, source.presence);
+  if (isSourceGone && !isOneOf(LANDED, destination.presence))
+    return `an answer of ${destination.host} that shows the guest there (${source.host} answers that the guest is gone)`;
+  const said = source.presence === 'unknown' ? '' : `; at present it answers “${source.words}”`;
+  return `proof about ${source.host}: an answer that the guest is gone, its fencing, or expired leases${said}`;
 }
 
 function row(step: Step, attempt: Attempt): Cell[] {

@@ -1,5 +1,6 @@
 import type { Attempt } from '../../events/attempt.ts';
 import type { Evidence, Testimony, Verdict } from '../../events/verdict.ts';
+import { rowText } from '../../machines/row-text.ts';
 import { type Column, type ConditionName, conditionTexts, type Row, TABLE_VERSION } from '../../machines/table.ts';
 import { clean, listed, message } from './text.ts';
 import { duration } from './time.ts';
@@ -25,7 +26,12 @@ export function verdictLines(attempt: Attempt, verdict: Verdict, row: Row | unde
   const head = `Row ${verdict.row} of table version ${verdict.table} decided ${afterCall(attempt, verdict.decidedAt)}: ${when}.`;
   if (row === undefined) return [head, `The present table (version ${TABLE_VERSION}) has no such row.`, ...error];
   const version = verdict.table === TABLE_VERSION ? '' : ` (text of the present version ${TABLE_VERSION})`;
-  return [head, `Why${version}: ${row.why}`, ...reasonsOf(row, verdict).map((reason) => `· ${reason}`), ...error];
+  return [
+    head,
+    `Why${version}: ${clean(rowText(row.why, verdict.evidence))}`,
+    ...reasonsOf(row, verdict).map((reason) => `· ${reason}`),
+    ...error,
+  ];
 }
 
 function lateText({ supersededBy, rounds }: Attempt): string {
@@ -60,9 +66,9 @@ function reasonsOf(row: Row, { evidence, final }: Verdict): string[] {
   ].map(clean);
 }
 
-function testimonyText({ host, presence, words, question }: Testimony, role: string): string {
+function testimonyText({ host, presence, words, question, answered }: Testimony, role: string): string {
   const asked = question === null ? '' : `, ${question.slice(question.lastIndexOf('/') + 1)}`;
-  return `${role} ${host} is ${presence}${presenceTexts[presence] === '' ? '' : ` (${presenceTexts[presence]})`}: “${message(words)}”${asked}`;
+  return `${role} ${host} is ${presence}${presenceTexts[presence] === '' ? '' : ` (${presenceTexts[presence]})`}: ${answered === true ? 'it answered, but ' : ''}“${message(words)}”${asked}`;
 }
 
 function conditionOf(column: Column): ConditionName[] {
@@ -97,7 +103,7 @@ export function supersededLines(attempt: Attempt): string[] {
 }
 
 /** Describes the row that an undecided attempt currently matches. */
-export function waitingRowLines(row: Row | undefined, id: string): string[] {
+export function waitingRowLines(row: Row | undefined, id: string, evidence: Evidence): string[] {
   if (row === undefined) return [`It matches row ${id}.`];
   const { deadline } = row;
   const then =
@@ -111,7 +117,10 @@ export function waitingRowLines(row: Row | undefined, id: string): string[] {
       ? `, provided that ${conditionTexts[deadline.if]}`
       : '';
   const certainty = deadline.do === 'complete' && deadline.certainty !== undefined ? `, ${deadline.certainty}` : '';
-  return [`It matches row ${id}: ${row.why}`, `If nothing changes before the deadline, ${then}${certainty}${unless}.`];
+  return [
+    `It matches row ${id}: ${clean(rowText(row.why, evidence))}`,
+    `If nothing changes before the deadline, ${then}${certainty}${unless}.`,
+  ];
 }
 
 export const offersText = (offers: readonly string[]): string => listed(offers.map(clean), 'or');

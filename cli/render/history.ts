@@ -1,25 +1,46 @@
 import type { TimelineItem } from '../../projections/timeline.ts';
 import { destinationsOf, drawSpan, textOf, toneOf } from './history-row.ts';
 import { type Guest, laneHosts, LockLane, strokes, symbols } from './lanes.ts';
+import { foldRounds, type HistoryItem } from './brief.ts';
 import type { Style, Tone } from './style.ts';
-import { clean, cut, pad, widthOf, wrap } from './text.ts';
+import { clean, cut, message, pad, widthOf, wrap } from './text.ts';
 import { clock, day, millisecondsOf, offset } from './time.ts';
 
 /** Formats `landfall history`: the timeline of one VM, with a lane per host and one for the lock. */
 
 export type History = { readonly vm: string; readonly name?: string | null; readonly items: readonly TimelineItem[] };
+export type HistoryOptions = { readonly brief?: boolean };
 
 const WALL_WIDTH = 12;
 const OFFSET_WIDTH = 12;
 const LANE_WIDTH_MIN = 8;
 const LANE_WIDTH_MAX = 16;
 
-export function history({ vm, name, items }: History, style: Style): string {
+export function history({ vm, name, items }: History, style: Style, { brief = false }: HistoryOptions = {}): string {
   const title = `${style.paint('bold', clean(name ?? 'unnamed VM'))}  ${clean(vm)}`;
   if (items.length === 0) return `${title}\nThe ledger has no events of this VM.`;
   const chart = new Chart(items, style);
   const legend = legendLines.map((line) => style.paint('dim', wrap(line, style.width)));
-  return [title, '', ...items.flatMap((item) => chart.draw(item)), '', ...legend].join('\n');
+  const shown: readonly HistoryItem[] = brief ? foldRounds(items) : items;
+  return [title, ...headlines(items, style), '', ...shown.flatMap((item) => chart.draw(item)), '', ...legend].join(
+    '\n',
+  );
+}
+
+/** One line for each attempt: its newest verdict, or that there is none. */
+function headlines(items: readonly TimelineItem[], style: Style): string[] {
+  const attempts = new Map<string, TimelineItem | null>();
+  for (const item of items) {
+    if (item.migration === null) continue;
+    if (item.kind === 'verdict') attempts.set(item.migration, item);
+    else if (!attempts.has(item.migration)) attempts.set(item.migration, null);
+  }
+  return [...attempts].map(([migration, verdict]) => {
+    const settled = items.some((item) => item.migration === migration && item.kind === 'settled');
+    const text = verdict === null ? 'no verdict yet' : `${message(verdict.text)}${settled ? '' : '; not settled'}`;
+    const tone = verdict === null ? 'warn' : toneOf(verdict);
+    return style.paint(tone, wrap(`${clean(migration)}: ${text}`, style.width, '  '));
+  });
 }
 
 const legendLines = [
@@ -48,7 +69,7 @@ class Chart {
     this.#zero = first === undefined ? 0 : millisecondsOf(first.time);
   }
 
-  draw(item: TimelineItem): string[] {
+  draw(item: HistoryItem): string[] {
     if (item.kind === 'call-started') this.#zero = millisecondsOf(item.time);
     const time = `${clock(item.time)}  ${pad(offset(millisecondsOf(item.time) - this.#zero), OFFSET_WIDTH, 'right')}  `;
     const lanes = this.#lanes(item);
@@ -95,14 +116,14 @@ class Chart {
     ];
   }
 
-  #lanes(item: TimelineItem): string {
-    const { guest } = item;
-    if (guest !== null && item.host !== null) this.#guests.set(item.host, guest);
+  #lanes(item: HistoryItem): string {
+    const shown = guestsOf(item);
+    for (const [host, guest] of shown) this.#guests.set(host, guest);
     const holder = this.#lock.take(item) ?? this.#lockStroke();
     const cells = [
       ...this.#hosts.map((host) => {
         const now = this.#guests.get(host) ?? 'unseen';
-        return host === item.host && guest !== null ? symbols[now] : strokes[now];
+        return shown.has(host) ? symbols[now] : strokes[now];
       }),
       cut(clean(holder), this.#width - 2),
     ].map((text) => pad(text, this.#width));
@@ -131,6 +152,10 @@ class Chart {
           : (['╳', '╌', '╌'] as const);
     return drawSpan(cells.join(''), from * this.#width, to * this.#width, ends);
   }
+}
+
+function guestsOf({ host, guest, guests }: HistoryItem): ReadonlyMap<string, Guest> {
+  return guests ?? new Map(host === null || guest === null ? [] : [[host, guest]]);
 }
 
 const laneTone = (item: TimelineItem): Tone => (item.kind === 'verdict' ? toneOf(item) : 'plain');

@@ -11,6 +11,7 @@ import {
   TABLE_VERSION,
   table,
 } from '../../machines/table.ts';
+import { rowText } from '../../machines/row-text.ts';
 import { CONTESTED_ERROR } from '../../machines/verdicts.ts';
 import { alarmTexts, presenceTexts } from './verdict-texts.ts';
 
@@ -98,7 +99,9 @@ function alsoTexts(row: Row): string[] {
       : []),
     ...(row.contestedError === undefined
       ? []
-      : [`If the verdict is contested, the call’s error is “${CONTESTED_ERROR}: ${row.contestedError}”.`]),
+      : [
+          `If the verdict is contested, the call’s error is “${CONTESTED_ERROR}: ${rowText(row.contestedError, null)}”.`,
+        ]),
     ...(row.offers ?? []).map(
       (offer) =>
         `An operator may choose to do this${row.offersIf === undefined ? '' : ` if ${named(row.offersIf)}`}: ${offer}.`,
@@ -137,7 +140,7 @@ function conditionsTable(): string {
 
 function rowSection(row: Row): string {
   const also = alsoTexts(row).map((text) => `- ${text}`);
-  return [`### ${row.id}`, row.why, ...(also.length === 0 ? [] : [also.join('\n')])].join('\n\n');
+  return [`### ${row.id}`, rowText(row.why, null), ...(also.length === 0 ? [] : [also.join('\n')])].join('\n\n');
 }
 
 export function verdictsPage(): string {

@@ -4,6 +4,7 @@ import { Configuration, ConfigurationChange, defaultConfiguration } from '../../
 import { Fault } from '../../events/fault.ts';
 import { Host } from '../../events/vocabulary.ts';
 import { attemptState, migrationView } from '../../projections/attempts.ts';
+import { attemptsWithEarlierSettings } from '../../projections/earlier-settings.ts';
 import { configuration } from '../../projections/site.ts';
 import type { Principal } from '../access/credentials.ts';
 import { type Submission, submissionOf } from '../engine/engine.ts';
@@ -75,15 +76,24 @@ export function addConfiguration(app: App, service: Service): void {
         tags: ['operators'],
         querystring: z.strictObject({ operator: Operator.optional() }),
         body: ConfigurationChange,
-        response: { 200: Configuration, ...problems(400, 401, 403, 413, 415, 422, 503) },
+        response: { 200: ChangedConfiguration, ...problems(400, 401, 403, 413, 415, 422, 503) },
       },
     },
     async ({ body, query, principal }) => {
       await configure(service, body, operatorOf(principal, query.operator));
-      return configurationOf(service.engine.parts);
+      const { parts } = service.engine;
+      const settings = configurationOf(parts);
+      const keeping = parts.flatMap(({ db }) => attemptsWithEarlierSettings(db, settings));
+      return { ...settings, attemptsWithEarlierSettings: keeping };
     },
   );
 }
+
+const ChangedConfiguration = Configuration.safeExtend({
+  attemptsWithEarlierSettings: z
+    .array(z.string())
+    .describe('open attempts that keep the earlier settings, because their calls have returned'),
+});
 
 /** Changes settings by an entry of the ledger. @throws Fault BAD_CONFIGURATION. */
 export async function configure(

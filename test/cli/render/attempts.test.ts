@@ -183,7 +183,7 @@ describe('landfall explain', () => {
 describe('landfall history', () => {
   it('draws a lane per host and one for the lock', () => {
     const lines = long.history(WEB).split('\n');
-    expect(lines.slice(2, 15)).toEqual([
+    expect(lines.slice(3, 16)).toEqual([
       '2026-01-01',
       '                            h1        h2        lock',
       '00:00:00.040       −0.04 s                                declared as web, on h1, running, volumes web-disk, iso (shareable)',
