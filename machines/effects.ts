@@ -256,7 +256,8 @@ export function toCommand(attempt: Attempt, verdict: Verdict, step: Step): Comma
   };
 }
 
-function conditionsOf(kind: StepKind): Command['onlyIf'] {
+/** The conditions that the receiver checks before it executes a command of this kind. */
+export function conditionsOf(kind: StepKind): Command['onlyIf'] {
   if (kind === 'release-lock') return ['no-opener'];
   if (kind === 'destroy-leftover') return ['paused', 'same-boot'];
   return kind === 'resume-guest' ? ['same-boot'] : [];
