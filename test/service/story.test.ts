@@ -1,6 +1,8 @@
 import { expect, it } from 'vitest';
+import { detailsOf } from '../../events/libvirt.ts';
 import { timelineOf } from '../../projections/timeline.ts';
-import { landfallJson } from '../support/landfall.ts';
+import { HandTime } from '../support/hand-time.ts';
+import { landfallJson, scratchFolder } from '../support/landfall.ts';
 import {
   answerStayed,
   declared,
@@ -16,10 +18,11 @@ import {
 
 /** Long histories of one VM, read in pages. */
 
+const details = detailsOf('Resumed');
 const lifecycle = (number: number) =>
   event(
     'host.lifecycle',
-    { host: number % 2 === 0 ? 'host-a' : 'host-b', event: 'Resumed', detail: `${number}` },
+    { host: number % 2 === 0 ? 'host-a' : 'host-b', event: 'Resumed', detail: details[number % details.length] },
     { subject: VM },
   );
 
@@ -33,6 +36,9 @@ async function lived(service: Served, things: number): Promise<void> {
   const ask = { vm: VM, host: 'host-a' };
   await service.post(Array.from({ length: 40 }, (_, number) => answerStayed({ ...ask, question: `m-1/q${number}` })));
 }
+
+/** Starts a service whose time stands still, so that no deadline adds entries between two reads on a slow machine. */
+const stillService = (folder = scratchFolder()) => serve({ logLevel: 'silent' }, folder, new HandTime());
 
 /** Reads all pages of a list, and counts the ledger entries read for each page. */
 async function pages(service: Served, path: string, between = async () => {}) {
@@ -61,7 +67,7 @@ async function pages(service: Served, path: string, between = async () => {}) {
 }
 
 it('reads for each page only the entries of that page', async () => {
-  const service = await serve({ logLevel: 'silent' });
+  const service = await stillService();
   await lived(service, 1000);
   const whole = await timelineOf(ledgerOf(service).readVm(VM), VM);
   const { items, costs } = await pages(service, `/v1/vms/${VM}/history?limit=50`);
@@ -71,7 +77,7 @@ it('reads for each page only the entries of that page', async () => {
 });
 
 it('continues a history after other reads and after a restart', async () => {
-  const before = await serve({ logLevel: 'silent' });
+  const before = await stillService();
   await lived(before, 60);
   const whole = await timelineOf(ledgerOf(before).readVm(VM), VM);
   const others = async () => {
@@ -80,7 +86,7 @@ it('continues a history after other reads and after a restart', async () => {
   expect((await pages(before, `/v1/vms/${VM}/history?limit=7`, others)).items).toEqual(whole);
   const { body } = await before.get(`/v1/vms/${VM}/history?limit=9`);
   await before.stop();
-  const after = await serve({}, before.folder);
+  const after = await stillService(before.folder);
   const rest = await after.get(`/v1/vms/${VM}/history?limit=1000&after=${body.next}`);
   expect([...body.items, ...rest.body.items]).toEqual(whole);
 });
@@ -99,7 +105,7 @@ it('counts repeated items only up to the requested time', async () => {
 });
 
 it('returns the entries of an attempt in pages', async () => {
-  const service = await serve({ logLevel: 'silent' });
+  const service = await stillService();
   await lived(service, 1200);
   const first = (await service.get('/v1/migrations/m-1/entries')).body;
   expect([first.items.length, typeof first.next]).toEqual([100, 'string']);
