@@ -49,24 +49,17 @@ export type MigrationView = {
 
 /** Attempts of a VM (by UUID or name) or of all VMs, oldest first. */
 export function migrations(db: DatabaseSync, vm?: string, page: Page = {}): MigrationView[] {
-  return [...eachMigration(db, vm, page)].map(({ view }) => view);
+  return [...eachMigration(db, vm, page)];
 }
 
-/** Yields each attempt with the number of characters of its entry, which approximates the size of the view. */
-export function eachMigration(
-  db: DatabaseSync,
-  vm?: string,
-  page: Page = {},
-): Generator<{ readonly view: MigrationView; readonly characters: number }> {
+/** Yields the attempts of `migrations` one by one. */
+export function eachMigration(db: DatabaseSync, vm?: string, page: Page = {}): Generator<MigrationView> {
   const of = vm === undefined ? null : JSON.stringify(vmsNamed(db, vm));
   const sql = `SELECT body FROM ${ATTEMPTS}
     WHERE (?1 IS NULL OR attempts.vm IN (SELECT value FROM json_each(?1)))
       AND (?2 IS NULL OR (partition, first) > (SELECT partition, first FROM attempts WHERE migration = ?2))
     ORDER BY partition, first LIMIT ?3`;
-  return map(db, sql, [of, page.after ?? null, limitOf(page)], (row) => ({
-    view: toMigration(openOf(row).state),
-    characters: text(row, 'body').length,
-  }));
+  return map(db, sql, [of, page.after ?? null, limitOf(page)], (row) => toMigration(openOf(row).state));
 }
 
 export function migrationView(db: DatabaseSync, migration: string): MigrationView | null {

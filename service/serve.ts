@@ -19,6 +19,7 @@ import { SharedAgents } from './engine/shared-agents.ts';
 import type { App, Service } from './http/service.ts';
 import { Metrics } from './metrics.ts';
 import { listHosts } from './reads/lists.ts';
+import { ReadQueue } from './reads/read-queue.ts';
 import { decisionsIn, type Settings } from './settings.ts';
 import { ClusterWatch } from './watch/cluster-watch.ts';
 import { applyStartUpSettings } from './watch/start-up-settings.ts';
@@ -132,7 +133,10 @@ async function assemble(settings: Settings, time: Time, logger: Logger) {
   const metrics = metricsOf(opened, agents);
   Object.assign(watch, { metrics, agents });
   const streamMs = settings.streamSeconds * 1000;
-  const service: Service = { engine, agents, metrics, streamMs, demo: () => demo.shown?.reads ?? null };
+  const readQueue = new ReadQueue((failure) =>
+    logger.error({ error: messageOf(failure) }, 'a reader thread ended; the next read starts another one'),
+  );
+  const service: Service = { engine, agents, metrics, readQueue, streamMs, demo: () => demo.shown?.reads ?? null };
   return { engine, cluster, agents, service, demo, isEmpty, time, watched: watch.cluster };
 }
 
@@ -183,6 +187,7 @@ function running(settings: Settings, parts: Parts, app: App, guard: Guard, logge
       const late = setTimeout(() => app.server.closeAllConnections(), settings.shutdownSeconds * 1000);
       await app.close();
       clearTimeout(late);
+      await parts.service.readQueue.close();
       await engine.stop();
       await demo.shown?.close();
     },

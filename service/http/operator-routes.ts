@@ -9,8 +9,8 @@ import { configuration } from '../../projections/site.ts';
 import type { Principal } from '../access/credentials.ts';
 import { type Submission, submissionOf } from '../engine/engine.ts';
 import { partOfAttempt, type Reads, unknownAttempt } from '../reads/parts.ts';
-import { label } from './read-routes.ts';
-import type { App, Service } from './service.ts';
+import { label } from './read-reply.ts';
+import { type App, readsOf, type Service } from './service.ts';
 import { LedgerQuery, MigrationParams, MigrationShape, problems } from './shapes.ts';
 
 /** Operator actions: settling a contested attempt and changing settings. Both are inputs recorded with the operator's name. */
@@ -65,7 +65,10 @@ export function addConfiguration(app: App, service: Service): void {
         response: { 200: Configuration, ...problems(400, 401, 403, 404) },
       },
     },
-    async ({ query: { ledger } }, reply) => configurationOf(label(reply, service, ledger)),
+    async ({ query: { ledger } }, reply) => {
+      label(reply, service, ledger);
+      return configurationOf(readsOf(service, ledger));
+    },
   );
   app.put(
     '/v1/config',

@@ -40,6 +40,8 @@ const statuses: Readonly<Record<string, number>> = {
   RATE_LIMITED: 429,
   OVERLOADED: 429,
   NOT_READY: 503,
+  READS_BUSY: 503,
+  READ_FAILED: 503,
   NOT_DECIDED: 503,
   BEHIND: 503,
   STOPPING: 503,

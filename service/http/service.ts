@@ -6,13 +6,15 @@ import { Fault } from '../../events/fault.ts';
 import type { Agents } from '../engine/agents.ts';
 import type { Engine } from '../engine/engine.ts';
 import type { Metrics } from '../metrics.ts';
-import type { Reads } from '../reads/parts.ts';
+import type { Reads, Which } from '../reads/parts.ts';
+import type { ReadQueue } from '../reads/read-queue.ts';
 
 /** The parts of the service that the routes use. */
 export type Service = {
   readonly engine: Engine;
   readonly agents: Agents;
   readonly metrics: Metrics;
+  readonly readQueue: ReadQueue;
   /** The longest duration of a server-sent event stream, in milliseconds. */
   readonly streamMs: number;
   /** The demo ledger with the shipped recordings; null if the service has none. */
@@ -20,8 +22,6 @@ export type Service = {
 };
 
 export type App = FastifyInstance<RawServerDefault, IncomingMessage, ServerResponse, Logger, ZodTypeProvider>;
-
-export type Which = 'live' | 'demo';
 
 /** @throws Fault NO_DEMO. */
 export function readsOf({ engine, demo }: Service, which: Which): Reads {
@@ -34,11 +34,4 @@ export function readsOf({ engine, demo }: Service, which: Which): Reads {
       'Start a service with an empty ledger to create one.',
     );
   return found;
-}
-
-/** One page of a list and its ledger. `next` is the key of the last item, or null when the list ends with this page. */
-export function list<T>(items: T[], which: Which, limit: number, keyOf: (item: T) => string) {
-  const last = items.length < limit ? undefined : items.at(-1);
-  const next = last === undefined ? null : keyOf(last);
-  return which === 'demo' ? { items, next, ledger: 'demo' as const } : { items, next };
 }

@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import { TimelineBuilder, type TimelineItem } from '../../projections/timeline.ts';
-import type { Part } from './parts.ts';
+import type { ReadPart } from './parts.ts';
 
 /**
  * Reads timelines in pages. A timeline is folded from all entries of its VM. The fold at the end of a page is cached, so that
@@ -11,21 +11,26 @@ import type { Part } from './parts.ts';
 const KEPT_MAX = 16;
 /** The largest size of a page. A page ends at this size even if it has fewer items than `limit`. */
 const PAGE_CHARACTERS_MAX = 4 * 1024 * 1024;
-/** The entries folded before other requests get the event loop. */
+/** The entries folded before other reads of the thread continue. */
 const TURN_ENTRIES = 64;
 
 type Of = { readonly vm: string; readonly at: number | undefined };
 
 /** A timeline folded up to one entry. */
 type Folding = { readonly builder: TimelineBuilder; sequence: number };
-type Kept = { readonly part: Part; readonly key: string; readonly folding: Folding };
+type Kept = { readonly part: ReadPart; readonly key: string; readonly folding: Folding };
 
 export class Histories {
   /** Cached folds, the least recently used first. */
   #kept: Kept[] = [];
 
   /** Reads one page. @param from the index of the first item. `next` is the index after the page, or null on the last page. */
-  async page(part: Part, of: Of, from: number, limit: number): Promise<{ items: TimelineItem[]; next: number | null }> {
+  async page(
+    part: ReadPart,
+    of: Of,
+    from: number,
+    limit: number,
+  ): Promise<{ items: TimelineItem[]; next: number | null }> {
     const folding = this.#take(part, keyOf(of, from)) ?? (await begun(part, of, from));
     const { builder } = folding;
     const isWhole = await fold(part, of, folding, limit);
@@ -42,7 +47,7 @@ export class Histories {
   }
 
   /** Takes a fold out of the cache, so that two readers of the same timeline do not share a fold. */
-  #take(part: Part, key: string): Folding | undefined {
+  #take(part: ReadPart, key: string): Folding | undefined {
     const index = this.#kept.findIndex((kept) => kept.part.db === part.db && kept.key === key);
     return index === -1 ? undefined : this.#kept.splice(index, 1)[0]?.folding;
   }
@@ -51,7 +56,7 @@ export class Histories {
 const keyOf = ({ vm, at }: Of, from: number): string => `${vm} ${at ?? ''} ${from}`;
 
 /** Folds from the first entry and discards the items before the page. */
-async function begun(part: Part, of: Of, from: number): Promise<Folding> {
+async function begun(part: ReadPart, of: Of, from: number): Promise<Folding> {
   const folding = { builder: new TimelineBuilder(of.vm, of.at), sequence: 0 };
   for (let passed = 0; passed < from; ) {
     const isWhole = await fold(part, of, folding, Math.min(from - passed, TURN_ENTRIES));
@@ -63,7 +68,7 @@ async function begun(part: Part, of: Of, from: number): Promise<Folding> {
 }
 
 /** Folds until the page has `count` items that cannot change any more. Returns true at the last entry. */
-async function fold(part: Part, { vm }: Of, folding: Folding, wanted: number): Promise<boolean> {
+async function fold(part: ReadPart, { vm }: Of, folding: Folding, wanted: number): Promise<boolean> {
   const { builder } = folding;
   if (builder.finished >= wanted) return false;
   let count = 0;

@@ -1,68 +1,96 @@
 import { Fault } from '../../events/fault.ts';
 import type { HostRecord } from '../../events/records.ts';
 import { formatPosition } from '../../log/port.ts';
-import { attemptState, eachMigration, type MigrationView } from '../../projections/attempts.ts';
-import { type DeadLetter, deadLetters, hostRecords } from '../../projections/site.ts';
-import { type VmStatus, vmStatus } from '../../projections/vms.ts';
-import { positionIn, type Reads } from './parts.ts';
+import { attemptState, eachMigration } from '../../projections/attempts.ts';
+import { deadLetters, hostRecords } from '../../projections/site.ts';
+import { vmStatus } from '../../projections/vms.ts';
+import { type ItemPage, PageBuilder } from './pages.ts';
+import { positionIn, type ReadPart } from './parts.ts';
 import { readAt } from './past.ts';
 
 /** Lists over all partitions in pages. */
 
-/** The largest size of a page of attempts in characters, because one attempt can have many entries. */
-const PAGE_CHARACTERS_MAX = 4 * 1024 * 1024;
-
 export type PageOf = { readonly limit: number; readonly after?: string | undefined };
+type Parts = readonly ReadPart[];
+
+/** The rows that a list reads at a time, so that a page that ends at its size limit reads few rows beyond it. */
+const STEP_ROWS = 50;
 
 /** VMs in the order of their UUIDs. */
-export async function listVms(parts: Reads, { limit, after }: PageOf, at?: number): Promise<VmStatus[]> {
-  const page = { limit, ...(after === undefined ? {} : { after: after.toLowerCase() }) };
-  const lists = await readAt(parts, at, ({ db }) => vmStatus(db, undefined, page));
-  const all = lists.flat();
-  return lists.length === 1 ? all : all.sort((a, b) => (a.vm < b.vm ? -1 : 1)).slice(0, limit);
+export async function listVms(parts: Parts, { limit, after }: PageOf, at?: number): Promise<ItemPage> {
+  const lists = await readAt(parts, at, ({ db }) => vmsOf(db, limit, after?.toLowerCase()));
+  const [only] = lists;
+  if (only !== undefined && lists.length === 1) return only.page();
+  // A list that ended at its size limit lacks the VMs after its last one, so the page must end there too.
+  const ends = lists.flatMap((list) => list.cutAfter ?? []).sort();
+  const all = lists.flatMap(({ items }) => items).sort((a, b) => (a.key < b.key ? -1 : 1));
+  const page = new PageBuilder(limit);
+  for (const item of all) {
+    if (ends[0] !== undefined && item.key > ends[0]) {
+      page.cut();
+      break;
+    }
+    if (!page.add(item)) break;
+  }
+  return page.page();
+}
+
+function vmsOf(db: ReadPart['db'], limit: number, after = ''): PageBuilder {
+  const page = new PageBuilder(limit);
+  for (let from = after; ; ) {
+    const rows = vmStatus(db, undefined, { limit: STEP_ROWS, after: from });
+    for (const row of rows) if (!page.add({ key: row.vm, text: JSON.stringify(row) })) return page;
+    const last = rows.at(-1);
+    if (last === undefined || rows.length < STEP_ROWS) return page;
+    from = last.vm;
+  }
 }
 
 /**
- * Attempts by partition, then by start. `after` is an attempt id. `isCut` is true when the page ended at its size limit.
+ * Attempts by partition, then by start. `after` is an attempt id.
  * @throws Fault BAD_REQUEST when `after` is not a known attempt.
  */
 export async function listMigrations(
-  parts: Reads,
+  parts: Parts,
   { limit, after }: PageOf,
   { vm, at }: { vm?: string | undefined; at?: number | undefined },
-): Promise<{ items: MigrationView[]; isCut: boolean }> {
+): Promise<ItemPage> {
   const begun = after === undefined ? 0 : parts.findIndex(({ db }) => attemptState(db, after) !== null);
   if (begun === -1) {
     const remedy = 'Use the `next` of a page.';
     throw new Fault('BAD_REQUEST', `after: there is no attempt ${JSON.stringify(after)}`, remedy);
   }
   const rest = parts.slice(begun);
-  const items: MigrationView[] = [];
-  let characters = 0;
+  const page = new PageBuilder(limit);
   await readAt(rest, at, ({ db, part }) => {
+    if (page.isFull) return;
     const isFirst = part === rest[0] && after !== undefined;
-    for (const found of eachMigration(db, vm, { limit, ...(isFirst ? { after } : {}) })) {
-      if (items.length === limit || characters >= PAGE_CHARACTERS_MAX) return;
-      items.push(found.view);
-      characters += found.characters;
-    }
+    for (const view of eachMigration(db, vm, { limit, ...(isFirst ? { after } : {}) }))
+      if (!page.add({ key: view.migration, text: JSON.stringify(view) })) return;
   });
-  return { items, isCut: characters >= PAGE_CHARACTERS_MAX };
+  return page.page();
 }
 
 /** Dead letters by partition, oldest first. `after` is a position. @throws Fault BAD_REQUEST. */
-export function listDeadLetters(parts: Reads, { limit, after }: PageOf): DeadLetter[] {
-  const from = after === undefined ? '0:0' : formatPosition(positionIn(parts, after, 'after'));
-  const found: DeadLetter[] = [];
-  for (const part of parts) {
-    if (found.length === limit) break;
-    found.push(...deadLetters(part.db, { limit: limit - found.length, after: from }));
+export function listDeadLetters(parts: Parts, { limit, after }: PageOf): ItemPage {
+  const page = new PageBuilder(limit);
+  for (const part of parts) addDeadLetters(part, after, parts, page);
+  return page.page();
+}
+
+function addDeadLetters({ db }: ReadPart, after: string | undefined, parts: Parts, page: PageBuilder): void {
+  let from = after === undefined ? '0:0' : formatPosition(positionIn(parts, after, 'after'));
+  while (!page.isFull) {
+    const rows = deadLetters(db, { limit: STEP_ROWS, after: from });
+    for (const row of rows) if (!page.add({ key: row.position, text: JSON.stringify(row) })) return;
+    const last = rows.at(-1);
+    if (last === undefined || rows.length < STEP_ROWS) return;
+    from = last.position;
   }
-  return found;
 }
 
 /** Returns all hosts by name. Every partition has facts of every host, so the first record of a host is used. */
-export function listHosts(parts: Reads): HostRecord[] {
+export function listHosts(parts: readonly Pick<ReadPart, 'db'>[]): HostRecord[] {
   const byName = new Map<string, HostRecord>();
   for (const { db } of parts) {
     for (const record of hostRecords(db)) {

@@ -9,8 +9,16 @@ import { vmsNamed } from '../../projections/vms.ts';
 export type Part = { readonly partition: number; readonly ledger: SqliteLedger; readonly db: DatabaseSync };
 export type Reads = readonly Part[];
 
+/** The members of a partition that reads use. */
+export type ReadPart = Omit<Part, 'ledger'> & {
+  readonly ledger: Pick<SqliteLedger, 'head' | 'read' | 'readVm' | 'readMigration'>;
+};
+
+/** The live ledger, or the demo ledger with the shipped recordings. */
+export type Which = 'live' | 'demo';
+
 /** Returns the partition of a VM, found by UUID or name. @throws Fault UNKNOWN_VM, AMBIGUOUS. */
-export function partOfVm(parts: Reads, named: string): { part: Part; vm: string } {
+export function partOfVm<P extends ReadPart>(parts: readonly P[], named: string): { part: P; vm: string } {
   const found = parts.flatMap((part) => vmsNamed(part.db, named).map((vm) => ({ part, vm })));
   const [first, ...others] = found;
   if (first === undefined) throw unknownVm(named);
@@ -20,14 +28,14 @@ export function partOfVm(parts: Reads, named: string): { part: Part; vm: string 
 }
 
 /** Returns the partition that has this attempt. @throws Fault NOT_FOUND. */
-export function partOfAttempt(parts: Reads, migration: string): Part {
+export function partOfAttempt<P extends ReadPart>(parts: readonly P[], migration: string): P {
   const part = parts.find(({ db }) => attemptState(db, migration) !== null);
   if (part === undefined) throw unknownAttempt(migration);
   return part;
 }
 
 /** Parses a position returned by this service. @throws Fault BAD_REQUEST naming the field. */
-export function positionIn(parts: Reads, text: string, field: string): Position {
+export function positionIn(parts: readonly Pick<Part, 'partition'>[], text: string, field: string): Position {
   const match = /^(\d{1,5}):(\d{1,15})$/.exec(text);
   const position = { partition: Number(match?.[1]), sequence: Number(match?.[2]) };
   if (parts.some(({ partition }) => partition === position.partition)) return position;

@@ -4,7 +4,7 @@ import { formatPosition } from '../../log/port.ts';
 import { asOf } from '../../projections/as-of.ts';
 import { type MigrationView, toMigration } from '../../projections/attempts.ts';
 import { toStatus, type VmStatus } from '../../projections/vms.ts';
-import type { Part, Reads } from './parts.ts';
+import type { ReadPart } from './parts.ts';
 
 /** Reads at a past time. A read of one VM or attempt folds only its entries; a read of all folds the whole ledger, so its size is limited. */
 
@@ -12,7 +12,7 @@ import type { Part, Reads } from './parts.ts';
 const FOLDED_ENTRIES_MAX = 50_000;
 
 /** One VM at a past time; null if the ledger had no record of it then. */
-export async function vmAt({ partition, ledger }: Part, vm: string, atMs: number): Promise<VmStatus | null> {
+export async function vmAt({ partition, ledger }: ReadPart, vm: string, atMs: number): Promise<VmStatus | null> {
   let status: VmStatus | null = null;
   for await (const { sequence, entry } of ledger.readVm(vm)) {
     if (entry.time > atMs || entry.record === null) continue;
@@ -22,7 +22,11 @@ export async function vmAt({ partition, ledger }: Part, vm: string, atMs: number
   return status;
 }
 
-export async function migrationAt({ ledger }: Part, migration: string, atMs: number): Promise<MigrationView | null> {
+export async function migrationAt(
+  { ledger }: ReadPart,
+  migration: string,
+  atMs: number,
+): Promise<MigrationView | null> {
   let view: MigrationView | null = null;
   for await (const { entry } of ledger.readMigration(migration)) {
     if (entry.time <= atMs && entry.attempt?.attempt.migration === migration) view = toMigration(entry.attempt);
@@ -30,16 +34,16 @@ export async function migrationAt({ ledger }: Part, migration: string, atMs: num
   return view;
 }
 
-type Looking<T> = (as: { readonly db: DatabaseSync; readonly part: Part }) => T;
+type Looking<T> = (as: { readonly db: DatabaseSync; readonly part: ReadPart }) => T;
 
-/** Past reads run one after the other, because each folds a ledger in memory. */
+/** Past reads of one thread run one after the other, because each folds a ledger in memory. */
 let foldings: Promise<unknown> = Promise.resolve();
 
 /**
  * Reads the projections of every partition at a past time, or now when `atMs` is undefined.
  * @returns one result per partition. @throws Fault TOO_COSTLY when the ledger has too many entries to fold.
  */
-export async function readAt<T>(parts: Reads, atMs: number | undefined, read: Looking<T>): Promise<T[]> {
+export async function readAt<T>(parts: readonly ReadPart[], atMs: number | undefined, read: Looking<T>): Promise<T[]> {
   if (atMs === undefined) return parts.map((part) => read({ db: part.db, part }));
   const heads = await Promise.all(parts.map(({ partition, ledger }) => ledger.head(partition)));
   const entries = heads.reduce((sum, { sequence }) => sum + sequence, 0);
@@ -57,7 +61,7 @@ export async function readAt<T>(parts: Reads, atMs: number | undefined, read: Lo
   return folded;
 }
 
-async function foldAndRead<T>(part: Part, atMs: number, read: Looking<T>): Promise<T> {
+async function foldAndRead<T>(part: ReadPart, atMs: number, read: Looking<T>): Promise<T> {
   const db = await asOf(part.ledger, part.partition, atMs);
   try {
     return read({ db, part });
