@@ -36,6 +36,13 @@ const own = {
     .max(1_000_000)
     .default(2000)
     .describe('the limit of requests per second from one address'),
+  workRequestsMax: z
+    .number()
+    .int()
+    .min(1)
+    .max(1_000_000)
+    .default(2000)
+    .describe('the limit of open requests for work of all agents; an agent has one'),
   kafkaBrokers: z
     .array(z.string().regex(/^\S+:\d{1,5}$/, 'is not host:port'))
     .min(1)

@@ -1,7 +1,6 @@
 import { once } from 'node:events';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { randomBytes } from 'node:crypto';
-import { setTimeout as wait } from 'node:timers/promises';
 import { Fault } from '../../events/fault.ts';
 import { requireHost } from '../access/guard.ts';
 import { ORCHESTRATOR, type WorkQueue, type Recipient, type WorkItem } from '../../producers/work-queue.ts';
@@ -15,8 +14,8 @@ import { HostParams, problems, WorkList, WorkQuery } from './shapes.ts';
  */
 
 /**
- * The largest number of concurrent requests for one recipient: waiting requests, and requests whose reply is still
- * being sent.
+ * The largest number of concurrent requests for one recipient: waiting requests, and requests whose reply the client
+ * has not taken yet.
  */
 const ASKING_MAX = 16;
 const HEARTBEAT_MS = 15_000;
@@ -86,6 +85,7 @@ function requireKnown({ engine }: Service, host: string): void {
 class WorkEndpoint {
   readonly #service: Service;
   readonly #asking = new Map<Recipient, number>();
+  #total = 0;
 
   constructor(service: Service) {
     this.#service = service;
@@ -99,17 +99,13 @@ class WorkEndpoint {
     const lastEventId = request.headers['last-event-id'];
     const from = numberOf(typeof lastEventId === 'string' ? lastEventId : ask.after);
     const isStream = request.headers.accept?.includes('text/event-stream') === true;
-    const leave = this.#enter(to);
-    try {
-      if (isStream) return await stream(workQueue, to, from, Math.min(streamMs, msMax), reply);
-      return await poll(workQueue, to, from, { ...ask, wait: Math.min(ask.wait * 1000, msMax) }, reply);
-    } finally {
-      leave();
-    }
+    this.#enter(to, reply);
+    if (isStream) return await stream(workQueue, to, from, Math.min(streamMs, msMax), reply);
+    return await poll(workQueue, to, from, { ...ask, wait: Math.min(ask.wait * 1000, msMax) }, reply);
   }
 
-  /** @throws Fault OVERLOADED. */
-  #enter(recipient: Recipient): () => void {
+  /** Counts a request until its reply is sent or its client disconnects. @throws Fault OVERLOADED. */
+  #enter(recipient: Recipient, { raw }: FastifyReply): void {
     const before = this.#asking.get(recipient) ?? 0;
     if (before >= ASKING_MAX)
       throw new Fault(
@@ -117,13 +113,35 @@ class WorkEndpoint {
         'too many concurrent requests for this work',
         'Use one request at a time for each host.',
       );
+    if (this.#total >= this.#service.workRequestsMax)
+      throw new Fault(
+        'OVERLOADED',
+        `${this.#total} requests for work are open, which is the limit of this service`,
+        'Send the request again later, or raise the setting workRequestsMax.',
+      );
     this.#asking.set(recipient, before + 1);
-    return () => {
-      const left = (this.#asking.get(recipient) ?? 1) - 1;
-      if (left === 0) this.#asking.delete(recipient);
-      else this.#asking.set(recipient, left);
-    };
+    this.#total += 1;
+    onceOver(raw, () => this.#leave(recipient));
   }
+
+  #leave(recipient: Recipient): void {
+    this.#total -= 1;
+    const left = (this.#asking.get(recipient) ?? 1) - 1;
+    if (left === 0) this.#asking.delete(recipient);
+    else this.#asking.set(recipient, left);
+  }
+}
+
+/** Calls `over` once, when the reply is sent or its connection closes. A reply that waits behind another gets no event itself. */
+function onceOver(raw: FastifyReply['raw'], over: () => void): void {
+  const { socket } = raw.req;
+  const end = () => {
+    raw.off('close', end);
+    socket.off('close', end);
+    over();
+  };
+  raw.once('close', end);
+  socket.once('close', end);
 }
 
 /** @param ask `wait` is in milliseconds. */
@@ -142,10 +160,28 @@ async function stream(workQueue: WorkQueue, recipient: Recipient, from: number, 
   reply.hijack();
   const { raw } = reply;
   const gone = closing(reply);
-  const over = AbortSignal.any([gone, AbortSignal.timeout(ms)]);
+  const over = new AbortController();
+  const end = () => over.abort();
+  gone.addEventListener('abort', end);
+  const timer = setTimeout(end, ms);
   raw.on('error', () => raw.destroy());
   raw.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store', 'x-accel-buffering': 'no' });
   raw.write(`retry: ${RETRY_MS}\n\n`);
+  await sendItems(workQueue, recipient, from, raw, over.signal);
+  clearTimeout(timer);
+  raw.end();
+  if (!raw.writableFinished) await happens(raw, 'finish', AbortSignal.any([gone, AbortSignal.timeout(ENDING_MS)]));
+  if (!raw.writableFinished) raw.destroy();
+  return reply;
+}
+
+async function sendItems(
+  workQueue: WorkQueue,
+  recipient: Recipient,
+  from: number,
+  raw: FastifyReply['raw'],
+  over: AbortSignal,
+): Promise<void> {
   let number = from;
   while (!over.aborted && !workQueue.isClosed) {
     const found = workQueue.itemsAfter(recipient, number, SSE_ITEMS);
@@ -155,13 +191,9 @@ async function stream(workQueue: WorkQueue, recipient: Recipient, from: number, 
     );
     const isTaken = raw.write(text.length === 0 ? ': still here\n\n' : text.join(''));
     // Items that a stalled reader did not get stay in the queue until it reconnects.
-    if (!isTaken && !(await happens(raw, 'drain', over))) break;
+    if (!isTaken && !(await happens(raw, 'drain', over))) return;
     await news(workQueue, recipient, number, HEARTBEAT_MS, over);
   }
-  raw.end();
-  if (!raw.writableFinished) await happens(raw, 'finish', AbortSignal.any([gone, AbortSignal.timeout(ENDING_MS)]));
-  if (!raw.writableFinished) raw.destroy();
-  return reply;
 }
 
 async function happens(raw: FastifyReply['raw'], event: 'drain' | 'finish', until: AbortSignal): Promise<boolean> {
@@ -182,20 +214,22 @@ async function news(
   gone: AbortSignal,
 ): Promise<void> {
   if (workQueue.itemsAfter(recipient, from, 1).length > 0 || ms === 0 || gone.aborted || workQueue.isClosed) return;
-  const over = new AbortController();
-  const cancel = workQueue.onceAvailable(recipient, () => over.abort());
-  try {
-    await wait(ms, undefined, { signal: AbortSignal.any([over.signal, gone]) });
-  } catch {
-    // A new item arrived, or the client disconnected.
-  } finally {
-    cancel();
-  }
+  await new Promise<void>((resolve) => {
+    const end = () => {
+      clearTimeout(timer);
+      cancel();
+      gone.removeEventListener('abort', end);
+      resolve();
+    };
+    const timer = setTimeout(end, ms);
+    const cancel = workQueue.onceAvailable(recipient, end);
+    gone.addEventListener('abort', end);
+  });
 }
 
 function closing({ raw }: FastifyReply): AbortSignal {
   const gone = new AbortController();
-  raw.once('close', () => gone.abort());
+  onceOver(raw, () => gone.abort());
   return gone.signal;
 }
 

@@ -171,6 +171,8 @@ it('names the verdict when a different return arrives after the end', async () =
 it('keeps an agent speaking during long polls', async () => {
   const service = await serve({ agentSilentSeconds: 2 });
   await service.post([event('host.facts', { host: 'host-a', stream: 'connected' })]);
+  // The first read starts a reader thread.
+  await service.get('/v1/hosts');
   const began = Date.now();
   while (Date.now() - began < 4000) {
     await service.get('/v1/hosts/host-a/work?wait=60');
@@ -196,6 +198,18 @@ it('limits the concurrent requests of one host to 16', async () => {
   expect((await service.get('/v1/hosts/host-b/work?wait=0&limit=1')).status).toBe(200);
   for (const socket of sockets) socket.destroy();
   await expect.poll(async () => (await another()).status).toBe(200);
+});
+
+it('limits the open requests for work of all hosts', async () => {
+  const service = await serve({ workRequestsMax: 3 });
+  const hosts = ['host-a', 'host-b', 'host-c'];
+  const sockets = await Promise.all(hosts.map((host) => stopped(service.url, host)));
+  const another = () => service.get('/v1/hosts/host-d/work?wait=0');
+  await expect.poll(another).toMatchObject({ status: 429, body: { code: 'OVERLOADED' } });
+  expect((await another()).headers.get('retry-after')).toBe('1');
+  sockets[0]?.destroy();
+  await expect.poll(async () => (await another()).status).toBe(200);
+  for (const socket of sockets) socket.destroy();
 });
 
 it('ends long polls and refuses requests at a stop', async () => {
