@@ -23,6 +23,8 @@ import { WorkQueue } from '../../producers/work-queue.ts';
  */
 
 const RETRY_MS = { min: 250, max: 5000 };
+/** The checkpoint that is committed after a failure. */
+const PROBE = 'probe';
 
 /** The ledger of one partition and its read model. */
 export interface EngineLedger {
@@ -62,6 +64,8 @@ export class EmbeddedEngine implements engine.Engine {
   readonly #runner: PartitionRunner<EmbeddedRun>;
   readonly #backlog = new Backlog();
   #sequence = 0;
+  /** True after a failure, until a commit has succeeded. */
+  #mustProbe = false;
 
   constructor(
     ledger: EngineLedger,
@@ -78,7 +82,10 @@ export class EmbeddedEngine implements engine.Engine {
       time,
       retryMs: RETRY_MS,
       claim: (fail, isStopped) => this.#claim(fail, isStopped),
-      down: (fault) => this.#observer.died?.(fault),
+      down: (fault) => {
+        this.#mustProbe = true;
+        this.#observer.died?.(fault);
+      },
     });
   }
 
@@ -138,6 +145,7 @@ export class EmbeddedEngine implements engine.Engine {
   async #claim(fail: (fault: Fault) => void, isStopped: () => boolean): Promise<EmbeddedRun | null> {
     const owner = await this.#ledger.claim();
     if (isStopped()) return release(owner);
+    if (this.#mustProbe) await this.#probe(owner);
     this.#sequence = owner.claimedHead.sequence;
     const past = this.#ledger.directory();
     for (const [clock, ms] of past.times()) if (clock === WALL) this.#time.reach?.(ms);
@@ -153,6 +161,12 @@ export class EmbeddedEngine implements engine.Engine {
     const loop = new PartitionLoop(driver, this.#time, { ...this.#observer, died: fail });
     // A failed run has nothing to free. Inputs that a stop rejects are reported to their senders by the loop.
     return { loop, abandon: async () => {}, stop: () => loop.stop().catch(() => {}) };
+  }
+
+  /** Commits a checkpoint, because a claim alone does not show that the disk accepts writes again. @throws Fault LEDGER_…. */
+  async #probe(owner: Owner): Promise<void> {
+    await owner.commit({ entries: [], inputPositions: [], checkpoints: [{ key: PROBE, value: this.#time.now() }] });
+    this.#mustProbe = false;
   }
 
   #publish(entries: readonly Entry[], configuration: Configuration): void {

@@ -1,5 +1,6 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
 import { expect, it } from 'vitest';
 import { audit } from '../../projections/audit.ts';
 import { MountedFolder } from '../log/mounted-folder.ts';
@@ -42,6 +43,11 @@ it.runIf(MountedFolder.isPossible())(
     expect((await service.get('/healthz')).status).toBe(200);
     const read = await service.get(`/v1/vms/${VM}`);
     expect([read.status, Number(read.headers.get('landfall-age-seconds'))]).toEqual([200, expect.any(Number)]);
+    // No input arrives, so only an attempt to commit can show that the disk is still full.
+    for (let look = 0; look < 30; look += 1) {
+      expect((await service.get('/readyz')).status).toBe(503);
+      await wait(100);
+    }
     rmSync(ballast);
     await expect.poll(async () => (await service.get('/readyz')).status).toBe(200);
     // The client sends the rejected events again. The acknowledged events are already in the ledger.
