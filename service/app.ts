@@ -9,7 +9,9 @@ import { requireShallow } from '../events/nesting.ts';
 import { requireUtf8 } from '../log/kept-bytes.ts';
 import { ANYBODY } from './access/credentials.ts';
 import { type Guard, requireNeeds } from './access/guard.ts';
-import { answerBrokenHttp } from './http/broken-http.ts';
+import { badJson, gzipFault, requireUncompressed } from './http/bad-json.ts';
+import { answerBrokenHttp, answerUnusualHttp } from './http/broken-http.ts';
+import { limitPipelining, requireHostHeader } from './http/connections.ts';
 import { Body } from './http/event-body.ts';
 import { addEvents } from './http/events-routes.ts';
 import { addHealth } from './http/health-routes.ts';
@@ -48,6 +50,10 @@ export async function buildApp(service: Service, options: AppOptions): Promise<A
   app.setErrorHandler<FastifyError>((error, request, reply) => replyToError(error, request, reply));
   app.setNotFoundHandler(replyNotFound);
   readBodies(app);
+  answerUnusualHttp(app.server);
+  limitPipelining(app);
+  app.addHook('onRequest', requireHostHeader);
+  app.addHook('preParsing', requireUncompressed);
   await limitRates(app, options.requestsPerSecondMax);
   app.decorateRequest('principal', null as never);
   app.addHook('onRequest', async (request) => {
@@ -78,7 +84,12 @@ function create({ logger, tls }: AppOptions): App {
     frameworkErrors: replyToError as NonNullable<FastifyServerOptions['frameworkErrors']>,
   };
   // The type of a TLS server differs, but it has the same members as far as they are used here.
-  const app = tls === undefined ? Fastify(common) : Fastify({ ...common, https: tls });
+  // Node's own reply to a request without a Host header has no error body, so a hook replies instead.
+  const requireHostHeader = false;
+  const app =
+    tls === undefined
+      ? Fastify({ ...common, http: { requireHostHeader } })
+      : Fastify({ ...common, https: { ...tls, requireHostHeader } });
   return (app as unknown as App).withTypeProvider<ZodTypeProvider>();
 }
 
@@ -89,10 +100,11 @@ function readBodies(app: App): void {
   const types = ['application/json', 'application/cloudevents+json', 'application/cloudevents-batch+json'];
   app.addContentTypeParser(types, { parseAs: 'buffer' }, (request, body, done) => {
     const bytes = Buffer.from(body);
-    const unreadable = utf8Fault(bytes);
+    const unreadable = gzipFault(bytes) ?? utf8Fault(bytes);
     if (unreadable !== null) return done(unreadable);
-    void parseJson(request, bytes.toString(), (error, value) => {
-      if (error !== null) return done(new Fault('BAD_JSON', 'the body is not JSON', 'Send complete JSON.', error));
+    const text = bytes.toString();
+    void parseJson(request, text, (error, value) => {
+      if (error !== null) return done(badJson(text, error));
       const deep = depthFault(value);
       if (deep !== null) return done(deep);
       const isEvents = request.routeOptions.url === '/v1/events';
@@ -162,5 +174,10 @@ function addRoutes(app: App, service: Service): void {
   addConfiguration(app, service);
   addWork(app, service);
   addHealth(app, service);
-  app.get('/v1/openapi.json', { config: { needs: 'nothing' }, schema: { hide: true } }, async () => app.swagger());
+  let description: Buffer | undefined;
+  app.get('/v1/openapi.json', { config: { needs: 'nothing' }, schema: { hide: true } }, async (_request, reply) => {
+    // All replies share one buffer, so that many requests need no memory.
+    description ??= Buffer.from(JSON.stringify(app.swagger()));
+    return reply.type('application/json').send(description);
+  });
 }

@@ -10,6 +10,7 @@ import { path } from '../machines/chart.ts';
 import { countsByState, openAttempts } from '../projections/attempts.ts';
 import { credentialsFor, tlsFor } from './access/access-settings.ts';
 import { Guard } from './access/guard.ts';
+import { loggableRequest } from './access/loggable.ts';
 import { buildApp } from './app.ts';
 import { Agents } from './engine/agents.ts';
 import type { ClusterObserver } from './engine/cluster-parts.ts';
@@ -136,7 +137,9 @@ async function assemble(settings: Settings, time: Time, logger: Logger) {
   const readQueue = new ReadQueue((failure) =>
     logger.error({ error: messageOf(failure) }, 'a reader thread ended; the next read starts another one'),
   );
-  const service: Service = { engine, agents, metrics, readQueue, streamMs, demo: () => demo.shown?.reads ?? null };
+  const { workRequestsMax } = settings;
+  const shown = () => demo.shown?.reads ?? null;
+  const service: Service = { engine, agents, metrics, readQueue, streamMs, workRequestsMax, demo: shown };
   return { engine, cluster, agents, service, demo, isEmpty, time, watched: watch.cluster };
 }
 
@@ -194,11 +197,11 @@ function running(settings: Settings, parts: Parts, app: App, guard: Guard, logge
   };
 }
 
-/** Returns a logger of JSON lines that redacts tokens. */
+/** Returns a logger of JSON lines that redacts tokens and queries, because clients put tokens into queries. */
 export function loggerFor({ logLevel }: Pick<Settings, 'logLevel'>, to?: DestinationStream): Logger {
   const redact = ['authorization', '*.authorization', '*.headers.authorization', 'headers.authorization'];
   return pino(
-    { level: logLevel, redact: { paths: redact, censor: '***' } },
+    { level: logLevel, redact: { paths: redact, censor: '***' }, serializers: { req: loggableRequest } },
     to ?? pino.destination({ dest: 2, sync: false }),
   );
 }

@@ -1,6 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { Fault } from '../../events/fault.ts';
-import { extend } from '../chain.ts';
+import { extend, type Link } from '../chain.ts';
 import { IdentityIndex, keyOf } from '../identity-index.ts';
 import type { Head, Identity, Ledger, Owner, StoredEntry } from '../port.ts';
 import { bookkeepingDamage } from './bookkeeping.ts';
@@ -150,6 +150,12 @@ export class SqliteLedger implements Ledger {
   read(partition: number, from: number): AsyncIterable<StoredEntry> {
     this.#requirePartition(partition);
     return this.#reader.from(from);
+  }
+
+  /** Like `read`, without parsing the texts. */
+  readUnparsed(partition: number, from: number): AsyncIterable<Link> {
+    this.#requirePartition(partition);
+    return this.#reader.unparsedFrom(from);
   }
 
   readVm(vm: string, from = 1): AsyncIterable<StoredEntry> {

@@ -3,7 +3,17 @@ import { setImmediate } from 'node:timers/promises';
 import type { ChainFault, Link } from '../chain.ts';
 import type { Head, StoredEntry } from '../port.ts';
 import { sqliteFault } from './faults.ts';
-import { checkedLinkOf, COLUMNS, damagedPage, headOf, indexKey, LazyEntry, type Row, storedOf } from './rows.ts';
+import {
+  checkedLinkOf,
+  COLUMNS,
+  damagedPage,
+  headOf,
+  indexKey,
+  LazyEntry,
+  linkOf,
+  type Row,
+  storedOf,
+} from './rows.ts';
 import { partitionIn } from './partition-number.ts';
 import { BUCKET_BITS } from './schema.ts';
 
@@ -50,6 +60,11 @@ export class Reader {
   async *from(first: number): AsyncGenerator<StoredEntry> {
     for await (const rows of this.#pages(this.#page, first))
       for (const row of rows) yield storedOf(row, this.#partition);
+  }
+
+  /** Yields the texts and hashes of the entries from a sequence to the head, without parsing or verifying them. */
+  async *unparsedFrom(first: number): AsyncGenerator<Link> {
+    for await (const rows of this.#pages(this.#page, first)) for (const row of rows) yield linkOf(row, this.#partition);
   }
 
   /** Yields pages of links, after comparing the search columns of each row with its text. */

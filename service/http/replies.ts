@@ -1,6 +1,7 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { Fault } from '../../events/fault.ts';
 import type { Principal } from '../access/credentials.ts';
+import { loggablePath } from '../access/loggable.ts';
 import { BadBatch, type BadMember } from './bad-batch.ts';
 
 /** Error replies: a status and `{code, message, remedy}`. Only this file maps error codes to HTTP statuses. */
@@ -79,6 +80,9 @@ function ofFramework(error: FastifyError): [status: number, body: ErrorBody] | n
   if (error.code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') {
     return say(415, 'UNSUPPORTED_TYPE', 'the body is of a type that is not taken here', 'Send application/json.');
   }
+  if (error.code === 'FST_ERR_BAD_URL') {
+    return say(400, 'BAD_REQUEST', 'the path has an invalid percent-encoding', 'Encode the path as UTF-8.');
+  }
   const status = error.statusCode ?? 500;
   return status < 500 ? say(status, 'BAD_REQUEST', 'the request cannot be read', 'Is it HTTP with a JSON body?') : null;
 }
@@ -92,7 +96,8 @@ export function replyToError(error: unknown, request: FastifyRequest, reply: Fas
   const principal = request.principal as Principal | null | undefined;
   const [status, body] = describe(error, (principal?.name ?? null) !== null);
   if (status >= 500) request.log.error({ err: error }, body.message);
-  else if (status === 401 || status === 403) request.log.warn({ code: body.code, url: request.url }, body.message);
+  else if (status === 401 || status === 403)
+    request.log.warn({ code: body.code, path: loggablePath(request.url) }, body.message);
   // A reply to a request that may succeed later says when to send it again.
   if (status === 503 || status === 429) void reply.header('retry-after', '1');
   if (status === 401) void reply.header('www-authenticate', 'Bearer');
@@ -129,8 +134,7 @@ function bodyOf(fault: Fault, isNamed: boolean): ErrorBody {
   return { code, message, remedy };
 }
 
-export function replyNotFound(_request: FastifyRequest, reply: FastifyReply): FastifyReply {
-  return reply
-    .status(404)
-    .send({ code: 'NOT_FOUND', message: 'this path does not exist', remedy: 'GET /v1/openapi.json lists all paths.' });
+export function replyNotFound({ method }: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const message = `this path does not exist, or not for the method ${method}`;
+  return reply.status(404).send({ code: 'NOT_FOUND', message, remedy: 'GET /v1/openapi.json lists all paths.' });
 }

@@ -17,6 +17,8 @@ export type Service = {
   readonly readQueue: ReadQueue;
   /** The longest duration of a server-sent event stream, in milliseconds. */
   readonly streamMs: number;
+  /** The limit of open requests for work: long polls and event streams of all agents. */
+  readonly workRequestsMax: number;
   /** The demo ledger with the shipped recordings; null if the service has none. */
   readonly demo: () => Reads | null;
 };

@@ -1,5 +1,6 @@
 import { Fault } from '../../events/fault.ts';
-import { formatPosition, type Position, type StoredEntry } from '../../log/port.ts';
+import type { Link } from '../../log/chain.ts';
+import { formatPosition, type Position } from '../../log/port.ts';
 import { attemptState, migrationView } from '../../projections/attempts.ts';
 import { vmStatus } from '../../projections/vms.ts';
 import type { Histories } from './history.ts';
@@ -85,7 +86,7 @@ async function ledger(parts: Parts, which: Which, { from, after, limit }: Of<'le
   for (const part of parts) {
     if (part.partition < first.partition) continue;
     const start = part.partition === first.partition ? Math.max(1, first.sequence) : 1;
-    if (!(await page.addFrom(part, part.ledger.read(part.partition, start)))) break;
+    if (!(await page.addFrom(part, part.ledger.readUnparsed(part.partition, start)))) break;
   }
   return pageText(page.page(), which);
 }
@@ -107,7 +108,7 @@ class EntryPage {
   }
 
   /** Adds the entries until the page is full. Returns false if it was full before the last one. */
-  async addFrom({ partition }: ReadPart, stored: AsyncIterable<StoredEntry>): Promise<boolean> {
+  async addFrom({ partition }: ReadPart, stored: AsyncIterable<Link>): Promise<boolean> {
     for await (const each of stored) {
       this.#isWhole = !this.#built.isFull;
       if (!this.#isWhole) return false;
@@ -123,7 +124,7 @@ class EntryPage {
 }
 
 /** One entry as JSON. The stored text of the entry is copied without parsing, because the hash covers this text. */
-function entryText(partition: number, { sequence, previous, hash, text }: StoredEntry): string {
+function entryText(partition: number, { sequence, previous, hash, text }: Link): string {
   const position = formatPosition({ partition, sequence });
   return `{"position":"${position}","previous":"${previous}","hash":"${hash}","entry":${text}}`;
 }

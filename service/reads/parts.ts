@@ -11,7 +11,7 @@ export type Reads = readonly Part[];
 
 /** The members of a partition that reads use. */
 export type ReadPart = Omit<Part, 'ledger'> & {
-  readonly ledger: Pick<SqliteLedger, 'head' | 'read' | 'readVm' | 'readMigration'>;
+  readonly ledger: Pick<SqliteLedger, 'head' | 'read' | 'readUnparsed' | 'readVm' | 'readMigration'>;
 };
 
 /** The live ledger, or the demo ledger with the shipped recordings. */

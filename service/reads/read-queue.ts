@@ -28,7 +28,7 @@ const DEFAULT_LIMITS: ReadLimits = {
   waiting: 1000,
   waitingOfConnection: 32,
   bytes: 64 * 1024 * 1024,
-  waitMs: 30_000,
+  waitMs: 60_000,
   runMs: 120_000,
   stallMs: 1000,
 };

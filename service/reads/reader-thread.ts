@@ -1,4 +1,5 @@
 import { extname } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { Fault, messageOf } from '../../events/fault.ts';
 import { revivedFault } from '../../log/sqlite/faults.ts';
@@ -17,10 +18,13 @@ export class ReaderThread {
   readonly #worker: Worker;
   readonly #running = new Map<number, Running>();
   readonly #exited: Promise<void>;
+  readonly #onEnd: (failure: unknown) => void;
   #lastId = 0;
+  #hasEnded = false;
 
-  /** @param onEnd is called once, after the thread has ended. */
+  /** @param onEnd is called once, when the thread has ended or was killed. */
   constructor(onEnd: (failure: unknown) => void) {
+    this.#onEnd = onEnd;
     const url = new URL(`./reader-worker${extname(import.meta.url)}`, import.meta.url);
     this.#worker = new Worker(url, { name: 'reader', resourceLimits: LIMITS });
     this.#worker.on('message', (answer: ReaderAnswer) => this.#receive(answer));
@@ -32,7 +36,6 @@ export class ReaderThread {
     this.#exited = new Promise((resolve) => {
       this.#worker.once('exit', (code) => {
         this.#end(failure ?? `a reader thread ended with code ${code}`);
-        onEnd(failure);
         resolve();
       });
     });
@@ -52,17 +55,17 @@ export class ReaderThread {
     return { bytes, cancel: () => this.#send({ kind: 'cancel', id }) };
   }
 
-  /** Ends the thread at once; its running reads are rejected. */
+  /** Rejects the running reads and ends the thread, which may take longer if it waits for the disk. */
   kill(): void {
     void this.#worker.terminate();
+    this.#end('it took too long');
   }
 
   /** Resolves when the thread has closed its connections and ended. */
   async close(ms: number): Promise<void> {
     this.#send({ kind: 'close' });
-    const late = setTimeout(() => this.kill(), ms);
-    await this.#exited;
-    clearTimeout(late);
+    await Promise.race([this.#exited, wait(ms, undefined, { ref: false })]);
+    this.kill();
   }
 
   #send(message: ReaderMessage): void {
@@ -78,6 +81,8 @@ export class ReaderThread {
   }
 
   #end(failure: unknown): void {
+    if (this.#hasEnded) return;
+    this.#hasEnded = true;
     const fault = new Fault(
       'READ_FAILED',
       `the thread of this read ended: ${messageOf(failure)}`,
@@ -86,5 +91,6 @@ export class ReaderThread {
     );
     for (const { reject } of this.#running.values()) reject(fault);
     this.#running.clear();
+    this.#onEnd(failure);
   }
 }

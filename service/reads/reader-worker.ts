@@ -85,6 +85,7 @@ function cancellable({ partition, db, ledger }: Part, signal: AbortSignal): Read
     ledger: {
       head: (of) => ledger.head(of),
       read: (of, from) => until(signal, ledger.read(of, from)),
+      readUnparsed: (of, from) => until(signal, ledger.readUnparsed(of, from)),
       readVm: (vm, from) => until(signal, ledger.readVm(vm, from)),
       readMigration: (migration, from) => until(signal, ledger.readMigration(migration, from)),
     },

@@ -207,6 +207,20 @@ it('hides tokens in the log and paths in replies', async () => {
   expect(log).toContain('UNAUTHENTICATED');
 });
 
+it('hides queries and tokens of the path in the log', async () => {
+  const service = await guarded();
+  const token = tokens.alice;
+  const paths = [`/v1/vms?access_token=${token}`, `/v1/vms?at=1&token=secret-1`, `/v1/vms/${token}`];
+  for (const path of paths) expect((await service.get(path)).status).toBe(401);
+  expect((await service.get(`/v1/ledger?access_token=${token}`, as('alice'))).status).toBe(400);
+  expect((await service.get(`/v1/none?access_token=${token}`)).status).toBe(404);
+  // Fastify logs a request under this name.
+  service.app.log.info({ req: { method: 'GET', url: `/v1/vms?access_token=${token}`, headers: {} } }, 'a request');
+  const log = service.logged.join('');
+  expect(log).toContain('"path":"/v1/vms"');
+  for (const secret of [token, 'secret-1', 'access_token']) expect(log).not.toContain(secret);
+});
+
 it('rejects a route without declared roles', async () => {
   expect(() => requireNeeds({ url: '/v1/new' })).toThrow(/\/v1\/new does not declare its roles/);
   const app = Fastify();

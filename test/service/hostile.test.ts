@@ -105,3 +105,47 @@ it.each([
   await expect.poll(() => socket.closed).toBe(true);
   expect((await service.get('/healthz')).status).toBe(200);
 });
+
+const events = (headers: string, body: string) =>
+  `POST /v1/events HTTP/1.1\r\nhost: 127.0.0.1\r\n${headers}content-length: ${Buffer.byteLength(body, 'latin1')}\r\n\r\n${body}`;
+const JSON_TYPE = 'content-type: application/json\r\n';
+
+it.each([
+  ['no Host header', 'GET /v1/vms HTTP/1.1\r\n\r\n', 400, 'BAD_REQUEST', /Host/],
+  ['no Host header for health', 'GET /healthz HTTP/1.1\r\n\r\n', 400, 'BAD_REQUEST', /Host/],
+  ['CONNECT', 'CONNECT a:1 HTTP/1.1\r\nhost: a\r\n\r\n', 400, 'BAD_REQUEST', /proxy/],
+  ['an unknown Expect', 'GET /healthz HTTP/1.1\r\nhost: a\r\nexpect: x\r\n\r\n', 417, 'BAD_REQUEST', /Expect/],
+  ['a broken path', 'GET /v1/vms/%zz HTTP/1.1\r\nhost: a\r\n\r\n', 400, 'BAD_REQUEST', /percent-encoding/],
+  ['another method', 'DELETE /v1/vms HTTP/1.1\r\nhost: a\r\n\r\n', 404, 'NOT_FOUND', /DELETE/],
+  ['a gzip body', events(`${JSON_TYPE}content-encoding: gzip\r\n`, '\x1f\x8b\b'), 415, 'UNSUPPORTED_TYPE', /gzip/],
+  ['a brotli body', events(`${JSON_TYPE}content-encoding: br\r\n`, '{}'), 415, 'UNSUPPORTED_TYPE', /br/],
+  ['an undeclared gzip body', events(JSON_TYPE, '\x1f\x8b\b'), 415, 'UNSUPPORTED_TYPE', /gzip/],
+  ['an empty body', events(JSON_TYPE, ''), 400, 'BAD_JSON', /empty/],
+  ['a body without a type', events('', '{}'), 415, 'UNSUPPORTED_TYPE', /type/],
+  ['a key __proto__', events(JSON_TYPE, '{"__proto__":{"id":"a"}}'), 400, 'BAD_JSON', /__proto__/],
+  ['a nested key __proto__', events(JSON_TYPE, '[{"data":{"__proto__":{}}}]'), 400, 'BAD_JSON', /__proto__/],
+  ['a prototype', events(JSON_TYPE, '{"constructor":{"prototype":{}}}'), 400, 'BAD_JSON', /constructor/],
+  ['a truncated body', events(JSON_TYPE, '{"id":'), 400, 'BAD_JSON', /not JSON/],
+])('answers an unusual request with an error body: %s', async (_name, text, status, code, message) => {
+  const service = await serve();
+  const socket = await dial(service);
+  socket.write(text, 'latin1');
+  const [headers = '', body = ''] = (await answerOf(socket)).split('\r\n\r\n');
+  expect(headers).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
+  expect(JSON.parse(body)).toEqual({ code, message: expect.stringMatching(message), remedy: expect.any(String) });
+  socket.destroy();
+});
+
+it('limits the unanswered requests of one connection', async () => {
+  const service = await serve();
+  const socket = await dial(service);
+  // The first request waits for work, so the others wait behind it.
+  const path = '/v1/orchestrator/work?wait=2';
+  for (const each of [path, ...Array.from({ length: 100 }, () => '/healthz')])
+    socket.write(`GET ${each} HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n`);
+  socket.write('GET /v1/none HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n');
+  const answer = await answerOf(socket, 'never');
+  expect(answer.match(/"alive":true/g)).toHaveLength(63);
+  expect(answer.match(/"OVERLOADED"/g)).toHaveLength(38);
+  expect((await service.get('/healthz')).status).toBe(200);
+});
