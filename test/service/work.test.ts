@@ -204,7 +204,7 @@ it('limits the open requests for work of all hosts', async () => {
   const service = await serve({ workRequestsMax: 3 });
   const hosts = ['host-a', 'host-b', 'host-c', 'host-d'];
   await service.post(hosts.map((host) => event('host.facts', { host, stream: 'connected' })));
-  const sockets = await Promise.all(hosts.slice(0, 3).map((host) => stopped(service.url, host)));
+  const sockets = await Promise.all(hosts.slice(0, 3).map((host) => stoppedClient(service.url, host)));
   const another = () => service.get('/v1/hosts/host-d/work?wait=0');
   await expect.poll(another).toMatchObject({ status: 429, body: { code: 'OVERLOADED' } });
   expect((await another()).headers.get('retry-after')).toBe('1');
