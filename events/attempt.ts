@@ -49,6 +49,8 @@ const Shell = z.strictObject({
    * of a mere shell.
    */
   arrived: z.boolean(),
+  /** The question whose answer first showed the guest paused for its migration without a job; absent if none did. */
+  stillSince: z.number().int().optional(),
   /** The destination's CPUs are known to have run. The value never returns to false. */
   ran: z.boolean(),
 });
@@ -158,6 +160,8 @@ export const Attempt = z.strictObject({
   quietRounds: z.boolean(),
   /** True if rounds ask every known host, because a row needed their answers. */
   searching: z.boolean(),
+  /** Third hosts that showed the guest, even if their cluster is another one; absent if none did. */
+  seenOn: z.array(Host).optional(),
   /** `sequence` after a whole round found every host empty; absent if no round did, or a later round found the guest. */
   emptySequence: z.number().int().optional(),
   /**

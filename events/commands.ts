@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { StepKind } from './attempt.ts';
 import { Domain } from './inputs.ts';
+import { Notice } from './verdict.ts';
 import { Host, LockMode, MigrationId, Milliseconds } from './vocabulary.ts';
 
 /** Outgoing records: questions to agents, and commands to agents and the orchestrator. */
@@ -32,6 +33,8 @@ export const Command = z.strictObject({
   /** True for a contested verdict. Receivers must then leave locks, volumes and shells as they are. */
   contested: z.boolean(),
   error: z.string().nullable(),
+  /** What the orchestrator must be told about the guest, such as a changed power; absent if there is nothing. */
+  notices: z.array(Notice).optional(),
   /** Conditions that the receiver must check immediately before it executes the command. */
   onlyIf: z.array(z.enum(['no-opener', 'paused', 'same-boot'])),
   /** The boot id that the condition `same-boot` requires; null if unknown, and the condition is then not checked. */

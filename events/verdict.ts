@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { Certainty, Host, Job, Milliseconds, Presence, Ran } from './vocabulary.ts';
+import { Certainty, Host, Job, Milliseconds, Power, Presence, Ran } from './vocabulary.ts';
 
 /** One host's last answer about the VM, in the terms of the verdict table. */
 export const Testimony = z.strictObject({
@@ -55,6 +55,10 @@ export const Evidence = z.strictObject({
   sourceAskedLast: z.boolean(),
   /** True if the guest may exist twice: the source still ran after the guest had landed on the destination. */
   twoCopies: z.boolean().optional(),
+  /** True if the alarm of a split brain was raised before: two copies of the guest ran at the same time. */
+  splitBrain: z.boolean().optional(),
+  /** The host on which an earlier verdict of this attempt proved the guest's arrival; absent if none did. */
+  provenOn: Host.optional(),
   /** True if the source may hold only the paused leftover of an earlier, unsettled attempt. */
   leftover: z.boolean().optional(),
   /** True if two consecutive whole rounds found no guest on any host, so a move between two hosts was not missed. */
@@ -67,6 +71,15 @@ export const Evidence = z.strictObject({
   others: z.array(Testimony),
 });
 export type Evidence = z.infer<typeof Evidence>;
+
+/** A finding that changes no decision: the guest's power before the call and now. */
+export const Notice = z.strictObject({
+  code: z.literal('power-changed'),
+  before: Power,
+  now: Power,
+  text: z.string(),
+});
+export type Notice = z.infer<typeof Notice>;
 
 export const Verdict = z.strictObject({
   /** Counts the attempt's verdicts from 1. */
@@ -87,6 +100,8 @@ export const Verdict = z.strictObject({
   supersedes: z.number().int().positive().nullable(),
   /** Actions that an operator may take. Landfall never takes them by itself. */
   offers: z.array(z.string()),
+  /** What an operator must be told; absent if there is nothing. */
+  notices: z.array(Notice).optional(),
   /** Fencing token of the verdict's lock commands. It rises with each verdict on the VM. */
   token: z.number().int().nonnegative(),
   evidence: Evidence,

@@ -49,23 +49,52 @@ const conditions: Readonly<Record<ConditionName, (evidence: Evidence) => boolean
     (e.shellSeen === true && e.ran === 'yes') ||
     e.notStarted === true ||
     isColdAndStayed(e),
-  'others-gone': (e) => othersGone(e) && e.emptyTwice === true,
-  'others-silent': othersSilent,
+  'others-gone': (e) => othersGone(e) && e.emptyTwice === true && !bothWrote(e),
+  'others-silent': (e) => othersSilent(e) && !bothWrote(e),
   'no-copy-can-differ': (e) =>
-    satisfies('ended-on-source', e) || (othersGone(e) && e.emptyTwice === true && (e.ran === 'no' || !e.storageCopied)),
+    satisfies('ended-on-source', e) ||
+    (othersGone(e) && e.emptyTwice === true && (e.ran === 'no' || !e.storageCopied) && !bothWrote(e)),
   'two-copies': (e) => e.twoCopies === true,
-  'one-copy': (e) => e.leftover !== true && (e.twoCopies !== true || (othersGone(e) && isAlive(e))),
-  'one-copy-heard': (e) => e.twoCopies !== true || othersSilent(e),
+  'one-copy': (e) => e.leftover !== true && (e.twoCopies !== true || (othersGone(e) && isAlive(e) && !copiesDiffer(e))),
+  'one-copy-heard': (e) => e.twoCopies !== true || (othersSilent(e) && !copiesDiffer(e)),
   'jobs-over': (e) => e.source.job === 'none' && (e.destination.job === 'none' || e.destination.job === 'outgoing'),
   single: (e) => e.twoCopies !== true,
   'jobs-over-single': (e) => satisfies('jobs-over', e) && e.twoCopies !== true,
-  'split-brain': (e) => e.source.job === 'none' && e.destination.job === 'none' && e.sourceAskedLast,
+  'both-execute': bothExecute,
+  'split-brain': (e) => bothExecute(e) && e.source.job === 'none' && e.destination.job === 'none' && e.sourceAskedLast,
+  recoverable: (e) => e.source.presence === 'postcopy-failed' && e.destination.presence === 'postcopy-failed',
+  'third-and-end': (e) => (remains(e.source.presence) || remains(e.destination.presence)) && thirdHosts(e).length > 0,
+  'third-executes': oneExecutes,
+  'third-splits': (e) => oneExecutes(e) && hasNoJob(e.source) && hasNoJob(e.destination),
   'source-excluded': (e) => e.sourceExcluded && e.twoCopies !== true,
   'both-remain': (e) => remains(e.source.presence) && remains(e.destination.presence),
   'runs-as-before': (e) =>
     e.destination.presence === 'executing' ||
     (e.destination.presence === 'suspended' && (e.origin === 'paused' || e.leavePaused)),
 };
+
+function bothExecute({ source, destination }: Evidence): boolean {
+  return source.presence === 'executing' && destination.presence === 'executing';
+}
+
+function oneExecutes({ source, destination, others }: Evidence): boolean {
+  return [source, destination, ...others].some(({ presence }) => presence === 'executing');
+}
+
+/** Returns whether no job runs on a host; a host that does not answer may have one. */
+function hasNoJob({ job }: Evidence['source']): boolean {
+  return job === 'none';
+}
+
+/** Returns whether both copies of the guest ran, so that both may have written to their disks. */
+function bothWrote({ twoCopies, ran, splitBrain }: Evidence): boolean {
+  return twoCopies === true && (ran === 'yes' || splitBrain === true);
+}
+
+/** Returns whether each copy wrote to a disk of its own. Only an operator can then say which copy is right. */
+function copiesDiffer(evidence: Evidence): boolean {
+  return evidence.storageCopied && bothWrote(evidence);
+}
 
 function isColdAndStayed({ source, destination, cold, notStarted }: Evidence): boolean {
   if (source.presence !== 'off' || source.job !== 'none' || cold !== 'stayed') return false;
@@ -138,8 +167,9 @@ function conclude(row: Row, evidence: Evidence, phase: Phase, askDestinationAgai
   return {
     row,
     outcome,
-    certainty: certaintyOf(column, evidence),
-    host: hostOf(column, evidence),
+    ...(outcome === 'contested' && evidence.provenOn !== undefined
+      ? { certainty: 'unknown', host: evidence.provenOn }
+      : { certainty: certaintyOf(column, evidence), host: hostOf(column, evidence) }),
     askDestinationAgain,
   };
 }
@@ -170,7 +200,7 @@ function certaintyOf(column: Column, evidence: Evidence): Certainty {
   return isLanded(evidence.source.presence) ? 'provisional' : 'unknown';
 }
 
-/** Returns the host to record. A contested or rolled-back attempt keeps the source on record. */
+/** Returns the host on record. A contested or rolled-back attempt keeps the source, unless an arrival was proven before. */
 function hostOf(column: Column, evidence: Evidence): string {
   if (column.do !== 'complete') return evidence.source.host;
   return (column.on === 'third-host' ? thirdHosts(evidence)[0] : undefined) ?? evidence.destination.host;

@@ -35,7 +35,9 @@ function planCompletion(attempt: Attempt, verdict: Verdict): Step[] {
 function planRollback(attempt: Attempt, verdict: Verdict): Step[] {
   const make = maker(attempt, verdict);
   const row = table.find((candidate) => candidate.id === verdict.row);
-  const failed = verdict.contested && row?.noEffects === true ? [] : [make('failed-to-migrate', null)];
+  // The hook would undo what `post-migrate` did on the host where the arrival was proven.
+  const isUnhooked = (verdict.contested && row?.noEffects === true) || verdict.evidence.provenOn !== undefined;
+  const failed = isUnhooked ? [] : [make('failed-to-migrate', null)];
   const fail = make('fail-call', null, { after: failed });
   if (verdict.contested) return [...failed, fail];
   const code = attempt.callError?.code;
@@ -250,6 +252,7 @@ export function toCommand(attempt: Attempt, verdict: Verdict, step: Step): Comma
     token: verdict.token,
     contested: verdict.contested,
     error: verdict.error,
+    ...(verdict.notices === undefined || step.host !== null ? {} : { notices: verdict.notices }),
     onlyIf: conditionsOf(step.kind),
     boot: attempt.sourceBoot,
     try: step.tries,

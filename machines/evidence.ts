@@ -2,8 +2,9 @@ import type { Answer, Asked, Attempt } from '../events/attempt.ts';
 import type { InputData } from '../events/inputs.ts';
 import type { Evidence, Testimony } from '../events/verdict.ts';
 import { GONE, isOneOf, LANDED } from './table.ts';
+import { otherHosts, splitBrainOf } from './third-hosts.ts';
 import { endAfterAnswer, endAfterEvent, endingOf } from './source-end.ts';
-import { isAnswered, provesRan, type Reading, type Role, ranOf, readAnswer } from './presence.ts';
+import { isAnswered, isStandingStill, provesRan, type Reading, type Role, ranOf, readAnswer } from './presence.ts';
 
 /**
  * Applies questions, answers and events to an attempt, and derives the evidence for `decide` from it. This module keeps
@@ -153,11 +154,30 @@ function landedSequenceAfter({ landedSequence }: Attempt, { presence }: Reading,
   return presence === 'unknown' ? landedSequence : null;
 }
 
+/**
+ * Returns whether the destination's guest stands still: the source has handed over, or it is empty and a second answer of the
+ * destination shows the same. One answer may stem from a shell that is being destroyed.
+ */
+function standsStill(attempt: Attempt, host: string, answer: Answer | null): boolean {
+  if (host !== attempt.destination || host === attempt.source || answer === null || !isStandingStill(answer))
+    return false;
+  if (attempt.handedOver) return true;
+  const { stillSince } = attempt.shell;
+  const source = readHost(attempt, attempt.source, askedOf(attempt, attempt.source).answer);
+  return stillSince !== undefined && answer.asked > stillSince && isOneOf(GONE, source.presence);
+}
+
+function stillAfter({ stillSince }: Attempt['shell'], answer: Answer): Pick<Attempt['shell'], 'stillSince'> {
+  return isStandingStill(answer) ? { stillSince: stillSince ?? answer.asked } : {};
+}
+
 function shellAfter({ shell, origin }: Attempt, { presence }: Reading, answer: Answer): Attempt['shell'] {
   const isRebooted = shell.boot !== null && answer.boot !== undefined && shell.boot !== answer.boot;
+  const { stillSince: _, ...past } = shell;
   return {
-    ...shell,
-    ran: shell.ran || provesRan(presence, origin, shell.unbroken && !isRebooted),
+    ...past,
+    ran: shell.ran || provesRan(presence, origin, (shell.unbroken && !isRebooted) || isStandingStill(answer)),
+    ...stillAfter(shell, answer),
     arrived: shell.arrived || isOneOf(LANDED, presence) || (isMigratedAway(answer) && shell.started),
     started: shell.started || presence === 'incoming',
     unbroken: shell.unbroken && !isRebooted,
@@ -254,7 +274,7 @@ export function breakStream(attempt: Attempt, host: string): Attempt {
 /** Returns the hosts that a round asks. */
 export function hostsToAsk(attempt: Attempt): string[] {
   const ends = [attempt.source, attempt.destination];
-  return attempt.searching ? [...ends, ...attempt.knownHosts] : ends;
+  return attempt.searching ? [...ends, ...otherHosts(attempt)] : ends;
 }
 
 /**
@@ -300,7 +320,7 @@ function recordQuietRound(attempt: Attempt, isNew: boolean, now: number): Attemp
 export function evidenceOf(attempt: Attempt): Evidence {
   const [source, sourceAnswer] = testimony(attempt, attempt.source);
   const [destination, destinationAnswer] = testimony(attempt, attempt.destination);
-  const asked = attempt.knownHosts.map((host) => testimony(attempt, host));
+  const asked = otherHosts(attempt).map((host) => testimony(attempt, host));
   const others = asked.map(([said]) => said);
   // An earlier attempt from the same source may have moved the guest that ran on the destination.
   const ran = attempt.sharesSource === true ? 'maybe' : ranOf(attempt.shell, destination.presence);
@@ -323,6 +343,7 @@ export function evidenceOf(attempt: Attempt): Evidence {
     sourceAskedLast:
       sourceAnswer !== null && attempt.landedSequence !== null && sourceAnswer.asked > attempt.landedSequence,
     ...(attempt.twoCopies === true ? { twoCopies: true } : {}),
+    ...splitBrainOf(attempt),
     ...(attempt.leftover === true ? { leftover: true } : {}),
     ...(isEmptyTwice(attempt) ? { emptyTwice: true } : {}),
     sourceExcluded: attempt.fenced || allLeasesExpired(attempt),
@@ -345,7 +366,7 @@ function wasNotStarted({ callError, outgoingSeen, handedOver, shell }: Attempt):
 function isEmptyTwice(attempt: Attempt): boolean {
   const { emptySequence } = attempt;
   if (emptySequence === undefined || attempt.supersededBy !== null) return false;
-  return [attempt.source, attempt.destination, ...attempt.knownHosts].every((host) => {
+  return [attempt.source, attempt.destination, ...otherHosts(attempt)].every((host) => {
     const { answer } = askedOf(attempt, host);
     return answer !== null && answer.asked > emptySequence;
   });
@@ -386,6 +407,7 @@ export function readHost(attempt: Attempt, host: string, answer: Answer | null):
     role: roleOf(attempt, host),
     handedOver: attempt.handedOver,
     ran: attempt.shell.ran,
+    standsStill: standsStill(attempt, host, answer),
     sourceBoot: attempt.sourceBoot,
   });
 }

@@ -2,7 +2,6 @@ import type { Attempt, AttemptState } from '../events/attempt.ts';
 import type { TimerKind } from '../events/entries.ts';
 import { unreachable } from '../events/fault.ts';
 import type { InputData } from '../events/inputs.ts';
-import type { Power } from '../events/vocabulary.ts';
 import { roleOf } from './chart.ts';
 import { acknowledge, alsoRelease, isStuck, finishStepsOnEmptySource, refusalRaisesDoubt, resend } from './effects.ts';
 import {
@@ -18,8 +17,10 @@ import {
 } from './evidence.ts';
 import { type EventType, type Payload, pursue } from './migration.ts';
 import type { Reading } from './presence.ts';
+import { powerOf } from './power.ts';
 import { concludeRound, type Judged, judgeRound, type StepContext, unjudged } from './round.ts';
 import { GONE, isOneOf } from './table.ts';
+import { seenOnHost, showsGuestOnThirdHost } from './third-hosts.ts';
 import { alarm, judge, toResolution } from './verdicts.ts';
 
 /** Known hosts of the site, and hosts that may still hold a lock, at the moment when a verdict is doubted. */
@@ -37,6 +38,8 @@ export type Stimulus =
   | { type: 'answered'; data: InputData<'landfall.host.answered.v1'> }
   /** `site` is given if the attempt has a verdict that the event may cast doubt on. */
   | { type: 'lifecycle'; data: InputData<'landfall.host.lifecycle.v1'>; site?: Site }
+  /** A third host showed the guest other than by a lifecycle event. */
+  | { type: 'seen-elsewhere'; host: string; site?: Site }
   | { type: 'stream'; host: string; stream: 'connected' | 'lost' }
   | { type: 'acknowledged'; data: InputData<'landfall.command.acknowledged.v1'> }
   | { type: 'resolved'; data: InputData<'landfall.migration.resolved.v1'> }
@@ -66,6 +69,8 @@ export function fold(state: AttemptState, stimulus: Stimulus, context: StepConte
       return applyAnswer(state, stimulus.data, context);
     case 'lifecycle':
       return lifecycle(state, stimulus, context);
+    case 'seen-elsewhere':
+      return searchThirdHosts(state, stimulus.host, stimulus.site, context);
     case 'stream':
       return streamed(state, stimulus.host, stimulus.stream, context);
     case 'acknowledged':
@@ -171,31 +176,6 @@ function finishStepsBySourceAnswer(attempt: Attempt, reading: Reading): Attempt 
   return { ...acknowledge(gone, asking.command, true, undefined), originPower: powerOf(reading) };
 }
 
-/** Returns the guest's power according to one reading. */
-export function powerOf({ presence }: Pick<Reading, 'presence'>): Power {
-  switch (presence) {
-    case 'executing':
-    case 'postcopy':
-      return 'running';
-    case 'suspended':
-    case 'switching':
-    case 'incoming':
-      return 'paused';
-    case 'broken':
-      return 'broken';
-    case 'off':
-    case 'absent':
-    case 'handed-over':
-      return 'stopped';
-    case 'postcopy-failed':
-      return 'lost';
-    case 'unknown':
-      return 'unknown';
-    default:
-      return unreachable(presence);
-  }
-}
-
 /** An event never settles an attempt. It adds proven facts, and both hosts are asked again at once. */
 function lifecycle(
   state: AttemptState,
@@ -204,7 +184,9 @@ function lifecycle(
 ): Folded | null {
   const { attempt } = state;
   if (data.host !== attempt.source && data.host !== attempt.destination)
-    return recordGuestOnThirdHost(attempt, data.host, context);
+    return showsGuestOnThirdHost(attempt, data)
+      ? searchThirdHosts(state, data.host, site, context)
+      : recordGuestOnThirdHost(attempt, data.host, context);
   const doubted = contradicts(attempt, data);
   const seen = recordLifecycle(attempt, data);
   const next =
@@ -225,12 +207,28 @@ function recordGuestOnThirdHost(attempt: Attempt, host: string, context: StepCon
   return toEvent(releasing === next ? 'EVIDENCE' : 'PROGRESS', unjudged(releasing), context);
 }
 
+/** Asks every known host, because a third host showed the guest. */
+function searchThirdHosts(
+  state: AttemptState,
+  host: string,
+  site: Site | undefined,
+  context: StepContext,
+): Folded | null {
+  const { attempt } = state;
+  const owned = alsoRelease(addFormerOwners(attempt, [host]), host);
+  const sited = site === undefined ? owned : addFormerOwners(withKnownHosts(owned, site.knownHosts), site.leftLocks);
+  const seen = seenOnHost(sited, host);
+  const next = owned.steps === attempt.steps ? seen : pursue(seen, context.now);
+  return askAgain(state, next, hostsToAsk(next), context, attempt.verdicts.length > 0);
+}
+
 /**
  * Returns whether an event contradicts the verdict: the guest starts on another host, or leaves the host of a rollback.
  */
 export function contradicts(attempt: Attempt, data: InputData<'landfall.host.lifecycle.v1'>): boolean {
   const verdict = attempt.verdicts.at(-1);
   if (verdict === undefined) return false;
+  if (data.host !== attempt.source && data.host !== attempt.destination) return showsGuestOnThirdHost(attempt, data);
   if (data.host === verdict.host)
     return data.event === 'Stopped' && data.detail === 'Migrated' && verdict.outcome === 'rolled-back';
   // A definition that appears on the destination may be the guest of a cold migration.

@@ -223,7 +223,13 @@ const reexamining = [
 /** A doubt about a settled verdict: the hosts are asked until their answers are clear or the recheck timeout has passed. */
 const doubt = { target: 'reexamining', actions: ['take', 'reopen', 'poll', 'askAll'] } as const;
 const provisional = [reopening, ...settlements, ...waiting('provisional')] as const;
-const contested = [...settlements, ...waiting('contested')] as const;
+/** The transition of the `deadline` column's provisional completion. */
+const completesProvisionally = {
+  guard: 'completesProvisionally',
+  target: '#Completed.provisional',
+  actions: ['take', 'decide', 'stopPolling', 'drop', 'watch'],
+} as const;
+const contested = [...settlements, completesProvisionally, ...waiting('contested')] as const;
 
 /**
  * Answers from before the other migration began are the better evidence, so hosts with an open question are not asked

@@ -90,6 +90,8 @@ type Context = {
   handedOver: boolean;
   /** The destination's CPUs are known to have run in this attempt. */
   ran: boolean;
+  /** The source has handed over or is empty, and the destination stands still without a job, as more than one answer shows. */
+  standsStill?: boolean;
   /** The source's boot id when the migration began; null if unknown. */
   sourceBoot: string | null;
 };
@@ -160,9 +162,17 @@ function presencePausedOnSource(condition: Paused, job: Job, { handedOver }: Con
 }
 
 /** A refused job query proves nothing, so a paused guest counts as landed only if an incoming job is excluded. */
-function presencePausedElsewhere(condition: Paused, job: Job, { ran }: Context): Presence {
+function presencePausedElsewhere(condition: Paused, job: Job, { ran, standsStill }: Context): Presence {
   if (job === 'incoming') return ran ? 'postcopy' : 'incoming';
+  // The migration is over and nothing unpaused the guest.
+  if (condition === 'paused-moving' && job === 'none' && standsStill === true) return 'suspended';
   return job === 'unknown' ? 'unknown' : presenceWithoutIncomingJob(condition);
+}
+
+/** Returns whether an answer shows a guest that still waits to be unpaused although its migration has no job any more. */
+export function isStandingStill({ ok, domain }: Answer): boolean {
+  if (!ok || domain === null || domain.job !== 'none') return false;
+  return conditionOf(domain) === 'paused-moving';
 }
 
 function presenceWithoutIncomingJob(condition: Paused): Presence {

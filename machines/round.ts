@@ -7,6 +7,7 @@ import { dropLocks } from './effects.ts';
 import { askedOf, recordClosedRound, evidenceOf, isRoundClosed, forgetEmptyRound, readHost } from './evidence.ts';
 import type { Result } from './migration.ts';
 import { GONE, isOneOf, LANDED } from './table.ts';
+import { isSeenHostSilent, otherHosts } from './third-hosts.ts';
 import { alarm, alarmed, type Judgement, judge, toVerdict } from './verdicts.ts';
 
 /** Judges a round of answers, depending on the attempt's state. Only `decide` turns evidence into a decision. */
@@ -17,6 +18,7 @@ export type StepContext = { now: number; nextToken: number };
 /** Rows that contradict an existing verdict even while they wait. */
 const CONTRADICTING_ROWS: ReadonlySet<string> = new Set([
   'both-alive',
+  'third-host',
   'torn',
   'postcopy',
   'half-arrived',
@@ -69,8 +71,9 @@ function requestMissingAnswers(attempt: Attempt, { decision, evidence }: Judgeme
   // An empty third host counts only if it was asked after the source's answer had arrived.
   const { asksEveryone, asksEveryoneIf } = decision.row;
   const asksThem = asksEveryone === true && (asksEveryoneIf === undefined || satisfies(asksEveryoneIf, evidence));
-  const everyone = asksThem && !(attempt.searching && evidence.othersAskedLast) && attempt.knownHosts.length > 0;
-  if (everyone) return { ...unjudged({ ...attempt, searching: true }), result: 'again', asks: attempt.knownHosts };
+  const others = otherHosts(attempt);
+  const everyone = asksThem && !(attempt.searching && evidence.othersAskedLast) && others.length > 0;
+  if (everyone) return { ...unjudged({ ...attempt, searching: true }), result: 'again', asks: others };
   return requestSecondEmptyRound(attempt, decision, evidence);
 }
 
@@ -85,7 +88,7 @@ function requestSecondEmptyRound(
   if (row.asksEveryone !== true || !isEmpty || evidence.emptyTwice === true || outcome !== 'wait') return null;
   if (attempt.emptySequence !== undefined) return null;
   const next = { ...attempt, emptySequence: attempt.sequence };
-  return { ...unjudged(next), result: 'again', asks: [source.host, destination.host, ...attempt.knownHosts] };
+  return { ...unjudged(next), result: 'again', asks: [source.host, destination.host, ...otherHosts(attempt)] };
 }
 
 /** Judges a contested or provisional verdict: later evidence proves it, replaces it, or opens the attempt again. */
@@ -103,10 +106,18 @@ function judgeUnproven(unproven: Attempt, context: StepContext): Judged {
   if (missing !== null) return missing;
   const { outcome, row } = judgement.decision;
   if (outcome === 'completed' || outcome === 'rolled-back') return concludeRound(attempt, judgement, context);
-  if (isContested) return unjudged(alarmed(attempt, judgement, context.now));
+  if (isContested) return judgeContested(attempt, judgement, context);
   const proven = proveProvisional(attempt, judgement, context);
   if (proven !== null) return proven;
   return CONTRADICTING_ROWS.has(row.id) ? reopen(attempt, judgement, context) : unjudged(attempt);
+}
+
+/** Judges a complete round of a contested attempt: its deadline has passed, so the `deadline` column counts too. */
+function judgeContested(attempt: Attempt, now: Judgement, context: StepContext): Judged {
+  const late = judge(now.evidence, 'deadline');
+  if (now.decision.outcome === 'wait' && late.decision.outcome !== 'contested')
+    return concludeRound(attempt, late, context);
+  return unjudged(alarmed(attempt, now, context.now));
 }
 
 /**
@@ -127,6 +138,8 @@ function judgeDoubted(doubted: Attempt, context: StepContext): Judged {
   const more = requestMissingAnswers(attempt, now);
   if (more !== null) return more;
   const { outcome, host, row } = now.decision;
+  // A third host showed the guest, and its answer is missing: the verdict must not stand before it is known.
+  if (isSeenHostSilent(attempt, now.evidence)) return unjudged(attempt);
   if (standing !== undefined && isBackAtSource(attempt, standing, now.evidence))
     return recordUnreportedMove(attempt, context);
   if (outcome === 'wait' && CONTRADICTING_ROWS.has(row.id)) return reopen(attempt, now, context);

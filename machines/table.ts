@@ -36,21 +36,28 @@ export const conditionTexts = {
   'proven-over':
     'libvirt was never called, or `cold-stayed` is satisfied, or libvirt itself returned an error, or the source showed this attempt’s outgoing job before and shows it no longer, or the guest ran on the destination in a shell of this attempt, or two rounds at least 35 s apart show no job',
   'others-gone':
-    'every other known host was asked after the source had answered, and two consecutive complete rounds found the guest on no host',
-  'others-silent': 'no other known host that answered has the guest',
+    'every other known host was asked after the source had answered, two consecutive complete rounds found the guest on no host, and not both copies of it ran',
+  'others-silent': 'no other known host that answered has the guest, and not both copies of it ran',
   'no-copy-can-differ':
-    '`ended-on-source` is satisfied, or every other known host answered, two consecutive complete rounds found the guest on no host, and either the destination never ran or no storage was copied',
+    '`ended-on-source` is satisfied, or every other known host answered, two consecutive complete rounds found the guest on no host, not both copies ran, and either the destination never ran or no storage was copied',
   'two-copies':
     'there may be two copies: the source still ran after the guest had landed on the destination, or an earlier attempt from the same source is not settled',
   'one-copy':
-    'the source had more than the leftover of an earlier attempt; and either there cannot be two copies, or this copy runs and every other known host, asked after the source had answered, lacks the guest',
-  'one-copy-heard': 'there cannot be two copies, or no other known host that answered has the guest',
+    'the source had more than the leftover of an earlier attempt; and either there cannot be two copies, or this copy runs and every other known host, asked after the source had answered, lacks the guest, and not both copies ran on copied storage',
+  'one-copy-heard':
+    'there cannot be two copies, or no other known host that answered has the guest and not both copies ran on copied storage',
   'jobs-over': 'the source’s job is none, and the destination’s job is known and not incoming',
   single:
     'there cannot be two copies: the source did not run after the guest had landed on the destination, and no earlier attempt from the same source is unsettled',
   'jobs-over-single':
     'the source’s job is none, the destination’s job is known and not incoming, and there cannot be two copies',
-  'split-brain': 'both jobs are none and the source was asked after the destination landed',
+  'both-execute': 'both hosts execute the guest',
+  'split-brain':
+    'both hosts execute the guest, both jobs are none, and the source was asked after the destination landed',
+  recoverable: 'post-copy failed on both hosts and neither executes the guest; libvirt recovers only such a pair',
+  'third-and-end': 'a third host has the guest landed, and the source or the destination has a part of it',
+  'third-executes': 'one of the hosts that have the guest executes it',
+  'third-splits': 'one of the hosts that have the guest executes it, and neither end has a job',
   'source-excluded':
     'the source is fenced, or its leases expired as the lock manager reports; and there cannot be two copies',
   'both-remain': 'both hosts still have a part of the guest',
@@ -119,6 +126,8 @@ export type Row = {
   readonly contestedError?: string;
   /** The alarm raised with the row's verdict. */
   readonly alarm?: AlarmCode;
+  /** The alarm is raised only if this condition is satisfied. */
+  readonly alarmIf?: ConditionName;
   /** The alarm is raised while the row still waits if this condition is satisfied, or always for `matched`. */
   readonly alarmAtOnceIf?: ConditionName | 'matched';
   /** Actions offered to an operator. Landfall never takes them by itself. */
@@ -151,8 +160,9 @@ export const table: readonly Row[] = [
     deadline: contested,
     contestedError: 'post-copy failed and the guest’s memory is torn between two hosts; resume neither',
     alarm: 'guest-torn',
+    alarmAtOnceIf: 'matched',
     offers: ['recover the post-copy migration'],
-    offersIf: 'both-remain',
+    offersIf: 'recoverable',
     why: 'Each host has memory pages that the other host lacks. A resume on either host would run a guest with incomplete memory.',
   },
   {
@@ -162,6 +172,17 @@ export const table: readonly Row[] = [
     deadline: contested,
     contestedError: 'the guest’s memory is still on both hosts (post-copy)',
     why: 'The guest runs on the destination and fetches pages from the source. Aborting the migration or resuming the source destroys the guest.',
+  },
+  {
+    id: 'third-host',
+    when: ['third-and-end'],
+    now: wait,
+    deadline: contested,
+    contestedError: 'a third host has the guest as well',
+    alarm: 'split-brain',
+    alarmIf: 'third-executes',
+    alarmAtOnceIf: 'third-splits',
+    why: 'The guest was started on a third host while one of the two ends still has it. Nobody but an operator can say which one is right.',
   },
   {
     id: 'landed',
@@ -346,8 +367,10 @@ export const table: readonly Row[] = [
     deadline: contested,
     contestedError: 'the guest is alive on both hosts',
     alarm: 'split-brain',
+    alarmIf: 'both-execute',
     alarmAtOnceIf: 'split-brain',
     offers: ['suspend the guest on the source'],
+    offersIf: 'both-execute',
     why: 'Two hosts may be writing to one disk. Locks stay as observed; choosing a side is an operator’s decision.',
   },
   {

@@ -2,6 +2,8 @@ import type { Alarm, Attempt } from '../events/attempt.ts';
 import type { InputData } from '../events/inputs.ts';
 import type { Evidence, Verdict } from '../events/verdict.ts';
 import { type Decision, decide, satisfies, type Phase } from './decide.ts';
+import { powerNotices } from './notices.ts';
+import { powerOf } from './power.ts';
 import { rowText } from './row-text.ts';
 import { type AlarmCode, type Row, TABLE_VERSION } from './table.ts';
 
@@ -26,9 +28,13 @@ export function toVerdict(
   token: number,
 ): Verdict {
   const contested = decision.outcome === 'contested';
+  const outcome = decision.outcome === 'completed' ? 'completed' : 'rolled-back';
+  const at = [evidence.source, evidence.destination, ...evidence.others].find(({ host }) => host === decision.host);
+  const power = at === undefined ? 'unknown' : powerOf(at);
+  const notices = powerNotices(attempt, { outcome, contested, row: decision.row.id }, power);
   return {
     number: attempt.verdicts.length + 1,
-    outcome: decision.outcome === 'completed' ? 'completed' : 'rolled-back',
+    outcome,
     contested,
     row: decision.row.id,
     table: TABLE_VERSION,
@@ -39,6 +45,7 @@ export function toVerdict(
     final: phase === 'deadline',
     supersedes: attempt.verdicts.length === 0 ? null : attempt.verdicts.length,
     offers: decision.outcome === 'completed' ? [] : offersOf(decision.row, evidence),
+    ...(notices.length === 0 ? {} : { notices }),
     token,
     evidence,
     resolution: null,
@@ -124,8 +131,11 @@ export function alarmed(attempt: Attempt, { decision, evidence }: Judgement, now
   const { row, outcome } = decision;
   const atOnce =
     row.alarmAtOnceIf === 'matched' || (row.alarmAtOnceIf !== undefined && satisfies(row.alarmAtOnceIf, evidence));
-  const due = row.alarm !== undefined && !decision.askDestinationAgain && (atOnce || outcome !== 'wait');
+  const isMeant = row.alarmIf === undefined || satisfies(row.alarmIf, evidence);
+  const due = row.alarm !== undefined && isMeant && !decision.askDestinationAgain && (atOnce || outcome !== 'wait');
   let next = due && row.alarm !== undefined ? alarm(attempt, row.alarm, now) : attempt;
+  // The guest stays in doubt when one of the two copies ends.
+  if (due && row.alarm === 'split-brain') next = { ...next, twoCopies: true };
   const guestAt = outcome === 'completed' ? evidence.destination : evidence.source;
   const decided = outcome === 'completed' || outcome === 'rolled-back';
   if (decided && guestAt.presence === 'broken') next = alarm(next, 'guest-broken', now);

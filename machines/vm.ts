@@ -6,7 +6,7 @@ import type { Power } from '../events/vocabulary.ts';
 import { roleOf } from './chart.ts';
 import { satisfies } from './decide.ts';
 import { askedOf, readHost } from './evidence.ts';
-import { powerOf } from './fold.ts';
+import { powerOf } from './power.ts';
 
 /** The record of a VM: its host, how certain the host is, the desired owner of its locks, and the observed holders. */
 

@@ -1,7 +1,7 @@
 import type { Attempt } from '../events/attempt.ts';
 import type { Evidence, Verdict } from '../events/verdict.ts';
 import type { Power } from '../events/vocabulary.ts';
-import { powerOf } from '../machines/fold.ts';
+import { powerOf } from '../machines/power.ts';
 
 /**
  * Determines the guest's true host. The ledger contains only the statements of hosts, so the truth may come from

@@ -3,7 +3,7 @@ import type { Question } from '../../events/commands.ts';
 import type { Answered } from '../../events/inputs.ts';
 import { domainOfVirsh } from '../../events/virsh.ts';
 import type { Power } from '../../events/vocabulary.ts';
-import { powerOf } from '../../machines/fold.ts';
+import { powerOf } from '../../machines/power.ts';
 import { readAnswer } from '../../machines/presence.ts';
 import type { ProbeLine, RecordedDomain } from './schema.ts';
 

@@ -1,3 +1,4 @@
+import type { Attempt } from '../../events/attempt.ts';
 import { forAttempt } from '../../events/configuration.ts';
 import type { Cause } from '../../events/entries.ts';
 import { unreachable } from '../../events/fault.ts';
@@ -7,6 +8,7 @@ import { sequenceOf } from '../../machines/evidence.ts';
 import { contradicts, type Stimulus } from '../../machines/fold.ts';
 import { openAttempt } from '../../machines/open.ts';
 import { roleOf } from '../../machines/chart.ts';
+import { isUnexpectedOn } from '../../machines/third-hosts.ts';
 import { begin } from '../../machines/step.ts';
 import { applyDeclaration, applyHolders, applyLifecycle, isOver, mayRun } from '../../machines/vm.ts';
 import { isCommandOf } from './known-command.ts';
@@ -29,7 +31,7 @@ export function applyVmInput(space: Workspace, input: VmInput, cause: Cause, mom
         applyDeclaration(record, input.data, context.open.length > 0, space.host(input.data.host, moment.clock)),
       );
     case 'landfall.volume.holders.v1':
-      return hold(context, applyHolders(record, input.data));
+      return hold(context, applyHolders(record, input.data), input.data.holders);
     case 'landfall.vm.requested.v1':
       return request(context, input.data);
     case 'landfall.operator.acted.v1':
@@ -58,10 +60,40 @@ function keepRecord({ space, cause, moment }: Context, record: VmRecord): void {
   space.write(record.vm, cause, moment, {});
 }
 
-function hold(context: Context, held: VmRecord | null): void {
+function hold(
+  context: Context,
+  held: VmRecord | null,
+  holders: InputData<'landfall.volume.holders.v1'>['holders'],
+): void {
   const { space, record, cause, moment } = context;
   if (held === null) space.refuse(record.vm, refusals.tooManyVolumes(), cause, moment);
   else keepRecord(context, held);
+  if (held !== null) searchLeaseHolders(context, held, holders);
+}
+
+/** A third host that holds a lease of a running guest may have started it, so Landfall asks every known host. */
+function searchLeaseHolders(
+  { space, cause, moment }: Context,
+  record: VmRecord,
+  holders: InputData<'landfall.volume.holders.v1'>['holders'],
+): void {
+  const migration = record.lastMigration;
+  if (migration === null || record.power === 'stopped') return;
+  const found = space.attempts.find(migration);
+  if (found === null || found.state.attempt.clock !== moment.clock) return;
+  const { attempt, value } = found.state;
+  const third = holders.find(({ host, mode }) => mode === 'exclusive' && isUnexpectedOn(attempt, host));
+  if (third === undefined || third.host === record.host) return;
+  if (isOver({ value })) space.attempts.reopen(found);
+  const site = { knownHosts: space.knownHosts(moment.clock, attempt.source), leftLocks: record.leftLocks ?? [] };
+  const verdictSite = attempt.verdicts.length === 0 ? {} : { site };
+  space.step(
+    migration,
+    { type: 'seen-elsewhere', host: third.host, ...verdictSite },
+    partOf(cause, 1),
+    moment,
+    'quiet',
+  );
 }
 
 /** Refuses every request while an attempt is open, and a start of a guest that its host may run. */
@@ -163,6 +195,14 @@ function lifecycle({ space, record, cause, moment }: Context, data: InputData<'l
   space.write(record.vm, cause, moment, {});
 }
 
+/** The events that can contradict a settled verdict, besides those of a migration. */
+const DOUBTING_EVENTS: ReadonlySet<string> = new Set(['Resumed', 'Started', 'Defined']);
+
+/** Returns whether a third host may start the guest without a doubt: the guest was stopped, or the record names that host. */
+function isOrdinaryStart(record: VmRecord, attempt: Attempt, host: string): boolean {
+  return isUnexpectedOn(attempt, host) && (record.power === 'stopped' || record.host === host);
+}
+
 /** Returns the newest attempt if it is open or if this event contradicts its verdict, which reopens it; null otherwise. */
 function attemptAffectedBy(
   space: Workspace,
@@ -175,9 +215,10 @@ function attemptAffectedBy(
   const open = space.attempts.open(migration);
   if (open !== null) return open.state.attempt.clock === clock ? open : null;
   // Only these events can contradict a verdict, so the settled attempt is not loaded for the rest.
-  if (data.event !== 'Resumed' && data.event !== 'Defined' && data.detail !== 'Migrated') return null;
+  if (!DOUBTING_EVENTS.has(data.event) && data.detail !== 'Migrated') return null;
   const settled = space.attempts.find(migration);
   if (settled?.state.attempt.clock !== clock || !contradicts(settled.state.attempt, data)) return null;
+  if (isOrdinaryStart(record, settled.state.attempt, data.host)) return null;
   space.attempts.reopen(settled);
   return settled;
 }

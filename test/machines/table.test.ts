@@ -51,6 +51,7 @@ describe('the verdict table', () => {
       'same-host',
       'torn',
       'postcopy',
+      'third-host',
       'landed',
       'elsewhere',
       'crashed-after',

@@ -80,7 +80,7 @@ describe('locks', () => {
 
   it('releases the lock on a third host that reported the guest', () => {
     const { play } = given({ ...stayed, outgoingSeen: true })
-      .when(event(T, 'Started', 'Booted'), event(T, 'Stopped', 'Migrated'), fails(), acksAll)
+      .when(says(T, absent), event(T, 'Started', 'Booted'), event(T, 'Stopped', 'Migrated'), fails(), acksAll)
       .thenIs({ state: 'RolledBack.settled', row: 'stayed' });
     expect(play.commands.map(spoken)).toEqual([
       'failed-to-migrate',

@@ -329,9 +329,9 @@ describe('a guest on both hosts', () => {
     it('is contested if another known host has the guest', () => {
       given({ ...two, says: { ...two.says, [T]: running(), [U]: absent } })
         .when(fails(), after(40), says(S, shutOff('migrated')), after(10))
-        .thenIs({ state: 'Rechecking.watching', waiting: { row: 'landed', host: S } })
+        .thenIs({ state: 'Rechecking.watching', waiting: { row: 'third-host', host: S } })
         .when(toDeadline)
-        .thenIs({ ...CONTESTED, row: 'landed', error: EXPLICIT });
+        .thenIs({ ...CONTESTED, row: 'third-host', error: EXPLICIT });
     });
 
     it('is provisional if another known host is silent', () => {
