@@ -33,7 +33,7 @@ export const Command = z.strictObject({
   /** True for a contested verdict. Receivers must then leave locks, volumes and shells as they are. */
   contested: z.boolean(),
   error: z.string().nullable(),
-  /** What the orchestrator must be told about the guest, such as a changed power; absent if there is nothing. */
+  /** Findings for the orchestrator, such as a changed power; absent if there are none. Only its own commands carry them. */
   notices: z.array(Notice).optional(),
   /** Conditions that the receiver must check immediately before it executes the command. */
   onlyIf: z.array(z.enum(['no-opener', 'paused', 'same-boot'])),

@@ -100,7 +100,7 @@ export const Verdict = z.strictObject({
   supersedes: z.number().int().positive().nullable(),
   /** Actions that an operator may take. Landfall never takes them by itself. */
   offers: z.array(z.string()),
-  /** What an operator must be told; absent if there is nothing. */
+  /** Findings for an operator, such as a changed power; absent if there are none. */
   notices: z.array(Notice).optional(),
   /** Fencing token of the verdict's lock commands. It rises with each verdict on the VM. */
   token: z.number().int().nonnegative(),

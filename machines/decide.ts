@@ -1,6 +1,7 @@
 import type { Certainty, Presence } from '../events/vocabulary.ts';
 import type { Evidence } from '../events/verdict.ts';
-import { type Column, type ConditionName, GONE, isOneOf, LANDED, type Row, table } from './table.ts';
+import { type ConditionName } from './conditions.ts';
+import { type Column, GONE, isOneOf, LANDED, type Row, table } from './table.ts';
 
 /**
  * The only module that turns evidence into a decision. `decide` is a pure function, so the machine, an audit and a backtest get

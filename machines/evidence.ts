@@ -3,7 +3,7 @@ import type { InputData } from '../events/inputs.ts';
 import type { Evidence, Testimony } from '../events/verdict.ts';
 import { GONE, isOneOf, LANDED } from './table.ts';
 import { otherHosts, splitBrainOf } from './third-hosts.ts';
-import { endAfterAnswer, endAfterEvent, endingOf } from './source-end.ts';
+import { endAfterAnswer, endingOf } from './source-end.ts';
 import { isAnswered, isStandingStill, provesRan, type Reading, type Role, ranOf, readAnswer } from './presence.ts';
 
 /**
@@ -235,40 +235,6 @@ function originFrom(reading: Reading): Attempt['origin'] {
   if (reading.presence === 'executing') return 'running';
   if (reading.presence === 'suspended' || reading.presence === 'broken') return 'paused';
   return reading.presence === 'off' ? 'stopped' : 'unknown';
-}
-
-/**
- * Applies a lifecycle event. An event proves only the hand-over, a second copy, and the history of the destination's shell.
- */
-export function recordLifecycle(attempt: Attempt, data: InputData<'landfall.host.lifecycle.v1'>): Attempt {
-  if (data.host === attempt.source && attempt.source !== attempt.destination) {
-    const ended = endAfterEvent(attempt, data);
-    // The source resumes with this detail after it had stopped to hand over, so a second copy may run.
-    if (data.event === 'Resumed' && data.detail === 'Migrated') return { ...ended, twoCopies: true };
-    return data.event === 'Stopped' && data.detail === 'Migrated' ? { ...ended, handedOver: true } : ended;
-  }
-  if (data.host !== attempt.destination) return attempt;
-  const { shell } = attempt;
-  switch (data.event) {
-    case 'Started':
-      return data.detail === 'Migrated' ? { ...attempt, shell: { ...shell, started: true, stopped: false } } : attempt;
-    case 'Resumed':
-      return { ...attempt, shell: { ...shell, resumed: true, ran: shell.ran || shell.started } };
-    case 'Stopped':
-    case 'Crashed':
-      // An end before the shell's start belongs to another domain.
-      return {
-        ...attempt,
-        shell: { ...shell, stopped: shell.started, arrived: shell.arrived || data.detail === 'Migrated' },
-      };
-    default:
-      return attempt;
-  }
-}
-
-/** Records a gap in the destination's event stream. Events that did not arrive prove nothing from then on. */
-export function breakStream(attempt: Attempt, host: string): Attempt {
-  return host === attempt.destination ? { ...attempt, shell: { ...attempt.shell, unbroken: false } } : attempt;
 }
 
 /** Returns the hosts that a round asks. */

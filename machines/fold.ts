@@ -4,17 +4,8 @@ import { unreachable } from '../events/fault.ts';
 import type { InputData } from '../events/inputs.ts';
 import { roleOf } from './chart.ts';
 import { acknowledge, alsoRelease, isStuck, finishStepsOnEmptySource, refusalRaisesDoubt, resend } from './effects.ts';
-import {
-  ask,
-  askedOf,
-  hostsToAsk,
-  breakStream,
-  evidenceOf,
-  recordAnswer,
-  readHost,
-  expireQuestions,
-  recordLifecycle,
-} from './evidence.ts';
+import { ask, askedOf, hostsToAsk, evidenceOf, recordAnswer, readHost, expireQuestions } from './evidence.ts';
+import { breakStream, recordLifecycle } from './lifecycle-facts.ts';
 import { type EventType, type Payload, pursue } from './migration.ts';
 import type { Reading } from './presence.ts';
 import { powerOf } from './power.ts';

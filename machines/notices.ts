@@ -2,7 +2,7 @@ import type { Attempt } from '../events/attempt.ts';
 import type { Notice, Verdict } from '../events/verdict.ts';
 import type { Power } from '../events/vocabulary.ts';
 
-/** What an operator must be told about a verdict although it is right. */
+/** Findings for an operator about a verdict that is right all the same. */
 
 /**
  * Returns the notice that the guest's power is another one than before the call. A call that leaves the guest paused, and a source

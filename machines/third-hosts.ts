@@ -2,7 +2,7 @@ import type { Attempt } from '../events/attempt.ts';
 import type { InputData } from '../events/inputs.ts';
 import type { Evidence } from '../events/verdict.ts';
 
-/** What is known about hosts besides source and destination, and about a guest that runs twice. */
+/** Facts about hosts besides source and destination, and about a guest that runs twice. */
 
 /** Returns the hosts that `elsewhere` and `nowhere` ask: the known hosts, and hosts that showed the guest. */
 export function otherHosts({ knownHosts, seenOn = [] }: Attempt): string[] {

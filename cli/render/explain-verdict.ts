@@ -1,7 +1,8 @@
 import type { Attempt } from '../../events/attempt.ts';
 import type { Evidence, Testimony, Verdict } from '../../events/verdict.ts';
 import { rowText } from '../../machines/row-text.ts';
-import { type Column, type ConditionName, conditionTexts, type Row, TABLE_VERSION } from '../../machines/table.ts';
+import { type ConditionName, conditionTexts } from '../../machines/conditions.ts';
+import { type Column, type Row, TABLE_VERSION } from '../../machines/table.ts';
 import { clean, listed, message } from './text.ts';
 import { duration } from './time.ts';
 import { jobTexts, presenceTexts, ranTexts } from './vocabulary.ts';

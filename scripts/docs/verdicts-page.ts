@@ -1,16 +1,8 @@
 import { defaultConfiguration } from '../../events/configuration.ts';
 import type { Presence } from '../../events/vocabulary.ts';
 import { QUIET_ROUNDS_APART_MS } from '../../machines/evidence.ts';
-import {
-  type Column,
-  type ConditionName,
-  conditionTexts,
-  GONE,
-  LANDED,
-  type Row,
-  TABLE_VERSION,
-  table,
-} from '../../machines/table.ts';
+import { type ConditionName, conditionTexts } from '../../machines/conditions.ts';
+import { type Column, GONE, LANDED, type Row, TABLE_VERSION, table } from '../../machines/table.ts';
 import { rowText } from '../../machines/row-text.ts';
 import { CONTESTED_ERROR } from '../../machines/verdicts.ts';
 import { alarmTexts, presenceTexts } from './verdict-texts.ts';
