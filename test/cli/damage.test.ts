@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { type Damage, everyDamage, PAGE_BLOCKS, requireNoticed, smallLedger } from './damage.ts';
 
-/** Damages that the fast suite tries beside the zeroed entries; damage.slow.test.ts tries all of them. */
+/** Damages that the fast suite tries beside the zeroed entries; damage.long.test.ts tries all of them. */
 const SAMPLE = 8;
 
 it('notices a sample of damaged pages without hanging', async () => {

@@ -195,7 +195,8 @@ describe('a guest that ends on the source while it moves', () => {
 
   it('counts an end reported before an older answer arrives', () => {
     const { play } = given({ says: { [D]: shell } });
-    const question = play.openQuestion(S) ?? expect.fail('the source was not asked');
+    const question = play.openQuestion(S);
+    if (question === undefined) throw new Error('the source was not asked');
     event(S, 'Stopped', 'Shutdown')(play);
     play.apply({ type: 'answered', data: play.answerTo(question, running(jobs.out)) });
     says(S, absent)(play);

@@ -64,8 +64,8 @@ const labels: Readonly<Record<FactName, (group: readonly unknown[]) => string>> 
   sourceJob: (group) => `S job ${group.join('|')}`,
   ran: (group) => `ran ${group.join('|')}`,
   proven: ([yes]) => (yes === true ? 'proven over' : 'not proven over'),
-  sourceEnd: (group) => `S end ${group.map((end) => end ?? 'none').join('|')}`,
-  cold: (group) => `cold ${group.map((cold) => cold ?? 'no').join('|')}`,
+  sourceEnd: (group) => `S end ${group.map((end) => (typeof end === 'string' ? end : 'none')).join('|')}`,
+  cold: (group) => `cold ${group.map((cold) => (typeof cold === 'string' ? cold : 'no')).join('|')}`,
   notStarted: ([yes]) => (yes === true ? 'never called' : 'called'),
   destinationAskedLast: ([yes]) => (yes === true ? 'D asked after S' : 'D asked too early'),
   destinationJob: (group) => `D job ${group.join('|')}`,
@@ -241,7 +241,8 @@ export function branchesOf(source: Presence, destination: Presence): Branch[] {
   const memo = new Map<string, Branch[]>();
   const split = (tree: Tree, depth: number): Branch[] => {
     const fact = factOrder[depth];
-    if (typeof tree === 'string' || fact === undefined) return [{ conditions: '', result: String(tree) }];
+    if (typeof tree === 'string' || fact === undefined)
+      return [{ conditions: '', result: typeof tree === 'string' ? tree : '' }];
     const key = `${keyOf(tree)} ${depth}`;
     const branches = memo.get(key) ?? splitBy(tree, fact, depth);
     memo.set(key, branches);

@@ -59,7 +59,7 @@ describe.skipIf(shared === null)('A record that is not an input', () => {
       'BAD_KEY',
       'BAD_JSON',
       'BAD_JSON',
-      'BAD_JSON',
+      'BAD_UTF8',
       'UNKNOWN_TYPE',
       'TOO_LARGE',
       'ATTEMPT_EXISTS',

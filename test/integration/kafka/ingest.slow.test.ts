@@ -32,7 +32,7 @@ describe.skipIf(shared === null)('landfall ingest into Kafka', () => {
     ]);
     const env = { LANDFALL_KAFKA_BROKERS: brokers.join(','), LANDFALL_KAFKA_PREFIX: scratch.prefix };
     const sent = await landfall(['ingest', file], { cwd: folder, env });
-    expect([sent.code, sent.stderr]).toEqual([0, '601 lines read: 601 sent and durable, to be decided\n']);
+    expect([sent.code, sent.stderr]).toEqual([0, '601 lines read: 601 sent and durable, not decided yet\n']);
     expect(existsSync(join(folder, '.landfall'))).toBe(false);
     const again = await landfall(['ingest', '--json', '-'], { cwd: folder, env, stdin: readFileSync(file, 'utf8') });
     expect([again.code, JSON.parse(again.stdout)]).toMatchObject([0, { lines: 601, sent: 601, bad: 0 }]);

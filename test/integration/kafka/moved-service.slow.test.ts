@@ -48,7 +48,7 @@ const sentOf = ({ questions, commands }: Entry): string[] => [
 ];
 
 async function entriesIn(ledger: SqliteLedger): Promise<{ text: string; entry: Entry }[]> {
-  return Array.fromAsync(ledger.read(0, 1));
+  return Array.fromAsync(ledger.read(ledger.partition, 1));
 }
 
 async function entriesOfFile(file: string): Promise<{ text: string; entry: Entry }[]> {

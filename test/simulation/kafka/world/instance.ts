@@ -186,7 +186,7 @@ export class Instance {
     });
     running.membership = membership;
     running.inputs = new TopicInputs({
-      ledger: ledger as unknown as KafkaLedger,
+      ledger,
       producer: producers.inputs,
       decisions: trackers,
       fault: (partition) => membership.ownerships.get(partition)?.fault ?? null,

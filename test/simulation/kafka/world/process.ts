@@ -131,7 +131,7 @@ function replaceWaits(): void {
   const realWait = timersPromises.setTimeout;
   const wait = <T>(ms = 0, value?: T, options: { signal?: AbortSignal; ref?: boolean } = {}): Promise<T> => {
     const process = current.getStore();
-    if (process === undefined) return realWait(ms, value, options) as Promise<T>;
+    if (process === undefined) return realWait(ms, value, options);
     return new Promise((resolve, reject) => {
       const cancel = process.plan(ms, () => resolve(value as T));
       options.signal?.addEventListener('abort', () => {
