@@ -76,7 +76,7 @@ export async function checkCopies(folder: string, heads: readonly Head[]): Promi
     const file = join(folder, `${partition}.db`);
     const ledger = await SqliteLedger.open({ file, mode: 'read', machineVersion: MACHINE_VERSION });
     try {
-      const { findings, head: found } = await audit(ledger, 0, { projections: ledger.readConnection() });
+      const { findings, head: found } = await audit(ledger, partition, { projections: ledger.readConnection() });
       violations.push(...findings.map(({ position, message }) => `${file} ${position}: ${message}`));
       if (found.hash !== head.hash) violations.push(`${file} ends at ${found.position}, the topic at ${head.sequence}`);
     } finally {
