@@ -65,7 +65,7 @@ export function extend(head: Head, stored: Link): Head {
     throw new ChainFault(position, 'reordered', `${formatPosition(expected)} was expected here`);
   }
   if (link(stored.previous, stored.text) !== stored.hash) {
-    throw new ChainFault(position, 'altered', 'its text and its hash do not belong scratch');
+    throw new ChainFault(position, 'altered', 'its text and its hash do not belong together');
   }
   if (stored.previous !== head.hash) {
     throw new ChainFault(position, 'reordered', 'it is whole, but it followed another entry than the one before it');

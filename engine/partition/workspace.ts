@@ -17,7 +17,7 @@ import { Timetable } from './timetable.ts';
  * never decrease on a clock (invariant 8).
  */
 
-/** The time of a decision, and the clock it belongs to: `wall` for the loaded site, or one recording. */
+/** The time of a decision, and the clock it belongs to: `wall` for the live site, or one recording. */
 export type Moment = { now: number; clock: string };
 type Outcome = Partial<
   Pick<Entry, 'attempt' | 'timers' | 'verdict' | 'host' | 'configuration' | 'questions' | 'commands' | 'refusal'>
