@@ -4,7 +4,7 @@ import { attemptState } from './attempts.ts';
 import { map, text } from './read-rows.ts';
 
 /** The largest number of attempts that are listed. */
-export const LISTED_MAX = 1000;
+const LISTED_MAX = 1000;
 
 /** The open attempts whose call returned under other settings than these, oldest first. They keep their settings. */
 export function attemptsWithEarlierSettings(db: DatabaseSync, configuration: Configuration): string[] {

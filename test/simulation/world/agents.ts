@@ -1,9 +1,9 @@
 import type { Command } from '../../../events/commands.ts';
 import { unreachable } from '../../../events/fault.ts';
 import type { InputData } from '../../../events/inputs.ts';
+import type { LifecycleDetail, LifecycleEvent } from '../../../events/libvirt.ts';
 import type { WorkItem } from '../../../producers/work-queue.ts';
 import { Agent, type Sample } from './agent.ts';
-import { lifecycleIn } from '../../support/libvirt-words.ts';
 import { bootIdOf, type Host, type Hypervisor, type Qemu } from './hypervisor.ts';
 import type { LockManager } from './lock-manager.ts';
 import type { Outbox } from './outbox.ts';
@@ -118,13 +118,13 @@ export class Agents {
     if (this.sim.fault('answer-repeated', 0.05)) this.#outbox.post(event, lateMs + this.random.integer(1, 20_000));
   }
 
-  #event(host: string, vm: string, event: string, detail: string): void {
+  #event(host: string, vm: string, event: LifecycleEvent, detail: LifecycleDetail): void {
     this.sim.trace(() => `event ${host} ${event} ${detail}${this.isStreaming(host) ? '' : ' (nobody hears it)'}`);
     if (!this.isStreaming(host)) return;
     this.#outbox.stream(host, {
       type: 'landfall.host.lifecycle.v1',
       vm,
-      data: { host, ...lifecycleIn(event, detail) },
+      data: { host, event, detail },
     });
   }
 

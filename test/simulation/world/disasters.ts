@@ -126,7 +126,7 @@ export class Disasters {
   #ioError(): void {
     const qemu = this.#aQemu();
     if (qemu === undefined || !qemu.running || qemu.reason === 'post-copy') return;
-    this.#world.pause(qemu, 'I/O error', 'I/O error');
+    this.#world.pause(qemu, 'I/O error', 'I/O Error');
     this.#resumeLater(qemu);
   }
 

@@ -1,3 +1,4 @@
+import type { LifecycleDetail, LifecycleEvent } from '../../../events/libvirt.ts';
 import type { Volume } from '../../../events/vocabulary.ts';
 import type { Sim } from './sim.ts';
 
@@ -43,7 +44,7 @@ export type Guest = {
   readonly lives: Since[];
 };
 
-export type LifecycleListener = (host: string, vm: string, event: string, detail: string) => void;
+export type LifecycleListener = (host: string, vm: string, event: LifecycleEvent, detail: LifecycleDetail) => void;
 export type HostListener = (host: Host, what: 'libvirtd-down' | 'libvirtd-up' | 'host-down' | 'host-up') => void;
 
 export class Hypervisor {
@@ -160,12 +161,12 @@ export class Hypervisor {
     return lives.slice(first).some((life) => life.hosts.length === 0);
   }
 
-  emit(qemu: Pick<Qemu, 'host' | 'vm'>, event: string, detail: string): void {
+  emit(qemu: Pick<Qemu, 'host' | 'vm'>, event: LifecycleEvent, detail: LifecycleDetail): void {
     for (const listener of this.onEvent) listener(qemu.host, qemu.vm, event, detail);
   }
 
   /** Ends a QEMU process; a persistent domain stays defined. */
-  end(qemu: Qemu, reason: string, event: string, detail: string): void {
+  end(qemu: Qemu, reason: string, event: LifecycleEvent, detail: LifecycleDetail): void {
     if (!this.isAlive(qemu)) return;
     const host = this.host(qemu.host);
     host.qemus.delete(qemu.vm);
@@ -190,7 +191,7 @@ export class Hypervisor {
     if (homes.includes(host) && homes.length > 1 && left.length === 1) this.setHomes(vm, ...left);
   }
 
-  run(qemu: Qemu, reason: string, detail: string): void {
+  run(qemu: Qemu, reason: string, detail: LifecycleDetail): void {
     qemu.running = true;
     qemu.ran = true;
     qemu.shell = false;
@@ -199,7 +200,7 @@ export class Hypervisor {
     this.emit(qemu, 'Resumed', detail);
   }
 
-  pause(qemu: Qemu, reason: string, detail: string): void {
+  pause(qemu: Qemu, reason: string, detail: LifecycleDetail): void {
     qemu.running = false;
     qemu.reason = reason;
     this.emit(qemu, 'Suspended', detail);

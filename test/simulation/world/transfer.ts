@@ -184,7 +184,7 @@ export class Transfer {
     for (const side of [source, shell]) {
       if (side === null || !this.#world.isAlive(side)) continue;
       side.job = 'none';
-      this.#world.pause(side, 'post-copy failed', 'Post-copy failed');
+      this.#world.pause(side, 'post-copy failed', 'Post-copy Error');
     }
     this.#over(libvirtError('post-copy failed'));
   }
