@@ -3,7 +3,7 @@ import type { Which } from './parts.ts';
 /** Builds pages as JSON text. */
 
 /** The largest size of a page. A page ends at this size even if it has fewer items than `limit`. */
-export const PAGE_CHARACTERS_MAX = 4 * 1024 * 1024;
+const PAGE_CHARACTERS_MAX = 4 * 1024 * 1024;
 
 /** One item of a page: its JSON text, and the key with which the next page continues. */
 export type Item = { readonly key: string; readonly text: string };

@@ -134,7 +134,7 @@ export class ReadQueue {
   async close(): Promise<void> {
     this.#isClosed = true;
     if (this.#check !== null) clearTimeout(this.#check);
-    for (const { waiting } of this.#lines.values()) for (const job of [...waiting]) this.#drop(job, stopping());
+    for (const { waiting } of this.#lines.values()) for (const job of waiting.slice()) this.#drop(job, stopping());
     await Promise.all(this.#threads.flatMap((thread) => (thread === null ? [] : [thread.close(CLOSE_MS)])));
   }
 

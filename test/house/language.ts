@@ -15,14 +15,14 @@ const TEST_NAME =
 type Text = { readonly path: string; readonly line: number; readonly text: string };
 
 /** Lists the comments of a file, one per block or line, without comment marks. */
-export function commentsOf({ path, text }: SourceFile): Text[] {
+function commentsOf({ path, text }: SourceFile): Text[] {
   return Array.from(text.matchAll(COMMENT))
     .filter(([token]) => token.startsWith('/'))
     .map((match) => ({ path, line: lineOf(text, match.index), text: contentOf(match[0]) }));
 }
 
 /** Lists the names of tests that are written as literals. */
-export function testNamesOf({ path, text }: SourceFile): Text[] {
+function testNamesOf({ path, text }: SourceFile): Text[] {
   return Array.from(text.matchAll(TEST_NAME), (match) => ({
     path,
     line: lineOf(text, match.index),

@@ -94,7 +94,7 @@ it('audits and backtests the ledger of a running service', async () => {
   const forged = head.replace(/.$/, (digit) => (digit === '0' ? '1' : '0'));
   expect(await landfall(['audit', '--head', forged, ...server])).toMatchObject({
     code: 1,
-    stdout: expect.stringContaining('written anew'),
+    stdout: expect.stringContaining('chain forked'),
   });
   const decided = await landfallJson(['backtest', ...server]);
   await service.stop();

@@ -140,7 +140,9 @@ class World {
     this.#whenDurable.delete(key);
     run?.();
     if (refusal === null) return;
-    const expected = ['ATTEMPT_OPEN', 'NOT_CONTESTED', 'NOT_ATTESTED', 'UNKNOWN_ATTEMPT'].includes(refusal.code);
+    const expected = ['ATTEMPT_OPEN', 'NOT_CONTESTED', 'NOT_ATTESTED', 'UNKNOWN_ATTEMPT', 'ATTEMPT_SETTLED'].includes(
+      refusal.code,
+    );
     if (!expected) this.#sim.violate('refused', `${letter.source} ${letter.id} was refused: ${refusal.code}`);
   }
 

@@ -9,8 +9,8 @@ export const vmOf = (number: number): string => `0b51c7a2-7d0e-4c55-9a2e-${Strin
 export const VM = vmOf(1);
 
 /** The hosts of a test: a migration moves a guest from SOURCE to DESTINATION. */
-export const SOURCE = 'host-a';
-export const DESTINATION = 'host-b';
+const SOURCE = 'host-a';
+const DESTINATION = 'host-b';
 
 /** Envelope fields of an event. `subject: null` makes an event about a host or the configuration. */
 export type Envelope = { id?: string; source?: string; subject?: string | null; time?: string };

@@ -14,7 +14,7 @@ import { SimulatedProcess } from './process.ts';
 import { DiskStore, ReplicaDisk } from './replica-disk.ts';
 
 export const PREFIX = 'landfall';
-export const SESSION_MS = 6000;
+const SESSION_MS = 6000;
 
 type Wiring = {
   readonly sim: KafkaSim;
