@@ -131,6 +131,7 @@ describe.each([
     expect(runner.reported()).toEqual(['LEDGER_FULL', 'LEDGER_BUSY']);
     expect(runner.time.alarms).toBe(1);
     runner.setBusy(false);
+    runner.setFailing(false);
     await runner.time.pass(4000);
     await runner.time.pass(1000);
     expect([runner.fault(), runner.claims()]).toEqual([null, 2]);
