@@ -8,7 +8,7 @@ export const conditionTexts = {
     'exactly one third host has the guest landed (executing, if the destination’s CPUs had run), and there cannot be two copies',
   'handed-over-or-ran': 'the source handed over, or the destination’s CPUs ran',
   'ended-on-source':
-    'the guest ended on the source before it handed over (it shut itself down, or it was destroyed or crashed and the destination never ran), and no other known host that answered has it',
+    'the guest ended on the source before it handed over (it shut itself down, or it was destroyed or crashed and the destination never ran), and every other known host, asked after the source had answered, lacks it',
   'shut-down-on-source': 'the guest shut itself down on the source before it handed over',
   'cold-moved':
     'the guest was stopped before the call, and its definition is on the destination, and not on the source unless the call succeeded',
@@ -25,8 +25,10 @@ export const conditionTexts = {
     '`ended-on-source` is satisfied, or every other known host answered, two consecutive complete rounds found the guest on no host, not both copies ran, and either the destination never ran or no storage was copied',
   'two-copies':
     'there may be two copies: the source still ran after the guest had landed on the destination, or an earlier attempt from the same source is not settled',
+  'cold-or-two-copies': 'the guest was stopped before the call, or there may be two copies',
+  'others-empty': 'every other known host was asked after the source had answered, and lacks the guest',
   'one-copy':
-    'the source had more than the leftover of an earlier attempt; and either there cannot be two copies, or this copy runs and every other known host, asked after the source had answered, lacks the guest, and not both copies ran on copied storage',
+    'the source had more than the leftover of an earlier attempt; every other known host lacks a guest that was stopped before the call; and either there cannot be two copies, or this copy runs and every other known host, asked after the source had answered, lacks the guest, and not both copies ran on copied storage',
   'one-copy-heard':
     'there cannot be two copies, or no other known host that answered has the guest and not both copies ran on copied storage',
   'jobs-over': 'the source’s job is none, and the destination’s job is known and not incoming',

@@ -37,7 +37,7 @@ const conditions: Readonly<Record<ConditionName, (evidence: Evidence) => boolean
   'landed-on-thirds': (e) => thirdHosts(e).length > (e.others.every((other) => other.presence !== 'unknown') ? 0 : 1),
   'one-third-landed': (e) => thirdHosts(e).length === 1 && e.twoCopies !== true && isNoLeftover(e),
   'handed-over-or-ran': (e) => e.source.presence === 'handed-over' || e.ran === 'yes',
-  'ended-on-source': (e) => e.sourceEnd !== undefined && othersSilent(e),
+  'ended-on-source': (e) => e.sourceEnd !== undefined && othersGone(e),
   'shut-down-on-source': (e) => e.sourceEnd === 'shut-down',
   'cold-moved': (e) => e.cold === 'moved',
   'cold-stayed': isColdAndStayed,
@@ -56,7 +56,12 @@ const conditions: Readonly<Record<ConditionName, (evidence: Evidence) => boolean
     satisfies('ended-on-source', e) ||
     (othersGone(e) && e.emptyTwice === true && (e.ran === 'no' || !e.storageCopied) && !bothWrote(e)),
   'two-copies': (e) => e.twoCopies === true,
-  'one-copy': (e) => e.leftover !== true && (e.twoCopies !== true || (othersGone(e) && isAlive(e) && !copiesDiffer(e))),
+  'one-copy': (e) =>
+    e.leftover !== true &&
+    (e.cold === undefined || othersGone(e)) &&
+    (e.twoCopies !== true || (othersGone(e) && isAlive(e) && !copiesDiffer(e))),
+  'cold-or-two-copies': (e) => e.cold !== undefined || e.twoCopies === true,
+  'others-empty': othersGone,
   'one-copy-heard': (e) => e.twoCopies !== true || (othersSilent(e) && !copiesDiffer(e)),
   'jobs-over': (e) => e.source.job === 'none' && (e.destination.job === 'none' || e.destination.job === 'outgoing'),
   single: (e) => e.twoCopies !== true,

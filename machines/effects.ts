@@ -36,7 +36,7 @@ function planRollback(attempt: Attempt, verdict: Verdict): Step[] {
   const make = maker(attempt, verdict);
   const row = table.find((candidate) => candidate.id === verdict.row);
   // The hook would undo what `post-migrate` did on the host where the arrival was proven.
-  const isUnhooked = (verdict.contested && row?.noEffects === true) || verdict.evidence.provenOn !== undefined;
+  const isUnhooked = (verdict.contested && row?.noEffects === true) || hadArrived(attempt, verdict);
   const failed = isUnhooked ? [] : [make('failed-to-migrate', null)];
   const fail = make('fail-call', null, { after: failed });
   if (verdict.contested) return [...failed, fail];
@@ -54,6 +54,17 @@ function planRollback(attempt: Attempt, verdict: Verdict): Step[] {
     verdict.row === 'stalled' && verdict.evidence.origin === 'running' && attempt.supersededBy === null;
   const resume = mustResume ? [make('resume-guest', attempt.source, { after: locks.length > 0 ? locks : failed })] : [];
   return [...failed, ...origin, ...locks, ...resume, fail];
+}
+
+/** Returns whether an earlier verdict proved the guest's arrival, and so sent `post-migrate`. */
+function hadArrived({ verdicts }: Attempt, { number }: Verdict): boolean {
+  return verdicts.some(
+    (earlier) =>
+      earlier.number < number &&
+      earlier.outcome === 'completed' &&
+      earlier.certainty === 'proven' &&
+      !earlier.contested,
+  );
 }
 
 /** libvirt refused the call before the migration began: no job was seen, and an unbroken event stream reported no shell. */

@@ -164,7 +164,9 @@ function standsStill(attempt: Attempt, host: string, answer: Answer | null): boo
   if (attempt.handedOver) return true;
   const { stillSince } = attempt.shell;
   const source = readHost(attempt, attempt.source, askedOf(attempt, attempt.source).answer);
-  return stillSince !== undefined && answer.asked > stillSince && isOneOf(GONE, source.presence);
+  return (
+    attempt.shell.started && stillSince !== undefined && answer.asked > stillSince && isOneOf(GONE, source.presence)
+  );
 }
 
 function stillAfter({ stillSince }: Attempt['shell'], answer: Answer): Pick<Attempt['shell'], 'stillSince'> {
@@ -300,7 +302,7 @@ export function evidenceOf(attempt: Attempt): Evidence {
     storageCopied: attempt.storageCopied,
     libvirtError: attempt.callError?.kind === 'libvirt',
     ...(wasNotStarted(attempt) ? { notStarted: true } : {}),
-    ...endingOf(attempt, { source, destination, ran }),
+    ...endingOf(attempt, { source, destination, ran, others }),
     outgoingSeen: attempt.outgoingSeen,
     ...(attempt.shell.started ? { shellSeen: true } : {}),
     quietRounds: attempt.quietRounds,

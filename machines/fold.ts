@@ -240,9 +240,11 @@ function askAgain(
     case 'in-flight':
     case 'undecided':
       return toEvent('EVIDENCE', { ...unjudged(next), result: 'again', asks }, context);
-    case 'final-round':
-      if (mayStillAsk(next, context)) return toEvent('EVIDENCE', { ...unjudged(next), result: 'again', asks }, context);
+    case 'final-round': {
+      const more = mayStillAsk(next, context) ? asks : neverAsked(next);
+      if (more.length > 0) return toEvent('EVIDENCE', { ...unjudged(next), result: 'again', asks: more }, context);
       return next === state.attempt ? null : toEvent('EVIDENCE', unjudged(next), context);
+    }
     case 'unproven':
       return toEvent('DOUBTED', unjudged(next), context);
     case 'superseded':
@@ -256,6 +258,11 @@ function askAgain(
     default:
       return unreachable(role);
   }
+}
+
+/** Returns the hosts of the round without a question since the call's return: the round cannot close before they are asked. */
+function neverAsked(attempt: Attempt): string[] {
+  return hostsToAsk(attempt).filter((host) => askedOf(attempt, host).asked <= (attempt.returnedSequence ?? 0));
 }
 
 /** Events may extend the final round by one question limit at most, so that a stream of events cannot delay its end. */

@@ -51,7 +51,7 @@ function withoutEnd(attempt: Attempt): Attempt {
 }
 
 type Facts = Pick<Evidence, 'sourceEnd' | 'cold'>;
-type Sides = Pick<Evidence, 'source' | 'destination' | 'ran'>;
+type Sides = Pick<Evidence, 'source' | 'destination' | 'ran' | 'others'>;
 
 /** Returns these findings as evidence for the table. */
 export function endingOf(attempt: Attempt, sides: Sides): Facts {
@@ -71,9 +71,12 @@ function endBeforeHandOver({ sourceEnd, twoCopies, leftover }: Attempt, { source
  * A guest that was stopped before the call moves as a definition: no job, no shell, no running CPUs. It is where its definition
  * is. If both hosts have one, the call's result decides.
  */
-function coldOf(attempt: Attempt, { source, destination, ran }: Sides): Evidence['cold'] {
+function coldOf(attempt: Attempt, { source, destination, ran, others }: Sides): Evidence['cold'] {
   const { origin, outgoingSeen, shell, returnedAt, callError } = attempt;
   if (origin !== 'stopped' || outgoingSeen || shell.started || ran === 'yes') return undefined;
+  // A guest that ran on a third host, or is defined there, may have left from there.
+  const isElsewhere = others.some(({ presence }) => presence !== 'absent' && presence !== 'unknown');
+  if (isElsewhere || attempt.seenOn !== undefined) return undefined;
   const isDefinedAtDestination = destination.presence === 'off';
   const succeeded = returnedAt !== null && callError === null;
   if (isDefinedAtDestination && (source.presence === 'absent' || succeeded)) return 'moved';
