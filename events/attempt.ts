@@ -84,6 +84,8 @@ export const Step = z.strictObject({
   status: z.enum(['waiting', 'sent', 'refused', 'done', 'observed', 'dropped']),
   tries: z.number().int(),
   error: z.string().nullable(),
+  /** Why the step is done although its host did not acknowledge it, such as `the host is fenced`; absent otherwise. */
+  ended: z.string().optional(),
 });
 export type Step = z.infer<typeof Step>;
 
@@ -181,7 +183,10 @@ export const Attempt = z.strictObject({
   /** The source's power in its answer to the `ask-origin` step; null if the step was not needed or is unanswered. */
   originPower: Power.nullable(),
   alarms: z.array(Alarm),
+  /** The source is fenced. */
   fenced: z.boolean(),
+  /** The fenced hosts, each with `sequence` at its fencing; absent if no host was fenced. */
+  fencedHosts: z.record(z.string(), z.number().int()).optional(),
   expiredLeases: z.array(z.string()),
   supersededBy: MigrationId.nullable(),
   /** The host where the guest was found after an unreported migration that followed the verdict; null if there was none. */

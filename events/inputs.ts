@@ -129,15 +129,22 @@ const Requested = z.strictObject({
   action: z.enum(['migrate', 'start', 'stop', 'ha-restart']),
   host: Host.optional(),
 });
-const Resolution = z.strictObject({
-  migration: MigrationId,
-  /** The host that has the guest, according to the operator. */
-  host: Host,
-  reason: z.string().min(1).max(4096),
-  /** The operator attests that the other side was checked and does not run the guest. */
-  attest: z.boolean(),
-  operator: z.string().min(1).max(255),
-});
+const Resolution = z
+  .strictObject({
+    migration: MigrationId,
+    /** The host that has the guest, according to the operator. */
+    host: Host.optional(),
+    /** The guest is stopped on every host, according to the operator. Landfall destroys nothing. */
+    stopped: z.literal(true).optional(),
+    reason: z.string().min(1).max(4096),
+    /** The operator attests that the other side was checked and does not run the guest. */
+    attest: z.boolean(),
+    operator: z.string().min(1).max(255),
+  })
+  .refine(({ host, stopped }) => (host === undefined) === (stopped === true), {
+    path: ['host'],
+    message: 'must be set, unless `stopped` is true',
+  });
 const OperatorAction = z.strictObject({
   action: z.string().min(1).max(255),
   ok: z.boolean(),

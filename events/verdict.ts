@@ -67,6 +67,8 @@ export const Evidence = z.strictObject({
    * True if the source cannot write: it is fenced, or the lock manager reported that all its exclusive leases expired.
    */
   sourceExcluded: z.boolean(),
+  /** True if the destination is fenced, and the source was asked after that. */
+  destinationFenced: z.boolean().optional(),
   /** The answers of the known hosts besides source and destination. */
   others: z.array(Testimony),
 });
@@ -106,6 +108,14 @@ export const Verdict = z.strictObject({
   token: z.number().int().nonnegative(),
   evidence: Evidence,
   /** Set if an operator settled the attempt. */
-  resolution: z.strictObject({ operator: z.string(), reason: z.string(), attest: z.boolean() }).nullable(),
+  resolution: z
+    .strictObject({
+      operator: z.string(),
+      reason: z.string(),
+      attest: z.boolean(),
+      /** True if the operator said that the guest is stopped. */
+      stopped: z.literal(true).optional(),
+    })
+    .nullable(),
 });
 export type Verdict = z.infer<typeof Verdict>;

@@ -17,7 +17,7 @@ export const conditionTexts = {
   'not-cold-stayed': '`cold-stayed` is not satisfied',
   'not-started': 'the orchestrator reported that it never called libvirt, and nothing contradicts that',
   'proven-over':
-    'libvirt was never called, or `cold-stayed` is satisfied, or libvirt itself returned an error, or the source showed this attempt’s outgoing job before and shows it no longer, or the guest ran on the destination in a shell of this attempt, or two rounds at least 35 s apart show no job',
+    'libvirt was never called, or `cold-stayed` is satisfied, or the destination is fenced and the source was asked after that, or libvirt itself returned an error, or the source showed this attempt’s outgoing job before and shows it no longer, or the guest ran on the destination in a shell of this attempt, or two rounds at least 35 s apart show no job',
   'others-gone':
     'every other known host was asked after the source had answered, two consecutive complete rounds found the guest on no host, and not both copies of it ran',
   'others-silent': 'no other known host that answered has the guest, and not both copies of it ran',

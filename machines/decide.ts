@@ -49,7 +49,8 @@ const conditions: Readonly<Record<ConditionName, (evidence: Evidence) => boolean
     e.quietRounds ||
     (e.shellSeen === true && e.ran === 'yes') ||
     e.notStarted === true ||
-    isColdAndStayed(e),
+    isColdAndStayed(e) ||
+    e.destinationFenced === true,
   'others-gone': (e) => othersGone(e) && e.emptyTwice === true && !bothWrote(e),
   'others-silent': (e) => othersSilent(e) && !bothWrote(e),
   'no-copy-can-differ': (e) =>

@@ -1,7 +1,7 @@
 import type { Attempt, Step, StepKind } from '../events/attempt.ts';
 import type { Command } from '../events/commands.ts';
 import type { Verdict } from '../events/verdict.ts';
-import { GONE, isOneOf, table } from './table.ts';
+import { GONE, isOneOf, LANDED, table } from './table.ts';
 
 /**
  * The effects of a verdict: a plan of steps. A step's command is sent when its predecessors are acknowledged, and again until it
@@ -23,7 +23,10 @@ function planCompletion(attempt: Attempt, verdict: Verdict): Step[] {
   const after = make('after-migrate', null, { after: [post] });
   // Another migration may have moved the guest back to the source, so the VM there may be the guest itself.
   const isLeftover = verdict.evidence.source.presence === 'switching' && attempt.supersededBy === null;
-  const leftover = isLeftover ? [make('destroy-leftover', attempt.source)] : [];
+  // An operator's word alone destroys nothing: Landfall's own answers must show the guest on the destination.
+  const isLanded = verdict.host === attempt.destination && isOneOf(LANDED, verdict.evidence.destination.presence);
+  const mayDestroy = isLeftover && isLanded && verdict.resolution?.stopped !== true;
+  const leftover = mayDestroy ? [make('destroy-leftover', attempt.source)] : [];
   return [
     post,
     after,
@@ -192,18 +195,33 @@ export function finishStepsOnEmptySource(attempt: Attempt, isGone: boolean): Att
   return { ...attempt, steps };
 }
 
-/** The number of refusals of a lock step after which an alarm is raised. */
+/** The number of refused or unanswered tries of a step after which an alarm is raised. */
 const STUCK_TRIES = 3;
 
 /**
  * Returns true if a lock step was refused so often that an operator should examine the lock. The step is still retried.
  */
 export function isStuck(attempt: Attempt): boolean {
-  return attempt.steps.some(
-    ({ kind, status, tries }) =>
-      (kind === 'release-lock' || kind === 'acquire-lock') && status === 'refused' && tries >= STUCK_TRIES,
+  return attempt.steps.some((step) => isLockStep(step) && step.status === 'refused' && step.tries >= STUCK_TRIES);
+}
+
+/**
+ * Returns whether a host did not answer a command in so many tries that an operator should examine it, or a lock step waits for a
+ * command without an answer. Call it before `resend`.
+ */
+export function isUnanswered({ steps }: Attempt): boolean {
+  const blocksLock = ({ command }: Step) =>
+    steps.some((step) => isLockStep(step) && step.status === 'waiting' && step.after.includes(command));
+  return steps.some(
+    (step) =>
+      step.kind !== 'ask-origin' &&
+      step.status === 'sent' &&
+      step.tries >= STUCK_TRIES &&
+      (step.host !== null || blocksLock(step)),
   );
 }
+
+const isLockStep = ({ kind }: Pick<Step, 'kind'>) => kind === 'release-lock' || kind === 'acquire-lock';
 
 /**
  * Returns whether a refusal of the command casts doubt on the verdict: the host may know better which host has the
@@ -216,10 +234,11 @@ export function refusalRaisesDoubt(attempt: Attempt, command: string): boolean {
 
 /** Drops the open lock steps, because the guest has left the host that the verdict names. */
 export function dropLocks(attempt: Attempt): Attempt {
-  const isLock = (step: Step) => step.kind === 'release-lock' || step.kind === 'acquire-lock';
   const steps = attempt.steps.map(
     (step): Step =>
-      isOver(step) || !isLock(step) ? step : { ...step, status: 'dropped', error: 'the guest moved to another host' },
+      isOver(step) || !isLockStep(step)
+        ? step
+        : { ...step, status: 'dropped', error: 'the guest moved to another host' },
   );
   return { ...attempt, steps };
 }

@@ -4,6 +4,7 @@ import type { Evidence, Testimony } from '../events/verdict.ts';
 import { GONE, isOneOf, LANDED } from './table.ts';
 import { otherHosts, splitBrainOf } from './third-hosts.ts';
 import { endAfterAnswer, endingOf } from './source-end.ts';
+import { destinationFencing, isBackBy, isFenced, testimonyOfFenced, unmarkFenced } from './fencing.ts';
 import { isAnswered, isStandingStill, provesRan, type Reading, type Role, ranOf, readAnswer } from './presence.ts';
 
 /**
@@ -65,15 +66,14 @@ export function recordAnswer(attempt: Attempt, data: InputData<'landfall.host.an
     sequence,
     asked: { ...attempt.asked, [data.host]: { asked: before.asked, dueAt, answer } },
   };
-  return addProvenFacts(data.host === attempt.source ? liftExclusion(heard, answer) : heard, data.host, answer);
+  const back = isBackBy(heard, data.host, answer) ? unmarkFenced(heard, data.host) : heard;
+  return addProvenFacts(data.host === attempt.source ? liftExclusion(back, answer) : back, data.host, answer);
 }
 
-/** A source that has the guest again can write again, so its earlier fencing and expired leases no longer count. */
+/** A source that has the guest again can write again, so leases that expired before no longer count. */
 function liftExclusion(attempt: Attempt, { ok, domain }: Answer): Attempt {
   const isThere = ok && domain !== null && domain.state !== 'shut off';
-  return isThere && (attempt.fenced || attempt.expiredLeases.length > 0)
-    ? { ...attempt, fenced: false, expiredLeases: [] }
-    : attempt;
+  return isThere && attempt.expiredLeases.length > 0 && !attempt.fenced ? { ...attempt, expiredLeases: [] } : attempt;
 }
 
 /**
@@ -292,6 +292,7 @@ export function evidenceOf(attempt: Attempt): Evidence {
   const others = asked.map(([said]) => said);
   // An earlier attempt from the same source may have moved the guest that ran on the destination.
   const ran = attempt.sharesSource === true ? 'maybe' : ranOf(attempt.shell, destination.presence);
+  const { isAskedLast, ...fencing } = destinationFencing(attempt, sourceAnswer);
   return {
     sameHost: attempt.source === attempt.destination,
     source,
@@ -306,8 +307,8 @@ export function evidenceOf(attempt: Attempt): Evidence {
     outgoingSeen: attempt.outgoingSeen,
     ...(attempt.shell.started ? { shellSeen: true } : {}),
     quietRounds: attempt.quietRounds,
-    destinationAskedLast: isAskedAfter(destinationAnswer, sourceAnswer),
-    othersAskedLast: asked.every(([, answer]) => isAskedAfter(answer, sourceAnswer)),
+    destinationAskedLast: isAskedLast || isAskedAfter(destinationAnswer, sourceAnswer),
+    othersAskedLast: asked.every(([{ host }, answer]) => isFenced(attempt, host) || isAskedAfter(answer, sourceAnswer)),
     sourceAskedLast:
       sourceAnswer !== null && attempt.landedSequence !== null && sourceAnswer.asked > attempt.landedSequence,
     ...(attempt.twoCopies === true ? { twoCopies: true } : {}),
@@ -315,6 +316,7 @@ export function evidenceOf(attempt: Attempt): Evidence {
     ...(attempt.leftover === true ? { leftover: true } : {}),
     ...(isEmptyTwice(attempt) ? { emptyTwice: true } : {}),
     sourceExcluded: attempt.fenced || allLeasesExpired(attempt),
+    ...fencing,
     others,
   };
 }
@@ -363,6 +365,7 @@ function testimony(attempt: Attempt, host: string): [Testimony, Answer | null] {
   const { answer } = askedOf(attempt, host);
   const early = answer !== null && answer.asked <= (attempt.returnedSequence ?? Number.POSITIVE_INFINITY);
   const counting = early ? null : answer;
+  if (isFenced(attempt, host)) return [testimonyOfFenced(host), counting];
   const { presence, job, words } = readHost(attempt, host, counting);
   const question = counting === null ? null : questionId(attempt.migration, counting.asked);
   const said = { host, presence, job, question, words: early ? 'asked before the call returned' : words };

@@ -3,9 +3,26 @@ import type { TimerKind } from '../events/entries.ts';
 import { unreachable } from '../events/fault.ts';
 import type { InputData } from '../events/inputs.ts';
 import { roleOf } from './chart.ts';
-import { acknowledge, alsoRelease, isStuck, finishStepsOnEmptySource, refusalRaisesDoubt, resend } from './effects.ts';
+import {
+  acknowledge,
+  alsoRelease,
+  isStuck,
+  isUnanswered,
+  finishStepsOnEmptySource,
+  refusalRaisesDoubt,
+  resend,
+} from './effects.ts';
 import { ask, askedOf, hostsToAsk, evidenceOf, recordAnswer, readHost, expireQuestions } from './evidence.ts';
+import {
+  endReleaseOfExpired,
+  endStepsOnFencedHosts,
+  isFenced,
+  markFenced,
+  unmarkFenced,
+  withFencedThirdHosts,
+} from './fencing.ts';
 import { breakStream, recordLifecycle } from './lifecycle-facts.ts';
+import { withKnownHosts } from './known-hosts.ts';
 import { type EventType, type Payload, pursue } from './migration.ts';
 import type { Reading } from './presence.ts';
 import { powerOf } from './power.ts';
@@ -51,8 +68,9 @@ export type Stimulus =
 export type Folded = { readonly type: EventType | TimerKind } & Payload;
 
 /** Returns the machine's event for a stimulus; null if the stimulus changes nothing in this state. */
-export function fold(state: AttemptState, stimulus: Stimulus, context: StepContext): Folded | null {
-  const { attempt } = state;
+export function fold(before: AttemptState, stimulus: Stimulus, context: StepContext): Folded | null {
+  const attempt = withFencedThirdHosts(before.attempt, context.isFenced);
+  const state = attempt === before.attempt ? before : { ...before, attempt };
   switch (stimulus.type) {
     case 'returned':
       return returned(state, stimulus, context);
@@ -69,8 +87,7 @@ export function fold(state: AttemptState, stimulus: Stimulus, context: StepConte
     case 'resolved':
       return resolved(attempt, stimulus.data, context);
     case 'fenced':
-      if (stimulus.host !== attempt.source || attempt.fenced) return null;
-      return toEvent('EVIDENCE', judgeRound(state, { ...attempt, fenced: true }, context), context);
+      return isFenced(attempt, stimulus.host) ? null : fencedHost(state, stimulus.host, context);
     case 'lease-expired':
       return leaseExpired(state, stimulus.data, context);
     case 'superseded':
@@ -99,19 +116,6 @@ function closeCall(
     configuration: stimulus.configuration,
     deadlineAt: now + stimulus.configuration.recheckTimeoutSeconds * 1000,
   };
-}
-
-/** Replaces the known hosts besides source and destination. */
-function withKnownHosts(attempt: Attempt, known: readonly string[]): Attempt {
-  const { source, destination } = attempt;
-  const knownHosts = known.filter((host) => host !== source && host !== destination);
-  const same =
-    knownHosts.length === attempt.knownHosts.length &&
-    knownHosts.every((host, nth) => host === attempt.knownHosts[nth]);
-  if (same) return attempt;
-  // An added host was not part of the recorded empty round.
-  const { emptySequence: _, ...rest } = attempt;
-  return { ...rest, knownHosts };
 }
 
 function returned(
@@ -277,8 +281,11 @@ function streamed(
   context: StepContext,
 ): Folded | null {
   const { attempt } = state;
-  if (stream === 'connected')
-    return Object.hasOwn(attempt.asked, host) ? askAgain(state, attempt, [host], context, false) : null;
+  if (stream === 'connected') {
+    const back = unmarkFenced(attempt, host);
+    const asking = Object.hasOwn(attempt.asked, host) ? askAgain(state, back, [host], context, false) : null;
+    return asking ?? (back === attempt ? null : toEvent('EVIDENCE', unjudged(back), context));
+  }
   // A verdict may still be examined again, and a missing event proves nothing after a gap in the stream.
   const next = breakStream(attempt, host);
   return next !== attempt && attempt.shell.unbroken ? toEvent('EVIDENCE', unjudged(next), context) : null;
@@ -310,10 +317,22 @@ function leaseExpired(
   context: StepContext,
 ): Folded | null {
   const { attempt } = state;
+  const released = endReleaseOfExpired(attempt, data.host, data.volume);
   const ofSource = data.host === attempt.source && attempt.volumes.some((volume) => volume.volume === data.volume);
-  if (!ofSource || attempt.expiredLeases.includes(data.volume)) return null;
-  const next = { ...attempt, expiredLeases: [...attempt.expiredLeases, data.volume] };
-  return toEvent('EVIDENCE', judgeRound(state, next, context), context);
+  const isNew = ofSource && !attempt.expiredLeases.includes(data.volume);
+  if (!isNew && released === attempt) return null;
+  const next = isNew ? { ...released, expiredLeases: [...attempt.expiredLeases, data.volume] } : released;
+  return toEvent('EVIDENCE', judgeRound(state, pursue(next, context.now), context), context);
+}
+
+/** A fenced host counts as gone and takes no command. An undecided attempt asks at once instead of at its next recheck. */
+function fencedHost(state: AttemptState, host: string, context: StepContext): Folded {
+  const next = pursue(endStepsOnFencedHosts(markFenced(state.attempt, host)), context.now);
+  const judged = judgeRound(state, next, context);
+  const role = roleOf(state.value);
+  const isUndecided = role === 'undecided' || role === 'final-round' || role === 'unproven';
+  const again = isUndecided && (judged.result === null || judged.result === 'wait');
+  return toEvent('EVIDENCE', again ? { ...judged, result: 'again', asks: hostsToAsk(judged.next) } : judged, context);
 }
 
 /** Another migration of the VM was reported: this attempt gets one final round and is then decided as at its deadline. */
@@ -348,7 +367,11 @@ function timer(
       return toEvent(kind, judgeRound(state, expired, context), context);
     }
     case 'command-retry':
-      return toEvent(kind, unjudged(resend(attempt, context.now)), context);
+      return toEvent(
+        kind,
+        unjudged(resend(isUnanswered(attempt) ? alarm(attempt, 'lock-stuck', context.now) : attempt, context.now)),
+        context,
+      );
     case 'recheck':
     case 'deadline':
       // The next round also asks hosts that were registered since the last one.

@@ -3,6 +3,7 @@ import type { Attempt } from '../events/attempt.ts';
 import type { Verdict } from '../events/verdict.ts';
 import { advance, drop, isSettled, plan } from './effects.ts';
 import { ask, askedOf, hostsToAsk } from './evidence.ts';
+import { endStepsOnFencedHosts } from './fencing.ts';
 
 /**
  * The state machine of one migration attempt. fold.ts and round.ts interpret an input first; the machine turns the result into a
@@ -123,7 +124,7 @@ const definition = setup({
       const verdict = attempt.verdicts.at(-1);
       return verdict === undefined
         ? attempt
-        : pursue({ ...attempt, steps: plan(attempt, verdict), settledAt: null }, event.now);
+        : pursue(endStepsOnFencedHosts({ ...attempt, steps: plan(attempt, verdict), settledAt: null }), event.now);
     }),
     pursue: change((attempt, event) => pursue(attempt, event.now)),
     drop: change((attempt) => drop(attempt)),

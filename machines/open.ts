@@ -1,6 +1,7 @@
 import type { Attempt } from '../events/attempt.ts';
 import type { AttemptConfiguration } from '../events/configuration.ts';
 import type { InputData } from '../events/inputs.ts';
+import { fencedAtStart } from './fencing.ts';
 import type { HostRecord, VmRecord } from '../events/records.ts';
 
 /**
@@ -71,7 +72,8 @@ export function openAttempt(
     steps: [],
     originPower: null,
     alarms: [],
-    fenced: false,
+    fenced: site.host(data.source)?.fenced === true,
+    ...fencedAtStart([data.source, data.destination], site.host),
     expiredLeases: [],
     supersededBy: null,
     movedTo: null,

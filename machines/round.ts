@@ -13,7 +13,8 @@ import { alarm, alarmed, type Judgement, judge, toVerdict } from './verdicts.ts'
 /** Judges a round of answers, depending on the attempt's state. Only `decide` turns evidence into a decision. */
 
 export type Judged = { next: Attempt; result: Result | null; verdict: Verdict | null; asks: readonly string[] };
-export type StepContext = { now: number; nextToken: number };
+/** `isFenced` tells whether a host of the site is fenced now; without it, the attempt's own record stands. */
+export type StepContext = { now: number; nextToken: number; isFenced?: (host: string) => boolean };
 
 /** Rows that contradict an existing verdict even while they wait. */
 const CONTRADICTING_ROWS: ReadonlySet<string> = new Set([

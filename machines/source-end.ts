@@ -79,7 +79,9 @@ function coldOf(attempt: Attempt, { source, destination, ran, others }: Sides): 
   if (isElsewhere || attempt.seenOn !== undefined) return undefined;
   const isDefinedAtDestination = destination.presence === 'off';
   const succeeded = returnedAt !== null && callError === null;
-  if (isDefinedAtDestination && (source.presence === 'absent' || succeeded)) return 'moved';
+  // A fenced source counts as gone without an answer, but its definition may still be there.
+  const isUndefinedAtSource = source.presence === 'absent' && source.question !== null;
+  if (isDefinedAtDestination && (isUndefinedAtSource || succeeded)) return 'moved';
   const isOnSourceAlone = destination.presence === 'absent' || callError?.kind === 'not-started';
   const hasFailed = isDefinedAtDestination && callError?.kind === 'libvirt';
   return source.presence === 'off' && (isOnSourceAlone || hasFailed) ? 'stayed' : undefined;

@@ -75,7 +75,10 @@ export function toResolution(
   now: number,
   token: number,
 ): Verdict {
-  const completed = data.host !== attempt.source;
+  // A guest that is stopped stays on record where the standing verdict has it.
+  const host = data.host ?? attempt.verdicts.at(-1)?.host ?? attempt.source;
+  const completed = host !== attempt.source;
+  const says = data.stopped === true ? 'the guest is stopped, according to' : 'rolled back by';
   return {
     number: attempt.verdicts.length + 1,
     outcome: completed ? 'completed' : 'rolled-back',
@@ -83,15 +86,20 @@ export function toResolution(
     row: OPERATOR_ROW,
     table: TABLE_VERSION,
     certainty: 'proven',
-    host: data.host,
-    error: completed ? null : `rolled back by ${data.operator}: ${data.reason}`,
+    host,
+    error: completed ? null : `${says} ${data.operator}: ${data.reason}`,
     decidedAt: now,
     final: true,
     supersedes: attempt.verdicts.length === 0 ? null : attempt.verdicts.length,
     offers: [],
     token,
     evidence,
-    resolution: { operator: data.operator, reason: data.reason, attest: data.attest },
+    resolution: {
+      operator: data.operator,
+      reason: data.reason,
+      attest: data.attest,
+      ...(data.stopped === true ? { stopped: true } : {}),
+    },
   };
 }
 
@@ -109,7 +117,8 @@ const alarmTexts: Readonly<Record<AlarmCode | OtherAlarm, string>> = {
   'verdict-contradicted': 'later evidence contradicts the verdict',
   'moved-unreported': 'the guest moved to another host in an unreported migration',
   superseded: 'another migration of the VM was reported before this one settled',
-  'lock-stuck': 'a lock could not be moved in several tries; its step has the host’s answer',
+  'lock-stuck':
+    'a lock could not be moved, or a command got no answer, in several tries; landfall explain shows the step',
 };
 export type OtherAlarm =
   | 'started-anew'

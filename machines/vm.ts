@@ -236,7 +236,8 @@ function applyVerdict(
   return { ...(movesLocks ? clean : here), power, owner, lastHost };
 }
 
-function powerAfter({ row, host, contested, evidence }: Verdict): Power {
+function powerAfter({ row, host, contested, evidence, resolution }: Verdict): Power {
+  if (resolution?.stopped === true) return 'stopped';
   if (row === 'half-arrived') return 'lost';
   if (row === 'torn') return satisfies('both-remain', evidence) ? 'broken' : 'lost';
   const testimony = [evidence.source, evidence.destination, ...evidence.others].find((one) => one.host === host);

@@ -25,10 +25,12 @@ export function addResolve(program: Command, io: Io): void {
     .summary('settles a contested attempt by an operator’s decision')
     .description(
       'Settles a contested or provisional attempt: you name the host of the guest. --attest is required and confirms that you ' +
-        'checked the other host and it does not run the guest. The ledger records reason, operator and attestation.',
+        'checked the other host and it does not run the guest. With --stopped you say that the guest is stopped on every host; ' +
+        'Landfall then destroys nothing. The ledger records reason, operator and attestation.',
     )
     .argument('<attempt>', 'the id of the attempt, from landfall migrations')
-    .requiredOption('--host <host>', 'the host of the guest')
+    .option('--host <host>', 'the host of the guest')
+    .option('--stopped', 'the guest is stopped on every host')
     .requiredOption('--reason <text>', 'the reason for your decision')
     .option('--attest', 'confirm that no other host runs the guest')
     .option('--operator <name>', 'the name of the deciding operator', process.env['USER'] ?? 'operator')
@@ -45,10 +47,12 @@ export function addResolve(program: Command, io: Io): void {
     .action((attempt: string, options: ResolveOptions) => resolve(attempt, options, io));
 }
 
-type ResolveOptions = ReadOptions & { host: string; reason: string; attest?: true; operator: string };
+type ResolveOptions = ReadOptions & { host?: string; stopped?: true; reason: string; attest?: true; operator: string };
 
 async function resolve(migration: string, options: ResolveOptions, io: Io): Promise<void> {
   for (const name of ['host', 'reason', 'operator'] as const) if (options[name] === '') throw emptyOption(name);
+  if ((options.host === undefined) !== (options.stopped === true))
+    throw new Fault('BAD_OPTION', 'the resolution needs either --host or --stopped', 'Name one of the two.');
   const view =
     options.server === undefined
       ? await resolveInFile(migration, options, io)
@@ -58,9 +62,14 @@ async function resolve(migration: string, options: ResolveOptions, io: Io): Prom
 }
 
 async function resolveAt(remote: Remote, migration: string, options: ResolveOptions) {
-  const { host, reason, attest, operator } = options;
+  const { reason, attest, operator } = options;
   const named = remote.isNamed ? {} : { operator };
-  return remote.resolve(migration, { host, reason, attest: attest === true, ...named });
+  return remote.resolve(migration, { ...guestOf(options), reason, attest: attest === true, ...named });
+}
+
+/** The part of the resolution that says where the guest is, or that it is stopped. */
+function guestOf({ host, stopped }: ResolveOptions): { host?: string; stopped?: true } {
+  return { ...(host === undefined ? {} : { host }), ...(stopped === true ? { stopped } : {}) };
 }
 
 async function resolveInFile(migration: string, options: ResolveOptions, io: Io) {
@@ -72,8 +81,8 @@ async function resolveInFile(migration: string, options: ResolveOptions, io: Io)
       'Run landfall migrations to list the attempts.',
     );
   const { vm, clock } = found.state.attempt;
-  const { host, reason, operator } = options;
-  const data = { migration, host, reason, attest: options.attest === true, operator };
+  const { reason, operator } = options;
+  const data = { migration, ...guestOf(options), reason, attest: options.attest === true, operator };
   const type = 'landfall.migration.resolved.v1';
   await withWriter(options.db, (driver) =>
     submit(driver, { type, vm, data, id: randomUUID(), source: SOURCE }, { now: io.now(), clock }),

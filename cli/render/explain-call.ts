@@ -2,6 +2,7 @@ import type { Attempt, AttemptState } from '../../events/attempt.ts';
 import { path } from '../../machines/chart.ts';
 import { evidenceOf } from '../../machines/evidence.ts';
 import type { Row } from '../../machines/table.ts';
+import { executingHosts, lackOf } from '../../machines/resolution.ts';
 import { offersText, waitingRowLines } from './explain-verdict.ts';
 import { clean, message } from './text.ts';
 import { clock, duration, offset, wall } from './time.ts';
@@ -64,9 +65,13 @@ export function operatorLines({ value, attempt }: AttemptState): string[] {
   const at = path(value);
   const open = at === 'RolledBack.contested' || at === 'Completed.provisional';
   if (standing === undefined || !open) return [];
-  const resolve = (host: string) =>
-    `landfall resolve ${clean(attempt.migration)} --host ${clean(host)} --reason TEXT --attest`;
-  const hosts = [attempt.source, attempt.destination].filter((host, index, all) => all.indexOf(host) === index);
+  const resolve = (guest: string) => `landfall resolve ${clean(attempt.migration)} ${guest} --reason TEXT --attest`;
+  // A resolution that contradicts a host's own answer would be refused.
+  const hosts = [...new Set([attempt.source, attempt.destination])].filter((host) => lackOf(attempt, host) === null);
+  const guests = [
+    ...hosts.map((host) => `--host ${clean(host)}`),
+    ...(executingHosts(attempt).length === 0 ? ['--stopped'] : []),
+  ];
   return [
     ...(standing.contested
       ? [
@@ -77,7 +82,7 @@ export function operatorLines({ value, attempt }: AttemptState): string[] {
     'Run on both hosts:',
     `  virsh domstate --reason ${clean(attempt.vm)}`,
     `  virsh domjobinfo ${clean(attempt.vm)}`,
-    'Then settle the attempt for the host of the guest, after you checked the other host:',
-    ...hosts.map((host) => `  ${resolve(host)}`),
+    'Then settle the attempt for the host of the guest, or for a stopped guest, after you checked the other host:',
+    ...guests.map((guest) => `  ${resolve(guest)}`),
   ];
 }

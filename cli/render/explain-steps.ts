@@ -84,11 +84,11 @@ function statusOf(step: Step, { steps, retryAt }: Attempt): [string, Tone] {
     case 'refused':
       return [`refused${tries}: ${message(step.error ?? 'no reason given')}${again}`, 'bad'];
     case 'done':
-      return [`✔ done${tries}`, 'good'];
+      return [`✔ done${tries}${step.ended === undefined ? '' : `: ${message(step.ended)}`}`, 'good'];
     case 'observed':
       return ['observed', 'dim'];
     case 'dropped':
-      return ['dropped: another attempt or verdict replaced it', 'dim'];
+      return [`dropped: ${message(step.error ?? 'another attempt or verdict replaced it')}`, 'dim'];
   }
 }
 

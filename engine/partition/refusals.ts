@@ -5,6 +5,7 @@ import type { Input, InputData } from '../../events/inputs.ts';
 import type { HostRecord, VmRecord } from '../../events/records.ts';
 import type { Verdict } from '../../events/verdict.ts';
 import { path } from '../../machines/chart.ts';
+import { executingHosts, lackOf } from '../../machines/resolution.ts';
 
 /** The reasons to refuse an input. A refusal is stored in the ledger with the refused input. */
 export const refusals = {
@@ -96,14 +97,7 @@ export const refusals = {
         'Check that no other host runs the guest, then resolve with --attest.',
       );
     }
-    const possible = data.host === attempt.source || data.host === attempt.destination || hosts.has(data.host);
-    return possible
-      ? null
-      : new Fault(
-          'UNKNOWN_HOST',
-          `host ${JSON.stringify(data.host)} is not known`,
-          'Name the source, the destination or a registered host.',
-        );
+    return data.host === undefined ? ofStopped(attempt) : ofHost(attempt, data.host, hosts);
   },
 };
 
@@ -111,4 +105,33 @@ export const refusals = {
 function outcomeText({ number, outcome, contested, host, row, certainty }: Verdict): string {
   const what = contested ? 'contested' : outcome === 'completed' ? `completed on ${host}` : `rolled back to ${host}`;
   return `verdict ${number}: ${what} (row ${row}, ${certainty})`;
+}
+
+function ofHost(attempt: Attempt, host: string, hosts: ReadonlyMap<string, HostRecord>): Fault | null {
+  if (host !== attempt.source && host !== attempt.destination && !hosts.has(host)) {
+    return new Fault(
+      'UNKNOWN_HOST',
+      `host ${JSON.stringify(host)} is not known`,
+      'Name the source, the destination or a registered host.',
+    );
+  }
+  const lack = lackOf(attempt, host);
+  return lack === null
+    ? null
+    : new Fault(
+        'HOST_LACKS_GUEST',
+        `${host} answered that it does not have the guest (${lack})`,
+        'Name the host that has the guest. If the guest is stopped everywhere, resolve with --stopped, which destroys nothing.',
+      );
+}
+
+function ofStopped(attempt: Attempt): Fault | null {
+  const [host] = executingHosts(attempt);
+  return host === undefined
+    ? null
+    : new Fault(
+        'GUEST_RUNNING',
+        `${host} answered that it runs the guest`,
+        `Stop the guest first, or resolve with --host ${host}.`,
+      );
 }

@@ -51,7 +51,8 @@ function hostFacts(space: Workspace, data: InputData<'landfall.host.facts.v1'>, 
   if (rebooted || isNewStream || host.stream === 'lost')
     stimuli.push({ type: 'stream', host: host.host, stream: 'lost' });
   // A host that is reachable again is asked at once.
-  if (data.stream === 'connected' || data.agent === 'speaking')
+  const isBackFromFencing = before?.fenced === true && host.fenced !== true;
+  if (data.stream === 'connected' || data.agent === 'speaking' || isBackFromFencing)
     stimuli.push({ type: 'stream', host: host.host, stream: 'connected' });
   stepEachOn(space, host.host, stimuli, cause, moment);
 }

@@ -5,6 +5,7 @@ import { unreachable } from '../../events/fault.ts';
 import type { InputData, VmInput } from '../../events/inputs.ts';
 import type { VmRecord } from '../../events/records.ts';
 import { sequenceOf } from '../../machines/evidence.ts';
+import { isFenced } from '../../machines/fencing.ts';
 import { contradicts, type Stimulus } from '../../machines/fold.ts';
 import { openAttempt } from '../../machines/open.ts';
 import { roleOf } from '../../machines/chart.ts';
@@ -173,10 +174,26 @@ function resolve({ space, record, cause, moment }: Context, data: InputData<'lan
 
 function answer({ space, record, open, cause, moment }: Context, data: InputData<'landfall.host.answered.v1'>): void {
   const migration = open.find((candidate) => sequenceOf(data.question, candidate) !== null);
-  if (migration !== undefined) return void space.step(migration, { type: 'answered', data }, cause, moment);
+  if (migration !== undefined) return answerOpen({ space, cause, moment }, migration, data);
   const settled = space.attempts.find(data.question.replace(/\/q\d+$/, ''));
   if (settled?.state.attempt.vm === record.vm) space.write(record.vm, cause, moment, {});
   else space.refuse(record.vm, refusals.unknownQuestion(data.question), cause, moment);
+}
+
+/** An answer to a question from after the fencing of its host shows that the host is back. */
+function answerOpen(
+  { space, cause, moment }: Pick<Context, 'space' | 'cause' | 'moment'>,
+  migration: string,
+  data: InputData<'landfall.host.answered.v1'>,
+): void {
+  const host = space.host(data.host, moment.clock);
+  const isFencedFor = () => isFenced(space.attempts.open(migration)?.state.attempt ?? null, data.host);
+  const before = host?.fenced === true && isFencedFor();
+  space.step(migration, { type: 'answered', data }, cause, moment);
+  if (host === undefined || !before || isFencedFor()) return;
+  const { fenced: _, ...back } = host;
+  space.setHost(back);
+  space.write(null, partOf(cause, 1), moment, { host: back });
 }
 
 function lifecycle({ space, record, cause, moment }: Context, data: InputData<'landfall.host.lifecycle.v1'>): void {

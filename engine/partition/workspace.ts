@@ -108,6 +108,7 @@ export class Workspace {
     const stepped = step(loaded.state, loaded.timers, stimulus, {
       now: this.time(moment),
       nextToken: record.token + 1,
+      isFenced: (host) => this.host(host, moment.clock)?.fenced === true,
     });
     if (stepped.unchanged) this.attempts.closeIfSettled(migration);
     if (stepped.unchanged && quiet === 'quiet') return false;

@@ -17,12 +17,18 @@ import { LedgerQuery, MigrationParams, MigrationShape, problems } from './shapes
 
 const SOURCE = 'landfall:http';
 const Operator = z.string().min(1).max(255).describe('the operator; when tokens are in use, the name of the token');
-const Resolution = z.strictObject({
-  host: Host.describe('the host on which the guest runs'),
-  reason: z.string().min(1).max(4096),
-  attest: z.boolean().describe('the operator has checked that the other host does not run the guest'),
-  operator: Operator.optional(),
-});
+const Resolution = z
+  .strictObject({
+    host: Host.optional().describe('the host that has the guest'),
+    stopped: z.literal(true).optional().describe('the guest is stopped on every host; set instead of `host`'),
+    reason: z.string().min(1).max(4096),
+    attest: z.boolean().describe('the operator has checked that the other host does not run the guest'),
+    operator: Operator.optional(),
+  })
+  .refine(({ host, stopped }) => (host === undefined) === (stopped === true), {
+    path: ['host'],
+    message: 'must be set, unless `stopped` is true',
+  });
 
 export function addResolution(app: App, service: Service): void {
   app.post(
@@ -43,8 +49,7 @@ export function addResolution(app: App, service: Service): void {
       const found = attemptState(db, id);
       if (found === null) throw unknownAttempt(id);
       const { vm, clock } = found.state.attempt;
-      const { host, reason, attest } = body;
-      const data = { migration: id, host, reason, attest, operator: operatorOf(principal, body.operator) };
+      const data = { ...body, migration: id, operator: operatorOf(principal, body.operator) };
       await take(service, submitted('landfall.migration.resolved.v1', data, vm), clock);
       const view = migrationView(db, id);
       if (view === null) throw unknownAttempt(id);

@@ -36,7 +36,7 @@ const as = (role: Role, over: Partial<Context> = {}): Context => ({
 });
 const seen = (given: Answer, context: Context): Presence => readAnswer(given, context).presence;
 
-describe('the migration job of an answer', () => {
+describe('the migration job', () => {
   test.each(['none', 'outgoing', 'incoming', 'unknown'] as const)('is %s if libvirt reports that job', (job) => {
     expect(readAnswer(answer('running', 'booted', job), as('source')).job).toBe(job);
   });
@@ -96,25 +96,20 @@ const quiet: readonly (readonly [DomainState, DomainReason, Presence, Presence, 
   ['no state', 'unknown', 'unknown', 'unknown', 'unknown'],
 ];
 
-describe('the table of presences', () => {
-  test('contains every state with every reason', () => {
-    const all = stateWords.flatMap((state) => reasonsOf(state).map((reason) => `${state} (${reason})`));
-    expect(quiet.map(([state, reason]) => `${state} (${reason})`).sort()).toEqual(all.sort());
+test('the table of presences contains every state with every reason', () => {
+  const all = stateWords.flatMap((state) => reasonsOf(state).map((reason) => `${state} (${reason})`));
+  expect(quiet.map(([state, reason]) => `${state} (${reason})`).sort()).toEqual(all.sort());
+});
+
+describe.each(quiet)('a domain that is %s (%s) without a job', (state, reason, source, destination, other) => {
+  it(`is ${source}, ${destination} or ${other} by the host's role`, () => {
+    expect(seen(answer(state, reason), as('source'))).toBe(source);
+    expect(seen(answer(state, reason), as('destination'))).toBe(destination);
+    expect(seen(answer(state, reason), as('other'))).toBe(other);
   });
 });
 
-describe.each(quiet)(
-  'the presence of a domain that is %s (%s) without a job',
-  (state, reason, source, destination, other) => {
-    it(`is ${source} on the source, ${destination} on the destination, ${other} elsewhere`, () => {
-      expect(seen(answer(state, reason), as('source'))).toBe(source);
-      expect(seen(answer(state, reason), as('destination'))).toBe(destination);
-      expect(seen(answer(state, reason), as('other'))).toBe(other);
-    });
-  },
-);
-
-describe('the presence of a domain with a migration job', () => {
+describe('the presence of a domain with a job', () => {
   const known = quiet.filter(([state, reason]) => state === 'paused' && !reason.startsWith('post-copy'));
 
   test.each(known)('is incoming for %s (%s) with an incoming job on the destination', (state, reason) => {
@@ -163,46 +158,46 @@ describe('the presence of a domain with a migration job', () => {
     },
   );
 
-  it('is returned together with the job', () => {
+  it('is reported together with the job', () => {
     expect(readAnswer(answer('running', 'booted', 'outgoing'), as('source')).job).toBe('outgoing');
     expect(readAnswer(answer('running', 'booted', 'unknown'), as('source')).job).toBe('unknown');
   });
 
-  it('is returned with the job none if the domain is off', () => {
+  it('has job none if the domain is off', () => {
     expect(readAnswer(answer('shut off', 'destroyed', 'unknown'), as('source')).job).toBe('none');
     expect(readAnswer(listing(), as('destination')).job).toBe('none');
   });
 });
 
-describe('the presence absent', () => {
-  it('follows from a complete listing without the guest', () => {
+describe('absence', () => {
+  it('is a complete listing without the guest', () => {
     for (const role of ['source', 'destination', 'other'] as const) expect(seen(listing(), as(role))).toBe('absent');
   });
 
   test.each(['error: failed to get domain', 'Connection refused', 'timeout', ''])(
-    'does not follow from the failed answer %j',
+    'is not proven by a failure: %j',
     (error) => {
       const reading = readAnswer(listing({ ok: false, error }), as('source'));
       expect(reading).toEqual({ presence: 'unknown', job: 'unknown', words: error });
     },
   );
 
-  it('does not follow from a domain state outside the vocabulary', () => {
+  it('is not proven by a state outside the vocabulary', () => {
     const reading = readAnswer(listing({ ok: false, unknownWords: 'paused (frozen)' }), as('destination'));
     expect(reading).toEqual({ presence: 'unknown', job: 'unknown', words: 'paused (frozen)' });
   });
 
-  it('does not follow from an empty error, silence or a missing question', () => {
+  it('is not proven by an empty failure, silence or a missing question', () => {
     expect(seen(listing({ ok: false }), as('destination'))).toBe('unknown');
     expect(seen(listing({ ok: false, timedOut: true }), as('destination'))).toBe('unknown');
     expect(readAnswer(null, as('destination')).presence).toBe('unknown');
   });
 
-  it('does not follow from a failed answer that contains a domain', () => {
+  it('is not proven by a failed answer that contains a domain', () => {
     expect(seen(answer('running', 'booted', 'none', { ok: false }), as('source'))).toBe('unknown');
   });
 
-  it('does not follow from a listing if a QEMU process remains', () => {
+  it('is unknown if a QEMU process has the UUID', () => {
     for (const given of [
       listing({ strayProcess: true }),
       answer('shut off', 'failed', 'none', { strayProcess: true }),
@@ -215,7 +210,7 @@ describe('the presence absent', () => {
     }
   });
 
-  it('follows from a listing if no QEMU process has the UUID', () => {
+  it('is proven if the agent sees no such process', () => {
     expect(readAnswer(listing({ strayProcess: false }), as('source'))).toEqual({
       presence: 'absent',
       job: 'none',
@@ -223,34 +218,34 @@ describe('the presence absent', () => {
     });
   });
 
-  it('is not affected by the QEMU process of a running guest', () => {
+  it('ignores the QEMU process of a running guest', () => {
     expect(seen(answer('running', 'booted', 'none', { strayProcess: true }), as('source'))).toBe('executing');
   });
 });
 
-describe('an earlier hand-over of the source', () => {
+describe('a hand-over', () => {
   it.each([listing(), answer('shut off', 'migrated'), answer('shut off', 'unknown'), answer('crashed', 'unknown')])(
-    'changes the presences off and absent to handed-over (%#)',
+    'turns off and absent on the source into handed-over (%#)',
     (given) => {
       expect(seen(given, as('source', { handedOver: true }))).toBe('handed-over');
     },
   );
 
-  it('does not change the presence of a guest still on the source', () => {
+  it('does not affect a guest that is still on the source', () => {
     expect(seen(answer('paused', 'migrating'), as('source', { handedOver: true }))).toBe('switching');
     expect(seen(answer('running', 'booted'), as('source', { handedOver: true }))).toBe('executing');
   });
 
-  it('does not change the presence on other hosts', () => {
+  it('does not affect other hosts than the source', () => {
     expect(seen(listing(), as('destination', { handedOver: true }))).toBe('absent');
     expect(seen(listing(), as('other', { handedOver: true }))).toBe('absent');
   });
 });
 
-describe('an answer from another boot of the source', () => {
+describe('another boot of the source', () => {
   const booted = { boot: 'boot-2' };
 
-  it('has the presence unknown unless the guest is absent', () => {
+  it('makes every presence except absence unknown', () => {
     expect(seen(listing(booted), as('source'))).toBe('absent');
     for (const [state, reason, presence] of quiet) {
       const expected = presence === 'off' ? 'off' : 'unknown';
@@ -258,26 +253,26 @@ describe('an answer from another boot of the source', () => {
     }
   });
 
-  it('is recognised only if both boot ids are known', () => {
+  it('is detected only if both boot ids are known', () => {
     expect(seen(answer('running', 'booted', 'none', booted), as('source', { sourceBoot: null }))).toBe('executing');
     const { boot: _boot, ...unnamed } = answer('running', 'booted');
     expect(seen(unnamed, as('source'))).toBe('executing');
   });
 
-  it('is not treated differently on other hosts', () => {
+  it('is ignored on other hosts', () => {
     expect(seen(answer('running', 'migrated', 'none', booted), as('destination'))).toBe('executing');
     expect(seen(answer('running', 'booted', 'none', booted), as('other'))).toBe('executing');
   });
 });
 
-describe('the presence of a guest that is starting up', () => {
-  it('is incoming if the host reports an incoming job', () => {
+describe('a guest that is starting up', () => {
+  it('is incoming if there is an incoming job', () => {
     const reading = readAnswer(answer('paused', 'starting up', 'incoming'), as('destination'));
     expect(reading.presence).toBe('incoming');
     expect(reading.notice).toBeUndefined();
   });
 
-  it('is unknown, with a notice, if the host reports no job', () => {
+  it('gives a notice if there is no incoming job', () => {
     for (const role of ['source', 'destination', 'other'] as const) {
       expect(readAnswer(answer('paused', 'starting up'), as(role))).toMatchObject({
         presence: 'unknown',
@@ -286,22 +281,22 @@ describe('the presence of a guest that is starting up', () => {
     }
   });
 
-  it('is unknown, without a notice, if the job is unknown', () => {
+  it('gives no notice if the job is unknown', () => {
     const reading = readAnswer(answer('paused', 'starting up', 'unknown'), as('destination'));
     expect(reading.presence).toBe('unknown');
     expect(reading.notice).toBeUndefined();
   });
 });
 
-describe('the text of a host’s answer', () => {
-  it('is copied into the result', () => {
+describe('the text of an answer', () => {
+  it('is kept in the reading', () => {
     expect(readAnswer(answer('paused', 'I/O error'), as('source')).words).toBe('paused (I/O error)');
     expect(readAnswer(listing({ ok: false, error: 'refused' }), as('source')).words).toBe('refused');
     expect(readAnswer(listing({ ok: false, timedOut: true }), as('source')).words).toBe('no answer in time');
   });
 });
 
-describe('the evidence that the destination ran', () => {
+describe('the evidence `ran`', () => {
   const history = { ran: false, unbroken: true, resumed: false, stopped: false, arrived: false };
 
   test.each([
@@ -320,7 +315,7 @@ describe('the evidence that the destination ran', () => {
     ['maybe', { resumed: true, stopped: true }, 'absent'],
     ['maybe', { resumed: true }, 'incoming'],
     ['maybe', { arrived: true, stopped: true }, 'absent'],
-  ] as const)('is %s after the events %j and the presence %s', (ran, over, presence) => {
+  ] as const)('is %s for the history %j and the presence %s', (ran, over, presence) => {
     expect(ranOf({ ...history, ...over }, presence)).toBe(ran);
   });
 
@@ -340,11 +335,11 @@ describe('the evidence that the destination ran', () => {
     ['absent', 'running', false],
     ['off', 'running', false],
     ['unknown', 'running', false],
-  ] as const)('depends on presence %s and the power before the migration %s: %s', (presence, origin, proof) => {
+  ] as const)('follows from presence %s of a guest that was %s: %s', (presence, origin, proof) => {
     expect(provesRan(presence, origin, false)).toBe(proof);
   });
 
-  it('is not given by a suspended guest on an unbroken stream', () => {
+  it('does not follow from suspension on an unbroken stream without Resumed', () => {
     expect(provesRan('suspended', 'running', true)).toBe(false);
     expect(provesRan('broken', 'running', true)).toBe(true);
   });

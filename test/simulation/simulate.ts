@@ -1,5 +1,4 @@
 import type { Entry } from '../../events/entries.ts';
-import type { DomainJob } from '../../events/libvirt.ts';
 import type { Volume } from '../../events/vocabulary.ts';
 import type { Receipt } from '../../service/engine/engine.ts';
 import { Checker } from './checker/checker.ts';
@@ -48,6 +47,16 @@ export type Span = {
   readonly onDay: (day: number, weight: { bytes: number; open: number }) => void;
   readonly usedBytes: () => number;
 };
+/** Refusals of requests that are right, but came too late or contradict the hosts. */
+const EXPECTED_REFUSALS: ReadonlySet<string> = new Set([
+  'ATTEMPT_OPEN',
+  'NOT_CONTESTED',
+  'NOT_ATTESTED',
+  'UNKNOWN_ATTEMPT',
+  'ATTEMPT_SETTLED',
+  'HOST_LACKS_GUEST',
+  'GUEST_RUNNING',
+]);
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 export type Run = {
@@ -61,8 +70,6 @@ export type Run = {
   readonly commits: number;
   /** The number of verdicts per row. */
   readonly rows: ReadonlyMap<string, number>;
-  /** The jobs that hosts reported in answers about open attempts. */
-  readonly jobs: ReadonlySet<DomainJob>;
 };
 
 const WHOLE: AgentRules = { deduplicates: true, checksTokens: true };
@@ -89,7 +96,6 @@ class World {
   readonly #orchestrator: Orchestrator;
   readonly #settings: Settings;
   readonly #rows = new Map<string, number>();
-  readonly #jobs = new Set<DomainJob>();
   readonly #whenDurable = new Map<string, () => void>();
 
   constructor(options: Options) {
@@ -113,7 +119,7 @@ class World {
     this.#orchestrator = new Orchestrator(sim, this.#hypervisor, ways, this.#agents, {
       openOf: (vm) => ledger.record(vm)?.open ?? [],
       openAttempts: () => ledger.openAttempts(),
-      whenDurable: ({ source, id }, run) => this.#whenDurable.set(`${source}\n${id}`, run),
+      whenDurable: this.#onDurable,
     });
     this.#checker.know({ world: this.#hypervisor, locks: this.#locks, transfers: this.#orchestrator.transfers });
   }
@@ -136,6 +142,10 @@ class World {
     });
   }
 
+  readonly #onDurable = ({ source, id }: Pick<Letter, 'source' | 'id'>, run: () => void): void => {
+    this.#whenDurable.set(`${source}\n${id}`, run);
+  };
+
   /** The sender continues. A report that the ledger refuses here is a defect of the sender or of Landfall. */
   #acknowledged(letter: Letter, { refusal }: Receipt): void {
     this.#checker.service.acknowledged(letter);
@@ -144,10 +154,8 @@ class World {
     this.#whenDurable.delete(key);
     run?.();
     if (refusal === null) return;
-    const expected = ['ATTEMPT_OPEN', 'NOT_CONTESTED', 'NOT_ATTESTED', 'UNKNOWN_ATTEMPT', 'ATTEMPT_SETTLED'].includes(
-      refusal.code,
-    );
-    if (!expected) this.#sim.violate('refused', `${letter.source} ${letter.id} was refused: ${refusal.code}`);
+    if (!EXPECTED_REFUSALS.has(refusal.code))
+      this.#sim.violate('refused', `${letter.source} ${letter.id} was refused: ${refusal.code}`);
   }
 
   #populate(vmsMax: number): void {
@@ -182,7 +190,9 @@ class World {
       outbox: this.#outbox,
       orchestrator: this.#orchestrator,
     };
-    new Disasters(sim, { ...parts, service: this.#service }).plan(this.#settings.disasters);
+    new Disasters(sim, { ...parts, service: this.#service, whenDurable: this.#onDurable }).plan(
+      this.#settings.disasters,
+    );
     const { span } = this.#options;
     for (let day = 1; day <= (span?.days ?? 0); day += 1) this.#weighAt(day * DAY_MS, day);
     for (let hour = 1; hour < 24 * (span?.days ?? 0); hour += 1)
@@ -228,12 +238,10 @@ class World {
     }
   }
 
-  /** Lets operators react to committed entries, counts the verdicts and collects the reported jobs. */
+  /** Lets operators react to committed entries, and counts the verdicts. */
   #look({ attempt, verdict }: Entry): void {
     if (attempt === null) return;
     this.#orchestrator.attend(attempt);
-    for (const { answer } of Object.values(attempt.attempt.asked))
-      if (answer !== null && answer.domain !== null) this.#jobs.add(answer.domain.job);
     const row = verdict === null ? undefined : attempt.attempt.verdicts.at(-1)?.row;
     if (row !== undefined) this.#rows.set(row, (this.#rows.get(row) ?? 0) + 1);
   }
@@ -278,7 +286,6 @@ class World {
       restarts,
       commits,
       rows: this.#rows,
-      jobs: this.#jobs,
     };
   }
 }

@@ -235,7 +235,15 @@ export const sequences: Readonly<Record<string, Sequence>> = {
   'contested as the last questions run out': [{}, fails(), after(310), acksAll, after(400)],
   'provisional in the last round': [half, fails(), after(300)],
   'provisional as the last question runs out': [both, fails(), quiet, says(D, running()), after(310)],
-  'completes as the last question runs out': [both, fails(), fenced(), quiet, says(D, running()), after(310), acksAll],
+  'completes as the last question runs out': [
+    both,
+    fails(),
+    expires('v'),
+    quiet,
+    says(D, running()),
+    after(310),
+    acksAll,
+  ],
   'events in the last round': [
     moving,
     fails(),

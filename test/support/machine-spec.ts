@@ -271,13 +271,11 @@ export const expires =
   (play) =>
     play.apply({ type: 'lease-expired', data: { volume, host } });
 export const supersedes: Move = (play) => play.supersede();
+const resolution = { migration: MIGRATION, reason: 'checked by hand', attest: true, operator: 'ops' };
 export const resolves =
   (host: string): Move =>
   (play) =>
-    play.apply({
-      type: 'resolved',
-      data: { migration: MIGRATION, host, reason: 'checked by hand', attest: true, operator: 'ops' },
-    });
+    play.apply({ type: 'resolved', data: { ...resolution, host } });
 /** Answers the question with the given sequence, outside the order of asking. */
 export const answers =
   (host: string, sequence: number, saying: Words, migration = MIGRATION): Move =>

@@ -18,6 +18,7 @@ export type Facts = {
   cold: Evidence['cold'] | null;
   /** Libvirt was never called. */
   notStarted: boolean;
+  destinationFenced: boolean;
   destinationAskedLast: boolean;
   destinationJob: Job;
   sourceAskedLast: boolean;
@@ -57,6 +58,7 @@ const values: { readonly [F in FactName]: readonly Facts[F][] } = {
   storageCopied: both,
   sourceExcluded: both,
   notStarted: both,
+  destinationFenced: both,
 };
 
 /** The text of a group of values in the listing. */
@@ -67,6 +69,7 @@ const labels: Readonly<Record<FactName, (group: readonly unknown[]) => string>> 
   sourceEnd: (group) => `S end ${group.map((end) => (typeof end === 'string' ? end : 'none')).join('|')}`,
   cold: (group) => `cold ${group.map((cold) => (typeof cold === 'string' ? cold : 'no')).join('|')}`,
   notStarted: ([yes]) => (yes === true ? 'never called' : 'called'),
+  destinationFenced: ([yes]) => (yes === true ? 'D fenced' : 'D not fenced'),
   destinationAskedLast: ([yes]) => (yes === true ? 'D asked after S' : 'D asked too early'),
   destinationJob: (group) => `D job ${group.join('|')}`,
   sourceAskedLast: ([yes]) => (yes === true ? 'S asked after D' : 'S asked too early'),
@@ -140,6 +143,9 @@ export function evidenceFrom(
     },
     get notStarted() {
       return need('notStarted');
+    },
+    get destinationFenced() {
+      return need('destinationFenced');
     },
     get outgoingSeen() {
       return need('proven');

@@ -156,7 +156,8 @@ export class LedgerRules {
 
   #isReleased(command: string, volume: string, { steps }: Attempt): void {
     const releases = steps.filter((step) => step.kind === 'release-lock' && step.volume === volume);
-    const open = releases.filter((step) => !this.#acknowledged.has(step.command));
+    // A release on a fenced host, or of an expired lease, ends without an acknowledgement.
+    const open = releases.filter((step) => step.ended === undefined && !this.#acknowledged.has(step.command));
     if (new Set(releases.map((step) => step.command)).size < releases.length)
       this.#violate('invariant 6', `${command}: its releases share one id`);
     for (const release of open)

@@ -1,4 +1,5 @@
 import type { Verdict } from '../../../events/verdict.ts';
+import { FENCED_WORDS } from '../../../machines/fencing.ts';
 import { GONE, LANDED } from '../../../machines/table.ts';
 import { OPERATOR_ROW } from '../../../machines/verdicts.ts';
 import type { Sample } from '../world/agent.ts';
@@ -41,6 +42,8 @@ export function untruths(vm: string, verdict: Verdict, grounds: Grounds): [rule:
 /** Invariants 2 and 3: the recorded presence of each host equals the sampled state of the host. */
 function testimonies({ evidence, row }: Verdict, { sampleOf }: Grounds): [string, string][] {
   return [evidence.source, evidence.destination, ...evidence.others].flatMap((said): [string, string][] => {
+    // A fenced host counts as gone without an answer; the rule about proof checks the verdict that follows.
+    if (said.question === null && said.words === FENCED_WORDS) return [];
     const sample = said.question === null ? undefined : sampleOf(said.question);
     const what = sample?.what ?? 'failed';
     const words = `row ${row}: ${said.host} counts as ${said.presence}, but was sampled as ${what}`;

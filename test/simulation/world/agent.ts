@@ -92,7 +92,7 @@ export class Agent {
     sample.job = this.host.qemus.get(question.vm)?.job ?? 'none';
     const name = this.#agents.hypervisor.guest(question.vm).name;
     const boot = bootIdOf(this.host);
-    const domain: Domain | null = words === null ? null : domainIn({ name, ...words }, this.#job(question.vm));
+    const domain: Domain | null = words === null ? null : domainIn({ name, ...words, job: this.#job(question.vm) });
     const base = { question: question.question, host: this.host.name, boot };
     const data = bad
       ? { ...base, ok: false, error: 'Connection refused', domain: null }

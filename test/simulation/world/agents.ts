@@ -275,6 +275,10 @@ export class Agents {
     return volume !== null && this.#locks.holders(volume).includes(host);
   }
 
+  freeLock(volume: string, host: string): void {
+    this.#locks.free(volume, host);
+  }
+
   /** An operator moves a guest's locks together with the guest. */
   moveLocks(vm: string, host: string): void {
     for (const { volume, shareable } of this.hypervisor.guest(vm).volumes) {

@@ -3,7 +3,7 @@ import type { FaultKind } from './faults.ts';
 import type { Agents } from './agents.ts';
 import type { Guest, Hypervisor, Qemu } from './hypervisor.ts';
 import type { Orchestrator } from './orchestrator.ts';
-import type { Outbox } from './outbox.ts';
+import type { Letter, Outbox } from './outbox.ts';
 import type { Random } from './random.ts';
 import type { Sim } from './sim.ts';
 
@@ -16,6 +16,7 @@ export class Disasters {
   readonly #outbox: Outbox;
   readonly #orchestrator: Orchestrator;
   readonly #service: Pick<Service, 'kill' | 'restart' | 'stepClock'>;
+  readonly #whenDurable: (letter: Letter, run: () => void) => void;
   #letters = 0;
 
   constructor(
@@ -26,6 +27,7 @@ export class Disasters {
       outbox: Outbox;
       orchestrator: Orchestrator;
       service: Pick<Service, 'kill' | 'restart' | 'stepClock'>;
+      whenDurable: (letter: Letter, run: () => void) => void;
     },
   ) {
     this.#sim = sim;
@@ -35,6 +37,7 @@ export class Disasters {
     this.#outbox = parts.outbox;
     this.#orchestrator = parts.orchestrator;
     this.#service = parts.service;
+    this.#whenDurable = parts.whenDurable;
   }
 
   /** Plans several failures of each kind, spread over the time of faults. */
@@ -91,10 +94,18 @@ export class Disasters {
     const guests = [...this.#world.host(host).qemus.keys()];
     this.#world.powerOff(host);
     const downMs = this.#random.integer(2000, 60_000);
-    this.#sim.after(downMs, () => this.#world.powerOn(host));
-    if (this.#sim.fault('host-fenced', 0.5))
-      this.#tell('landfall.host.fenced.v1', null, { host, by: 'ipmi' }, this.#random.integer(10, downMs));
+    if (this.#sim.fault('host-fenced', 0.5)) this.#fence(host, downMs);
+    else this.#sim.after(downMs, () => this.#world.powerOn(host));
     for (const vm of guests) this.#expireLeases(vm, host, downMs);
+  }
+
+  /** Fencing ends the leases of the host. The host is powered on only after Landfall has accepted the report. */
+  #fence(host: string, downMs: number): void {
+    for (const guest of this.#world.guests.values())
+      for (const { volume } of guest.volumes) this.#agents.freeLock(volume, host);
+    const delayMs = this.#random.integer(10, downMs);
+    const letter = this.#tell('landfall.host.fenced.v1', null, { host, by: 'ipmi' }, delayMs);
+    this.#whenDurable(letter, () => this.#sim.after(downMs - delayMs, () => this.#world.powerOn(host)));
   }
 
   #expireLeases(vm: string, host: string, downMs: number): void {
@@ -105,9 +116,11 @@ export class Disasters {
     }
   }
 
-  #tell(type: Parameters<Outbox['post']>[0]['type'], vm: string | null, data: unknown, delayMs: number): void {
+  #tell(type: Parameters<Outbox['post']>[0]['type'], vm: string | null, data: unknown, delayMs: number): Letter {
     this.#letters += 1;
-    this.#outbox.post({ source: 'site', id: `s${this.#letters}`, type, vm, data }, delayMs);
+    const letter = { source: 'site', id: `s${this.#letters}`, type, vm, data };
+    this.#outbox.post(letter, delayMs);
+    return letter;
   }
 
   #crashQemu(): void {

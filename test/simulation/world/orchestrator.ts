@@ -258,8 +258,15 @@ export class Orchestrator {
       const others = [...this.#world.hosts.values()].filter((host) => !homes.includes(host.name) && host.qemus.has(vm));
       const clear = homes.length === 1 && !moving && others.length === 0;
       const attest = clear && this.#random.chance(0.8);
-      const host = clear ? homes[0] : state.attempt.source;
-      this.#post('landfall.migration.resolved.v1', vm, { migration, host, reason: 'looked', attest, operator: 'ops' });
+      const host = (clear ? homes[0] : undefined) ?? state.attempt.source;
+      const guest = clear && this.#world.qemu(host, vm) === undefined ? { stopped: true } : { host };
+      this.#post('landfall.migration.resolved.v1', vm, {
+        ...guest,
+        migration,
+        reason: 'looked',
+        attest,
+        operator: 'ops',
+      });
     }
   }
 }
