@@ -175,6 +175,7 @@ export const Attempt = z.strictObject({
   countedSequence: z.number().int().nullable(),
   /** Rounds closed since the call returned. */
   rounds: z.number().int(),
+  /** When the `recheck` timer is due: the hosts are asked again. */
   pollAt: Milliseconds.nullable(),
   deadlineAt: Milliseconds.nullable(),
   retryAt: Milliseconds.nullable(),

@@ -104,13 +104,13 @@ const definition = setup({
     askAll: change((attempt, event) => ask(attempt, hostsToAsk(attempt), nowOf(attempt, event))),
     askUnasked: change((attempt, event) => ask(attempt, unasked(attempt), event.now)),
     askAllFresh: change((attempt, event) => ask(attempt, hostsToAsk(attempt), event.now, 'fresh')),
-    poll: change((attempt, event) => ({ ...attempt, pollAt: event.now + intervalMs(attempt) })),
-    watch: change((attempt, event) => ({
+    scheduleRecheck: change((attempt, event) => ({ ...attempt, pollAt: event.now + intervalMs(attempt) })),
+    scheduleLateRecheck: change((attempt, event) => ({
       ...attempt,
       pollAt: event.now + Math.max(intervalMs(attempt), timeoutMs(attempt)),
     })),
-    stopPoll: change((attempt) => ({ ...attempt, pollAt: null })),
-    stopPolling: change((attempt) => ({ ...attempt, pollAt: null, deadlineAt: null })),
+    cancelRecheck: change((attempt) => ({ ...attempt, pollAt: null })),
+    cancelRecheckAndDeadline: change((attempt) => ({ ...attempt, pollAt: null, deadlineAt: null })),
     reopen: change((attempt, event) => ({
       ...attempt,
       deadlineAt: attempt.deadlineAt ?? event.now + timeoutMs(attempt),
@@ -158,7 +158,7 @@ const definition = setup({
   },
 });
 
-const settle = ['take', 'decide', 'stopPolling', 'plan'] as const;
+const settle = ['take', 'decide', 'cancelRecheckAndDeadline', 'plan'] as const;
 /** Transitions of a verdict that settles the attempt, from any state. */
 const settlements = [
   { guard: 'completes', target: '#Completed.settling', actions: settle },
@@ -168,7 +168,7 @@ const settlements = [
 const contest = {
   guard: 'contests',
   target: '#RolledBack.contested',
-  actions: ['take', 'decide', 'stopPolling', 'plan', 'watch'],
+  actions: ['take', 'decide', 'cancelRecheckAndDeadline', 'plan', 'scheduleLateRecheck'],
 } as const;
 const verdicts = [...settlements, contest] as const;
 /**
@@ -181,7 +181,7 @@ const lastVerdicts = [
   {
     guard: 'completesProvisionally',
     target: '#Completed.provisional',
-    actions: ['take', 'decide', 'stopPolling', 'watch'],
+    actions: ['take', 'decide', 'cancelRecheckAndDeadline', 'scheduleLateRecheck'],
   },
   {
     guard: 'contestsSuperseded',
@@ -204,7 +204,7 @@ const waiting = <Stay extends string>(stay: Stay) =>
 const firstRound = <Stay extends string>(stay: Stay) =>
   [
     ...verdicts,
-    { guard: 'waits', target: '#Rechecking.watching', actions: ['take', 'poll'] },
+    { guard: 'waits', target: '#Rechecking.watching', actions: ['take', 'scheduleRecheck'] },
     ...waiting(stay),
   ] as const;
 const laterRound = <Stay extends string>(stay: Stay) => [...verdicts, ...waiting(stay)] as const;
@@ -213,7 +213,7 @@ const finalRound = [...lastVerdicts, ...waiting('finalRound')] as const;
 const reopening = {
   guard: 'reopens',
   target: '#Rechecking.watching',
-  actions: ['take', 'drop', 'reopen', 'poll', 'askAll'],
+  actions: ['take', 'drop', 'reopen', 'scheduleRecheck', 'askAll'],
 } as const;
 /** Transitions while a verdict is in force: contradicting evidence replaces the verdict or opens the attempt again. */
 const standing = <Stay extends string>(stay: Stay) => [reopening, ...verdicts, ...waiting(stay)] as const;
@@ -222,13 +222,13 @@ const reexamining = [
   ...standing('reexamining'),
 ] as const;
 /** A doubt about a settled verdict: the hosts are asked until their answers are clear or the recheck timeout has passed. */
-const doubt = { target: 'reexamining', actions: ['take', 'reopen', 'poll', 'askAll'] } as const;
+const doubt = { target: 'reexamining', actions: ['take', 'reopen', 'scheduleRecheck', 'askAll'] } as const;
 const provisional = [reopening, ...settlements, ...waiting('provisional')] as const;
 /** The transition of the `deadline` column's provisional completion. */
 const completesProvisionally = {
   guard: 'completesProvisionally',
   target: '#Completed.provisional',
-  actions: ['take', 'decide', 'stopPolling', 'drop', 'watch'],
+  actions: ['take', 'decide', 'cancelRecheckAndDeadline', 'drop', 'scheduleLateRecheck'],
 } as const;
 const contested = [...settlements, completesProvisionally, ...waiting('contested')] as const;
 
@@ -236,9 +236,9 @@ const contested = [...settlements, completesProvisionally, ...waiting('contested
  * Answers from before the other migration began are the better evidence, so hosts with an open question are not asked
  * again.
  */
-const supersede = { target: '#Rechecking.finalRound', actions: ['take', 'stopPoll', 'askUnasked'] } as const;
-const lastRound = { target: '#Rechecking.finalRound', actions: ['take', 'stopPoll', 'askAllFresh'] } as const;
-const taken = <Stay extends string>(stay: Stay, ...actions: ('pursue' | 'askAll' | 'watch')[]) =>
+const supersede = { target: '#Rechecking.finalRound', actions: ['take', 'cancelRecheck', 'askUnasked'] } as const;
+const lastRound = { target: '#Rechecking.finalRound', actions: ['take', 'cancelRecheck', 'askAllFresh'] } as const;
+const taken = <Stay extends string>(stay: Stay, ...actions: ('pursue' | 'askAll' | 'scheduleLateRecheck')[]) =>
   ({ target: stay, reenter: true, actions: ['take', ...actions] }) as const;
 
 export const migration = definition.createMachine({
@@ -288,7 +288,7 @@ export const migration = definition.createMachine({
           after: {
             deadline: lastRound,
             'question-limit': laterRound('watching'),
-            recheck: { target: 'watching', reenter: true, actions: ['take', 'poll', 'askAll'] },
+            recheck: { target: 'watching', reenter: true, actions: ['take', 'scheduleRecheck', 'askAll'] },
           },
         },
         /** The deadline has passed: one more round, then the `deadline` column of the table decides. */
@@ -323,7 +323,7 @@ export const migration = definition.createMachine({
             RESOLVED: settlements,
             SUPERSEDED: { target: 'settled', actions: ['take', 'drop', 'close'] },
           },
-          after: { 'question-limit': provisional, recheck: taken('provisional', 'watch', 'askAll') },
+          after: { 'question-limit': provisional, recheck: taken('provisional', 'scheduleLateRecheck', 'askAll') },
         },
         settled: { meta: { role: 'settled' }, on: { DOUBTED: doubt } },
         reexamining: {
@@ -335,7 +335,7 @@ export const migration = definition.createMachine({
           },
           after: {
             'question-limit': reexamining,
-            recheck: { target: 'reexamining', reenter: true, actions: ['take', 'poll', 'askAll'] },
+            recheck: { target: 'reexamining', reenter: true, actions: ['take', 'scheduleRecheck', 'askAll'] },
             deadline: { target: 'settled', actions: ['take', 'close'] },
           },
         },
@@ -372,7 +372,7 @@ export const migration = definition.createMachine({
           after: {
             'question-limit': contested,
             'command-retry': taken('contested'),
-            recheck: taken('contested', 'watch', 'askAll'),
+            recheck: taken('contested', 'scheduleLateRecheck', 'askAll'),
           },
         },
         /** Contested and closed, because the verdict of a newer migration decides where the guest is. */
@@ -387,7 +387,7 @@ export const migration = definition.createMachine({
           },
           after: {
             'question-limit': reexamining,
-            recheck: { target: 'reexamining', reenter: true, actions: ['take', 'poll', 'askAll'] },
+            recheck: { target: 'reexamining', reenter: true, actions: ['take', 'scheduleRecheck', 'askAll'] },
             deadline: { target: 'settled', actions: ['take', 'close'] },
           },
         },

@@ -4,8 +4,8 @@ import type { StoredEntry } from '../log/port.ts';
 import { Touches } from './touched.ts';
 
 /**
- * The fold from entries to rows. Rebuild, as-of, audit and the inline projection share it: it assigns what the entries
- * recorded, decides nothing and sends nothing (invariant 9).
+ * The fold from entries to rows, used by rebuild, as-of and audit. It assigns what the entries recorded, decides nothing and sends
+ * nothing (invariant 9). The inline projection does not call `fold`; it shares the buffer, the touched rows and the row writer.
  */
 
 /** The number of entries between two turns of the event loop, so that a service stays responsive during a rebuild. */

@@ -124,7 +124,8 @@ export function addRebuild(program: Command, io: Io): void {
     .command('rebuild')
     .summary('rebuilds the projections from the ledger')
     .description(
-      'Deletes the projections and rebuilds them from the ledger entries. It makes no decisions and sends nothing.',
+      'Computes the projections from the ledger entries and replaces the old ones in one transaction. With --kafka-brokers, ' +
+        'deletes this machine’s replica and reads it again from the topic. Makes no decisions and sends nothing.',
     )
     .addOption(dbOption())
     .option('--kafka-brokers <host:port,...>', 'read this machine’s replica again from the topic')

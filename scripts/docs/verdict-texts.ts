@@ -13,8 +13,8 @@ export const presenceTexts: Readonly<Record<Presence, readonly [seen: string, me
     'The host knows the guest but does not run it.',
   ],
   'handed-over': [
-    'source only: absent or off, after the host reported `shut off (migrated)` or sent `Stopped Migrated`',
-    'The source itself confirmed that the guest left. Landfall remembers this confirmation.',
+    'source only: absent, off, or paused with an incoming job, after the source confirmed in this attempt that the guest had left: by the event `Stopped Migrated`, or by the answer `shut off (migrated)`',
+    'The source itself confirmed that the guest left. Landfall remembers this confirmation. The answer counts only if this attempt saw the guest or its outgoing job on the source, or its shell on the destination; otherwise the answer may be left from an older migration. An incoming job on such a source belongs to a migration back.',
   ],
   executing: ['`running`, except in post-copy', 'The guest’s CPUs run on this host, whatever job the host reports.'],
   suspended: [
@@ -26,8 +26,8 @@ export const presenceTexts: Readonly<Record<Presence, readonly [seen: string, me
     'The whole guest is on this host and a fault stopped it.',
   ],
   incoming: [
-    'destination only: `paused` for any reason with an incoming job, if its CPUs are not known to have run',
-    'An empty QEMU process (a shell) that waits for the guest’s memory.',
+    'destination or another host: a guest that would otherwise be `suspended`, `broken` or `paused`, with an incoming job, if the destination’s CPUs are not known to have run',
+    'A QEMU process (a shell) that receives the guest’s memory. It is not yet the guest.',
   ],
   switching: [
     'source only: `paused (migrating)`, `paused (unknown)`, `paused (api error)`',

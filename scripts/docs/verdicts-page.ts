@@ -227,13 +227,21 @@ A stopped source is resumed only if ran is *no*.
 **Which answers count.** An answer counts only if its question was asked after the call returned. Landfall never compares the clocks of
 two hosts. A question without an answer within ${questionLimitSeconds} s counts as answered \`unknown\`; a late answer replaces that.
 An event decides nothing by itself: it makes Landfall ask both hosts again at once, and it can prove a hand-over or that the
-destination ran. A verdict is made only when every host that was asked has answered or its question has timed out.
+destination ran.
+
+A verdict is made only when every host that was asked has answered or its question has timed out. There are three exceptions:
+- A call from a host to itself moved nothing (row [same-host](#same-host)), so its verdict is made when the call returns.
+- A provisional verdict is proven at once, without another round, when the source is fenced or all of its leases on the exclusive volumes
+  have expired.
+- An operator’s resolution of a contested or provisional attempt is a verdict with the row name \`operator\`, which is not in the table.
+  It waits for no answer.
 
 ## The table
 
 The first row that matches decides. The column *now* applies each time a round of answers is complete. *wait* means that Landfall asks
-again on every event and every ${recheckIntervalSeconds} s. The deadline is ${recheckTimeoutSeconds} s after the call returned: Landfall then asks all hosts of the attempt a last time,
-and the column *at the deadline* applies. Both times are settings. Two quiet rounds count as proof only if they are at least ${QUIET_ROUNDS_APART_MS / 1000} s
+again on every event and every ${recheckIntervalSeconds} s. The deadline is ${recheckTimeoutSeconds} s after the call returned: Landfall then asks all hosts of the attempt a last time.
+When that round is complete, the column *now* is tried first, and the column *at the deadline* applies only if *now* says wait. Both times
+are settings. Two quiet rounds count as proof only if they are at least ${QUIET_ROUNDS_APART_MS / 1000} s
 apart, because libvirt may queue a migration for up to 30 s before it shows a job.
 
 ${rowsTable()}
@@ -256,7 +264,8 @@ still has a paused copy from this attempt, Landfall destroys that copy, but only
 exclusive volume the source releases the lock; when that release is acknowledged, the new host acquires the lock.
 
 **Provisional.** The record names the destination. Hooks and locks wait until one of these is known: the source answers that the guest
-is gone, the source is fenced, or the lock manager reports that the source’s leases expired.
+is gone, the source is fenced, or the lock manager reports that the source’s leases expired. Landfall asks the hosts again as often as
+for a contested attempt.
 
 **Rolled back.** The hook \`failed-to-migrate\` runs first. For the error codes in the setting \`askOriginErrorCodes\`, Landfall asks the
 source once more for the guest’s state. The destination releases its locks, then the source acquires them. A guest that stopped for the
@@ -264,8 +273,9 @@ hand-over is resumed after that, and never before. The call fails with its error
 or was never called, no lock is touched.
 
 **Contested.** The call fails with an error that begins “${CONTESTED_ERROR}”. Locks, volumes and shells stay as they
-are, and every command carries \`contested: true\`. Landfall refuses to start, stop or migrate the guest. It keeps asking both hosts:
-later evidence settles the attempt by a new verdict, which names the verdict it replaces. An operator may settle it with
+are, and every command carries \`contested: true\`. Landfall refuses to start, stop or migrate the guest. It keeps asking the hosts:
+on every event, and otherwise every ${Math.max(recheckIntervalSeconds, recheckTimeoutSeconds)} s (the longer of the recheck interval and the recheck timeout). Later evidence settles
+the attempt by a new verdict, which names the verdict it replaces. An operator may settle it with
 \`landfall resolve ATTEMPT --host H --reason TEXT --attest\`, after checking that the other host does not run the guest.
 
 **Retries.** A command that is refused or not acknowledged is sent again after ${commandRetrySeconds} s. The pause then doubles with each try, up to 64 times
