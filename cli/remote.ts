@@ -98,7 +98,14 @@ export class Remote {
 
   async resolve(
     attempt: string,
-    resolution: { host?: string; stopped?: true; reason: string; attest: boolean; operator?: string | undefined },
+    resolution: {
+      host?: string;
+      stopped?: true;
+      command?: string;
+      reason: string;
+      attest: boolean;
+      operator?: string | undefined;
+    },
   ): Promise<MigrationView> {
     const path = `/v1/migrations/${encodeURIComponent(attempt)}/resolution`;
     return (await this.#ask<MigrationView>('POST', path, {}, resolution)).value;

@@ -189,6 +189,20 @@ export const Attempt = z.strictObject({
   /** The fenced hosts, each with `sequence` at its fencing; absent if no host was fenced. */
   fencedHosts: z.record(z.string(), z.number().int()).optional(),
   expiredLeases: z.array(z.string()),
+  /**
+   * A resolution that waits for a new answer of its host: `asked` is the sequence of the question. `lack` is the answer that
+   * refused the resolution. Absent if no resolution waits and the last one was not refused so.
+   */
+  resolving: z
+    .strictObject({
+      host: Host,
+      reason: z.string(),
+      attest: z.boolean(),
+      operator: z.string(),
+      asked: z.number().int(),
+      lack: z.string().optional(),
+    })
+    .optional(),
   supersededBy: MigrationId.nullable(),
   /** The host where the guest was found after an unreported migration that followed the verdict; null if there was none. */
   movedTo: Host.nullable(),

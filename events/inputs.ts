@@ -136,14 +136,16 @@ const Resolution = z
     host: Host.optional(),
     /** The guest is stopped on every host, according to the operator. Landfall destroys nothing. */
     stopped: z.literal(true).optional(),
+    /** A step of the verdict that is stuck. It counts as done from now on, and the attempt stays as it is otherwise. */
+    command: z.string().min(1).max(COMMAND_ID_MAX).optional(),
     reason: z.string().min(1).max(4096),
     /** The operator attests that the other side was checked and does not run the guest. */
     attest: z.boolean(),
     operator: z.string().min(1).max(255),
   })
-  .refine(({ host, stopped }) => (host === undefined) === (stopped === true), {
+  .refine((data) => [data.host, data.stopped, data.command].filter((given) => given !== undefined).length === 1, {
     path: ['host'],
-    message: 'must be set, unless `stopped` is true',
+    message: 'must be set, unless `stopped` or `command` is set instead',
   });
 const OperatorAction = z.strictObject({
   action: z.string().min(1).max(255),

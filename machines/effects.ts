@@ -221,6 +221,11 @@ export function isUnanswered({ steps }: Attempt): boolean {
   );
 }
 
+/** Returns whether a step was refused or had no answer so often that an operator may settle it. */
+export function isStuckStep({ kind, status, tries }: Step): boolean {
+  return kind !== 'ask-origin' && (status === 'sent' || status === 'refused') && tries >= STUCK_TRIES;
+}
+
 const isLockStep = ({ kind }: Pick<Step, 'kind'>) => kind === 'release-lock' || kind === 'acquire-lock';
 
 /**

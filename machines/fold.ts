@@ -21,15 +21,25 @@ import {
   unmarkFenced,
   withFencedThirdHosts,
 } from './fencing.ts';
+import { addFormerOwners, contradicts, mayStillAsk, neverAsked } from './doubt.ts';
 import { breakStream, recordLifecycle } from './lifecycle-facts.ts';
 import { withKnownHosts } from './known-hosts.ts';
 import { type EventType, type Payload, pursue } from './migration.ts';
 import type { Reading } from './presence.ts';
 import { powerOf } from './power.ts';
+import {
+  askNamedHost,
+  concludeResolution,
+  endStep,
+  isResolving,
+  openStep,
+  toResolved,
+  withoutResolving,
+} from './resolution.ts';
 import { concludeRound, type Judged, judgeRound, type StepContext, unjudged } from './round.ts';
 import { GONE, isOneOf } from './table.ts';
 import { seenOnHost, showsGuestOnThirdHost } from './third-hosts.ts';
-import { alarm, judge, toResolution } from './verdicts.ts';
+import { alarm, judge } from './verdicts.ts';
 
 /** Known hosts of the site, and hosts that may still hold a lock, at the moment when a verdict is doubted. */
 type Site = { readonly knownHosts: readonly string[]; readonly leftLocks: readonly string[] };
@@ -50,7 +60,8 @@ export type Stimulus =
   | { type: 'seen-elsewhere'; host: string; site?: Site }
   | { type: 'stream'; host: string; stream: 'connected' | 'lost' }
   | { type: 'acknowledged'; data: InputData<'landfall.command.acknowledged.v1'> }
-  | { type: 'resolved'; data: InputData<'landfall.migration.resolved.v1'> }
+  /** `asks`: the named host is asked before the resolution is taken. Hosts of a recording cannot be asked. */
+  | { type: 'resolved'; data: InputData<'landfall.migration.resolved.v1'>; asks?: boolean }
   | { type: 'fenced'; host: string }
   | { type: 'lease-expired'; data: InputData<'landfall.volume.lease-expired.v1'> }
   /** `source` is the newer attempt's source. */
@@ -71,6 +82,22 @@ export type Folded = { readonly type: EventType | TimerKind } & Payload;
 export function fold(before: AttemptState, stimulus: Stimulus, context: StepContext): Folded | null {
   const attempt = withFencedThirdHosts(before.attempt, context.isFenced);
   const state = attempt === before.attempt ? before : { ...before, attempt };
+  const folded = foldStimulus(state, stimulus, context);
+  return folded === null || attempt.resolving === undefined ? folded : resolvedBy(state, folded, context);
+}
+
+/** Evidence that settles or reopens the attempt overrides a resolution that waits for its host's answer. */
+function resolvedBy(state: AttemptState, folded: Folded, context: StepContext): Folded {
+  const { verdict, result, next } = folded;
+  if (verdict !== null || result === 'reopen' || folded.type === 'SUPERSEDED')
+    return { ...folded, next: withoutResolving(next) };
+  const concluded = isResolving(state) ? concludeResolution(next, context) : null;
+  if (concluded === null) return folded;
+  return concluded.verdict === null ? { ...folded, next: concluded.next } : toEvent('RESOLVED', concluded, context);
+}
+
+function foldStimulus(state: AttemptState, stimulus: Stimulus, context: StepContext): Folded | null {
+  const { attempt } = state;
   switch (stimulus.type) {
     case 'returned':
       return returned(state, stimulus, context);
@@ -85,7 +112,7 @@ export function fold(before: AttemptState, stimulus: Stimulus, context: StepCont
     case 'acknowledged':
       return acknowledged(attempt, stimulus.data, context);
     case 'resolved':
-      return resolved(attempt, stimulus.data, context);
+      return resolved(state, stimulus, context);
     case 'fenced':
       return isFenced(attempt, stimulus.host) ? null : fencedHost(state, stimulus.host, context);
     case 'lease-expired':
@@ -189,11 +216,6 @@ function lifecycle(
   return askAgain(state, next, [attempt.source, attempt.destination], context, doubted);
 }
 
-function addFormerOwners(attempt: Attempt, leftLocks: readonly string[]): Attempt {
-  const more = leftLocks.filter((host) => host !== attempt.source && !attempt.formerOwners.includes(host));
-  return more.length === 0 ? attempt : { ...attempt, formerOwners: [...attempt.formerOwners, ...more] };
-}
-
 /** A third host that had the guest may hold its locks, so they are also released there. */
 function recordGuestOnThirdHost(attempt: Attempt, host: string, context: StepContext): Folded | null {
   const next = addFormerOwners(attempt, [host]);
@@ -215,20 +237,6 @@ function searchThirdHosts(
   const seen = seenOnHost(sited, host);
   const next = owned.steps === attempt.steps ? seen : pursue(seen, context.now);
   return askAgain(state, next, hostsToAsk(next), context, attempt.verdicts.length > 0);
-}
-
-/**
- * Returns whether an event contradicts the verdict: the guest starts on another host, or leaves the host of a rollback.
- */
-export function contradicts(attempt: Attempt, data: InputData<'landfall.host.lifecycle.v1'>): boolean {
-  const verdict = attempt.verdicts.at(-1);
-  if (verdict === undefined) return false;
-  if (data.host !== attempt.source && data.host !== attempt.destination) return showsGuestOnThirdHost(attempt, data);
-  if (data.host === verdict.host)
-    return data.event === 'Stopped' && data.detail === 'Migrated' && verdict.outcome === 'rolled-back';
-  // A definition that appears on the destination may be the guest of a cold migration.
-  if (data.event === 'Defined') return attempt.origin === 'stopped' && data.host === attempt.destination;
-  return data.event === 'Resumed' || (data.event === 'Started' && data.detail === 'Migrated');
 }
 
 /** Asks the hosts again if the attempt waits for answers. A verdict is examined again only if it is doubted. */
@@ -264,16 +272,6 @@ function askAgain(
   }
 }
 
-/** Returns the hosts of the round without a question since the call's return: the round cannot close before they are asked. */
-function neverAsked(attempt: Attempt): string[] {
-  return hostsToAsk(attempt).filter((host) => askedOf(attempt, host).asked <= (attempt.returnedSequence ?? 0));
-}
-
-/** Events may extend the final round by one question limit at most, so that a stream of events cannot delay its end. */
-function mayStillAsk({ deadlineAt, configuration }: Attempt, { now }: StepContext): boolean {
-  return deadlineAt !== null && now < deadlineAt + configuration.questionLimitSeconds * 1000;
-}
-
 function streamed(
   state: AttemptState,
   host: string,
@@ -305,10 +303,20 @@ function acknowledged(
   return toEvent('PROGRESS', unjudged(asking), context);
 }
 
-function resolved(attempt: Attempt, data: InputData<'landfall.migration.resolved.v1'>, context: StepContext): Folded {
-  const verdict = toResolution(attempt, data, evidenceOf(attempt), context.now, context.nextToken);
-  const result = verdict.outcome === 'completed' ? 'completed' : 'rolled-back';
-  return toEvent('RESOLVED', { next: attempt, result, verdict, asks: [] }, context);
+function resolved(
+  state: AttemptState,
+  { data, asks }: Extract<Stimulus, { type: 'resolved' }>,
+  context: StepContext,
+): Folded | null {
+  const attempt = withoutResolving(state.attempt);
+  const { command } = data;
+  if (command !== undefined)
+    return openStep(attempt, command) === undefined
+      ? null
+      : toEvent('PROGRESS', unjudged(endStep(attempt, command, data)), context);
+  if (asks !== true || data.host === undefined) return toEvent('RESOLVED', toResolved(attempt, data, context), context);
+  if (roleOf(state.value) !== 'unproven') return null;
+  return toEvent('EVIDENCE', unjudged(askNamedHost(attempt, data, context.now)), context);
 }
 
 function leaseExpired(

@@ -16,6 +16,12 @@ function volumeText({ volume, shareable }: Volume): string {
   return shareable ? `${volume} (shareable)` : volume;
 }
 
+export function resolutionText(data: InputData<'landfall.migration.resolved.v1'>): string {
+  const { operator, host, command, reason } = data;
+  if (command !== undefined) return `${operator} says that step ${command} is done: ${reason}`;
+  return `${operator} says it is ${host === undefined ? 'stopped' : `on ${host}`}: ${reason}`;
+}
+
 export function returnedText({ ok, error }: InputData<'landfall.migration.returned.v1'>): string {
   if (ok) return 'the call succeeded; both hosts are asked to verify it';
   const told = error?.message === undefined || error.message === '' ? '' : `: ${error.message}`;

@@ -147,7 +147,7 @@ export class TimelineBuilder {
       case 'landfall.migration.resolved.v1':
         return {
           kind: 'resolution',
-          text: `${matter.data.operator} says it is ${matter.data.host === undefined ? 'stopped' : `on ${matter.data.host}`}: ${matter.data.reason}`,
+          text: words.resolutionText(matter.data),
         };
       case 'landfall.operator.acted.v1':
         return {

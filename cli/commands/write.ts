@@ -26,11 +26,13 @@ export function addResolve(program: Command, io: Io): void {
     .description(
       'Settles a contested or provisional attempt: you name the host of the guest. --attest is required and confirms that you ' +
         'checked the other host and it does not run the guest. With --stopped you say that the guest is stopped on every host; ' +
-        'Landfall then destroys nothing. The ledger records reason, operator and attestation.',
+        'Landfall then destroys nothing. A named host is asked first, and the resolution is refused if the host lacks the guest. ' +
+        'With --step you settle a single stuck step, which then counts as done. The ledger records reason, operator and attestation.',
     )
     .argument('<attempt>', 'the id of the attempt, from landfall migrations')
     .option('--host <host>', 'the host of the guest')
     .option('--stopped', 'the guest is stopped on every host')
+    .option('--step <command>', 'the id of a stuck step, from landfall explain; it counts as done')
     .requiredOption('--reason <text>', 'the reason for your decision')
     .option('--attest', 'confirm that no other host runs the guest')
     .option('--operator <name>', 'the name of the deciding operator', process.env['USER'] ?? 'operator')
@@ -47,12 +49,19 @@ export function addResolve(program: Command, io: Io): void {
     .action((attempt: string, options: ResolveOptions) => resolve(attempt, options, io));
 }
 
-type ResolveOptions = ReadOptions & { host?: string; stopped?: true; reason: string; attest?: true; operator: string };
+type ResolveOptions = ReadOptions & {
+  host?: string;
+  stopped?: true;
+  step?: string;
+  reason: string;
+  attest?: true;
+  operator: string;
+};
 
 async function resolve(migration: string, options: ResolveOptions, io: Io): Promise<void> {
-  for (const name of ['host', 'reason', 'operator'] as const) if (options[name] === '') throw emptyOption(name);
-  if ((options.host === undefined) !== (options.stopped === true))
-    throw new Fault('BAD_OPTION', 'the resolution needs either --host or --stopped', 'Name one of the two.');
+  for (const name of ['host', 'step', 'reason', 'operator'] as const) if (options[name] === '') throw emptyOption(name);
+  if ([options.host, options.stopped, options.step].filter((given) => given !== undefined).length !== 1)
+    throw new Fault('BAD_OPTION', 'the resolution needs one of --host, --stopped and --step', 'Use one of the three.');
   const view =
     options.server === undefined
       ? await resolveInFile(migration, options, io)
@@ -64,12 +73,16 @@ async function resolve(migration: string, options: ResolveOptions, io: Io): Prom
 async function resolveAt(remote: Remote, migration: string, options: ResolveOptions) {
   const { reason, attest, operator } = options;
   const named = remote.isNamed ? {} : { operator };
-  return remote.resolve(migration, { ...guestOf(options), reason, attest: attest === true, ...named });
+  return remote.resolve(migration, { ...subjectOf(options), reason, attest: attest === true, ...named });
 }
 
-/** The part of the resolution that says where the guest is, or that it is stopped. */
-function guestOf({ host, stopped }: ResolveOptions): { host?: string; stopped?: true } {
-  return { ...(host === undefined ? {} : { host }), ...(stopped === true ? { stopped } : {}) };
+/** The subject of the resolution: the host of the guest, a stopped guest, or a stuck step. */
+function subjectOf({ host, stopped, step }: ResolveOptions): { host?: string; stopped?: true; command?: string } {
+  return {
+    ...(host === undefined ? {} : { host }),
+    ...(stopped === true ? { stopped } : {}),
+    ...(step === undefined ? {} : { command: step }),
+  };
 }
 
 async function resolveInFile(migration: string, options: ResolveOptions, io: Io) {
@@ -82,7 +95,7 @@ async function resolveInFile(migration: string, options: ResolveOptions, io: Io)
     );
   const { vm, clock } = found.state.attempt;
   const { reason, operator } = options;
-  const data = { migration, ...guestOf(options), reason, attest: options.attest === true, operator };
+  const data = { migration, ...subjectOf(options), reason, attest: options.attest === true, operator };
   const type = 'landfall.migration.resolved.v1';
   await withWriter(options.db, (driver) =>
     submit(driver, { type, vm, data, id: randomUUID(), source: SOURCE }, { now: io.now(), clock }),

@@ -2,7 +2,8 @@ import type { Attempt, AttemptState } from '../../events/attempt.ts';
 import { path } from '../../machines/chart.ts';
 import { evidenceOf } from '../../machines/evidence.ts';
 import type { Row } from '../../machines/table.ts';
-import { executingHosts, lackOf } from '../../machines/resolution.ts';
+import { isStuckStep } from '../../machines/effects.ts';
+import { executingHosts, isResolving, lackOf } from '../../machines/resolution.ts';
 import { offersText, waitingRowLines } from './explain-verdict.ts';
 import { clean, message } from './text.ts';
 import { clock, duration, offset, wall } from './time.ts';
@@ -60,11 +61,12 @@ export function waitLines({ attempt }: AttemptState, row: Row | undefined, now: 
   return [...by, ...(times.length === 0 ? [] : [`${times.join('; ')}.`.replace(/^./, (first) => first.toUpperCase())])];
 }
 
-export function operatorLines({ value, attempt }: AttemptState): string[] {
+export function operatorLines(state: AttemptState): string[] {
+  const { value, attempt } = state;
   const standing = attempt.verdicts.at(-1);
   const at = path(value);
   const open = at === 'RolledBack.contested' || at === 'Completed.provisional';
-  if (standing === undefined || !open) return [];
+  if (standing === undefined || !open) return stuckLines(attempt);
   const resolve = (guest: string) => `landfall resolve ${clean(attempt.migration)} ${guest} --reason TEXT --attest`;
   // A resolution that contradicts a host's own answer would be refused.
   const hosts = [...new Set([attempt.source, attempt.destination])].filter((host) => lackOf(attempt, host) === null);
@@ -84,5 +86,32 @@ export function operatorLines({ value, attempt }: AttemptState): string[] {
     `  virsh domjobinfo ${clean(attempt.vm)}`,
     'Then settle the attempt for the host of the guest, or for a stopped guest, after you checked the other host:',
     ...guests.map((guest) => `  ${resolve(guest)}`),
+    ...resolvingLines(state),
+  ];
+}
+
+/** The operator's last resolution, while it waits for its host's answer or after that answer refused it. */
+function resolvingLines(state: AttemptState): string[] {
+  const { resolving } = state.attempt;
+  if (resolving === undefined) return [];
+  const named = `${clean(resolving.operator)} named ${clean(resolving.host)}`;
+  if (resolving.lack !== undefined)
+    return [
+      `${named}; refused, because ${clean(resolving.host)} does not have the guest (${message(resolving.lack)}).`,
+    ];
+  return isResolving(state)
+    ? [`${named}; the resolution waits for the answer of ${clean(resolving.host)} to q${resolving.asked}.`]
+    : [];
+}
+
+/** Offers to settle the steps that no host has carried out in several tries. */
+function stuckLines(attempt: Attempt): string[] {
+  const stuck = attempt.steps.filter(isStuckStep);
+  if (stuck.length === 0) return [];
+  return [
+    'A step is stuck. Check its lock or hook by hand; when its effect has taken place, settle the step:',
+    ...stuck.map(
+      ({ command }) => `  landfall resolve ${clean(attempt.migration)} --step ${clean(command)} --reason TEXT --attest`,
+    ),
   ];
 }

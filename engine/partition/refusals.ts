@@ -1,11 +1,12 @@
 import type { z } from 'zod';
 import type { Attempt, AttemptState } from '../../events/attempt.ts';
 import { Fault } from '../../events/fault.ts';
+import { hostLacksGuest } from '../../events/resolution-faults.ts';
 import type { Input, InputData } from '../../events/inputs.ts';
 import type { HostRecord, VmRecord } from '../../events/records.ts';
 import type { Verdict } from '../../events/verdict.ts';
 import { path } from '../../machines/chart.ts';
-import { executingHosts, lackOf } from '../../machines/resolution.ts';
+import { executingHosts, lackOf, openStep } from '../../machines/resolution.ts';
 
 /** The reasons to refuse an input. A refusal is stored in the ledger with the refused input. */
 export const refusals = {
@@ -74,8 +75,8 @@ export const refusals = {
     );
   },
   /**
-   * Returns null if an operator may settle the attempt on this host: the attempt is contested or provisional, the host is known,
-   * and the resolution is attested.
+   * Returns null if an operator may settle the attempt so: the attempt is contested or provisional, the resolution is attested,
+   * and no answer contradicts it. A single step can be settled in any state.
    */
   ofResolution: (
     { value, attempt }: AttemptState,
@@ -83,6 +84,7 @@ export const refusals = {
     hosts: ReadonlyMap<string, HostRecord>,
   ): Fault | null => {
     const at = path(value);
+    if (data.command !== undefined) return ofCommand(attempt, data.command, data.attest);
     if (at !== 'RolledBack.contested' && at !== 'Completed.provisional') {
       return new Fault(
         'NOT_CONTESTED',
@@ -91,8 +93,7 @@ export const refusals = {
       );
     }
     if (!data.attest) {
-      return new Fault(
-        'NOT_ATTESTED',
+      return notAttested(
         'the resolution does not attest that the other side was checked',
         'Check that no other host runs the guest, then resolve with --attest.',
       );
@@ -107,6 +108,24 @@ function outcomeText({ number, outcome, contested, host, row, certainty }: Verdi
   return `verdict ${number}: ${what} (row ${row}, ${certainty})`;
 }
 
+const notAttested = (message: string, remedy: string) => new Fault('NOT_ATTESTED', message, remedy);
+
+function ofCommand(attempt: Attempt, command: string, attest: boolean): Fault | null {
+  if (openStep(attempt, command) === undefined) {
+    return new Fault(
+      'STEP_NOT_OPEN',
+      `attempt ${attempt.migration} has no open step ${JSON.stringify(command)}`,
+      `Only a step that was sent and is not done can be settled. Run landfall explain ${attempt.migration} to see the steps.`,
+    );
+  }
+  return attest
+    ? null
+    : notAttested(
+        'the resolution does not attest that the effect of the step has taken place',
+        'Check the lock or the hook by hand, then resolve with --attest.',
+      );
+}
+
 function ofHost(attempt: Attempt, host: string, hosts: ReadonlyMap<string, HostRecord>): Fault | null {
   if (host !== attempt.source && host !== attempt.destination && !hosts.has(host)) {
     return new Fault(
@@ -116,13 +135,7 @@ function ofHost(attempt: Attempt, host: string, hosts: ReadonlyMap<string, HostR
     );
   }
   const lack = lackOf(attempt, host);
-  return lack === null
-    ? null
-    : new Fault(
-        'HOST_LACKS_GUEST',
-        `${host} answered that it does not have the guest (${lack})`,
-        'Name the host that has the guest. If the guest is stopped everywhere, resolve with --stopped, which destroys nothing.',
-      );
+  return lack === null ? null : hostLacksGuest(host, lack);
 }
 
 function ofStopped(attempt: Attempt): Fault | null {

@@ -6,7 +6,8 @@ import type { InputData, VmInput } from '../../events/inputs.ts';
 import type { VmRecord } from '../../events/records.ts';
 import { sequenceOf } from '../../machines/evidence.ts';
 import { isFenced } from '../../machines/fencing.ts';
-import { contradicts, type Stimulus } from '../../machines/fold.ts';
+import { contradicts } from '../../machines/doubt.ts';
+import type { Stimulus } from '../../machines/fold.ts';
 import { openAttempt } from '../../machines/open.ts';
 import { roleOf } from '../../machines/chart.ts';
 import { isUnexpectedOn } from '../../machines/third-hosts.ts';
@@ -169,7 +170,9 @@ function resolve({ space, record, cause, moment }: Context, data: InputData<'lan
       ? refusals.ofResolution(found.state, data, space.hosts)
       : refusals.unknownAttempt(migration);
   if (fault !== null) return space.refuse(record.vm, fault, cause, moment);
-  space.step(data.migration, { type: 'resolved', data }, cause, moment);
+  // The hosts of a recording answer no new question.
+  const asks = !moment.clock.startsWith('recorded:');
+  space.step(data.migration, { type: 'resolved', data, asks }, cause, moment);
 }
 
 function answer({ space, record, open, cause, moment }: Context, data: InputData<'landfall.host.answered.v1'>): void {

@@ -1,8 +1,11 @@
 import { randomUUID } from 'node:crypto';
+import type { DatabaseSync } from 'node:sqlite';
 import { z } from 'zod';
 import { Configuration, ConfigurationChange, defaultConfiguration } from '../../events/configuration.ts';
 import { Fault } from '../../events/fault.ts';
+import { hostLacksGuest } from '../../events/resolution-faults.ts';
 import { Host } from '../../events/vocabulary.ts';
+import { isResolving } from '../../machines/resolution.ts';
 import { attemptState, migrationView } from '../../projections/attempts.ts';
 import { attemptsWithEarlierSettings } from '../../projections/earlier-settings.ts';
 import { configuration } from '../../projections/site.ts';
@@ -21,13 +24,19 @@ const Resolution = z
   .strictObject({
     host: Host.optional().describe('the host that has the guest'),
     stopped: z.literal(true).optional().describe('the guest is stopped on every host; set instead of `host`'),
+    command: z
+      .string()
+      .min(1)
+      .max(2048)
+      .optional()
+      .describe('a stuck step that counts as done from now on; set instead of `host`'),
     reason: z.string().min(1).max(4096),
     attest: z.boolean().describe('the operator has checked that the other host does not run the guest'),
     operator: Operator.optional(),
   })
-  .refine(({ host, stopped }) => (host === undefined) === (stopped === true), {
+  .refine((body) => [body.host, body.stopped, body.command].filter((given) => given !== undefined).length === 1, {
     path: ['host'],
-    message: 'must be set, unless `stopped` is true',
+    message: 'must be set, unless `stopped` or `command` is set instead',
   });
 
 export function addResolution(app: App, service: Service): void {
@@ -36,7 +45,9 @@ export function addResolution(app: App, service: Service): void {
     {
       config: { needs: ['operate'] },
       schema: {
-        summary: 'Settle a contested or provisional attempt',
+        summary: 'Settle a contested or provisional attempt, or a stuck step',
+        description:
+          'A named host is asked first. The reply waits for its answer, but not longer than the limit of a question.',
         tags: ['operators'],
         params: MigrationParams,
         body: Resolution,
@@ -51,11 +62,32 @@ export function addResolution(app: App, service: Service): void {
       const { vm, clock } = found.state.attempt;
       const data = { ...body, migration: id, operator: operatorOf(principal, body.operator) };
       await take(service, submitted('landfall.migration.resolved.v1', data, vm), clock);
+      await concluded(db, id);
       const view = migrationView(db, id);
       if (view === null) throw unknownAttempt(id);
       return view;
     },
   );
+}
+
+const POLL_MS = 50;
+/** Time beyond the limit of a question until the entry of its end is readable. */
+const MARGIN_MS = 5000;
+
+/**
+ * Waits until the named host has answered, or the limit of its question has passed. @throws Fault HOST_LACKS_GUEST if the host
+ * answered that it lacks the guest.
+ */
+async function concluded(db: DatabaseSync, migration: string): Promise<void> {
+  const started = performance.now();
+  for (;;) {
+    const state = attemptState(db, migration)?.state;
+    if (state === undefined) return;
+    const { resolving, configuration: limits } = state.attempt;
+    if (resolving?.lack !== undefined) throw hostLacksGuest(resolving.host, resolving.lack);
+    if (!isResolving(state) || performance.now() - started > limits.questionLimitSeconds * 1000 + MARGIN_MS) return;
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
 }
 
 export function addConfiguration(app: App, service: Service): void {

@@ -28,6 +28,7 @@ const statuses: Readonly<Record<string, number>> = {
   ALREADY_RUNNING: 409,
   ATTEMPT_SETTLED: 409,
   NOT_CONTESTED: 409,
+  STEP_NOT_OPEN: 409,
   NOT_LIVE: 409,
   AMBIGUOUS: 409,
   TOO_LARGE: 413,

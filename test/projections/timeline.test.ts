@@ -82,6 +82,7 @@ it('lists timeouts, lifecycle events, stream changes and operator actions', asyn
     { migration: 'm1', host: 'h1', reason: 'seen', attest: true, operator: 'ann' },
     WEB,
   );
+  await short.pass(6);
   const told = timeline(short.ledger.stored, WEB).map(({ lane, text }) => `${lane} | ${text}`);
   expect(told).toEqual(
     expect.arrayContaining([

@@ -1,8 +1,8 @@
-import { expect, it } from 'vitest';
+import { expect, it, vi } from 'vitest';
 import { z } from 'zod';
 import { MigrationShape, TimelineShape, VmShape } from '../../service/http/shapes.ts';
 import { landfallJson } from '../support/landfall.ts';
-import { declared, event, returned, serve, started, VM, workOff, textOf, ledgerOf } from './harness.ts';
+import { declared, event, returned, serve, started, VM, workOff, textOf, ledgerOf, type Served } from './harness.ts';
 
 const vmNumber = (number: number) => `00000000-0000-4000-8000-${String(number).padStart(12, '0')}`;
 
@@ -159,4 +159,53 @@ it('lets an operator settle only contested attempts', async () => {
   const { body } = await service.get('/v1/ledger?limit=1000');
   expect(body.items.at(-1)?.['entry']?.['cause']?.['data']).toMatchObject({ operator: 'ann', reason: 'looked' });
   expect((await service.send('POST', '/v1/migrations/m-1/resolution', { host: 'host-a' })).status).toBe(400);
+});
+
+/** Waits until an attempt is contested because no host answers. */
+async function contested(service: Served, questionLimitSeconds: number): Promise<void> {
+  const short = { recheckTimeoutSeconds: 0.2, recheckIntervalSeconds: 0.2, questionLimitSeconds };
+  await service.send('PUT', '/v1/config', short);
+  await service.post([declared(), started('m-1'), returned('m-1')]);
+  await vi.waitFor(
+    async () => expect((await service.get('/v1/migrations/m-1')).body).toMatchObject({ contested: true }),
+    { timeout: 20_000 },
+  );
+}
+
+it('asks the host that an operator names before it settles', async () => {
+  const service = await serve();
+  await contested(service, 2);
+  const resolution = { reason: 'looked', attest: true };
+  const send = (subject: object) =>
+    service.send('POST', '/v1/migrations/m-1/resolution', { ...resolution, ...subject });
+  const answered = async () => {
+    const { items } = (await service.get('/v1/hosts/host-b/work')).body;
+    const questions = [...items].map((item) => textOf(item['question']?.['question']));
+    const newest = questions.toSorted((a, b) => Number(a.slice(5)) - Number(b.slice(5))).at(-1);
+    expect(newest).toBeDefined();
+    await service.post(
+      event('host.answered', { question: newest, host: 'host-b', ok: true, domain: null }, { subject: VM }),
+    );
+  };
+  const [refused] = await Promise.all([
+    send({ host: 'host-b' }),
+    new Promise((resolve) => setTimeout(resolve, 200)).then(answered),
+  ]);
+  expect(refused).toMatchObject({ status: 422, body: { code: 'HOST_LACKS_GUEST' } });
+});
+
+it('settles a stopped guest, a silent host and a stuck step', async () => {
+  const service = await serve();
+  await contested(service, 0.2);
+  const send = (subject: object) =>
+    service.send('POST', '/v1/migrations/m-1/resolution', { reason: 'looked', attest: true, ...subject });
+  expect(await send({ host: 'host-a', stopped: true })).toMatchObject({ status: 400 });
+  const step = { command: 'm-1/v1/fail-call' };
+  expect(await send(step)).toMatchObject({ status: 409, body: { code: 'STEP_NOT_OPEN' } });
+  expect(await send({ command: 'm-1/v1/failed-to-migrate' })).toMatchObject({ status: 200 });
+  expect(await send(step)).toMatchObject({ status: 200 });
+  expect(await send({ host: 'host-b' })).toMatchObject({
+    status: 200,
+    body: { contested: false, verdict: { host: 'host-b', certainty: 'proven' } },
+  });
 });
