@@ -128,11 +128,22 @@ function addFactsOfDestination(attempt: Attempt, answer: Answer): Attempt {
   const reading = readHost(attempt, attempt.destination, answer);
   const isLanded = isOneOf(LANDED, reading.presence);
   return {
-    ...attempt,
+    ...withEndBeforeShell(attempt, reading),
     ...(isLanded && sourceHasSecondCopy(attempt, answer) ? { twoCopies: true } : {}),
     landedSequence: landedSequenceAfter(attempt, reading, answer),
     shell: shellAfter(attempt, reading, answer),
   };
+}
+
+/**
+ * The first answer that shows the shell proves that the guest was on its way, so the end that the source reported before that
+ * answer counts too: the order of the two answers makes no difference.
+ */
+function withEndBeforeShell(attempt: Attempt, { presence }: Reading): Attempt {
+  const { answer } = askedOf(attempt, attempt.source);
+  if (presence !== 'incoming' || attempt.shell.started || answer === null || !answer.ok) return attempt;
+  const seen = { ...attempt, shell: { ...attempt.shell, started: true } };
+  return isOtherBoot(attempt, answer) ? attempt : endAfterAnswer(seen, readHost(seen, seen.source, answer), answer);
 }
 
 /**
