@@ -21,6 +21,7 @@ export const Answer = z.strictObject({
   unknownWords: z.string().optional(),
   domain: Domain.nullable(),
   strayProcess: z.boolean().optional(),
+  leases: z.array(z.string()).optional(),
   boot: z.string().optional(),
   /** True if no answer arrived within the question's limit. */
   timedOut: z.boolean().optional(),
@@ -189,6 +190,22 @@ export const Attempt = z.strictObject({
   /** The fenced hosts, each with `sequence` at its fencing; absent if no host was fenced. */
   fencedHosts: z.record(z.string(), z.number().int()).optional(),
   expiredLeases: z.array(z.string()),
+  /**
+   * The exclusive holders of each volume whose lease the hypervisor moves, as its lock manager reported them last; absent if it
+   * reported none.
+   */
+  leases: z.record(z.string(), z.array(Host)).optional(),
+  /**
+   * A lease contradicts the decision that the answers would lead to: the number of rounds with this result, and the time of the
+   * last counted one. Absent if no lease does.
+   */
+  leaseDoubt: z
+    .strictObject({
+      finding: z.enum(['disagrees', 'missing']),
+      rounds: z.number().int().positive(),
+      countedAt: Milliseconds,
+    })
+    .optional(),
   /**
    * A resolution that waits for a new answer of its host: `asked` is the sequence of the question. `lack` is the answer that
    * refused the resolution. Absent if no resolution waits and the last one was not refused so.

@@ -54,6 +54,11 @@ const Answered = z
     domain: Domain.nullable(),
     /** True if a QEMU process has the VM's UUID although libvirt does not run the VM; absent if processes cannot be seen. */
     strayProcess: z.boolean().optional(),
+    /**
+     * Volumes of the VM whose lease a process on this host holds; absent if the agent does not see leases. Locks that Landfall
+     * moves by its commands are not listed.
+     */
+    leases: z.array(z.string().min(1).max(1024)).max(256).optional(),
     /** The host's boot id; absent if unknown. */
     boot: z.string().max(255).optional(),
     /** Time of the sample on the host's clock; shown to people, never compared. */

@@ -69,6 +69,13 @@ export const Evidence = z.strictObject({
   sourceExcluded: z.boolean(),
   /** True if the destination is fenced, and the source was asked after that. */
   destinationFenced: z.boolean().optional(),
+  /**
+   * The leases that the hypervisor's lock manager reported: the hosts that hold one, the volumes without a holder, and the rounds
+   * in which they contradicted the answers. Absent if it reported none.
+   */
+  leases: z
+    .strictObject({ heldOn: z.array(Host), free: z.array(z.string()), rounds: z.number().int().nonnegative() })
+    .optional(),
   /** The answers of the known hosts besides source and destination. */
   others: z.array(Testimony),
 });

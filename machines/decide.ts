@@ -1,6 +1,7 @@
 import type { Certainty, Presence } from '../events/vocabulary.ts';
 import type { Evidence } from '../events/verdict.ts';
 import { type ConditionName } from './conditions.ts';
+import { isConfirmed, type LeaseFinding, leaseFinding } from './leases.ts';
 import { type Column, GONE, isOneOf, LANDED, type Row, table } from './table.ts';
 
 /**
@@ -22,6 +23,8 @@ export type Decision = {
    * needed.
    */
   readonly askDestinationAgain: boolean;
+  /** A lease contradicts the decision that the row alone would lead to. */
+  readonly lease?: LeaseFinding;
 };
 
 const isLanded = (presence: Presence) => isOneOf(LANDED, presence);
@@ -156,6 +159,33 @@ function matchesEnd(
 }
 
 export function decide(evidence: Evidence, phase: Phase): Decision {
+  return withLeases(decideByRow(evidence, phase), evidence, phase);
+}
+
+/** A lease that contradicts a proven decision delays it for some rounds; after these a lease elsewhere contests it. */
+function withLeases(decision: Decision, evidence: Evidence, phase: Phase): Decision {
+  const { outcome, certainty, host } = decision;
+  const isSettling = outcome === 'completed' || outcome === 'rolled-back';
+  if (!isSettling || certainty !== 'proven' || evidence.sameHost) return decision;
+  const at = [evidence.source, evidence.destination, ...evidence.others].find((said) => said.host === host);
+  const lease = leaseFinding(evidence, host, {
+    isGone: at !== undefined && isGone(at.presence),
+    isExecuting: at?.presence === 'executing',
+  });
+  if (lease === null) return decision;
+  if (phase === 'now' && !isConfirmed(lease, evidence)) return { ...decision, outcome: 'wait', lease };
+  return lease === 'missing' ? { ...decision, lease } : { ...decision, ...contest(evidence), lease };
+}
+
+/** The record of a contested decision: it keeps the source, unless an arrival was proven before. */
+function contest(evidence: Evidence): Pick<Decision, 'outcome' | 'certainty' | 'host'> {
+  const { provenOn, source } = evidence;
+  if (provenOn !== undefined) return { outcome: 'contested', certainty: 'unknown', host: provenOn };
+  const certainty = isLanded(source.presence) ? 'provisional' : 'unknown';
+  return { outcome: 'contested', certainty, host: source.host };
+}
+
+function decideByRow(evidence: Evidence, phase: Phase): Decision {
   const askedTooEarly = isGone(evidence.destination.presence) && !evidence.destinationAskedLast;
   let askDestinationAgain = false;
   for (const row of table) {

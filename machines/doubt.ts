@@ -1,6 +1,8 @@
 import type { Attempt } from '../events/attempt.ts';
 import type { InputData } from '../events/inputs.ts';
 import { askedOf, hostsToAsk } from './evidence.ts';
+import { isFenced } from './fencing.ts';
+import { leaseEvidence } from './leases.ts';
 import type { StepContext } from './round.ts';
 import { showsGuestOnThirdHost } from './third-hosts.ts';
 
@@ -34,4 +36,12 @@ export function neverAsked(attempt: Attempt): string[] {
 /** Events may extend the final round by one question limit at most, so that a stream of events cannot delay its end. */
 export function mayStillAsk({ deadlineAt, configuration }: Attempt, { now }: StepContext): boolean {
   return deadlineAt !== null && now < deadlineAt + configuration.questionLimitSeconds * 1000;
+}
+
+/** Returns whether a lease contradicts the verdict in force: another host than the verdict's holds one. */
+export function contradictsVerdict(attempt: Attempt): boolean {
+  const verdict = attempt.verdicts.at(-1);
+  if (verdict === undefined || verdict.contested || verdict.certainty !== 'proven') return false;
+  const { heldOn = [] } = leaseEvidence(attempt, (host) => isFenced(attempt, host)).leases ?? {};
+  return heldOn.some((host) => host !== verdict.host && host !== attempt.movedTo);
 }

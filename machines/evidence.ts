@@ -3,8 +3,10 @@ import type { InputData } from '../events/inputs.ts';
 import type { Evidence, Testimony } from '../events/verdict.ts';
 import { GONE, isOneOf, LANDED } from './table.ts';
 import { otherHosts, splitBrainOf } from './third-hosts.ts';
+import { originAfter } from './origin.ts';
 import { endAfterAnswer, endingOf } from './source-end.ts';
 import { destinationFencing, isBackBy, isFenced, testimonyOfFenced, unmarkFenced } from './fencing.ts';
+import { leaseEvidence } from './leases.ts';
 import { isAnswered, isStandingStill, provesRan, type Reading, type Role, ranOf, readAnswer } from './presence.ts';
 
 /**
@@ -59,6 +61,7 @@ export function recordAnswer(attempt: Attempt, data: InputData<'landfall.host.an
   if (data.error !== undefined) answer.error = data.error;
   if (data.unknownWords !== undefined) answer.unknownWords = data.unknownWords;
   if (data.strayProcess !== undefined) answer.strayProcess = data.strayProcess;
+  if (data.leases !== undefined) answer.leases = data.leases;
   if (data.boot !== undefined) answer.boot = data.boot;
   const dueAt = question === before.asked ? null : before.dueAt;
   const heard = {
@@ -238,18 +241,6 @@ function isOtherBoot(attempt: Attempt, answer: Answer): boolean {
   return attempt.sourceBoot !== null && answer.boot !== undefined && answer.boot !== attempt.sourceBoot;
 }
 
-/** The first answers during the call tell an unknown origin, and correct one that is recorded as stopped. */
-function originAfter({ origin, returnedAt }: Attempt, reading: Reading): Attempt['origin'] {
-  const isOpen = origin === 'unknown' || (origin === 'stopped' && isOneOf(LANDED, reading.presence));
-  return isOpen && returnedAt === null ? originFrom(reading) : origin;
-}
-
-function originFrom(reading: Reading): Attempt['origin'] {
-  if (reading.presence === 'executing') return 'running';
-  if (reading.presence === 'suspended' || reading.presence === 'broken') return 'paused';
-  return reading.presence === 'off' ? 'stopped' : 'unknown';
-}
-
 /** Returns the hosts that a round asks. */
 export function hostsToAsk(attempt: Attempt): string[] {
   const ends = [attempt.source, attempt.destination];
@@ -328,6 +319,7 @@ export function evidenceOf(attempt: Attempt): Evidence {
     ...(isEmptyTwice(attempt) ? { emptyTwice: true } : {}),
     sourceExcluded: attempt.fenced || allLeasesExpired(attempt),
     ...fencing,
+    ...leaseEvidence(attempt, (host) => isFenced(attempt, host)),
     others,
   };
 }

@@ -3,15 +3,7 @@ import type { TimerKind } from '../events/entries.ts';
 import { unreachable } from '../events/fault.ts';
 import type { InputData } from '../events/inputs.ts';
 import { roleOf } from './chart.ts';
-import {
-  acknowledge,
-  alsoRelease,
-  isStuck,
-  isUnanswered,
-  finishStepsOnEmptySource,
-  refusalRaisesDoubt,
-  resend,
-} from './effects.ts';
+import { acknowledge, alsoRelease, isStuck, isUnanswered, refusalRaisesDoubt, resend } from './effects.ts';
 import { ask, askedOf, hostsToAsk, evidenceOf, recordAnswer, readHost, expireQuestions } from './evidence.ts';
 import {
   endReleaseOfExpired,
@@ -21,12 +13,12 @@ import {
   unmarkFenced,
   withFencedThirdHosts,
 } from './fencing.ts';
-import { addFormerOwners, contradicts, mayStillAsk, neverAsked } from './doubt.ts';
+import { finishStepsBySourceAnswer, giveUpOrigin, raiseNotice } from './answer-effects.ts';
+import { addFormerOwners, contradicts, contradictsVerdict, mayStillAsk, neverAsked } from './doubt.ts';
 import { breakStream, recordLifecycle } from './lifecycle-facts.ts';
 import { withKnownHosts } from './known-hosts.ts';
+import { type Leases, sameLeases, withoutLease } from './leases.ts';
 import { type EventType, type Payload, pursue } from './migration.ts';
-import type { Reading } from './presence.ts';
-import { powerOf } from './power.ts';
 import {
   askNamedHost,
   concludeResolution,
@@ -37,7 +29,6 @@ import {
   withoutResolving,
 } from './resolution.ts';
 import { concludeRound, type Judged, judgeRound, type StepContext, unjudged } from './round.ts';
-import { GONE, isOneOf } from './table.ts';
 import { seenOnHost, showsGuestOnThirdHost } from './third-hosts.ts';
 import { alarm, judge } from './verdicts.ts';
 
@@ -57,7 +48,9 @@ export type Stimulus =
   /** `site` is given if the attempt has a verdict that the event may cast doubt on. */
   | { type: 'lifecycle'; data: InputData<'landfall.host.lifecycle.v1'>; site?: Site }
   /** A third host showed the guest other than by a lifecycle event. */
-  | { type: 'seen-elsewhere'; host: string; site?: Site }
+  | { type: 'seen-elsewhere'; host: string; leases: Leases; site?: Site }
+  /** The lock manager reported other holders. `site` is given if the attempt has a verdict. */
+  | { type: 'leases'; leases: Leases; site?: Site }
   | { type: 'stream'; host: string; stream: 'connected' | 'lost' }
   | { type: 'acknowledged'; data: InputData<'landfall.command.acknowledged.v1'> }
   /** `asks`: the named host is asked before the resolution is taken. Hosts of a recording cannot be asked. */
@@ -105,8 +98,12 @@ function foldStimulus(state: AttemptState, stimulus: Stimulus, context: StepCont
       return applyAnswer(state, stimulus.data, context);
     case 'lifecycle':
       return lifecycle(state, stimulus, context);
-    case 'seen-elsewhere':
-      return searchThirdHosts(state, stimulus.host, stimulus.site, context);
+    case 'seen-elsewhere': {
+      const seen = { ...state, attempt: { ...attempt, leases: stimulus.leases } };
+      return searchThirdHosts(seen, stimulus.host, stimulus.site, context);
+    }
+    case 'leases':
+      return leasesReported(state, stimulus, context);
     case 'stream':
       return streamed(state, stimulus.host, stimulus.stream, context);
     case 'acknowledged':
@@ -183,21 +180,6 @@ function applyAnswer(
   return toEvent('EVIDENCE', judgeRound(state, next, context), context);
 }
 
-function raiseNotice(attempt: Attempt, reading: Reading, now: number): Attempt {
-  if (attempt.returnedAt === null || reading.notice === undefined) return attempt;
-  return alarm(attempt, reading.notice === 'starting-up' ? 'started-anew' : 'stray-process', now);
-}
-
-/**
- * Finishes the steps that wait for an answer of the source: its leftover is gone, or the `ask-origin` question is answered.
- */
-function finishStepsBySourceAnswer(attempt: Attempt, reading: Reading): Attempt {
-  const gone = finishStepsOnEmptySource(attempt, isOneOf(GONE, reading.presence) || reading.otherBoot === true);
-  const asking = gone.steps.find((step) => step.kind === 'ask-origin' && step.status === 'sent');
-  if (asking === undefined) return gone;
-  return { ...acknowledge(gone, asking.command, true, undefined), originPower: powerOf(reading) };
-}
-
 /** An event never settles an attempt. It adds proven facts, and both hosts are asked again at once. */
 function lifecycle(
   state: AttemptState,
@@ -272,6 +254,22 @@ function askAgain(
   }
 }
 
+/** Holders of leases never settle an attempt. If they contradict the answers, or no longer do, the hosts are asked again. */
+function leasesReported(
+  state: AttemptState,
+  { leases, site }: Extract<Stimulus, { type: 'leases' }>,
+  context: StepContext,
+): Folded | null {
+  const { attempt } = state;
+  if (sameLeases(attempt.leases, leases)) return null;
+  const next = { ...attempt, leases };
+  const isWaiting = attempt.leaseDoubt !== undefined || roleOf(state.value) === 'unproven';
+  const doubted = contradictsVerdict(next);
+  if (!doubted && !isWaiting) return toEvent('EVIDENCE', unjudged(next), context);
+  const sited = site === undefined ? next : withKnownHosts(next, site.knownHosts);
+  return askAgain(state, sited, hostsToAsk(sited), context, doubted || attempt.leaseDoubt !== undefined);
+}
+
 function streamed(
   state: AttemptState,
   host: string,
@@ -325,7 +323,7 @@ function leaseExpired(
   context: StepContext,
 ): Folded | null {
   const { attempt } = state;
-  const released = endReleaseOfExpired(attempt, data.host, data.volume);
+  const released = endReleaseOfExpired(withoutLease(attempt, data.volume, data.host), data.host, data.volume);
   const ofSource = data.host === attempt.source && attempt.volumes.some((volume) => volume.volume === data.volume);
   const isNew = ofSource && !attempt.expiredLeases.includes(data.volume);
   if (!isNew && released === attempt) return null;
@@ -387,11 +385,4 @@ function timer(
     default:
       return unreachable(kind);
   }
-}
-
-/** The source did not answer the `ask-origin` question: its power is recorded as unknown, and the rollback continues. */
-function giveUpOrigin(attempt: Attempt): Attempt {
-  const asking = attempt.steps.find((step) => step.kind === 'ask-origin' && step.status === 'sent');
-  if (asking === undefined || askedOf(attempt, attempt.source).dueAt !== null) return attempt;
-  return { ...acknowledge(attempt, asking.command, true, undefined), originPower: 'unknown' };
 }

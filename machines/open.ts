@@ -2,6 +2,7 @@ import type { Attempt } from '../events/attempt.ts';
 import type { AttemptConfiguration } from '../events/configuration.ts';
 import type { InputData } from '../events/inputs.ts';
 import { fencedAtStart } from './fencing.ts';
+import { leasesOf } from './leases.ts';
 import type { HostRecord, VmRecord } from '../events/records.ts';
 
 /**
@@ -75,10 +76,16 @@ export function openAttempt(
     fenced: site.host(data.source)?.fenced === true,
     ...fencedAtStart([data.source, data.destination], site.host),
     expiredLeases: [],
+    ...observedLeases(record),
     supersededBy: null,
     movedTo: null,
     settledAt: null,
   };
+}
+
+function observedLeases(record: VmRecord): Pick<Attempt, 'leases'> {
+  const leases = leasesOf(record);
+  return Object.keys(leases).length === 0 ? {} : { leases };
 }
 
 /**

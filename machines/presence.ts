@@ -80,7 +80,7 @@ export type Reading = {
   presence: Presence;
   job: Job;
   words: string;
-  notice?: 'starting-up' | 'stray-process';
+  notice?: 'starting-up' | 'stray-process' | 'lease-without-guest';
   otherBoot?: true;
 };
 
@@ -125,6 +125,10 @@ function readingOfGone(answer: Answer, context: Context, presence: 'absent' | 'o
   if (answer.strayProcess === true) {
     return { ...nothingKnown(`${words}, but a QEMU process carries its UUID`), notice: 'stray-process' };
   }
+  // libvirt gives up the lease with the domain, so a process of the guest may have survived.
+  const [lease] = answer.leases ?? [];
+  if (lease !== undefined)
+    return { ...nothingKnown(`${words}, but the host holds the lease of ${lease}`), notice: 'lease-without-guest' };
   const left = context.role === 'source' && context.handedOver;
   return { presence: left ? 'handed-over' : presence, job: 'none', words };
 }

@@ -6,6 +6,7 @@ import { satisfies } from './decide.ts';
 import { dropLocks } from './effects.ts';
 import { askedOf, recordClosedRound, evidenceOf, isRoundClosed, forgetEmptyRound, readHost } from './evidence.ts';
 import type { Result } from './migration.ts';
+import { countLeaseRound } from './leases.ts';
 import { GONE, isOneOf, LANDED } from './table.ts';
 import { isSeenHostSilent, otherHosts } from './third-hosts.ts';
 import { alarm, alarmed, type Judgement, judge, toVerdict } from './verdicts.ts';
@@ -42,7 +43,7 @@ export function judgeRound(state: AttemptState, next: Attempt, context: StepCont
         : unjudged(next);
     case 'settling':
     case 'reexamining':
-      return isRoundClosed(next, next.judgedSequence) ? judgeDoubted(next, context) : unjudged(next);
+      return isRoundClosed(next, next.judgedSequence) ? judgeDoubted(next, role, context) : unjudged(next);
     case 'in-flight':
     case 'settled':
     case 'superseded':
@@ -132,15 +133,18 @@ function proveProvisional(attempt: Attempt, judgement: Judgement, context: StepC
 }
 
 /** Judges a doubted verdict: newer answers confirm it, replace it, or open the attempt again. */
-function judgeDoubted(doubted: Attempt, context: StepContext): Judged {
-  const attempt = forgetEmptyRound(doubted);
-  const standing = attempt.verdicts.at(-1);
-  const now = judge(evidenceOf(attempt), 'now');
-  const more = requestMissingAnswers(attempt, now);
+function judgeDoubted(doubted: Attempt, role: 'settling' | 'reexamining', context: StepContext): Judged {
+  const before = forgetEmptyRound(doubted);
+  const now = judge(evidenceOf(before), 'now');
+  const more = requestMissingAnswers(before, now);
   if (more !== null) return more;
+  const attempt = now.decision.lease === undefined ? countLeaseRound(before, undefined, context.now) : before;
+  const standing = attempt.verdicts.at(-1);
   const { outcome, host, row } = now.decision;
   // A third host showed the guest, and its answer is missing: the verdict must not stand before it is known.
   if (isSeenHostSilent(attempt, now.evidence)) return unjudged(attempt);
+  // The verdict is examined in later rounds; an attempt whose commands are under way has no such rounds.
+  if (outcome === 'wait' && now.decision.lease !== undefined) return judgeLease(attempt, now, role, context);
   if (standing !== undefined && isBackAtSource(attempt, standing, now.evidence))
     return recordUnreportedMove(attempt, context);
   if (outcome === 'wait' && CONTRADICTING_ROWS.has(row.id)) return reopen(attempt, now, context);
@@ -149,6 +153,18 @@ function judgeDoubted(doubted: Attempt, context: StepContext): Judged {
     return isUnclear(now.evidence) ? unjudged(attempt) : { ...unjudged(attempt), result: 'stands' };
   if (outcome === standing?.outcome && host === standing.host) return { ...unjudged(attempt), result: 'stands' };
   return concludeRound(alarm(attempt, 'verdict-contradicted', context.now), now, context);
+}
+
+/** A lease contradicts the answers of a doubted verdict. */
+function judgeLease(
+  attempt: Attempt,
+  judgement: Judgement,
+  role: 'settling' | 'reexamining',
+  context: StepContext,
+): Judged {
+  if (judgement.decision.lease === 'missing') return { ...unjudged(attempt), result: 'stands' };
+  const counted = countLeaseRound(attempt, 'disagrees', context.now);
+  return role === 'settling' ? reopen(counted, judgement, context) : unjudged(counted);
 }
 
 function isUnclear({ source, destination }: Evidence): boolean {
@@ -177,8 +193,8 @@ function reopen(attempt: Attempt, judgement: Judgement, { now }: StepContext): J
 }
 
 export function concludeRound(attempt: Attempt, judgement: Judgement, { now, nextToken }: StepContext): Judged {
-  const { outcome, certainty } = judgement.decision;
-  const next = alarmed(attempt, judgement, now);
+  const { outcome, certainty, lease } = judgement.decision;
+  const next = alarmed(countLeaseRound(attempt, lease, now), judgement, now);
   if (outcome === 'wait') return { ...unjudged({ ...next, waiting: waitingRow(next, judgement) }), result: 'wait' };
   const verdict = toVerdict(next, judgement, now, nextToken);
   const result = outcome === 'completed' && certainty === 'provisional' ? 'provisional' : outcome;

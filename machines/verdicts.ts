@@ -44,7 +44,12 @@ export function toVerdict(
     decidedAt: now,
     final: phase === 'deadline',
     supersedes: attempt.verdicts.length === 0 ? null : attempt.verdicts.length,
-    offers: decision.outcome === 'completed' ? [] : offersOf(decision.row, evidence),
+    offers: [
+      ...(decision.outcome === 'completed' ? [] : offersOf(decision.row, evidence)),
+      ...(decision.lease === 'missing'
+        ? [`suspend and resume the guest on ${decision.host}, which restores its lease`]
+        : []),
+    ],
     ...(notices.length === 0 ? {} : { notices }),
     token,
     evidence,
@@ -58,6 +63,8 @@ function offersOf({ offers, offersIf }: Row, evidence: Evidence): string[] {
 
 function errorOf(attempt: Attempt, { decision, evidence }: Judgement): string | null {
   if (decision.outcome === 'completed') return null;
+  if (decision.lease === 'disagrees')
+    return `${CONTESTED_ERROR}: the lock manager reports a lease on ${evidence.leases?.heldOn.join(', ') ?? ''}, which contradicts the answers (row ${decision.row.id})`;
   if (decision.outcome === 'contested')
     return `${CONTESTED_ERROR}: ${rowText(decision.row.contestedError ?? decision.row.why, evidence)}`;
   if (decision.row.id === 'same-host') return `source and destination are the same host (${attempt.source})`;
@@ -117,6 +124,9 @@ const alarmTexts: Readonly<Record<AlarmCode | OtherAlarm, string>> = {
   'verdict-contradicted': 'later evidence contradicts the verdict',
   'moved-unreported': 'the guest moved to another host in an unreported migration',
   superseded: 'another migration of the VM was reported before this one settled',
+  'lock-disagrees': 'a host without the guest holds the lease of one of its volumes, as the lock manager reports',
+  'lease-missing': 'the guest runs without the lease of one of its volumes, so another process can take that lease',
+  'lease-without-guest': 'a host does not list the guest but holds the lease of one of its volumes',
   'lock-stuck':
     'a lock could not be moved, or a command got no answer, in several tries; landfall explain shows the step',
 };
@@ -126,6 +136,9 @@ export type OtherAlarm =
   | 'verdict-contradicted'
   | 'moved-unreported'
   | 'superseded'
+  | 'lock-disagrees'
+  | 'lease-missing'
+  | 'lease-without-guest'
   | 'lock-stuck';
 
 /** Raises an alarm once per attempt. */
@@ -137,7 +150,10 @@ export function alarm(attempt: Attempt, code: AlarmCode | OtherAlarm, now: numbe
 
 /** Raises the alarms of a judgement: some while the row still waits, the rest with the verdict. */
 export function alarmed(attempt: Attempt, { decision, evidence }: Judgement, now: number): Attempt {
-  const { row, outcome } = decision;
+  const { row, outcome, lease } = decision;
+  // A delayed decision raises the alarms of its row once it is made.
+  if (lease === 'disagrees' || (lease !== undefined && outcome === 'wait'))
+    return outcome === 'wait' ? attempt : alarm(attempt, 'lock-disagrees', now);
   const atOnce =
     row.alarmAtOnceIf === 'matched' || (row.alarmAtOnceIf !== undefined && satisfies(row.alarmAtOnceIf, evidence));
   const isMeant = row.alarmIf === undefined || satisfies(row.alarmIf, evidence);
@@ -147,6 +163,7 @@ export function alarmed(attempt: Attempt, { decision, evidence }: Judgement, now
   if (due && row.alarm === 'split-brain') next = { ...next, twoCopies: true };
   const guestAt = outcome === 'completed' ? evidence.destination : evidence.source;
   const decided = outcome === 'completed' || outcome === 'rolled-back';
+  if (decided && lease === 'missing') next = alarm(next, 'lease-missing', now);
   if (decided && guestAt.presence === 'broken') next = alarm(next, 'guest-broken', now);
   return next;
 }

@@ -1,4 +1,5 @@
 import type { Attempt, AttemptState } from '../../events/attempt.ts';
+import type { Verdict } from '../../events/verdict.ts';
 import { path } from '../../machines/chart.ts';
 import { evidenceOf } from '../../machines/evidence.ts';
 import type { Row } from '../../machines/table.ts';
@@ -58,7 +59,20 @@ export function waitLines({ attempt }: AttemptState, row: Row | undefined, now: 
           `last round ${when(deadlineAt)}${returnedAt === null ? '' : `, ${offset(deadlineAt - returnedAt)} after the call returned`}`,
         ]),
   ];
-  return [...by, ...(times.length === 0 ? [] : [`${times.join('; ')}.`.replace(/^./, (first) => first.toUpperCase())])];
+  return [
+    ...by,
+    ...leaseLines(attempt),
+    ...(times.length === 0 ? [] : [`${times.join('; ')}.`.replace(/^./, (first) => first.toUpperCase())]),
+  ];
+}
+
+function leaseLines({ leaseDoubt }: Attempt): string[] {
+  if (leaseDoubt === undefined) return [];
+  return [
+    leaseDoubt.finding === 'disagrees'
+      ? 'The lock manager reports a lease on a host without the guest, so the hosts are asked in two more rounds.'
+      : 'The guest runs without a lease, so the hosts are asked once more before the verdict.',
+  ];
 }
 
 export function operatorLines(state: AttemptState): string[] {
@@ -66,7 +80,8 @@ export function operatorLines(state: AttemptState): string[] {
   const standing = attempt.verdicts.at(-1);
   const at = path(value);
   const open = at === 'RolledBack.contested' || at === 'Completed.provisional';
-  if (standing === undefined || !open) return stuckLines(attempt);
+  if (standing === undefined) return [];
+  if (!open) return [...offerLines(standing), ...stuckLines(attempt)];
   const resolve = (guest: string) => `landfall resolve ${clean(attempt.migration)} ${guest} --reason TEXT --attest`;
   // A resolution that contradicts a host's own answer would be refused.
   const hosts = [...new Set([attempt.source, attempt.destination])].filter((host) => lackOf(attempt, host) === null);
@@ -80,7 +95,7 @@ export function operatorLines(state: AttemptState): string[] {
           'The guest may be on both hosts or still moving. Do not start, restart or migrate this VM until the attempt is settled. Later evidence can settle it automatically.',
         ]
       : []),
-    ...(standing.offers.length === 0 ? [] : [`Possible manual steps: ${offersText(standing.offers)}.`]),
+    ...offerLines(standing),
     'Run on both hosts:',
     `  virsh domstate --reason ${clean(attempt.vm)}`,
     `  virsh domjobinfo ${clean(attempt.vm)}`,
@@ -88,6 +103,10 @@ export function operatorLines(state: AttemptState): string[] {
     ...guests.map((guest) => `  ${resolve(guest)}`),
     ...resolvingLines(state),
   ];
+}
+
+function offerLines({ offers }: Pick<Verdict, 'offers'>): string[] {
+  return offers.length === 0 ? [] : [`Possible manual steps: ${offersText(offers)}.`];
 }
 
 /** The operator's last resolution, while it waits for its host's answer or after that answer refused it. */

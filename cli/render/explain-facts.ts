@@ -1,5 +1,6 @@
 import type { Attempt } from '../../events/attempt.ts';
 import type { Entry } from '../../events/entries.ts';
+import type { Evidence } from '../../events/verdict.ts';
 import { evidenceOf, QUIET_ROUNDS_APART_MS } from '../../machines/evidence.ts';
 import type { WithEntry } from './question-outcomes.ts';
 import { clean, listed } from './text.ts';
@@ -31,9 +32,10 @@ export function factsOf(attempt: Attempt, entries: readonly WithEntry[]): Fact[]
     [`ran on ${destination}`, `${ranTexts[evidence.ran]}: ${whyRan(attempt, entries, evidence.ran)}`],
     ...quiet(attempt),
     ...excluded(attempt),
+    ...leases(evidence),
     ['settings', settingsText(attempt)],
     ...evidence.others
-      .filter(({ question }) => question !== null)
+      .filter(({ question, presence }) => question !== null || presence !== 'unknown')
       .map((other): Fact => [other.host, `${readingText(other.presence, other.job)} (${other.words})`]),
   ].map(([label = '', text = '']) => [clean(label), clean(text)] as const);
 }
@@ -91,4 +93,11 @@ function excluded({ fenced, expiredLeases, source }: Attempt): Fact[] {
     ...(expiredLeases.length > 0 ? [`leases expired on ${listed(expiredLeases)}`] : []),
   ];
   return reasons.length === 0 ? [] : [['source excluded', listed(reasons)]];
+}
+
+function leases({ leases: reported }: Evidence): Fact[] {
+  if (reported === undefined) return [];
+  const { heldOn, free } = reported;
+  const held = heldOn.length === 0 ? 'no known host holds one' : `held on ${listed(heldOn)}`;
+  return [['leases', `${held}${free.length === 0 ? '' : `; without a holder: ${listed(free)}`}`]];
 }

@@ -82,8 +82,9 @@ function conditionText(condition: ConditionName, evidence: Evidence): string {
   return overProofs(evidence).join('; ') || conditionTexts[condition];
 }
 
-export function overProofs({ libvirtError, outgoingSeen, quietRounds }: Evidence): string[] {
+export function overProofs({ libvirtError, outgoingSeen, quietRounds, destinationFenced }: Evidence): string[] {
   return [
+    ...(destinationFenced === true ? ['the destination is fenced, so nothing can move there'] : []),
     ...(libvirtError ? ['libvirt itself returned an error to the call'] : []),
     ...(outgoingSeen ? ['the source showed this attempt’s outgoing job before, and no longer does'] : []),
     ...(quietRounds ? ['two rounds at least 35 s apart found no movement'] : []),

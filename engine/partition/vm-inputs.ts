@@ -6,7 +6,8 @@ import type { InputData, VmInput } from '../../events/inputs.ts';
 import type { VmRecord } from '../../events/records.ts';
 import { sequenceOf } from '../../machines/evidence.ts';
 import { isFenced } from '../../machines/fencing.ts';
-import { contradicts } from '../../machines/doubt.ts';
+import { contradicts, contradictsVerdict } from '../../machines/doubt.ts';
+import { leasesOf } from '../../machines/leases.ts';
 import type { Stimulus } from '../../machines/fold.ts';
 import { openAttempt } from '../../machines/open.ts';
 import { roleOf } from '../../machines/chart.ts';
@@ -70,32 +71,49 @@ function hold(
   const { space, record, cause, moment } = context;
   if (held === null) space.refuse(record.vm, refusals.tooManyVolumes(), cause, moment);
   else keepRecord(context, held);
-  if (held !== null) searchLeaseHolders(context, held, holders);
+  if (held === null) return;
+  if (!searchLeaseHolders(context, held, holders)) reportLeases(context, held);
 }
 
-/** A third host that holds a lease of a running guest may have started it, so Landfall asks every known host. */
+/** Passes the holders of leases to the VM's newest attempt. A settled attempt is reopened only if they contradict its verdict. */
+function reportLeases({ space, cause, moment }: Context, record: VmRecord): void {
+  const migration = record.lastMigration;
+  const found = migration === null ? null : space.attempts.find(migration);
+  if (migration === null || found === null || found.state.attempt.clock !== moment.clock) return;
+  const { attempt } = found.state;
+  const leases = leasesOf(record);
+  const isElsewhere = contradictsVerdict({ ...attempt, leases }) && attempt.verdicts.at(-1)?.host === record.host;
+  if (isOver(found.state) && !isElsewhere) return;
+  if (isOver(found.state)) space.attempts.reopen(found);
+  const site = { knownHosts: space.knownHosts(moment.clock, attempt.source), leftLocks: record.leftLocks ?? [] };
+  const verdictSite = attempt.verdicts.length === 0 ? {} : { site };
+  space.step(migration, { type: 'leases', leases, ...verdictSite }, partOf(cause, 1), moment, 'quiet');
+}
+
+/** A third host that holds a lease of a running guest may have started it, so Landfall asks every known host. Returns whether one does. */
 function searchLeaseHolders(
   { space, cause, moment }: Context,
   record: VmRecord,
   holders: InputData<'landfall.volume.holders.v1'>['holders'],
-): void {
+): boolean {
   const migration = record.lastMigration;
-  if (migration === null || record.power === 'stopped') return;
+  if (migration === null || record.power === 'stopped') return false;
   const found = space.attempts.find(migration);
-  if (found === null || found.state.attempt.clock !== moment.clock) return;
+  if (found === null || found.state.attempt.clock !== moment.clock) return false;
   const { attempt, value } = found.state;
   const third = holders.find(({ host, mode }) => mode === 'exclusive' && isUnexpectedOn(attempt, host));
-  if (third === undefined || third.host === record.host) return;
+  if (third === undefined || third.host === record.host) return false;
   if (isOver({ value })) space.attempts.reopen(found);
   const site = { knownHosts: space.knownHosts(moment.clock, attempt.source), leftLocks: record.leftLocks ?? [] };
   const verdictSite = attempt.verdicts.length === 0 ? {} : { site };
   space.step(
     migration,
-    { type: 'seen-elsewhere', host: third.host, ...verdictSite },
+    { type: 'seen-elsewhere', host: third.host, leases: leasesOf(record), ...verdictSite },
     partOf(cause, 1),
     moment,
     'quiet',
   );
+  return true;
 }
 
 /** Refuses every request while an attempt is open, and a start of a guest that its host may run. */

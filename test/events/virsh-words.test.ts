@@ -101,10 +101,14 @@ describe('a ledger of entry version 2', () => {
     const fresh = join(scratchFolder(), 'fresh.db');
     const recording = join(ROOT, 'recordings/client_timeout_completes.ndjson');
     await landfall(['ingest', recording, '--db', fresh]);
-    const digests = (entries: Entry[]) =>
-      entries.flatMap(({ clock, cause }) =>
-        clock.startsWith('recorded:client_timeout') && cause.kind === 'input' ? [`${cause.id} ${cause.digest}`] : [],
-      );
+    // One input may write several entries, and their number may differ between versions.
+    const digests = (entries: Entry[]) => [
+      ...new Set(
+        entries.flatMap(({ clock, cause }) =>
+          clock.startsWith('recorded:client_timeout') && cause.kind === 'input' ? [`${cause.id} ${cause.digest}`] : [],
+        ),
+      ),
+    ];
     expect(digests(entriesIn(fresh)).length).toBeGreaterThan(10);
     expect(digests(entriesIn(fresh))).toEqual(digests(entriesIn(ledgerOfVersion2())));
   });

@@ -7,6 +7,9 @@ import { MemoryLedger } from './memory-ledger.ts';
 
 export const CLOCK = 'wall';
 const sha256 = (text: string) => createHash('sha256').update(text).digest('hex');
+const OWN_VOLUMES: InputData<'landfall.vm.declared.v1'>['volumes'] = [
+  { volume: 'v', shareable: false, lockedBy: 'landfall' },
+];
 export type Said = Readonly<Record<string, Words>>;
 
 /** One partition with its own ledger, a clock moved by the test, and hosts that answer questions. */
@@ -76,14 +79,14 @@ export class PartitionWorld {
     this.now = end;
   }
 
-  async migrates(says: Said): Promise<void> {
+  async migrates(says: Said, volumes: InputData<'landfall.vm.declared.v1'>['volumes'] = OWN_VOLUMES): Promise<void> {
     for (const host of [S, D])
       await this.send('landfall.host.facts.v1', { host, zone: 'z', cluster: 'c', stream: 'connected' });
     await this.send('landfall.vm.declared.v1', {
       name: 'web-1',
       host: S,
       power: 'running',
-      volumes: [{ volume: 'v', shareable: false, lockedBy: 'landfall' }],
+      volumes,
     });
     this.says = says;
     await this.send('landfall.migration.started.v1', { migration: 'm1', source: S, destination: D });
