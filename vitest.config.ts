@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 /** Test workers, worker threads and `landfall` processes inherit the compile cache, which shortens each of their starts. */
 process.env['NODE_COMPILE_CACHE'] ??= fileURLToPath(new URL('node_modules/.cache/landfall', import.meta.url));
@@ -17,6 +18,30 @@ const SUITES = {
   long: { include: 'test/**/*.long.test.ts', exclude: [], timeout: 600_000 },
 } as const;
 
+/** The files of the fast suite that take longest, in descending order of their duration. */
+const LONGEST = [
+  'integration/kafka/smoke',
+  'simulation/simulation',
+  'service/work',
+  'service/access',
+  'cli/ledger-files',
+  'cli/commands',
+  'service/story',
+  'service/command-line',
+].map((name) => `/test/${name}.test.ts`);
+
+/** Starts the longest files first, so that no worker still runs a long file when the other worker has nothing left to do. */
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const sorted = await super.sort(files);
+    const rank = ({ moduleId }: TestSpecification) => {
+      const index = LONGEST.findIndex((name) => moduleId.endsWith(name));
+      return index < 0 ? LONGEST.length : index;
+    };
+    return sorted.toSorted((a, b) => rank(a) - rank(b));
+  }
+}
+
 /** `vitest run` runs the fast suite, `--mode slow` and `--mode long` the other two. VITEST_REPORT names a JSON report. */
 export default defineConfig(({ mode }) => {
   const { include, exclude, timeout } = SUITES[mode === 'slow' || mode === 'long' ? mode : 'fast'];
@@ -30,6 +55,7 @@ export default defineConfig(({ mode }) => {
       // Test files of the fast suite share two processes: a process and its imports cost 0.9 s of CPU time per file.
       isolate: include !== SUITES.fast.include,
       maxWorkers: 2,
+      sequence: { sequencer: LongestFirst },
       testTimeout: timeout,
       hookTimeout: timeout,
       // A poll ends when its condition holds; the long limit lets the suite pass on a busy machine.

@@ -2,7 +2,8 @@ import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
-import { finished, landfall, landfallJson, scratchFolder, start } from '../support/landfall.ts';
+import { commandJson, commandLine } from '../support/command-line.ts';
+import { finished, landfall, scratchFolder, start } from '../support/landfall.ts';
 import { client, declared, returned, serve, started, VM, workOff } from './harness.ts';
 
 it('starts in seconds, plays the recordings and stops cleanly', {
@@ -44,30 +45,30 @@ it('prints the same texts over HTTP as from the ledger file', async () => {
   ];
   const server = ['--server', service.url];
   expect(
-    (await landfall(['resolve', 'm-1', '--host', 'host-a', '--reason', 'r', '--attest', ...server])).stderr,
+    (await commandLine(['resolve', 'm-1', '--host', 'host-a', '--reason', 'r', '--attest', ...server])).err,
   ).toContain('NOT_CONTESTED');
-  const remote = await Promise.all(commands.map((command) => landfallJson([...command, ...server])));
-  const inWords = await landfall(['explain', 'm-1', ...server]);
-  await landfallJson(['config', 'set', 'recheckIntervalSeconds=3', '--operator', 'ann', ...server]);
+  const remote = await Promise.all(commands.map((command) => commandJson([...command, ...server])));
+  const inWords = await commandLine(['explain', 'm-1', ...server]);
+  await commandJson(['config', 'set', 'recheckIntervalSeconds=3', '--operator', 'ann', ...server]);
   expect((await service.get('/v1/config')).body).toMatchObject({ recheckIntervalSeconds: 3 });
-  expect((await landfall(['status', 'nobody', ...server])).stderr).toContain('UNKNOWN_VM');
+  expect((await commandLine(['status', 'nobody', ...server])).err).toContain('UNKNOWN_VM');
   expect(
     (await landfall(['config', 'set', 'recheckIntervalSeconds=4', '--db', join(service.folder, 'ledger.db')])).stderr,
   ).toContain('--server');
   await service.send('PUT', '/v1/config', { recheckIntervalSeconds: 10 });
   await service.stop();
   const db = ['--db', join(service.folder, 'ledger.db')];
-  const local = await Promise.all(commands.map((command) => landfallJson([...command, ...db])));
+  const local = await Promise.all(commands.map((command) => commandJson([...command, ...db])));
   const withoutStanding = (value: unknown) => JSON.stringify(value).replace(/"asOf":\{[^}]*\}/g, '""');
   expect(remote.map(withoutStanding)).toEqual(local.map(withoutStanding));
-  expect(inWords.stdout).toBe((await landfall(['explain', 'm-1', ...db])).stdout);
-  expect((await landfall(['status', ...server])).stderr).toContain('SERVER_UNREACHABLE');
+  expect(inWords.out).toBe((await commandLine(['explain', 'm-1', ...db])).out);
+  expect((await commandLine(['status', ...server])).err).toContain('SERVER_UNREACHABLE');
 });
 
 it('prints a token and its line for the credentials file', async () => {
-  const { stdout } = await landfall(['token', 'agent-a', '--role', 'agent:host-a']);
-  expect(stdout).toMatch(/^token {2}lf_[\w-]{43}\nline {3}agent-a agent:host-a sha256:[0-9a-f]{64}\n$/);
-  expect((await landfall(['token', 'a', '--role', 'king'])).stderr).toContain('is not a role');
+  const { out } = await commandLine(['token', 'agent-a', '--role', 'agent:host-a']);
+  expect(out).toMatch(/^token {2}lf_[\w-]{43}\nline {3}agent-a agent:host-a sha256:[0-9a-f]{64}$/);
+  expect((await commandLine(['token', 'a', '--role', 'king'])).err).toContain('is not a role');
   expect((await landfall(['serve', '--host', '0.0.0.0', '--db', join(scratchFolder(), 'l.db')])).stderr).toContain(
     'UNGUARDED',
   );
@@ -85,20 +86,20 @@ it('audits and backtests the ledger of a running service', async () => {
   await service.post([declared(), started('m-1'), returned('m-1')]);
   await workOff(service);
   const server = ['--server', service.url];
-  const remote = await landfallJson(['audit', ...server]);
+  const remote = await commandJson(['audit', ...server]);
   expect(remote).toMatchObject({ findings: [], verdicts: { checked: 1 } });
   const heads = join(service.folder, 'heads');
-  expect((await landfall(['audit', '--save-head', heads, ...server])).code).toBe(0);
+  expect((await commandLine(['audit', '--save-head', heads, ...server])).code).toBe(0);
   const head = readFileSync(heads, 'utf8').trim();
-  expect((await landfall(['audit', '--head', head, ...server])).code).toBe(0);
+  expect((await commandLine(['audit', '--head', head, ...server])).code).toBe(0);
   const forged = head.replace(/.$/, (digit) => (digit === '0' ? '1' : '0'));
-  expect(await landfall(['audit', '--head', forged, ...server])).toMatchObject({
+  expect(await commandLine(['audit', '--head', forged, ...server])).toMatchObject({
     code: 1,
-    stdout: expect.stringContaining('chain forked'),
+    out: expect.stringContaining('chain forked'),
   });
-  const decided = await landfallJson(['backtest', ...server]);
+  const decided = await commandJson(['backtest', ...server]);
   await service.stop();
   const db = ['--db', join(service.folder, 'ledger.db')];
-  expect(remote).toEqual(await landfallJson(['audit', ...db]));
-  expect(decided).toEqual(await landfallJson(['backtest', ...db]));
+  expect(remote).toEqual(await commandJson(['audit', ...db]));
+  expect(decided).toEqual(await commandJson(['backtest', ...db]));
 });

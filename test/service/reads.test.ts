@@ -1,7 +1,7 @@
 import { expect, it, vi } from 'vitest';
 import { z } from 'zod';
 import { MigrationShape, TimelineShape, VmShape } from '../../service/http/shapes.ts';
-import { landfallJson } from '../support/landfall.ts';
+import { commandJson } from '../support/command-line.ts';
 import { declared, event, returned, serve, started, VM, workOff, textOf, ledgerOf, type Served } from './harness.ts';
 
 const vmNumber = (number: number) => `00000000-0000-4000-8000-${String(number).padStart(12, '0')}`;
@@ -61,9 +61,9 @@ it('returns the same items as the command line', async () => {
   z.array(TimelineShape.strict()).parse(history.items);
   await service.stop();
   const db = ['--db', `${service.folder}/ledger.db`];
-  expect(await landfallJson(['status', ...db])).toEqual(vms.items);
-  expect(await landfallJson(['migrations', ...db])).toEqual(migrations.items);
-  expect(await landfallJson(['history', VM, ...db])).toEqual(history.items);
+  expect(await commandJson(['status', ...db])).toEqual(vms.items);
+  expect(await commandJson(['migrations', ...db])).toEqual(migrations.items);
+  expect(await commandJson(['history', VM, ...db])).toEqual(history.items);
 });
 
 it('answers reads at a past time', async () => {

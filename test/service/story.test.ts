@@ -2,7 +2,8 @@ import { expect, it } from 'vitest';
 import { detailsOf } from '../../events/libvirt.ts';
 import { timelineOf } from '../../projections/timeline.ts';
 import { HandTime } from '../support/hand-time.ts';
-import { landfallJson, scratchFolder } from '../support/landfall.ts';
+import { commandJson } from '../support/command-line.ts';
+import { scratchFolder } from '../support/landfall.ts';
 import {
   answerStayed,
   declared,
@@ -101,7 +102,7 @@ it('counts repeated items only up to the requested time', async () => {
   await workOff(service);
   expect((await service.get(`/v1/vms/${VM}/history?at=${at}`)).body.items).toEqual(then);
   const file = `${service.folder}/ledger.db`;
-  expect(await landfallJson(['history', VM, '--at', String(at), '--db', file])).toEqual(then);
+  expect(await commandJson(['history', VM, '--at', String(at), '--db', file])).toEqual(then);
 });
 
 it('returns the entries of an attempt in pages', async () => {
@@ -113,7 +114,7 @@ it('returns the entries of an attempt in pages', async () => {
   const stored = await Array.fromAsync(ledgerOf(service).readMigration('m-1'));
   expect(items.map((item) => JSON.stringify(item['entry']))).toEqual(stored.map(({ text }) => text));
   expect((await service.get('/v1/migrations/m-1/entries?after=7')).status).toBe(400);
-  const remote = await landfallJson(['explain', 'm-1', '--server', service.url]);
+  const remote = await commandJson(['explain', 'm-1', '--server', service.url]);
   await service.stop();
-  expect(remote).toEqual(await landfallJson(['explain', 'm-1', '--db', `${service.folder}/ledger.db`]));
+  expect(remote).toEqual(await commandJson(['explain', 'm-1', '--db', `${service.folder}/ledger.db`]));
 });
