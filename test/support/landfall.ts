@@ -46,13 +46,6 @@ export function landfall(
   return finished(start(args, options), options.stdin);
 }
 
-/** Returns the parsed output of a command. @throws Error if the command fails. */
-export async function landfallJson<T>(args: readonly string[]): Promise<T> {
-  const ran = await landfall([...args, '--json']);
-  if (ran.code !== 0) throw new Error(`landfall ${args.join(' ')} exited with ${ran.code}: ${ran.stderr}`);
-  return JSON.parse(ran.stdout) as T;
-}
-
 /** Creates a folder that is removed after the test. A concurrent test passes the `onTestFinished` of its own context. */
 export function scratchFolder(onFinished: (work: () => void) => void = onTestFinished): string {
   const folder = mkdtempSync(join(tmpdir(), 'landfall-'));
