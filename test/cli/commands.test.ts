@@ -130,14 +130,15 @@ describe('with configured brokers', () => {
   });
 });
 
-it.each([
+// Each command waits for a broker that does not exist, so the rows run at the same time.
+it.concurrent.for<[string, string[]]>([
   ['audit', []],
   ['audit', ['--kafka-brokers', '127.0.0.1:1']],
   ['rebuild', []],
   ['rebuild', ['--kafka-brokers', '127.0.0.1:1']],
-])('uses the topics for landfall %s %j unless --db is given', async (name, args) => {
+])('uses the topics for landfall %s %j unless --db is given', async ([name, args], { onTestFinished, expect }) => {
   const env = { LANDFALL_KAFKA_BROKERS: '127.0.0.1:1' };
-  const missing = join(scratchFolder(), 'named.db');
+  const missing = join(scratchFolder(onTestFinished), 'named.db');
   expect((await commandLine([name, ...args, '--kafka-prefix', 'p'], undefined, env)).err).toContain('KAFKA_FAILED');
   const file = await commandLine([name, '--db', missing], undefined, env);
   expect(file.err).toContain('LEDGER_MISSING');
