@@ -59,6 +59,11 @@ const Answered = z
      * moves by its commands are not listed.
      */
     leases: z.array(z.string().min(1).max(1024)).max(256).optional(),
+    /** The disks in the domain's definition, as the agent sees them; absent if it does not look. Landfall adds unknown ones. */
+    disks: z
+      .array(z.strictObject({ volume: z.string().min(1).max(1024), shareable: z.boolean().default(false) }))
+      .max(256)
+      .optional(),
     /** The host's boot id; absent if unknown. */
     boot: z.string().max(255).optional(),
     /** Time of the sample on the host's clock; shown to people, never compared. */

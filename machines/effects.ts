@@ -1,6 +1,7 @@
 import type { Attempt, Step, StepKind } from '../events/attempt.ts';
 import type { Command } from '../events/commands.ts';
 import type { Verdict } from '../events/verdict.ts';
+import { volumesTaken } from './leases.ts';
 import { GONE, isOneOf, LANDED, table } from './table.ts';
 
 /**
@@ -144,8 +145,17 @@ function idOf({ migration }: Attempt, { number }: Verdict, kind: StepKind, of: s
 
 const isOver = (step: Step) => step.status === 'done' || step.status === 'observed' || step.status === 'dropped';
 
+/** Returns whether all steps are over and no other process holds the lease of a volume. */
 export function isSettled(attempt: Attempt): boolean {
-  return attempt.steps.every(isOver);
+  return attempt.steps.every(isOver) && !isLeaseTaken(attempt);
+}
+
+/** A moved guest has the leases on its new host; that move is recorded apart. */
+function isLeaseTaken(attempt: Attempt): boolean {
+  const verdict = attempt.verdicts.at(-1);
+  // An operator's verdict and a newer attempt override the lock manager.
+  if (verdict === undefined || verdict.resolution !== null || attempt.supersededBy !== null) return false;
+  return volumesTaken(attempt, attempt.movedTo ?? verdict.host).length > 0;
 }
 
 /** Sends every waiting step whose predecessors are done. A dropped predecessor blocks its successors. */
@@ -154,6 +164,8 @@ export function advance(attempt: Attempt, now: number): Attempt {
   let sentAny = false;
   const steps = attempt.steps.map((step): Step => {
     if (step.status !== 'waiting' || !step.after.every((command) => done.has(command))) return step;
+    // A resumed guest would write to a volume that another process uses.
+    if (step.kind === 'resume-guest' && isLeaseTaken(attempt)) return step;
     sentAny = true;
     return { ...step, status: 'sent', tries: 1 };
   });

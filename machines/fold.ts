@@ -30,7 +30,7 @@ import {
 } from './resolution.ts';
 import { concludeRound, type Judged, judgeRound, type StepContext, unjudged } from './round.ts';
 import { seenOnHost, showsGuestOnThirdHost } from './third-hosts.ts';
-import { alarm, judge } from './verdicts.ts';
+import { alarm, alarmTaken, judge } from './verdicts.ts';
 
 /** Known hosts of the site, and hosts that may still hold a lock, at the moment when a verdict is doubted. */
 type Site = { readonly knownHosts: readonly string[]; readonly leftLocks: readonly string[] };
@@ -265,7 +265,8 @@ function leasesReported(
   const next = { ...attempt, leases };
   const isWaiting = attempt.leaseDoubt !== undefined || roleOf(state.value) === 'unproven';
   const doubted = contradictsVerdict(next);
-  if (!doubted && !isWaiting) return toEvent('EVIDENCE', unjudged(next), context);
+  if (!doubted && !isWaiting)
+    return toEvent('EVIDENCE', unjudged(pursue(alarmTaken(next, context.now), context.now)), context);
   const sited = site === undefined ? next : withKnownHosts(next, site.knownHosts);
   return askAgain(state, sited, hostsToAsk(sited), context, doubted || attempt.leaseDoubt !== undefined);
 }

@@ -1,6 +1,7 @@
 import type { Attempt } from '../events/attempt.ts';
 import type { VmRecord } from '../events/records.ts';
 import type { Evidence } from '../events/verdict.ts';
+import { isFenced } from './fencing.ts';
 
 /**
  * Leases of the VM's volumes as the hypervisor's lock manager reports them. libvirt takes a lease before it starts the CPUs and
@@ -9,7 +10,7 @@ import type { Evidence } from '../events/verdict.ts';
  */
 
 /** The name that agents report for a holder that is none of the known hosts. */
-const NO_HOST = 'other';
+export const NO_HOST = 'other';
 /** A decision that contradicts a lease is contested after this many later rounds with the same result. */
 const DISAGREEING_ROUNDS = 2;
 /** A guest that runs without a lease is asked about once more: the report of the lease may be late. */
@@ -40,6 +41,13 @@ export function withoutLease(attempt: Attempt, volume: string, host: string): At
   const held = leases !== undefined && Object.hasOwn(leases, volume) ? (leases[volume] ?? []) : [];
   if (!held.includes(host)) return attempt;
   return { ...attempt, leases: { ...leases, [volume]: held.filter((holder) => holder !== host) } };
+}
+
+/** Returns the volumes whose lease a process other than the guest on this host holds, so the guest cannot use them safely. */
+export function volumesTaken(attempt: Attempt, host: string): string[] {
+  const { leases = {} } = attempt;
+  const isForeign = (holder: string) => holder !== host && !isFenced(attempt, holder);
+  return Object.keys(leases).filter((volume) => leases[volume]?.some(isForeign) === true);
 }
 
 /** Returns the evidence about leases; nothing if the lock manager reported none of them. A fenced host holds no lease. */

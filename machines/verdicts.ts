@@ -2,6 +2,7 @@ import type { Alarm, Attempt } from '../events/attempt.ts';
 import type { InputData } from '../events/inputs.ts';
 import type { Evidence, Verdict } from '../events/verdict.ts';
 import { type Decision, decide, satisfies, type Phase } from './decide.ts';
+import { volumesTaken } from './leases.ts';
 import { powerNotices } from './notices.ts';
 import { powerOf } from './power.ts';
 import { rowText } from './row-text.ts';
@@ -126,6 +127,8 @@ const alarmTexts: Readonly<Record<AlarmCode | OtherAlarm, string>> = {
   superseded: 'another migration of the VM was reported before this one settled',
   'lock-disagrees': 'a host without the guest holds the lease of one of its volumes, as the lock manager reports',
   'lease-missing': 'the guest runs without the lease of one of its volumes, so another process can take that lease',
+  'lease-taken':
+    'another process holds the lease of a volume of the guest; the attempt settles when that lease is free or returns',
   'lease-without-guest': 'a host does not list the guest but holds the lease of one of its volumes',
   'lock-stuck':
     'a lock could not be moved, or a command got no answer, in several tries; landfall explain shows the step',
@@ -138,6 +141,7 @@ export type OtherAlarm =
   | 'superseded'
   | 'lock-disagrees'
   | 'lease-missing'
+  | 'lease-taken'
   | 'lease-without-guest'
   | 'lock-stuck';
 
@@ -146,6 +150,13 @@ export function alarm(attempt: Attempt, code: AlarmCode | OtherAlarm, now: numbe
   if (attempt.alarms.some((raised) => raised.code === code)) return attempt;
   const raised: Alarm = { code, text: alarmTexts[code], at: now };
   return { ...attempt, alarms: [...attempt.alarms, raised] };
+}
+
+/** Raises an alarm if another process holds the lease of a volume of the guest that the verdict in force places. */
+export function alarmTaken(attempt: Attempt, now: number): Attempt {
+  const verdict = attempt.verdicts.at(-1);
+  const isTaken = verdict !== undefined && !verdict.contested && volumesTaken(attempt, verdict.host).length > 0;
+  return isTaken ? alarm(attempt, 'lease-taken', now) : attempt;
 }
 
 /** Raises the alarms of a judgement: some while the row still waits, the rest with the verdict. */
@@ -163,6 +174,7 @@ export function alarmed(attempt: Attempt, { decision, evidence }: Judgement, now
   if (due && row.alarm === 'split-brain') next = { ...next, twoCopies: true };
   const guestAt = outcome === 'completed' ? evidence.destination : evidence.source;
   const decided = outcome === 'completed' || outcome === 'rolled-back';
+  if (decided && volumesTaken(attempt, decision.host).length > 0) next = alarm(next, 'lease-taken', now);
   if (decided && lease === 'missing') next = alarm(next, 'lease-missing', now);
   if (decided && guestAt.presence === 'broken') next = alarm(next, 'guest-broken', now);
   return next;

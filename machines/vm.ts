@@ -60,6 +60,23 @@ export function applyDeclaration(
   return { ...here, certainty: 'proven', power: data.power, owner: data.host };
 }
 
+/**
+ * Adds the disks of the domain's definition that were not declared. Landfall only observes their locks: no declaration says that it moves
+ * them.
+ */
+export function applyDisks(record: VmRecord, disks: InputData<'landfall.host.answered.v1'>['disks'] = []): VmRecord {
+  const known = new Set(record.volumes.map(({ volume }) => volume));
+  const more = disks.filter(({ volume }) => !known.has(volume)).slice(0, VOLUMES_MAX - record.volumes.length);
+  if (more.length === 0) return record;
+  return {
+    ...record,
+    volumes: [...record.volumes, ...more.map((disk) => ({ ...disk, lockedBy: 'hypervisor' as const }))],
+  };
+}
+
+/** The largest number of volumes per VM, as in a declaration. */
+const VOLUMES_MAX = 256;
+
 /** The largest number of undeclared volumes per VM whose observed holders are kept and shown. */
 const UNDECLARED_MAX = 64;
 

@@ -1,5 +1,6 @@
 import type { VmRecord } from '../events/records.ts';
 import type { Holder, LockMode, Power, Volume } from '../events/vocabulary.ts';
+import { NO_HOST } from '../machines/leases.ts';
 
 /** Compares the desired and the observed owner of each volume lock, independently of the host of the guest. */
 
@@ -11,9 +12,6 @@ export type LockStatus = {
   desiredOwner: string | null;
   agrees: boolean;
 };
-
-/** The host name that agents report for a lease holder outside the known hosts; it never counts as the owner. */
-const NO_HOST = 'other';
 
 type Known = Pick<VmRecord, 'volumes' | 'holders' | 'owner' | 'power' | 'open'>;
 

@@ -20,6 +20,12 @@ const RecordedDomain = z.strictObject({
   job: z.string().max(4096),
 });
 
+/** A volume by its name, or with the information that several hosts may use it at a time. */
+const RecordedVolume = z.union([
+  z.string().min(1).max(1024),
+  z.looseObject({ volume: z.string().min(1).max(1024), shareable: z.boolean().optional() }),
+]);
+
 const Scenario = z.looseObject({
   kind: z.literal('scenario'),
   t,
@@ -30,6 +36,10 @@ const Scenario = z.looseObject({
     .refine((name) => name.isWellFormed(), 'is not well-formed Unicode'),
   vm: VmId.optional(),
   vms: z.array(VmId).optional(),
+  /** All volumes of the VM, or the volumes of each VM by its UUID or name. Default: vmN.img is the only disk of vmN. */
+  volumes: z
+    .union([z.array(RecordedVolume).max(256), z.record(z.string(), z.array(RecordedVolume).max(256))])
+    .optional(),
 });
 const VirshEvent = z.looseObject({ kind: z.literal('virsh-event'), t, host, line: z.string() });
 const StreamLost = z.looseObject({ kind: z.literal('stream-lost'), t, host });

@@ -7,6 +7,7 @@ import { seal } from './sealed-input.ts';
 import { isEventLine, DomainNames, parseVirshEvent } from './domain-names.ts';
 import type { ApiLine, ProbeLine, RecordedDomain, RecordedLine, ScenarioLine } from './schema.ts';
 import { type Ending, Endings } from './truth.ts';
+import { RecordedVolumes } from './volumes.ts';
 
 /**
  * Converts recorded lines into inputs, and answers questions from the recorded probes. A question asked at T gets the
@@ -36,7 +37,8 @@ export class RecordedWorld {
   readonly source: string;
   readonly #naming: LedgerNames;
   readonly #vms: ReadonlySet<string>;
-  readonly #declared = new Map<string, string>();
+  readonly #declared = new Set<string>();
+  readonly #volumes: RecordedVolumes;
   readonly #hosts = new Map<string, HostState>();
   readonly #names = new DomainNames();
   readonly #locksWaiting = new Map<
@@ -56,6 +58,7 @@ export class RecordedWorld {
     this.source = this.clock;
     this.#naming = naming;
     this.#vms = new Set([...(scenario.vm === undefined ? [] : [scenario.vm]), ...(scenario.vms ?? [])]);
+    this.#volumes = new RecordedVolumes(scenario, this.#vms);
     this.#lastProbeLines = lastProbeLines;
     this.#endings.take(scenario);
   }
@@ -198,38 +201,34 @@ export class RecordedWorld {
     return [...declared, ...events];
   }
 
-  /** Declares a VM of the scenario at its first listing, with its name and its disk. */
+  /** Declares a VM of the scenario at its first listing, with its name and its disks. */
   #declare(host: string, vm: string, domain: RecordedDomain, number: number, t: number): TimedInput[] {
     if (!this.#vms.has(vm) || this.#declared.has(vm)) return [];
-    this.#declared.set(vm, domain.name);
+    this.#declared.add(vm);
     const power = powerIn(domain);
-    const volume = {
-      volume: this.#naming.volume(volumeOf(domain.name)),
-      shareable: false,
+    const named = this.#volumes.declare(vm, domain.name);
+    const volumes = named.map(({ volume, shareable }) => ({
+      volume: this.#naming.volume(volume),
+      shareable,
       lockedBy: 'hypervisor' as const,
-    };
-    const data = { name: this.#naming.name(domain.name), host, power, volumes: [volume] };
-    const waiting = this.#locksWaiting.get(volumeOf(domain.name));
-    return [
-      this.#vm('landfall.vm.declared.v1', vm, data, `${number}/declared/${vm}`, number, t),
-      ...(waiting === undefined
-        ? []
-        : [this.#holders(vm, volumeOf(domain.name), waiting.holders, `${waiting.line}/lock`, number, t)]),
-    ];
+    }));
+    const data = { name: this.#naming.name(domain.name), host, power, volumes };
+    const waiting = named.flatMap(({ volume }) => {
+      const lock = this.#locksWaiting.get(volume);
+      return lock === undefined ? [] : [this.#holders(vm, volume, lock.holders, `${lock.line}/lock`, number, t)];
+    });
+    return [this.#vm('landfall.vm.declared.v1', vm, data, `${number}/declared/${vm}`, number, t), ...waiting];
   }
 
-  /**
-   * Converts an observed lease. The disk of vmN is vmN.img; a lease observed before its VM waits until the VM is
-   * listed.
-   */
+  /** Converts an observed lease. A lease observed before its VM waits until the VM is listed. */
   #lock(
     volume: string,
     holders: InputData<'landfall.volume.holders.v1'>['holders'],
     number: number,
     t: number,
   ): TimedInput[] {
-    const owner = [...this.#declared].find(([, name]) => volumeOf(name) === volume);
-    if (owner !== undefined) return [this.#holders(owner[0], volume, holders, `${number}/lock`, number, t)];
+    const owner = this.#volumes.ownerOf(volume);
+    if (owner !== undefined) return [this.#holders(owner, volume, holders, `${number}/lock`, number, t)];
     this.#locksWaiting.set(volume, { holders, line: number });
     return [];
   }
@@ -322,5 +321,3 @@ export class RecordedWorld {
     return host;
   }
 }
-
-const volumeOf = (name: string) => `${name}.img`;

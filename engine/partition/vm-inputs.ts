@@ -7,13 +7,13 @@ import type { VmRecord } from '../../events/records.ts';
 import { sequenceOf } from '../../machines/evidence.ts';
 import { isFenced } from '../../machines/fencing.ts';
 import { contradicts, contradictsVerdict } from '../../machines/doubt.ts';
-import { leasesOf } from '../../machines/leases.ts';
+import { leasesOf, NO_HOST } from '../../machines/leases.ts';
 import type { Stimulus } from '../../machines/fold.ts';
 import { openAttempt } from '../../machines/open.ts';
 import { roleOf } from '../../machines/chart.ts';
 import { isUnexpectedOn } from '../../machines/third-hosts.ts';
 import { begin } from '../../machines/step.ts';
-import { applyDeclaration, applyHolders, applyLifecycle, isOver, mayRun } from '../../machines/vm.ts';
+import { applyDeclaration, applyDisks, applyHolders, applyLifecycle, isOver, mayRun } from '../../machines/vm.ts';
 import { isCommandOf } from './known-command.ts';
 import { refusals } from './refusals.ts';
 import type { LoadedAttempt } from './attempt-cache.ts';
@@ -101,7 +101,9 @@ function searchLeaseHolders(
   const found = space.attempts.find(migration);
   if (found === null || found.state.attempt.clock !== moment.clock) return false;
   const { attempt, value } = found.state;
-  const third = holders.find(({ host, mode }) => mode === 'exclusive' && isUnexpectedOn(attempt, host));
+  const third = holders.find(
+    ({ host, mode }) => mode === 'exclusive' && host !== NO_HOST && isUnexpectedOn(attempt, host),
+  );
   if (third === undefined || third.host === record.host) return false;
   if (isOver({ value })) space.attempts.reopen(found);
   const site = { knownHosts: space.knownHosts(moment.clock, attempt.source), leftLocks: record.leftLocks ?? [] };
@@ -195,6 +197,8 @@ function resolve({ space, record, cause, moment }: Context, data: InputData<'lan
 
 function answer({ space, record, open, cause, moment }: Context, data: InputData<'landfall.host.answered.v1'>): void {
   const migration = open.find((candidate) => sequenceOf(data.question, candidate) !== null);
+  const withDisks = applyDisks(record, data.disks);
+  if (withDisks !== record) space.records.set(withDisks);
   if (migration !== undefined) return answerOpen({ space, cause, moment }, migration, data);
   const settled = space.attempts.find(data.question.replace(/\/q\d+$/, ''));
   if (settled?.state.attempt.vm === record.vm) space.write(record.vm, cause, moment, {});

@@ -194,3 +194,75 @@ describe('a guest that runs without its lease', () => {
     expect(alarmsOf(made)).toEqual([]);
   });
 });
+
+describe('a volume whose lease another process holds', () => {
+  const stalled: Said = { [S]: paused('migrating'), [D]: absent };
+  const stall = async () => {
+    const made = await world(stalled);
+    for (const [name, detail] of [
+      ['Started', 'Migrated'],
+      ['Stopped', 'Failed'],
+    ] as const)
+      await made.send('landfall.host.lifecycle.v1', { host: D, event: name, detail });
+    await holds(made, 'v1', S);
+    await holds(made, 'v2', 'other');
+    await made.fails();
+    await made.acknowledgeAll();
+    return made;
+  };
+  const sent = (made: PartitionWorld) => made.commands.map(({ kind }) => kind);
+
+  it('keeps the source from being resumed', async () => {
+    const made = await stall();
+    expect(verdictOf(made)).toMatchObject({ row: 'stalled', contested: false });
+    expect(made.attempt.value).toEqual({ RolledBack: 'settling' });
+    expect(sent(made)).not.toContain('resume-guest');
+    expect(alarmsOf(made)).toEqual(['lease-taken']);
+  });
+
+  it('lets the source resume once it is free', async () => {
+    const made = await stall();
+    await holds(made, 'v2');
+    expect(sent(made)).toContain('resume-guest');
+    await made.acknowledgeAll();
+    expect(made.attempt.value).toEqual({ RolledBack: 'settled' });
+  });
+
+  it.each([
+    ['stayed', stayed, S],
+    ['landed', arrived, D],
+  ])('keeps row %s from settling', async (row, says, host) => {
+    const made = await world(says);
+    await holds(made, 'v1', host);
+    await holds(made, 'v2', 'other');
+    await made.fails();
+    await made.acknowledgeAll();
+    expect(verdictOf(made)).toMatchObject({ row, contested: false });
+    expect(made.attempt.attempt.settledAt).toBeNull();
+    made.crash();
+    await holds(made, 'v2', host);
+    expect(made.attempt.attempt.settledAt).not.toBeNull();
+  });
+
+  it('is known from the domain definition that a host reports', async () => {
+    const disks = [
+      { volume: 'v1', shareable: false },
+      { volume: 'v3', shareable: false },
+      { volume: 'cd', shareable: true },
+    ];
+    const made = await world({ [S]: { ...running(), disks }, [D]: absent });
+    await made.fails();
+    expect(made.ledger.record(VM)?.volumes.map(({ volume }) => volume)).toEqual(['v1', 'v2', 'v3', 'cd']);
+    await holds(made, 'v3', D);
+    await made.wait(25);
+    expect(verdictOf(made)).toMatchObject({ contested: true });
+  });
+
+  it('does not keep a shareable volume from settling', async () => {
+    const made = await world({ ...stayed, [S]: { ...running(), disks: [{ volume: 'cd', shareable: true }] } });
+    await made.fails();
+    await holds(made, 'cd', D);
+    await made.acknowledgeAll();
+    expect(made.attempt.value).toEqual({ RolledBack: 'settled' });
+  });
+});
