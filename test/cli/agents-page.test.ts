@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { StepKind } from '../../events/attempt.ts';
 import { toInput } from '../../events/cloud-event.ts';
 import { Command, Question } from '../../events/commands.ts';
@@ -14,29 +14,31 @@ const page = readFileSync(join(ROOT, 'docs/agents.md'), 'utf8');
 const examples = [...page.matchAll(/```json\n(.*?)\n```/gs)].map(([, text]) => JSON.parse(text ?? '') as Example);
 type Example = { kind?: string; question?: unknown; command?: unknown };
 
-it('has only valid examples', () => {
-  expect(examples.map(({ kind }) => kind ?? 'event').sort()).toEqual(['command', 'event', 'question']);
-  for (const example of examples) {
-    if (example.kind === 'question') Question.parse(example.question);
-    else if (example.kind === 'command') Command.parse(example.command);
-    else toInput(example, sha256);
-  }
-});
+describe('the page docs/agents.md', () => {
+  it('contains only valid examples', () => {
+    expect(examples.map(({ kind }) => kind ?? 'event').sort()).toEqual(['command', 'event', 'question']);
+    for (const example of examples) {
+      if (example.kind === 'question') Question.parse(example.question);
+      else if (example.kind === 'command') Command.parse(example.command);
+      else toInput(example, sha256);
+    }
+  });
 
-it('lists every command with its conditions', () => {
-  const rows = page.split('\n').filter((line) => line.startsWith('| `'));
-  for (const kind of StepKind.options.filter((each) => each !== 'ask-origin')) {
-    const row = rows.find((line) => line.startsWith(`| \`${kind}\` |`)) ?? '';
-    const listed = row.replace(/ \|$/, '').split(' | ').at(-1);
-    expect([kind, listed]).toEqual([
-      kind,
-      conditionsOf(kind)
-        .map((each) => `\`${each}\``)
-        .join(', ') || 'none',
-    ]);
-  }
-});
+  it('lists every command with its conditions', () => {
+    const rows = page.split('\n').filter((line) => line.startsWith('| `'));
+    for (const kind of StepKind.options.filter((each) => each !== 'ask-origin')) {
+      const row = rows.find((line) => line.startsWith(`| \`${kind}\` |`)) ?? '';
+      const listed = row.replace(/ \|$/, '').split(' | ').at(-1);
+      expect([kind, listed]).toEqual([
+        kind,
+        conditionsOf(kind)
+          .map((each) => `\`${each}\``)
+          .join(', ') || 'none',
+      ]);
+    }
+  });
 
-it('explains every condition', () => {
-  for (const condition of Command.shape.onlyIf.element.options) expect(page).toContain(`| \`${condition}\` |`);
+  it('explains every condition', () => {
+    for (const condition of Command.shape.onlyIf.element.options) expect(page).toContain(`| \`${condition}\` |`);
+  });
 });

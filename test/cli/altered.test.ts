@@ -20,7 +20,7 @@ beforeAll(async () => {
 describe('the audit of an altered ledger file', () => {
   testAlteredBits(20);
 
-  it('finds a dropped, repeated or moved entry', async () => {
+  it('finds a dropped, a repeated or a moved entry', async () => {
     const file = join(folder, 'moved.db');
     for (const sql of [
       'DELETE FROM entries WHERE sequence = 7',
@@ -35,13 +35,15 @@ describe('the audit of an altered ledger file', () => {
   });
 });
 
-it('finds or refuses a truncated file of any length', async () => {
-  const bytes = readFileSync(original);
-  const file = join(folder, 'cut.db');
-  for (const share of [0.99, 0.7, 0.4, 0.1, 0.001]) {
-    writeFileSync(file, bytes.subarray(0, Math.floor(bytes.length * share)));
-    expect(await auditResult(file)).not.toBe('nothing');
-  }
+describe('the audit of a truncated ledger file', () => {
+  it('finds the missing part or refuses the file, for any length', async () => {
+    const bytes = readFileSync(original);
+    const file = join(folder, 'cut.db');
+    for (const share of [0.99, 0.7, 0.4, 0.1, 0.001]) {
+      writeFileSync(file, bytes.subarray(0, Math.floor(bytes.length * share)));
+      expect(await auditResult(file)).not.toBe('nothing');
+    }
+  });
 });
 
 describe('altered projections', () => {
@@ -55,7 +57,7 @@ describe('altered projections', () => {
     ['a missing table', 'DROP TABLE vms'],
     ['a missing progress table', 'DROP TABLE progress'],
     ['no tables', projectionTables.map((name) => `DROP TABLE ${name}`).join(';')],
-  ])('with %s are found by the audit and repaired by a rebuild', async (_, sql) => {
+  ])('are found by the audit and repaired by a rebuild: %s', async (_, sql) => {
     const file = join(folder, 'projections.db');
     copyFileSync(original, file);
     alter(file, sql);
@@ -68,7 +70,7 @@ describe('altered projections', () => {
     expect(contentOf(file)).toBe(content);
   });
 
-  it('are not rebuilt from an altered entry', async () => {
+  it('are not rebuilt while a ledger entry is altered', async () => {
     const file = join(folder, 'spread.db');
     copyFileSync(original, file);
     alter(file, `UPDATE entries SET body = replace(body, 'host-a', 'host-x') WHERE sequence = 5`);

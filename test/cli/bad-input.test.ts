@@ -81,21 +81,24 @@ const unreadable: Record<string, [text: string, code: string, message: RegExp]> 
 };
 
 describe('an ingest with a bad line', () => {
-  it.each(Object.entries(unreadable))('stops at %s and keeps earlier events', async (_, [text, code, message]) => {
-    const folder = scratchFolder();
-    const file = join(folder, 'events.ndjson');
-    const db = join(folder, 'ledger.db');
-    writeFileSync(file, `${ndjson(good('1'))}${text}\n${ndjson(good('2'))}`);
-    const said = await commandLine(['ingest', file, '--db', db]);
-    expect(said.code).toBe(2);
-    const [, tail = ''] = said.err.split(`error ${code}: ${file}:2: `);
-    expect(tail).toMatch(message);
-    expect(said.err).toContain('hint: ');
-    expect(said.err).not.toMatch(/\n\s+at |ZodError|DEFECT/);
-    expect((await commandJson<AuditView>(['audit', '--db', db])).head.position).toBe('0:1');
-  });
+  it.each(Object.entries(unreadable))(
+    'stops at the bad line (%s) and keeps the events before',
+    async (_, [text, code, message]) => {
+      const folder = scratchFolder();
+      const file = join(folder, 'events.ndjson');
+      const db = join(folder, 'ledger.db');
+      writeFileSync(file, `${ndjson(good('1'))}${text}\n${ndjson(good('2'))}`);
+      const said = await commandLine(['ingest', file, '--db', db]);
+      expect(said.code).toBe(2);
+      const [, tail = ''] = said.err.split(`error ${code}: ${file}:2: `);
+      expect(tail).toMatch(message);
+      expect(said.err).toContain('hint: ');
+      expect(said.err).not.toMatch(/\n\s+at |ZodError|DEFECT/);
+      expect((await commandJson<AuditView>(['audit', '--db', db])).head.position).toBe('0:1');
+    },
+  );
 
-  it('keeps bad lines as dead letters with --skip-bad', async () => {
+  it('stores bad lines as dead letters with the flag --skip-bad', async () => {
     const folder = scratchFolder();
     const file = join(folder, 'events.ndjson');
     const db = join(folder, 'ledger.db');
@@ -118,7 +121,7 @@ describe('an ingest with a bad line', () => {
     expect(audit).toMatchObject({ findings: [], head: { position: `0:${bad.length * 2}` } });
   });
 
-  it('prints the first 20 bad lines and counts the rest', async () => {
+  it('prints the first 20 bad lines and the count of the rest', async () => {
     const folder = scratchFolder();
     const file = join(folder, 'garbage');
     writeFileSync(file, 'x\n'.repeat(3000));
@@ -155,57 +158,64 @@ const refused: Record<string, [event: object, code: string, message: RegExp]> = 
 };
 
 describe('an ingest with a refused event', () => {
-  it.each(Object.entries(refused))('records the refusal of %s and exits with 2', async (_, [event, code, message]) => {
+  it.each(Object.entries(refused))(
+    'records the refusal (%s) and exits with code 2',
+    async (_, [event, code, message]) => {
+      const folder = scratchFolder();
+      const db = join(folder, 'ledger.db');
+      const begun = cloudEvent(
+        'migration.started',
+        { migration: 'm-1', source: 'host-a', destination: 'host-b' },
+        { id: 'begun' },
+      );
+      const file = writeEvents(join(folder, 'events.ndjson'), good('1'), begun, event, good('2'));
+      const said = await commandLine(['ingest', file, '--db', db]);
+      expect(said.code).toBe(2);
+      expect(said.err).toMatch(new RegExp(`error ${code}: ${file}:3: `));
+      expect(said.err).toContain('4 lines read: 3 accepted, 1 refused');
+      const [letter, ...others] = await commandJson<DeadLetterView[]>(['dead-letters', '--db', db]);
+      expect(others).toEqual([]);
+      expect(letter).toMatchObject({ code, offset: 3, message: expect.stringMatching(message) });
+    },
+  );
+});
+
+describe('the ingest of an attempt on one host', () => {
+  it('decides an attempt with equal source and destination by row same-host', async () => {
     const folder = scratchFolder();
     const db = join(folder, 'ledger.db');
-    const begun = cloudEvent(
-      'migration.started',
-      { migration: 'm-1', source: 'host-a', destination: 'host-b' },
-      { id: 'begun' },
-    );
-    const file = writeEvents(join(folder, 'events.ndjson'), good('1'), begun, event, good('2'));
-    const said = await commandLine(['ingest', file, '--db', db]);
-    expect(said.code).toBe(2);
-    expect(said.err).toMatch(new RegExp(`error ${code}: ${file}:3: `));
-    expect(said.err).toContain('4 lines read: 3 accepted, 1 refused');
-    const [letter, ...others] = await commandJson<DeadLetterView[]>(['dead-letters', '--db', db]);
-    expect(others).toEqual([]);
-    expect(letter).toMatchObject({ code, offset: 3, message: expect.stringMatching(message) });
+    const started = cloudEvent('migration.started', { migration: 'm-1', source: 'host-a', destination: 'host-a' });
+    const returned = cloudEvent('migration.returned', { migration: 'm-1', ok: true });
+    const file = writeEvents(join(folder, 'events.ndjson'), started, returned);
+    expect((await commandLine(['ingest', file, '--db', db])).code).toBe(0);
+    const [attempt] = await commandJson<{ state: string; verdict: { row: string } }[]>(['migrations', '--db', db]);
+    expect(attempt).toMatchObject({ state: 'RolledBack', verdict: { row: 'same-host' } });
   });
 });
 
-it('decides an attempt with equal source and destination by row same-host', async () => {
-  const folder = scratchFolder();
-  const db = join(folder, 'ledger.db');
-  const started = cloudEvent('migration.started', { migration: 'm-1', source: 'host-a', destination: 'host-a' });
-  const returned = cloudEvent('migration.returned', { migration: 'm-1', ok: true });
-  const file = writeEvents(join(folder, 'events.ndjson'), started, returned);
-  expect((await commandLine(['ingest', file, '--db', db])).code).toBe(0);
-  const [attempt] = await commandJson<{ state: string; verdict: { row: string } }[]>(['migrations', '--db', db]);
-  expect(attempt).toMatchObject({ state: 'RolledBack', verdict: { row: 'same-host' } });
-});
-
-it('accepts an event with a wrong time and warns about it', async () => {
-  const folder = scratchFolder();
-  const at = (time: string) => cloudEvent('host.facts', { host: 'h' }, { subject: null, time });
-  const file = writeEvents(
-    join(folder, 'e.ndjson'),
-    at('2099-01-01T00:00:00Z'),
-    at('1970-01-01T00:00:00Z'),
-    at(new Date().toISOString()),
-  );
-  const said = await commandLine(['ingest', file, '--db', join(folder, 'ledger.db')]);
-  expect(said.code).toBe(0);
-  expect(said.err).toMatch(
-    /e.ndjson: time 2099-01-01T00:00:00Z \(.*e.ndjson:1\) is \d+ years ahead of this machine's clock, and 1 more/,
-  );
+describe('the ingest of an event with a wrong time', () => {
+  it('accepts the event and prints a warning', async () => {
+    const folder = scratchFolder();
+    const at = (time: string) => cloudEvent('host.facts', { host: 'h' }, { subject: null, time });
+    const file = writeEvents(
+      join(folder, 'e.ndjson'),
+      at('2099-01-01T00:00:00Z'),
+      at('1970-01-01T00:00:00Z'),
+      at(new Date().toISOString()),
+    );
+    const said = await commandLine(['ingest', file, '--db', join(folder, 'ledger.db')]);
+    expect(said.code).toBe(0);
+    expect(said.err).toMatch(
+      /e.ndjson: time 2099-01-01T00:00:00Z \(.*e.ndjson:1\) is \d+ years ahead of this machine's clock, and 1 more/,
+    );
+  });
 });
 
 describe('an unusable input file', () => {
   it.each([
     ['that does not exist', 'missing.ndjson', 'ENOENT', 'does not exist'],
     ['that is a folder', 'folder', 'EISDIR', 'is a folder'],
-  ])('%s stops the ingest before other files', async (_, name, code, words) => {
+  ])('stops the ingest before other files are read: a file %s', async (_, name, code, words) => {
     const folder = scratchFolder();
     mkdirSync(join(folder, 'folder'));
     const db = join(folder, 'ledger.db');
@@ -218,7 +228,7 @@ describe('an unusable input file', () => {
     expect(existsSync(db)).toBe(false);
   });
 
-  it('that is empty adds nothing', async () => {
+  it('adds no events if it is empty', async () => {
     const folder = scratchFolder();
     const file = writeEvents(join(folder, 'empty'));
     expect(await commandLine(['ingest', file, '--db', join(folder, 'ledger.db')])).toMatchObject({

@@ -41,7 +41,7 @@ describe('landfall ingest of a recording', () => {
       'incomplete near its end with --skip-bad, then complete',
       [[text.slice(0, text.length - 300), '--skip-bad'], [text]],
     ],
-  ])('%s gives the same ledger', async (_, texts) => {
+  ])('gives the same ledger as the original for a recording %s', async (_, texts) => {
     const audit = await headOf(...texts);
     expect(audit.findings).toEqual([]);
     expect(audit.head).toEqual((await undisturbed()).head);
@@ -81,7 +81,7 @@ describe('landfall ingest of a recording', () => {
     expect(said.err).toContain(`error BAD_RECORDING: ${file}:1: kind: the first line of a recording must be its`);
   });
 
-  it('renames an attempt id that another recording uses', async () => {
+  it('renames the id of an attempt that another recording uses', async () => {
     const folder = scratchFolder();
     const [one, other] = [recording('api_ok'), recording('abort')];
     const both = join(folder, 'both.ndjson');

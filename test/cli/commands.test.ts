@@ -29,15 +29,17 @@ beforeAll(async () => {
   await commandLine(['ingest', file, '--db', db]);
 });
 
-it('prefers --db over LANDFALL_SERVER', async () => {
-  vi.stubEnv('LANDFALL_SERVER', 'http://127.0.0.1:9');
-  try {
-    expect(await commandLine(['status', '--db', db])).toMatchObject({ code: 0 });
-    expect(await commandLine(['status'])).toMatchObject({ code: 2 });
-    expect(await commandLine(['status', '--db', db, '--server', 'http://127.0.0.1:9'])).toMatchObject({ code: 2 });
-  } finally {
-    vi.unstubAllEnvs();
-  }
+describe('a command', () => {
+  it('prefers the flag --db to the variable LANDFALL_SERVER', async () => {
+    vi.stubEnv('LANDFALL_SERVER', 'http://127.0.0.1:9');
+    try {
+      expect(await commandLine(['status', '--db', db])).toMatchObject({ code: 0 });
+      expect(await commandLine(['status'])).toMatchObject({ code: 2 });
+      expect(await commandLine(['status', '--db', db, '--server', 'http://127.0.0.1:9'])).toMatchObject({ code: 2 });
+    } finally {
+      vi.unstubAllEnvs();
+    }
+  });
 });
 
 describe('wrong use of a command', () => {
@@ -95,14 +97,14 @@ describe('wrong use of a command', () => {
       'ENOENT: /nope/x does not exist',
     ],
     ['an unknown option', ['status', '--nope'], "unknown option '--nope'"],
-  ])('rejects %s: landfall %j', async (_, args, message) => {
+  ])('causes an error for %s: landfall %j', async (_, args, message) => {
     const said = await commandLine([...args, '--db', db]);
     expect(said).toMatchObject({ code: 2, out: '' });
     expect(said.err).toMatch(new RegExp(`^error:? (${message})`));
     expect(said.err).toContain('hint: ');
   });
 
-  it('rejects an unknown or missing command', async () => {
+  it('causes an error for an unknown or missing command', async () => {
     expect(await commandLine(['nope'])).toMatchObject({
       code: 2,
       err: expect.stringContaining("unknown command 'nope'"),
@@ -111,14 +113,14 @@ describe('wrong use of a command', () => {
   });
 });
 
-describe('with configured brokers', () => {
+describe('a command line with configured Kafka brokers', () => {
   it.each([
     ['environment', ['resolve', 'm-1', '--host', 'host-a', '--reason', 'r', '--attest']],
     ['file', ['config', 'set', 'recheckIntervalSeconds=5']],
     ['environment', ['status']],
     ['file', ['config', 'get']],
     ['file', ['history', 'm-1']],
-  ])('from the %s, landfall %j needs --server or --db', async (where, args) => {
+  ])('requires --server or --db (brokers set by %s): landfall %j', async (where, args) => {
     const folder = scratchFolder();
     const config = join(folder, 'landfall.json');
     writeFileSync(config, JSON.stringify({ kafkaBrokers: ['127.0.0.1:1'] }));
@@ -130,70 +132,104 @@ describe('with configured brokers', () => {
   });
 });
 
-// Each command waits for a broker that does not exist, so the rows run at the same time.
-it.concurrent.for<[string, string[]]>([
-  ['audit', []],
-  ['audit', ['--kafka-brokers', '127.0.0.1:1']],
-  ['rebuild', []],
-  ['rebuild', ['--kafka-brokers', '127.0.0.1:1']],
-])('uses the topics for landfall %s %j unless --db is given', async ([name, args], { onTestFinished, expect }) => {
-  const env = { LANDFALL_KAFKA_BROKERS: '127.0.0.1:1' };
-  const missing = join(scratchFolder(onTestFinished), 'named.db');
-  expect((await commandLine([name, ...args, '--kafka-prefix', 'p'], undefined, env)).err).toContain('KAFKA_FAILED');
-  const file = await commandLine([name, '--db', missing], undefined, env);
-  expect(file.err).toContain('LEDGER_MISSING');
+describe('the command', () => {
+  // Each command waits for a broker that does not exist, so the rows run at the same time.
+  it.concurrent.for<[string, string[]]>([
+    ['audit', []],
+    ['audit', ['--kafka-brokers', '127.0.0.1:1']],
+    ['rebuild', []],
+    ['rebuild', ['--kafka-brokers', '127.0.0.1:1']],
+  ])(
+    'reads the Kafka topics unless --db is given: landfall %s %j',
+    async ([name, args], { onTestFinished, expect }) => {
+      const env = { LANDFALL_KAFKA_BROKERS: '127.0.0.1:1' };
+      const missing = join(scratchFolder(onTestFinished), 'named.db');
+      expect((await commandLine([name, ...args, '--kafka-prefix', 'p'], undefined, env)).err).toContain('KAFKA_FAILED');
+      const file = await commandLine([name, '--db', missing], undefined, env);
+      expect(file.err).toContain('LEDGER_MISSING');
+    },
+  );
 });
 
-it('finds a VM by UUID in any case, or by name', async () => {
-  expect(await commandJson(['status', OTHER.toUpperCase(), '--db', db])).toMatchObject([{ vm: OTHER, name: 'twin' }]);
-  expect(await commandJson(['status', 'twin', '--db', db])).toMatchObject([{ vm: VM }, { vm: OTHER }]);
-});
-
-it.each([
-  ['2026-11-23T02:14:00Z', Date.UTC(2026, 10, 23, 2, 14)],
-  ['2026-11-23T02:14:00+01:00', Date.UTC(2026, 10, 23, 1, 14)],
-  ['2026-11-23 02:14:00.500Z', Date.UTC(2026, 10, 23, 2, 14, 0, 500)],
-  ['2026-11-23 02:14', Date.UTC(2026, 10, 23, 2, 14)],
-  ['2026-11-23', Date.UTC(2026, 10, 23)],
-  ['1795435047827', 1_795_435_047_827],
-])('parses the time %s', (text, ms) => {
-  expect(parseTime(text)).toBe(ms);
-});
-
-it.each([
-  '',
-  '5',
-  '-1',
-  '2026',
-  '2026-13-01',
-  '2026-02-30',
-  '2026-11-23T25:00:00Z',
-  '99999999999999999',
-  'NaN',
-  '2026-11-23T02:14:00Zx',
-])('rejects the time %j', (text) => {
-  expect(() => parseTime(text)).toThrow(expect.objectContaining({ code: 'BAD_TIME' }));
-});
-
-it('requires --attest to settle a contested attempt', async () => {
-  const folder = scratchFolder();
-  const file = join(folder, 'contested.db');
-  const story = join(folder, 'contested.ndjson');
-  writeFileSync(story, contested());
-  expect(await commandLine(['ingest', story, '--db', file, '--fail-on', 'contested'])).toMatchObject({ code: 1 });
-  const args = ['resolve', 'm-1', '--host', 'host-a', '--reason', 'console checked', '--operator', 'kim', '--db', file];
-  expect(await commandLine(args)).toMatchObject({
-    code: 2,
-    err: expect.stringMatching(/^error NOT_ATTESTED.*\n.*--attest/),
+describe('the search for a VM', () => {
+  it('finds a VM by name, or by UUID in any case', async () => {
+    expect(await commandJson(['status', OTHER.toUpperCase(), '--db', db])).toMatchObject([{ vm: OTHER, name: 'twin' }]);
+    expect(await commandJson(['status', 'twin', '--db', db])).toMatchObject([{ vm: VM }, { vm: OTHER }]);
   });
-  expect(await commandJson<DeadLetterView[]>(['dead-letters', '--db', file])).toMatchObject([{ code: 'NOT_ATTESTED' }]);
-  const strange = await commandLine(['resolve', 'm-1', '--host', 'nowhere', '--reason', 'r', '--attest', '--db', file]);
-  expect(strange).toMatchObject({ code: 2, err: expect.stringContaining('error UNKNOWN_HOST') });
-  expect((await commandLine([...args, '--attest'])).code).toBe(0);
-  expect(await commandJson(['migrations', '--db', file])).toMatchObject([
-    { contested: false, verdict: { host: 'host-a' } },
-  ]);
-  expect((await commandJson<AuditView>(['audit', '--db', file])).findings).toEqual([]);
+});
+
+describe('the parser of times', () => {
+  it.each([
+    ['2026-11-23T02:14:00Z', Date.UTC(2026, 10, 23, 2, 14)],
+    ['2026-11-23T02:14:00+01:00', Date.UTC(2026, 10, 23, 1, 14)],
+    ['2026-11-23 02:14:00.500Z', Date.UTC(2026, 10, 23, 2, 14, 0, 500)],
+    ['2026-11-23 02:14', Date.UTC(2026, 10, 23, 2, 14)],
+    ['2026-11-23', Date.UTC(2026, 10, 23)],
+    ['1795435047827', 1_795_435_047_827],
+  ])('accepts the time %s', (text, ms) => {
+    expect(parseTime(text)).toBe(ms);
+  });
+
+  it.each([
+    '',
+    '5',
+    '-1',
+    '2026',
+    '2026-13-01',
+    '2026-02-30',
+    '2026-11-23T25:00:00Z',
+    '99999999999999999',
+    'NaN',
+    '2026-11-23T02:14:00Zx',
+  ])('rejects the time %j', (text) => {
+    expect(() => parseTime(text)).toThrow(expect.objectContaining({ code: 'BAD_TIME' }));
+  });
+});
+
+describe('the command resolve', () => {
+  it('requires --attest to settle a contested attempt', async () => {
+    const folder = scratchFolder();
+    const file = join(folder, 'contested.db');
+    const story = join(folder, 'contested.ndjson');
+    writeFileSync(story, contested());
+    expect(await commandLine(['ingest', story, '--db', file, '--fail-on', 'contested'])).toMatchObject({ code: 1 });
+    const args = [
+      'resolve',
+      'm-1',
+      '--host',
+      'host-a',
+      '--reason',
+      'console checked',
+      '--operator',
+      'kim',
+      '--db',
+      file,
+    ];
+    expect(await commandLine(args)).toMatchObject({
+      code: 2,
+      err: expect.stringMatching(/^error NOT_ATTESTED.*\n.*--attest/),
+    });
+    expect(await commandJson<DeadLetterView[]>(['dead-letters', '--db', file])).toMatchObject([
+      { code: 'NOT_ATTESTED' },
+    ]);
+    const strange = await commandLine([
+      'resolve',
+      'm-1',
+      '--host',
+      'nowhere',
+      '--reason',
+      'r',
+      '--attest',
+      '--db',
+      file,
+    ]);
+    expect(strange).toMatchObject({ code: 2, err: expect.stringContaining('error UNKNOWN_HOST') });
+    expect((await commandLine([...args, '--attest'])).code).toBe(0);
+    expect(await commandJson(['migrations', '--db', file])).toMatchObject([
+      { contested: false, verdict: { host: 'host-a' } },
+    ]);
+    expect((await commandJson<AuditView>(['audit', '--db', file])).findings).toEqual([]);
+  });
 });
 
 /** Returns a recording whose hosts do not answer after the call failed, so that the attempt becomes contested. */

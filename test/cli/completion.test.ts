@@ -17,7 +17,7 @@ afterEach(() => {
 });
 
 describe('landfall completion', () => {
-  it.each(['bash', 'zsh', 'fish'])('prints a script for %s that calls landfall', async (shell) => {
+  it.each(['bash', 'zsh', 'fish'])('prints a script for the shell %s that calls landfall', async (shell) => {
     expect(await printed('completion', shell)).toContain('landfall complete --');
   });
 
@@ -27,7 +27,7 @@ describe('landfall completion', () => {
     ['subcommands', ['config', ''], 'set'],
     ['flags', ['status', '--'], '--json'],
     ['the choices of a flag', ['kafka', 'accept-loss', '--made-anew', ''], 'begin'],
-  ])('offers %s', async (_, words, expected) => {
+  ])('suggests %s', async (_, words, expected) => {
     expect(await offered(...words)).toContain(expected);
   });
 });

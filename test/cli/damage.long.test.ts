@@ -1,7 +1,9 @@
-import { it } from 'vitest';
+import { describe, it } from 'vitest';
 import { everyDamage, requireNoticed, smallLedger } from './damage.ts';
 
-it('notices every damaged page without hanging', async () => {
-  const { file, bytes } = await smallLedger();
-  await requireNoticed(file, everyDamage(bytes));
+describe('a damaged ledger file', () => {
+  it('is recognised without a hang, for damage in every page', async () => {
+    const { file, bytes } = await smallLedger();
+    await requireNoticed(file, everyDamage(bytes));
+  });
 });

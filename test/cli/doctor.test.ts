@@ -24,7 +24,7 @@ afterEach(() => {
 });
 
 describe('landfall doctor', () => {
-  it('finds nothing missing and creates no files', async () => {
+  it('reports no problems for a complete installation and creates no files', async () => {
     const folder = scratchFolder();
     const found = await doctor(0, '--db', join(folder, 'a/b/ledger.db'));
     for (const what of ['node', 'node:sqlite', 'ledger folder', 'disk space', 'ledger'])
@@ -37,7 +37,7 @@ describe('landfall doctor', () => {
     expect([shown.code, shown.out]).toEqual([0, expect.stringMatching(/✔ +node +Node 2\d/)]);
   });
 
-  it('reports missing parts with a remedy', async () => {
+  it('reports missing parts and how to fix them', async () => {
     const folder = scratchFolder();
     writeFileSync(join(folder, 'file'), '');
     const found = await doctor(1, '--db', join(folder, 'file/ledger.db'));
@@ -48,7 +48,7 @@ describe('landfall doctor', () => {
     expect(existsSync(join(folder, 'ledger.db.lock'))).toBe(false);
   });
 
-  it('reports the length of the ledger and its writer', async () => {
+  it('prints the length of the ledger and the process that writes it', async () => {
     const folder = scratchFolder();
     const db = join(folder, 'ledger.db');
     const file = writeEvents(join(folder, 'one.ndjson'), cloudEvent('host.facts', { host: 'h' }, { subject: null }));
@@ -59,7 +59,7 @@ describe('landfall doctor', () => {
     lock.release();
   });
 
-  it('checks the configured Kafka brokers', async () => {
+  it('checks that the configured Kafka brokers can be reached', async () => {
     const db = join(scratchFolder(), 'ledger.db');
     const kafka = (await doctor(1, '--db', db, '--kafka-brokers', '127.0.0.1:1'))('kafka');
     expect(kafka).toMatchObject({ state: 'missing', found: expect.stringContaining('127.0.0.1:1') });

@@ -6,7 +6,7 @@ import { commandLine } from '../support/command-line.ts';
 import { recording, scratchFolder } from '../support/landfall.ts';
 
 describe('landfall ingest --server', () => {
-  it('sends CloudEvents to a running service and reports each outcome', async () => {
+  it('sends CloudEvents to a running service and prints each outcome', async () => {
     const one = await serve();
     const { url } = one;
     const folder = scratchFolder();

@@ -40,7 +40,7 @@ async function eachRefuses(db: string, args: string[][], code: string): Promise<
 }
 
 describe('every command', () => {
-  it('refuses a file that is not a ledger and leaves it unchanged', async () => {
+  it('refuses a file that is not a ledger without changing it', async () => {
     const folder = scratchFolder();
     const input = writeEvents(join(folder, 'e.ndjson'), fact('1'));
     const before = readFileSync(input);
@@ -51,7 +51,7 @@ describe('every command', () => {
     await eachRefuses(join(folder, 'folder'), commands(input), 'LEDGER_NOT_A_LEDGER');
   });
 
-  it('refuses a ledger of a newer version', async () => {
+  it('refuses a ledger of a newer Landfall version', async () => {
     const folder = scratchFolder();
     const input = writeEvents(join(folder, 'e.ndjson'), fact('1'));
     const db = join(folder, 'ledger.db');
@@ -62,7 +62,7 @@ describe('every command', () => {
     await eachRefuses(db, commands(input), 'LEDGER_NEWER');
   });
 
-  it('refuses a missing ledger and creates none', async () => {
+  it('refuses a ledger path that does not exist and creates no file', async () => {
     const folder = scratchFolder();
     const db = join(folder, 'none.db');
     await eachRefuses(db, [['rebuild'], ...commands('').slice(READING)], 'LEDGER_MISSING');
@@ -70,72 +70,74 @@ describe('every command', () => {
   });
 });
 
-it.skipIf(!canMount)('reads a read-only ledger and refuses to write it (as root)', async () => {
-  using mounted = new MountedFolder('8m');
-  const db = join(mounted.folder, 'ledger.db');
-  const input = writeEvents(join(scratchFolder(), 'e.ndjson'), fact('1'));
-  await commandLine(['ingest', recording('abort'), '--db', db]);
-  mounted.remount('ro');
-  await eachRefuses(db, commands(input).slice(0, READING), 'LEDGER_READ_ONLY');
-  for (const args of [['status'], ['audit'], ['explain', 'm-1'], ['history', 'vm1']]) {
-    expect(await commandLine([...args, '--db', db])).toMatchObject({ code: 0, err: '' });
-  }
-  mounted.remount('rw');
-});
-
-it.skipIf(!canMount)('keeps committed events on a full disk and continues later (as root)', async () => {
-  using mounted = new MountedFolder('3m');
-  const db = join(mounted.folder, 'ledger.db');
-  const count = 4000;
-  const events = Array.from({ length: count }, (_, index) => fact(`f-${index}`));
-  const input = writeEvents(join(scratchFolder(), 'many.ndjson'), ...events);
-  const said = await commandLine(['ingest', input, '--db', db]);
-  expect(said).toMatchObject({
-    code: 2,
-    err: expect.stringMatching(/error LEDGER_FULL: the disk of .*ledger.db is full\n {2}hint: /),
+describe('a landfall command', () => {
+  it.skipIf(!canMount)('reads a read-only ledger but refuses to write to it (as root)', async () => {
+    using mounted = new MountedFolder('8m');
+    const db = join(mounted.folder, 'ledger.db');
+    const input = writeEvents(join(scratchFolder(), 'e.ndjson'), fact('1'));
+    await commandLine(['ingest', recording('abort'), '--db', db]);
+    mounted.remount('ro');
+    await eachRefuses(db, commands(input).slice(0, READING), 'LEDGER_READ_ONLY');
+    for (const args of [['status'], ['audit'], ['explain', 'm-1'], ['history', 'vm1']]) {
+      expect(await commandLine([...args, '--db', db])).toMatchObject({ code: 0, err: '' });
+    }
+    mounted.remount('rw');
   });
-  mounted.remount('size=64m');
-  const { head } = await commandJson<AuditView>(['audit', '--db', db]);
-  const kept = Number(head.position.split(':')[1]);
-  expect(kept).toBeLessThan(count);
-  const again = await commandLine(['ingest', input, '--db', db]);
-  expect(again).toMatchObject({ code: 0, err: expect.stringContaining(`${count - kept} accepted`) });
-  expect(await commandJson<AuditView>(['audit', '--db', db])).toMatchObject({
-    findings: [],
-    head: { position: `0:${count}` },
+
+  it.skipIf(!canMount)('keeps committed events when the disk fills up, and continues later (as root)', async () => {
+    using mounted = new MountedFolder('3m');
+    const db = join(mounted.folder, 'ledger.db');
+    const count = 4000;
+    const events = Array.from({ length: count }, (_, index) => fact(`f-${index}`));
+    const input = writeEvents(join(scratchFolder(), 'many.ndjson'), ...events);
+    const said = await commandLine(['ingest', input, '--db', db]);
+    expect(said).toMatchObject({
+      code: 2,
+      err: expect.stringMatching(/error LEDGER_FULL: the disk of .*ledger.db is full\n {2}hint: /),
+    });
+    mounted.remount('size=64m');
+    const { head } = await commandJson<AuditView>(['audit', '--db', db]);
+    const kept = Number(head.position.split(':')[1]);
+    expect(kept).toBeLessThan(count);
+    const again = await commandLine(['ingest', input, '--db', db]);
+    expect(again).toMatchObject({ code: 0, err: expect.stringContaining(`${count - kept} accepted`) });
+    expect(await commandJson<AuditView>(['audit', '--db', db])).toMatchObject({
+      findings: [],
+      head: { position: `0:${count}` },
+    });
   });
-});
 
-it('refuses a second writer and admits readers', async () => {
-  const folder = scratchFolder();
-  const db = join(folder, 'ledger.db');
-  const input = writeEvents(join(folder, 'e.ndjson'), fact('1'));
-  const first = start(['ingest', '-', '--db', db]);
-  const ended = finished(first, null);
-  first.stdin?.write(ndjson(fact('0')));
-  await until(() => existsSync(db));
-  const said = await untilValue(
-    () => commandLine(['ingest', input, '--db', db]),
-    ({ code }) => code === 2,
-  );
-  expect(said.err).toMatch(/error LEDGER_BUSY: process \d+ writes .*ledger.db/);
-  expect(said.err).toContain(String(first.pid));
-  expect(await commandLine(['status', '--db', db])).toMatchObject({ code: 0 });
-  first.stdin?.end();
-  expect((await ended).code).toBe(0);
-  expect((await commandLine(['ingest', input, '--db', db])).code).toBe(0);
-});
+  it('refuses to write a ledger during another write but reads it', async () => {
+    const folder = scratchFolder();
+    const db = join(folder, 'ledger.db');
+    const input = writeEvents(join(folder, 'e.ndjson'), fact('1'));
+    const first = start(['ingest', '-', '--db', db]);
+    const ended = finished(first, null);
+    first.stdin?.write(ndjson(fact('0')));
+    await until(() => existsSync(db));
+    const said = await untilValue(
+      () => commandLine(['ingest', input, '--db', db]),
+      ({ code }) => code === 2,
+    );
+    expect(said.err).toMatch(/error LEDGER_BUSY: process \d+ writes .*ledger.db/);
+    expect(said.err).toContain(String(first.pid));
+    expect(await commandLine(['status', '--db', db])).toMatchObject({ code: 0 });
+    first.stdin?.end();
+    expect((await ended).code).toBe(0);
+    expect((await commandLine(['ingest', input, '--db', db])).code).toBe(0);
+  });
 
-it('names this process if it already writes the ledger', async () => {
-  const db = join(scratchFolder(), 'ledger.db');
-  await withWriter(db, async () => {
-    const said = await commandLine(['rebuild', '--db', db]);
-    expect(said).toMatchObject({ code: 2, err: expect.stringContaining('this process already writes') });
+  it('names its own process if that process already writes the ledger', async () => {
+    const db = join(scratchFolder(), 'ledger.db');
+    await withWriter(db, async () => {
+      const said = await commandLine(['rebuild', '--db', db]);
+      expect(said).toMatchObject({ code: 2, err: expect.stringContaining('this process already writes') });
+    });
   });
 });
 
 describe('a landfall process', () => {
-  it('reports an interrupt of an ingest, and the next run completes it', async () => {
+  it('reports an interrupted ingest, and its next run completes the ingest', async () => {
     const folder = scratchFolder();
     const db = join(folder, 'ledger.db');
     const child = start(['ingest', '-', '--db', db]);
@@ -159,7 +161,7 @@ describe('a landfall process', () => {
     });
   });
 
-  it('finishes after a closed pipe, accepts closed stdin, prints no colour', () => {
+  it('exits normally if its output pipe or standard input is closed', () => {
     const folder = scratchFolder();
     const bin = join(import.meta.dirname, '../../bin/landfall.js');
     writeFileSync(join(folder, 'garbage'), 'x\n'.repeat(500));

@@ -26,7 +26,7 @@ afterEach(() => {
 });
 
 describe('the session in README.md', () => {
-  it('prints the shown output for each command', async () => {
+  it('prints the output that README.md shows for each command', async () => {
     const steps = stepsOf(session);
     expect(steps.length).toBeGreaterThan(4);
     vi.stubEnv('LANDFALL_DB', join(scratchFolder(), 'ledger.db'));

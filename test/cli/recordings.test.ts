@@ -24,7 +24,7 @@ type Migration = { state: string; contested: boolean; settled: boolean; verdict:
 const expected = JSON.parse(readFileSync(join(ROOT, 'recordings/expected.json'), 'utf8')) as Record<string, Expected>;
 
 describe('landfall ingest of a shipped recording', () => {
-  it.each(Object.entries(expected))('gives %s the verdict of its real ending', async (name, want) => {
+  it.each(Object.entries(expected))('gives the verdict that matches the real end of %s', async (name, want) => {
     const db = join(scratchFolder(), 'ledger.db');
     const ran = await commandLine(['ingest', recording(name), '--db', db]);
     expect(ran.err).not.toContain('error');

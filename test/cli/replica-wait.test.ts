@@ -17,7 +17,7 @@ function replicas(second: (look: number) => { offset: number | null; ageMs: numb
 }
 
 describe('the wait for replicas', () => {
-  it('fails with a remedy if no more records arrive', async () => {
+  it('fails and prints a remedy if no more records arrive', async () => {
     const stuck = waitForReplicas(
       replicas(() => ({ offset: 4, ageMs: null })),
       { stallMs: 300 },
@@ -34,7 +34,7 @@ describe('the wait for replicas', () => {
     await expect(waitForReplicas(slow, { stallMs: 300 })).resolves.toBeUndefined();
   });
 
-  it('ends at a replica with a fault', async () => {
+  it('ends when a replica reports a fault', async () => {
     const fault = new Fault('LEDGER_ALTERED', 'altered', 'Look.');
     await expect(
       waitForReplicas(
@@ -44,7 +44,7 @@ describe('the wait for replicas', () => {
     ).resolves.toBeUndefined();
   });
 
-  it('ends only after the replicas reach the given time', async () => {
+  it('ends when every replica has reached the given time', async () => {
     const asOf = Date.now();
     let looks = 0;
     const ageMs = (look: number) => {

@@ -18,7 +18,7 @@ describe('ClockSkew', () => {
     '2026-11-23T12:59:00Z',
     '2026-01-01T00:00:00Z',
     '2026-11-23T23:30:00+12:00',
-  ])('ignores the time %s', (time) => {
+  ])('gives no warning for the event time %s', (time) => {
     expect(warnings(time)).toEqual([]);
   });
 
@@ -26,11 +26,11 @@ describe('ClockSkew', () => {
     ['2027-11-23T12:00:00Z', '365 days ahead of'],
     ['2026-11-23T15:00:00Z', '3 hours ahead of'],
     ['1970-01-01T00:00:00Z', '57 years behind'],
-  ])('warns about the time %s', (time, words) => {
+  ])('gives a warning for the event time %s', (time, words) => {
     expect(warnings(time)).toEqual([expect.stringContaining(`time ${time} (f:1) is ${words} this machine's clock.`)]);
   });
 
-  it('prints one warning for several wrong times', () => {
+  it('gives one warning for several wrong times', () => {
     const [text, ...others] = warnings('1970-01-01T00:00:00Z', undefined, '2099-01-01T00:00:00Z');
     expect(others).toEqual([]);
     expect(text).toContain('(f:1)');

@@ -14,7 +14,7 @@ async function* streamOf(chunks: readonly (Buffer | string)[]): AsyncGenerator<B
 }
 
 describe('readLines', () => {
-  it('returns the same lines for any chunk sizes', async () => {
+  it('returns the same lines for any chunk size', async () => {
     const text = fc.string({ unit: fc.constantFrom('a', 'ä', '🙂', '\n', '\r') });
     await fc.assert(
       fc.asyncProperty(text, fc.array(fc.nat(20)), async (whole, sizes) => {
@@ -35,7 +35,7 @@ describe('readLines', () => {
     );
   });
 
-  it('keeps only prefix, length and digest of an oversized line', async () => {
+  it('keeps only prefix, length and digest of a line over the limit', async () => {
     const long = 'x'.repeat(5_000_000);
     const chunks = Array.from({ length: 500 }, (_, index) => long.slice(index * 10_000, (index + 1) * 10_000));
     const [first, second] = await linesOf([...chunks, '\nshort\n'], 1_000_000);
@@ -45,7 +45,7 @@ describe('readLines', () => {
     expect(second).toMatchObject({ text: 'short', oversized: false, digest: null, number: 2 });
   });
 
-  it('removes a byte order mark only at the start', async () => {
+  it('removes a byte order mark only at the start of the file', async () => {
     const lines = await linesOf(['\ufeffa\n\ufeffb\n']);
     expect(lines.map(({ text }) => text)).toEqual(['a', '\ufeffb']);
   });
@@ -74,11 +74,11 @@ describe('parseLine', () => {
     expect(() => parseLine(line(text, changes))).toThrow(expect.objectContaining({ code }));
   });
 
-  it('accepts complete JSON without a newline', () => {
+  it('accepts complete JSON without a final newline', () => {
     expect(parseLine(line('{"a":1}', { torn: true }))).toEqual({ a: 1 });
   });
 
-  it('rejects JSON beyond the depth limit', () => {
+  it('rejects JSON that nests deeper than the limit', () => {
     const nested = (levels: number) => line(`{"a":${'['.repeat(levels)}${']'.repeat(levels)}}`);
     expect(() => parseLine(nested(63))).not.toThrow();
     for (const levels of [64, 200_000])
@@ -86,14 +86,16 @@ describe('parseLine', () => {
   });
 });
 
-it('finds the last probe of each host in each recording', async () => {
-  const probe = (host: string) => `{"kind":"probe","host":"${host}"}\n`;
-  const scenario = '{"kind":"scenario"}\n';
-  const found = await findLastProbes(
-    streamOf([scenario, probe('a'), '\n', probe('b'), probe('a'), scenario, probe('a')]),
-  );
-  expect([...found].map(([line, hosts]) => [line, Object.fromEntries(hosts)])).toEqual([
-    [1, { a: 4, b: 3 }],
-    [6, { a: 2 }],
-  ]);
+describe('the reader of recordings', () => {
+  it('finds the last query of each host in each recording', async () => {
+    const probe = (host: string) => `{"kind":"probe","host":"${host}"}\n`;
+    const scenario = '{"kind":"scenario"}\n';
+    const found = await findLastProbes(
+      streamOf([scenario, probe('a'), '\n', probe('b'), probe('a'), scenario, probe('a')]),
+    );
+    expect([...found].map(([line, hosts]) => [line, Object.fromEntries(hosts)])).toEqual([
+      [1, { a: 4, b: 3 }],
+      [6, { a: 2 }],
+    ]);
+  });
 });

@@ -15,17 +15,17 @@ describe('Mapping', () => {
     ]),
   );
 
-  it('fills its template from the record by JSON pointer', () => {
+  it('fills its template with the record values that JSON pointers select', () => {
     const found = mapped(mappings, bytes({ kind: 'A', 'a/b': ['x'], n: { deep: true } }));
     expect(found).toEqual({ id: 'x', data: { list: [{ deep: true }, 'as it is'] } });
   });
 
-  it('uses the first mapping that fits; returns the record without a template', () => {
+  it('uses the first matching rule; returns the record if without a template', () => {
     expect(mapped(mappings, bytes({ kind: null, id: 1 }))).toEqual({ kind: null, id: 1 });
     expect(mapped(mappings, bytes({ kind: 'B' }))).toBeNull();
   });
 
-  it('refuses invalid JSON and records without a value for the template', () => {
+  it('refuses records that are not JSON or lack a required value', () => {
     expect(() => mapped(mappings, Buffer.from('{'))).toThrow(expect.objectContaining({ code: 'BAD_JSON' }));
     expect(() => mapped(mappings, null)).toThrow(expect.objectContaining({ code: 'BAD_JSON' }));
     const invalid = Buffer.from('{"kind":null,"id":"a\xff"}', 'latin1');
@@ -39,7 +39,7 @@ describe('Mapping', () => {
     ['invalid JSON', '['],
     ['an invalid pointer', '[{"topic":"t","when":{"kind":1}}]'],
     ['an unknown field', '[{"topic":"t","event":{},"on":1}]'],
-  ])('refuses %s with BAD_MAPPING', (_, text) => {
+  ])('causes the error BAD_MAPPING for %s', (_, text) => {
     expect(() => parseMappings(text)).toThrow(expect.objectContaining({ code: 'BAD_MAPPING' }));
   });
 });

@@ -31,7 +31,7 @@ async function play(name: string, ledger = new MemoryLedger()): Promise<MemoryLe
 }
 
 describe('a recorded migration', () => {
-  it.each(Object.entries(expected))('%s gets the verdict of its real ending', async (name, want) => {
+  it.each(Object.entries(expected))('gets the verdict that matches its real end: %s', async (name, want) => {
     const ledger = await play(name);
     const vms = new Set(ledger.entries.flatMap(({ record }) => record?.vm ?? []));
     for (const vm of vms) {
@@ -51,8 +51,8 @@ describe('a recorded migration', () => {
   });
 });
 
-describe('a second play of a recording', () => {
-  it.each(Object.keys(expected))('%s adds no entry', async (name) => {
+describe('a second import of a recording', () => {
+  it.each(Object.keys(expected))('adds no entry to the ledger: %s', async (name) => {
     const ledger = await play(name);
     const head = await ledger.head();
     await play(name, ledger);

@@ -1,4 +1,4 @@
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { unansweredQuestions } from '../../consumers/recording/unanswered-questions.ts';
 import type { Question } from '../../events/commands.ts';
 import type { Entry } from '../../events/entries.ts';
@@ -24,16 +24,18 @@ async function* stored(...entries: Entry[]): AsyncGenerator<{ entry: Entry }> {
   for (const entry of entries) yield { entry };
 }
 
-it('lists the questions of one world without an answer, oldest first', async () => {
-  const open = await unansweredQuestions(
-    stored(
-      asking('q1', 'q2'),
-      answering('q1'),
-      { ...asking('elsewhere'), clock: 'recorded:x' },
-      asking('q3'),
-      answering('q2', { clock: 'recorded:x' }),
-    ),
-    'wall',
-  );
-  expect(open.map(({ question }) => question)).toEqual(['q2', 'q3']);
+describe('the list of unanswered questions', () => {
+  it('contains only questions of the requested world, oldest first', async () => {
+    const open = await unansweredQuestions(
+      stored(
+        asking('q1', 'q2'),
+        answering('q1'),
+        { ...asking('elsewhere'), clock: 'recorded:x' },
+        asking('q3'),
+        answering('q2', { clock: 'recorded:x' }),
+      ),
+      'wall',
+    );
+    expect(open.map(({ question }) => question)).toEqual(['q2', 'q3']);
+  });
 });

@@ -18,7 +18,7 @@ async function ledgerWith(count: number): Promise<MemoryLedger> {
 }
 
 describe('AttemptCache', () => {
-  it('evicts the oldest durable attempts beyond the limit', async () => {
+  it('removes the oldest durable attempts beyond its limit', async () => {
     const ledger = await ledgerWith(4);
     const cache = new AttemptCache(ledger, 2);
     for (const migration of ['m-1', 'm-2', 'm-3', 'm-4']) cache.find(migration);
@@ -28,7 +28,7 @@ describe('AttemptCache', () => {
     expect(cache.find('m-1')?.state.attempt.migration).toBe('m-1');
   });
 
-  it('keeps attempts until the batch that changed them is durable', async () => {
+  it('keeps an attempt until the batch that changed it is durable', async () => {
     const ledger = await ledgerWith(3);
     const cache = new AttemptCache(ledger, 1);
     for (const [epoch, migration] of ['m-1', 'm-2', 'm-3'].entries()) {
@@ -46,7 +46,7 @@ describe('AttemptCache', () => {
 });
 
 describe('RecordCache', () => {
-  it('evicts durable records beyond the limit and loads them again', async () => {
+  it('removes durable records beyond its limit and loads them again', async () => {
     const ledger = await ledgerWith(3);
     const cache = new RecordCache(ledger, 1);
     for (const vm of [1, 2, 3]) cache.get(vmOf(vm));
@@ -55,7 +55,7 @@ describe('RecordCache', () => {
     expect(cache.get(vmOf(1)).lastMigration).toBe('m-1');
   });
 
-  it('keeps changed records until their batch is durable', async () => {
+  it('keeps a changed record until its batch is durable', async () => {
     const cache = new RecordCache(new MemoryLedger(), 0);
     const record = { ...cache.get(vmOf(1)), name: 'web' };
     cache.set(record);
@@ -71,7 +71,7 @@ describe('RecordCache', () => {
     expect(cache.cachedCount).toBe(0);
   });
 
-  it('writes a record only once per change', () => {
+  it('writes a record only once for each change', () => {
     const cache = new RecordCache(new MemoryLedger(), 0);
     expect(cache.write(vmOf(1), 0)).toBe(null);
     cache.set({ ...cache.get(vmOf(1)), name: 'web' });

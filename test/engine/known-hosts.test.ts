@@ -1,4 +1,4 @@
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { Driver } from '../../engine/driver.ts';
 import type { CacheLimits } from '../../engine/partition/workspace.ts';
 import { toInput } from '../../events/cloud-event.ts';
@@ -22,39 +22,41 @@ const knownHosts = async (...sites: unknown[]) => {
   return [...driver.partition.openAttempts()].map((state) => state.attempt.knownHosts.toSorted());
 };
 
-it('searches only hosts of the same cluster and hosts of unknown cluster', async () => {
-  const cluster1 = ['host-a', 'host-b', 'host-c'].map((host) => facts(host, 'cluster-1'));
-  const found = await knownHosts(...cluster1, facts('host-d', 'cluster-2'), facts('host-e', null));
-  expect(found).toEqual([['host-c', 'host-e']]);
-});
+describe('the search for a guest on other hosts', () => {
+  it('includes only hosts of the same or an unknown cluster', async () => {
+    const cluster1 = ['host-a', 'host-b', 'host-c'].map((host) => facts(host, 'cluster-1'));
+    const found = await knownHosts(...cluster1, facts('host-d', 'cluster-2'), facts('host-e', null));
+    expect(found).toEqual([['host-c', 'host-e']]);
+  });
 
-it('searches every host if the cluster of the source is unknown', async () => {
-  expect(await knownHosts(facts('host-a', null), facts('host-d', 'cluster-2'))).toEqual([['host-d']]);
-});
+  it('includes every host if the cluster of the source is unknown', async () => {
+    expect(await knownHosts(facts('host-a', null), facts('host-d', 'cluster-2'))).toEqual([['host-d']]);
+  });
 
-it('searches no host of another recording', async () => {
-  const { driver, take } = await openPartition();
-  driver.partition.take(toInput(facts('host-x', null), sha256), null, 1000, 'recording-1');
-  for (const event of [facts('host-a', null), started('m-1'), returned('m-1')]) take(event);
-  expect([...driver.partition.openAttempts()].map((state) => state.attempt.knownHosts)).toEqual([[]]);
-});
+  it('includes no host of another recording', async () => {
+    const { driver, take } = await openPartition();
+    driver.partition.take(toInput(facts('host-x', null), sha256), null, 1000, 'recording-1');
+    for (const event of [facts('host-a', null), started('m-1'), returned('m-1')]) take(event);
+    expect([...driver.partition.openAttempts()].map((state) => state.attempt.knownHosts)).toEqual([[]]);
+  });
 
-it('decides the same with caches of two entries', async () => {
-  const run = async (limits?: CacheLimits) => {
-    const { ledger, driver, take } = await openPartition(limits);
-    for (const step of [declared, (vm: string) => started(`m-${vm}`, vm), (vm: string) => returned(`m-${vm}`, vm)])
-      for (let vm = 1; vm <= 8; vm += 1) {
-        take({
-          ...step(vmOf(vm)),
-          id: `${step.length}-${vm}-${driver.partition.pendingCount}-${ledger.entries.length}`,
-        });
+  it('gives the same decisions if the caches hold only two entries', async () => {
+    const run = async (limits?: CacheLimits) => {
+      const { ledger, driver, take } = await openPartition(limits);
+      for (const step of [declared, (vm: string) => started(`m-${vm}`, vm), (vm: string) => returned(`m-${vm}`, vm)])
+        for (let vm = 1; vm <= 8; vm += 1) {
+          take({
+            ...step(vmOf(vm)),
+            id: `${step.length}-${vm}-${driver.partition.pendingCount}-${ledger.entries.length}`,
+          });
+          await driver.flush();
+        }
+      for (let now = 1_000_000; now < 2_000_000; now += 5000) {
+        driver.partition.fire(now, 'wall');
         await driver.flush();
       }
-    for (let now = 1_000_000; now < 2_000_000; now += 5000) {
-      driver.partition.fire(now, 'wall');
-      await driver.flush();
-    }
-    return ledger.entries;
-  };
-  expect(await run({ attempts: 2, records: 2 })).toEqual(await run());
+      return ledger.entries;
+    };
+    expect(await run({ attempts: 2, records: 2 })).toEqual(await run());
+  });
 });

@@ -101,8 +101,8 @@ async function kafka(): Promise<Runner> {
 describe.each([
   ['embedded engine', embedded],
   ['Kafka ownership', kafka],
-] as const)('partition runner of the %s', (_, open) => {
-  it('claims once and decides inputs', async () => {
+] as const)('the partition runner of the %s', (_, open) => {
+  it('claims once and then decides inputs', async () => {
     const runner = await open();
     runner.send();
     await turns();
@@ -120,7 +120,7 @@ describe.each([
     expect([runner.fault(), runner.claims(), runner.reported()]).toEqual([null, 2, ['LEDGER_FULL']]);
   });
 
-  it('retries a failed claim with a growing delay, reporting the fault once', async () => {
+  it('retries a failed claim with growing delays and reports it once', async () => {
     const runner = await open();
     runner.setFailing(true);
     runner.send();
@@ -137,7 +137,7 @@ describe.each([
     expect([runner.fault(), runner.claims()]).toEqual([null, 2]);
   });
 
-  it('claims no more after a stop', async () => {
+  it('does not claim again after a stop', async () => {
     const runner = await open();
     runner.setFailing(true);
     runner.send();

@@ -1,4 +1,4 @@
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { Driver } from '../../engine/driver.ts';
 import { toInput } from '../../events/cloud-event.ts';
 import { sha256 } from '../../log/chain.ts';
@@ -22,24 +22,26 @@ const fails = cloudEvent('migration.returned', {
 });
 const declaredAs = (power: string) => cloudEvent('vm.declared', { name: 'web', host: 'host-a', power });
 
-it.each(['running', 'stopped', 'paused'])('keeps the record of a %s guest migrated onto itself', async (power) => {
-  const before = await recordAfter(declaredAs(power));
-  for (const events of [[onItself], [onItself, fails]]) {
-    const { host, certainty, power: after, owner } = (await recordAfter(declaredAs(power), ...events)) ?? {};
-    expect({ host, certainty, power: after, owner }).toEqual({
-      host: before?.host,
-      certainty: 'proven',
-      power,
-      owner: before?.owner,
-    });
-  }
-});
+describe('a migration with equal source and destination', () => {
+  it.each(['running', 'stopped', 'paused'])('does not change the record of a guest that is %s', async (power) => {
+    const before = await recordAfter(declaredAs(power));
+    for (const events of [[onItself], [onItself, fails]]) {
+      const { host, certainty, power: after, owner } = (await recordAfter(declaredAs(power), ...events)) ?? {};
+      expect({ host, certainty, power: after, owner }).toEqual({
+        host: before?.host,
+        certainty: 'proven',
+        power,
+        owner: before?.owner,
+      });
+    }
+  });
 
-it('keeps an unknown record unknown after a migration onto itself', async () => {
-  expect(await recordAfter(onItself, fails)).toMatchObject({ host: null, certainty: 'unknown' });
-});
+  it('does not change an unknown record', async () => {
+    expect(await recordAfter(onItself, fails)).toMatchObject({ host: null, certainty: 'unknown' });
+  });
 
-it('follows the guest’s power while a migration onto itself is open', async () => {
-  const stops = cloudEvent('host.lifecycle', { host: 'host-a', event: 'Stopped', detail: 'Shutdown' });
-  expect(await recordAfter(declared(), onItself, stops)).toMatchObject({ power: 'stopped', certainty: 'proven' });
+  it('allows changes of the guest’s power while it is open', async () => {
+    const stops = cloudEvent('host.lifecycle', { host: 'host-a', event: 'Stopped', detail: 'Shutdown' });
+    expect(await recordAfter(declared(), onItself, stops)).toMatchObject({ power: 'stopped', certainty: 'proven' });
+  });
 });

@@ -42,7 +42,7 @@ describe('Timetable', () => {
     { dueAt: 20, generation: 2 },
   ];
 
-  it('skips timers that were cancelled or set to another time', () => {
+  it('ignores timers that were cancelled or set to another time', () => {
     const table = new Timetable();
     table.set(attempt, {}, { recheck: poll, deadline });
     expect(table.next('wall')).toEqual({ ...poll, migration: 'a', timer: 'recheck' });
@@ -54,7 +54,7 @@ describe('Timetable', () => {
     expect(table.next('wall')).toBeUndefined();
   });
 
-  it('keeps the timers of each clock apart', () => {
+  it('stores the timers of each world separately', () => {
     const table = new Timetable();
     table.set(attempt, {}, { recheck: poll });
     table.set({ migration: 'b', clock: 'recorded' }, {}, { deadline });
@@ -62,7 +62,7 @@ describe('Timetable', () => {
     expect(table.next('other')).toBeUndefined();
   });
 
-  it('returns a timer that was set again after it fired', () => {
+  it('returns a fired timer again after it is set again', () => {
     const table = new Timetable();
     table.set(attempt, {}, { recheck: poll });
     const due = table.next('wall');

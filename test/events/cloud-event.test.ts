@@ -82,13 +82,13 @@ describe('toInput', () => {
     expect(input.digest).toMatch(/^[0-9a-f]{64}$/);
   });
 
-  test.each(types)('rejects an unknown field in data of type %s', (type) => {
+  test.each(types)('rejects an unknown data field in an event of type %s', (type) => {
     const fault = faultOf(withData(type, { surprise: 1 }));
     expect(fault.code).toBe('BAD_EVENT');
     expect(fault.message).toMatch(/^data: .*"surprise"/);
   });
 
-  test.each(types)('rejects type %s without data', (type) => {
+  test.each(types)('rejects an event of type %s without data', (type) => {
     const { data: _data, ...bare } = eventOf(type);
     expect(faultOf(bare)).toMatchObject({ code: 'BAD_EVENT', message: expect.stringMatching(/^data: /) });
     expect(faultOf({ ...bare, data: null })).toMatchObject({
@@ -97,7 +97,7 @@ describe('toInput', () => {
     });
   });
 
-  it('ignores extension attributes', () => {
+  it('ignores the extension attributes of CloudEvents', () => {
     const extended = toInput(
       eventOf('landfall.host.fenced.v1', { traceparent: '00-a-b-01', partitionkey: 'x' }),
       sha256,
@@ -107,7 +107,7 @@ describe('toInput', () => {
     expect(extended.digest).toBe(toInput(eventOf('landfall.host.fenced.v1'), sha256).digest);
   });
 
-  it('fills in defaults for omitted fields', () => {
+  it('adds the default values of omitted fields', () => {
     expect(toInput(eventOf('landfall.migration.started.v1'), sha256).data).toEqual({
       migration: 'm1',
       source: 'alpha',
@@ -122,12 +122,12 @@ describe('toInput', () => {
     });
   });
 
-  it('converts the UUID of the VM to lower case', () => {
+  it('converts the UUID of a VM to lower case', () => {
     expect(toInput(eventOf('landfall.vm.requested.v1', { subject: VM.toUpperCase() }), sha256).vm).toBe(VM);
   });
 
   test.each([undefined, 'web-1', '', VM.slice(1), `${VM} `])(
-    'rejects the subject %j for an input about a VM',
+    'rejects the subject %j if the event is about a VM',
     (subject) => {
       const fault = faultOf(eventOf('landfall.vm.requested.v1', { subject }));
       expect(fault.code).toBe(typeof subject === 'string' || subject === undefined ? 'BAD_SUBJECT' : 'BAD_EVENT');
@@ -142,7 +142,7 @@ describe('toInput', () => {
     '__proto__',
     'constructor',
     'toString',
-  ])('rejects the unknown type %j', (type) => {
+  ])('rejects an event of the unknown type %j', (type) => {
     const fault = faultOf({ specversion: '1.0', id: '1', source: 's', type, subject: VM, data: {} });
     expect(fault).toMatchObject({ code: 'UNKNOWN_TYPE', message: expect.stringContaining(JSON.stringify(type)) });
     expect(fault.remedy).not.toBe('');
@@ -182,18 +182,18 @@ describe('the error for an invalid event', () => {
     ['data.holders.0.mode', withData('landfall.volume.holders.v1', { holders: [{ host: 'a', mode: 'both' }] })],
     ['data.effects', withData('landfall.migration.started.v1', { effects: 'none' })],
     ['data.stream', withData('landfall.host.facts.v1', { stream: 'maybe' })],
-  ])('names the field %s', (field, value) => {
+  ])('names the invalid field %s', (field, value) => {
     const fault = faultOf(value);
     expect(fault.message.slice(0, fault.message.indexOf(': '))).toBe(field);
     expect(fault.remedy).not.toBe('');
   });
 
-  it('names the member that nests too deep', () => {
+  it('names the field whose value nests too deep', () => {
     const deep: unknown = JSON.parse(`{"more":${'['.repeat(1e5)}${']'.repeat(1e5)}}`);
     expect(() => toInput(deep, sha256)).toThrow(expect.objectContaining({ code: 'BAD_JSON' }));
   });
 
-  it('is always a Fault, for any JSON value', () => {
+  it('is an instance of Fault for any JSON value', () => {
     fc.assert(
       fc.property(fc.anything(), fc.constantFrom(...types), (data, type) => {
         for (const value of [data, eventOf(type, { data })]) {
@@ -234,31 +234,31 @@ describe('the vocabulary of inputs', () => {
     ],
     ['data.agent', 'silent', withData('landfall.host.facts.v1', { agent: 'up' })],
     ['data.holders.0.mode', 'shared', withData('landfall.volume.holders.v1', { holders: [{ host: 'a', mode: 'w' }] })],
-  ])('refuses an unknown word in %s and names %s', (field, allowed, value) => {
+  ])('rejects an unknown word in %s and lists the words %s', (field, allowed, value) => {
     const fault = faultOf(value);
     expect(fault).toMatchObject({ code: 'BAD_EVENT', message: expect.stringMatching(`^${field}: `) });
     expect(fault.message).toContain(allowed);
   });
 
-  test.each(jobWords)('accepts job %s', (job) => {
+  test.each(jobWords)('includes the job %s', (job) => {
     expect(toInput(answered({ job }), sha256).data).toMatchObject({ domain: { job } });
   });
 
   test.each(stateWords.flatMap((state) => reasonsOf(state).map((reason) => [state, reason])))(
-    'accepts state %s with reason %s',
+    'includes the state %s with the reason %s',
     (state, reason) => {
       expect(toInput(answered({ state, reason }), sha256).data).toMatchObject({ domain: { state, reason } });
     },
   );
 
   test.each(eventWords.flatMap((name) => detailsOf(name).map((detail) => [name, detail] as const)))(
-    'accepts event %s with detail %s',
+    'includes the event %s with the detail %s',
     (name, detail) => {
       expect(toInput(event(name, detail), sha256).data).toMatchObject({ event: name, detail });
     },
   );
 
-  it('accepts words outside the vocabulary only as unknownWords of a failed answer', () => {
+  it('allows other words only in the field unknownWords of failed answers', () => {
     const unknownWords = 'paused (frozen)';
     const data = { ok: false, domain: null, unknownWords };
     expect(toInput(withData('landfall.host.answered.v1', data), sha256).data).toMatchObject(data);
@@ -269,14 +269,14 @@ describe('the vocabulary of inputs', () => {
 
 describe('the configuration', () => {
   test.each([0, -1, Number.NaN, Number.POSITIVE_INFINITY, '10', null])(
-    'rejects a recheck interval of %j (scenario 47)',
+    'cannot have the recheck interval %j (scenario 47)',
     (recheckIntervalSeconds) => {
       expect(ConfigurationChange.safeParse({ recheckIntervalSeconds }).success).toBe(false);
     },
   );
 
   test.each(['recheckIntervalSeconds', 'questionLimitSeconds', 'commandRetrySeconds', 'dedupHorizonSeconds'] as const)(
-    'accepts %s in whole milliseconds from 0.01 s',
+    'accepts whole milliseconds from 0.01 s as %s',
     (name) => {
       const isTaken = (value: number) => ConfigurationChange.safeParse({ [name]: value }).success;
       expect([0.01, 0.3, 0.123, 7.001, 86_399.999].map(isTaken)).toEqual([true, true, true, true, true]);
@@ -286,7 +286,7 @@ describe('the configuration', () => {
     },
   );
 
-  it('rejects a recheck interval longer than the timeout (scenario 47)', () => {
+  it('cannot have a recheck interval above the timeout (scenario 47)', () => {
     expect(
       Configuration.safeParse({ ...defaultConfiguration, recheckIntervalSeconds: 301 }).error?.issues[0]?.path,
     ).toEqual(['recheckIntervalSeconds']);
@@ -294,7 +294,7 @@ describe('the configuration', () => {
     expect(Configuration.safeParse({ ...defaultConfiguration, recheckTimeoutSeconds: 9 }).success).toBe(false);
   });
 
-  it('has valid defaults and requires every field', () => {
+  it('has valid default values and no optional fields', () => {
     expect(Configuration.parse(defaultConfiguration)).toEqual(defaultConfiguration);
     for (const field of Object.keys(defaultConfiguration)) {
       expect(Configuration.safeParse({ ...defaultConfiguration, [field]: undefined }).success).toBe(false);
@@ -302,16 +302,18 @@ describe('the configuration', () => {
   });
 });
 
-test.each([
-  ['wall', true],
-  ['recorded:abort', true],
-  ['simulated:7', true],
-  ['recorded:', false],
-  ['Wall', false],
-  ['wall:x', false],
-  ['', false],
-])('validates the clock %j: %s', (clock, valid) => {
-  expect(Clock.safeParse(clock).success).toBe(valid);
+describe('the check of a world id', () => {
+  test.each([
+    ['wall', true],
+    ['recorded:abort', true],
+    ['simulated:7', true],
+    ['recorded:', false],
+    ['Wall', false],
+    ['wall:x', false],
+    ['', false],
+  ])('gives for %j the result %s', (clock, valid) => {
+    expect(Clock.safeParse(clock).success).toBe(valid);
+  });
 });
 
 describe('upcast', () => {
@@ -320,7 +322,7 @@ describe('upcast', () => {
     'thing.happened.v2': { type: 'thing.happened.v3', lift: (data) => ({ ...(data as object), third: true }) },
   };
 
-  it('lifts an older version step by step', () => {
+  it('converts an event to the newest version step by step', () => {
     expect(upcast('thing.happened.v1', { first: true }, steps)).toEqual({
       type: 'thing.happened.v3',
       data: { first: true, second: true, third: true },
@@ -328,19 +330,19 @@ describe('upcast', () => {
     expect(upcast('thing.happened.v2', {}, steps)).toEqual({ type: 'thing.happened.v3', data: { third: true } });
   });
 
-  it('keeps a type without an upcaster unchanged', () => {
+  it('does not change an event whose type has no upcaster', () => {
     const data = { first: true };
     expect(upcast('thing.happened.v3', data, steps)).toEqual({ type: 'thing.happened.v3', data });
     expect(upcast('other.v1', data, steps).data).toBe(data);
   });
 
-  it('renames a type if its upcaster does', () => {
+  it('changes the type if the upcaster changes it', () => {
     const renamed: Upcasters = { 'old.name.v1': { type: 'new.name.v2', lift: (data) => data } };
     expect(upcast('old.name.v1', 1, renamed)).toEqual({ type: 'new.name.v2', data: 1 });
   });
 
   test.each(['thing.happened.v1', 'thing.happened.v0', 'thing.happened'])(
-    'rejects an upcaster to %s that does not raise the version',
+    'rejects an upcaster to %s because that version is not higher',
     (type) => {
       expect(() => upcast('thing.happened.v1', {}, { 'thing.happened.v1': { type, lift: (data) => data } })).toThrow(
         RangeError,
@@ -349,13 +351,13 @@ describe('upcast', () => {
   );
 
   test.each(['__proto__', 'constructor', 'toString', 'hasOwnProperty'])(
-    'ignores the built-in property name %s',
+    'does not treat the property name %s as an event type',
     (type) => {
       expect(upcast(type, 1, inputUpcasters)).toEqual({ type, data: 1 });
     },
   );
 
-  it('has upcasters only to existing types', () => {
+  it('contains no upcaster to a type that does not exist', () => {
     for (const from of Object.keys(inputUpcasters)) expect(types).toContain(upcast(from, {}, inputUpcasters).type);
     expect(Object.keys(vmInputs).filter((type) => Object.hasOwn(siteInputs, type))).toEqual([]);
   });
@@ -375,11 +377,11 @@ describe('the digest of an input', () => {
     );
   };
 
-  test.each(types)('of type %s is independent of the order of keys', (type) => {
+  test.each(types)('does not depend on the order of keys, for type %s', (type) => {
     expect(digestOf(reversed(eventOf(type)) as object)).toBe(digestOf(eventOf(type)));
   });
 
-  it('is independent of source, id and time', () => {
+  it('does not depend on source, id and time', () => {
     const type = 'landfall.host.lifecycle.v1';
     expect(digestOf(eventOf(type, { id: 'e2', source: 'other', time: '2026-01-01T00:00:00Z' }))).toBe(
       digestOf(eventOf(type)),

@@ -8,12 +8,12 @@ const files = generatedDocs();
 const HINT = 'out of date: run `npm run docs`';
 
 describe('the generated documentation', () => {
-  test.each([...files.keys()])('matches the generator output: docs/%s', (path) => {
+  test.each([...files.keys()])('is equal to the output of its generator: docs/%s', (path) => {
     const file = join(docs, path);
     assert.equal(existsSync(file) ? readFileSync(file, 'utf8') : '', files.get(path), `docs/${path} is ${HINT}`);
   });
 
-  it('contains no obsolete file', () => {
+  it('includes no file that the generator does not write', () => {
     const found = GENERATED_FOLDERS.flatMap((folder) => globSync(`${folder}/**/*`, { cwd: docs })).map((path) =>
       path.split(sep).join('/'),
     );
@@ -24,7 +24,7 @@ describe('the generated documentation', () => {
     );
   });
 
-  it('is identical in repeated runs', () => {
+  it('is identical after repeated runs of the generator', () => {
     expect([...generatedDocs()]).toEqual([...files]);
   });
 });

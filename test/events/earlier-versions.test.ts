@@ -70,13 +70,13 @@ async function auditOf(file: string) {
 }
 
 describe('a ledger of entry version 1', () => {
-  it('continues with its open deadlines at their original times', async () => {
+  it('continues with its open deadlines at their stored times', async () => {
     const file = ledgerOfVersion1();
     const continued = await withWriter(file, continueUnanswered);
     expect(continued).toBe(fixture('ledger-v1-continued.txt').toString());
   });
 
-  it('passes the audit before and after it continues', async () => {
+  it('passes the audit before and after new entries are added', async () => {
     const file = ledgerOfVersion1();
     await withWriter(file, async () => {});
     expect(await auditOf(file)).toMatchObject({ entries: 157, findings: [], verdicts: { checked: 6, differing: 0 } });
@@ -84,7 +84,7 @@ describe('a ledger of entry version 1', () => {
     expect(await auditOf(file)).toMatchObject({ entries: 285, findings: [], verdicts: { checked: 12, differing: 0 } });
   });
 
-  it('keeps its verdicts and the texts of its entries', async () => {
+  it('keeps its verdicts and the original text of its entries', async () => {
     const file = ledgerOfVersion1();
     const texts = textsIn(file);
     await withWriter(file, async () => {});
@@ -109,12 +109,12 @@ describe('a ledger of entry version 1', () => {
     ]);
   });
 
-  it('gives entries that satisfy the current schema', () => {
+  it('is read as entries that match the current schema', () => {
     const texts = textsIn(ledgerOfVersion1());
     for (const text of texts) expect(Entry.safeParse(entryOf(text)).error).toBeUndefined();
   });
 
-  it('peeks the same fields from its entries as parsing gives', () => {
+  it('has the same fields when peeked and when fully parsed', () => {
     const sights = textsIn(ledgerOfVersion1()).flatMap((text) => {
       const peeked = peekEntry(text);
       return peeked === null ? [] : [{ peeked, entry: entryOf(text) }];
@@ -154,7 +154,7 @@ describe('upcastEntry', () => {
     });
   });
 
-  it('leaves the cause of an input as it is', () => {
+  it('does not change the cause of an input', () => {
     const cause = { kind: 'input', id: 'e1' };
     expect(upcastEntry({ v: 1, attempt: null, timers: {}, cause })).toEqual({
       v: ENTRY_VERSION,

@@ -29,7 +29,7 @@ describe('jobOfVirsh', () => {
     ['outgoing', 'unknown'],
     ['55x', 'unknown'],
     ['-5', 'unknown'],
-  ] as const)('maps %j to %s', (text, job) => {
+  ] as const)('converts the output %j to the job %s', (text, job) => {
     expect(jobOfVirsh(text)).toBe(job);
   });
 });
@@ -43,7 +43,7 @@ describe('domainOfVirsh', () => {
     ['paused', 'snapshot', 'creating snapshot'],
     ['running', '', 'unknown'],
     ['shut off', 'migrated', 'migrated'],
-  ])('maps %s (%s) to reason %s', (state, given, reason) => {
+  ])('converts the words %s (%s) to the reason %s', (state, given, reason) => {
     expect(domainOfVirsh(raw(state, given))).toEqual({ domain: { name: 'web-1', state, reason, job: 'outgoing' } });
   });
 
@@ -54,7 +54,7 @@ describe('domainOfVirsh', () => {
     ['en pause', 'migration'],
     ['__proto__', 'unknown'],
     ['', ''],
-  ])('reports the unknown words %s (%s)', (state, reason) => {
+  ])('returns "%s (%s)" as unknown words', (state, reason) => {
     expect(domainOfVirsh(raw(state, reason))).toEqual({ unknownWords: `${state} (${reason})` });
   });
 });
@@ -73,11 +73,11 @@ describe('a ledger of entry version 2', () => {
     return texts.map(({ body }) => entryOf(String(body)));
   }
 
-  it('gives entries that satisfy the current schema', () => {
+  it('is read as entries that match the current schema', () => {
     for (const entry of entriesIn(ledgerOfVersion2())) expect(Entry.safeParse(entry).error).toBeUndefined();
   });
 
-  it('maps its answers to the vocabulary', () => {
+  it('is read with its answers in the words of the vocabulary', () => {
     const state = entriesIn(ledgerOfVersion2()).at(-3)?.attempt?.attempt;
     expect(state?.asked['host-a']?.answer).toMatchObject({
       ok: true,
@@ -97,7 +97,7 @@ describe('a ledger of entry version 2', () => {
     expect(result).toMatchObject({ entries: 52, findings: [], verdicts: { checked: 2, differing: 0 } });
   });
 
-  it('has the same digests as a newly played recording', async () => {
+  it('has the same digests as a newly imported recording', async () => {
     const fresh = join(scratchFolder(), 'fresh.db');
     const recording = join(ROOT, 'recordings/client_timeout_completes.ndjson');
     await landfall(['ingest', recording, '--db', fresh]);

@@ -27,12 +27,12 @@ function isBroken(page: string, link: string): boolean {
 }
 
 describe('the documentation', () => {
-  it.each(PAGES)('links to pages and headings that exist: %s', (page) => {
+  it.each(PAGES)('contains no links to missing pages or headings: %s', (page) => {
     const links = Array.from(textOf(page).matchAll(/\]\(([^)\s]+)\)/g), ([, link = '']) => link);
     expect(links.filter((link) => !/^https?:/.test(link) && isBroken(page, link))).toEqual([]);
   });
 
-  it.each(PAGES)('names source files that exist: %s', (page) => {
+  it.each(PAGES)('contains no names of missing source files: %s', (page) => {
     const files = Array.from(textOf(page).matchAll(/`([a-z]+\/[\w./-]+\.ts)`/g), ([, file = '']) => file);
     expect(files.filter((file) => !existsSync(join(ROOT, file)))).toEqual([]);
   });

@@ -2,21 +2,21 @@ import { describe, expect, it } from 'vitest';
 import { importsOf, wrongImports } from './import-direction.ts';
 import { LAYERS, PLANNED_LAYERS, type SourceFile, sourceFiles, SUPPORT } from './source-files.ts';
 
-describe('import direction', () => {
-  it.each(LAYERS.filter((layer) => !PLANNED_LAYERS.includes(layer)))('holds in the layer %s', (layer) => {
+describe('the order of imports', () => {
+  it.each(LAYERS.filter((layer) => !PLANNED_LAYERS.includes(layer)))('is respected in the layer %s', (layer) => {
     const files = sourceFiles(layer);
     expect(files.length).toBeGreaterThan(0);
     expect(files.flatMap(wrongImports)).toEqual([]);
   });
 
-  it.each(SUPPORT)('holds in the folder %s', (folder) => {
+  it.each(SUPPORT)('is respected in the folder %s', (folder) => {
     // The tests of the house rules contain wrong imports as examples.
     const files = sourceFiles(folder).filter(({ path }) => !path.startsWith('test/house/'));
     expect(files.length).toBeGreaterThan(0);
     expect(files.flatMap(wrongImports)).toEqual([]);
   });
 
-  it('lists a layer as planned only while its folder is missing', () => {
+  it('contains a planned layer only while the folder is missing', () => {
     expect(PLANNED_LAYERS.filter((layer) => sourceFiles(layer).length > 0)).toEqual([]);
   });
 });
@@ -28,7 +28,7 @@ describe('the import rule', () => {
     text,
   });
 
-  it('reads every form of import and ignores comments', () => {
+  it('finds every form of import and ignores comments', () => {
     const text = [
       "import { a } from '../a.ts';",
       "import type { B } from './b.ts';",
@@ -55,7 +55,7 @@ describe('the import rule', () => {
     ['service', '../../cli/x.ts'],
     ['agent', '../../service/x.ts'],
     ['cli', '../../test/x.ts'],
-  ] as const)('refuses in %s an import of %s', (folder, specifier) => {
+  ] as const)('forbids in the folder %s an import of %s', (folder, specifier) => {
     expect(wrongImports(file(folder, `import { x } from '${specifier}';`))).toHaveLength(1);
   });
 
@@ -68,11 +68,11 @@ describe('the import rule', () => {
     ['service', '../../projections/x.ts'],
     ['cli', '../../service/x.ts'],
     ['test', '../../cli/x.ts'],
-  ] as const)('allows in %s an import of %s', (folder, specifier) => {
+  ] as const)('allows in the folder %s an import of %s', (folder, specifier) => {
     expect(wrongImports(file(folder, `import { x } from '${specifier}';`))).toEqual([]);
   });
 
-  it('allows kafkajs, types included, in the folder kafka only', () => {
+  it('allows kafkajs and its types only in the folder kafka', () => {
     const found = (folder: SourceFile['folder'], text: string) => wrongImports(file(folder, text));
     expect(found('log', "import { Kafka } from 'kafkajs';")).toHaveLength(1);
     expect(found('log', "import type { Kafka } from 'kafkajs';")).toHaveLength(1);
@@ -84,7 +84,7 @@ describe('the import rule', () => {
     expect(wrongImports(loader)).toEqual([]);
   });
 
-  it('forbids the modules that show kafkajs outside of the folder kafka', () => {
+  it('forbids modules that export kafkajs types outside of the folder kafka', () => {
     expect(wrongImports(file('log', "import { Kafka } from '../../kafka/kafkajs.ts';"))).toHaveLength(1);
     expect(wrongImports(file('service', "import { x } from '../../kafka/kafkajs-connection.ts';"))).toHaveLength(1);
     expect(wrongImports(file('log', "import type { KafkaClient } from '../../kafka/port.ts';"))).toEqual([]);

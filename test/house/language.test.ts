@@ -7,12 +7,12 @@ const texts = sourceFiles().filter(({ path }) => !path.startsWith('test/house/')
 
 const file = (text: string): SourceFile => ({ path: 'test/example.ts', folder: 'test', text });
 
-describe('plain language', () => {
-  it('has clear comments in every source file', () => {
+describe('the language check', () => {
+  it('finds no unclear comments in the source files', () => {
     expect(texts.flatMap(unclearComments)).toEqual([]);
   });
 
-  it('has clear test names', () => {
+  it('finds no unclear test names', () => {
     expect(texts.flatMap(unclearTestNames)).toEqual([]);
   });
 

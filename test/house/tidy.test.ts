@@ -30,7 +30,7 @@ describe('source files', () => {
     expect(tooLong).toEqual([]);
   });
 
-  it('have kebab-case names, as their folders do', () => {
+  it('have kebab-case names in kebab-case folders', () => {
     const named = sourceFiles().map(({ path }) => path);
     const odd = named.filter(
       (path) =>
@@ -44,13 +44,13 @@ describe('source files', () => {
 });
 
 describe('the pure core', () => {
-  it.each(['events', 'machines'] as const)('has no clock, randomness or I/O in %s', (folder) => {
+  it.each(['events', 'machines'] as const)('uses no clock, randomness or I/O in %s', (folder) => {
     const files = sourceFiles(folder);
     expect(files.length).toBeGreaterThan(0);
     expect(files.flatMap(impurities)).toEqual([]);
   });
 
-  it('has a purity rule that finds examples of each kind', () => {
+  it('has a purity check that finds examples of each kind', () => {
     const text = "import 'node:crypto';\nconst t = new Date();\n// Date.now()\nnew Date(t.time);\nsetTimeout(f, 1);\n";
     expect(impurities({ path: 'x.ts', folder: 'events', text })).toEqual([
       "x.ts:1: 'node:",

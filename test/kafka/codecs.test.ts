@@ -1,4 +1,4 @@
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { snappy } from '../../kafka/codecs.ts';
 
 const TEXT = Buffer.from('{"vm":"one"}'.repeat(40));
@@ -14,20 +14,22 @@ function framed(...blocks: readonly Buffer[]): Buffer {
   return Buffer.concat([header, ...parts]);
 }
 
-it('decompresses a Snappy block without a frame, as librdkafka writes it', async () => {
-  expect(await snappy.decompress(await snappy.compress({ buffer: TEXT }))).toEqual(TEXT);
-});
+describe('the Snappy codec', () => {
+  it('decompresses a block without a frame, as librdkafka writes it', async () => {
+    expect(await snappy.decompress(await snappy.compress({ buffer: TEXT }))).toEqual(TEXT);
+  });
 
-it('decompresses framed Snappy blocks, as the Java client writes them', async () => {
-  const block = await snappy.compress({ buffer: TEXT });
-  expect(await snappy.decompress(framed(block, block))).toEqual(Buffer.concat([TEXT, TEXT]));
-  expect(await snappy.decompress(framed())).toEqual(Buffer.alloc(0));
-});
+  it('decompresses framed blocks, as the Java client writes them', async () => {
+    const block = await snappy.compress({ buffer: TEXT });
+    expect(await snappy.decompress(framed(block, block))).toEqual(Buffer.concat([TEXT, TEXT]));
+    expect(await snappy.decompress(framed())).toEqual(Buffer.alloc(0));
+  });
 
-it('rejects a Snappy frame that is truncated or has invalid lengths', async () => {
-  const whole = framed(await snappy.compress({ buffer: TEXT }));
-  const [lengthAt, backwards] = [16, Buffer.from(whole)];
-  backwards.writeInt32BE(-4, lengthAt);
-  for (const bad of [whole.subarray(0, -3), whole.subarray(0, lengthAt + 2), backwards])
-    await expect(snappy.decompress(bad)).rejects.toThrow(RangeError);
+  it('rejects a frame that is truncated or has invalid lengths', async () => {
+    const whole = framed(await snappy.compress({ buffer: TEXT }));
+    const [lengthAt, backwards] = [16, Buffer.from(whole)];
+    backwards.writeInt32BE(-4, lengthAt);
+    for (const bad of [whole.subarray(0, -3), whole.subarray(0, lengthAt + 2), backwards])
+      await expect(snappy.decompress(bad)).rejects.toThrow(RangeError);
+  });
 });

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { createRequire } from 'node:module';
 import fc from 'fast-check';
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { Message, PartitionMetadata } from '../../kafka/kafkajs.ts';
 import { groupMessagesPerPartition, type Grouping, withReasons } from '../../kafka/kafkajs-patches.ts';
 import { encodeRecord, type RecordFields } from '../../kafka/record-encoder.ts';
@@ -54,54 +54,55 @@ const record = fc.record<RecordFields, 'value'>(
   { requiredKeys: ['value'] },
 );
 
-it('encodes records byte for byte as kafkajs does', () => {
-  fc.assert(
-    fc.property(fc.array(record, { maxLength: 12 }), (records) => {
-      const ours = records.map((each) => encodeRecord(each));
-      for (const [index, each] of records.entries()) {
-        expect(ours[index]?.buffer.equals(originalRecord(each).buffer)).toBe(true);
-      }
-    }),
-    { numRuns: 300 },
-  );
-});
-
-it('encodes a record that is larger than the shared buffer', () => {
-  const large = { key: 'k', value: 'ü'.repeat(700_000) };
-  expect(encodeRecord(large).buffer.equals(originalRecord(large).buffer)).toBe(true);
-});
-
-it('groups messages as kafkajs does', () => {
-  const partitionMetadata: PartitionMetadata[] = Array.from({ length: 5 }, (_, partitionId) => ({
-    partitionId,
-    partitionErrorCode: 0,
-    leader: 0,
-    replicas: [],
-    isr: [],
-  }));
-  const partitioner: Grouping['partitioner'] = ({ message: { partition = 0 } }) => partition;
-  fc.assert(
-    fc.property(fc.array(fc.nat(4), { maxLength: 50 }), fc.boolean(), (partitions, isKnown) => {
-      const messages = partitions.map((partition, index): Message => ({ partition, value: String(index) }));
-      const grouping = { topic: 't', partitionMetadata: isKnown ? partitionMetadata : [], messages, partitioner };
-      expect(groupMessagesPerPartition(grouping)).toEqual(originalGrouping(grouping));
-    }),
-  );
-});
-
-it('gives the errors of created topics the reason of the broker', async () => {
-  const version0 = original<object>('kafkajs/src/protocol/requests/createTopics/v0/response.js');
-  const reason = 'only 1 broker(s) are registered';
-  const answer = { topicErrors: [{ topic: 't', errorCode: 38, errorMessage: reason }] };
-  await expect(withReasons(version0).parse(answer)).rejects.toMatchObject({
-    errors: [{ topic: 't', type: 'INVALID_REPLICATION_FACTOR', message: reason }],
+describe('the patch of kafkajs', () => {
+  it('encodes records to the same bytes as kafkajs', () => {
+    fc.assert(
+      fc.property(fc.array(record, { maxLength: 12 }), (records) => {
+        const ours = records.map((each) => encodeRecord(each));
+        for (const [index, each] of records.entries()) {
+          expect(ours[index]?.buffer.equals(originalRecord(each).buffer)).toBe(true);
+        }
+      }),
+      { numRuns: 300 },
+    );
   });
-});
 
-/** kafkajs may hold a reference to an original function, so the test runs the code that calls the functions. */
-it('replaces the functions that the client calls', () => {
-  const client = new URL('../../kafka/client.ts', import.meta.url).href;
-  const program = `
+  it('encodes a record that is larger than its shared buffer', () => {
+    const large = { key: 'k', value: 'ü'.repeat(700_000) };
+    expect(encodeRecord(large).buffer.equals(originalRecord(large).buffer)).toBe(true);
+  });
+
+  it('groups messages in the same way as kafkajs', () => {
+    const partitionMetadata: PartitionMetadata[] = Array.from({ length: 5 }, (_, partitionId) => ({
+      partitionId,
+      partitionErrorCode: 0,
+      leader: 0,
+      replicas: [],
+      isr: [],
+    }));
+    const partitioner: Grouping['partitioner'] = ({ message: { partition = 0 } }) => partition;
+    fc.assert(
+      fc.property(fc.array(fc.nat(4), { maxLength: 50 }), fc.boolean(), (partitions, isKnown) => {
+        const messages = partitions.map((partition, index): Message => ({ partition, value: String(index) }));
+        const grouping = { topic: 't', partitionMetadata: isKnown ? partitionMetadata : [], messages, partitioner };
+        expect(groupMessagesPerPartition(grouping)).toEqual(originalGrouping(grouping));
+      }),
+    );
+  });
+
+  it('adds the reason of the broker to errors of topic creation', async () => {
+    const version0 = original<object>('kafkajs/src/protocol/requests/createTopics/v0/response.js');
+    const reason = 'only 1 broker(s) are registered';
+    const answer = { topicErrors: [{ topic: 't', errorCode: 38, errorMessage: reason }] };
+    await expect(withReasons(version0).parse(answer)).rejects.toMatchObject({
+      errors: [{ topic: 't', type: 'INVALID_REPLICATION_FACTOR', message: reason }],
+    });
+  });
+
+  /** kafkajs may hold a reference to an original function, so the test runs the code that calls the functions. */
+  it('replaces the functions that the client calls', () => {
+    const client = new URL('../../kafka/client.ts', import.meta.url).href;
+    const program = `
     await import(${JSON.stringify(client)});
     const require = (await import('node:module')).createRequire(${JSON.stringify(import.meta.url)});
     const isLoaded = require.cache[require.resolve('kafkajs/src/producer/sendMessages.js')] !== undefined;
@@ -130,6 +131,7 @@ it('replaces the functions that the client calls', () => {
     const topicData = [{ topic: 't', partitions: [{ partition: 0, messages: headed }] }];
     const encoded = await produce({ acks: -1, timeout: 1, topicData }).encode().catch(() => null);
     console.log(encoded === null ? 'the original' : 'replaced');`;
-  const { stdout } = spawnSync(process.execPath, ['--input-type=module', '-e', program], { encoding: 'utf8' });
-  expect(stdout.trim().split('\n')).toEqual(['true encodeRecord groupMessagesPerPartition', 'replaced', 'replaced']);
+    const { stdout } = spawnSync(process.execPath, ['--input-type=module', '-e', program], { encoding: 'utf8' });
+    expect(stdout.trim().split('\n')).toEqual(['true encodeRecord groupMessagesPerPartition', 'replaced', 'replaced']);
+  });
 });

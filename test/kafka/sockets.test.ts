@@ -10,7 +10,7 @@ describe('oneAtATime', () => {
       lookup(name, { all: false }, (error, address) => (error === null ? resolve(address) : reject(error)));
     });
 
-  it('shares one pending lookup among requests for the same name', async () => {
+  it('shares one pending lookup among requests for the same host name', async () => {
     const gone = Array.from({ length: 20 }, () => look('gone'));
     const there = look('there');
     expect(asked.map(({ name }) => name)).toEqual(['gone', 'there']);

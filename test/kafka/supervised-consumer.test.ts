@@ -29,7 +29,7 @@ beforeEach(() => vi.useFakeTimers());
 afterEach(() => vi.useRealTimers());
 
 describe('SupervisedConsumer', () => {
-  it('replaces a crashed consumer with a delay that doubles until it joins', async () => {
+  it('replaces a crashed consumer with doubling delays until one joins', async () => {
     const { supervised, consumers, last } = setUp();
     await supervised.start();
     const counts: number[] = [];
@@ -48,7 +48,7 @@ describe('SupervisedConsumer', () => {
     await supervised.stop();
   });
 
-  it('ignores the events of a consumer that was replaced', async () => {
+  it('ignores the events of a consumer that it replaced', async () => {
     const assigned = vi.fn<() => void>();
     const { supervised, consumers } = setUp({ events: { assigned, batch: () => Promise.resolve() } });
     await supervised.start();
@@ -61,7 +61,7 @@ describe('SupervisedConsumer', () => {
     await supervised.stop();
   });
 
-  it('replaces a consumer without fetches or heartbeats for the time limit', async () => {
+  it('replaces a consumer without fetches or heartbeats after the time limit', async () => {
     const { supervised, consumers, last } = setUp({ silentMs: 5000 });
     await supervised.start();
     last()?.assign(0);
@@ -84,7 +84,7 @@ describe('SupervisedConsumer', () => {
     expect(consumers).toHaveLength(1);
   });
 
-  it('resolves its topics again until that succeeds', async () => {
+  it('looks up its topics again until the lookup succeeds', async () => {
     const topics = vi.fn<() => Promise<string[]>>();
     topics.mockRejectedValueOnce(new Error('no broker')).mockResolvedValue(['inputs']);
     const { supervised, consumers } = setUp({ topics });

@@ -66,7 +66,7 @@ beforeEach(() => vi.useFakeTimers());
 afterEach(() => vi.useRealTimers());
 
 describe('requireTopics', () => {
-  it('waits for a broker that does not know the new topics yet', async () => {
+  it('retries while a broker does not know the new topics', async () => {
     const [creating, serving] = [new SlowBroker(0), new SlowBroker(8000)];
     await settled(initTopics(clientOf(creating), PLAN), 1000);
     await serving.createTopics(
@@ -94,7 +94,7 @@ describe('requireTopics', () => {
 });
 
 describe('initTopics', () => {
-  it('names each refused topic, the reason of the broker, and the flag', async () => {
+  it('reports each refused topic, the reason of the broker, the flag', async () => {
     const broker = new SlowBroker(0);
     const reason = 'Unable to replicate the partition 3 time(s): only 1 broker(s) are registered.';
     broker.createTopics = async (topics) => {

@@ -24,7 +24,7 @@ function expectTrue(text: string): boolean {
 }
 
 describe('peekEntry', () => {
-  it('returns the same fields as parsing for most attempt entries', async () => {
+  it('returns the same fields as a full parse for most entries', async () => {
     const { ledger } = await longStory();
     const told = ledger.stored.filter(({ text }) => expectTrue(text));
     expect(told.length).toBeGreaterThan(ledger.entries.filter(({ attempt }) => attempt !== null).length * 0.9);
@@ -37,7 +37,7 @@ describe('peekEntry', () => {
       expect(peekEntry(textOf(entry))).toBeNull();
   });
 
-  it('returns correct fields for names with special characters', async () => {
+  it('returns the correct fields for names with special characters', async () => {
     const { ledger } = await longStory();
     const whole = ledger.entries.filter(({ attempt, record }) => attempt !== null && record !== null);
     const [start, end] = [

@@ -30,7 +30,7 @@ beforeEach(() => vi.useFakeTimers());
 afterEach(() => vi.useRealTimers());
 
 describe('Freshness', () => {
-  it('counts the age from the check that found the replica complete', async () => {
+  it('measures the age since a check found the replica complete', async () => {
     const { at, freshness, look, age } = partition();
     at.end = 10;
     expect(age()).toBeNull();
@@ -39,7 +39,7 @@ describe('Freshness', () => {
     expect([age(), freshness.lag(0)]).toEqual([1000, 0]);
   });
 
-  it('counts the age from an earlier end that was reached under load', async () => {
+  it('measures the age since a requested end was reached under load', async () => {
     const { at, freshness, look, age } = partition();
     const seen: (number | null)[] = [];
     for (let second = 0; second < 60; second += 1) {
@@ -53,7 +53,7 @@ describe('Freshness', () => {
     expect(freshness.lag(0)).toBe(5000);
   });
 
-  it('lets the age grow while the replica is behind or ahead', async () => {
+  it('returns a growing age while the replica is behind or ahead', async () => {
     const { at, freshness, look, age } = partition();
     freshness.read(0, 9);
     at.end = 10;
@@ -69,7 +69,7 @@ describe('Freshness', () => {
     expect(age()).toBe(22_000);
   });
 
-  it('reports an owner as overtaken after two checks with foreign records', async () => {
+  it('reports a replaced owner after two checks with foreign records', async () => {
     const { at, look, age } = partition({ isOwned: true });
     Object.assign(at, { offset: 8, readableOffset: 8, end: 10 });
     await look();
@@ -81,7 +81,7 @@ describe('Freshness', () => {
     expect([age(), at.overtaken]).toEqual([3000, 1]);
   });
 
-  it('lets the age of an owner grow until its commits are readable', async () => {
+  it('returns a growing age until the owner’s commits are readable', async () => {
     const { at, freshness, look, age } = partition({ isOwned: true });
     Object.assign(at, { offset: 8, readableOffset: 8, end: 10 });
     await look();

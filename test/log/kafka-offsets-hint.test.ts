@@ -12,7 +12,7 @@ beforeEach(() => vi.useFakeTimers());
 afterEach(() => vi.useRealTimers());
 
 describe('OffsetsHint', () => {
-  it('adds the offset to the first transaction and to one per second', () => {
+  it('adds the offset to the first transaction, then once per second', () => {
     const { hint } = hinting();
     expect(hint.along(at(1))).toEqual(at(1));
     vi.advanceTimersByTime(400);
@@ -33,7 +33,7 @@ describe('OffsetsHint', () => {
     expect([woken.mock.calls.length, hint.isDue, hint.along(null)]).toEqual([1, false, null]);
   });
 
-  it('is due at once on release and never after it was discarded', () => {
+  it('is due at once on release and never after a discard', () => {
     const { hint, woken } = hinting();
     hint.along(at(1));
     hint.along(at(2));

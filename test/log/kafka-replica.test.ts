@@ -42,7 +42,7 @@ async function openReplica(scratch: Scratch, projections: readonly string[] = []
 }
 
 describe('Replica', () => {
-  it('does not lower positions when old records are read again', async () => {
+  it('does not lower its positions when old records are read again', async () => {
     using scratch = new Scratch();
     const replica = await openReplica(scratch);
     await replica.take(taken(1, 2, 50));
@@ -55,7 +55,7 @@ describe('Replica', () => {
     await again.close();
   });
 
-  it('compares known records of a batch and appends the rest', async () => {
+  it('compares the known records of a batch and appends the new ones', async () => {
     using scratch = new Scratch();
     const replica = await openReplica(scratch);
     await Promise.all([replica.take(taken(1, 3, 3)), replica.take(taken(2, 5, 5))]);
@@ -84,7 +84,7 @@ describe('Replica', () => {
     await replica.close();
   });
 
-  it('refuses commits with an unknown offset until the topic was read', async () => {
+  it('refuses commits with an unknown offset until it read the topic', async () => {
     using scratch = new Scratch();
     const replica = await openReplica(scratch);
     const committed = (first: number, last: number, offset: number | null) =>
@@ -112,7 +112,7 @@ describe('Replica', () => {
     await replica.close();
   });
 
-  it('recovers from a fault of its file and continues at its end', async () => {
+  it('recovers from an error of its file and continues after that', async () => {
     using scratch = new Scratch();
     const replica = await openReplica(scratch, [SABOTEUR]);
     await replica.take(taken(1, 2, 2));

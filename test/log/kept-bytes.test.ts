@@ -10,7 +10,7 @@ describe('the excerpt of a malformed input', () => {
     ['a byte order mark', Buffer.from('\ufeff{}')],
     ['no UTF-8', Buffer.from([0xff, 0xfe, 0x00, 0x80])],
     ['nothing', Buffer.alloc(0)],
-  ])('returns the original bytes: %s', (_, bytes) => {
+  ])('contains all original bytes of %s', (_, bytes) => {
     const kept = keptOf(bytes);
     expect(originalOf(kept)).toEqual(bytes);
     expect(kept).toMatchObject({ bytes: bytes.length, digest: sha256(bytes) });
@@ -20,7 +20,7 @@ describe('the excerpt of a malformed input', () => {
     ['text that would be cut inside a character', Buffer.from(`x${'é'.repeat(LIMIT)}`)],
     ['four bytes to a character', Buffer.from(`xyz${'😀'.repeat(LIMIT)}`)],
     ['no UTF-8', Buffer.alloc(3 * LIMIT, 0xfe)],
-  ])('is cut at the limit with its length and digest: %s', (_, bytes) => {
+  ])('ends at the limit and adds length and digest of %s', (_, bytes) => {
     const kept = keptOf(bytes);
     const original = originalOf(kept);
     expect(kept.text.length).toBeLessThanOrEqual(LIMIT);

@@ -63,7 +63,7 @@ describe('opening an altered ledger', () => {
       'reordered',
     ],
     ['two exchanged entries', `${RENUMBER(4, 99)} ${RENUMBER(5, 4)} ${RENUMBER(99, 5)}`, 4, 'reordered'],
-  ])('reports %s', async (_, sql, sequence, reason) => {
+  ])('reports the alteration: %s', async (_, sql, sequence, reason) => {
     using scratch = new Scratch();
     await tenEntries(scratch);
     alter(scratch, sql);
@@ -75,7 +75,7 @@ describe('opening an altered ledger', () => {
     await ledger.close();
   });
 
-  it('does not trust an entry after an opening without verification', async () => {
+  it('does not trust an entry that an earlier opening did not verify', async () => {
     using scratch = new Scratch();
     await tenEntries(scratch);
     alter(scratch, `UPDATE entries SET hash = zeroblob(32) WHERE sequence = 4`);
@@ -85,7 +85,7 @@ describe('opening an altered ledger', () => {
     await expect(scratch.open()).rejects.toMatchObject({ position: { sequence: 4 } });
   });
 
-  it('reports the entry after an entry that was rewritten with its hash', async () => {
+  it('reports the entry after an entry that was rewritten with a hash', async () => {
     using scratch = new Scratch();
     await tenEntries(scratch);
     const db = new DatabaseSync(scratch.file);
@@ -98,7 +98,7 @@ describe('opening an altered ledger', () => {
     await expect(scratch.open()).rejects.toMatchObject({ position: { sequence: 5 }, reason: 'reordered' });
   });
 
-  it('detects a cut tail by a snapshot beyond the last entry', async () => {
+  it('detects a missing end of the ledger by a later snapshot', async () => {
     using scratch = new Scratch();
     const ledger = await scratch.open();
     await (await ledger.claim(0)).commit({ entries: entriesOf('a', 10), inputPositions: [] });
@@ -107,7 +107,7 @@ describe('opening an altered ledger', () => {
     await expect(scratch.open()).rejects.toMatchObject({ position: { sequence: 9 }, reason: 'missing' });
   });
 
-  it('detects every changed byte in the text of an entry', async () => {
+  it('detects any changed byte in the text of an entry', async () => {
     using scratch = new Scratch();
     await tenEntries(scratch);
     const db = new DatabaseSync(scratch.file);
@@ -150,7 +150,7 @@ describe('a snapshot', () => {
     }
   }
 
-  it('is taken at a close and spares the next start earlier entries', async () => {
+  it('is written at a close and shortens the check at the start', async () => {
     using scratch = new Scratch();
     await twoSnapshots(scratch);
     expect(verifiedFrom(scratch, 'test')).toBe(20);
@@ -160,20 +160,20 @@ describe('a snapshot', () => {
     await ledger.close();
   });
 
-  it('is skipped if its hash differs from its entry', async () => {
+  it('is ignored if its hash differs from its entry', async () => {
     using scratch = new Scratch();
     await twoSnapshots(scratch);
     alter(scratch, 'UPDATE snapshots SET hash = zeroblob(32) WHERE sequence = 20');
     expect(verifiedFrom(scratch, 'test')).toBe(10);
   });
 
-  it('is skipped if another machine version took it', async () => {
+  it('is ignored if another version of the machine wrote it', async () => {
     using scratch = new Scratch();
     await twoSnapshots(scratch);
     expect(verifiedFrom(scratch, 'other')).toBe(0);
   });
 
-  it('is taken every 10,000 entries', async () => {
+  it('is written every 10,000 entries', async () => {
     using scratch = new Scratch();
     const ledger = await scratch.open();
     const owner = await ledger.claim(0);

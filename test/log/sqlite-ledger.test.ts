@@ -11,7 +11,7 @@ const sequencesOf = async (entries: AsyncIterable<StoredEntry>) =>
   (await Array.fromAsync(entries)).map(({ sequence }) => sequence);
 
 describe('a search', () => {
-  it('finds the entries of one VM or attempt in order across buckets', async () => {
+  it('finds the entries of one VM or attempt in order', async () => {
     using scratch = new Scratch();
     const ledger = await scratch.open();
     const owner = await ledger.claim(0);
@@ -38,7 +38,7 @@ describe('a search', () => {
 describe('the identity horizon', () => {
   const identity = (id: string) => ({ source: 'agent://one', id });
 
-  it('forgets identities beyond its count, also after reopening', async () => {
+  it('removes identities beyond the maximum count, also after reopening', async () => {
     using scratch = new Scratch();
     const ledger = await scratch.open({ horizon: { seconds: 1e9, count: 30 } });
     const owner = await ledger.claim(0);
@@ -53,7 +53,7 @@ describe('the identity horizon', () => {
     await again.close();
   });
 
-  it('forgets identities beyond its time, which can change while running', async () => {
+  it('removes identities beyond the maximum age, which can change', async () => {
     using scratch = new Scratch();
     const ledger = await scratch.open({ horizon: { seconds: 100, count: 1000 } });
     const owner = await ledger.claim(0);
@@ -77,7 +77,7 @@ describe('the identity horizon', () => {
 describe('an inline projection', () => {
   const counted = (db: DatabaseSync) => db.prepare('SELECT count, flushes FROM counted').get();
 
-  it('writes in the transaction of the commit', async () => {
+  it('writes in the same transaction as the commit', async () => {
     using scratch = new Scratch();
     const ledger = await scratch.open({ projections: [COUNTER] });
     const owner = await ledger.claim(0);
@@ -86,7 +86,7 @@ describe('an inline projection', () => {
     await ledger.close();
   });
 
-  it('fails the commit if it throws, and starts again after a claim', async () => {
+  it('makes the commit fail if it throws; restarts with a claim', async () => {
     using scratch = new Scratch();
     const ledger = await scratch.open({ projections: [COUNTER] });
     const owner = await ledger.claim(0);

@@ -30,8 +30,8 @@ function bind(file: string, text: string, ...values: (string | number)[]): void 
   db.close();
 }
 
-describe.each(['write', 'read'] as const)('opening to %s', (mode) => {
-  it('refuses a folder', async () => {
+describe.each(['write', 'read'] as const)('an opening of a ledger to %s', (mode) => {
+  it('refuses a folder as the ledger', async () => {
     using scratch = new Scratch();
     await expect(scratch.open({ mode, file: scratch.folder })).rejects.toMatchObject({ code: 'LEDGER_NOT_A_LEDGER' });
   });
@@ -60,7 +60,7 @@ describe.each(['write', 'read'] as const)('opening to %s', (mode) => {
     await expect(scratch.open({ mode })).rejects.toMatchObject({ code: 'LEDGER_NEWER' });
   });
 
-  it('refuses a truncated file', async () => {
+  it('refuses a truncated ledger file', async () => {
     using scratch = new Scratch();
     await written(scratch, 200);
     for (const share of [0.9, 0.5, 0.1]) {
@@ -77,14 +77,14 @@ describe.each(['write', 'read'] as const)('opening to %s', (mode) => {
   });
 });
 
-describe('opening', () => {
-  it('to read refuses a missing file and does not create it', async () => {
+describe('an opening of a ledger', () => {
+  it('refuses a missing file and does not create it, when reading', async () => {
     using scratch = new Scratch();
     await expect(scratch.open({ mode: 'read' })).rejects.toMatchObject({ code: 'LEDGER_MISSING' });
     expect(existsSync(scratch.file)).toBe(false);
   });
 
-  it('to read does not allow writing', async () => {
+  it('refuses to write a ledger that is open for reading', async () => {
     using scratch = new Scratch();
     await written(scratch, 1);
     const ledger = await scratch.open({ mode: 'read' });
@@ -100,7 +100,7 @@ describe('opening', () => {
     expect(readFileSync(scratch.file).subarray(68, 72).toString()).toBe('Land');
   });
 
-  it.skipIf(!canMount)('on a read-only disk allows reading but not writing (as root)', async () => {
+  it.skipIf(!canMount)('allows reading but not writing on a read-only disk (as root)', async () => {
     using mounted = new MountedFolder('4m');
     using scratch = new Scratch();
     const file = join(mounted.folder, 'ledger.db');
@@ -115,13 +115,13 @@ describe('opening', () => {
     mounted.remount('rw');
   });
 
-  it.skipIf(isRoot)('in a folder that is not writable refuses writing (not as root)', async () => {
+  it.skipIf(isRoot)('refuses to write in a folder without write permission (not as root)', async () => {
     using scratch = new Scratch();
     const file = join(lockedFolder(scratch.folder), 'ledger.db');
     await expect(scratch.open({ file })).rejects.toMatchObject({ code: 'LEDGER_READ_ONLY' });
   });
 
-  it('applies the migrations that an older file lacks', async () => {
+  it('applies the migrations that an older file requires', async () => {
     using scratch = new Scratch();
     const [first] = migrations;
     if (first === undefined) throw new Error('no migration');
@@ -160,7 +160,7 @@ describe('opening', () => {
     await ledger.close();
   });
 
-  it('refuses to open a replica as another partition', async () => {
+  it('refuses a replica of another partition', async () => {
     using scratch = new Scratch();
     await written(scratch, 2);
     const replica = await scratch.open({ partition: 3 });
@@ -170,7 +170,7 @@ describe('opening', () => {
     await expect(scratch.open({ partition: 4 })).rejects.toMatchObject({ code: 'LEDGER_ALTERED' });
   });
 
-  it('rolls back a migration that fails half-way', async () => {
+  it('undoes a migration that fails before its end', async () => {
     using scratch = new Scratch();
     openWriter(scratch.file).close();
     const failing = (db: DatabaseSync) => db.exec('CREATE TABLE half (x TEXT); SELECT nonsense');
@@ -181,26 +181,28 @@ describe('opening', () => {
   });
 });
 
-it.skipIf(!canMount)('fails a commit on a full disk and later continues', async () => {
-  using mounted = new MountedFolder('2m');
-  using scratch = new Scratch();
-  mkdirSync(join(mounted.folder, 'db'));
-  const ledger = await scratch.open({ file: join(mounted.folder, 'db', 'ledger.db') });
-  const owner = await ledger.claim(0);
-  let acknowledged = 0;
-  const fill = async () => {
-    for (let round = 0; round < 1000; round += 1) {
-      acknowledged = (await owner.commit({ entries: entriesOf(`f${round}`, 20), inputPositions: [] })).sequence;
-    }
-  };
-  await expect(fill()).rejects.toMatchObject({ code: 'LEDGER_FULL' });
-  await expect(owner.commit({ entries: [], inputPositions: [] })).rejects.toMatchObject({ code: 'LEDGER_FULL' });
-  expect((await ledger.verify()).sequence).toBe(acknowledged);
-  mounted.remount('size=16m');
-  const next = await ledger.claim(0);
-  expect(next.claimedHead.sequence).toBe(acknowledged);
-  await next.commit({ entries: entriesOf('after', 2), inputPositions: [] });
-  expect((await ledger.verify()).sequence).toBe(acknowledged + 2);
-  await expect(next.commit({ entries: entriesOf('g', 60_000), inputPositions: [] })).rejects.toThrow(/full/);
-  await ledger.close();
+describe('a commit on a full disk', () => {
+  it.skipIf(!canMount)('fails, and later commits succeed once there is free space', async () => {
+    using mounted = new MountedFolder('2m');
+    using scratch = new Scratch();
+    mkdirSync(join(mounted.folder, 'db'));
+    const ledger = await scratch.open({ file: join(mounted.folder, 'db', 'ledger.db') });
+    const owner = await ledger.claim(0);
+    let acknowledged = 0;
+    const fill = async () => {
+      for (let round = 0; round < 1000; round += 1) {
+        acknowledged = (await owner.commit({ entries: entriesOf(`f${round}`, 20), inputPositions: [] })).sequence;
+      }
+    };
+    await expect(fill()).rejects.toMatchObject({ code: 'LEDGER_FULL' });
+    await expect(owner.commit({ entries: [], inputPositions: [] })).rejects.toMatchObject({ code: 'LEDGER_FULL' });
+    expect((await ledger.verify()).sequence).toBe(acknowledged);
+    mounted.remount('size=16m');
+    const next = await ledger.claim(0);
+    expect(next.claimedHead.sequence).toBe(acknowledged);
+    await next.commit({ entries: entriesOf('after', 2), inputPositions: [] });
+    expect((await ledger.verify()).sequence).toBe(acknowledged + 2);
+    await expect(next.commit({ entries: entriesOf('g', 60_000), inputPositions: [] })).rejects.toThrow(/full/);
+    await ledger.close();
+  });
 });

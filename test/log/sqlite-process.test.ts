@@ -29,7 +29,7 @@ async function kill(child: ChildProcess): Promise<void> {
 }
 
 describe('a writer in another process', () => {
-  it('blocks a second writer but not readers, until it is killed', async () => {
+  it('blocks a second writer, but no readers, until it is killed', async () => {
     using scratch = new Scratch();
     const { child } = await writingProcess(scratch.file, 1);
     try {
@@ -46,7 +46,7 @@ describe('a writer in another process', () => {
     await ledger.close();
   });
 
-  it.each([40, 400, 1200])('loses no acknowledged commit if it is killed after %i commits', async (commits) => {
+  it.each([40, 400, 1200])('loses no acknowledged commit when it is killed after %i commits', async (commits) => {
     using scratch = new Scratch();
     const { child, lines } = await writingProcess(scratch.file, commits);
     await kill(child);
@@ -62,13 +62,15 @@ describe('a writer in another process', () => {
   });
 });
 
-it('refuses a second writer on the same file in the same process', async () => {
-  using scratch = new Scratch();
-  const first = await scratch.open();
-  await expect(scratch.open()).rejects.toMatchObject({
-    code: 'LEDGER_BUSY',
-    message: expect.stringContaining('this process already'),
+describe('a second writer in the same process', () => {
+  it('is refused for the same file', async () => {
+    using scratch = new Scratch();
+    const first = await scratch.open();
+    await expect(scratch.open()).rejects.toMatchObject({
+      code: 'LEDGER_BUSY',
+      message: expect.stringContaining('this process already'),
+    });
+    await first.close();
+    await (await scratch.open()).close();
   });
-  await first.close();
-  await (await scratch.open()).close();
 });

@@ -46,7 +46,7 @@ const entriesOf = (...scripts: Script[]) => scripts.flatMap(({ entries }) => ent
 const tallyOf = (tallies: readonly { id: string }[], id: string) => tallies.find((tally) => tally.id === id);
 
 describe('backtest', () => {
-  it('uses proven verdicts as truth and marks them', async () => {
+  it('uses proven verdicts as the truth and marks such attempts', async () => {
     const { attempts } = await backtest(entriesOf(timedOut(), refused()));
     expect(attempts.map(({ migration, vm, truth }) => ({ migration, vm, truth }))).toEqual([
       { migration: 'm-timeout', vm: 'vm-of-m-timeout', truth: { host: D, power: 'running', basis: 'verdict' } },
@@ -54,7 +54,7 @@ describe('backtest', () => {
     ]);
   });
 
-  it('returns the cost of each policy', async () => {
+  it('returns the costs of each policy', async () => {
     const { attempts } = await backtest(entriesOf(timedOut()));
     expect(attempts[0]?.decisions).toEqual({
       nova: { host: S, action: 'leave', at: 50, right: false, cost: 'lock-on-wrong-host' },
@@ -101,7 +101,7 @@ describe('backtest', () => {
     });
   });
 
-  it('has a truth for a contested attempt only from outside', async () => {
+  it('knows the truth of a contested attempt only from other sources', async () => {
     const alone = await backtest(entriesOf(contested()));
     expect(alone.attempts[0]?.truth).toBeNull();
     expect(alone.attempts[0]?.decisions['nova']).toEqual({ host: S, action: 'leave', at: 40, right: null, cost: null });
@@ -123,18 +123,18 @@ describe('backtest', () => {
     expect(tallyOf(policies, 'landfall')).toMatchObject({ right: 0, wrong: 0, undecided: 1 });
   });
 
-  it('prefers an outside truth to the verdict', async () => {
+  it('prefers the truth of other sources to the verdict', async () => {
     const { attempts } = await backtest(entriesOf(refused()), new Map([['m-refused', { host: D, power: 'paused' }]]));
     expect(attempts[0]?.decisions['landfall']).toMatchObject({ right: false, cost: 'lock-on-wrong-host' });
   });
 
-  it('uses a resolution as truth, not as Landfall’s decision', async () => {
+  it('uses an operator’s decision as truth, not as decision of Landfall', async () => {
     const { attempts } = await backtest(entriesOf(contested().resolved(D)));
     expect(attempts[0]?.truth).toMatchObject({ host: D, basis: 'verdict' });
     expect(attempts[0]?.decisions['landfall']).toMatchObject({ host: null, action: 'manual', right: null });
   });
 
-  it('runs only the given policies', async () => {
+  it('runs only the requested policies', async () => {
     const { policies: chosen } = await import('../../policies/registry.ts');
     const nova = chosen.filter(({ id }) => id === 'nova');
     const { policies, attempts } = await backtest(entriesOf(refused()), undefined, nova);
@@ -142,7 +142,7 @@ describe('backtest', () => {
     expect(Object.keys(attempts[0]?.decisions ?? {})).toEqual(['nova']);
   });
 
-  it('accepts a stream of entries', async () => {
+  it('accepts ledger entries as a stream', async () => {
     async function* stream() {
       yield* entriesOf(refused());
     }
@@ -151,7 +151,7 @@ describe('backtest', () => {
 });
 
 describe('the compared attempts', () => {
-  it('exclude successful calls, which are counted separately', async () => {
+  it('exclude successful calls, which have a separate count', async () => {
     const script = new Script('m-ok')
       .says(S, 'moving')
       .says(D, 'newShell')
@@ -174,7 +174,7 @@ describe('the compared attempts', () => {
     expect((await backtest(entriesOf(same, running))).attempts).toEqual([]);
   });
 
-  it('exclude attempts without their first entry', async () => {
+  it('exclude attempts whose first entry is missing', async () => {
     expect((await backtest(refused().entries.slice(3))).attempts).toEqual([]);
   });
 
@@ -195,13 +195,13 @@ describe('the answers to a policy', () => {
     return replay.remaining()[0]?.world;
   };
 
-  it('exclude answers to questions before the return', () => {
+  it('exclude answers to questions from before the return', () => {
     const script = new Script('m-1').returns(agentError);
     script.at(10).says(S, 'moving', 1).at(20).says(S, 'running');
     expect(worldOf(script)?.ask(S, 0)).toMatchObject({ words: 'running (booted)', job: 'none', at: 20 });
   });
 
-  it('are the first at or after the question, otherwise the last', () => {
+  it('contain the first later answer to a question, else the last', () => {
     const script = new Script('m-1').returns(agentError).at(40).says(S, 'moving').says(D, 'shell');
     script.at(2000).event(D, 'Resumed', 'Migrated').at(2100).says(D, 'arrived');
     const world = worldOf(script);
@@ -212,7 +212,7 @@ describe('the answers to a policy', () => {
     expect(world?.ask('host-c', 7)).toMatchObject({ presence: 'unknown', at: 7 });
   });
 
-  it('are unknown after a timeout, once per question', () => {
+  it('contain unknown after a timeout, once per question', () => {
     const script = new Script('m-1')
       .says(S, 'moving')
       .says(D, 'newShell')
@@ -228,7 +228,7 @@ describe('the answers to a policy', () => {
     expect(world?.ask(D, 5001)).toMatchObject({ presence: 'executing' });
   });
 
-  it('exclude refused answers', () => {
+  it('exclude answers that the ledger refused', () => {
     const script = new Script('m-1').returns(agentError).at(40).says(S, 'running');
     const last = script.entries.at(-1);
     const refusal = { code: 'X', message: '', remedy: '' };
@@ -247,7 +247,7 @@ describe('the memory of a replay', () => {
     }
   });
 
-  it('drops answers after the last time a policy asks', () => {
+  it('contains no answers after the last question of a policy', () => {
     const script = contested();
     const replay = new Replay();
     for (let round = 0; round < 20; round += 1) script.tick();
@@ -258,8 +258,8 @@ describe('the memory of a replay', () => {
   });
 });
 
-describe('a replaced verdict of a settled attempt', () => {
-  it('changes the truth and only Landfall’s decision', async () => {
+describe('a later verdict that replaces the verdict of a settled attempt', () => {
+  it('changes the truth and only the decision of Landfall', async () => {
     const script = refused();
     const before = await backtest(entriesOf(script));
     expect(script.state.attempt.settledAt).not.toBeNull();

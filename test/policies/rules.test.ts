@@ -10,7 +10,7 @@ const names = (view: ReturnType<typeof world>) =>
     policies.filter(({ id }) => id !== 'landfall').map(({ id, decide: rule }) => [id, rule(view).host]),
   );
 
-describe('the registry', () => {
+describe('the list of policies', () => {
   it('contains every policy once', () => {
     const ids = policies.map(({ id }) => id);
     expect(new Set(ids).size).toBe(ids.length);
@@ -27,11 +27,11 @@ describe('the registry', () => {
     ]);
   });
 
-  it('describes each rule in one line', () => {
+  it('describes each policy in one line', () => {
     for (const { rule, label } of policies) expect(`${label}: ${rule}`).not.toContain('\n');
   });
 
-  it('returns undefined for an unknown policy', () => {
+  it('returns undefined for the id of an unknown policy', () => {
     expect(policyOf('oVirt')).toBeUndefined();
   });
 });
@@ -43,7 +43,7 @@ describe('a caller timeout during a running job', () => {
     destination: { 0: 'shell', 2000: 'arrived' },
   });
 
-  it('misleads every rule that decides at once', () => {
+  it('misleads every policy that decides at once', () => {
     expect(names(view)).toEqual({
       nova: S,
       cloudstack: S,
@@ -57,14 +57,17 @@ describe('a caller timeout during a running job', () => {
   });
 });
 
-describe('nova', () => {
-  it.each(['running', 'moving', 'leftover', 'paused'] as const)('keeps the record on a source that is %s', (source) => {
-    expect(decide('nova', world({ source, destination: 'arrived' }))).toMatchObject({ host: S, action: 'leave' });
-  });
-  it.each(['absent', 'off'] as const)('completes if the source is %s', (source) => {
+describe('the policy nova', () => {
+  it.each(['running', 'moving', 'leftover', 'paused'] as const)(
+    'keeps the record on a source whose guest is %s',
+    (source) => {
+      expect(decide('nova', world({ source, destination: 'arrived' }))).toMatchObject({ host: S, action: 'leave' });
+    },
+  );
+  it.each(['absent', 'off'] as const)('completes the migration if the guest on the source is %s', (source) => {
     expect(decide('nova', world({ source, destination: 'absent' }))).toMatchObject({ host: D, action: 'complete' });
   });
-  it('sets an error without a connection', () => {
+  it('sets an error if there is no connection', () => {
     expect(decide('nova', world({ source: 'error', destination: 'arrived' }))).toMatchObject({
       host: null,
       action: 'error',
@@ -72,14 +75,14 @@ describe('nova', () => {
   });
 });
 
-describe('cloudstack and opennebula', () => {
-  it.each(['cloudstack', 'opennebula'])('%s destroys the domain on the destination in any state', (id) => {
+describe('the policy cloudstack or opennebula', () => {
+  it.each(['cloudstack', 'opennebula'])('destroys the domain on the destination in any state: %s', (id) => {
     const at = { host: S, action: 'destroy on destination', at: 0 };
     expect(decide(id, world({ destination: 'arrived' }))).toEqual({ ...at, hits: 'executing' });
     expect(decide(id, world({ destination: 'shell' }))).toEqual({ ...at, hits: 'incoming' });
     expect(decide(id, world({ destination: 'error' }))).toEqual({ ...at, hits: 'unknown' });
   });
-  it('cloudstack asks the destination after a success', () => {
+  it('asks the destination after a successful call: cloudstack', () => {
     expect(decide('cloudstack', world({ callError: null, destination: 'arrived' }))).toMatchObject({
       host: D,
       action: 'complete',
@@ -91,39 +94,42 @@ describe('cloudstack and opennebula', () => {
   });
 });
 
-describe('zstack before the change', () => {
+describe('the policy zstack before its change', () => {
   it('keeps the record on the source after an agent error', () => {
     const view = world({ callError: agentError, source: 'absent', destination: 'arrived' });
     expect(decide('zstack-before', view)).toMatchObject({ host: S, action: 'leave' });
   });
-  it.each(['connection', 'caller-timeout', 'caller-lost'] as const)('rolls back without asking after %s', (kind) => {
-    const view = world({ callError: { kind, message: '' }, source: 'absent', destination: 'arrived' });
-    expect(decide('zstack-before', view)).toEqual({ host: S, action: 'roll back', at: 0 });
-  });
+  it.each(['connection', 'caller-timeout', 'caller-lost'] as const)(
+    'rolls back without a question to the hosts after %s',
+    (kind) => {
+      const view = world({ callError: { kind, message: '' }, source: 'absent', destination: 'arrived' });
+      expect(decide('zstack-before', view)).toEqual({ host: S, action: 'roll back', at: 0 });
+    },
+  );
 });
 
-describe('zstack, the change as first written', () => {
+describe('the policy zstack with its change as first written', () => {
   const first = (view: Parameters<typeof world>[0]) => decide('zstack-first', world(view));
-  it('completes if the destination runs, even with a leftover source', () => {
+  it('completes if the destination runs, even with a copy at the source', () => {
     expect(first({ source: 'leftover', destination: 'arrived' })).toMatchObject({ host: D, action: 'complete' });
   });
-  it('accepts a paused destination only for a paused guest', () => {
+  it('accepts a paused destination only if the guest was paused before', () => {
     expect(first({ destination: 'paused', origin: 'paused' })).toMatchObject({ host: D });
     expect(first({ destination: 'paused', origin: 'running' })).toMatchObject({ host: S, action: 'roll back' });
     expect(first({ destination: 'shell', origin: 'paused' })).toMatchObject({ host: S });
   });
-  it.each(['absent', 'off', 'error'] as const)('rolls back on %s', (destination) => {
+  it.each(['absent', 'off', 'error'] as const)('rolls back if the answer of the destination is %s', (destination) => {
     expect(first({ source: 'absent', destination })).toMatchObject({ host: S, action: 'roll back' });
   });
-  it('rolls back without asking if both hosts are equal', () => {
+  it('rolls back without a question if both hosts are the same', () => {
     const view = { ...world({ destination: 'arrived' }), destination: S };
     expect(decide('zstack-first', view)).toEqual({ host: S, action: 'roll back', at: 0 });
   });
 });
 
-describe('zstack, the change as described', () => {
+describe('the policy zstack with its change as described', () => {
   const described = (view: Parameters<typeof world>[0]) => decide('zstack-described', world(view));
-  it('rolls back if the destination is dead or silent', () => {
+  it('rolls back if the destination has no guest or is silent', () => {
     expect(described({ source: 'absent', destination: 'error' })).toMatchObject({
       host: S,
       action: 'roll back',
@@ -131,18 +137,18 @@ describe('zstack, the change as described', () => {
     });
     expect(described({ source: 'absent', destination: 'absent' })).toMatchObject({ host: S, at: 0 });
   });
-  it('completes if only the destination is alive', () => {
+  it('completes if only the destination has the guest', () => {
     expect(described({ source: 'absent', destination: 'paused' })).toMatchObject({ host: D, action: 'complete' });
     expect(described({ source: 'error', destination: 'arrived' })).toMatchObject({ host: D });
   });
-  it('asks again every 10 s while both are alive', () => {
+  it('asks again every 10 s while both hosts have the guest', () => {
     expect(described({ source: { 0: 'switching', 15_000: 'absent' }, destination: 'arrived' })).toEqual({
       host: D,
       action: 'complete',
       at: 20_000,
     });
   });
-  it('rolls back after both were alive for 300 s', () => {
+  it('rolls back after both hosts had the guest for 300 s', () => {
     expect(described({ source: 'leftover', destination: 'arrived' })).toEqual({
       host: S,
       action: 'roll back',
@@ -155,17 +161,17 @@ describe('zstack, the change as described', () => {
   });
 });
 
-describe('ganeti', () => {
+describe('the policy ganeti', () => {
   const ganeti = (view: Parameters<typeof world>[0]) => decide('ganeti', world(view));
-  it('names the only host with the guest', () => {
+  it('names the only host that has the guest', () => {
     expect(ganeti({ source: 'absent', destination: 'arrived' })).toMatchObject({ host: D, action: 'complete' });
     expect(ganeti({ source: 'running', destination: 'absent' })).toMatchObject({ host: S, action: 'roll back' });
   });
-  it('needs an operator for guests on two hosts or silent hosts', () => {
+  it('requires an operator for guests on two hosts or silent hosts', () => {
     expect(ganeti({ source: 'leftover', destination: 'arrived' })).toMatchObject({ host: null, action: 'manual' });
     expect(ganeti({ source: 'error', destination: 'arrived' })).toMatchObject({ host: null, action: 'manual' });
   });
-  it('asks other hosts if neither has the guest', () => {
+  it('asks other hosts if source and destination lack the guest', () => {
     const neither = { source: 'absent', destination: 'off' } as const;
     expect(ganeti({ ...neither, elsewhere: { c: 'absent', d: 'running' } })).toMatchObject({
       host: 'd',
@@ -179,12 +185,12 @@ describe('ganeti', () => {
   });
 });
 
-describe('kubevirt', () => {
+describe('the policy kubevirt', () => {
   const kubevirt = (view: Parameters<typeof world>[0]) => decide('kubevirt', world(view));
-  it('keeps a guest that the source still has', () => {
+  it('keeps a guest on the source if the source still has it', () => {
     expect(kubevirt({ source: 'leftover', destination: 'arrived' })).toMatchObject({ host: S, action: 'leave' });
   });
-  it('waits at most 60 s for the target', () => {
+  it('gives the target at most 60 s', () => {
     expect(kubevirt({ source: 'absent', destination: { 0: 'error', 45_000: 'arrived' } })).toEqual({
       host: D,
       action: 'complete',
@@ -196,11 +202,11 @@ describe('kubevirt', () => {
       at: 60_000,
     });
   });
-  it('accepts a target paused by a user, not by a fault', () => {
+  it('accepts a target that a user paused, but no failed target', () => {
     expect(kubevirt({ source: 'absent', destination: 'paused' })).toMatchObject({ host: D });
     expect(kubevirt({ source: 'absent', destination: 'broken' })).toMatchObject({ host: null, action: 'fail' });
   });
-  it('waits for the source before it accepts a running target', () => {
+  it('asks the source before it accepts a running target', () => {
     expect(kubevirt({ source: { 0: 'error', 20_000: 'absent' }, destination: 'arrived' })).toMatchObject({
       host: D,
       at: 20_000,
@@ -209,9 +215,9 @@ describe('kubevirt', () => {
   });
 });
 
-describe('landfall', () => {
+describe('the policy landfall', () => {
   const recorded = { host: D, outcome: 'completed', contested: false, at: 40 } as const;
-  it('returns the recorded verdict', () => {
+  it('names the host of the recorded verdict', () => {
     expect(decide('landfall', world({ recorded }))).toEqual({ host: D, action: 'complete', at: 40 });
     expect(decide('landfall', world({ recorded: { ...recorded, host: S, outcome: 'rolled-back' } }))).toEqual({
       host: S,
@@ -219,7 +225,7 @@ describe('landfall', () => {
       at: 40,
     });
   });
-  it('names no host without a verdict or for a contested attempt', () => {
+  it('names no host if the attempt is contested or has no verdict', () => {
     const contested = { host: S, outcome: 'rolled-back', contested: true, at: 300_000 } as const;
     expect(decide('landfall', world({ recorded: contested }))).toEqual({ host: null, action: 'manual', at: 300_000 });
     expect(decide('landfall', world())).toEqual({ host: null, action: 'wait', at: 0 });

@@ -59,7 +59,7 @@ beforeAll(async () => {
 });
 
 describe('landfall status', () => {
-  it('prints a line per VM and a summary of problems', () => {
+  it('prints one line per VM and a summary of problems', () => {
     expect(statusTable([long.status(WEB), long.status(DB)], PLAIN).split('\n')).toEqual([
       'VM             NAME  HOST  ZONE/CLUSTER  CERTAINTY    POWER    LOCK OWNER  OPEN ATTEMPT',
       '0b51c7a2…0001  web   h2    z/c           proven       running  h2 ✓        –',
@@ -69,7 +69,7 @@ describe('landfall status', () => {
     ]);
   });
 
-  it('marks a lock with the wrong owner', () => {
+  it('marks a lock that the wrong host owns', () => {
     const lock = { volume: 'disk', owner: 'h2', mode: 'exclusive', desiredOwner: 'h1', agrees: false } as const;
     const vm: VmStatus = {
       ...long.status(WEB),
@@ -99,13 +99,13 @@ describe('landfall status', () => {
     ]);
   });
 
-  it('suggests an ingest for an empty ledger', () => {
+  it('suggests an ingest if the ledger is empty', () => {
     expect(statusTable([], PLAIN)).toContain('landfall ingest');
   });
 });
 
 describe('landfall migrations', () => {
-  it('prints a line per attempt and marks contested attempts', () => {
+  it('prints one line per attempt and marks contested attempts', () => {
     const text = migrationsTable([long.migration('m1'), long.migration('m2')], PLAIN, new Map([[WEB, 'web']]));
     expect(text.split('\n')).toEqual([
       'ATTEMPT  VM             SOURCE → DESTINATION  STATE      ROW         CERTAINTY    TO VERDICT  ERROR OF THE CALL',
@@ -116,7 +116,7 @@ describe('landfall migrations', () => {
     ]);
   });
 
-  it('names the matching row of an undecided attempt', () => {
+  it('names the matching table row of an undecided attempt', () => {
     const text = migrationsTable([undecided.migration('m1')], PLAIN);
     expect(text).toContain('matches moving');
     expect(text).toContain('1 attempt: 1 undecided');
@@ -124,7 +124,7 @@ describe('landfall migrations', () => {
 });
 
 describe('landfall explain', () => {
-  it('prints the verdict first and then its evidence', () => {
+  it('prints the verdict first and its evidence after that', () => {
     const text = long.explain('m1');
     expect(text.split('\n').slice(0, 11)).toEqual([
       `m1  guest (${WEB}), h1 → h2`,
@@ -145,7 +145,7 @@ describe('landfall explain', () => {
     expect(text).not.toContain('Operator actions');
   });
 
-  it('lists operator actions for a contested attempt', () => {
+  it('lists the possible operator actions for a contested attempt', () => {
     const text = long.explain('m2');
     expect(text).toContain(
       'Contested; the record stays on h1 (provisional): row both-alive, 5 min 1 s after the call failed. The guest may be on both hosts or still moving.',
@@ -158,7 +158,7 @@ describe('landfall explain', () => {
     expect(text).toContain('\n    landfall resolve m2 --host h2 --reason TEXT --attest');
   });
 
-  it('prints the next round and the deadline of an undecided attempt', () => {
+  it('prints the time of the next round and the deadline', () => {
     const text = undecided.explain('m1');
     expect(text).toContain('Undecided: no verdict yet (Rechecking.watching).');
     expect(text).toContain('It matches row moving: ');
@@ -167,7 +167,7 @@ describe('landfall explain', () => {
     expect(text).not.toContain('\nSteps');
   });
 
-  it.each([60, 80, 120])('wraps sentences at %i columns', (width) => {
+  it.each([60, 80, 120])('wraps its sentences at %i columns', (width) => {
     const lines = long.explain('m1', styleOf(true, width)).split('\n');
     const prose = lines.filter(
       (line) => /^ {2}\S/.test(line) && !/ {2}\S.* {2}\S/.test(stripVTControlCharacters(line)),
@@ -181,7 +181,7 @@ describe('landfall explain', () => {
 });
 
 describe('landfall history', () => {
-  it('draws a lane per host and one for the lock', () => {
+  it('draws one column per host and one for the lock', () => {
     const lines = long.history(WEB).split('\n');
     expect(lines.slice(3, 16)).toEqual([
       '2026-01-01',
@@ -201,13 +201,13 @@ describe('landfall history', () => {
     expect(lines).toContainEqual(expect.stringMatching(/═{28} {2}verdict 1: completed on h2 \(row landed, proven\)/));
   });
 
-  it('continues the lanes beside wrapped text', () => {
+  it('draws the columns of the hosts beside wrapped text', () => {
     const lines = long.history(DB, styleOf(false, 100)).split('\n');
     expect(lines.filter((line) => widthOf(line) > 100)).toEqual([]);
     expect(lines).toContainEqual(expect.stringMatching(/^ {28}┃ {9}┃ {9}│ {9}\S/));
   });
 
-  it('reports a VM without events', () => {
+  it('prints a message for a VM without events', () => {
     expect(history({ vm: WEB, name: null, items: [] }, PLAIN)).toBe(
       `unnamed VM  ${WEB}\nThe ledger has no events of this VM.`,
     );

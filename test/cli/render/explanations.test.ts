@@ -44,7 +44,7 @@ async function answers(story: Story, host: string, said: object): Promise<void> 
 }
 
 describe('landfall explain', () => {
-  it('marks the missing answers on which the verdict stood', async () => {
+  it('marks the missing answers that affected the verdict', async () => {
     const story = await failedCall();
     await passDeadline(story);
     for (const host of ['h1', 'h2']) await answers(story, host, { domain: running('unknown') });
@@ -55,7 +55,7 @@ describe('landfall explain', () => {
     expect(lines.filter((line) => line.includes('running (booted)'))).not.toEqual([]);
   });
 
-  it('names the question that superseded an unanswered one', async () => {
+  it('names the later question that replaced an unanswered question', async () => {
     const story = await failedCall();
     const before = questionTo(story, 'h1').split('/')[1];
     await story.tell('landfall.host.lifecycle.v1', { host: 'h1', event: 'Suspended', detail: 'Migrated' }, WEB);
@@ -66,7 +66,7 @@ describe('landfall explain', () => {
     expect(text).toMatch(new RegExp(`${after} +h1 .*not yet`));
   });
 
-  it('quotes the words of a host that answered without proof', async () => {
+  it('quotes the answer of a host that proves nothing', async () => {
     const story = await failedCall();
     await answers(story, 'h1', { domain: running() });
     await answers(story, 'h2', { ok: false, domain: null, unknownWords: 'paused (frozen)' });
@@ -75,7 +75,7 @@ describe('landfall explain', () => {
     expect(explained(story)).not.toContain('does not answer');
   });
 
-  it('quotes a stray process as an answer', async () => {
+  it('prints a leftover QEMU process as the answer of its host', async () => {
     const story = await failedCall();
     await answers(story, 'h1', { domain: running() });
     await answers(story, 'h2', { domain: null, strayProcess: true });
@@ -84,14 +84,14 @@ describe('landfall explain', () => {
     );
   });
 
-  it('says that a silent host does not answer', async () => {
+  it('prints that a silent host does not answer', async () => {
     const story = await failedCall();
     await answers(story, 'h1', { domain: running() });
     await story.pass(6);
     expect(explained(story)).toContain('the destination does not answer');
   });
 
-  it('names the host and the fact that a provisional verdict lacks', async () => {
+  it('names the host and the fact that would prove a provisional verdict', async () => {
     const story = await failedCall();
     await story.tell('landfall.host.lifecycle.v1', { host: 'h1', event: 'Stopped', detail: 'Migrated' }, WEB);
     for (let seconds = 0; seconds < 320; seconds += 5) {
@@ -103,7 +103,7 @@ describe('landfall explain', () => {
     );
   });
 
-  it('shows the settings in force for the attempt', async () => {
+  it('prints the settings that apply to the attempt', async () => {
     const story = await failedCall();
     const change = { recheckIntervalSeconds: 3 };
     await story.tell('landfall.configuration.set.v1', { change, operator: 'kim' });
@@ -112,7 +112,7 @@ describe('landfall explain', () => {
 });
 
 describe('landfall history', () => {
-  it('begins with the outcome of each attempt', async () => {
+  it('begins with the verdict of each attempt', async () => {
     const story = await failedCall();
     expect(drawn(story).split('\n')[1]).toBe('m1: no verdict yet');
     await story.answer({ h1: migrated, h2: running() });
@@ -120,7 +120,7 @@ describe('landfall history', () => {
     expect(drawn(story).split('\n')[1]).toMatch(/^m1: verdict 1: completed on h2 \(row landed, proven\)$/);
   });
 
-  it('folds questions and answers into rounds', async () => {
+  it('groups questions and answers into rounds', async () => {
     const story = await failedCall();
     for (let round = 0; round < 5; round += 1) {
       await story.answer({ h1: running('outgoing'), h2: null });
@@ -136,7 +136,7 @@ describe('landfall history', () => {
 });
 
 describe('landfall config set', () => {
-  it('names the open attempts that keep the earlier settings', () => {
+  it('names the open attempts that continue with the earlier settings', () => {
     expect(keepingText(['m1', 'm2'])).toBe(
       'These open attempts keep the earlier settings, because their calls have returned: m1, m2.',
     );

@@ -18,14 +18,14 @@ const verdicts = { checked: 9, differing: 0, otherTable: 0, byOperator: 0 };
 const head = { position: '0:221', hash: 'ab'.repeat(32) };
 
 describe('an error message', () => {
-  it('prints code, message and remedy', () => {
+  it('contains code, message and remedy', () => {
     const fault = new Fault('BAD_EVENT', 'x.ndjson:3: data.host: required', 'See docs/schemas.');
     expect(faultText(fault, PLAIN)).toBe('error BAD_EVENT: x.ndjson:3: data.host: required\n  hint: See docs/schemas.');
   });
 });
 
 describe('landfall audit', () => {
-  it('prints a head that the next audit accepts', () => {
+  it('prints a chain head that the next audit accepts', () => {
     const text = auditText({ entries: 221, head, verdicts, findings: [] }, PLAIN);
     expect(text).toContain('✔ no findings: 221 entries read, 9 verdicts decided again.');
     const printed = /head {2}(\S+)/.exec(text)?.[1] ?? '';
@@ -48,7 +48,7 @@ describe('landfall audit', () => {
 });
 
 describe('landfall config get', () => {
-  it('prints value, default and meaning of a setting', () => {
+  it('prints value, default value and meaning of a setting', () => {
     expect(
       configurationTable({ recheckTimeoutSeconds: 120, askOriginErrorCodes: ['A', 'B'] }, PLAIN).split('\n'),
     ).toEqual([
@@ -81,20 +81,20 @@ describe('landfall dead-letters', () => {
     excerpt: '{"a":\u001b[2J',
   };
 
-  it('prints the line of the file and one remedy per code', () => {
+  it('prints the bad line of the file and one remedy per code', () => {
     const text = deadLettersTable([letter, { ...letter, position: '0:18', offset: 18 }], PLAIN);
     expect(text).toContain('0:17  2026-11-23 11:57:00.000Z  BAD_JSON  –   events.ndjson:17  Unexpected token  {"a":');
     expect(text.match(/Each line is one JSON object/g)).toHaveLength(1);
     expect(text).not.toContain('\u001b');
   });
 
-  it('reports an empty list', () => {
+  it('prints a message if there are no dead letters', () => {
     expect(deadLettersTable([], PLAIN)).toBe('No input was refused.');
   });
 });
 
 describe('landfall ingest', () => {
-  it('prints one aligned line per verdict', async () => {
+  it('prints one aligned line for each verdict', async () => {
     const { ledger } = await longStory();
     const lines: string[] = [];
     const printer = new VerdictPrinter(PLAIN, (line) => lines.push(line));
@@ -112,7 +112,7 @@ describe('landfall ingest', () => {
     expect(lines.map((line) => widthOf(line) <= 90)).toEqual([true, true]);
   });
 
-  it('prints the totals of accepted and refused lines', () => {
+  it('prints the numbers of accepted and refused lines', () => {
     const report = { lines: 12, bad: 1, consumed: 8, duplicates: 0, refused: 2 };
     expect(ingestTotals(report, PLAIN)).toBe(
       '12 lines read: 8 accepted, 2 refused (see landfall dead-letters), 1 unreadable (see landfall dead-letters)',
@@ -122,7 +122,7 @@ describe('landfall ingest', () => {
 });
 
 describe('landfall backtest', () => {
-  it('ranks the policies and names the basis of the truth', async () => {
+  it('ranks the policies and prints how the truth is known', async () => {
     const { ledger } = await longStory();
     const text = backtestText(await backtest(ledger.stored), PLAIN);
     expect(text).toContain('2 failed calls; the truth of 1 is Landfall’s own proven verdict');
@@ -132,7 +132,7 @@ describe('landfall backtest', () => {
     expect(text).toMatch(/\nm2 {7}not known {4}· {2}·/);
   });
 
-  it('reports a ledger without failed calls', async () => {
+  it('prints a message for a ledger without failed calls', async () => {
     expect(backtestText(await backtest([]), PLAIN)).toContain('nothing to compare');
   });
 });

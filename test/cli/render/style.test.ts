@@ -22,38 +22,38 @@ describe('styleFor', () => {
     expect(styleFor(stream, env)).toMatchObject({ color, width });
   });
 
-  it('adds escape sequences only with colour', () => {
+  it('adds escape sequences only if colour is on', () => {
     expect(PLAIN.paint('bad', 'x')).toBe('x');
     expect(styleOf(true, null).paint('bad', 'x')).toBe('\u001b[31mx\u001b[39m');
     expect(styleOf(true, null).paint('plain', 'x')).toBe('x');
   });
 });
 
-describe('text functions', () => {
-  it('counts terminal columns of wide and combining characters', () => {
+describe('the functions for texts', () => {
+  it('count the terminal columns of wide and combining characters', () => {
     expect(['host-a', '主机', 'é', 'e\u0301', '👍', '\u001b[31mred\u001b[39m'].map(widthOf)).toEqual([
       6, 4, 1, 1, 2, 3,
     ]);
   });
 
-  it('shortens a text without splitting a wide character', () => {
+  it('shorten a text without splitting a wide character', () => {
     expect(cut('host-a', 6)).toBe('host-a');
     expect(cut('host-a', 5)).toBe('host…');
     expect(cut('主机主机', 4)).toBe('主…');
     expect(cut('host-a', 0)).toBe('');
   });
 
-  it('removes control characters', () => {
+  it('remove control characters', () => {
     expect(clean('a\u001b[2Jb\u0007\nc\u202ed')).toBe('ab c d');
   });
 
-  it('removes repeated lines from libvirt messages', () => {
+  it('remove repeated lines from messages of libvirt', () => {
     expect(message("error: failed to get domain 'x'\nerror: failed to get domain 'x'\n")).toBe(
       "failed to get domain 'x'",
     );
   });
 
-  it('pads, wraps, lists and shortens texts', () => {
+  it('pad, wrap, list and shorten texts', () => {
     expect(pad('7', 3, 'right')).toBe('  7');
     expect(wrap('one two three', 8, '  ')).toBe('one\n  two\n  three');
     expect(wrap('one two three', null)).toBe('one two three');
@@ -63,7 +63,7 @@ describe('text functions', () => {
   });
 });
 
-describe('table', () => {
+describe('a printed table', () => {
   const columns = [
     { header: 'NAME', flex: true },
     { header: 'COUNT', align: 'right' },
@@ -74,7 +74,7 @@ describe('table', () => {
     ['a-host-with-a-long-name', '1200', cell('a note that goes on and on', 'bad')],
   ];
 
-  it('aligns columns and keeps full texts for a pipe', () => {
+  it('aligns its columns and keeps full texts for a pipe', () => {
     expect(table(columns, rows, PLAIN).split('\n')).toEqual([
       'NAME                     COUNT  NOTE',
       '主机                         7  short',
@@ -82,13 +82,13 @@ describe('table', () => {
     ]);
   });
 
-  it.each([40, 50, 60])('shrinks flexible columns for a terminal of %i columns', (width) => {
+  it.each([40, 50, 60])('shrinks its flexible columns for a terminal of %i columns', (width) => {
     const drawn = table(columns, rows, styleOf(true, width), '  ').split('\n');
     expect(drawn.every((line) => widthOf(line) <= width)).toBe(true);
     expect(stripVTControlCharacters(drawn.join('\n'))).toContain('1200');
   });
 
-  it('dims headers and omits empty headers', () => {
+  it('dims its headers and omits empty headers', () => {
     expect(table([{ header: 'A' }], [['x']], styleOf(true, null))).toBe('\u001b[2mA\u001b[22m\nx');
     expect(table([{ header: '' }], [['x']], PLAIN)).toBe('x');
   });
@@ -98,7 +98,7 @@ describe('table', () => {
   });
 });
 
-describe('time formats', () => {
+describe('the functions for times', () => {
   it.each([
     [0, '0.00 s'],
     [253, '0.25 s'],
@@ -111,11 +111,11 @@ describe('time formats', () => {
     [273_600_000, '3 d 4 h'],
     [-253, '−0.25 s'],
     [Number.NaN, '–'],
-  ])('formats %i ms as %s', (ms, text) => {
+  ])('print %i ms as %s', (ms, text) => {
     expect(duration(ms)).toBe(text);
   });
 
-  it('formats offsets and UTC times', () => {
+  it('print clock offsets and UTC times', () => {
     expect([offset(5_063), offset(-30_720), offset(300_000)]).toEqual(['+5.06 s', '−30.72 s', '+5 min']);
     expect(wall('2026-11-23T12:57:27.827+01:00')).toBe('2026-11-23 11:57:27.827Z');
   });

@@ -20,7 +20,7 @@ function setUp() {
 }
 
 describe('DeclinedPartitions', () => {
-  it('declines a partition once its obstacle has lasted', () => {
+  it('declines a partition after its fault has lasted for some time', () => {
     const { obstacles, declining, changesWithin } = setUp();
     expect(changesWithin(60, 0, [0, 1])).toBe(null);
     obstacles.set(1, behind);
@@ -30,7 +30,7 @@ describe('DeclinedPartitions', () => {
     expect(changesWithin(600, 200_000, [0, 1])).toBe(null);
   });
 
-  it('does not decline a partition for a short obstacle', () => {
+  it('does not decline a partition with a short fault', () => {
     const { obstacles, changesWithin } = setUp();
     for (let from = 0; from < 100_000; from += 10_000) {
       obstacles.set(0, behind);
@@ -40,7 +40,7 @@ describe('DeclinedPartitions', () => {
     }
   });
 
-  it('accepts the partition again after a growing delay', () => {
+  it('accepts a declined partition again after a growing delay', () => {
     const { obstacles, declining, changesWithin } = setUp();
     const waits: (number | null)[] = [];
     for (let round = 0, from = 0; round < 4; round += 1, from += 500_000) {
@@ -58,17 +58,17 @@ describe('assignPartitions', () => {
   const will = (member: string, ...declined: number[]): MemberPreference => ({ member, declined: new Set(declined) });
   const shares = (...members: MemberPreference[]) => Object.fromEntries(assignPartitions([0, 1, 2, 3, 4, 5], members));
 
-  it('assigns evenly if no member declines', () => {
+  it('distributes partitions evenly if no member declines any', () => {
     expect(shares(will('b'), will('a'))).toEqual({ a: [0, 2, 4], b: [1, 3, 5] });
     expect(shares(will('a'))).toEqual({ a: [0, 1, 2, 3, 4, 5] });
   });
 
-  it('assigns declined partitions to willing members', () => {
+  it('gives declined partitions to members that accept them', () => {
     expect(shares(will('a', 0, 2), will('b'))).toEqual({ a: [1, 3, 4], b: [0, 2, 5] });
     expect(shares(will('a', 0, 1, 2, 3, 4, 5), will('b'))).toEqual({ a: [], b: [0, 1, 2, 3, 4, 5] });
   });
 
-  it('assigns a partition that all members decline', () => {
+  it('assigns a partition even if all members decline it', () => {
     const given = shares(will('a', 3), will('b', 3));
     expect(
       Object.values(given)
@@ -78,24 +78,26 @@ describe('assignPartitions', () => {
   });
 });
 
-it('reads declined partitions from member metadata, none if unreadable', async () => {
-  const { MemberMetadata, MemberAssignment } = kafkajs.AssignerProtocol;
-  const partitionIds = [{ partitionId: 0 }, { partitionId: 1 }];
-  const cluster = { findTopicPartitionMetadata: () => partitionIds } as unknown as Cluster;
-  const made = (declined: number[]) => {
-    const [ours] = assignersOf(() => declined);
-    return ours?.({ cluster, groupId: 'g', logger: null as never });
-  };
-  const topics = ['inputs'];
-  const older = MemberMetadata.encode({ version: 0, topics, userData: Buffer.from('?') });
-  const members = [
-    { memberId: 'old', memberMetadata: older },
-    { memberId: 'new', memberMetadata: made([0])?.protocol({ topics }).metadata ?? older },
-  ];
-  const given = (await made([])?.assign({ members, topics })) ?? [];
-  const decoded = given.map(({ memberId, memberAssignment }) => [
-    memberId,
-    { ...MemberAssignment.decode(memberAssignment)?.assignment },
-  ]);
-  expect(Object.fromEntries(decoded)).toEqual({ old: { inputs: [0] }, new: { inputs: [1] } });
+describe('the metadata of a group member', () => {
+  it('contains the declined partitions, or none if it is unreadable', async () => {
+    const { MemberMetadata, MemberAssignment } = kafkajs.AssignerProtocol;
+    const partitionIds = [{ partitionId: 0 }, { partitionId: 1 }];
+    const cluster = { findTopicPartitionMetadata: () => partitionIds } as unknown as Cluster;
+    const made = (declined: number[]) => {
+      const [ours] = assignersOf(() => declined);
+      return ours?.({ cluster, groupId: 'g', logger: null as never });
+    };
+    const topics = ['inputs'];
+    const older = MemberMetadata.encode({ version: 0, topics, userData: Buffer.from('?') });
+    const members = [
+      { memberId: 'old', memberMetadata: older },
+      { memberId: 'new', memberMetadata: made([0])?.protocol({ topics }).metadata ?? older },
+    ];
+    const given = (await made([])?.assign({ members, topics })) ?? [];
+    const decoded = given.map(({ memberId, memberAssignment }) => [
+      memberId,
+      { ...MemberAssignment.decode(memberAssignment)?.assignment },
+    ]);
+    expect(Object.fromEntries(decoded)).toEqual({ old: { inputs: [0] }, new: { inputs: [1] } });
+  });
 });

@@ -85,7 +85,7 @@ describe('Membership', () => {
     ]);
   });
 
-  it('does not open a partition that is revoked before it was left', async () => {
+  it('does not open a partition that is revoked during its hand-over', async () => {
     const { consumer, opened, owned } = await setUp();
     consumer.assign(0);
     await turns();
@@ -100,7 +100,7 @@ describe('Membership', () => {
     expect([owned(), opened.length]).toEqual([[0], 2]);
   });
 
-  it('reports an assignment epoch only while the partition is assigned', async () => {
+  it('returns an assignment epoch only while the partition is assigned', async () => {
     const { membership, consumer } = await setUp();
     expect([membership.assignmentEpoch(0), membership.absence]).toEqual([null, expect.any(String)]);
     consumer.assign(0);
@@ -117,7 +117,7 @@ describe('Membership', () => {
     await membership.stop();
   });
 
-  it('delivers from the offset that the ownership names', async () => {
+  it('delivers records from the offset that PartitionOwnership requests', async () => {
     const { membership, consumer } = await setUp();
     consumer.assign(0);
     await turns();
@@ -127,7 +127,7 @@ describe('Membership', () => {
     expect(consumer.orders).toEqual(['pause 0', 'seek 0 17', 'resume 0', 'pause 0']);
   });
 
-  it('pauses only the partition that is full', async () => {
+  it('pauses only the partition whose queue is full', async () => {
     const { consumer, opened } = await setUp();
     consumer.assign(0, 1);
     await turns();
@@ -147,7 +147,7 @@ describe('Membership', () => {
     expect(consumer.orders).toEqual(['pause 0', 'pause 1', 'resume 0']);
   });
 
-  it('declines a partition that it cannot decide until it can', async () => {
+  it('declines a partition while it cannot commit decisions for it', async () => {
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'setTimeout', 'clearTimeout', 'Date'] });
     onTestFinished(() => void vi.useRealTimers());
     const behind = new Fault('CLOCK_BEHIND', 'the clock is behind', 'Set it right.');
@@ -172,7 +172,7 @@ describe('Membership', () => {
     await membership.stop();
   });
 
-  it('replaces a consumer that delivers nothing although the topic has more', async () => {
+  it('replaces a consumer that delivers no records although more exist', async () => {
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'setTimeout', 'clearTimeout', 'Date'] });
     onTestFinished(() => void vi.useRealTimers());
     const { membership, consumer, opened, joins } = await setUp();
@@ -199,7 +199,7 @@ describe('Membership', () => {
     await membership.stop();
   });
 
-  it('reports the offset range, or KAFKA_NO_TOPIC for an unknown partition', async () => {
+  it('returns the offset range, or KAFKA_NO_TOPIC for an unknown partition', async () => {
     const { membership } = await setUp();
     expect(await membership.offsetRange(0)).toEqual({ low: 2, high: 9 });
     await expect(membership.offsetRange(1)).rejects.toMatchObject({ code: 'KAFKA_NO_TOPIC' });

@@ -7,7 +7,7 @@ const fenced = () => new Fault('LEDGER_FENCED', 'another owner', 'Claim it anew.
 const unknown = () => new Fault('LEDGER_OUTCOME_UNKNOWN', 'lost', 'Claim it anew.');
 const BEGUN = 'import abc';
 
-describe('PartitionOwnership inputs', () => {
+describe('PartitionOwnership', () => {
   it('consumes from the ledger’s input position and skips repeated inputs', async () => {
     const world = await readyWorld((begun) => {
       begun.inputPositions.set(STREAM, 9);
@@ -21,7 +21,7 @@ describe('PartitionOwnership inputs', () => {
     expect(world.inputPositions.get(STREAM)).toBe(12);
   });
 
-  it('ends the run at a gap, and reports the missing inputs', async () => {
+  it('ends its run at a gap and reports the missing inputs', async () => {
     const world = await readyWorld();
     world.deliver([0, 1]);
     await turns();
@@ -54,7 +54,7 @@ describe('PartitionOwnership inputs', () => {
     expect(world.told).toEqual(['from 0', 'INPUTS_BROKEN', 'INPUTS_ALTERED']);
   });
 
-  it('limits pending inputs by count and by bytes', async () => {
+  it('limits the pending inputs by count and by bytes', async () => {
     const world = await readyWorld((begun) => (begun.isHolding = true));
     world.deliver([0, 1, 2], 0, 1000);
     let hasRoom = false;
@@ -88,7 +88,7 @@ describe('PartitionOwnership after the topic may have been recreated', () => {
     return world;
   };
 
-  it('continues if the topic holds the last consumed record', async () => {
+  it('continues if the topic still holds the last consumed record', async () => {
     const world = await reclaimed({ low: 0, high: 9 });
     expect(world.told).toEqual(['from 0', 'LEDGER_FENCED', 'from 2']);
     expect(world.deliver([2, 3, 4])).toBe(true);
@@ -96,7 +96,7 @@ describe('PartitionOwnership after the topic may have been recreated', () => {
     expect(world.decided).toEqual([0, 1, 2, 3, 4]);
   });
 
-  it('refuses a topic with another record, without repeated claims', async () => {
+  it('refuses a topic with another record and does not claim again', async () => {
     const world = await reclaimed({ low: 0, high: 9 });
     expect(world.deliver([2, 3, 4], 2, 100, 'other')).toBe(false);
     expect(world.ownership.fault?.message).toContain('inputs/0 has another record at 2');
@@ -112,7 +112,7 @@ describe('PartitionOwnership after the topic may have been recreated', () => {
     expect(world.deliver([3, 4])).toBe(true);
   });
 
-  it('accepts no inputs before the record is verified', async () => {
+  it('accepts no inputs before the last consumed record is verified', async () => {
     const world = await reclaimed({ low: 0, high: 9 });
     expect([world.deliver([3, 4]), world.deliver([0, 1]), world.ownership.fault]).toEqual([false, false, null]);
     await turns();
@@ -120,7 +120,7 @@ describe('PartitionOwnership after the topic may have been recreated', () => {
     expect(world.deliver([1, 2, 3])).toBe(true);
   });
 
-  it('verifies the record again after a rejoin', async () => {
+  it('verifies the last consumed record again after a rejoin', async () => {
     const world = await readyWorld();
     world.deliver([0, 1, 2]);
     world.ownership.verifyTopic();
@@ -130,14 +130,14 @@ describe('PartitionOwnership after the topic may have been recreated', () => {
     expect(world.ownership.fault?.code).toBe('INPUTS_ALTERED');
   });
 
-  it('requests the record again if nothing is delivered', async () => {
+  it('requests the last consumed record again if nothing is delivered', async () => {
     const world = await reclaimed({ low: 0, high: 9 });
     await world.time.pass(10_000);
     expect(world.told.slice(2)).toEqual(['from 2', 'from 2']);
   });
 });
 
-describe('PartitionOwnership claim', () => {
+describe('a claim by PartitionOwnership', () => {
   it('is refused if the ledger is ahead of the topic', async () => {
     const world = await readyWorld((begun) => {
       begun.inputPositions.set(STREAM, 1_000_000);
@@ -149,7 +149,7 @@ describe('PartitionOwnership claim', () => {
     expect([world.ownership.fault?.code, world.claims]).toEqual(['INPUTS_ALTERED', 0]);
   });
 
-  it('continues with a recreated topic after an operator accepted it', async () => {
+  it('succeeds on a recreated topic after an operator accepted the topic', async () => {
     const world = await readyWorld((begun) => {
       begun.inputPositions.set(STREAM, 1_000_000);
       begun.offsetRange = { low: 0, high: 12 };
@@ -178,7 +178,7 @@ describe('PartitionOwnership claim', () => {
     expect([world.ownership.fault, world.told.at(-1), world.claims]).toEqual([null, 'from 5', 2]);
   });
 
-  it('does not fence an import under way', async () => {
+  it('does not fence an import that is in progress', async () => {
     const world = await readyWorld((begun) => begun.checkpoints.set(BEGUN, 7));
     await world.time.pass(60_000);
     expect([world.ownership.fault?.code, world.claims]).toEqual(['IMPORT_UNFINISHED', 0]);
@@ -187,7 +187,7 @@ describe('PartitionOwnership claim', () => {
     expect([world.ownership.fault, world.claims]).toEqual([null, 1]);
   });
 
-  it('waits for a newer assignment after a fencing', async () => {
+  it('happens only after a newer assignment if the owner was fenced', async () => {
     const world = await readyWorld((begun) => (begun.isHolding = true));
     world.deliver([0]);
     await turns();
@@ -203,7 +203,7 @@ describe('PartitionOwnership claim', () => {
     expect([world.ownership.fault, world.claims]).toEqual([null, 2]);
   });
 
-  it('waits for a newer assignment after an idle owner was fenced', async () => {
+  it('happens only after a newer assignment if an idle owner was fenced', async () => {
     const world = await readyWorld();
     world.overtake(fenced());
     expect(world.ownership.fault?.code).toBe('LEDGER_FENCED');
@@ -215,7 +215,7 @@ describe('PartitionOwnership claim', () => {
     expect([world.ownership.fault, world.claims]).toEqual([null, 2]);
   });
 
-  it('waits while the partition is not assigned', async () => {
+  it('happens only while the partition is assigned', async () => {
     const world = await readyWorld((begun) => (begun.isHolding = true));
     world.deliver([0]);
     await turns();
@@ -230,35 +230,37 @@ describe('PartitionOwnership claim', () => {
   });
 });
 
-it('claims again only after the relay of the failed run has stopped', async () => {
-  const sent = Promise.withResolvers<void>();
-  const world = await readyWorld((begun) => {
-    begun.isHolding = true;
-    begun.stopRelay = () => sent.promise;
+describe('a partition run', () => {
+  it('is followed by a claim only after its relay has stopped', async () => {
+    const sent = Promise.withResolvers<void>();
+    const world = await readyWorld((begun) => {
+      begun.isHolding = true;
+      begun.stopRelay = () => sent.promise;
+    });
+    world.deliver([0]);
+    await turns();
+    world.letGo(unknown());
+    await turns();
+    expect(world.ownership.fault?.code).toBe('LEDGER_OUTCOME_UNKNOWN');
+    await world.time.pass(60_000);
+    expect(world.claims).toBe(1);
+    sent.resolve();
+    await turns();
+    await world.time.pass(60_000);
+    expect(world.claims).toBe(2);
   });
-  world.deliver([0]);
-  await turns();
-  world.letGo(unknown());
-  await turns();
-  expect(world.ownership.fault?.code).toBe('LEDGER_OUTCOME_UNKNOWN');
-  await world.time.pass(60_000);
-  expect(world.claims).toBe(1);
-  sent.resolve();
-  await turns();
-  await world.time.pass(60_000);
-  expect(world.claims).toBe(2);
-});
 
-it('makes accepted inputs durable before a stop resolves', async () => {
-  const world = await readyWorld((begun) => (begun.isHolding = true));
-  world.deliver([0, 1]);
-  await turns();
-  let hasStopped = false;
-  const stopping = world.ownership.stop().then(() => (hasStopped = true));
-  await turns();
-  expect([hasStopped, world.deliver([2])]).toEqual([false, false]);
-  world.isHolding = false;
-  world.letGo();
-  await stopping;
-  expect(world.decided).toEqual([0, 1]);
+  it('makes accepted inputs durable before its stop resolves', async () => {
+    const world = await readyWorld((begun) => (begun.isHolding = true));
+    world.deliver([0, 1]);
+    await turns();
+    let hasStopped = false;
+    const stopping = world.ownership.stop().then(() => (hasStopped = true));
+    await turns();
+    expect([hasStopped, world.deliver([2])]).toEqual([false, false]);
+    world.isHolding = false;
+    world.letGo();
+    await stopping;
+    expect(world.decided).toEqual([0, 1]);
+  });
 });

@@ -4,13 +4,13 @@ import { callErrorOf } from '../../../consumers/recording/call-error.ts';
 const kindOf = (rc: number | string | null, error: string | null) =>
   callErrorOf({ kind: 'api', t: 0, action: 'migrate', phase: 'end', rc, error }).kind;
 
-describe('the reason of a failed call', () => {
+describe('the recorded kind of a failed call', () => {
   it.each([
     "error: operation aborted: job 'migration out' canceled by client",
     'error: internal error: client socket is closed',
     "error: Failed to connect socket to '/run/libvirt/libvirt-sock': Connection refused",
     'Pseudo-terminal will not be allocated\nerror: operation failed: domain is not running',
-  ])("is libvirt's own error: %s", (text) => {
+  ])('is libvirt for the error of libvirt: %s', (text) => {
     expect(kindOf(1, text)).toBe('libvirt');
   });
 
@@ -19,7 +19,7 @@ describe('the reason of a failed call', () => {
     'error: Disconnected from qemu:///system due to keepalive timeout\nerror: internal error: client socket is closed',
     'error: End of file while reading data: Input/output error',
     'error: failed to connect to the hypervisor\nerror: Cannot recv data: Connection reset by peer',
-  ])("is virsh's lost connection: %s", (text) => {
+  ])('is connection for the lost connection of virsh: %s', (text) => {
     expect(kindOf(1, text)).toBe('connection');
   });
 
@@ -34,11 +34,11 @@ describe('the reason of a failed call', () => {
     [137, 'error: operation aborted'],
     [124, ''],
     [null, null],
-  ])('is a lost caller: exit code %j with %j', (rc, text) => {
+  ])('is caller-lost for the exit code %j with the output %j', (rc, text) => {
     expect(kindOf(rc, text)).toBe('caller-lost');
   });
 
-  it("is the caller's own time limit, whatever it printed", () => {
+  it('is caller-timeout if the caller stopped the call, whatever it printed', () => {
     expect(kindOf('client-timeout', 'error: operation failed')).toBe('caller-timeout');
   });
 });
