@@ -52,7 +52,7 @@ export type LoopOptions = {
 };
 
 /** Inputs that were submitted together, and how far they have been decided. */
-type Submission = {
+type QueuedInputs = {
   items: readonly Delivered[];
   /** The number of decided items. */
   decided: number;
@@ -69,7 +69,7 @@ type Submission = {
 /** A decided item. `index` is the place of its first entry in the batch; null for a duplicate. */
 type Decided = { readonly taken: Taken; readonly index: number | null };
 /** The items of one submission that belong to one commit. */
-type Share = { submission: Submission; decided: Decided[]; isLast: boolean };
+type Share = { submission: QueuedInputs; decided: Decided[]; isLast: boolean };
 
 export class PartitionLoop {
   readonly #driver: Driver;
@@ -77,7 +77,7 @@ export class PartitionLoop {
   readonly #observer: LoopObserver;
   readonly #gate: DeadlineGate | null;
   readonly #commitsUnderWay: number;
-  #queue: Submission[] = [];
+  #queue: QueuedInputs[] = [];
   #underWay = 0;
   #entriesUnderWay = 0;
   /**
@@ -132,7 +132,7 @@ export class PartitionLoop {
     this.#enqueue(marker).catch(() => {});
   }
 
-  #enqueue(submission: Omit<Submission, 'decided' | 'results' | 'resolve' | 'reject'>): Promise<CommittedInput[]> {
+  #enqueue(submission: Omit<QueuedInputs, 'decided' | 'results' | 'resolve' | 'reject'>): Promise<CommittedInput[]> {
     if (this.#fault !== null) return Promise.reject(this.#fault);
     if (this.#stopping)
       return Promise.reject(
@@ -210,7 +210,7 @@ export class PartitionLoop {
   }
 
   /** Decides items until the batch is full. The remaining items of the submission go into the next commit. */
-  #decideShare(submission: Submission, now: number): Share {
+  #decideShare(submission: QueuedInputs, now: number): Share {
     const share: Share = { submission, decided: [], isLast: false };
     for (const item of submission.items.slice(submission.decided)) {
       if (share.decided.length > 0 && this.#driver.partition.pendingCount >= ENTRIES_PER_COMMIT) return share;
@@ -221,7 +221,7 @@ export class PartitionLoop {
   }
 
   /** The first submission of a batch always has room, however large it is. */
-  #hasRoom({ bytes }: Submission, decided: { inputs: number; bytes: number }): boolean {
+  #hasRoom({ bytes }: QueuedInputs, decided: { inputs: number; bytes: number }): boolean {
     if (decided.inputs >= INPUTS_PER_COMMIT || this.#driver.partition.pendingCount >= ENTRIES_PER_COMMIT) return false;
     return decided.inputs === 0 || decided.bytes + bytes <= COMMIT_BYTES;
   }

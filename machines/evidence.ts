@@ -378,7 +378,7 @@ function testimony(attempt: Attempt, host: string): [Testimony, Answer | null] {
 
 export function readHost(attempt: Attempt, host: string, answer: Answer | null): Reading {
   return readAnswer(answer, {
-    role: roleOf(attempt, host),
+    role: hostRoleOf(attempt, host),
     handedOver: attempt.handedOver,
     ran: attempt.shell.ran,
     standsStill: standsStill(attempt, host, answer),
@@ -386,7 +386,7 @@ export function readHost(attempt: Attempt, host: string, answer: Answer | null):
   });
 }
 
-function roleOf(attempt: Attempt, host: string): Role {
+function hostRoleOf(attempt: Attempt, host: string): Role {
   if (host === attempt.source) return 'source';
   return host === attempt.destination ? 'destination' : 'other';
 }

@@ -66,12 +66,12 @@ function keep(answers: Answers, attempt: Attempt, host: string, said: Answer, ti
 /** Reads an answer as another system would: without boot ids, stray processes and the history of the shell. */
 function reading(attempt: Attempt, host: string, said: Answer): Omit<HostAnswer, 'at'> {
   const { boot: _boot, strayProcess: _stray, ...plain } = said;
-  const context = { role: roleOf(attempt, host), handedOver: false, ran: false, sourceBoot: null };
+  const context = { role: hostRoleOf(attempt, host), handedOver: false, ran: false, sourceBoot: null };
   const { presence, job, words } = readAnswer(plain, context);
   return { presence, job, words };
 }
 
-function roleOf({ source, destination }: Attempt, host: string): Role {
+function hostRoleOf({ source, destination }: Attempt, host: string): Role {
   if (host === source) return 'source';
   return host === destination ? 'destination' : 'other';
 }

@@ -12,7 +12,7 @@ export interface Sink {
   flush(): Promise<unknown>;
 }
 
-export type Submission<T extends InputType> = {
+export type OwnInput<T extends InputType> = {
   type: T;
   vm: string | null;
   data: InputData<T>;
@@ -28,7 +28,7 @@ export type Submission<T extends InputType> = {
  */
 export async function submit<T extends InputType>(
   sink: Sink,
-  submission: Submission<T>,
+  submission: OwnInput<T>,
   at: { now: number; clock: string },
 ): Promise<void> {
   const { type, vm, data, id, source } = submission;

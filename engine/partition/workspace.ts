@@ -19,7 +19,7 @@ import { Timetable } from './timetable.ts';
 
 /** The time of a decision, and the clock it belongs to: `wall` for the live site, or one recording. */
 export type Moment = { now: number; clock: string };
-type Outcome = Partial<
+type EntryParts = Partial<
   Pick<Entry, 'attempt' | 'timers' | 'verdict' | 'host' | 'configuration' | 'questions' | 'commands' | 'refusal'>
 >;
 
@@ -190,23 +190,23 @@ export class Workspace {
     this.write(vm, cause, moment, { refusal: { code, message, remedy } });
   }
 
-  write(vm: string | null, cause: Cause, moment: Moment, outcome: Outcome): void {
-    if ((outcome.questions?.length ?? 0) > 0 || (outcome.commands?.length ?? 0) > 0) this.hasOutgoing = true;
+  write(vm: string | null, cause: Cause, moment: Moment, parts: EntryParts): void {
+    if ((parts.questions?.length ?? 0) > 0 || (parts.commands?.length ?? 0) > 0) this.hasOutgoing = true;
     this.#entries.push({
       v: ENTRY_VERSION,
       time: this.time(moment),
       clock: moment.clock,
       vm,
       cause,
-      attempt: outcome.attempt ?? null,
-      timers: outcome.timers ?? {},
-      verdict: outcome.verdict ?? null,
+      attempt: parts.attempt ?? null,
+      timers: parts.timers ?? {},
+      verdict: parts.verdict ?? null,
       record: vm === null ? null : this.records.write(vm, this.#epoch),
-      host: outcome.host ?? null,
-      configuration: outcome.configuration ?? null,
-      questions: outcome.questions ?? [],
-      commands: outcome.commands ?? [],
-      refusal: outcome.refusal ?? null,
+      host: parts.host ?? null,
+      configuration: parts.configuration ?? null,
+      questions: parts.questions ?? [],
+      commands: parts.commands ?? [],
+      refusal: parts.refusal ?? null,
     });
   }
 }
