@@ -33,8 +33,8 @@ const started = event(D, 'Started', 'Migrated');
 const resumed = event(D, 'Resumed', 'Migrated');
 const stopped = event(D, 'Stopped', 'Failed');
 
-describe('the evidence `ran`', () => {
-  it('is yes after a shell of this attempt resumes', () => {
+describe('the evidence that the destination ran', () => {
+  it('is yes after a shell of this attempt resumes its CPUs', () => {
     expect(ranAfter(started, resumed, fails())).toBe('yes');
     expect(ranAfter(started, resumed, stopped, fails())).toBe('yes');
   });
@@ -43,7 +43,7 @@ describe('the evidence `ran`', () => {
     expect(ranAfter(says(D, running()), fails(), says(D, absent))).toBe('yes');
   });
 
-  it('is no after an unbroken stream reports the shell’s start and stop', () => {
+  it('is no after an unbroken stream reports the shell’s start and end', () => {
     expect(ranAfter(started, stopped, fails())).toBe('no');
   });
 
@@ -51,7 +51,7 @@ describe('the evidence `ran`', () => {
     expect(ranAfter(says(D, shell), fails())).toBe('no');
   });
 
-  it('is maybe if no shell was reported', () => {
+  it('is maybe if no event about a shell arrived', () => {
     expect(ranAfter(fails())).toBe('maybe');
     expect(ranAfter(says(D, absent), fails())).toBe('maybe');
   });
@@ -68,7 +68,7 @@ describe('the evidence `ran`', () => {
     expect(ranAfter(says(D, shell), fails(), says(D, { ...absent, boot: 'beta-boot-2' }), stopped)).toBe('maybe');
   });
 
-  it('ignores a Stopped event from before the shell’s start', () => {
+  it('ignores a Stopped event from before the start of the shell', () => {
     expect(ranAfter(stopped, started, says(D, absent), fails())).toBe('maybe');
     expect(ranAfter(stopped, says(D, absent), fails())).toBe('maybe');
   });
@@ -78,11 +78,11 @@ describe('the evidence `ran`', () => {
   });
 });
 
-describe('the hand-over', () => {
+describe('the evidence of a hand-over', () => {
   it.each([
     ['a Stopped Migrated event', event(S, 'Stopped', 'Migrated')],
     ['an answer shut off (migrated)', says(S, shutOff('migrated'))],
-  ])('is proven by %s, and stays proven', (_name, move) => {
+  ])('is given by %s, and later events keep it', (_name, move) => {
     const { play } = given({ says: { [S]: running() } }).when(
       says(S, running()),
       move,
@@ -93,7 +93,7 @@ describe('the hand-over', () => {
     expect(evidenceOf(play.attempt).source.presence).toBe('handed-over');
   });
 
-  it('ignores `shut off (migrated)` if the attempt never saw the guest', () => {
+  it('is not given by `shut off (migrated)` before an earlier answer', () => {
     const { play } = given({ says: { [S]: shutOff('migrated') } }).when(fails());
     expect(evidenceOf(play.attempt).source.presence).toBe('off');
   });
@@ -103,32 +103,32 @@ describe('the hand-over', () => {
     ['a Stopped for another reason', event(S, 'Stopped', 'Destroyed')],
     ['a Stopped Migrated of the destination', event(D, 'Stopped', 'Migrated')],
     ['a shut off (migrated) from another boot', says(S, { ...shutOff('migrated'), boot: 'alpha-boot-2' })],
-  ])('ignores %s', (_name, move) => {
+  ])('is not given by %s', (_name, move) => {
     const { play } = given().when(move, says(S, absent), fails());
     expect(evidenceOf(play.attempt).source.presence).toBe('absent');
   });
 });
 
-describe('the outgoing job', () => {
-  it('counts if it was reported before the call returned', () => {
+describe('the evidence of an outgoing job', () => {
+  it('includes a job that was reported before the call returned', () => {
     expect(evidenceOf(given().when(says(S, running(jobs.out)), fails()).play.attempt).outgoingSeen).toBe(true);
   });
 
-  it('is not counted for a job of the destination', () => {
+  it('excludes a job that the destination reports', () => {
     expect(evidenceOf(given().when(says(D, running(jobs.out)), fails()).play.attempt).outgoingSeen).toBe(false);
   });
 
-  it('is not counted for a job of another boot', () => {
+  it('excludes a job that another boot of the source reports', () => {
     const { play } = given().when(says(S, { ...running(jobs.out), boot: 'alpha-boot-2' }), fails());
     expect(evidenceOf(play.attempt).outgoingSeen).toBe(false);
   });
 });
 
-describe('quiet rounds', () => {
+describe('the evidence of two unchanged rounds', () => {
   const slow = { ...defaultConfiguration, recheckIntervalSeconds: 100 };
   const quiet = { says: { [S]: running(), [D]: absent }, volumes: [volume('vol-1')] };
 
-  it('need two rounds of questions', () => {
+  it('requires two rounds of questions', () => {
     given({ ...quiet, configuration: slow })
       .when(fails('connection'), after(40), expires('vol-1'))
       .thenIs({ state: 'Rechecking.watching', verdicts: 0 })
@@ -136,7 +136,7 @@ describe('quiet rounds', () => {
       .thenIs({ row: 'stayed' });
   });
 
-  it('start again after a round that is not quiet', () => {
+  it('begins again after a round that reports a change', () => {
     given(quiet)
       .when(fails('connection'), says(D, shell), after(10), says(D, absent), after(40))
       .thenIs({ verdicts: 0 })
@@ -144,15 +144,15 @@ describe('quiet rounds', () => {
       .thenIs({ row: 'stayed' });
   });
 
-  it('survive a silent round', () => {
+  it('remains valid after a round without answers', () => {
     given(quiet)
       .when(fails('connection'), says(D, failed), after(30), says(D, absent), after(10))
       .thenIs({ row: 'stayed' });
   });
 });
 
-describe('a round', () => {
-  it('is not judged while a question is open, even after fencing', () => {
+describe('a round of questions', () => {
+  it('is not evaluated while a question is open, even after fencing', () => {
     const spec = given({ says: { [S]: paused('migrating', jobs.out), [D]: absent } }).when(
       fails(),
       after(300),
@@ -172,12 +172,12 @@ describe('a round', () => {
       .thenIs({ state: 'Rechecking.watching' });
   });
 
-  it('keeps the limit of its oldest open question despite events', () => {
+  it('keeps the limit of its oldest open question despite new events', () => {
     const { play } = given().when(fails(), after(4), event(D, 'Suspended', 'Paused'), after(1));
     expect(play.at).toBe('Rechecking.watching');
   });
 
-  it('gives every question the full limit at the deadline', () => {
+  it('gives each question its full limit, also at the deadline', () => {
     given({ says: { [S]: running(jobs.out), [D]: shell } })
       .when(fails(), after(296), says(S, 'silent'), event(S, 'Suspended', 'Migrated'), after(4))
       .thenIs({ state: 'Rechecking.finalRound' })
@@ -185,22 +185,22 @@ describe('a round', () => {
       .thenIs({ verdicts: 1, contested: false });
   });
 
-  it('asks the destination again if its question preceded the source’s answer', () => {
+  it('asks the destination again if the destination answered before the source', () => {
     const { play } = given({ says: { [S]: running(), [D]: absent } }).when(fails('libvirt'));
     expect(play.questions.slice(2).map(({ host }) => host)).toEqual([S, D, D]);
     expect(evidenceOf(play.attempt).destinationAskedLast).toBe(true);
   });
 });
 
-describe('names of built-in object properties', () => {
-  it.each(['__proto__', 'constructor', 'toString'])('treats the host %s as never asked', (host) => {
+describe('a host or event named like an object property', () => {
+  it.each(['__proto__', 'constructor', 'toString'])('has no stored question if the host name is %s', (host) => {
     given({ says: { [S]: running(jobs.out), [D]: shell } })
       .when(fails())
       .when(answers(host, 3, absent), answers(host, 4, running()), stream(host, 'connected'), stream(host, 'lost'))
       .thenNothingHappened();
   });
 
-  it.each(['constructor', 'toString'])('accepts the host %s as a destination', (host) => {
+  it.each(['constructor', 'toString'])('can be the destination of a migration if named %s', (host) => {
     given({ destination: host, says: { [S]: absent } })
       .when(says(host, running()), fails())
       .thenIs({ row: 'landed', host });
@@ -210,13 +210,13 @@ describe('names of built-in object properties', () => {
     ['Defined', 'Added'],
     ['Undefined', 'Removed'],
     ['Shutdown', 'Finished'],
-  ] as const)('changes no power on the event %s %s', (name, detail) => {
+  ] as const)('does not change the power of a guest: %s %s', (name, detail) => {
     const record = { ...unknownVm(VM), host: S, power: 'running' as const };
     expect(applyLifecycle(record, { host: S, event: name, detail }, () => undefined)).toEqual(record);
   });
 });
 
-describe('a question’s id', () => {
+describe('the id of a question', () => {
   it('contains its sequence', () => {
     expect(sequenceOf(questionId('m1', 12), 'm1')).toBe(12);
     expect(sequenceOf('m1/q12', 'm')).toBeNull();

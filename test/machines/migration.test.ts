@@ -106,12 +106,12 @@ describe('the state machine', () => {
   });
 });
 
-describe('a sequence of inputs', () => {
-  test.each(names)('matches the reviewed trace: %s', (name) => {
+describe('the trace of a sequence of inputs', () => {
+  test.each(names)('matches the reviewed trace of %s', (name) => {
     expect(traces().get(name)).toEqual(reviewed.get(name));
   });
 
-  it('has no reviewed trace without a sequence', () => {
+  it('exists in the reviewed file only if the sequence exists', () => {
     expect([...reviewed.keys()]).toEqual(names);
   });
 });
@@ -123,7 +123,7 @@ describe('a sequence of inputs', () => {
 const unreachable: readonly (readonly [RegExp, string])[] = [
   [
     /(?:settling|reexamining|provisional|contested): after question-limit \[rollsBack\]/,
-    'these ask both ends together, so the destination is always asked once more',
+    'these states ask source and destination together, so the destination is always asked again',
   ],
   [
     /Completed\.(?:settling|reexamining): after question-limit \[completes\]/,
@@ -138,7 +138,7 @@ const unreachable: readonly (readonly [RegExp, string])[] = [
 describe('a transition of the machine', () => {
   const isUnreachable = (name: string) => unreachable.some(([rule]) => rule.test(name));
 
-  it('changes the trace of a sequence if it is removed', () => {
+  it('changes at least one trace if it is removed', () => {
     const unneeded = transitions
       .filter(({ name }) => !isUnreachable(name))
       .filter(
@@ -154,7 +154,7 @@ describe('a transition of the machine', () => {
     expect(unneeded, `${unneeded.length} of ${transitions.length}`).toEqual([]);
   });
 
-  test.each(unreachable)('is never taken if it matches %s (%s)', (rule) => {
+  test.each(unreachable)('is never taken if its name matches %s: %s', (rule) => {
     const matched = transitions.filter(({ name }) => rule.test(name));
     expect(matched.length).toBeGreaterThan(0);
     expect(matched.filter(({ transition }) => takers(transition).length > 0).map(({ name }) => name)).toEqual([]);

@@ -36,7 +36,7 @@ const as = (role: Role, over: Partial<Context> = {}): Context => ({
 });
 const seen = (given: Answer, context: Context): Presence => readAnswer(given, context).presence;
 
-describe('the migration job', () => {
+describe('the migration job of an answer', () => {
   test.each(['none', 'outgoing', 'incoming', 'unknown'] as const)('is %s if libvirt reports that job', (job) => {
     expect(readAnswer(answer('running', 'booted', job), as('source')).job).toBe(job);
   });
@@ -96,20 +96,25 @@ const quiet: readonly (readonly [DomainState, DomainReason, Presence, Presence, 
   ['no state', 'unknown', 'unknown', 'unknown', 'unknown'],
 ];
 
-test('the table of presences contains every state with every reason', () => {
-  const all = stateWords.flatMap((state) => reasonsOf(state).map((reason) => `${state} (${reason})`));
-  expect(quiet.map(([state, reason]) => `${state} (${reason})`).sort()).toEqual(all.sort());
-});
-
-describe.each(quiet)('a domain that is %s (%s) without a job', (state, reason, source, destination, other) => {
-  it(`is ${source}, ${destination} or ${other} by the host's role`, () => {
-    expect(seen(answer(state, reason), as('source'))).toBe(source);
-    expect(seen(answer(state, reason), as('destination'))).toBe(destination);
-    expect(seen(answer(state, reason), as('other'))).toBe(other);
+describe('the table of presences', () => {
+  test('contains every state with every reason', () => {
+    const all = stateWords.flatMap((state) => reasonsOf(state).map((reason) => `${state} (${reason})`));
+    expect(quiet.map(([state, reason]) => `${state} (${reason})`).sort()).toEqual(all.sort());
   });
 });
 
-describe('the presence of a domain with a job', () => {
+describe.each(quiet)(
+  'the presence of a domain that is %s (%s) without a job',
+  (state, reason, source, destination, other) => {
+    it(`is ${source} on the source, ${destination} on the destination, ${other} elsewhere`, () => {
+      expect(seen(answer(state, reason), as('source'))).toBe(source);
+      expect(seen(answer(state, reason), as('destination'))).toBe(destination);
+      expect(seen(answer(state, reason), as('other'))).toBe(other);
+    });
+  },
+);
+
+describe('the presence of a domain with a migration job', () => {
   const known = quiet.filter(([state, reason]) => state === 'paused' && !reason.startsWith('post-copy'));
 
   test.each(known)('is incoming for %s (%s) with an incoming job on the destination', (state, reason) => {
@@ -158,46 +163,46 @@ describe('the presence of a domain with a job', () => {
     },
   );
 
-  it('is reported together with the job', () => {
+  it('is returned together with the job', () => {
     expect(readAnswer(answer('running', 'booted', 'outgoing'), as('source')).job).toBe('outgoing');
     expect(readAnswer(answer('running', 'booted', 'unknown'), as('source')).job).toBe('unknown');
   });
 
-  it('has job none if the domain is off', () => {
+  it('is returned with the job none if the domain is off', () => {
     expect(readAnswer(answer('shut off', 'destroyed', 'unknown'), as('source')).job).toBe('none');
     expect(readAnswer(listing(), as('destination')).job).toBe('none');
   });
 });
 
-describe('absence', () => {
-  it('is a complete listing without the guest', () => {
+describe('the presence absent', () => {
+  it('follows from a complete listing without the guest', () => {
     for (const role of ['source', 'destination', 'other'] as const) expect(seen(listing(), as(role))).toBe('absent');
   });
 
   test.each(['error: failed to get domain', 'Connection refused', 'timeout', ''])(
-    'is not proven by a failure: %j',
+    'does not follow from the failed answer %j',
     (error) => {
       const reading = readAnswer(listing({ ok: false, error }), as('source'));
       expect(reading).toEqual({ presence: 'unknown', job: 'unknown', words: error });
     },
   );
 
-  it('is not proven by a state outside the vocabulary', () => {
+  it('does not follow from a domain state outside the vocabulary', () => {
     const reading = readAnswer(listing({ ok: false, unknownWords: 'paused (frozen)' }), as('destination'));
     expect(reading).toEqual({ presence: 'unknown', job: 'unknown', words: 'paused (frozen)' });
   });
 
-  it('is not proven by an empty failure, silence or a missing question', () => {
+  it('does not follow from an empty error, silence or a missing question', () => {
     expect(seen(listing({ ok: false }), as('destination'))).toBe('unknown');
     expect(seen(listing({ ok: false, timedOut: true }), as('destination'))).toBe('unknown');
     expect(readAnswer(null, as('destination')).presence).toBe('unknown');
   });
 
-  it('is not proven by a failed answer that contains a domain', () => {
+  it('does not follow from a failed answer that contains a domain', () => {
     expect(seen(answer('running', 'booted', 'none', { ok: false }), as('source'))).toBe('unknown');
   });
 
-  it('is unknown if a QEMU process has the UUID', () => {
+  it('does not follow from a listing if a QEMU process remains', () => {
     for (const given of [
       listing({ strayProcess: true }),
       answer('shut off', 'failed', 'none', { strayProcess: true }),
@@ -210,7 +215,7 @@ describe('absence', () => {
     }
   });
 
-  it('is proven if the agent sees no such process', () => {
+  it('follows from a listing if no QEMU process has the UUID', () => {
     expect(readAnswer(listing({ strayProcess: false }), as('source'))).toEqual({
       presence: 'absent',
       job: 'none',
@@ -218,34 +223,34 @@ describe('absence', () => {
     });
   });
 
-  it('ignores the QEMU process of a running guest', () => {
+  it('is not affected by the QEMU process of a running guest', () => {
     expect(seen(answer('running', 'booted', 'none', { strayProcess: true }), as('source'))).toBe('executing');
   });
 });
 
-describe('a hand-over', () => {
+describe('an earlier hand-over of the source', () => {
   it.each([listing(), answer('shut off', 'migrated'), answer('shut off', 'unknown'), answer('crashed', 'unknown')])(
-    'turns off and absent on the source into handed-over (%#)',
+    'changes the presences off and absent to handed-over (%#)',
     (given) => {
       expect(seen(given, as('source', { handedOver: true }))).toBe('handed-over');
     },
   );
 
-  it('does not affect a guest that is still on the source', () => {
+  it('does not change the presence of a guest still on the source', () => {
     expect(seen(answer('paused', 'migrating'), as('source', { handedOver: true }))).toBe('switching');
     expect(seen(answer('running', 'booted'), as('source', { handedOver: true }))).toBe('executing');
   });
 
-  it('does not affect other hosts than the source', () => {
+  it('does not change the presence on other hosts', () => {
     expect(seen(listing(), as('destination', { handedOver: true }))).toBe('absent');
     expect(seen(listing(), as('other', { handedOver: true }))).toBe('absent');
   });
 });
 
-describe('another boot of the source', () => {
+describe('an answer from another boot of the source', () => {
   const booted = { boot: 'boot-2' };
 
-  it('makes every presence except absence unknown', () => {
+  it('has the presence unknown unless the guest is absent', () => {
     expect(seen(listing(booted), as('source'))).toBe('absent');
     for (const [state, reason, presence] of quiet) {
       const expected = presence === 'off' ? 'off' : 'unknown';
@@ -253,26 +258,26 @@ describe('another boot of the source', () => {
     }
   });
 
-  it('is detected only if both boot ids are known', () => {
+  it('is recognised only if both boot ids are known', () => {
     expect(seen(answer('running', 'booted', 'none', booted), as('source', { sourceBoot: null }))).toBe('executing');
     const { boot: _boot, ...unnamed } = answer('running', 'booted');
     expect(seen(unnamed, as('source'))).toBe('executing');
   });
 
-  it('is ignored on other hosts', () => {
+  it('is not treated differently on other hosts', () => {
     expect(seen(answer('running', 'migrated', 'none', booted), as('destination'))).toBe('executing');
     expect(seen(answer('running', 'booted', 'none', booted), as('other'))).toBe('executing');
   });
 });
 
-describe('a guest that is starting up', () => {
-  it('is incoming if there is an incoming job', () => {
+describe('the presence of a guest that is starting up', () => {
+  it('is incoming if the host reports an incoming job', () => {
     const reading = readAnswer(answer('paused', 'starting up', 'incoming'), as('destination'));
     expect(reading.presence).toBe('incoming');
     expect(reading.notice).toBeUndefined();
   });
 
-  it('gives a notice if there is no incoming job', () => {
+  it('is unknown, with a notice, if the host reports no job', () => {
     for (const role of ['source', 'destination', 'other'] as const) {
       expect(readAnswer(answer('paused', 'starting up'), as(role))).toMatchObject({
         presence: 'unknown',
@@ -281,22 +286,22 @@ describe('a guest that is starting up', () => {
     }
   });
 
-  it('gives no notice if the job is unknown', () => {
+  it('is unknown, without a notice, if the job is unknown', () => {
     const reading = readAnswer(answer('paused', 'starting up', 'unknown'), as('destination'));
     expect(reading.presence).toBe('unknown');
     expect(reading.notice).toBeUndefined();
   });
 });
 
-describe('the text of an answer', () => {
-  it('is kept in the reading', () => {
+describe('the text of a host’s answer', () => {
+  it('is copied into the result', () => {
     expect(readAnswer(answer('paused', 'I/O error'), as('source')).words).toBe('paused (I/O error)');
     expect(readAnswer(listing({ ok: false, error: 'refused' }), as('source')).words).toBe('refused');
     expect(readAnswer(listing({ ok: false, timedOut: true }), as('source')).words).toBe('no answer in time');
   });
 });
 
-describe('the evidence `ran`', () => {
+describe('the evidence that the destination ran', () => {
   const history = { ran: false, unbroken: true, resumed: false, stopped: false, arrived: false };
 
   test.each([
@@ -315,7 +320,7 @@ describe('the evidence `ran`', () => {
     ['maybe', { resumed: true, stopped: true }, 'absent'],
     ['maybe', { resumed: true }, 'incoming'],
     ['maybe', { arrived: true, stopped: true }, 'absent'],
-  ] as const)('is %s for the history %j and the presence %s', (ran, over, presence) => {
+  ] as const)('is %s after the events %j and the presence %s', (ran, over, presence) => {
     expect(ranOf({ ...history, ...over }, presence)).toBe(ran);
   });
 
@@ -335,11 +340,11 @@ describe('the evidence `ran`', () => {
     ['absent', 'running', false],
     ['off', 'running', false],
     ['unknown', 'running', false],
-  ] as const)('follows from presence %s of a guest that was %s: %s', (presence, origin, proof) => {
+  ] as const)('depends on presence %s and the power before the migration %s: %s', (presence, origin, proof) => {
     expect(provesRan(presence, origin, false)).toBe(proof);
   });
 
-  it('does not follow from suspension on an unbroken stream without Resumed', () => {
+  it('is not given by a suspended guest on an unbroken stream', () => {
     expect(provesRan('suspended', 'running', true)).toBe(false);
     expect(provesRan('broken', 'running', true)).toBe(true);
   });

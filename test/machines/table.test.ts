@@ -76,7 +76,7 @@ describe('the verdict table', () => {
     ]);
   });
 
-  it('gives the reviewed decision for every combination', () => {
+  it('gives the reviewed decision for every combination of evidence', () => {
     const lines = listing();
     if (process.env['UPDATE_LISTING'] === '1') writeFileSync(FILE, `${HEAD}${lines.join('\n')}\n`);
     const reviewed = readFileSync(FILE, 'utf8')
@@ -91,7 +91,7 @@ describe('the verdict table', () => {
     expect(lines, 'only the order of the lines differs').toEqual(reviewed);
   });
 
-  it('has a row for every combination that hosts can report', () => {
+  it('has a row for every combination of presences', () => {
     const unforeseen = realistic.source.flatMap((source) =>
       realistic.destination.flatMap((destination) =>
         branchesOf(source, destination)
@@ -102,7 +102,7 @@ describe('the verdict table', () => {
     expect(unforeseen).toEqual([]);
   });
 
-  it('has evidence that matches each row', () => {
+  it('has a combination of evidence that matches each row', () => {
     const reached = new Set(
       presences.flatMap((source) =>
         presences.flatMap((destination) => branchesOf(source, destination).map(({ result }) => result.split(' ')[0])),
@@ -111,7 +111,7 @@ describe('the verdict table', () => {
     expect(table.map(({ id }) => id).filter((id) => id !== 'same-host' && !reached.has(id))).toEqual([]);
   });
 
-  it('rolls back without lock commands if source and destination are equal', () => {
+  it('rolls back without lock commands if source and destination are the same', () => {
     for (const source of presences) {
       for (const destination of presences) {
         const given = evidence(source, destination, {}, { sameHost: true });
@@ -125,7 +125,7 @@ describe('the verdict table', () => {
     }
   });
 
-  it('never waits beyond the deadline', () => {
+  it('contains no decision that waits beyond the deadline', () => {
     for (const source of presences) {
       for (const destination of presences) {
         for (const { result } of branchesOf(source, destination)) expect(result).not.toMatch(/\/ wait/);
@@ -134,11 +134,11 @@ describe('the verdict table', () => {
   });
 });
 
-describe('conditions', () => {
+describe('a condition of the verdict table', () => {
   const quiet = { libvirtError: false, outgoingSeen: false, quietRounds: false };
 
   test.each(['libvirtError', 'outgoingSeen', 'quietRounds'] as const)(
-    'prove the end of the call by %s alone',
+    'accepts %s alone as proof that the call has ended',
     (proof) => {
       expect(rowOf(evidence('executing', 'absent', {}, { ...quiet, [proof]: true }))).toBe('stayed');
       expect(rowOf(evidence('executing', 'absent', {}, quiet))).toBe('moving');
@@ -146,7 +146,7 @@ describe('conditions', () => {
   );
 
   test.each(['stayed', 'stalled', 'ran-and-resumed'] as const)(
-    'keep row %s from settling while the source has an outgoing job',
+    'prevents row %s while the source has an outgoing job',
     (row) => {
       const source = row === 'stalled' ? 'switching' : 'executing';
       const ran = row === 'ran-and-resumed' ? 'yes' : 'no';
@@ -158,14 +158,14 @@ describe('conditions', () => {
     },
   );
 
-  it('satisfy jobs-over only if both jobs are known to be over', () => {
+  it('named jobs-over requires that neither host has a job', () => {
     expect(satisfies('jobs-over', evidence('switching', 'executing'))).toBe(true);
     expect(satisfies('jobs-over', evidence('switching', 'executing', { destinationJob: 'incoming' }))).toBe(false);
     expect(satisfies('jobs-over', evidence('switching', 'executing', { sourceJob: 'unknown' }))).toBe(false);
     expect(satisfies('jobs-over', evidence('switching', 'executing', { destinationJob: 'unknown' }))).toBe(false);
   });
 
-  it('satisfy split-brain only without jobs and with a later source answer', () => {
+  it('named split-brain requires no jobs and a later source answer', () => {
     expect(satisfies('split-brain', evidence('executing', 'executing', { sourceAskedLast: true }))).toBe(true);
     expect(satisfies('split-brain', evidence('executing', 'executing'))).toBe(false);
     expect(
@@ -180,14 +180,14 @@ describe('conditions', () => {
   });
 });
 
-describe('a row that needs the destination to be gone', () => {
+describe('a row that requires an empty destination', () => {
   const settling = table.filter((row) => row.settlesOnGone === true).map(({ id }) => id);
 
-  it('is every row that settles with a destination without the guest', () => {
+  it('exists for every verdict that rules out the destination', () => {
     expect(settling).toEqual(['elsewhere', 'crashed-after', 'nowhere', 'ran-and-resumed', 'stayed', 'stalled']);
   });
 
-  it('applies only if the destination was asked after the source’s answer', () => {
+  it('matches only if the destination was asked after the source’s answer', () => {
     const given = evidence('executing', 'absent', { proven: true, destinationAskedLast: false });
     expect(decide(given, 'now')).toMatchObject({ outcome: 'wait', askDestinationAgain: true });
     expect(decide({ ...given, destinationAskedLast: true }, 'now')).toMatchObject({
@@ -197,8 +197,8 @@ describe('a row that needs the destination to be gone', () => {
   });
 });
 
-describe('the recorded host', () => {
-  it('is the destination if completed, an adopting third host, or the source', () => {
+describe('the host that a verdict records', () => {
+  it('is the destination, a third host with the guest, or the source', () => {
     expect(decide(evidence('absent', 'executing'), 'now')).toMatchObject({ host: 'D', certainty: 'proven' });
     expect(decide(evidence('absent', 'absent', { thirds: 1 }), 'now')).toMatchObject({
       host: 'T',
@@ -222,7 +222,7 @@ describe('the recorded host', () => {
     });
   });
 
-  it('is not proven for a destination that never answered', () => {
+  it('is not proven if it is a destination that never answered', () => {
     const silent = evidence('handed-over', 'unknown', { sourceExcluded: true });
     expect(decide(silent, 'deadline')).toMatchObject({ outcome: 'completed', certainty: 'provisional' });
   });

@@ -18,10 +18,10 @@ describe('delayedEventType', () => {
   });
 });
 
-describe('a timer that no state takes', () => {
+describe('a timer that the current state does not declare', () => {
   const settled = inState({ Completed: 'settled' });
 
-  it('is an error that names kind, attempt and state', () => {
+  it('causes an error that names kind, attempt and state', () => {
     const { migration } = state.attempt;
     const message = `the timer deadline of attempt ${migration} fell due, but state Completed.settled has no transition for it`;
     const fire = () => step(settled, {}, { type: 'timer', kind: 'deadline' }, context);
@@ -29,9 +29,12 @@ describe('a timer that no state takes', () => {
     expect(() => timerNotTaken(settled, 'deadline')).toThrow(message);
   });
 
-  it.each(['question-limit', 'recheck', 'deadline', 'command-retry'] as const)('is an error for %s', (kind) => {
-    expect(() => delayedEventType(settled, kind)).toThrow(expect.objectContaining({ code: 'TIMER_NOT_TAKEN' }));
-  });
+  it.each(['question-limit', 'recheck', 'deadline', 'command-retry'] as const)(
+    'causes an error if it is %s',
+    (kind) => {
+      expect(() => delayedEventType(settled, kind)).toThrow(expect.objectContaining({ code: 'TIMER_NOT_TAKEN' }));
+    },
+  );
 });
 
 describe('timersAfter', () => {
@@ -46,7 +49,7 @@ describe('timersAfter', () => {
     expect(after([cancel])).toEqual({ timers: {}, generation: 7 });
   });
 
-  it('keeps the generation of a timer set again to the same time', () => {
+  it('keeps the generation of a timer set to the same time', () => {
     expect(after([cancel, raise(20)])).toEqual({ timers: before, generation: 7 });
   });
 
@@ -62,7 +65,7 @@ describe('timersAfter', () => {
     expect(after([cancel, raise(Number.POSITIVE_INFINITY)])).toEqual({ timers: {}, generation: 7 });
   });
 
-  it('ignores other actions of the machine', () => {
+  it('ignores actions that are not timers', () => {
     expect(after([{ type: 'take' }, { type: 'take', params: { id: recheck, delay: 1 } }])).toEqual({
       timers: before,
       generation: 7,

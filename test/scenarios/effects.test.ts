@@ -32,8 +32,8 @@ const vol = [volume('vol-1')];
 const landed = { says: { [S]: absent, [D]: running() }, volumes: vol };
 const stayed = { says: { [S]: running(), [D]: absent }, volumes: vol };
 
-describe('locks', () => {
-  it('leaves the destination’s lock alone after a refused call (scenario 24)', () => {
+describe('an attempt with locked volumes', () => {
+  it('keeps the destination’s lock after a refused call (scenario 24)', () => {
     given(stayed)
       .when(fails('libvirt', 'unsupported configuration'), acksAll)
       .thenIs({
@@ -44,7 +44,7 @@ describe('locks', () => {
       });
   });
 
-  it('releases the destination’s lock if its events were not seen (scenario 24)', () => {
+  it('releases the destination’s lock if the events of the destination were lost (scenario 24)', () => {
     const { play } = given({
       ...stayed,
       shell: {
@@ -62,7 +62,7 @@ describe('locks', () => {
     expect(play.commands.map(spoken)).toContain(`release-lock ${D} vol-1`);
   });
 
-  it('releases a lock left by an earlier attempt after a refused call (scenario 24)', () => {
+  it('releases a lock of an earlier attempt after a refused call (scenario 24)', () => {
     given({ ...stayed, formerOwners: [T] })
       .when(fails('libvirt', 'unsupported configuration'), acksAll)
       .thenIs({
@@ -78,7 +78,7 @@ describe('locks', () => {
       });
   });
 
-  it('releases the lock on a third host that reported the guest', () => {
+  it('releases the lock of a third host that reported the guest', () => {
     const { play } = given({ ...stayed, outgoingSeen: true })
       .when(says(T, absent), event(T, 'Started', 'Booted'), event(T, 'Stopped', 'Migrated'), fails(), acksAll)
       .thenIs({ state: 'RolledBack.settled', row: 'stayed' });
@@ -91,7 +91,7 @@ describe('locks', () => {
     ]);
   });
 
-  it('retries a failed release after a completion (scenario 36)', () => {
+  it('retries a refused release after a completion (scenario 36)', () => {
     given(landed)
       .when(fails(), acks('post-migrate'), acks('after-migrate'), acks('release-lock', false))
       .thenIs({
@@ -108,7 +108,7 @@ describe('locks', () => {
       .thenIs({ state: 'Completed.settled', commands: [] });
   });
 
-  it('releases the lock on a late-reported third host before the acquire', () => {
+  it('releases the lock of a late third host before the acquire command', () => {
     given(landed)
       .when(fails(), acks('post-migrate'), acks('after-migrate'), acks('release-lock'), acks('acquire-lock', false))
       .thenIs({
@@ -121,7 +121,7 @@ describe('locks', () => {
   });
 
   it.each(['release-lock', 'acquire-lock'] as const)(
-    'raises an alarm after three refusals of %s (scenario 36)',
+    'raises an alarm after three refusals of the command %s (scenario 36)',
     (kind) => {
       const spec = given(landed).when(fails(), acks('post-migrate'), acks('after-migrate'));
       if (kind === 'acquire-lock') spec.when(acks('release-lock'));
@@ -136,7 +136,7 @@ describe('locks', () => {
     },
   );
 
-  it('doubles the wait between retries up to 64 times (scenario 36)', () => {
+  it('doubles the delay between retries up to 64 times (scenario 36)', () => {
     const { play } = given(landed).when(
       fails(),
       acks('post-migrate'),
@@ -152,7 +152,7 @@ describe('locks', () => {
     expect(play.commands.filter(({ kind }) => kind === 'release-lock')).toHaveLength(9);
   });
 
-  it('keeps a failed acquire pending after a rollback (scenario 38)', () => {
+  it('continues to retry a refused acquire command after a rollback (scenario 38)', () => {
     given({ ...stayed, outgoingSeen: true })
       .when(fails(), acks('failed-to-migrate'), acks('fail-call'), acks('release-lock'), acks('acquire-lock', false))
       .thenIs({ state: 'RolledBack.settling', row: 'stayed' })
@@ -160,12 +160,12 @@ describe('locks', () => {
       .thenIs({ state: 'RolledBack.settled', commands: [`acquire-lock ${S} vol-1`] });
   });
 
-  it('sends a release with the condition no-opener (scenario 39)', () => {
+  it('sends the release command with the condition no-opener (scenario 39)', () => {
     const { play } = given(landed).when(fails());
     expect(play.commands.find(({ kind }) => kind === 'release-lock')?.onlyIf).toEqual(['no-opener']);
   });
 
-  it('stays provisional until the lock manager reports the expired lease (scenario 40)', () => {
+  it('stays provisional until the lock manager reports an expired lease (scenario 40)', () => {
     given({ says: { [S]: failed, [D]: running() }, volumes: vol })
       .when(fails(), after(300))
       .thenIs({ state: 'Completed.provisional', certainty: 'provisional', commands: [] })
@@ -180,7 +180,7 @@ describe('locks', () => {
       });
   });
 
-  it('needs every exclusive lease to be expired (scenario 40)', () => {
+  it('requires that every exclusive lease has expired (scenario 40)', () => {
     given({
       says: { [S]: failed, [D]: running() },
       volumes: [...vol, volume('vol-2'), volume('shared', { shareable: true })],
@@ -193,13 +193,13 @@ describe('locks', () => {
       .thenIs({ state: 'Completed.settling', certainty: 'proven' });
   });
 
-  it('sends no command for shareable or hypervisor-locked volumes (scenario 41)', () => {
+  it('sends no lock command for shareable or hypervisor-locked volumes (scenario 41)', () => {
     given({ ...landed, volumes: [volume('shared', { shareable: true }), volume('leased', { lockedBy: 'hypervisor' })] })
       .when(fails(), acksAll)
       .thenIs({ state: 'Completed.settled', commands: ['post-migrate', 'after-migrate'] });
   });
 
-  it('settles several volumes independently', () => {
+  it('settles each of its volumes independently', () => {
     given({ ...landed, volumes: [volume('a'), volume('b')] })
       .when(fails(), acks('post-migrate'), acks('after-migrate'), acks('release-lock', true, 'b'))
       .thenIs({
@@ -218,7 +218,7 @@ describe('locks', () => {
       .thenIs({ state: 'Completed.settled', commands: [`acquire-lock ${D} a`] });
   });
 
-  it('puts the verdict’s rising token into every lock command', () => {
+  it('puts the verdict’s increasing token into every lock command', () => {
     const { play } = given({ ...stayed, outgoingSeen: true })
       .when(fails(), acksAll, says(S, absent), says(D, running()), event(D, 'Resumed', 'Migrated'), acksAll)
       .thenIs({ state: 'Completed.settled', verdicts: 2 });
@@ -227,8 +227,8 @@ describe('locks', () => {
   });
 });
 
-describe('hooks', () => {
-  it('sends after-migrate only after post-migrate succeeded', () => {
+describe('an attempt that sends commands', () => {
+  it('sends after-migrate only after the orchestrator confirmed post-migrate', () => {
     given({ says: landed.says })
       .when(fails(), acks('post-migrate', false))
       .thenIs({ state: 'Completed.settling', commands: ['post-migrate'] })
@@ -236,7 +236,7 @@ describe('hooks', () => {
       .thenIs({ commands: ['post-migrate', 'after-migrate'] });
   });
 
-  it('sends failed-to-migrate first in a rollback', () => {
+  it('sends failed-to-migrate as the first command of a rollback', () => {
     given({ ...stayed, outgoingSeen: true })
       .when(fails())
       .thenIs({ row: 'stayed', commands: ['failed-to-migrate'] })
@@ -254,7 +254,7 @@ describe('hooks', () => {
     ]);
   });
 
-  it('destroys the source’s leftover only if paused on the same boot', () => {
+  it('destroys the source’s copy only if paused on the same boot', () => {
     const { play } = given({ says: { [S]: paused('migrating'), [D]: running() } }).when(fails());
     expect(play.commands.find(({ kind }) => kind === 'destroy-leftover')).toMatchObject({
       host: S,
@@ -262,7 +262,7 @@ describe('hooks', () => {
     });
   });
 
-  it('counts a leftover that disappeared as destroyed', () => {
+  it('treats a source copy that disappeared as destroyed', () => {
     given({ says: { [S]: paused('migrating'), [D]: running() }, volumes: vol })
       .when(fails(), acks('post-migrate'), acks('after-migrate'))
       .thenIs({ state: 'Completed.settling', row: 'switched' })
@@ -270,14 +270,14 @@ describe('hooks', () => {
       .thenIs({ commands: [`release-lock ${S} vol-1`] });
   });
 
-  it('does not resume an originally paused guest after a stall', () => {
+  it('does not resume a guest that was paused before the migration', () => {
     const { play } = given({ says: { [S]: paused('migrating'), [D]: shell }, origin: 'paused' })
       .when(event(D, 'Started', 'Migrated'), event(D, 'Stopped', 'Failed'), says(D, absent), fails(), acksAll)
       .thenIs({ state: 'RolledBack.settled', row: 'stalled' });
     expect(play.commands.map(({ kind }) => kind)).not.toContain('resume-guest');
   });
 
-  it('asks the source once more for a configured error code', () => {
+  it('asks the source a second time after a configured error code', () => {
     const configuration = { ...defaultConfiguration, askOriginErrorCodes: ['VIR_ERR_38'] };
     const { play } = given({ ...stayed, configuration }).when(
       fails('libvirt', 'broken pipe', 'VIR_ERR_38'),
@@ -288,7 +288,7 @@ describe('hooks', () => {
     expect(play.at).toBe('RolledBack.settled');
   });
 
-  it('continues the rollback if the source does not answer again', () => {
+  it('completes the rollback if the source does not answer the second question', () => {
     const configuration = { ...defaultConfiguration, askOriginErrorCodes: ['VIR_ERR_38'] };
     const { play } = given({ ...stayed, configuration }).when(
       fails('libvirt', 'broken pipe', 'VIR_ERR_38'),
@@ -300,13 +300,13 @@ describe('hooks', () => {
     expect(play.at).toBe('RolledBack.settled');
   });
 
-  it('asks no host again for other error codes', () => {
+  it('asks the source no second question after other error codes', () => {
     const configuration = { ...defaultConfiguration, askOriginErrorCodes: ['VIR_ERR_38'] };
     const { play } = given({ ...stayed, configuration }).when(fails('libvirt', 'broken pipe', 'VIR_ERR_1'), acksAll);
     expect(play.attempt.originPower).toBeNull();
   });
 
-  it('sends no command for an attempt that only observes', () => {
+  it('sends no command if its effects are set to observe', () => {
     given({ ...landed, effects: 'observe' })
       .when(fails())
       .thenIs({ state: 'Completed.settled', row: 'landed', commands: [] });
@@ -315,7 +315,7 @@ describe('hooks', () => {
       .thenIs({ state: 'RolledBack.settled', row: 'stayed', commands: [] });
   });
 
-  it('rolls back at once if source and destination are equal', () => {
+  it('rolls back at once if source and destination are the same host', () => {
     given({ destination: S, volumes: vol })
       .when(fails('libvirt'), acksAll)
       .thenIs({
@@ -368,32 +368,32 @@ describe('an operator', () => {
     given(provisional).when(fails(), after(300), resolves(S)).thenIs({ state: 'RolledBack.settling', row: 'operator' });
   });
 
-  it('cannot settle an attempt in other states (scenario 48)', () => {
+  it('is refused for an attempt in any other state (scenario 48)', () => {
     given(landed).when(fails(), acksAll).when(resolves(S)).thenNothingHappened();
     given().when(resolves(S)).thenNothingHappened();
   });
 });
 
 describe('an attempt superseded by another migration', () => {
-  it('is settled first if its answers allow (scenario 45)', () => {
+  it('gets a verdict first if its answers allow one (scenario 45)', () => {
     given(landed)
       .when(supersedes)
       .thenIs({ state: 'Completed.settling', row: 'landed', alarms: ['superseded'] });
   });
 
-  it('is contested without commands if its answers decide nothing (scenario 45)', () => {
+  it('becomes contested without commands if its answers prove nothing (scenario 45)', () => {
     given({ says: { [S]: running(jobs.out), [D]: shell }, volumes: vol })
       .when(supersedes)
       .thenIs({ state: 'RolledBack.superseded', contested: true, row: 'moving', alarms: ['superseded'], commands: [] });
   });
 
-  it('is decided despite silent hosts and a running call (scenario 45)', () => {
+  it('gets a verdict despite silent hosts and a running call (scenario 45)', () => {
     given({ volumes: vol })
       .when(supersedes, after(60))
       .thenIs({ state: 'RolledBack.superseded', row: 'silence', contested: true, commands: [] });
   });
 
-  it('ignores answers from before its running call was superseded (scenario 45)', () => {
+  it('ignores answers from before another migration replaced its running call (scenario 45)', () => {
     given({ says: landed.says, volumes: vol })
       .when(
         event(D, 'Started', 'Migrated'),
@@ -405,13 +405,13 @@ describe('an attempt superseded by another migration', () => {
       .thenIs({ state: 'Completed.settling', row: 'landed' });
   });
 
-  it('destroys no leftover when it completes (scenario 45)', () => {
+  it('does not destroy the source’s copy when it completes (scenario 45)', () => {
     given({ says: { [S]: paused('migrating'), [D]: running() }, volumes: vol })
       .when(supersedes, acksAll)
       .thenIs({ state: 'Completed.settled', row: 'switched', commands: ['post-migrate', 'after-migrate'] });
   });
 
-  it('resumes no guest after a stall (scenario 45)', () => {
+  it('does not resume the guest after a stalled migration (scenario 45)', () => {
     const spec = given({ says: { [S]: paused('migrating'), [D]: absent }, volumes: vol });
     spec.play.state = {
       ...spec.play.state,
@@ -422,21 +422,21 @@ describe('an attempt superseded by another migration', () => {
       .thenIs({ state: 'RolledBack.settled', row: 'stalled', commands: ['failed-to-migrate', 'fail-call'] });
   });
 
-  it('is closed as superseded if contested (scenario 45)', () => {
+  it('is closed as superseded if it is contested (scenario 45)', () => {
     given({ says: { [S]: failed, [D]: failed } })
       .when(fails(), after(300), supersedes)
       .thenIs({ state: 'RolledBack.superseded', verdicts: 1 });
   });
 
-  it('drops its open steps while it settles (scenario 45)', () => {
+  it('cancels its pending commands if superseded before they are acknowledged (scenario 45)', () => {
     const { play } = given(landed).when(fails(), supersedes).thenIs({ state: 'Completed.settled' });
     expect(play.attempt.steps.map(({ status }) => status)).not.toContain('sent');
     expect(play.timers).toEqual({});
   });
 });
 
-describe('a doubt about a verdict', () => {
-  it('is kept while the effects settle', () => {
+describe('an event that contradicts a verdict', () => {
+  it('is kept until the commands of the verdict are acknowledged', () => {
     const spec = given({ ...stayed, outgoingSeen: true }).when(
       fails(),
       acks('failed-to-migrate'),
@@ -449,7 +449,7 @@ describe('a doubt about a verdict', () => {
       .thenIs({ state: 'Completed.settling', row: 'landed', verdicts: 2 });
   });
 
-  it('waits a full question limit for its answers', () => {
+  it('starts a new question round that lasts the full question limit', () => {
     const spec = given({ ...stayed, outgoingSeen: true }).when(
       fails(),
       acks('failed-to-migrate'),
@@ -462,7 +462,7 @@ describe('a doubt about a verdict', () => {
       .thenIs({ state: 'Completed.settling', row: 'landed', verdicts: 2 });
   });
 
-  it('reopens a completed attempt if the source runs again', () => {
+  it('reopens a completed attempt if the source runs the guest again', () => {
     given(landed)
       .when(fails(), acksAll, says(S, running()), event(S, 'Resumed', 'Unpaused'))
       .thenIs({ state: 'Rechecking.watching', alarms: ['verdict-contradicted', 'split-brain'] });
@@ -472,7 +472,7 @@ describe('a doubt about a verdict', () => {
     ['running', running(), 'executing'],
     ['paused', paused('user'), 'suspended'],
     ['started on another boot', { ...running(), boot: 'alpha-boot-2' }, 'executing'],
-  ])('records an unreported move back to the source (%s)', (_how, words) => {
+  ])('moves the record to a source that is %s', (_how, words) => {
     const { play } = given(landed).when(
       fails(),
       acks('post-migrate'),
@@ -486,7 +486,7 @@ describe('a doubt about a verdict', () => {
     expect(play.attempt.alarms.map(({ code }) => code)).toContain('moved-unreported');
   });
 
-  it('is not raised by earlier answers of a fenced source', () => {
+  it('is not created by earlier answers of a fenced source', () => {
     given(landed).when(fails(), acksAll).when(fenced(), stream(S, 'connected')).thenNothingHappened();
   });
 });

@@ -12,7 +12,7 @@ const landed: Said = { [S]: absent, [D]: running() };
 const refusalOf = (taken: { outcome: string; refusal?: { code: string } }) => taken.refusal?.code;
 
 describe('a redelivered input', () => {
-  it('changes nothing (scenario 30)', async () => {
+  it('changes nothing in the ledger (scenario 30)', async () => {
     const world = new World();
     await world.migrates(landed);
     const data = { migration: 'm1', ok: false, error: { kind: 'libvirt', message: 'x' } } as const;
@@ -25,7 +25,7 @@ describe('a redelivered input', () => {
     expect(world.verdicts()).toHaveLength(1);
   });
 
-  it('is refused if its content differs (scenario 30)', async () => {
+  it('is refused if its content differs from the first delivery (scenario 30)', async () => {
     const world = new World();
     await world.migrates(moving);
     await world.send('landfall.host.lifecycle.v1', { host: D, event: 'Started', detail: 'Migrated' }, 'x');
@@ -56,7 +56,7 @@ describe('a restart after a crash', () => {
     expect(world.attempt.attempt.verdicts[0]).toMatchObject({ row: 'moving', contested: true, decidedAt: deadline });
   });
 
-  it('fires overdue timers once and asks the final round (scenario 33)', async () => {
+  it('fires each overdue timer once and starts the final round (scenario 33)', async () => {
     const world = new World();
     await world.migrates(moving);
     await world.fails();
@@ -69,7 +69,7 @@ describe('a restart after a crash', () => {
     expect(world.verdicts()).toHaveLength(1);
   });
 
-  it('repeats an uncommitted decision once (scenario 34)', async () => {
+  it('repeats a decision that was not committed exactly once (scenario 34)', async () => {
     const world = new World();
     await world.migrates(landed);
     const driver = await world.driver();
@@ -86,7 +86,7 @@ describe('a restart after a crash', () => {
     expect(world.commands.map(({ command }) => command)).toEqual(['m1/v1/post-migrate', 'm1/v1/release-lock/v/alpha']);
   });
 
-  it('sends unsent commands again with the same ids (scenario 34)', async () => {
+  it('sends unacknowledged commands again with the same ids (scenario 34)', async () => {
     const world = new World();
     await world.migrates(landed);
     await world.fails();
@@ -116,7 +116,7 @@ describe('a restart after a crash', () => {
 
 describe('a VM with an open attempt', () => {
   it.each(['migrate', 'start', 'stop', 'ha-restart'] as const)(
-    'refuses the request %s and names the open attempt (scenario 45)',
+    'refuses the request to %s and names the open attempt (scenario 45)',
     async (action) => {
       const world = new World();
       await world.migrates(moving);
@@ -133,7 +133,7 @@ describe('a VM with an open attempt', () => {
     },
   );
 
-  it('settles or supersedes the open attempt at a reported migration (scenario 45)', async () => {
+  it('settles or supersedes the open attempt when another migration is reported (scenario 45)', async () => {
     for (const [says, value] of [
       [landed, { Completed: 'settling' }],
       [moving, { RolledBack: 'superseded' }],
@@ -148,7 +148,7 @@ describe('a VM with an open attempt', () => {
     }
   });
 
-  it('continues the open attempt after a call to the same host (scenario 45)', async () => {
+  it('keeps its open attempt after a call to the same host (scenario 45)', async () => {
     const world = new World();
     await world.migrates(moving);
     await world.fails();
@@ -163,7 +163,7 @@ describe('a VM with an open attempt', () => {
     expect(world.ledger.record(VM)).toMatchObject({ host: D });
   });
 
-  it('closes a superseded attempt with silent hosts (scenario 45)', async () => {
+  it('closes a superseded attempt although its hosts are silent (scenario 45)', async () => {
     const world = new World();
     await world.migrates({});
     await world.send('landfall.migration.started.v1', { migration: 'm2', source: S, destination: D });
@@ -185,7 +185,7 @@ describe('a reconnected event stream', () => {
   }
   const rows = (world: World) => world.attempt.attempt.verdicts.map(({ row }) => row);
 
-  it('proves nothing about missed events, so no source is resumed', async () => {
+  it('does not prove a stopped destination, so the source is not resumed', async () => {
     const world = new World();
     await shellEnded(world, () => world.send('landfall.host.facts.v1', { host: D, stream: 'connected' }));
     await world.wait(400);
@@ -193,7 +193,7 @@ describe('a reconnected event stream', () => {
     expect(world.commands.some(({ kind }) => kind === 'resume-guest')).toBe(false);
   });
 
-  it('proves that the destination never ran if it had no gap', async () => {
+  it('proves that the destination never ran if the stream had no gap', async () => {
     const world = new World();
     await shellEnded(world, () => Promise.resolve());
     expect(rows(world)).toEqual(['stalled']);
@@ -213,8 +213,8 @@ describe('a host registered while an attempt waits', () => {
   });
 });
 
-describe('several calls reported while the first is open', () => {
-  it('give each earlier attempt exactly one final round', async () => {
+describe('an attempt followed by further migration calls', () => {
+  it('gets exactly one final round before the next attempt', async () => {
     const world = new World();
     await world.migrates({});
     for (let call = 2; call <= 60; call += 1)
@@ -233,7 +233,7 @@ describe('reported lock holders', () => {
     world.send('landfall.volume.holders.v1', { volume, holders: hosts.map((host) => ({ host, mode: 'exclusive' })) });
   const heldIn = (world: World) => Object.keys(world.ledger.record(VM)?.holders ?? {});
 
-  it('are kept for an undeclared volume while it has holders', async () => {
+  it('are stored for an undeclared volume while the volume has holders', async () => {
     const world = new World();
     await world.migrates(moving);
     await reports(world, 'overlay-1', S);
@@ -256,7 +256,7 @@ describe('reported lock holders', () => {
 });
 
 describe('an attempt that is examined again', () => {
-  it('asks the hosts known now instead of those at its call', async () => {
+  it('asks the hosts that are known now, not those at its call', async () => {
     const world = new World();
     await world.migrates(landed);
     await world.fails();
@@ -276,7 +276,7 @@ describe('an attempt that is examined again', () => {
 });
 
 describe('a lock left on another host by an earlier attempt', () => {
-  it('is released by the next attempt even if its call is refused', async () => {
+  it('is released by the next attempt even after a refused call', async () => {
     const world = new World();
     await world.migrates(landed);
     await world.fails();
@@ -314,7 +314,7 @@ describe('a second call from a source with an unsettled attempt', () => {
   };
   const killed = { kind: 'caller-timeout', message: 'killed' } as const;
 
-  it('does not count the job of the first call as its own', async () => {
+  it('does not use the job of the first call as evidence', async () => {
     const { second } = await again({ [S]: running(), [D]: absent, [T]: absent }, killed);
     expect(second()?.attempt.outgoingSeen).toBe(false);
     expect(second()?.value).toEqual({ Rechecking: 'watching' });
@@ -330,14 +330,14 @@ describe('a second call from a source with an unsettled attempt', () => {
     expect(world.commands.map(({ kind }) => kind)).not.toContain('resume-guest');
   });
 
-  it('is not proven by a completion of the second call', async () => {
+  it('does not get its proof from a completion of the first call', async () => {
     const { second } = await again({ [S]: absent, [D]: running(), [T]: running() }, killed);
     expect(second()?.attempt.verdicts).toEqual([]);
   });
 });
 
 describe('the order of open attempts on a host', () => {
-  it('is the same after a restart', async () => {
+  it('is the same after a restart of the service', async () => {
     const order = async (restarts: boolean) => {
       const world = new World();
       await world.migrates({ [S]: running(), [D]: absent });
@@ -405,7 +405,7 @@ describe('an operator', () => {
   });
 });
 
-describe('a call that starts while locks of a verdict still move', () => {
+describe('a call that starts before the locks of a verdict are moved', () => {
   const MOVED: Said = { [D]: shutOff('migrated'), [S]: paused('user') };
   /**
    * Both hosts had the guest, an operator resolved it to the destination, and a migration back starts before a lock moves.
@@ -424,7 +424,7 @@ describe('a call that starts while locks of a verdict still move', () => {
     return { world, second: world.ledger.attempt('m2')?.state };
   };
 
-  it('drops the earlier attempt’s steps if the verdict names its source', async () => {
+  it('cancels the earlier attempt’s lock commands if the verdict names its source', async () => {
     const { world, second } = await movedBack(true);
     expect(second).toMatchObject({
       value: { Completed: 'settling' },
@@ -433,14 +433,14 @@ describe('a call that starts while locks of a verdict still move', () => {
     expect(world.attempt.value).toEqual({ Completed: 'settled' });
   });
 
-  it('considers two copies possible if no verdict names its source', async () => {
+  it('records two possible copies if no verdict names its source', async () => {
     const { second } = await movedBack(false);
     expect(second?.attempt).toMatchObject({ twoCopies: true, verdicts: [] });
   });
 });
 
 describe('a change of the configuration', () => {
-  it('is refused if inconsistent with other settings (scenario 47)', async () => {
+  it('is refused if it contradicts other settings (scenario 47)', async () => {
     const world = new World();
     const taken = await world.send('landfall.configuration.set.v1', {
       change: { recheckIntervalSeconds: 301 },
@@ -450,7 +450,7 @@ describe('a change of the configuration', () => {
     expect((await world.driver()).partition.configuration.recheckIntervalSeconds).toBe(10);
   });
 
-  it('does not affect attempts whose call has returned (scenario 47)', async () => {
+  it('does not affect an attempt whose call has returned (scenario 47)', async () => {
     const world = new World();
     await world.migrates(moving);
     await world.send('landfall.configuration.set.v1', { change: { recheckTimeoutSeconds: 60 }, operator: 'ops' });
@@ -462,7 +462,7 @@ describe('a change of the configuration', () => {
 });
 
 describe('a partition with a new owner', () => {
-  it('has the same state and sends no command by itself (scenario 49)', async () => {
+  it('has the state of the earlier owner and sends no commands (scenario 49)', async () => {
     const world = new World();
     await world.migrates(landed);
     await world.fails();

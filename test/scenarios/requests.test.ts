@@ -21,8 +21,8 @@ async function declared(data: Partial<InputData<'landfall.vm.declared.v1'>>): Pr
   return world;
 }
 
-describe('a start of a VM that its host runs', () => {
-  it.each(STARTS)('refuses %s after a proven migration and names host and certainty', async (action) => {
+describe('a start request for a VM that its host runs', () => {
+  it.each(STARTS)('is refused for %s after a proven migration, with host and certainty', async (action) => {
     const world = new World();
     await world.migrates({ [S]: absent, [D]: running() });
     await world.fails();
@@ -34,16 +34,16 @@ describe('a start of a VM that its host runs', () => {
     });
   });
 
-  it.each(['running', 'paused', 'broken'] as const)('refuses both starts while the guest is %s', async (power) => {
+  it.each(['running', 'paused', 'broken'] as const)('is refused while the guest is %s', async (power) => {
     const world = await declared({ power });
     for (const action of STARTS) expect(await request(world, action)).toBe('ALREADY_RUNNING');
   });
 
-  it('refuses a start on the host that already runs the guest', async () => {
+  it('is refused for the host that already runs the guest', async () => {
     expect(await request(await declared({}), 'start', S)).toBe('ALREADY_RUNNING');
   });
 
-  it('refuses a start after the guest left in an unreported migration', async () => {
+  it('is refused after an unreported migration moved the guest', async () => {
     const world = await declared({});
     await world.send('landfall.host.lifecycle.v1', { host: S, event: 'Stopped', detail: 'Migrated' });
     expect(await request(world, 'ha-restart')).toBe('ALREADY_RUNNING');
@@ -53,14 +53,14 @@ describe('a start of a VM that its host runs', () => {
     expect(await request(await declared({}), action)).toBeNull();
   });
 
-  it('refuses with ATTEMPT_OPEN while an attempt is open', async () => {
+  it('is refused with ATTEMPT_OPEN while an attempt is open', async () => {
     const world = new World();
     await world.migrates({ [S]: running(jobs.out), [D]: shell });
     expect(await request(world, 'start')).toBe('ATTEMPT_OPEN');
   });
 });
 
-describe('a start of a VM that no host runs', () => {
+describe('a start request for a VM that no host runs', () => {
   it.each([
     ['was declared stopped', { power: 'stopped' }],
     ['has no host', { host: null }],
@@ -77,14 +77,14 @@ describe('a start of a VM that no host runs', () => {
   });
 });
 
-describe('a start of a VM whose host was fenced', () => {
+describe('a start request for a VM whose host was fenced', () => {
   const fenced = async (host = S) => {
     const world = await declared({ host });
     await world.send('landfall.host.fenced.v1', { host, by: 'ipmi' });
     return world;
   };
 
-  it.each([S, 'unregistered'])('is accepted on another host than %s', async (host) => {
+  it.each([S, 'unregistered'])('is accepted if the requested host is not %s', async (host) => {
     expect(await request(await fenced(host), 'ha-restart')).toBeNull();
   });
 
@@ -94,7 +94,7 @@ describe('a start of a VM whose host was fenced', () => {
     expect(await request(world, 'ha-restart')).toBeNull();
   });
 
-  it('moves the record to the host that starts the guest', async () => {
+  it('moves the record of the VM to the host that starts it', async () => {
     const world = await fenced();
     await world.send('landfall.host.lifecycle.v1', { host: D, event: 'Started', detail: 'Booted' });
     expect(world.ledger.record(VM)).toMatchObject({ host: D, lastHost: S, certainty: 'proven', power: 'running' });

@@ -53,7 +53,7 @@ const shellCameAndWent: Move = (play) => {
   event(D, 'Stopped', 'Failed')(play);
 };
 
-describe('a guest on one host', () => {
+describe('an attempt whose guest is on one host', () => {
   it('completes if the source is empty and the destination runs (scenario 1)', () => {
     given({ volumes: vol })
       .when(says(S, absent), says(D, running(jobs.none, 'migrated')), fails())
@@ -62,7 +62,7 @@ describe('a guest on one host', () => {
       .thenIs({ state: 'Completed.settled', commands: ['after-migrate', `acquire-lock ${D} vol-1`] });
   });
 
-  it('rolls back after a libvirt error with an empty destination (scenario 2)', () => {
+  it('rolls back after a libvirt error if the destination is empty (scenario 2)', () => {
     given({ volumes: vol })
       .when(event(D, 'Started', 'Migrated'), event(D, 'Stopped', 'Failed'))
       .when(says(S, running()), says(D, absent), fails('libvirt', 'operation aborted'))
@@ -74,7 +74,7 @@ describe('a guest on one host', () => {
       });
   });
 
-  it('rolls back after the source’s outgoing job ended (scenario 2)', () => {
+  it('rolls back after the migration job of the source ended (scenario 2)', () => {
     given({ says: { [S]: running(jobs.out), [D]: shell } })
       .when(fails('connection'))
       .thenIs({ state: 'Rechecking.watching', waiting: { row: 'moving', host: S } })
@@ -82,7 +82,7 @@ describe('a guest on one host', () => {
       .thenIs({ ...ROLLED_BACK, row: 'stayed' });
   });
 
-  it('rolls back after two quiet rounds 35 s apart (scenario 2)', () => {
+  it('rolls back after two rounds without changes, 35 s apart (scenario 2)', () => {
     given({ says: { [S]: running(), [D]: absent } })
       .when(fails('connection'), after(30))
       .thenIs({ state: 'Rechecking.watching', waiting: { row: 'moving', host: S } })
@@ -90,7 +90,7 @@ describe('a guest on one host', () => {
       .thenIs({ ...ROLLED_BACK, row: 'stayed' });
   });
 
-  it('completes with a user-paused guest that stays paused (scenario 5)', () => {
+  it('completes for a guest that a user paused before (scenario 5)', () => {
     given({ origin: 'paused' })
       .when(says(S, absent), says(D, paused('user')), fails())
       .thenIs({ ...COMPLETED, row: 'landed', commands: ['post-migrate'], alarms: [] })
@@ -98,32 +98,32 @@ describe('a guest on one host', () => {
       .thenIs({ state: 'Completed.settled', commands: ['after-migrate'] });
   });
 
-  it('completes with an alarm for a guest with an I/O error (scenario 6)', () => {
+  it('completes and raises an alarm for a guest with I/O errors (scenario 6)', () => {
     given()
       .when(says(S, absent), says(D, paused('I/O error')), fails())
       .thenIs({ ...COMPLETED, row: 'landed', alarms: ['guest-broken'] });
   });
 
-  it('rolls back a guest that crashed during the migration (scenario 22)', () => {
+  it('rolls back if the guest crashed during the migration (scenario 22)', () => {
     given({ says: { [S]: running(jobs.out), [D]: shell } })
       .when(shellCameAndWent, says(S, crashed()), says(D, absent), fails())
       .thenIs({ ...ROLLED_BACK, row: 'nowhere', alarms: ['guest-stopped'] });
   });
 
-  it('is contested after a crash with copied storage (scenario 22)', () => {
+  it('is contested after a crash if storage was copied (scenario 22)', () => {
     given({ storageCopied: true })
       .when(says(S, crashed()), says(D, absent), fails(), toDeadline)
       .thenIs({ ...CONTESTED, row: 'nowhere', error: EXPLICIT });
   });
 
-  it('completes although the call returned an error (scenario 25)', () => {
+  it('completes although the migration call returned an error (scenario 25)', () => {
     given({ says: { [S]: running(jobs.out), [D]: shell } })
       .when(event(D, 'Resumed', 'Migrated'), event(S, 'Stopped', 'Migrated'))
       .when(says(S, absent), says(D, running()), fails('libvirt', 'lost the reply of finish'))
       .thenIs({ ...COMPLETED, row: 'landed' });
   });
 
-  it('decides a reported success with an empty destination by the table (scenario 26)', () => {
+  it('ignores a reported success if the destination is empty (scenario 26)', () => {
     given({ says: { [S]: running(), [D]: absent } })
       .when(succeeds)
       .thenIs({ state: 'Rechecking.watching', waiting: { row: 'moving', host: S } })
@@ -131,15 +131,15 @@ describe('a guest on one host', () => {
       .thenIs({ ...ROLLED_BACK, row: 'stayed', error: /reported success, but the guest is on alpha/ });
   });
 
-  it('completes at once if the hosts confirm a success', () => {
+  it('completes at once if both hosts confirm a successful call', () => {
     given()
       .when(says(S, absent), says(D, running()), succeeds)
       .thenIs({ ...COMPLETED, row: 'landed' });
   });
 });
 
-describe('a guest that is still moving', () => {
-  it('waits for a moving guest and is contested at the deadline (scenario 3)', () => {
+describe('an attempt whose guest is still moving', () => {
+  it('stays open until the deadline and then becomes contested (scenario 3)', () => {
     given({ says: { [S]: running(jobs.out), [D]: shell } })
       .when(fails(), after(299))
       .thenIs({ state: 'Rechecking.watching', waiting: { row: 'moving', host: S }, commands: [] })
@@ -154,7 +154,7 @@ describe('a guest that is still moving', () => {
       });
   });
 
-  it('never completes with an incomplete guest after a source crash (scenario 4)', () => {
+  it('never completes with an incomplete guest after the source crashed (scenario 4)', () => {
     given({ says: { [S]: running(jobs.out), [D]: shell }, volumes: vol })
       .when(says(S, crashed()), fails())
       .thenIs({ state: 'Rechecking.watching', waiting: { row: 'half-arrived', host: S } })
@@ -168,7 +168,7 @@ describe('a guest that is still moving', () => {
       });
   });
 
-  it('completes after a switch-over when the source’s job ends (scenario 7)', () => {
+  it('completes after the switch-over when the source’s job ends (scenario 7)', () => {
     given({ volumes: vol })
       .when(says(S, paused('migrating', jobs.out)), says(D, running(jobs.none, 'migrated')), fails())
       .thenIs({ state: 'Rechecking.watching', waiting: { row: 'switched', host: S } })
@@ -181,13 +181,13 @@ describe('a guest that is still moving', () => {
       });
   });
 
-  it('completes after a switch-over at the deadline (scenario 7)', () => {
+  it('completes at the deadline if the switch-over has happened (scenario 7)', () => {
     given({ says: { [S]: paused('migrating', jobs.out), [D]: running() } })
       .when(fails(), toDeadline)
       .thenIs({ ...COMPLETED, row: 'switched', final: true });
   });
 
-  it('resumes a stalled source only behind its lock (scenario 8)', () => {
+  it('resumes a stalled source only after its lock is acquired (scenario 8)', () => {
     given({ says: { [S]: running(jobs.out), [D]: shell }, volumes: vol })
       .when(shellCameAndWent, says(S, paused('migrating')), says(D, absent), fails())
       .thenIs({ ...ROLLED_BACK, row: 'stalled', commands: ['failed-to-migrate'] })
@@ -198,14 +198,14 @@ describe('a guest that is still moving', () => {
       });
   });
 
-  it('is contested if the destination may have run (scenario 8)', () => {
+  it('is contested if the destination may have run the guest (scenario 8)', () => {
     given({ says: { [S]: running(jobs.out), [D]: shell } })
       .when(event(D, 'Started', 'Migrated'), event(D, 'Resumed', 'Migrated'), event(D, 'Stopped', 'Failed'))
       .when(says(S, paused('migrating')), says(D, absent), fails(), toDeadline, acksAll)
       .thenIs({ ...CONTESTED, row: 'ran-and-died', error: EXPLICIT, commands: ['failed-to-migrate', 'fail-call'] });
   });
 
-  it('offers to destroy the shell and rolls back after its end (scenario 8)', () => {
+  it('offers to destroy the shell and rolls back after that (scenario 8)', () => {
     given({ says: { [S]: paused('migrating'), [D]: shell } })
       .when(fails(), toDeadline)
       .thenIs({ ...CONTESTED, row: 'stalled-shell', offers: ['destroy the shell on the destination'] })
@@ -213,13 +213,13 @@ describe('a guest that is still moving', () => {
       .thenIs({ ...ROLLED_BACK, row: 'stalled', verdicts: 2 });
   });
 
-  it('decides by the final round exactly at the deadline (scenario 12)', () => {
+  it('uses the answers of the final round at the deadline (scenario 12)', () => {
     given({ says: { [S]: running(jobs.out), [D]: shell } })
       .when(fails(), after(299.999), says(S, absent), says(D, running()), after(0.001))
       .thenIs({ ...COMPLETED, row: 'landed' });
   });
 
-  it('waits for a post-copy migration and completes after it (scenario 43)', () => {
+  it('stays open during a post-copy migration and completes after it (scenario 43)', () => {
     given({ says: { [S]: paused('post-copy', jobs.out), [D]: running(jobs.incoming, 'post-copy') } })
       .when(fails(), after(100))
       .thenIs({ state: 'Rechecking.watching', waiting: { row: 'postcopy', host: S }, commands: [] })
@@ -227,13 +227,13 @@ describe('a guest that is still moving', () => {
       .thenIs({ ...COMPLETED, row: 'landed' });
   });
 
-  it('is contested if post-copy lasts beyond the deadline (scenario 43)', () => {
+  it('is contested if a post-copy migration lasts beyond the deadline (scenario 43)', () => {
     given({ says: { [S]: paused('post-copy', jobs.out), [D]: running(jobs.incoming, 'post-copy') } })
       .when(fails(), toDeadline, acksAll)
       .thenIs({ ...CONTESTED, row: 'postcopy', commands: ['failed-to-migrate', 'fail-call'] });
   });
 
-  it('is contested after a failed post-copy and offers recovery (scenario 44)', () => {
+  it('is contested after a failed post-copy migration and offers recovery (scenario 44)', () => {
     given({ says: { [S]: paused('post-copy failed'), [D]: paused('post-copy failed') } })
       .when(fails(), toDeadline, acksAll)
       .thenIs({
@@ -246,7 +246,7 @@ describe('a guest that is still moving', () => {
   });
 });
 
-describe('a failed post-copy with one remaining host', () => {
+describe('a failed post-copy migration with one remaining host', () => {
   it('offers no recovery of the lost guest (scenario 44)', () => {
     given({ says: { [S]: paused('post-copy failed'), [D]: absent } })
       .when(fails(), toDeadline)
@@ -255,7 +255,7 @@ describe('a failed post-copy with one remaining host', () => {
 });
 
 describe('a stream gap after a verdict', () => {
-  it('keeps a contested attempt from resuming the source (scenario 8)', () => {
+  it('prevents a contested attempt from resuming the source (scenario 8)', () => {
     given({ says: { [S]: paused('migrating', jobs.out), [D]: shell }, volumes: [volume('v')] })
       .when(event(D, 'Started', 'Migrated'), fails(), toDeadline, acksAll)
       .thenIs({ ...CONTESTED })
@@ -271,8 +271,8 @@ describe('a stream gap after a verdict', () => {
   });
 });
 
-describe('a call from the source of an unsettled attempt', () => {
-  it('does not count a guest on the destination as its own', () => {
+describe('a second migration call from the source of an unsettled attempt', () => {
+  it('does not treat the guest on the destination as its own result', () => {
     const spec = given({
       sharesSource: true,
       leftover: true,
@@ -286,7 +286,7 @@ describe('a call from the source of an unsettled attempt', () => {
 describe('a contested or provisional attempt', () => {
   const quiet = [says(S, running()), says(D, absent)] as const;
 
-  it('is settled by quiet rounds 35 s apart with the source running', () => {
+  it('is settled by two unchanged rounds if the source runs', () => {
     given({ says: { [S]: running(), [D]: failed } })
       .when(fails('caller-timeout'), toDeadline)
       .thenIs({ ...CONTESTED, row: 'silent-destination' })
@@ -296,7 +296,7 @@ describe('a contested or provisional attempt', () => {
       .thenIs({ ...ROLLED_BACK, row: 'stayed' });
   });
 
-  it('is settled by quiet rounds after a provisional completion', () => {
+  it('is settled by two unchanged rounds after a provisional completion', () => {
     given({ says: { [S]: failed, [D]: running() } })
       .when(fails('caller-timeout'), toDeadline)
       .thenIs({ state: 'Completed.provisional', row: 'silent-source' })
@@ -305,10 +305,10 @@ describe('a contested or provisional attempt', () => {
   });
 });
 
-describe('a guest on both hosts', () => {
+describe('an attempt whose guest is on both hosts', () => {
   const both = { says: { [S]: running(), [D]: running() }, volumes: vol };
 
-  it('completes if the source disappears after 40 s (scenario 10)', () => {
+  it('completes if the guest disappears from the source after 40 s (scenario 10)', () => {
     given(both)
       .when(fails(), after(40))
       .thenIs({ state: 'Rechecking.watching', waiting: { row: 'both-alive', host: S }, commands: [] })
@@ -316,7 +316,7 @@ describe('a guest on both hosts', () => {
       .thenIs({ ...COMPLETED, row: 'landed' });
   });
 
-  describe('that may exist twice (scenario 10)', () => {
+  describe('with a possible second copy (scenario 10)', () => {
     const two = { ...both, known: [S, D, T, U] };
 
     it('completes if no other known host has the guest', () => {
@@ -342,25 +342,25 @@ describe('a guest on both hosts', () => {
         .thenIs({ ...COMPLETED, row: 'landed', certainty: 'proven' });
     });
 
-    it('is not settled by a paused last copy', () => {
+    it('does not settle if the last copy is paused', () => {
       given({ ...two, says: { ...two.says, [T]: absent, [U]: absent } })
         .when(fails(), after(40), says(D, paused('user')), says(S, absent), toDeadline)
         .thenIs({ state: 'Completed.provisional', row: 'landed', certainty: 'provisional' });
     });
 
-    it('is not settled if the source has a paused copy', () => {
+    it('does not settle if the source has a paused copy', () => {
       given(two)
         .when(fails(), after(40), says(S, paused('migrating')), toDeadline)
         .thenIs({ ...CONTESTED, row: 'switched' });
     });
 
-    it('is not proven by fencing the source', () => {
+    it('is not proven after the source was fenced', () => {
       given(two)
         .when(fails(), after(40), says(S, failed), fenced(), toDeadline)
         .thenIs({ state: 'Completed.provisional', row: 'landed', certainty: 'provisional' });
     });
 
-    it('asks no other host if the source had stopped to hand over', () => {
+    it('asks no other host if the source stopped for the hand-over', () => {
       const { play } = given({ says: { [S]: paused('migrating'), [D]: running() }, known: [S, D, T] })
         .when(fails(), says(S, shutOff('migrated')), after(10))
         .thenIs({ ...COMPLETED, certainty: 'proven' });
@@ -368,7 +368,7 @@ describe('a guest on both hosts', () => {
     });
   });
 
-  it('is contested without lock or guest commands at 300 s (scenario 11)', () => {
+  it('is contested at 300 s and sends no commands (scenario 11)', () => {
     given(both)
       .when(fails(), toDeadline, acksAll)
       .thenIs({
@@ -382,33 +382,33 @@ describe('a guest on both hosts', () => {
       });
   });
 
-  it('raises the alarm at once if neither host has a job (scenario 11)', () => {
+  it('raises the alarm at once if neither host reports a job (scenario 11)', () => {
     given(both)
       .when(fails(), after(11))
       .thenIs({ state: 'Rechecking.watching', alarms: ['split-brain'] });
   });
 
-  it('raises no alarm while the source has a job (scenario 11)', () => {
+  it('raises no alarm while the source reports a job (scenario 11)', () => {
     given({ says: { [S]: running(jobs.out), [D]: running() } })
       .when(fails(), after(290))
       .thenIs({ state: 'Rechecking.watching', alarms: [] });
   });
 
-  it('rolls back with an alarm after both hosts ran the guest', () => {
+  it('rolls back and raises an alarm after both hosts ran the guest', () => {
     given({ says: { [S]: running(jobs.out), [D]: shell } })
       .when(event(D, 'Started', 'Migrated'), event(D, 'Resumed', 'Migrated'))
       .when(says(S, running()), says(D, absent), fails())
       .thenIs({ ...ROLLED_BACK, row: 'ran-and-resumed', alarms: ['both-hosts-wrote'] });
   });
 
-  it('counts the destination’s shell as proof of a begun migration', () => {
+  it('treats a shell on the destination as proof of a begun migration', () => {
     given({})
       .when(event(D, 'Started', 'Migrated'), event(D, 'Resumed', 'Migrated'))
       .when(says(S, running()), says(D, absent), fails('caller-lost'))
       .thenIs({ ...ROLLED_BACK, row: 'ran-and-resumed', alarms: ['both-hosts-wrote'] });
   });
 
-  it('waits for a queued migration although the destination ran the guest', () => {
+  it('stays open for a queued migration although the destination ran the guest', () => {
     given({ says: { [S]: running(), [D]: running() } })
       .when(after(1), says(S, running()), says(D, absent), fails('caller-lost'))
       .thenIs({ state: 'Rechecking.watching', waiting: { row: 'moving', host: S }, commands: [] })
@@ -417,7 +417,7 @@ describe('a guest on both hosts', () => {
   });
 });
 
-describe('a silent host', () => {
+describe('an attempt with a silent host', () => {
   it('completes provisionally if only the source is silent (scenario 13)', () => {
     given({ volumes: vol })
       .when(says(S, failed), says(D, running()), fails())
@@ -428,7 +428,7 @@ describe('a silent host', () => {
       .thenIs({ ...COMPLETED, row: 'landed', verdicts: 2, commands: ['post-migrate', `acquire-lock ${D} vol-1`] });
   });
 
-  it('proves a provisional completion by an empty source (scenario 13)', () => {
+  it('becomes proven after the source reports no guest (scenario 13)', () => {
     given({ volumes: vol, says: { [S]: failed, [D]: running() } })
       .when(fails(), toDeadline, says(S, absent), event(D, 'Resumed', 'Migrated'))
       .thenIs({ ...COMPLETED, row: 'landed', verdicts: 2, commands: ['post-migrate', `release-lock ${S} vol-1`] });
@@ -459,13 +459,13 @@ describe('a silent host', () => {
       });
   });
 
-  it('keeps the owner if both hosts are silent (scenario 15)', () => {
+  it('keeps the recorded owner if both hosts are silent (scenario 15)', () => {
     given({ volumes: vol, says: { [S]: failed, [D]: failed } })
       .when(fails(), toDeadline, acksAll)
       .thenIs({ ...CONTESTED, row: 'silence', certainty: 'unknown', commands: ['failed-to-migrate', 'fail-call'] });
   });
 
-  it('only fails the call for an empty source and silent destination', () => {
+  it('sends only fail-call if the source is empty, the destination silent', () => {
     given({ volumes: vol, says: { [S]: absent } })
       .when(fails(), toDeadline, after(5), acksAll)
       .thenIs({ ...CONTESTED, row: 'silent-destination-gone', commands: ['fail-call'] });
@@ -476,13 +476,13 @@ describe('a silent host', () => {
     ['an empty answer', { ok: false, domain: null } as const],
     ['no answer', 'silent'],
     ['a listing contradicted by a stray process', { ok: true, domain: null, strayProcess: true } as const],
-  ] as const)('reads %s as unknown, never as absent (scenario 28)', (_name, saying) => {
+  ] as const)('treats the answer "%s" as unknown, never as absent (scenario 28)', (_name, saying) => {
     given({ says: { [S]: saying, [D]: saying } })
       .when(fails(), after(5), after(1))
       .thenIs({ state: 'Rechecking.watching', waiting: { row: 'silence', host: S } });
   });
 
-  it('counts a late answer (scenario 28)', () => {
+  it('uses an answer that arrives late (scenario 28)', () => {
     given({ says: { [D]: running() } })
       .when(fails(), after(6))
       .thenIs({ state: 'Rechecking.watching', waiting: { row: 'silent-source', host: D } })
@@ -494,7 +494,7 @@ describe('a silent host', () => {
 describe('a third host', () => {
   const nowhere = { says: { [S]: absent, [D]: absent, [T]: absent, [U]: absent }, known: [S, D, T, U] };
 
-  it('is recorded if only that host has the guest (scenario 17)', () => {
+  it('is recorded if no other host has the guest (scenario 17)', () => {
     given({ ...nowhere, says: { ...nowhere.says, [T]: running() } })
       .when(fails())
       .thenIs({ ...COMPLETED, row: 'elsewhere', host: T, alarms: ['landed-elsewhere'] });
@@ -506,13 +506,13 @@ describe('a third host', () => {
       .thenIs({ ...COMPLETED, row: 'elsewhere', host: T });
   });
 
-  it('is not recorded while another host has not answered (scenario 17)', () => {
+  it('is not recorded while another host is silent (scenario 17)', () => {
     given({ ...nowhere, says: { ...nowhere.says, [T]: running(), [U]: failed } })
       .when(fails(), toDeadline)
       .thenIs({ ...CONTESTED, row: 'nowhere' });
   });
 
-  it('makes the attempt contested if two of them have the guest (scenario 19)', () => {
+  it('makes the attempt contested if another third host has the guest (scenario 19)', () => {
     given({ ...nowhere, says: { ...nowhere.says, [T]: running(), [U]: running() } })
       .when(fails())
       .thenIs({ ...CONTESTED, row: 'elsewhere', error: EXPLICIT, alarms: ['landed-elsewhere'] });
@@ -524,7 +524,7 @@ describe('a third host', () => {
       .thenIs({ ...CONTESTED, row: 'elsewhere', error: EXPLICIT });
   });
 
-  it('is found by the second round if the guest moves meanwhile', () => {
+  it('is found in the second round if the guest moves meanwhile', () => {
     const { play } = given({ ...nowhere, says: { ...nowhere.says, [T]: 'silent' } }).when(
       event(S, 'Stopped', 'Migrated'),
       fails(),
@@ -537,7 +537,7 @@ describe('a third host', () => {
     expect(play.attempt.waiting?.row).toBe('moving');
   });
 
-  it('restarts the search if it does not answer', () => {
+  it('causes a new search for the guest if it does not answer', () => {
     const { play } = given(nowhere).when(fails(), after(5));
     expect(play.attempt.emptySequence).toBeTypeOf('number');
     play.says(T, 'silent');
@@ -545,7 +545,7 @@ describe('a third host', () => {
     expect(play.attempt.emptySequence).toBeUndefined();
   });
 
-  it('must answer before a guest counts as stopped on the source', () => {
+  it('must answer before the guest is recorded as stopped on the source', () => {
     given(nowhere)
       .when(fails(), after(299))
       .thenIs({ state: 'Rechecking.watching', waiting: { row: 'nowhere', host: S } })
@@ -554,26 +554,26 @@ describe('a third host', () => {
   });
 });
 
-describe('an answer that is no evidence', () => {
-  it('includes a domain with another UUID and the same name (scenario 20)', () => {
+describe('the evidence of an attempt', () => {
+  it('excludes an answer about a domain with another UUID (scenario 20)', () => {
     given({ says: { [S]: running(jobs.out), [D]: absent } })
       .when(fails(), says(S, running()), after(10))
       .thenIs({ ...ROLLED_BACK, row: 'stayed' });
   });
 
-  it('includes an answer to a question before the return (scenario 29)', () => {
+  it('excludes an answer to a question from before the return (scenario 29)', () => {
     given()
       .when(fails(), answers(S, 1, absent), answers(D, 2, running()))
       .thenIs({ state: 'ApiFailed', verdicts: 0 });
   });
 
-  it('includes all answers from before the return (scenario 29)', () => {
+  it('excludes every answer from before the return of the call (scenario 29)', () => {
     given({ says: { [S]: absent, [D]: running() } })
       .when(says(S, 'silent'), says(D, 'silent'), fails(), after(60))
       .thenIs({ verdicts: 0, waiting: { row: 'silence', host: S } });
   });
 
-  it('includes an answer from another boot of the source (scenario 29)', () => {
+  it('excludes an answer from another boot of the source (scenario 29)', () => {
     given({ says: { [S]: { ...running(), boot: 'alpha-boot-2' }, [D]: running() } })
       .when(fails(), toDeadline)
       .thenIs({ state: 'Completed.provisional', row: 'silent-source' });
@@ -582,7 +582,7 @@ describe('an answer that is no evidence', () => {
       .thenIs({ ...COMPLETED, row: 'landed' });
   });
 
-  it('includes an answer to an older attempt’s question (scenario 32)', () => {
+  it('excludes an answer to a question of an older attempt (scenario 32)', () => {
     const old = running();
     given()
       .when(fails())
@@ -590,7 +590,7 @@ describe('an answer that is no evidence', () => {
       .thenNothingHappened();
   });
 
-  it('includes an answer to a question that was never asked (scenario 32)', () => {
+  it('excludes an answer to a question that was never asked (scenario 32)', () => {
     given()
       .when(fails())
       .when(answers(S, 999, absent), answers(T, 3, absent))
@@ -598,11 +598,11 @@ describe('an answer that is no evidence', () => {
   });
 });
 
-describe('late evidence', () => {
+describe('evidence after a verdict', () => {
   const rolledBack = () =>
     given({ says: { [S]: running(), [D]: absent }, volumes: vol }).when(fails('libvirt'), acksAll);
 
-  it('adds a verdict if the guest arrives after the rollback (scenario 27)', () => {
+  it('causes a new verdict if the guest arrives after the rollback (scenario 27)', () => {
     rolledBack()
       .thenIs({ state: 'RolledBack.settled', row: 'stayed' })
       .when(says(S, absent), says(D, running()), event(D, 'Resumed', 'Migrated'))
@@ -617,13 +617,13 @@ describe('late evidence', () => {
       .thenIs({ ...CONTESTED, row: 'both-alive', verdicts: 2 });
   });
 
-  it('keeps a verdict that the answers confirm despite an event (scenario 27)', () => {
+  it('does not change a verdict that the answers confirm (scenario 27)', () => {
     rolledBack()
       .when(event(D, 'Resumed', 'Migrated'))
       .thenIs({ state: 'RolledBack.settled', verdicts: 1, commands: [], alarms: [] });
   });
 
-  it('examines a rollback again after a late success report (scenario 27)', () => {
+  it('causes a new round after a late report of success (scenario 27)', () => {
     rolledBack()
       .when(says(S, absent), says(D, running()), succeeds)
       .thenIs({ ...COMPLETED, row: 'landed', verdicts: 2 });
@@ -644,8 +644,8 @@ describe('late evidence', () => {
   });
 });
 
-describe('the recheck settings', () => {
-  it('ask a final round if interval and timeout are equal (scenario 47)', () => {
+describe('the settings recheck interval and timeout', () => {
+  it('start a final round if both have the same value (scenario 47)', () => {
     given({
       configuration: { ...defaultConfiguration, recheckIntervalSeconds: 300 },
       says: { [S]: running(jobs.out), [D]: shell },
@@ -654,7 +654,7 @@ describe('the recheck settings', () => {
       .thenIs({ ...COMPLETED, row: 'landed' });
   });
 
-  it('use the timeout configured when the call returned', () => {
+  it('apply as configured at the return of the call', () => {
     given({
       configuration: { ...defaultConfiguration, recheckTimeoutSeconds: 20 },
       says: { [S]: running(jobs.out), [D]: shell },
