@@ -76,6 +76,8 @@ export const Evidence = z.strictObject({
   leases: z
     .strictObject({ heldOn: z.array(Host), free: z.array(z.string()), rounds: z.number().int().nonnegative() })
     .optional(),
+  /** A third host that showed the guest and does not answer; absent if there is none. */
+  thirdSilent: Host.optional(),
   /** The answers of the known hosts besides source and destination. */
   others: z.array(Testimony),
 });

@@ -25,6 +25,8 @@ export type Decision = {
   readonly askDestinationAgain: boolean;
   /** A lease contradicts the decision that the row alone would lead to. */
   readonly lease?: LeaseFinding;
+  /** A third host that showed the guest does not answer, which delays or contests the decision of the row. */
+  readonly thirdSilent?: true;
 };
 
 const isLanded = (presence: Presence) => isOneOf(LANDED, presence);
@@ -159,14 +161,21 @@ function matchesEnd(
 }
 
 export function decide(evidence: Evidence, phase: Phase): Decision {
-  return withLeases(decideByRow(evidence, phase), evidence, phase);
+  const decision = decideByRow(evidence, phase);
+  if (!isProof(decision) || evidence.sameHost) return decision;
+  // The guest may run on the third host that showed it.
+  if (evidence.thirdSilent !== undefined)
+    return { ...decision, ...(phase === 'now' ? { outcome: 'wait' } : contest(evidence)), thirdSilent: true };
+  return withLeases(decision, evidence, phase);
+}
+
+function isProof({ outcome, certainty }: Decision): boolean {
+  return (outcome === 'completed' || outcome === 'rolled-back') && certainty === 'proven';
 }
 
 /** A lease that contradicts a proven decision delays it for some rounds; after these a lease elsewhere contests it. */
 function withLeases(decision: Decision, evidence: Evidence, phase: Phase): Decision {
-  const { outcome, certainty, host } = decision;
-  const isSettling = outcome === 'completed' || outcome === 'rolled-back';
-  if (!isSettling || certainty !== 'proven' || evidence.sameHost) return decision;
+  const { host } = decision;
   const at = [evidence.source, evidence.destination, ...evidence.others].find((said) => said.host === host);
   const lease = leaseFinding(evidence, host, {
     isGone: at !== undefined && isGone(at.presence),

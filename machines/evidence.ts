@@ -2,7 +2,7 @@ import type { Answer, Asked, Attempt } from '../events/attempt.ts';
 import type { InputData } from '../events/inputs.ts';
 import type { Evidence, Testimony } from '../events/verdict.ts';
 import { GONE, isOneOf, LANDED } from './table.ts';
-import { otherHosts, splitBrainOf } from './third-hosts.ts';
+import { otherHosts, silentThirdHost, splitBrainOf } from './third-hosts.ts';
 import { originAfter } from './origin.ts';
 import { endAfterAnswer, endingOf } from './source-end.ts';
 import { destinationFencing, isBackBy, isFenced, testimonyOfFenced, unmarkFenced } from './fencing.ts';
@@ -320,6 +320,7 @@ export function evidenceOf(attempt: Attempt): Evidence {
     sourceExcluded: attempt.fenced || allLeasesExpired(attempt),
     ...fencing,
     ...leaseEvidence(attempt, (host) => isFenced(attempt, host)),
+    ...silentThirdHost(attempt, others),
     others,
   };
 }

@@ -28,7 +28,7 @@ import {
   toResolved,
   withoutResolving,
 } from './resolution.ts';
-import { concludeRound, type Judged, judgeRound, type StepContext, unjudged } from './round.ts';
+import { concludeRound, type Judged, judgeAtDeadline, judgeRound, type StepContext, unjudged } from './round.ts';
 import { seenOnHost, showsGuestOnThirdHost } from './third-hosts.ts';
 import { alarm, alarmTaken, judge } from './verdicts.ts';
 
@@ -380,9 +380,12 @@ function timer(
         context,
       );
     case 'recheck':
-    case 'deadline':
+    case 'deadline': {
       // The next round also asks hosts that were registered since the last one.
-      return toEvent(kind, unjudged(knownHosts === undefined ? attempt : withKnownHosts(attempt, knownHosts)), context);
+      const next = knownHosts === undefined ? attempt : withKnownHosts(attempt, knownHosts);
+      const isOver = kind === 'deadline' && roleOf(state.value) === 'reexamining';
+      return toEvent(kind, isOver ? judgeAtDeadline(next, context) : unjudged(next), context);
+    }
     default:
       return unreachable(kind);
   }

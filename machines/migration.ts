@@ -336,7 +336,7 @@ export const migration = definition.createMachine({
           after: {
             'question-limit': reexamining,
             recheck: { target: 'reexamining', reenter: true, actions: ['take', 'scheduleRecheck', 'askAll'] },
-            deadline: { target: 'settled', actions: ['take', 'close'] },
+            deadline: [contest, { target: 'settled', actions: ['take', 'close'] }],
           },
         },
       },
@@ -388,7 +388,7 @@ export const migration = definition.createMachine({
           after: {
             'question-limit': reexamining,
             recheck: { target: 'reexamining', reenter: true, actions: ['take', 'scheduleRecheck', 'askAll'] },
-            deadline: { target: 'settled', actions: ['take', 'close'] },
+            deadline: [contest, { target: 'settled', actions: ['take', 'close'] }],
           },
         },
       },

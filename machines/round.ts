@@ -8,7 +8,7 @@ import { askedOf, recordClosedRound, evidenceOf, isRoundClosed, forgetEmptyRound
 import type { Result } from './migration.ts';
 import { countLeaseRound } from './leases.ts';
 import { GONE, isOneOf, LANDED } from './table.ts';
-import { isSeenHostSilent, otherHosts } from './third-hosts.ts';
+import { otherHosts } from './third-hosts.ts';
 import { alarm, alarmed, type Judgement, judge, toVerdict } from './verdicts.ts';
 
 /** Judges a round of answers, depending on the attempt's state. Only `decide` turns evidence into a decision. */
@@ -142,7 +142,7 @@ function judgeDoubted(doubted: Attempt, role: 'settling' | 'reexamining', contex
   const standing = attempt.verdicts.at(-1);
   const { outcome, host, row } = now.decision;
   // A third host showed the guest, and its answer is missing: the verdict must not stand before it is known.
-  if (isSeenHostSilent(attempt, now.evidence)) return unjudged(attempt);
+  if (now.evidence.thirdSilent !== undefined) return unjudged(attempt);
   // The verdict is examined in later rounds; an attempt whose commands are under way has no such rounds.
   if (outcome === 'wait' && now.decision.lease !== undefined) return judgeLease(attempt, now, role, context);
   if (standing !== undefined && isBackAtSource(attempt, standing, now.evidence))
@@ -153,6 +153,18 @@ function judgeDoubted(doubted: Attempt, role: 'settling' | 'reexamining', contex
     return isUnclear(now.evidence) ? unjudged(attempt) : { ...unjudged(attempt), result: 'stands' };
   if (outcome === standing?.outcome && host === standing.host) return { ...unjudged(attempt), result: 'stands' };
   return concludeRound(alarm(attempt, 'verdict-contradicted', context.now), now, context);
+}
+
+/**
+ * Judges a doubted verdict at its deadline. It stays in force, unless a third host that showed the guest never answered: the guest
+ * may run there.
+ */
+export function judgeAtDeadline(attempt: Attempt, context: StepContext): Judged {
+  const late = judge(evidenceOf(attempt), 'deadline');
+  const isContested = late.evidence.thirdSilent !== undefined && late.decision.outcome === 'contested';
+  return isContested
+    ? concludeRound(alarm(attempt, 'verdict-contradicted', context.now), late, context)
+    : unjudged(attempt);
 }
 
 /** A lease contradicts the answers of a doubted verdict. */

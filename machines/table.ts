@@ -7,7 +7,7 @@ import type { ConditionName } from './conditions.ts';
  *
  * Raise the version with every change that can alter a decision.
  */
-export const TABLE_VERSION = 6;
+export const TABLE_VERSION = 7;
 
 export const GONE = ['absent', 'off', 'handed-over'] as const satisfies readonly Presence[];
 /** Presences of a guest that is resident on the source, or has landed on the destination. */

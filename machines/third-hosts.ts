@@ -15,9 +15,10 @@ export function seenOnHost(attempt: Attempt, host: string): Attempt {
   return { ...attempt, searching: true, seenOn: seenOn.includes(host) ? seenOn : [...seenOn, host] };
 }
 
-/** Returns whether a third host that showed the guest does not answer. */
-export function isSeenHostSilent({ seenOn = [] }: Attempt, { others }: Evidence): boolean {
-  return others.some(({ host, presence }) => presence === 'unknown' && seenOn.includes(host));
+/** Returns the evidence about a third host that showed the guest and does not answer. */
+export function silentThirdHost({ seenOn = [] }: Attempt, others: Evidence['others']): Pick<Evidence, 'thirdSilent'> {
+  const silent = others.find(({ host, presence }) => presence === 'unknown' && seenOn.includes(host));
+  return silent === undefined ? {} : { thirdSilent: silent.host };
 }
 
 /** Returns whether an event shows the guest running on a third host. A shell of a migration to there does not run yet. */

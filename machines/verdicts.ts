@@ -66,6 +66,8 @@ function errorOf(attempt: Attempt, { decision, evidence }: Judgement): string | 
   if (decision.outcome === 'completed') return null;
   if (decision.lease === 'disagrees')
     return `${CONTESTED_ERROR}: the lock manager reports a lease on ${evidence.leases?.heldOn.join(', ') ?? ''}, which contradicts the answers (row ${decision.row.id})`;
+  if (decision.outcome === 'contested' && decision.thirdSilent === true)
+    return `${CONTESTED_ERROR}: ${evidence.thirdSilent ?? ''} showed the guest and does not answer (row ${decision.row.id})`;
   if (decision.outcome === 'contested')
     return `${CONTESTED_ERROR}: ${rowText(decision.row.contestedError ?? decision.row.why, evidence)}`;
   if (decision.row.id === 'same-host') return `source and destination are the same host (${attempt.source})`;
@@ -127,6 +129,7 @@ const alarmTexts: Readonly<Record<AlarmCode | OtherAlarm, string>> = {
   superseded: 'another migration of the VM was reported before this one settled',
   'lock-disagrees': 'a host without the guest holds the lease of one of its volumes, as the lock manager reports',
   'lease-missing': 'the guest runs without the lease of one of its volumes, so another process can take that lease',
+  'third-host-silent': 'a third host showed the guest and does not answer, so the guest may run there',
   'lease-taken':
     'another process holds the lease of a volume of the guest; the attempt settles when that lease is free or returns',
   'lease-without-guest': 'a host does not list the guest but holds the lease of one of its volumes',
@@ -141,6 +144,7 @@ export type OtherAlarm =
   | 'superseded'
   | 'lock-disagrees'
   | 'lease-missing'
+  | 'third-host-silent'
   | 'lease-taken'
   | 'lease-without-guest'
   | 'lock-stuck';
@@ -162,6 +166,7 @@ export function alarmTaken(attempt: Attempt, now: number): Attempt {
 /** Raises the alarms of a judgement: some while the row still waits, the rest with the verdict. */
 export function alarmed(attempt: Attempt, { decision, evidence }: Judgement, now: number): Attempt {
   const { row, outcome, lease } = decision;
+  if (decision.thirdSilent === true) return outcome === 'wait' ? attempt : alarm(attempt, 'third-host-silent', now);
   // A delayed decision raises the alarms of its row once it is made.
   if (lease === 'disagrees' || (lease !== undefined && outcome === 'wait'))
     return outcome === 'wait' ? attempt : alarm(attempt, 'lock-disagrees', now);

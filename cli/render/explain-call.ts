@@ -61,9 +61,17 @@ export function waitLines({ attempt }: AttemptState, row: Row | undefined, now: 
   ];
   return [
     ...by,
+    ...thirdHostLines(attempt),
     ...leaseLines(attempt),
     ...(times.length === 0 ? [] : [`${times.join('; ')}.`.replace(/^./, (first) => first.toUpperCase())]),
   ];
+}
+
+function thirdHostLines(attempt: Attempt): string[] {
+  const { thirdSilent } = evidenceOf(attempt);
+  return thirdSilent === undefined
+    ? []
+    : [`${clean(thirdSilent)} showed the guest and does not answer, so no verdict is made before the deadline.`];
 }
 
 function leaseLines({ leaseDoubt }: Attempt): string[] {

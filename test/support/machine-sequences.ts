@@ -394,6 +394,13 @@ export const sequences: Readonly<Record<string, Sequence>> = {
     says(U, running()),
     doubtS,
   ],
+  'a settled completion was started on a silent third host': [
+    landed,
+    fails(),
+    acksAll,
+    event(T, 'Started', 'Booted'),
+    after(320),
+  ],
   'a settled completion moved on': [
     { ...landed, known: [T] },
     fails(),
@@ -460,6 +467,13 @@ export const sequences: Readonly<Record<string, Sequence>> = {
     says(T, running()),
     says(U, running()),
     doubtD,
+  ],
+  'a settled rollback was started on a silent third host': [
+    stayed,
+    fails(),
+    acksAll,
+    event(T, 'Started', 'Booted'),
+    after(320),
   ],
   'a settled rollback is superseded while it is doubted': [stayed, fails(), acksAll, quiet, doubtD, supersedes],
   'a settled rollback is half answered': [
