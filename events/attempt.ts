@@ -105,6 +105,8 @@ export const Attempt = z.strictObject({
   leavePaused: z.boolean(),
   storageCopied: z.boolean(),
   volumes: z.array(Volume),
+  /** The VM's volumes on the destination of a migration that copies storage; absent if its start did not name them. */
+  destinationVolumes: z.array(Volume).optional(),
   /**
    * Hosts besides the source that may hold a lock of the VM: hosts of unsettled earlier attempts, observed holders, and hosts
    * that reported the guest while the attempt was open.

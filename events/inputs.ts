@@ -93,6 +93,8 @@ const Started = z.strictObject({
   leavePaused: z.boolean().default(false),
   /** True if the migration copies the disks: source and destination then have different volumes. */
   storageCopied: z.boolean().default(false),
+  /** The volumes of the VM on the destination, if storage is copied. A volume that the source has too is one on shared storage. */
+  destinationVolumes: z.array(Volume).max(256).optional(),
   /** `drive` sends commands; `observe` records the steps of a verdict without sending commands. */
   effects: z.enum(['drive', 'observe']).default('drive'),
 });

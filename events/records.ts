@@ -12,6 +12,11 @@ export const VmRecord = z.strictObject({
   certainty: Certainty,
   power: Power,
   volumes: z.array(Volume),
+  /**
+   * The copies of the VM's volumes after a migration that copied storage. `current` is true for the copy that the guest uses, and
+   * null while no verdict is proven. Absent if no volume was copied.
+   */
+  copies: z.array(z.strictObject({ volume: z.string(), host: Host, current: z.boolean().nullable() })).optional(),
   /** The host that should hold the VM's exclusive locks; null if unknown. */
   owner: Host.nullable(),
   /** Other hosts that may hold a lock, because the guest moved without Landfall; absent if there are none. */

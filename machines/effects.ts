@@ -1,6 +1,7 @@
 import type { Attempt, Step, StepKind } from '../events/attempt.ts';
 import type { Command } from '../events/commands.ts';
 import type { Verdict } from '../events/verdict.ts';
+import { canHold, placesOf, takesLocks } from './copies.ts';
 import { volumesTaken } from './leases.ts';
 import { GONE, isOneOf, LANDED, table } from './table.ts';
 
@@ -21,19 +22,17 @@ export function plan(attempt: Attempt, verdict: Verdict): Step[] {
 function planCompletion(attempt: Attempt, verdict: Verdict): Step[] {
   const make = maker(attempt, verdict);
   const post = make('post-migrate', null);
-  const after = make('after-migrate', null, { after: [post] });
   // Another migration may have moved the guest back to the source, so the VM there may be the guest itself.
   const isLeftover = verdict.evidence.source.presence === 'switching' && attempt.supersededBy === null;
   // An operator's word alone destroys nothing: Landfall's own answers must show the guest on the destination.
   const isLanded = verdict.host === attempt.destination && isOneOf(LANDED, verdict.evidence.destination.presence);
   const mayDestroy = isLeftover && isLanded && verdict.resolution?.stopped !== true;
   const leftover = mayDestroy ? [make('destroy-leftover', attempt.source)] : [];
-  return [
-    post,
-    after,
-    ...leftover,
-    ...lockSteps(attempt, make, [attempt.source, attempt.destination, ...emptyHosts(verdict)], verdict.host, leftover),
-  ];
+  const ends = [attempt.source, attempt.destination];
+  const locks = lockSteps(attempt, make, [...ends, ...emptyHosts(verdict)], verdict.host, leftover);
+  // The orchestrator may delete the source's copy of the storage after this hook, so every other step comes first.
+  const after = make('after-migrate', null, { after: attempt.storageCopied ? [post, ...leftover, ...locks] : [post] });
+  return [post, after, ...leftover, ...locks];
 }
 
 function planRollback(attempt: Attempt, verdict: Verdict): Step[] {
@@ -87,11 +86,15 @@ function lockSteps(attempt: Attempt, make: Make, from: string[], to: string, aft
   if (attempt.supersededBy !== null) return [];
   const decidedBefore = attempt.verdicts.map(({ host }) => host);
   const holders = [...new Set([...from, ...attempt.formerOwners, ...decidedBefore])].filter((host) => host !== to);
-  return attempt.volumes
-    .filter((volume) => !volume.shareable && volume.lockedBy === 'landfall')
-    .flatMap(({ volume }) => {
+  return placesOf(attempt)
+    .filter(({ volume: { shareable, lockedBy } }) => !shareable && lockedBy === 'landfall')
+    .flatMap(({ volume: { volume }, on }) => {
+      // A copied volume stays on its host: its lock is taken or released there.
+      if (on === to) return [make('acquire-lock', to, { volume, after })];
+      if (on !== null) return [make('release-lock', on, { volume, after })];
       const releases = holders.map((host) => make('release-lock', host, { volume, after }));
-      return [...releases, make('acquire-lock', to, { volume, after: releases })];
+      const acquire = takesLocks(attempt, to) ? [make('acquire-lock', to, { volume, after: releases })] : [];
+      return [...releases, ...acquire];
     });
 }
 
@@ -113,6 +116,7 @@ export function alsoRelease(attempt: Attempt, host: string): Attempt {
   let isAdded = false;
   const steps = attempt.steps.flatMap((step): Step[] => {
     if (step.kind !== 'acquire-lock' || isOver(step) || step.host === host || step.volume === null) return [step];
+    if (!canHold(attempt, step.volume, host)) return [step];
     const release = make('release-lock', host, { volume: step.volume });
     if (attempt.steps.some(({ command }) => command === release.command)) return [step];
     isAdded = true;

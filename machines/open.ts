@@ -34,6 +34,9 @@ export function openAttempt(
     leavePaused: data.leavePaused,
     storageCopied: data.storageCopied,
     volumes: record.volumes,
+    ...(data.destinationVolumes === undefined || !data.storageCopied
+      ? {}
+      : { destinationVolumes: data.destinationVolumes }),
     formerOwners: formerOwners(data, record, earlier),
     ...(sharesSource || earlier.some((attempt) => mayHaveLeft(attempt, data.source)) ? { twoCopies: true } : {}),
     ...(sharesSource ? { sharesSource: true, leftover: true } : {}),

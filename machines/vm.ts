@@ -5,6 +5,7 @@ import type { Verdict } from '../events/verdict.ts';
 import type { Power } from '../events/vocabulary.ts';
 import { roleOf } from './chart.ts';
 import { satisfies } from './decide.ts';
+import { withCopies } from './copies.ts';
 import { askedOf, readHost } from './evidence.ts';
 import { powerOf } from './power.ts';
 
@@ -56,7 +57,8 @@ export function applyDeclaration(
 ): VmRecord {
   const named = { ...record, name: data.name, volumes: data.volumes };
   if (isMoving || data.host === null) return named;
-  const here = atHost(data.host === record.owner ? named : withLeftLocks(named, ...ownersOf(record)), data.host, at);
+  const { copies: _, ...whole } = named;
+  const here = atHost(data.host === record.owner ? whole : withLeftLocks(whole, ...ownersOf(record)), data.host, at);
   return { ...here, certainty: 'proven', power: data.power, owner: data.host };
 }
 
@@ -170,8 +172,8 @@ export function applyAttempt(
   const opened = isOver(state) ? withoutOpen(record, attempt.migration) : withOpen(record, attempt.migration);
   const isNewest = record.lastMigration === attempt.migration;
   if (!isNewest) return verdict === null ? opened : { ...opened, token: verdict.token };
-  if (verdict !== null) return applyVerdict(opened, attempt, verdict, hosts);
-  if (attempt.verdicts.length === 0) return applyWaitingRow(opened, attempt, hosts);
+  if (verdict !== null) return applyVerdict(withCopies(opened, attempt, verdict), attempt, verdict, hosts);
+  if (attempt.verdicts.length === 0) return applyWaitingRow(withCopies(opened, attempt, null), attempt, hosts);
   if (attempt.movedTo !== null && attempt.movedTo !== opened.host)
     return applyUnreportedMove(opened, attempt, attempt.movedTo, hosts);
   return applyDoubt(opened, state, attempt);

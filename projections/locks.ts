@@ -11,17 +11,38 @@ export type LockStatus = {
   mode: LockMode | null;
   desiredOwner: string | null;
   agrees: boolean;
+  /** The host of a copied volume, and whether the guest uses this copy (null while that is open); absent for other volumes. */
+  copy?: { host: string; current: boolean | null } | undefined;
 };
 
-type Known = Pick<VmRecord, 'volumes' | 'holders' | 'owner' | 'power' | 'open'>;
+type Known = Pick<VmRecord, 'volumes' | 'holders' | 'owner' | 'power' | 'open' | 'copies'>;
 
-/** Returns the declared volumes first, then volumes that were only observed. */
+/** Returns the declared volumes first, then other copies of them, then volumes that were only observed. */
 export function locksOf(record: Known): LockStatus[] {
+  const { copies = [] } = record;
   const declared = new Set(record.volumes.map(({ volume }) => volume));
+  const other = copies.filter(({ volume }) => !declared.has(volume));
+  const known = new Set([...declared, ...other.map(({ volume }) => volume)]);
   const observed = Object.keys(record.holders)
-    .filter((volume) => !declared.has(volume))
-    .map((volume): Volume => ({ volume, shareable: false, lockedBy: 'landfall' }));
-  return [...record.volumes, ...observed].map((volume) => lockOf(volume, record));
+    .filter((volume) => !known.has(volume))
+    .map(unmanaged);
+  return [
+    ...record.volumes.map((volume) => withCopy(lockOf(volume, record), copies)),
+    ...other.map(({ volume }) => withCopy(ofOtherCopy(lockOf(unmanaged(volume), record)), copies)),
+    ...observed.map((volume) => lockOf(volume, record)),
+  ];
+}
+
+const unmanaged = (volume: string): Volume => ({ volume, shareable: false, lockedBy: 'landfall' });
+
+function withCopy(lock: LockStatus, copies: NonNullable<Known['copies']>): LockStatus {
+  const copy = copies.find(({ volume }) => volume === lock.volume);
+  return copy === undefined ? lock : { ...lock, copy: { host: copy.host, current: copy.current } };
+}
+
+/** The lock of a copy that the guest does not use should be free. */
+function ofOtherCopy(lock: LockStatus): LockStatus {
+  return { ...lock, desiredOwner: null, agrees: lock.mode === null };
 }
 
 function lockOf(volume: Volume, record: Known): LockStatus {

@@ -106,7 +106,7 @@ export function statusDetail(vm: VmStatus, style: Style): string {
 function volumeTable({ locks }: VmStatus, style: Style): string {
   if (locks.length === 0) return `  ${style.paint('dim', 'no volumes recorded')}`;
   const rows = locks.map((lock): Cell[] => [
-    lock.volume,
+    `${lock.volume}${copyText(lock)}`,
     lock.desiredOwner ?? cell(isShared(lock) ? 'any host' : 'not known', 'dim'),
     observed(lock),
     isShared(lock)
@@ -121,6 +121,12 @@ function volumeTable({ locks }: VmStatus, style: Style): string {
     style,
     '  ',
   );
+}
+
+function copyText({ copy }: LockStatus): string {
+  if (copy === undefined) return '';
+  const use = copy.current === null ? 'not known if current' : copy.current ? 'current' : 'not current';
+  return ` (copy on ${copy.host}, ${use})`;
 }
 
 function observed({ owner, mode }: LockStatus): Cell {

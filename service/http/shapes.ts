@@ -65,6 +65,10 @@ const Lock = z.object({
   mode: LockMode.nullable(),
   desiredOwner: z.string().nullable(),
   agrees: z.boolean(),
+  copy: z
+    .object({ host: z.string(), current: z.boolean().nullable() })
+    .optional()
+    .describe('the host of a copied volume, and whether the guest uses this copy; null while no verdict is proven'),
 });
 
 export const VmShape = z.object({
