@@ -92,7 +92,9 @@ export class Agent {
     sample.job = this.host.qemus.get(question.vm)?.job ?? 'none';
     const name = this.#agents.hypervisor.guest(question.vm).name;
     const boot = bootIdOf(this.host);
-    const domain: Domain | null = words === null ? null : domainIn({ name, ...words, job: this.#job(question.vm) });
+    // The job is already a word of the vocabulary; virsh has numbers and error texts for it.
+    const job = this.#job(question.vm);
+    const domain: Domain | null = words === null ? null : { ...domainIn({ name, ...words, job: 'none' }), job };
     const base = { question: question.question, host: this.host.name, boot };
     const data = bad
       ? { ...base, ok: false, error: 'Connection refused', domain: null }
