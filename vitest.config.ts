@@ -6,17 +6,21 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 process.env['NODE_COMPILE_CACHE'] ??= fileURLToPath(new URL('node_modules/.cache/landfall', import.meta.url));
 
 const SUITES = {
-  /** The fast suite, run by `npm cit`: files named `*.test.ts` without `.slow` or `.long`. */
+  /** The fast suite, run by `npm cit`: files named `*.test.ts` without `.slow`, `.long` or `.lab`. */
   fast: {
     include: 'test/**/*.test.ts',
-    exclude: ['test/**/*.slow.test.ts', 'test/**/*.long.test.ts'],
+    exclude: ['test/**/*.slow.test.ts', 'test/**/*.long.test.ts', 'test/**/*.lab.test.ts'],
     timeout: 120_000,
   },
   /** The slow suite, run by `.ci/run`: brokers, kills, faults and exploration. */
   slow: { include: 'test/**/*.slow.test.ts', exclude: [], timeout: 240_000 },
   /** The long suite, run on demand: complete explorations, which take up to a quarter of an hour each. */
   long: { include: 'test/**/*.long.test.ts', exclude: [], timeout: 600_000 },
+  /** The lab suite, run by `.ci/run`: real libvirt hosts and guests (docs/lab.md). It needs root and Debian packages. */
+  lab: { include: 'test/**/*.lab.test.ts', exclude: [], timeout: 120_000 },
 } as const;
+
+const isSuite = (mode: string): mode is keyof typeof SUITES => Object.hasOwn(SUITES, mode);
 
 /** The files of the fast suite that take longest, in descending order of their duration. */
 const LONGEST = [
@@ -42,9 +46,9 @@ class LongestFirst extends BaseSequencer {
   }
 }
 
-/** `vitest run` runs the fast suite, `--mode slow` and `--mode long` the other two. VITEST_REPORT names a JSON report. */
+/** `vitest run` runs the fast suite, `--mode slow`, `--mode long` and `--mode lab` the other suites. VITEST_REPORT names a JSON report. */
 export default defineConfig(({ mode }) => {
-  const { include, exclude, timeout } = SUITES[mode === 'slow' || mode === 'long' ? mode : 'fast'];
+  const { include, exclude, timeout } = SUITES[isSuite(mode) ? mode : 'fast'];
   const report = process.env['VITEST_REPORT'];
   return {
     test: {
@@ -54,7 +58,8 @@ export default defineConfig(({ mode }) => {
       pool: 'forks',
       // Test files of the fast suite share two processes: a process and its imports cost 0.9 s of CPU time per file.
       isolate: include !== SUITES.fast.include,
-      maxWorkers: 2,
+      // The guests of one lab use both cores of a small machine.
+      maxWorkers: include === SUITES.lab.include ? 1 : 2,
       sequence: { sequencer: LongestFirst },
       testTimeout: timeout,
       hookTimeout: timeout,
