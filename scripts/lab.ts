@@ -49,7 +49,6 @@ async function main(): Promise<void> {
       await stopped;
       clearInterval(alive);
     }
-    started.catch(() => undefined); // The guest cannot finish its start while the lab is removed.
   } finally {
     await lab.stop();
     console.log('The lab is removed.');
@@ -62,3 +61,5 @@ try {
   console.error(error instanceof LabError ? error.message : error);
   process.exitCode = 1;
 }
+// A guest that was still starting is waited for by a timer.
+process.exit();

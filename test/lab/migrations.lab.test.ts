@@ -150,6 +150,18 @@ describe('a migration in the lab', () => {
     await expectTruth(guest, { processOn: ['host-b'], ...paused });
   });
 
+  it('moves a guest that does not converge by post-copy', async () => {
+    const guest = await guestOnA({ hotKiB: 8192 });
+    const migration = await migrating(guest, { bandwidthMiB: 8, postCopy: true });
+    await sleep(5000);
+    expect(await lab.truth(guest)).toMatchObject({ ...ON_A, processOn: ['host-a', 'host-b'] });
+    await a.virsh('migrate-postcopy', guest.uuid);
+    mark('post-copy');
+    expect((await migration.ended).code).toBe(0);
+    mark('call ended');
+    expect(await lab.truth(guest)).toMatchObject(ON_B);
+  });
+
   it('copies storage that the hosts do not share', async () => {
     const guest = await guestOnA({ storage: 'local', diskMiB: 8 });
     const onHost = ({ path }: LabHost) => join(path, 'local', basename(guest.disks[0] ?? ''));

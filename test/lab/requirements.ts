@@ -19,7 +19,7 @@ const COMMANDS: Readonly<Record<string, string>> = {
   mount: 'mount',
 };
 
-/** The kernel features that the lab uses. Each script runs in new namespaces and must exit with 0. */
+/** The kernel features that the lab uses, the namespaces first. Each script runs in new namespaces and must exit with 0. */
 const KERNEL_PROBES: readonly { readonly feature: string; readonly script: string }[] = [
   { feature: 'network, mount and UTS namespaces', script: 'true' },
   { feature: 'bind mounts and tmpfs in a mount namespace', script: 'mount -t tmpfs tmpfs /run' },
@@ -70,7 +70,8 @@ function packages(searchPath: string): string[] {
   if (absent.length === 0) return [];
   const names = [...new Set(absent.map(([, name]) => name))];
   const commands = absent.map(([command]) => command).join(', ');
-  return [`The commands ${commands}. Run: apt-get install --no-install-recommends ${names.join(' ')}`];
+  const install = `apt-get install --no-install-recommends ${names.join(' ')}`;
+  return [`The commands ${commands}. Run: ${install}. If they are installed, add /usr/sbin and /sbin to PATH.`];
 }
 
 function isInstalled(command: string, searchPath: string): boolean {
@@ -89,7 +90,9 @@ async function kernelFeatures(): Promise<string[]> {
   for (const { feature, script } of KERNEL_PROBES) {
     const args = ['--net', '--mount', '--uts', '--propagation', 'private', 'sh', '-ec', script];
     const { code, err } = await run('unshare', args, 10_000);
-    if (code !== 0) missing.push(`A kernel (or container) that permits ${feature}: ${err.trim()}`);
+    if (code === 0) continue;
+    missing.push(`A kernel (or container) that permits ${feature}: ${err.trim()}`);
+    if (err.startsWith('unshare:')) break; // Without namespaces no other probe can run.
   }
   return missing;
 }
