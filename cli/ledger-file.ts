@@ -1,11 +1,12 @@
-import { existsSync, mkdirSync } from 'node:fs';
-import { dirname, extname } from 'node:path';
+import { existsSync } from 'node:fs';
+import { extname } from 'node:path';
 import type { DatabaseSync } from 'node:sqlite';
 import { Driver } from '../engine/driver.ts';
 import { Fault } from '../events/fault.ts';
 import { parseMoment } from '../events/moment.ts';
 import { ChainFault, link } from '../log/chain.ts';
 import type { StoredEntry } from '../log/port.ts';
+import { createFolderOf } from '../log/sqlite/folder.ts';
 import { SqliteLedger } from '../log/sqlite/ledger.ts';
 import { MACHINE_VERSION } from '../machines/version.ts';
 import { asOf } from '../projections/as-of.ts';
@@ -99,7 +100,7 @@ export async function withWriter<T>(
   work: (driver: Driver, ledger: SqliteLedger) => Promise<T>,
   verifyOnOpen = true,
 ): Promise<T> {
-  mkdirSync(dirname(file), { recursive: true });
+  createFolderOf(file);
   const ledger = await SqliteLedger.open({
     file,
     mode: 'write',

@@ -7,7 +7,7 @@ import { Fault, messageOf } from '../events/fault.ts';
 import { connectTo } from '../kafka/client.ts';
 import { requireTopics } from '../kafka/topics.ts';
 import { SqliteLedger } from '../log/sqlite/ledger.ts';
-import { WriterLock } from '../log/sqlite/writer-lock.ts';
+import { Locks } from '../log/sqlite/locks.ts';
 import { MACHINE_VERSION } from '../machines/version.ts';
 import { kafkaAccess } from '../service/kafka-access.ts';
 import type { Settings } from '../service/settings.ts';
@@ -114,7 +114,7 @@ async function ledger({ db, kafkaBrokers }: Settings): Promise<CheckResult> {
 
 function writerOf(db: string): string {
   try {
-    WriterLock.acquire(db).release();
+    Locks.acquire(db).release();
     return 'no process writes it';
   } catch (error) {
     if (error instanceof Fault && error.code === 'LEDGER_BUSY') return error.message;

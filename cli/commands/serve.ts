@@ -48,11 +48,12 @@ export function addServe(program: Command, io: Io): void {
 }
 
 async function serve(flags: SettingFlags, io: Io): Promise<void> {
+  endAtSignal();
   // commander sets `recordings: true` if --no-recordings is absent; only `false` is an explicit setting.
   const settings = settingsOf({ ...flags, recordings: flags['recordings'] === false ? false : undefined }, io);
   keepHeapSmall(settings.kafkaBrokers === undefined ? 'file' : 'kafka');
-  const stopped = stopSignal();
   const running = await startService(settings);
+  const stopped = stopSignal();
   process.on('SIGHUP', () => reload(running, io));
   io.out(`${io.style.paint('bold', 'Landfall')} listens on ${running.url}, ledger ${ledgerName(settings)}`);
   // A failed demo must not stop the service.
@@ -85,11 +86,29 @@ function ledgerName({ kafkaBrokers, kafkaPrefix, db }: Settings): string {
   return kafkaBrokers === undefined ? db : `${kafkaPrefix}.ledger on ${kafkaBrokers.join(',')}`;
 }
 
+const STOP_SIGNALS = [
+  ['SIGTERM', 143],
+  ['SIGINT', 130],
+] as const;
+/** The first process of a container. The kernel ignores its signals unless the process handles them. */
+const INIT_PID = 1;
+
+/**
+ * Lets a stop signal end a service that is still starting, because it has accepted nothing yet. The kernel's own action also works while
+ * this thread waits for a system call, for example for the content of a named pipe; a handler in JavaScript would not.
+ */
+function endAtSignal(): void {
+  for (const [signal, code] of STOP_SIGNALS) {
+    process.removeAllListeners(signal);
+    if (process.pid === INIT_PID) process.once(signal, () => process.exit(code));
+  }
+}
+
 /** Resolves at the first stop signal. A second signal ends the process at once. */
 function stopSignal(): Promise<void> {
   return new Promise((resolve) => {
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-      // Other commands exit at a signal, because each commit is complete. The service must first finish its requests.
+    for (const [signal] of STOP_SIGNALS) {
+      // The running service must first finish its requests.
       process.removeAllListeners(signal);
       process.once(signal, () => resolve());
     }

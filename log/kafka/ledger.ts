@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { Fault } from '../../events/fault.ts';
 import type { Head, Ledger, Owner, StoredEntry } from '../port.ts';
+import { createFolderOf } from '../sqlite/folder.ts';
 import type { SqliteLedger } from '../sqlite/ledger.ts';
 import { connectTo } from '../../kafka/client.ts';
 import type { KafkaClient } from '../../kafka/port.ts';
@@ -69,8 +69,8 @@ export class KafkaLedger<S extends ReplicaStore = SqliteLedger> implements Ledge
   static open(options: KafkaLedgerOptions): Promise<KafkaLedger> {
     const { folder, projections = [], machineVersion } = options;
     return KafkaLedger.over(options, connectTo(options, options.log), (partition, readable) => {
-      mkdirSync(folder, { recursive: true });
       const file = join(folder, `${partition}.db`);
+      createFolderOf(file);
       return Replica.open({ file, partition, projections, machineVersion }, readable);
     });
   }

@@ -25,7 +25,7 @@ const WAL_BYTES_KEPT = 64 * 1024 * 1024;
 
 /** Refuses a path that cannot be written, with a clearer message than SQLite's. @throws Fault LEDGER_… */
 export function requireWritable(file: string): void {
-  requireNoDirectory(file);
+  requireRegularFile(file);
   if (!existsSync(dirname(file))) {
     throw new Fault('LEDGER_MISSING', `the folder of ${file} does not exist`, 'Create it, or name another file.');
   }
@@ -59,7 +59,7 @@ export function openWriter(file: string, durability: Durability = 'full', steps?
 }
 
 export function openReader(file: string): DatabaseSync {
-  requireNoDirectory(file);
+  requireRegularFile(file);
   if (!existsSync(file)) throw new Fault('LEDGER_MISSING', `${file} does not exist`, 'Check the path.');
   const db = connect(locationOf(file), { readOnly: true, timeout: READER_TIMEOUT_MS });
   return prepared(file, db, () => requireCurrent(db, file));
@@ -91,8 +91,10 @@ function locationOf(file: string): string | URL {
   return url;
 }
 
-function requireNoDirectory(file: string): void {
-  if (statSync(file, { throwIfNoEntry: false })?.isDirectory()) throw notALedger(file, 'it is a folder');
+function requireRegularFile(file: string): void {
+  const stat = statSync(file, { throwIfNoEntry: false });
+  if (stat === undefined || stat.isFile()) return;
+  throw notALedger(file, stat.isDirectory() ? 'it is a folder' : 'it is a device, a pipe or a socket');
 }
 
 function isWritable(path: string): boolean {

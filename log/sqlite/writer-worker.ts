@@ -4,13 +4,14 @@ import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from '
 import { openWriter, requireWritable } from './connection.ts';
 import { plainFault, sqliteFault } from './faults.ts';
 import { importProjections, prepareProjections } from './inline-projections.ts';
+import { Locks } from './locks.ts';
 import type { CommitRequest, WriterAnswer, WriterOptions, WriterReply, WriterRequest } from './messages.ts';
 import { requireUnmoved } from './moved.ts';
 import { assignPartition, partitionIn } from './partition-number.ts';
 import { EMPTY, timeOf } from './rows.ts';
 import { SNAPSHOT_ENTRIES, takeSnapshot, trustedHead, verifyRows } from './snapshots.ts';
-import { WriterLock } from './writer-lock.ts';
 import { Writer } from './writer.ts';
+import { recordWrittenPath } from './written-path.ts';
 
 /** The thread that writes the ledger file, so that the main thread never waits for the disk. */
 
@@ -18,28 +19,29 @@ import { Writer } from './writer.ts';
 const GROUP_ENTRIES_MAX = 2048;
 
 async function start(port: MessagePort, options: WriterOptions): Promise<void> {
-  const lock = acquire(options.file);
+  const locks = acquire(options.file);
   try {
     const db = openWriter(options.file, options.durability);
     const writer = await open(db, options);
-    port.on('message', (request: WriterRequest) => serve(port, writer, lock, request));
+    port.on('message', (request: WriterRequest) => serve(port, writer, locks, request));
     port.postMessage(reply({ id: 0, head: writer.head, progress: null, fault: null }));
   } catch (error) {
     const fault = sqliteFault(error, options.file);
-    lock.release();
+    locks.release();
     if (fault.code === 'LEDGER_NOT_A_LEDGER') unlinkSync(`${options.file}.lock`);
     throw fault;
   }
 }
 
-function acquire(file: string): WriterLock {
+function acquire(file: string): Locks {
   requireWritable(file);
-  return WriterLock.acquire(file);
+  return Locks.acquire(file);
 }
 
 async function open(db: DatabaseSync, options: WriterOptions): Promise<Writer> {
   try {
     requireUnmoved(db, options.file, options.movingTo);
+    recordWrittenPath(db, options.file);
     if (options.partition !== undefined) assignPartition(db, options.file, options.partition);
     if (options.verifyOnOpen) verifyTail(db, options.machineVersion);
     const projections = await importProjections(options.projections);
@@ -60,11 +62,11 @@ function verifyTail(db: DatabaseSync, machineVersion: string): void {
 }
 
 /** Joins the commits that wait into one transaction, so that they share one flush of the disk. */
-function serve(port: MessagePort, writer: Writer, lock: WriterLock, first: WriterRequest): void {
+function serve(port: MessagePort, writer: Writer, locks: Locks, first: WriterRequest): void {
   let request: WriterRequest | undefined = first;
   while (request !== undefined) {
     if (request.kind !== 'commit') {
-      serveOther(port, writer, lock, request);
+      serveOther(port, writer, locks, request);
       request = next(port);
       continue;
     }
@@ -86,7 +88,7 @@ function next(port: MessagePort): WriterRequest | undefined {
 function serveOther(
   port: MessagePort,
   writer: Writer,
-  lock: WriterLock,
+  locks: Locks,
   request: Exclude<WriterRequest, CommitRequest>,
 ): void {
   const { id } = request;
@@ -109,7 +111,7 @@ function serveOther(
       return;
     case 'close':
       writer.close();
-      lock.release();
+      locks.release();
       port.postMessage(reply({ id, head: writer.head, progress: null, fault: null }));
       port.close();
       return;

@@ -1,10 +1,10 @@
-import { mkdirSync } from 'node:fs';
-import { dirname, extname } from 'node:path';
+import { extname } from 'node:path';
 import type { Logger } from 'pino';
 import { parseMappings } from '../../consumers/kafka/mapping.ts';
 import type { Time } from '../../engine/time.ts';
 import { KafkaLedger } from '../../log/kafka/ledger.ts';
 import type { KafkaLog } from '../../kafka/options.ts';
+import { createFolderOf } from '../../log/sqlite/folder.ts';
 import { SqliteLedger } from '../../log/sqlite/ledger.ts';
 import { MACHINE_VERSION } from '../../machines/version.ts';
 import { kafkaAccess, type KafkaAccess, readSetting } from '../kafka-access.ts';
@@ -36,7 +36,7 @@ export async function openEngine(settings: Settings, around: Around): Promise<Op
 }
 
 async function openEmbedded(file: string, { time, observer }: Around): Promise<Opened> {
-  mkdirSync(dirname(file), { recursive: true });
+  createFolderOf(file);
   const ledger = await SqliteLedger.open({
     file,
     mode: 'write',

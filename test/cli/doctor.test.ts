@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { WriterLock } from '../../log/sqlite/writer-lock.ts';
+import { Locks } from '../../log/sqlite/locks.ts';
 import { commandJson, commandLine } from '../support/command-line.ts';
 import { cloudEvent, writeEvents } from '../support/events.ts';
 import { scratchFolder } from '../support/landfall.ts';
@@ -54,7 +54,7 @@ describe('landfall doctor', () => {
     const file = writeEvents(join(folder, 'one.ndjson'), cloudEvent('host.facts', { host: 'h' }, { subject: null }));
     await commandLine(['ingest', file, '--db', db]);
     expect((await doctor(0, '--db', db))('ledger')?.found).toBe('1 entries; no process writes it');
-    const lock = WriterLock.acquire(db);
+    const lock = Locks.acquire(db);
     expect((await doctor(0, '--db', db))('ledger')?.found).toContain('writes');
     lock.release();
   });

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { chmodSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -30,6 +30,13 @@ export class MountedFolder implements Disposable {
       return false;
     }
   }
+}
+
+/** Mounts a file a second time at `path` until the value is disposed. Mounting needs root. */
+export function boundFile(file: string, path: string): Disposable & { readonly path: string } {
+  writeFileSync(path, '');
+  run('mount', '--bind', file, path);
+  return { path, [Symbol.dispose]: () => run('umount', '--lazy', path) };
 }
 
 /** Returns a folder that a user other than root cannot write. */
