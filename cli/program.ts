@@ -1,11 +1,12 @@
 import tab from '@bomb.sh/tab/commander';
 import { Command } from 'commander';
-import { addAudit, addBacktest, addRebuild } from './commands/audit.ts';
+import { addAudit, addBacktest } from './commands/audit.ts';
 import { addDemo } from './commands/demo.ts';
 import { addDoctor } from './commands/doctor.ts';
 import { addIngest } from './commands/ingest.ts';
 import { addKafka } from './commands/kafka.ts';
 import { addDeadLetters, addExplain, addHistory, addMigrations, addStatus } from './commands/read.ts';
+import { addRebuild } from './commands/rebuild.ts';
 import { addServe, addToken } from './commands/serve.ts';
 import { addConfig, addResolve } from './commands/write.ts';
 import type { Io } from './io.ts';

@@ -160,7 +160,7 @@ class Auditor {
     try {
       this.#compare(projections, atLeast);
     } catch (error) {
-      const message = `the projections cannot be read: ${messageOf(error)}; run landfall rebuild`;
+      const message = `the projections cannot be read: ${messageOf(error)}`;
       this.#find(this.#head.sequence, { kind: 'projection', message });
     }
   }

@@ -7,24 +7,24 @@ import { readLines } from '../../consumers/lines.ts';
 import { Fault } from '../../events/fault.ts';
 import { formatPosition, GENESIS } from '../../log/port.ts';
 import type { SqliteLedger } from '../../log/sqlite/ledger.ts';
+import { pageDamageIn } from '../../log/sqlite/page-damage.ts';
 import { backtest } from '../../policies/backtest.ts';
 import { policies, policyOf } from '../../policies/registry.ts';
 import type { KnownEndings } from '../../policies/truth.ts';
 import { audit, isDamage } from '../../projections/audit.ts';
 import { parseHead } from '../../projections/audit-checks.ts';
 import { FindingExit, type Io } from '../io.ts';
-import { withLedger, withReadOnlyLedger, rebuildFile } from '../ledger-file.ts';
+import { withLedger, withReadOnlyLedger } from '../ledger-file.ts';
 import { targetsTopic } from '../ledger-target.ts';
 import { Remote } from '../remote.ts';
 import { RemoteLedger } from '../remote-ledger.ts';
 import { type AuditReport, auditText } from '../render/audit.ts';
 import { backtestText } from '../render/backtest.ts';
-import { requireKafka, type SettingFlags, settingsOf } from '../settings.ts';
-import { withReplica, deleteReplica } from '../topic-ledger.ts';
+import type { SettingFlags } from '../settings.ts';
 import { dbOption, examples, jsonOption, serverOption } from './options.ts';
 import { auditTopic, parseHeads, requireHeads, sum } from './topic-audit.ts';
 
-/** Defines the commands that read the whole ledger: audit, rebuild and backtest. */
+/** Defines the commands that read the whole ledger: audit and backtest. */
 
 type AuditOptions = SettingFlags & { db: string; server?: string; json?: true; head?: string; saveHead?: string };
 
@@ -72,14 +72,22 @@ async function auditFile(options: AuditOptions): Promise<AuditReport> {
   const kept = options.head === undefined ? {} : { head: parseHead(options.head) };
   // An unwritable --save-head file must fail before the audit, which can take long.
   if (options.saveHead !== undefined) appendFileSync(options.saveHead, '');
-  return withReadOnlyLedger(options.db, async ({ ledger, db }) => {
-    const audited = await auditReadable(ledger, { projections: db, ...kept });
-    const pages = ledger.findDamage();
-    const isSound = audited.findings.length === 0 && pages.length === 0;
-    const damaged = [...pages, ...(isSound ? await columnDamage(ledger) : [])];
-    const found = damaged.map((message) => ({ position: audited.head.position, kind: 'damaged' as const, message }));
-    return { ...audited, findings: [...audited.findings, ...found] };
-  });
+  try {
+    return await withReadOnlyLedger(options.db, async ({ ledger, db }) => {
+      const audited = await auditReadable(ledger, { projections: db, ...kept });
+      const pages = ledger.findDamage();
+      const isSound = audited.findings.length === 0 && pages.length === 0;
+      return withDamage(audited, [...pages, ...(isSound ? await columnDamage(ledger) : [])]);
+    });
+  } catch (error) {
+    if (!isDamage(error)) throw error;
+    return withDamage(unreadableReport(0, error), pageDamageIn(options.db));
+  }
+}
+
+function withDamage(audited: AuditReport, damages: readonly string[]): AuditReport {
+  const found = damages.map((message) => ({ position: audited.head.position, kind: 'damaged', message }));
+  return { ...audited, findings: [...audited.findings, ...found] };
 }
 
 /** Audits the entries. A file whose head cannot be read gives a report with this finding only. */
@@ -88,11 +96,19 @@ async function auditReadable(ledger: SqliteLedger, options: Parameters<typeof au
     return await audit(ledger, ledger.partition, options);
   } catch (error) {
     if (!isDamage(error)) throw error;
-    const position = formatPosition({ partition: ledger.partition, sequence: 0 });
-    const verdicts = { checked: 0, differing: 0, otherTable: 0, byOperator: 0 };
-    const findings = [{ position, kind: 'damaged', message: error.message }];
-    return { entries: 0, head: { position, hash: GENESIS }, findings, verdicts };
+    return unreadableReport(ledger.partition, error);
   }
+}
+
+function unreadableReport(partition: number, { message }: Fault): AuditReport {
+  const position = formatPosition({ partition, sequence: 0 });
+  const verdicts = { checked: 0, differing: 0, otherTable: 0, byOperator: 0 };
+  return {
+    entries: 0,
+    head: { position, hash: GENESIS },
+    findings: [{ position, kind: 'damaged', message }],
+    verdicts,
+  };
 }
 
 async function auditServer(url: string, { head, saveHead }: AuditOptions, io: Io): Promise<AuditReport> {
@@ -117,37 +133,6 @@ async function columnDamage(ledger: SqliteLedger): Promise<string[]> {
     if (error instanceof Fault) return [error.message];
     throw error;
   }
-}
-
-export function addRebuild(program: Command, io: Io): void {
-  program
-    .command('rebuild')
-    .summary('rebuilds the projections from the ledger')
-    .description(
-      'Computes the projections from the ledger entries and replaces the old ones in one transaction. With --kafka-brokers, ' +
-        'deletes this machine’s replica and reads it again from the topic. Makes no decisions and sends nothing.',
-    )
-    .addOption(dbOption())
-    .option('--kafka-brokers <host:port,...>', 'read this machine’s replica again from the topic')
-    .option('--kafka-prefix <name>', 'the prefix of the topic names')
-    .action(async (options: SettingFlags & { db: string }, command: Command) => {
-      if (targetsTopic(options, command, io)) return refetchReplica(options, io);
-      const entries = await rebuildFile(options.db);
-      io.out(`rebuilt the projections from ${entries} entries`);
-    });
-}
-
-/** Deletes this machine's replica and resolves when it is read from the topic again. */
-async function refetchReplica(flags: SettingFlags, io: Io): Promise<void> {
-  const access = requireKafka(settingsOf(flags, io));
-  await deleteReplica(access.folder);
-  await withReplica(access, async (ledger) => {
-    for (let partition = 0; partition < ledger.partitions; partition += 1) {
-      const { head, fault } = ledger.replica(partition);
-      if (fault !== null) throw fault;
-      io.out(`partition ${partition}: ${head.sequence} entries`);
-    }
-  });
 }
 
 type BacktestOptions = { db: string; server?: string; json?: true; policy?: string[]; truth?: string[] };

@@ -1,3 +1,4 @@
+import { DAMAGE_REMEDY } from '../../log/sqlite/faults.ts';
 import type { Audit, Finding } from '../../projections/audit.ts';
 import type { Style } from './style.ts';
 import { type Cell, cell, table } from './table.ts';
@@ -30,6 +31,7 @@ export function auditText({ entries, head, verdicts, findings }: AuditReport, st
   const lines = [
     `${style.paint(tone, result)}: ${plural(entries, 'entry', 'entries')} read, ${verdictsText(verdicts)}.`,
     ...(findings.length === 0 ? [] : ['', table(columns, findings.map(row), style)]),
+    ...(findings.some(({ kind }) => kind === 'damaged') ? [DAMAGE_REMEDY] : []),
     '',
     ...headLines(head, style),
   ];

@@ -1,3 +1,4 @@
+import { closeSync, openSync, readSync } from 'node:fs';
 import { Fault, messageOf } from '../../events/fault.ts';
 import { type BreakReason, ChainFault } from '../chain.ts';
 import type { Position } from '../port.ts';
@@ -12,6 +13,10 @@ const FULL = 13;
 const NOTADB = 26;
 /** SQLite reports this code if the disk is full when the shared-memory file grows. */
 const IOERR_SHMSIZE = 4874;
+/** The length of the header at the start of an SQLite file. */
+const HEADER_BYTES = 100;
+
+export const DAMAGE_REMEDY = 'Keep the file for an examination and continue from a backup.';
 
 /** A fault as plain data, because classes are lost between threads. */
 export type PlainFault = {
@@ -49,16 +54,13 @@ export function sqliteFault(error: unknown, file: string): Fault {
     case READONLY:
       return notWritable(file, error);
     case CORRUPT:
-      return new Fault(
-        'LEDGER_DAMAGED',
-        `${file} is cut off or damaged: ${messageOf(error)}`,
-        'Keep the file for an examination and continue from a backup.',
-        error,
-      );
+      return damaged(file, messageOf(error), error);
     case FULL:
       return full(file, error);
     case NOTADB:
-      return notALedger(file, 'it is not an SQLite file', error);
+      return hasEmptyHeader(file)
+        ? damaged(file, 'its first page contains only zeros', error)
+        : notALedger(file, 'it is not an SQLite file', error);
     default:
       return new Fault(
         'LEDGER_FAILED',
@@ -86,6 +88,26 @@ export function outcomeUnknown(file: string, cause: unknown): Fault {
     'Claim the partition again and read the outcome from its head.',
     cause,
   );
+}
+
+function damaged(file: string, reason: string, cause: unknown): Fault {
+  return new Fault('LEDGER_DAMAGED', `${file} is cut off or damaged: ${reason}`, DAMAGE_REMEDY, cause);
+}
+
+/** Returns true if the header of an SQLite file was overwritten with zeros. No file of another format begins like this. */
+function hasEmptyHeader(file: string): boolean {
+  const header = Buffer.alloc(HEADER_BYTES, 1);
+  try {
+    const descriptor = openSync(file, 'r');
+    try {
+      readSync(descriptor, header);
+    } finally {
+      closeSync(descriptor);
+    }
+  } catch {
+    return false;
+  }
+  return header.every((byte) => byte === 0);
 }
 
 export function notWritable(file: string, cause?: unknown): Fault {

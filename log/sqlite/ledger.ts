@@ -10,6 +10,7 @@ import { type InlineProjectionModule, importProjections } from './inline-project
 import { type Horizon, loadIdentities, remember } from './identity-rows.ts';
 import type { Durability, RebuildStep, WriterOptions } from './messages.ts';
 import { SqliteOwner } from './owner.ts';
+import { pageDamage } from './page-damage.ts';
 import { Reader } from './reader.ts';
 import { EMPTY, type LazyEntry } from './rows.ts';
 import { trustedHead, verifyRows } from './snapshots.ts';
@@ -220,12 +221,7 @@ export class SqliteLedger implements Ledger {
 
   /** Runs SQLite's integrity check over the whole file. @returns the problems found. */
   findDamage(): string[] {
-    try {
-      const rows = this.#db.prepare('PRAGMA integrity_check(10)').all();
-      return rows.map((row) => String(row['integrity_check'])).filter((line) => line !== 'ok');
-    } catch (error) {
-      return [sqliteFault(error, this.path).message];
-    }
+    return pageDamage(this.#db);
   }
 
   /** Compares identities and snapshots with the entries, which must have been verified. @returns the problems found. */

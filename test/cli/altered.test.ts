@@ -76,7 +76,8 @@ describe('altered projections', () => {
     alter(file, `UPDATE entries SET body = replace(body, 'host-a', 'host-x') WHERE sequence = 5`);
     for (const args of [['rebuild'], ['history', 'vm1'], ['status', '--at', '2026-12-31']]) {
       expect(await commandLine([...args, '--db', file])).toMatchObject({
-        code: 2,
+        // The rebuild verifies every entry, so an altered entry is a finding; the other commands cannot do their work.
+        code: args[0] === 'rebuild' ? 1 : 2,
         err: expect.stringContaining('error LEDGER_ALTERED: entry 0:5'),
       });
     }

@@ -13,16 +13,14 @@ const [original = '', copy = ''] = process.argv.slice(2);
 const bytes = readFileSync(original);
 const content = contentOf(original);
 
-/** Tables that decide nothing: the claim counter, positions (a hint), and snapshot metadata. */
+/** Returns the content of all tables; null if it cannot be read. */
 function contentOf(file: string): string | null {
   try {
     const db = new DatabaseSync(file, { readOnly: true });
     try {
       const tables = db.prepare(`SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name`).all();
-      const meaningful = tables
-        .map(({ name }) => String(name))
-        .filter((name) => !['meta', 'input_positions', 'checkpoints', 'snapshots'].includes(name));
-      return JSON.stringify(meaningful.map((name) => [name, db.prepare(`SELECT * FROM "${name}"`).all()]));
+      const names = tables.map(({ name }) => String(name));
+      return JSON.stringify(names.map((name) => [name, db.prepare(`SELECT * FROM "${name}"`).all()]));
     } finally {
       db.close();
     }

@@ -20,6 +20,7 @@ const PROGRAM = fileURLToPath(new URL('./damage-process.ts', import.meta.url));
 
 export type Damage =
   | { readonly kind: 'zeroed' | 'random'; readonly block: number }
+  | { readonly kind: 'zeroed page'; readonly page: number }
   | { readonly kind: 'swapped'; readonly page: number; readonly other: number }
   | { readonly kind: 'truncated'; readonly page: number };
 
@@ -29,6 +30,8 @@ export function damaged(bytes: Buffer, damage: Damage): Buffer {
   switch (damage.kind) {
     case 'zeroed':
       return copy.fill(0, damage.block * DISK_BLOCK_BYTES, (damage.block + 1) * DISK_BLOCK_BYTES);
+    case 'zeroed page':
+      return copy.fill(0, damage.page * PAGE_BYTES, (damage.page + 1) * PAGE_BYTES);
     case 'random': {
       const start = damage.block * DISK_BLOCK_BYTES;
       // A fixed pseudo-random sequence (xorshift) repeats the same damage in each run.
@@ -67,30 +70,44 @@ export function everyDamage(bytes: number): Damage[] {
   ];
 }
 
-type SmallLedger = { readonly file: string; readonly bytes: number; readonly entryPages: readonly number[] };
+/** A page, counted from 0, and the table or index that it belongs to. */
+type LedgerPage = { readonly page: number; readonly name: string; readonly type: string };
+type SmallLedger = { readonly file: string; readonly bytes: number; readonly pages: readonly LedgerPage[] };
 
-/** Creates a ledger from a recording. @returns its path, its size in bytes and its pages of entries, counted from 0. */
+/** Creates a ledger from a recording. @returns its path, its size in bytes and its pages. */
 export async function smallLedger(): Promise<SmallLedger> {
   const file = join(scratchFolder(), 'original.db');
   expect((await commandLine(['ingest', recording('abort'), '--db', file])).code).toBe(0);
   const db = new DatabaseSync(file, { readOnly: true });
-  const pages = db.prepare(`SELECT pageno FROM dbstat WHERE name = 'entries' AND pagetype = 'leaf' ORDER BY pageno`);
-  const entryPages = pages.all().map(({ pageno }) => Number(pageno) - 1);
+  const rows = db.prepare('SELECT name, pagetype, pageno FROM dbstat ORDER BY pageno').all();
   db.close();
-  return { file, bytes: readFileSync(file).length, entryPages };
+  const pages = rows.map(({ name, pagetype, pageno }) => ({
+    page: Number(pageno) - 1,
+    name: String(name),
+    type: String(pagetype),
+  }));
+  return { file, bytes: readFileSync(file).length, pages };
 }
 
 type Outcome = { readonly isChanged: boolean; readonly audit: Said; readonly rebuild: Said };
 
 /** Requires for each damage that both commands end, and that the audit reports every changed content. */
 export async function requireNoticed(file: string, damages: readonly Damage[]): Promise<void> {
+  for await (const [damage, outcome] of outcomesOf(file, damages)) requireOutcome(damage, outcome);
+}
+
+/** Damages the ledger in each way, and yields what the audit and the rebuild say. @throws Error if one of them hangs. */
+export async function* outcomesOf<D extends Damage>(
+  file: string,
+  damages: readonly D[],
+): AsyncGenerator<[damage: D, outcome: Outcome]> {
   const child = spawn(process.execPath, [PROGRAM, file, `${file}.damaged`], { stdio: ['pipe', 'pipe', 'inherit'] });
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   try {
     for (const damage of damages) {
       child.stdin.write(`${JSON.stringify(damage)}\n`);
       const line = await within(lines.next(), `the audit hangs: ${JSON.stringify(damage)}`);
-      requireOutcome(damage, JSON.parse(String(line.value)) as Outcome);
+      yield [damage, JSON.parse(String(line.value)) as Outcome];
     }
   } finally {
     const ended = once(child, 'close');
