@@ -21,7 +21,10 @@ export const VmRecord = z.strictObject({
   owner: Host.nullable(),
   /** Other hosts that may hold a lock, because the guest moved without Landfall; absent if there are none. */
   leftLocks: z.array(Host).optional(),
-  /** Observed lock holders by volume. Volumes without an observation are not listed. */
+  /**
+   * Lock holders by volume, as the lock manager reported them or an acknowledged lock command showed them last. Volumes without an
+   * observation are not listed.
+   */
   holders: z.record(z.string(), z.array(Holder)),
   /** The highest fencing token issued for this VM. */
   token: z.number().int().nonnegative(),

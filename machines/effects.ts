@@ -176,11 +176,13 @@ export function advance(attempt: Attempt, now: number): Attempt {
   return sentAny ? withRetry({ ...attempt, steps }, now) : attempt;
 }
 
+/** Returns whether a command was sent and not acknowledged yet. */
+export const isUnderWay = ({ status }: Step): boolean => status === 'sent' || status === 'refused';
+
 /** Applies an acknowledgement. It changes nothing if the step is neither sent nor refused. */
 export function acknowledge(attempt: Attempt, command: string, ok: boolean, error: string | undefined): Attempt {
   const steps = attempt.steps.map((step): Step => {
-    const underWay = step.status === 'sent' || step.status === 'refused';
-    if (step.command !== command || !underWay) return step;
+    if (step.command !== command || !isUnderWay(step)) return step;
     return { ...step, status: ok ? 'done' : 'refused', error: ok ? null : (error ?? 'refused') };
   });
   return { ...attempt, steps };
@@ -189,8 +191,7 @@ export function acknowledge(attempt: Attempt, command: string, ok: boolean, erro
 /** Sends every unacknowledged or refused step again. */
 export function resend(attempt: Attempt, now: number): Attempt {
   const steps = attempt.steps.map((step): Step => {
-    const underWay = step.status === 'sent' || step.status === 'refused';
-    return underWay ? { ...step, status: 'sent', tries: step.tries + 1 } : step;
+    return isUnderWay(step) ? { ...step, status: 'sent', tries: step.tries + 1 } : step;
   });
   return withRetry({ ...attempt, steps }, now);
 }

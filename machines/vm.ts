@@ -1,4 +1,4 @@
-import type { Attempt, AttemptState } from '../events/attempt.ts';
+import type { Attempt, AttemptState, Step } from '../events/attempt.ts';
 import type { InputData } from '../events/inputs.ts';
 import type { HostRecord, VmRecord } from '../events/records.ts';
 import type { Verdict } from '../events/verdict.ts';
@@ -96,6 +96,19 @@ export function applyHolders(record: VmRecord, data: InputData<'landfall.volume.
   return undeclared >= UNDECLARED_MAX
     ? null
     : { ...record, holders: { ...record.holders, [data.volume]: data.holders } };
+}
+
+/**
+ * Applies an acknowledged lock command, which is an observation of the lock: an exclusive acquire succeeds only if no other host holds
+ * the lock. A release of a lock that was never observed leaves open who else holds the lock.
+ */
+export function applyLockStep(record: VmRecord, { kind, volume, host }: Step): VmRecord {
+  if (volume === null || host === null) return record;
+  if (kind === 'acquire-lock')
+    return applyHolders(record, { volume, holders: [{ host, mode: 'exclusive' }] }) ?? record;
+  if (kind !== 'release-lock' || !Object.hasOwn(record.holders, volume)) return record;
+  const holders = (record.holders[volume] ?? []).filter((holder) => holder.host !== host);
+  return applyHolders(record, { volume, holders }) ?? record;
 }
 
 const powerEvents: Readonly<Record<string, Power>> = {

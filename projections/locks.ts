@@ -10,6 +10,8 @@ export type LockStatus = {
   owner: string | null;
   mode: LockMode | null;
   desiredOwner: string | null;
+  /** False if neither the lock manager nor an acknowledged lock command has shown the lock yet. */
+  observed: boolean;
   agrees: boolean;
   /** The host of a copied volume, and whether the guest uses this copy (null while that is open); absent for other volumes. */
   copy?: { host: string; current: boolean | null } | undefined;
@@ -53,6 +55,7 @@ function lockOf(volume: Volume, record: Known): LockStatus {
     owner: ownerOf(holders ?? []),
     mode: modeOf(holders ?? []),
     desiredOwner: volume.shareable ? null : record.owner,
+    observed: holders !== null,
     agrees: agrees(volume, holders, record),
   };
 }

@@ -53,27 +53,35 @@ const placeOf = ({ zone, cluster }: VmStatus) =>
 /** Returns true for a shareable volume, which has no exclusive owner. */
 const isShared = ({ desiredOwner, agrees }: LockStatus) => desiredOwner === null && agrees;
 
+/** Returns true for a lock that was observed with another holder than the desired one. */
+const disagrees = ({ observed, agrees }: LockStatus) => observed && !agrees;
+
+const isUnobserved = ({ observed, agrees }: LockStatus) => !observed && !agrees;
+
 /** Shows the common owner of all volumes, or the number of volumes that disagree. */
 function lockCell(all: readonly LockStatus[]): Cell {
   if (all.length === 0) return cell('no volumes', 'dim');
   const locks = all.filter((lock) => !isShared(lock));
   if (locks.length === 0) return cell('shared', 'dim');
   const owners = new Set(locks.map(({ owner }) => owner ?? 'none'));
-  const disagreeing = locks.filter(({ agrees }) => !agrees).length;
+  const disagreeing = locks.filter(disagrees).length;
+  if (disagreeing === 0 && locks.some(isUnobserved)) return cell('not observed', 'dim');
   const who = owners.size === 1 ? [...owners].join('') : `${owners.size} owners`;
   if (disagreeing === 0) return cell(`${who} ✓`, 'plain');
   return cell(`${who} ✗${locks.length > 1 ? ` ${disagreeing} of ${locks.length}` : ''}`, 'bad');
 }
 
 function summary(vms: readonly VmStatus[]): string {
-  const [unproven, disagreeing, open] = [
+  const [unproven, disagreeing, unobserved, open] = [
     vms.filter(({ certainty }) => certainty !== 'proven').length,
-    vms.filter(({ locks }) => locks.some(({ agrees }) => !agrees)).length,
+    vms.filter(({ locks }) => locks.some(disagrees)).length,
+    vms.filter(({ locks }) => !locks.some(disagrees) && locks.some(isUnobserved)).length,
     vms.filter(({ migration }) => migration !== null).length,
   ];
   const notes = [
     ...(unproven > 0 ? [`${unproven} not proven`] : []),
     ...(disagreeing > 0 ? [`${disagreeing} with a lock that disagrees (✗)`] : []),
+    ...(unobserved > 0 ? [`${unobserved} with a lock that no report has shown yet`] : []),
     ...(open > 0 ? [plural(open, 'open attempt')] : []),
   ];
   return `${plural(vms.length, 'VM')}${notes.length === 0 ? ', all proven, all locks agree' : `: ${listed(notes)}`}${asOf(vms[0])}`;
@@ -108,12 +116,8 @@ function volumeTable({ locks }: VmStatus, style: Style): string {
   const rows = locks.map((lock): Cell[] => [
     `${lock.volume}${copyText(lock)}`,
     lock.desiredOwner ?? cell(isShared(lock) ? 'any host' : 'not known', 'dim'),
-    observed(lock),
-    isShared(lock)
-      ? cell('shared, not managed', 'dim')
-      : lock.agrees
-        ? cell('✓ agrees', 'good')
-        : cell('✗ differs', 'bad'),
+    observedOwner(lock),
+    isShared(lock) ? cell('shared, not managed', 'dim') : agreement(lock),
   ]);
   return table(
     [{ header: 'VOLUME', flex: true }, { header: 'EXPECTED OWNER' }, { header: 'OBSERVED OWNER' }, { header: '' }],
@@ -123,13 +127,18 @@ function volumeTable({ locks }: VmStatus, style: Style): string {
   );
 }
 
+function agreement(lock: LockStatus): Cell {
+  if (lock.agrees) return cell('✓ agrees', 'good');
+  return isUnobserved(lock) ? cell('not observed yet', 'dim') : cell('✗ differs', 'bad');
+}
+
 function copyText({ copy }: LockStatus): string {
   if (copy === undefined) return '';
   const use = copy.current === null ? 'not known if current' : copy.current ? 'current' : 'not current';
   return ` (copy on ${copy.host}, ${use})`;
 }
 
-function observed({ owner, mode }: LockStatus): Cell {
+function observedOwner({ owner, mode }: LockStatus): Cell {
   if (owner !== null) return mode === null ? owner : `${owner} (${mode})`;
   if (mode === null) return cell('none observed', 'dim');
   return cell(mode === 'shared' ? 'several, shared' : 'several hosts', 'warn');

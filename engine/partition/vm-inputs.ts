@@ -13,7 +13,16 @@ import { openAttempt } from '../../machines/open.ts';
 import { roleOf } from '../../machines/chart.ts';
 import { isUnexpectedOn } from '../../machines/third-hosts.ts';
 import { begin } from '../../machines/step.ts';
-import { applyDeclaration, applyDisks, applyHolders, applyLifecycle, isOver, mayRun } from '../../machines/vm.ts';
+import { isUnderWay } from '../../machines/effects.ts';
+import {
+  applyDeclaration,
+  applyDisks,
+  applyHolders,
+  applyLifecycle,
+  applyLockStep,
+  isOver,
+  mayRun,
+} from '../../machines/vm.ts';
 import { isCommandOf } from './known-command.ts';
 import { refusals } from './refusals.ts';
 import type { LoadedAttempt } from './attempt-cache.ts';
@@ -272,7 +281,12 @@ function acknowledge(
   const isIts = (migration: string) =>
     space.attempts.open(migration)?.state.attempt.steps.some((step) => step.command === data.command) === true;
   const migration = open.find(isIts);
-  if (migration !== undefined) return void space.step(migration, { type: 'acknowledged', data }, cause, moment);
+  if (migration !== undefined) {
+    const { steps } = space.attempts.open(migration)?.state.attempt ?? { steps: [] };
+    const step = steps.find(({ command }) => command === data.command);
+    if (data.ok && step !== undefined && isUnderWay(step)) space.records.set(applyLockStep(record, step));
+    return void space.step(migration, { type: 'acknowledged', data }, cause, moment);
+  }
   const isKnown = isCommandOf(data.command, record.vm, (id) => space.attempts.peek(id)?.state.attempt ?? null);
   if (isKnown) space.write(record.vm, cause, moment, {});
   else space.refuse(record.vm, refusals.unknownCommand(data.command), cause, moment);

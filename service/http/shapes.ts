@@ -64,7 +64,12 @@ const Lock = z.object({
   owner: z.string().nullable(),
   mode: LockMode.nullable(),
   desiredOwner: z.string().nullable(),
-  agrees: z.boolean(),
+  observed: z
+    .boolean()
+    .describe('False if neither the lock manager nor an acknowledged lock command has shown the lock yet.'),
+  agrees: z
+    .boolean()
+    .describe('True if the observed holder is the desired one. False while the lock was not observed.'),
   copy: z
     .object({ host: z.string(), current: z.boolean().nullable() })
     .optional()

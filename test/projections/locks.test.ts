@@ -50,6 +50,7 @@ describe('agreement of a lock', () => {
       owner: null,
       mode: null,
       desiredOwner: null,
+      observed: false,
       agrees: true,
     });
   });
@@ -68,11 +69,18 @@ describe('the owner of a lock', () => {
 
   it('includes observed volumes that were not declared', () => {
     const locks = locksOf(known({ holders: { disk: [exclusive('h1')], data: [exclusive('h2')] } }));
-    expect(locks[1]).toEqual({ volume: 'data', owner: 'h2', mode: 'exclusive', desiredOwner: 'h1', agrees: false });
+    expect(locks[1]).toEqual({
+      volume: 'data',
+      owner: 'h2',
+      mode: 'exclusive',
+      desiredOwner: 'h1',
+      observed: true,
+      agrees: false,
+    });
   });
 
   it('handles a volume named like an inherited member', () => {
     const volumes = [{ volume: 'constructor', shareable: false, lockedBy: 'landfall' as const }];
-    expect(lock({ volumes, holders: {} })).toMatchObject({ owner: null, mode: null, agrees: false });
+    expect(lock({ volumes, holders: {} })).toMatchObject({ owner: null, mode: null, observed: false, agrees: false });
   });
 });

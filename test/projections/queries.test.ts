@@ -35,8 +35,8 @@ describe('status', () => {
         certainty: 'proven',
         power: 'running',
         locks: [
-          { volume: 'web-disk', owner: 'h2', mode: 'exclusive', desiredOwner: 'h2', agrees: true },
-          { volume: 'iso', owner: null, mode: null, desiredOwner: null, agrees: true },
+          { volume: 'web-disk', owner: 'h2', mode: 'exclusive', desiredOwner: 'h2', observed: true, agrees: true },
+          { volume: 'iso', owner: null, mode: null, desiredOwner: null, observed: false, agrees: true },
         ],
         migration: null,
         asOf: { position: `0:${last?.sequence}`, time: new Date(last?.entry.time ?? 0).toISOString() },

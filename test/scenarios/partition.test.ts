@@ -2,6 +2,8 @@ import { describe, expect, it } from 'vitest';
 import type { Entry } from '../../events/entries.ts';
 import type { InputData } from '../../events/inputs.ts';
 import type { Head } from '../../log/port.ts';
+import { unknownVm } from '../../machines/vm.ts';
+import { locksOf } from '../../projections/locks.ts';
 import { absent, D, jobs, paused, running, S, shell, shutOff, T, VM } from '../support/machine-spec.ts';
 import { CLOCK, PartitionWorld as World, type Said } from '../support/partition-world.ts';
 
@@ -252,6 +254,39 @@ describe('reported lock holders', () => {
     expect(refusalOf(await reports(world, 'one-too-many', S))).toBe('TOO_MANY_VOLUMES');
     expect(await reports(world, 'other-3', D)).toEqual({ outcome: 'consumed' });
     expect(await reports(world, 'v', S)).toEqual({ outcome: 'consumed' });
+  });
+});
+
+describe('an acknowledged lock command', () => {
+  it('counts as an observation of the lock', async () => {
+    const world = new World();
+    await world.migrates(landed);
+    await world.fails();
+    const lock = () => locksOf(world.ledger.record(VM) ?? unknownVm(VM))[0];
+    expect(lock()).toMatchObject({ desiredOwner: D, observed: false, agrees: false });
+    for (let sent = 0; sent < world.commands.length; sent += 1)
+      await world.send('landfall.command.acknowledged.v1', { command: world.commands[sent]?.command ?? '', ok: true });
+    expect(lock()).toMatchObject({ owner: D, mode: 'exclusive', observed: true, agrees: true });
+  });
+
+  it('removes a released holder from the observed ones', async () => {
+    const world = new World();
+    await world.migrates(landed);
+    await world.send('landfall.volume.holders.v1', { volume: 'v', holders: [{ host: S, mode: 'exclusive' }] });
+    await world.fails();
+    const release = world.commands.find(({ kind, host }) => kind === 'release-lock' && host === S);
+    await world.send('landfall.command.acknowledged.v1', { command: release?.command ?? '', ok: true });
+    expect(world.ledger.record(VM)?.holders).toEqual({ v: [] });
+  });
+
+  it('changes no observation if the command was refused', async () => {
+    const world = new World();
+    await world.migrates(landed);
+    await world.send('landfall.volume.holders.v1', { volume: 'v', holders: [{ host: S, mode: 'exclusive' }] });
+    await world.fails();
+    const release = world.commands.find(({ kind, host }) => kind === 'release-lock' && host === S);
+    await world.send('landfall.command.acknowledged.v1', { command: release?.command ?? '', ok: false, error: 'busy' });
+    expect(world.ledger.record(VM)?.holders).toEqual({ v: [{ host: S, mode: 'exclusive' }] });
   });
 });
 

@@ -70,7 +70,14 @@ describe('landfall status', () => {
   });
 
   it('marks a lock that the wrong host owns', () => {
-    const lock = { volume: 'disk', owner: 'h2', mode: 'exclusive', desiredOwner: 'h1', agrees: false } as const;
+    const lock = {
+      volume: 'disk',
+      owner: 'h2',
+      mode: 'exclusive',
+      desiredOwner: 'h1',
+      observed: true,
+      agrees: false,
+    } as const;
     const vm: VmStatus = {
       ...long.status(WEB),
       zone: null,
@@ -81,6 +88,14 @@ describe('landfall status', () => {
     expect(text).toContain('2 owners ✗ 1 of 2');
     expect(text).toContain('1 with a lock that disagrees');
     expect(text).not.toContain('ZONE');
+  });
+
+  it('shows no disagreement for a lock that was never observed', () => {
+    const lock = { volume: 'disk', owner: null, mode: null, desiredOwner: 'h1', observed: false, agrees: false };
+    const text = statusTable([{ ...long.status(WEB), locks: [lock] }], PLAIN);
+    expect(text).toContain('not observed');
+    expect(text).toContain('1 with a lock that no report has shown yet');
+    expect(text).not.toContain('✗');
   });
 
   it('prints all facts about one VM', () => {
