@@ -24,8 +24,9 @@ const roles = new Map(chartNodes.map(({ path: at, meta }) => [at.join('.'), meta
 /** Returns a state with its substate, such as `Rechecking.watching`; `ApiFailed` has no substates. */
 export function path(value: StateValue): string {
   if (typeof value === 'string') return value;
-  const [top, sub] = Object.entries(value)[0] ?? ['', ''];
-  return `${top}.${sub}`;
+  // A state with substates is an object of one key. This runs several times for every input, so it makes no array.
+  for (const top in value) return `${top}.${value[top]}`;
+  return '';
 }
 
 /**

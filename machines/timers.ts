@@ -58,6 +58,7 @@ export function timersAfter(
   actions: readonly ExecutableAction[],
   { now, generation, keepsState }: { now: number; generation: number; keepsState: boolean },
 ): { timers: Timers; generation: number } {
+  if (!actions.some(changesTimers)) return { timers: before, generation };
   // V8 keeps an object that `delete` was used on as a hash table, and serialises the entry at half the speed.
   const timers = new Map(timersOf(before));
   let newest = generation;
@@ -73,6 +74,10 @@ export function timersAfter(
     timers.set(set, same?.dueAt === dueAt ? same : { dueAt, generation: newest });
   }
   return { timers: Object.fromEntries(timers), generation: newest };
+}
+
+function changesTimers({ type }: ExecutableAction): boolean {
+  return type === 'xstate.cancel' || type === 'xstate.raise';
 }
 
 /** `sendId` names a timer to cancel; `id` names one to set, `delay` milliseconds from now. */
