@@ -134,16 +134,15 @@ export class Partition {
 
   #conflict(input: Input, at: InputPosition | null, moment: Moment): Taken {
     const text = JSON.stringify(toEvent(input));
-    const identity = { source: input.source, id: `conflict:${input.id}:${input.digest.slice(0, 16)}` };
     const place = at ?? { stream: input.source, offset: 0 };
     const fault = refusals.identityConflict(input);
     this.#storeUnusable(
-      identity,
+      conflictIdentity(input),
       { ...place, text, bytes: Buffer.byteLength(text), digest: input.digest },
       fault,
       moment,
     );
-    // Only the first conflicting input is stored, but every conflicting input is refused.
+    // A repeated conflicting input has no entry of its own, but it is refused too.
     return { outcome: 'refused', refusal: { code: fault.code, message: fault.message, remedy: fault.remedy } };
   }
 
@@ -203,6 +202,11 @@ export class Partition {
   #remember({ source, id }: Identity, digest: string): void {
     this.#pending.set(`${source}\n${id}`, digest);
   }
+}
+
+/** Returns the identity of the entry that refuses an input because its own identity was used for other content. */
+export function conflictIdentity({ source, id, digest }: Pick<Input, 'source' | 'id' | 'digest'>): Identity {
+  return { source, id: `conflict:${id}:${digest.slice(0, 16)}` };
 }
 
 function causeOf(input: Input, at: InputPosition | null): Cause {

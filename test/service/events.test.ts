@@ -1,4 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { submissionOf } from '../../service/engine/engine.ts';
+import { refusalOfEarlier } from '../../service/reads/earlier.ts';
 import { declared, event, returned, serve, type Served, started, VM, workOff, textOf } from './harness.ts';
 
 it('acknowledges an event with its position and a repeat as duplicate', async () => {
@@ -24,9 +26,21 @@ it('rejects different content under a used event id', async () => {
   const service = await serve();
   const sent = declared();
   await service.post(sent);
-  const other = await service.post({ ...sent, data: { name: 'other', host: null } });
-  expect(other).toMatchObject({ status: 409, body: { code: 'IDENTITY_CONFLICT' } });
+  const other = { ...sent, data: { name: 'other', host: null } };
+  for (const reply of [await service.post(other), await service.post(other)])
+    expect(reply).toMatchObject({ status: 409, body: { code: 'IDENTITY_CONFLICT' } });
   expect((await service.get('/v1/dead-letters')).body.items).toMatchObject([{ code: 'IDENTITY_CONFLICT' }]);
+});
+
+it('finds the refusal of a conflicting event for its repeat', async () => {
+  const service = await serve();
+  const sent = declared();
+  const other = { ...sent, data: { name: 'other', host: null } };
+  await service.post(sent);
+  await service.post(other);
+  const refusal = (what: unknown) => refusalOfEarlier(service.engine.parts, submissionOf(what).input);
+  expect(refusal(other)).toMatchObject({ code: 'IDENTITY_CONFLICT' });
+  expect(refusal(sent)).toBeNull();
 });
 
 it.each([

@@ -1,4 +1,5 @@
 import type { Entry } from '../../events/entries.ts';
+import type { DomainJob } from '../../events/libvirt.ts';
 import type { Volume } from '../../events/vocabulary.ts';
 import type { Receipt } from '../../service/engine/engine.ts';
 import { Checker } from './checker/checker.ts';
@@ -70,6 +71,8 @@ export type Run = {
   readonly commits: number;
   /** The number of verdicts per row. */
   readonly rows: ReadonlyMap<string, number>;
+  /** The jobs that hosts reported in answers about open attempts. */
+  readonly jobs: ReadonlySet<DomainJob>;
 };
 
 const WHOLE: AgentRules = { deduplicates: true, checksTokens: true };
@@ -96,6 +99,7 @@ class World {
   readonly #orchestrator: Orchestrator;
   readonly #settings: Settings;
   readonly #rows = new Map<string, number>();
+  readonly #jobs = new Set<DomainJob>();
   readonly #whenDurable = new Map<string, () => void>();
 
   constructor(options: Options) {
@@ -238,10 +242,12 @@ class World {
     }
   }
 
-  /** Lets operators react to committed entries, and counts the verdicts. */
+  /** Lets operators react to committed entries, counts the verdicts and collects the reported jobs. */
   #look({ attempt, verdict }: Entry): void {
     if (attempt === null) return;
     this.#orchestrator.attend(attempt);
+    for (const { answer } of Object.values(attempt.attempt.asked))
+      if (answer !== null && answer.domain !== null) this.#jobs.add(answer.domain.job);
     const row = verdict === null ? undefined : attempt.attempt.verdicts.at(-1)?.row;
     if (row !== undefined) this.#rows.set(row, (this.#rows.get(row) ?? 0) + 1);
   }
@@ -286,6 +292,7 @@ class World {
       restarts,
       commits,
       rows: this.#rows,
+      jobs: this.#jobs,
     };
   }
 }

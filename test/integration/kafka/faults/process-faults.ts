@@ -68,7 +68,7 @@ function suite(brokers: readonly string[], kills: number): void {
     await load.reached(load.count + 1000);
     child.kill('SIGCONT');
     // The instance was stopped during a commit; its next commit is fenced.
-    await seen(output, /a transaction was refused: another owner/);
+    await seen(output, /"code":"LEDGER_FENCED"/);
     await load.reached(load.count + 1000);
     await load.stop();
     expect((await settled(brokers, scratch.prefix, load)).violations).toEqual([]);
