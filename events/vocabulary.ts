@@ -82,6 +82,10 @@ export const states = ['Migrating', 'ApiFailed', 'Rechecking', 'Completed', 'Rol
 export const State = z.enum(states);
 export type State = z.infer<typeof State>;
 
+/** The words of people for the status of an attempt; `machines/status-words.ts` derives them from state and verdict. */
+export const Status = z.enum(['migrating', 'undecided', 'completed', 'provisional', 'rolled back', 'contested']);
+export type Status = z.infer<typeof Status>;
+
 /** The clock names the world an input belongs to: `wall` for the live site, one recording, or one simulation. */
 export const Clock = z
   .string()

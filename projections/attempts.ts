@@ -1,9 +1,10 @@
 import type { DatabaseSync } from 'node:sqlite';
 import type { Alarm, AttemptState } from '../events/attempt.ts';
 import type { Verdict } from '../events/verdict.ts';
-import { State } from '../events/vocabulary.ts';
+import { State, type Status } from '../events/vocabulary.ts';
 import type { Deadlines } from '../log/directory.ts';
 import { path } from '../machines/chart.ts';
+import { statusOf } from '../machines/status-words.ts';
 import { isOver } from '../machines/vm.ts';
 import {
   ATTEMPTS,
@@ -27,7 +28,9 @@ export type MigrationView = {
   vm: string;
   source: string;
   destination: string;
-  /** One of the five top-level states. */
+  /** The status in the words of `statusTexts`. */
+  status: Status;
+  /** One of the five top-level states of the machine. */
   state: State;
   settled: boolean;
   contested: boolean;
@@ -115,6 +118,7 @@ export function toMigration(state: AttemptState): MigrationView {
     vm,
     source,
     destination,
+    status: statusOf(state),
     state: topState(state),
     settled,
     contested: standing?.contested === true,

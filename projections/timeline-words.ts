@@ -4,6 +4,7 @@ import type { InputData } from '../events/inputs.ts';
 import type { DomainJob } from '../events/libvirt.ts';
 import type { Verdict } from '../events/verdict.ts';
 import type { Holder, Volume } from '../events/vocabulary.ts';
+import { verdictPhrase } from '../machines/status-words.ts';
 
 /** The texts of timeline items. */
 
@@ -63,15 +64,10 @@ export function holdersText(volume: string, holders: readonly Holder[]): string 
 }
 
 export function verdictText(verdict: Verdict): string {
-  const { outcome, contested, host, row, certainty, error, supersedes, resolution } = verdict;
-  const what = contested
-    ? 'contested, left as it is'
-    : outcome === 'completed'
-      ? `completed on ${host}`
-      : `rolled back to ${host}`;
+  const { row, certainty, error, supersedes, resolution } = verdict;
   const by = resolution === null ? `row ${row}` : `by ${resolution.operator}: ${resolution.reason}`;
   const replaces = supersedes === null ? '' : `; replaces verdict ${supersedes}`;
-  return `verdict ${verdict.number}: ${what} (${by}, ${certainty})${replaces}${error === null ? '' : `. ${error}`}`;
+  return `verdict ${verdict.number}: ${verdictPhrase(verdict)} (${by}, ${certainty})${replaces}${error === null ? '' : `. ${error}`}`;
 }
 
 const subject = ({ kind, volume, host }: Pick<Step, 'kind' | 'volume' | 'host'>): string =>

@@ -3,6 +3,7 @@ import type { Cause, Entry } from '../events/entries.ts';
 import type { Input, InputData, Matter } from '../events/inputs.ts';
 import { formatPosition, type StoredEntry } from '../log/port.ts';
 import { path } from '../machines/chart.ts';
+import { statusOf } from '../machines/status-words.ts';
 import { isOver } from '../machines/vm.ts';
 import {
   type GuestShown,
@@ -220,7 +221,8 @@ export class TimelineBuilder {
     const observed = attempt.steps.filter((step) => step.status === 'observed');
     if (verdict !== undefined && observed.length > 0) yield { kind: 'observed', text: words.observedText(observed) };
     const [at, was] = [path(after.value), before === undefined ? null : path(before.value)];
-    if (was !== null && topOf(at) !== topOf(was)) yield { kind: 'state', text: topOf(at) };
+    const status = statusOf(after);
+    if (before !== undefined && status !== statusOf(before)) yield { kind: 'state', text: status };
     if (isOver(after) && at !== was) yield { kind: 'settled', text: words.settledText(attempt) };
   }
 
@@ -279,8 +281,6 @@ export class TimelineBuilder {
     else this.#repeatable.clear();
   }
 }
-
-const topOf = (at: string): string => at.split('.')[0] ?? at;
 
 /** Returns type and data as a typed pair: the schema of the type validated the data before the entry was written. */
 function matterOf({ type, data }: Extract<Cause, { kind: 'input' }>): Matter {

@@ -1,6 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 import type { Command } from 'commander';
 import { Fault } from '../../events/fault.ts';
+import { statusTexts } from '../../machines/status-words.ts';
 import { table } from '../../machines/table.ts';
 import { attemptState, migrations } from '../../projections/attempts.ts';
 import { deadLetters } from '../../projections/site.ts';
@@ -47,17 +48,16 @@ export function addStatus(program: Command, io: Io): void {
     });
 }
 
+const statusHelp = Object.entries(statusTexts)
+  .map(([status, text]) => `${status}: ${text}`)
+  .join('\n');
+
 export function addMigrations(program: Command, io: Io): void {
   program
     .command('migrations')
-    .summary('lists the migration attempts with state and verdict')
+    .summary('lists the migration attempts with status and verdict')
     .description(
-      'Lists every migration attempt with its state, its verdict and the deciding row of the verdict table.\n\n' +
-        'Completed: the guest landed on the destination.\n' +
-        'RolledBack: the guest stayed on the source.\n' +
-        'contested: the guest may be on both hosts or still moving; locks stay as observed, and an operator ' +
-        '(landfall resolve) or later evidence settles the attempt. JSON shows RolledBack with "contested": true.\n' +
-        'Migrating, ApiFailed, Rechecking: there is no verdict yet.',
+      `Lists every migration attempt with its status, its verdict and the deciding row of the verdict table.\n\n${statusHelp}`,
     )
     .argument('[vm]', 'the UUID or name of a VM; without it, all VMs')
     .addOption(atOption())

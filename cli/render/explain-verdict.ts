@@ -2,6 +2,7 @@ import type { Attempt } from '../../events/attempt.ts';
 import type { Evidence, Testimony, Verdict } from '../../events/verdict.ts';
 import { rowText } from '../../machines/row-text.ts';
 import { type ConditionName, conditionTexts } from '../../machines/conditions.ts';
+import { verdictPhrase } from '../../machines/status-words.ts';
 import { type Column, type Row, TABLE_VERSION } from '../../machines/table.ts';
 import { clean, listed, message } from './text.ts';
 import { duration } from './time.ts';
@@ -9,9 +10,10 @@ import { jobTexts, presenceTexts, ranTexts } from './vocabulary.ts';
 
 /** Formats a verdict: its table row, the matching evidence, and the time of the decision. */
 
-export function outcomeText({ outcome, contested, host, certainty }: Verdict): string {
-  if (contested) return `contested; the record stays on ${clean(host)} (${certainty})`;
-  return `${outcome === 'completed' ? 'completed on' : 'rolled back to'} ${clean(host)}, ${certainty}`;
+export function outcomeText(verdict: Verdict): string {
+  const phrase = clean(verdictPhrase(verdict));
+  if (verdict.contested) return `${phrase} (${verdict.certainty})`;
+  return verdict.certainty === 'provisional' ? phrase : `${phrase}, ${verdict.certainty}`;
 }
 
 /** Returns the time after the failed call, or after the call's success. */

@@ -1,6 +1,7 @@
 import type { AttemptState } from '../../events/attempt.ts';
 import type { Row } from '../../machines/table.ts';
 import { path } from '../../machines/chart.ts';
+import { statusOf } from '../../machines/status-words.ts';
 import { questionSection } from './explain-questions.ts';
 import { callLines, operatorLines, waitLines } from './explain-call.ts';
 import { factsOf } from './explain-facts.ts';
@@ -84,13 +85,7 @@ function resultOf({ value, attempt }: AttemptState): [Tone, string] {
   const standing = attempt.verdicts.at(-1);
   const at = path(value);
   if (standing === undefined || isUndecided(at)) {
-    const doing =
-      attempt.returnedAt === null
-        ? 'the call is still running'
-        : standing === undefined
-          ? 'no verdict yet'
-          : 'new evidence put the verdict in doubt, and the hosts are asked again';
-    return ['warn', `Undecided: ${doing} (${at}).`];
+    return ['warn', openText({ value, attempt })];
   }
   const by = standing.resolution === null ? `row ${standing.row}` : `by ${clean(standing.resolution.operator)}`;
   const open = at.endsWith('.settling')
@@ -105,6 +100,15 @@ function resultOf({ value, attempt }: AttemptState): [Tone, string] {
     tone,
     `${text.charAt(0).toUpperCase()}${text.slice(1)}: ${by}, ${afterCall(attempt, standing.decidedAt)}.${doubt}${open}`,
   ];
+}
+
+function openText({ value, attempt }: Pick<AttemptState, 'value' | 'attempt'>): string {
+  if (attempt.verdicts.length > 0)
+    return 'Undecided: new evidence put the verdict in doubt, and the hosts are asked again.';
+  if (attempt.returnedAt === null) return 'Migrating: the call is still running.';
+  return statusOf({ value, attempt }) === 'migrating'
+    ? 'Migrating: the call reported success, and the hosts are asked.'
+    : 'Undecided: no verdict yet.';
 }
 
 const isUndecided = (at: string) => at.startsWith('Migrating') || at === 'ApiFailed' || at.startsWith('Rechecking');

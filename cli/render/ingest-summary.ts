@@ -2,6 +2,7 @@ import type { IngestReport } from '../../consumers/ingest.ts';
 import type { Attempt } from '../../events/attempt.ts';
 import type { Entry } from '../../events/entries.ts';
 import type { Verdict } from '../../events/verdict.ts';
+import { verdictPhrase } from '../../machines/status-words.ts';
 import { table as verdictTable } from '../../machines/table.ts';
 import { afterCall, overProofs } from './explain-verdict.ts';
 import type { UploadReport } from '../event-upload.ts';
@@ -20,15 +21,12 @@ type NewVerdict = { readonly attempt: Attempt; readonly verdict: Verdict; readon
 
 /** Returns the columns of a verdict's line; the last column is the reason. */
 function verdictParts({ attempt, verdict, name }: NewVerdict): [tone: Tone, parts: readonly string[]] {
-  const { contested, outcome, host, row, certainty, supersedes, resolution } = verdict;
+  const { contested, row, certainty, supersedes, resolution } = verdict;
   const [mark, tone]: [string, Tone] = contested
     ? ['✗', 'bad']
     : certainty === 'proven'
       ? ['✔', 'good']
       : ['≈', 'warn'];
-  const what = contested
-    ? `contested, record on ${host}`
-    : `${outcome === 'completed' ? 'completed on' : 'rolled back to'} ${host}`;
   const by = resolution === null ? `row ${row}` : `operator ${resolution.operator}`;
   const again = supersedes === null ? '' : `, replaces verdict ${supersedes}`;
   const after = afterCall(attempt, verdict.decidedAt);
@@ -38,7 +36,7 @@ function verdictParts({ attempt, verdict, name }: NewVerdict): [tone: Tone, part
       mark,
       attempt.migration,
       nameOf(attempt, name),
-      what,
+      verdictPhrase(verdict),
       `${by} (${certainty}${again})`,
       `${after} — ${reasonOf(verdict)}`,
     ].map(clean),

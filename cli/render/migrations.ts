@@ -1,3 +1,4 @@
+import type { Status } from '../../events/vocabulary.ts';
 import type { MigrationView } from '../../projections/attempts.ts';
 import type { Style, Tone } from './style.ts';
 import { type Cell, cell, table } from './table.ts';
@@ -13,7 +14,8 @@ export type MigrationItem = Pick<
   | 'vm'
   | 'source'
   | 'destination'
-  | 'state'
+  | 'status'
+  | 'at'
   | 'settled'
   | 'contested'
   | 'startedAt'
@@ -34,7 +36,7 @@ const columns = [
   { header: 'ATTEMPT', flex: true },
   { header: 'VM', flex: true },
   { header: 'SOURCE → DESTINATION', flex: true },
-  { header: 'STATE' },
+  { header: 'STATUS' },
   { header: 'ROW' },
   { header: 'CERTAINTY' },
   { header: 'TO VERDICT', align: 'right' },
@@ -57,7 +59,7 @@ function row(item: MigrationItem, names: Names): Cell[] {
     item.migration,
     names.get(item.vm) ?? shortId(item.vm),
     `${item.source} → ${item.destination}`,
-    cell(stateText(item), stateTone(item)),
+    cell(statusText(item), statusTone(item)),
     verdict === null ? cell(waitingText(item), 'dim') : verdict.row,
     verdict === null ? cell('–', 'dim') : cell(verdict.certainty, certaintyTones[verdict.certainty]),
     timeToVerdict(item),
@@ -68,17 +70,22 @@ function row(item: MigrationItem, names: Names): Cell[] {
 const waitingText = ({ waiting }: MigrationItem) =>
   waiting === null || waiting === undefined ? '–' : `matches ${waiting}`;
 
-/** Returns the attempt's state. A contested attempt is shown as contested, never as rolled back. */
-function stateText({ state, settled, contested, verdict }: MigrationItem): string {
-  if (contested) return settled ? 'contested (superseded)' : 'contested';
-  if (settled || verdict === null) return state;
-  return `${state} (${verdict.certainty === 'provisional' ? 'provisional' : state === 'Rechecking' ? 'reopened' : 'settling'})`;
+const remarks: readonly [end: string, remark: string][] = [
+  ['.superseded', ' (superseded)'],
+  ['.settling', ' (settling)'],
+  ['.reexamining', ' (examined again)'],
+];
+
+/** Returns the status of an attempt, with a remark if Landfall still works on a decided one or another attempt replaced it. */
+function statusText({ status, at, verdict }: MigrationItem): string {
+  if (status === 'undecided') return verdict === null ? status : `${status} (in doubt again)`;
+  return `${status}${remarks.find(([end]) => at.endsWith(end))?.[1] ?? ''}`;
 }
 
-function stateTone({ state, settled, contested, verdict }: MigrationItem): Tone {
-  if (contested) return 'bad';
-  if (!settled || verdict?.certainty === 'provisional') return 'warn';
-  return state === 'Completed' ? 'good' : 'plain';
+function statusTone({ status, settled }: MigrationItem): Tone {
+  if (status === 'contested') return 'bad';
+  if (!settled) return 'warn';
+  return status === 'completed' ? 'good' : 'plain';
 }
 
 /** Returns the time from the failure to the standing verdict; a successful call has no such time. */
@@ -95,12 +102,8 @@ function errorCell({ error, verdict, contested }: MigrationItem): Cell {
 
 function summary(items: readonly MigrationItem[]): string {
   const count = (test: (item: MigrationItem) => boolean) => items.filter(test).length;
-  const parts: [number, string][] = [
-    [count(({ state }) => state === 'Completed'), 'completed'],
-    [count(({ state, contested }) => state === 'RolledBack' && !contested), 'rolled back'],
-    [count(({ contested }) => contested), 'contested'],
-    [count(({ state }) => state !== 'Completed' && state !== 'RolledBack'), 'undecided'],
-  ];
-  const named = parts.filter(([number]) => number > 0).map(([number, word]) => `${number} ${word}`);
+  const words: readonly Status[] = ['completed', 'provisional', 'rolled back', 'contested', 'undecided', 'migrating'];
+  const counts = words.map((word): [number, Status] => [count(({ status }) => status === word), word]);
+  const named = counts.filter(([number]) => number > 0).map(([number, word]) => `${number} ${word}`);
   return `${plural(items.length, 'attempt')}: ${named.join(', ')}`;
 }

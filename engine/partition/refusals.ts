@@ -7,6 +7,7 @@ import type { HostRecord, VmRecord } from '../../events/records.ts';
 import type { Verdict } from '../../events/verdict.ts';
 import { path } from '../../machines/chart.ts';
 import { executingHosts, lackOf, openStep } from '../../machines/resolution.ts';
+import { statusOf, verdictPhrase } from '../../machines/status-words.ts';
 
 /** The reasons to refuse an input. A refusal is stored in the ledger with the refused input. */
 export const refusals = {
@@ -88,7 +89,7 @@ export const refusals = {
     if (at !== 'RolledBack.contested' && at !== 'Completed.provisional') {
       return new Fault(
         'NOT_CONTESTED',
-        `attempt ${data.migration} is ${at}: there is nothing to resolve`,
+        `attempt ${data.migration} is ${statusOf({ value, attempt })}: there is nothing to resolve`,
         'Only a contested or provisional attempt takes a resolution.',
       );
     }
@@ -103,9 +104,8 @@ export const refusals = {
 };
 
 /** Returns a short description of a verdict: number, outcome, row and certainty. */
-function outcomeText({ number, outcome, contested, host, row, certainty }: Verdict): string {
-  const what = contested ? 'contested' : outcome === 'completed' ? `completed on ${host}` : `rolled back to ${host}`;
-  return `verdict ${number}: ${what} (row ${row}, ${certainty})`;
+function outcomeText(verdict: Verdict): string {
+  return `verdict ${verdict.number}: ${verdictPhrase(verdict)} (row ${verdict.row}, ${verdict.certainty})`;
 }
 
 const notAttested = (message: string, remedy: string) => new Fault('NOT_ATTESTED', message, remedy);

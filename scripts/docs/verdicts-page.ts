@@ -1,9 +1,10 @@
 import { defaultConfiguration } from '../../events/configuration.ts';
-import type { Presence } from '../../events/vocabulary.ts';
+import { type Presence, Status } from '../../events/vocabulary.ts';
 import { QUIET_ROUNDS_APART_MS } from '../../machines/evidence.ts';
 import { type ConditionName, conditionTexts } from '../../machines/conditions.ts';
 import { type Column, GONE, LANDED, type Row, TABLE_VERSION, table } from '../../machines/table.ts';
 import { rowText } from '../../machines/row-text.ts';
+import { statusTexts } from '../../machines/status-words.ts';
 import { CONTESTED_ERROR } from '../../machines/verdicts.ts';
 import { alarmTexts, presenceTexts } from './verdict-texts.ts';
 
@@ -106,6 +107,16 @@ const tableRow = (cells: readonly string[]) => `| ${cells.map(cell).join(' | ')}
 const markdownTable = (head: readonly string[], rows: readonly (readonly string[])[]) =>
   [tableRow(head), tableRow(head.map(() => '---')), ...rows.map(tableRow)].join('\n');
 
+/** The fields of JSON that stand for each status. */
+const statusJson: Readonly<Record<Status, string>> = {
+  migrating: '`state: Migrating`',
+  undecided: '`state: ApiFailed` before the first round of answers is complete, then `state: Rechecking`',
+  completed: '`state: Completed`, `outcome: completed`, `certainty: proven`',
+  provisional: '`state: Completed`, `outcome: completed`, `certainty: provisional`',
+  'rolled back': '`state: RolledBack`, `outcome: rolled-back`, `contested: false`',
+  contested: '`state: RolledBack`, `outcome: rolled-back`, `contested: true`',
+};
+
 function rowsTable(): string {
   return markdownTable(
     ['row', 'source', 'destination', 'further conditions', 'now', 'at the deadline'],
@@ -149,51 +160,17 @@ from the table that the program uses (version ${TABLE_VERSION}). Every verdict i
 
 ## States and outcomes
 
-An **attempt** is one migration call of one VM. It is always in one of five states:
+An **attempt** is one migration call of one VM. It has one of six statuses. Every page, message and command uses these words:
 
 ${markdownTable(
-  ['state', 'meaning'],
-  [
-    ['`Migrating`', 'The call has not returned, or it reported success and the first answers are not complete yet.'],
-    ['`ApiFailed`', 'The call failed. Landfall has asked both hosts and waits for the first round of answers.'],
-    [
-      '`Rechecking`',
-      `The first round decided nothing. Landfall asks again every ${recheckIntervalSeconds} s, until a row decides or the deadline passes.`,
-    ],
-    ['`Completed`', 'A verdict says that the guest landed.'],
-    ['`RolledBack`', 'A verdict says that the guest did not land, or that nothing proves where it is.'],
-  ],
+  ['status', 'in JSON', 'meaning'],
+  Status.options.map((status) => [`**${status}**`, statusJson[status], statusTexts[status]]),
 )}
 
-A **verdict** has one of four outcomes. Every page, log line and command uses these words:
+JSON has the word as \`status\`. \`state\` is the state of the machine, and metrics count by it. A contested attempt is in state \`RolledBack\` because
+its call fails like that of an attempt that is rolled back; \`contested: true\` and \`status: contested\` tell them apart. In \`Rechecking\` Landfall asks
+every ${recheckIntervalSeconds} s, until a row decides or the deadline passes.
 
-${markdownTable(
-  ['word', 'in JSON', 'meaning'],
-  [
-    [
-      '**completed**',
-      '`outcome: completed`, `certainty: proven`',
-      'The guest landed: on the destination, or on a third host if the verdict names one. Its locks move there.',
-    ],
-    [
-      '**provisional**',
-      '`outcome: completed`, `certainty: provisional`',
-      'The evidence says that the guest landed, but a host that did not answer could still disprove it. Hooks and locks wait for proof.',
-    ],
-    [
-      '**rolled back**',
-      '`outcome: rolled-back`, `contested: false`',
-      'The guest stayed on the source (running, paused or stopped), and the migration is proven over. Its locks return to the source.',
-    ],
-    [
-      '**contested**',
-      '`outcome: rolled-back`, `contested: true`',
-      'The guest may be on both hosts, may still be moving, or cannot be found. Locks stay as observed. Later evidence or an operator settles the attempt.',
-    ],
-  ],
-)}
-
-A contested attempt is in state \`RolledBack\` because the call fails in both cases; only \`contested: false\` means that the guest stayed.
 An attempt is **superseded** when a newer migration of the same VM begins: the newer attempt then decides where the guest is.
 An attempt is **settled** when Landfall has nothing left to do for it: its verdict is completed or rolled back and every command that
 follows is acknowledged, or it is superseded.

@@ -4,7 +4,7 @@ import { CloudEvent } from '../../events/cloud-event.ts';
 import { Command, Question } from '../../events/commands.ts';
 import { parseMoment } from '../../events/moment.ts';
 import { Verdict } from '../../events/verdict.ts';
-import { Certainty, LockMode, Power, State } from '../../events/vocabulary.ts';
+import { Certainty, LockMode, Power, State, Status } from '../../events/vocabulary.ts';
 import type { MigrationView } from '../../projections/attempts.ts';
 import type { DeadLetter } from '../../projections/site.ts';
 import { guestsShown, outcomesShown } from '../../projections/timeline-facts.ts';
@@ -97,7 +97,10 @@ export const MigrationShape = z.object({
   vm: z.string(),
   source: z.string(),
   destination: z.string(),
-  state: State,
+  status: Status.describe('The status in the words of docs/verdicts.md, “States and outcomes”.'),
+  state: State.describe(
+    'The state of the machine. A contested attempt is in state RolledBack, because its call fails.',
+  ),
   settled: z.boolean(),
   contested: z.boolean(),
   verdict: VerdictShape.nullable(),

@@ -148,7 +148,7 @@ it('lets an operator settle only contested attempts', async () => {
   const late = await service.send('POST', '/v1/migrations/m-1/resolution', { ...resolution, operator: 'ann' });
   expect(late).toMatchObject({
     status: 409,
-    body: { code: 'NOT_CONTESTED', message: expect.stringContaining('RolledBack.settled') },
+    body: { code: 'NOT_CONTESTED', message: expect.stringContaining('rolled back') },
   });
   // The ledger records the operator of the refused resolution.
   const letters = (await service.get('/v1/dead-letters')).body.items;
