@@ -20,17 +20,30 @@ const CONTROLS = 'must not contain a control character';
  * Extension attributes are accepted and ignored.
  */
 export const CloudEvent = z.looseObject({
-  specversion: z.literal('1.0'),
-  id: z.string().min(1).max(512).regex(PLAIN, CONTROLS).refine(isWellFormed, NOT_WELL_FORMED),
-  source: z.string().min(1).max(1024).regex(PLAIN, CONTROLS).refine(isWellFormed, NOT_WELL_FORMED),
-  type: z.string().min(1).max(255),
-  subject: z.string().max(255).optional(),
-  /** Time of the event on its producer's clock. It is shown to people and never compared with other times. */
-  time: z.iso.datetime({ offset: true }).optional(),
-  datacontenttype: z.literal('application/json').optional(),
-  /** W3C trace context. */
-  traceparent: z.string().max(255).optional(),
-  data: z.unknown(),
+  specversion: z.literal('1.0').describe('The version of CloudEvents.'),
+  id: z
+    .string()
+    .min(1)
+    .max(512)
+    .regex(PLAIN, CONTROLS)
+    .refine(isWellFormed, NOT_WELL_FORMED)
+    .describe('The id of the event. `source` and `id` together identify it; a redelivery repeats both.'),
+  source: z
+    .string()
+    .min(1)
+    .max(1024)
+    .regex(PLAIN, CONTROLS)
+    .refine(isWellFormed, NOT_WELL_FORMED)
+    .describe('The name of the producer.'),
+  type: z.string().min(1).max(255).describe('The type of the event.'),
+  subject: z.string().max(255).optional().describe('The UUID of the VM; absent for events about the site.'),
+  time: z.iso
+    .datetime({ offset: true })
+    .optional()
+    .describe('The time of the event on the clock of its producer; shown to people, never compared with other times.'),
+  datacontenttype: z.literal('application/json').optional().describe('The media type of `data`.'),
+  traceparent: z.string().max(255).optional().describe('The W3C trace context.'),
+  data: z.unknown().describe('The fields of the type.'),
 });
 export type CloudEvent = z.infer<typeof CloudEvent>;
 

@@ -11,23 +11,25 @@ const seconds = (max: number) => z.number().min(0.01).max(max).multipleOf(0.001)
 const recorded = (max: number) => z.number().positive().max(max);
 
 const shapeOf = <S extends z.ZodType>(time: (max: number) => S) => ({
-  /** Interval of the questions to both hosts while the attempt is undecided. */
-  recheckIntervalSeconds: time(7 * DAY),
-  /** Time from the call's return to the final round. */
-  recheckTimeoutSeconds: time(7 * DAY),
-  /** Time after which an unanswered question counts as answered `unknown`. */
-  questionLimitSeconds: time(7 * DAY),
-  /**
-   * First wait before an unacknowledged or refused command is sent again. The wait doubles with each try, up to 64 times
-   * the first.
-   */
-  commandRetrySeconds: time(7 * DAY),
-  /** Error codes of the call for which a rollback asks the source for the VM's state once more. */
-  askOriginErrorCodes: z.array(z.string().min(1).max(255)).max(1000),
-  /** How long the ledger remembers the identity of a consumed input. */
-  dedupHorizonSeconds: time(366 * DAY),
-  /** The largest number of remembered identities. Older identities are forgotten when either limit is reached. */
-  dedupHorizonCount: z.number().int().min(1000).max(100_000_000),
+  recheckIntervalSeconds: time(7 * DAY).describe(
+    'The interval of the questions to both hosts while the attempt is undecided.',
+  ),
+  recheckTimeoutSeconds: time(7 * DAY).describe('The time from the return of the call to the final round.'),
+  questionLimitSeconds: time(7 * DAY).describe('The time after which an unanswered question counts as `unknown`.'),
+  commandRetrySeconds: time(7 * DAY).describe(
+    'The first wait before an unacknowledged or refused command is sent again. The wait doubles with each try, up to 64 times the first.',
+  ),
+  askOriginErrorCodes: z
+    .array(z.string().min(1).max(255).describe('One error code.'))
+    .max(1000)
+    .describe('Error codes of the call for which a rollback asks the source for the state of the VM once more.'),
+  dedupHorizonSeconds: time(366 * DAY).describe('The time for which the identity of a consumed input is remembered.'),
+  dedupHorizonCount: z
+    .number()
+    .int()
+    .min(1000)
+    .max(100_000_000)
+    .describe('The largest number of remembered identities. Older ones are forgotten when either limit is reached.'),
 });
 
 /** The settings as an operator may set them. */

@@ -43,31 +43,47 @@ function requireWord(
  */
 const Answered = z
   .strictObject({
-    question: z.string().min(1).max(512),
-    host: Host,
-    ok: z.boolean(),
-    error: z.string().max(65_536).optional(),
-    /**
-     * State and reason of the domain as the host reported them, if the vocabulary lacks one of them; `ok` is then false.
-     */
-    unknownWords: z.string().min(1).max(512).optional(),
-    domain: Domain.nullable(),
-    /** True if a QEMU process has the VM's UUID although libvirt does not run the VM; absent if processes cannot be seen. */
-    strayProcess: z.boolean().optional(),
-    /**
-     * Volumes of the VM whose lease a process on this host holds; absent if the agent does not see leases. Locks that Landfall
-     * moves by its commands are not listed.
-     */
-    leases: z.array(z.string().min(1).max(1024)).max(256).optional(),
-    /** The disks in the domain's definition, as the agent sees them; absent if it does not look. Landfall adds unknown ones. */
-    disks: z
-      .array(z.strictObject({ volume: z.string().min(1).max(1024), shareable: z.boolean().default(false) }))
+    question: z.string().min(1).max(512).describe('The id of the question.'),
+    host: Host.describe('The host that answers.'),
+    ok: z.boolean().describe('False if the host cannot tell. This counts as unknown, not as absent.'),
+    error: z.string().max(65_536).optional().describe('The reason why the host cannot tell.'),
+    unknownWords: z
+      .string()
+      .min(1)
+      .max(512)
+      .optional()
+      .describe('State and reason as the host reported them, if the vocabulary lacks one of them; `ok` is then false.'),
+    domain: Domain.nullable().describe('The VM in the listing; null if the listing is complete and lacks the VM.'),
+    strayProcess: z
+      .boolean()
+      .optional()
+      .describe(
+        'True if a QEMU process has the UUID of the VM although libvirt does not run the VM; absent if processes cannot be seen.',
+      ),
+    leases: z
+      .array(z.string().min(1).max(1024).describe('The name of the volume.'))
       .max(256)
-      .optional(),
-    /** The host's boot id; absent if unknown. */
-    boot: z.string().max(255).optional(),
-    /** Time of the sample on the host's clock; shown to people, never compared. */
-    sampledAt: z.iso.datetime({ offset: true }).optional(),
+      .optional()
+      .describe(
+        'Volumes of the VM whose lease a process on this host holds; absent if the agent does not see leases. Locks that Landfall moves by its commands are not listed.',
+      ),
+    disks: z
+      .array(
+        z.strictObject({
+          volume: z.string().min(1).max(1024).describe('The name of the volume.'),
+          shareable: z.boolean().default(false).describe('True if several hosts may use the volume at once.'),
+        }),
+      )
+      .max(256)
+      .optional()
+      .describe(
+        'The disks in the definition of the domain; absent if the agent does not look. Landfall adds unknown ones.',
+      ),
+    boot: z.string().max(255).optional().describe('The id of the current boot of the host; absent if unknown.'),
+    sampledAt: z.iso
+      .datetime({ offset: true })
+      .optional()
+      .describe('The time of the sample on the clock of the host; shown to people, never compared.'),
   })
   .refine(({ ok, unknownWords }) => !ok || unknownWords === undefined, {
     path: ['unknownWords'],
@@ -76,27 +92,41 @@ const Answered = z
 export type Answered = z.infer<typeof Answered>;
 
 const Declared = z.strictObject({
-  name: z.string().max(255),
-  host: Host.nullable(),
-  power: Power.default('unknown'),
-  volumes: z.array(Volume).max(256).default([]),
+  name: z.string().max(255).describe('The name of the VM.'),
+  host: Host.nullable().describe('The host of the VM; null if it has none.'),
+  power: Power.default('unknown').describe('The power of the guest.'),
+  volumes: z.array(Volume).max(256).default([]).describe('The volumes of the VM.'),
 });
 
 const Started = z.strictObject({
-  migration: MigrationId,
-  source: Host,
-  destination: Host,
-  flags: z.array(z.string().max(4096)).max(256).default([]),
-  /** The guest's state on the source before the call. The default is the recorded state. */
-  origin: z.enum(['running', 'paused', 'stopped']).optional(),
-  /** True if the migration leaves the guest paused on the destination. */
-  leavePaused: z.boolean().default(false),
-  /** True if the migration copies the disks: source and destination then have different volumes. */
-  storageCopied: z.boolean().default(false),
-  /** The volumes of the VM on the destination, if storage is copied. A volume that the source has too is one on shared storage. */
-  destinationVolumes: z.array(Volume).max(256).optional(),
-  /** `drive` sends commands; `observe` records the steps of a verdict without sending commands. */
-  effects: z.enum(['drive', 'observe']).default('drive'),
+  migration: MigrationId.describe('The id of this call, chosen by its caller and used once.'),
+  source: Host.describe('The host that the guest leaves.'),
+  destination: Host.describe('The host that the guest moves to.'),
+  flags: z
+    .array(z.string().max(4096).describe('One flag.'))
+    .max(256)
+    .default([])
+    .describe('The flags of the call, for people only.'),
+  origin: z
+    .enum(['running', 'paused', 'stopped'])
+    .optional()
+    .describe('The state of the guest on the source before the call; the recorded state if absent.'),
+  leavePaused: z.boolean().default(false).describe('True if the migration leaves the guest paused on the destination.'),
+  storageCopied: z
+    .boolean()
+    .default(false)
+    .describe('True if the migration copies the disks: source and destination then have different volumes.'),
+  destinationVolumes: z
+    .array(Volume)
+    .max(256)
+    .optional()
+    .describe(
+      'The volumes of the VM on the destination, if storage is copied. A volume that the source has too is one on shared storage.',
+    ),
+  effects: z
+    .enum(['drive', 'observe'])
+    .default('drive')
+    .describe('`drive` sends commands; `observe` records the steps of a verdict without sending commands.'),
 });
 
 /**
@@ -105,14 +135,22 @@ const Started = z.strictObject({
  * caller died and reported nothing. `not-started`: the orchestrator failed before it called libvirt, so nothing was called.
  */
 export const CallError = z.strictObject({
-  kind: z.enum(['libvirt', 'connection', 'caller-timeout', 'caller-lost', 'not-started']),
-  code: z.string().max(255).optional(),
-  message: z.string().max(65_536),
+  kind: z
+    .enum(['libvirt', 'connection', 'caller-timeout', 'caller-lost', 'not-started'])
+    .describe(
+      '`libvirt`: libvirt itself returned an error. `connection`: the connection to libvirt broke. `caller-timeout`: the caller stopped waiting. `caller-lost`: the caller died. `not-started`: libvirt was never called.',
+    ),
+  code: z.string().max(255).optional().describe('The code of the error, if known.'),
+  message: z.string().max(65_536).describe('The text of the error.'),
 });
 export type CallError = z.infer<typeof CallError>;
 
 const Returned = z
-  .strictObject({ migration: MigrationId, ok: z.boolean(), error: CallError.optional() })
+  .strictObject({
+    migration: MigrationId.describe('The id of the call.'),
+    ok: z.boolean().describe('True if the call succeeded; then there is no `error`.'),
+    error: CallError.optional().describe('The error of a failed call.'),
+  })
   .refine((data) => data.ok === (data.error === undefined), {
     path: ['error'],
     message: 'must be set for a failed call and absent for a successful one',
@@ -120,7 +158,7 @@ const Returned = z
 
 const Lifecycle = z
   .strictObject({
-    host: Host,
+    host: Host.describe('The host that sent the event.'),
     event: z.enum(eventWords).describe("libvirt's lifecycle event, in the words of `virsh event`"),
     detail: z.enum(detailWords).describe('detail of the event, in the words of `virsh event`'),
   })
@@ -128,58 +166,83 @@ const Lifecycle = z
     requireWord(context, 'detail', detail, detailsOf(event), `a detail of event ${event}`),
   );
 
-const Holders = z.strictObject({ volume: z.string().min(1).max(1024), holders: z.array(Holder).max(1024) });
-const LeaseExpired = z.strictObject({ volume: z.string().min(1).max(1024), host: Host });
+const VolumeName = z.string().min(1).max(1024).describe('The name of the volume.');
+const Holders = z.strictObject({
+  volume: VolumeName,
+  holders: z.array(Holder).max(1024).describe('The holders of the lease; an empty list if the lease is free.'),
+});
+const LeaseExpired = z.strictObject({
+  volume: VolumeName,
+  host: Host.describe('The host whose lease expired.'),
+});
 /** A command id is built from an attempt's id, a verdict's number, a kind, a volume and a host. */
 const COMMAND_ID_MAX = 2048;
 const Acknowledged = z.strictObject({
-  command: z.string().min(1).max(COMMAND_ID_MAX),
-  ok: z.boolean(),
-  error: z.string().max(65_536).optional(),
+  command: z.string().min(1).max(COMMAND_ID_MAX).describe('The id of the command.'),
+  ok: z.boolean().describe('False if the command was refused or failed; Landfall sends it again later.'),
+  error: z.string().max(65_536).optional().describe('The reason why the command was refused or failed.'),
 });
 const Requested = z.strictObject({
-  action: z.enum(['migrate', 'start', 'stop', 'ha-restart']),
-  host: Host.optional(),
+  action: z.enum(['migrate', 'start', 'stop', 'ha-restart']).describe('The action that the orchestrator wants to do.'),
+  host: Host.optional().describe('The host that the action concerns.'),
 });
 const Resolution = z
   .strictObject({
-    migration: MigrationId,
-    /** The host that has the guest, according to the operator. */
-    host: Host.optional(),
-    /** The guest is stopped on every host, according to the operator. Landfall destroys nothing. */
-    stopped: z.literal(true).optional(),
-    /** A step of the verdict that is stuck. It counts as done from now on, and the attempt stays as it is otherwise. */
-    command: z.string().min(1).max(COMMAND_ID_MAX).optional(),
-    reason: z.string().min(1).max(4096),
-    /** The operator attests that the other side was checked and does not run the guest. */
-    attest: z.boolean(),
-    operator: z.string().min(1).max(255),
+    migration: MigrationId.describe('The id of the attempt.'),
+    host: Host.optional().describe('The host that has the guest, according to the operator. Landfall asks it first.'),
+    stopped: z
+      .literal(true)
+      .optional()
+      .describe('The guest is stopped on every host, according to the operator. Landfall destroys nothing.'),
+    command: z
+      .string()
+      .min(1)
+      .max(COMMAND_ID_MAX)
+      .optional()
+      .describe('The id of a stuck step, which counts as done from now on; the attempt stays as it is otherwise.'),
+    reason: z.string().min(1).max(4096).describe('The reason of the operator, stored with the verdict.'),
+    attest: z
+      .boolean()
+      .describe(
+        'The operator attests that no other host runs the guest, or that the effect of the step has taken place. Must be true.',
+      ),
+    operator: z.string().min(1).max(255).describe('The name of the operator.'),
   })
   .refine((data) => [data.host, data.stopped, data.command].filter((given) => given !== undefined).length === 1, {
     path: ['host'],
     message: 'must be set, unless `stopped` or `command` is set instead',
   });
 const OperatorAction = z.strictObject({
-  action: z.string().min(1).max(255),
-  ok: z.boolean(),
-  error: z.string().max(65_536).optional(),
+  action: z.string().min(1).max(255).describe('The action of the operator, in words of the site.'),
+  ok: z.boolean().describe('True if the action succeeded.'),
+  error: z.string().max(65_536).optional().describe('The error of a failed action.'),
 });
 
 const HostFacts = z.strictObject({
-  host: Host,
-  zone: z.string().max(255).optional(),
-  cluster: z.string().max(255).optional(),
-  boot: z.string().max(255).optional(),
-  /**
-   * The state of the host's lifecycle event stream. After `lost`, the host's open attempts cannot prove that the guest
-   * never ran.
-   */
-  stream: z.enum(['connected', 'lost']).optional(),
-  /** True if the host's agent sends reports. */
-  agent: z.enum(['speaking', 'silent']).optional(),
+  host: Host.describe('The name of the host.'),
+  zone: z.string().max(255).optional().describe('The zone of the host.'),
+  cluster: z
+    .string()
+    .max(255)
+    .optional()
+    .describe('The cluster of the host. Landfall searches for a lost guest in the cluster of the source.'),
+  boot: z.string().max(255).optional().describe('The id of the current boot of the host.'),
+  stream: z
+    .enum(['connected', 'lost'])
+    .optional()
+    .describe(
+      'The lifecycle event stream of the host. After `lost`, the open attempts of the host cannot prove that the guest never ran. Send `connected` once for each connection.',
+    ),
+  agent: z.enum(['speaking', 'silent']).optional().describe('Whether the agent of the host sends reports.'),
 });
-const HostFenced = z.strictObject({ host: Host, by: z.string().max(255) });
-const ConfigurationSet = z.strictObject({ change: ConfigurationChange, operator: z.string().min(1).max(255) });
+const HostFenced = z.strictObject({
+  host: Host.describe('The host that was fenced and cannot write any more.'),
+  by: z.string().max(255).describe('The fencing device or the operator.'),
+});
+const ConfigurationSet = z.strictObject({
+  change: ConfigurationChange.describe('The settings that change.'),
+  operator: z.string().min(1).max(255).describe('The operator who changes them.'),
+});
 
 /** Inputs about one VM; `subject` is the VM's UUID. */
 export const vmInputs = {

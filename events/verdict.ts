@@ -85,10 +85,10 @@ export type Evidence = z.infer<typeof Evidence>;
 
 /** A finding that changes no decision: the guest's power before the call and now. */
 export const Notice = z.strictObject({
-  code: z.literal('power-changed'),
-  before: Power,
-  now: Power,
-  text: z.string(),
+  code: z.literal('power-changed').describe('The kind of the finding.'),
+  before: Power.describe('The power of the guest before the call.'),
+  now: Power.describe('The power of the guest at the verdict.'),
+  text: z.string().describe('The finding in words.'),
 });
 export type Notice = z.infer<typeof Notice>;
 

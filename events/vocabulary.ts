@@ -63,7 +63,10 @@ export const LockMode = z.enum(['exclusive', 'shared']);
 export type LockMode = z.infer<typeof LockMode>;
 
 /** A holder of a volume's lease, as the lock manager reports it. */
-export const Holder = z.strictObject({ host: Host, mode: LockMode });
+export const Holder = z.strictObject({
+  host: Host.describe('The host that holds the lease; `other` for a process that belongs to no known host.'),
+  mode: LockMode.describe('The mode of the lease.'),
+});
 export type Holder = z.infer<typeof Holder>;
 
 /**
@@ -71,9 +74,17 @@ export type Holder = z.infer<typeof Holder>;
  * (virtlockd or sanlock under libvirt; Landfall only observes) or `landfall` (Landfall sends lock commands).
  */
 export const Volume = z.strictObject({
-  volume: z.string().min(1).max(1024),
-  shareable: z.boolean().default(false),
-  lockedBy: z.enum(['hypervisor', 'landfall']).default('landfall'),
+  volume: z.string().min(1).max(1024).describe('The name of the volume.'),
+  shareable: z
+    .boolean()
+    .default(false)
+    .describe('True if several hosts may use the volume at once: Landfall sends no lock commands for it.'),
+  lockedBy: z
+    .enum(['hypervisor', 'landfall'])
+    .default('landfall')
+    .describe(
+      'The party that moves the lease: `landfall` by lock commands, or `hypervisor` (virtlockd or sanlock under libvirt), which Landfall only observes.',
+    ),
 });
 export type Volume = z.infer<typeof Volume>;
 

@@ -17,7 +17,7 @@ export type TopicPlan = {
   readonly minInsyncReplicas: number;
 };
 
-type WantedTopic = {
+export type WantedTopic = {
   readonly topic: string;
   readonly partitions: number;
   readonly configs: Readonly<Record<string, string>>;
@@ -200,7 +200,8 @@ function requireSafe({ replicationFactor, minInsyncReplicas }: TopicPlan): void 
   );
 }
 
-function wantedTopics({ prefix, partitions, minInsyncReplicas }: TopicPlan): WantedTopic[] {
+/** Returns the topics of an installation with their partitions and settings. */
+export function wantedTopics({ prefix, partitions, minInsyncReplicas }: TopicPlan): WantedTopic[] {
   const durable = { 'min.insync.replicas': String(minInsyncReplicas) };
   const [inputs, ledger] = [inputsTopic(prefix, partitions), ledgerTopic(prefix, partitions)];
   const [commands, deadLetters] = [commandsTopic(prefix, partitions), deadLettersTopic(prefix)];

@@ -28,19 +28,39 @@ const HEADER = 'landfall';
 
 const Sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 const Numbers = z.array(z.tuple([z.string(), z.number().int()]));
-const Header = z.discriminatedUnion('kind', [
-  z.object({
-    kind: z.literal('entry'),
-    sequence: z.number().int().positive(),
-    previous: Sha256,
-    hash: Sha256,
-    positions: Numbers.optional(),
-    checkpoints: Numbers.optional(),
-  }),
-  z.object({ kind: z.literal('positions'), positions: Numbers, checkpoints: Numbers.optional() }),
-  z.object({ kind: z.literal('claim'), claim: z.string(), instance: z.string() }),
+const Positions = Numbers.describe(
+  'The input positions that the commit stores: pairs of stream and last consumed offset.',
+);
+const Checkpoints = Numbers.describe('The checkpoints that the commit stores: pairs of key and value.');
+
+/** The content of the header `landfall`. */
+export const LedgerHeader = z.discriminatedUnion('kind', [
+  z
+    .object({
+      kind: z.literal('entry').describe('An entry of the ledger.'),
+      sequence: z.number().int().positive().describe('The number of the entry in its partition.'),
+      previous: Sha256.describe('The hash of the previous entry, in hex.'),
+      hash: Sha256.describe('The SHA-256 of `previous`, a line feed and the value of the record, in hex.'),
+      positions: Positions.optional(),
+      checkpoints: Checkpoints.optional(),
+    })
+    .describe('The header of an entry.'),
+  z
+    .object({
+      kind: z.literal('positions').describe('A commit without an entry.'),
+      positions: Positions,
+      checkpoints: Checkpoints.optional(),
+    })
+    .describe('The header of a record without a value that stores positions only.'),
+  z
+    .object({
+      kind: z.literal('claim').describe('The mark of a new owner.'),
+      claim: z.string().describe('The unique id of the claim.'),
+      instance: z.string().describe('The name of the instance that claims the partition.'),
+    })
+    .describe('The header of a record without a value that marks the point from which a new owner writes.'),
 ]);
-type Header = z.infer<typeof Header>;
+type Header = z.infer<typeof LedgerHeader>;
 
 export function entryRecords(links: readonly Link[], entries: readonly Entry[], progressed: Progressed): NewRecord[] {
   const last = links.length - 1;
@@ -88,7 +108,7 @@ function headerIn(headers: RecordHeaders): Header | null {
   const given = headers[HEADER];
   const text = (Array.isArray(given) ? given[0] : given)?.toString() ?? '';
   try {
-    return Header.parse(JSON.parse(text));
+    return LedgerHeader.parse(JSON.parse(text));
   } catch {
     return null;
   }

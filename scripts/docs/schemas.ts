@@ -20,18 +20,18 @@ const shapes = {
 };
 
 /** Returns the schema of one input type as a CloudEvent: envelope, type, VM and data. */
-function cloudEventOf(type: InputType): z.ZodType {
+export function cloudEventOf(type: InputType): z.ZodType {
   const { shape } = CloudEvent;
   return z.looseObject({
     specversion: shape.specversion,
     id: shape.id,
     source: shape.source,
-    type: z.literal(type),
+    type: z.literal(type).describe('The type of the event.'),
     ...(isVmInputType(type) ? { subject: VmId.describe('The VM’s UUID.') } : {}),
     time: shape.time,
     datacontenttype: shape.datacontenttype,
     traceparent: shape.traceparent,
-    data: inputSchemas[type],
+    data: inputSchemas[type].describe('The fields of the type.'),
   });
 }
 
