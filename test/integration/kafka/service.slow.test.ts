@@ -4,6 +4,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { groupOf, topicsOf } from '../../../kafka/options.ts';
 import { declared, event, returned, started, textOf, workOff } from '../../service/harness.ts';
+import { readPaths, refuseReadsOfDecidingThread } from '../../service/refused-reads.ts';
 import { brokersForTests } from './brokers/index.ts';
 import { eventually, forTest, instance, ready } from './instances.ts';
 import { rawClient } from './raw-client.ts';
@@ -37,6 +38,16 @@ describe.skipIf(shared === null)('Instances that share the partitions', () => {
     expect(list.headers.get('landfall-position')?.split(',')).toHaveLength(PARTITIONS);
     const all = await two.get('/v1/vms', { 'landfall-position': textOf(last) });
     expect(all.body.items.map((item) => item['host'])).toEqual(vms.map(() => 'host-a'));
+  });
+
+  it('answer every read of the replicas on reader threads', async () => {
+    const scratch = await topics();
+    const one = await instance(scratch, 'one');
+    await ready(scratch, one);
+    const vm = randomUUID();
+    expect((await one.post([declared(vm), started('m-1', vm)])).status).toBe(202);
+    refuseReadsOfDecidingThread(one);
+    for (const path of readPaths(vm, 'm-1')) expect([path, (await one.get(path)).status]).toEqual([path, 200]);
   });
 
   it('report duplicates, conflicts and refusals like the embedded ledger', async () => {
