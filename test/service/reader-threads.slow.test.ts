@@ -5,7 +5,7 @@ import { get } from 'node:http';
 import { connect } from 'node:net';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { expect, it, onTestFinished } from 'vitest';
+import { assert, expect, it, onTestFinished } from 'vitest';
 import { scratchFolder, start } from '../support/landfall.ts';
 import { client, declared, event, type Served, started } from './harness.ts';
 
@@ -54,10 +54,10 @@ class Service {
     let text = '';
     while (!text.includes('listens on')) text += String((await once(child.stdout ?? child, 'data'))[0]);
     const service = new Service(child, /listens on (\S+),/.exec(text)?.[1] ?? '');
-    expect((await service.post([declared(), started('m-1')])).status).toBe(202);
+    assert.equal((await service.post([declared(), started('m-1')])).status, 202);
     const error = 'x'.repeat(length);
     const acted = () => event('operator.acted', { action: 'look', ok: false, error });
-    expect((await service.post(Array.from({ length: ENTRIES }, acted))).status).toBe(202);
+    assert.equal((await service.post(Array.from({ length: ENTRIES }, acted))).status, 202);
     return service;
   }
 
@@ -79,10 +79,10 @@ class Service {
   /** Checks that the service is alive and takes an input. */
   async use(): Promise<void> {
     const began = performance.now();
-    expect((await this.get('/healthz')).status).toBe(200);
+    assert.equal((await this.get('/healthz')).status, 200);
     this.healthMs.push(performance.now() - began);
-    expect((await this.get('/readyz')).status).toBe(200);
-    expect((await this.post(declared())).status).toBe(202);
+    assert.equal((await this.get('/readyz')).status, 200);
+    assert.equal((await this.post(declared())).status, 202);
   }
 }
 
