@@ -26,7 +26,8 @@ export function buildProgram(io: Io, version: string): Command {
         ['landfall status', 'hosts and lock owners of all VMs'],
         ['landfall explain m-1', 'the reasons of a verdict'],
         ['landfall audit', 'check the ledger'],
-      ) + '\nExit codes: 0 done, 1 a finding (audit, or --fail-on contested), 2 wrong use or bad input.\n',
+      ) +
+        '\nExit codes: 0 done, 1 a finding (audit, rebuild, doctor, or --fail-on contested), 2 wrong use or bad input.\n',
     )
     .configureOutput({ writeOut: (text) => io.out(text.trimEnd()), writeErr: (text) => io.err(text.trimEnd()) })
     .showHelpAfterError('  hint: use --help to see commands and options')
