@@ -190,8 +190,7 @@ function withLeases(decision: Decision, evidence: Evidence, phase: Phase): Decis
 function contest(evidence: Evidence): Pick<Decision, 'outcome' | 'certainty' | 'host'> {
   const { provenOn, source } = evidence;
   if (provenOn !== undefined) return { outcome: 'contested', certainty: 'unknown', host: provenOn };
-  const certainty = isLanded(source.presence) ? 'provisional' : 'unknown';
-  return { outcome: 'contested', certainty, host: source.host };
+  return { outcome: 'contested', certainty: unproven(source), host: source.host };
 }
 
 function decideByRow(evidence: Evidence, phase: Phase): Decision {
@@ -210,14 +209,11 @@ function conclude(row: Row, evidence: Evidence, phase: Phase, askDestinationAgai
   const column = effective(phase === 'now' ? row.now : row.deadline, phase, evidence);
   // An earlier row waits for a newer answer of the destination, so rows below it must not settle the attempt yet.
   const outcome = askDestinationAgain && phase === 'now' ? 'wait' : outcomeOf(column);
-  return {
-    row,
-    outcome,
-    ...(outcome === 'contested' && evidence.provenOn !== undefined
-      ? { certainty: 'unknown', host: evidence.provenOn }
-      : { certainty: certaintyOf(column, evidence), host: hostOf(column, evidence) }),
-    askDestinationAgain,
-  };
+  const recorded =
+    outcome === 'contested'
+      ? contest(evidence)
+      : { outcome, certainty: certaintyOf(column, evidence), host: hostOf(column, evidence) };
+  return { row, ...recorded, askDestinationAgain };
 }
 
 /** Returns the column, or the column's `otherwise` if its condition is not satisfied. */
@@ -243,7 +239,12 @@ function outcomeOf(column: Column): Decision['outcome'] {
 function certaintyOf(column: Column, evidence: Evidence): Certainty {
   if (column.do === 'complete') return isProven(column, evidence) ? 'proven' : 'provisional';
   if (column.do === 'rollback') return 'proven';
-  return isLanded(evidence.source.presence) ? 'provisional' : 'unknown';
+  return unproven(evidence.source);
+}
+
+/** The certainty of the source as the recorded host while nothing is proven. */
+function unproven({ presence }: Evidence['source']): Certainty {
+  return isLanded(presence) ? 'provisional' : 'unknown';
 }
 
 /** Returns the host on record. A contested or rolled-back attempt keeps the source, unless an arrival was proven before. */

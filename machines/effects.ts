@@ -147,7 +147,8 @@ function idOf({ migration }: Attempt, { number }: Verdict, kind: StepKind, of: s
   return [migration, `v${number}`, kind, ...of].join('/');
 }
 
-const isOver = (step: Step) => step.status === 'done' || step.status === 'observed' || step.status === 'dropped';
+/** Returns whether nothing is left to do for a step. */
+export const isOver = (step: Step) => step.status === 'done' || step.status === 'observed' || step.status === 'dropped';
 
 /** Returns whether all steps are over and no other process holds the lease of a volume. */
 export function isSettled(attempt: Attempt): boolean {
@@ -177,7 +178,7 @@ export function advance(attempt: Attempt, now: number): Attempt {
 }
 
 /** Returns whether a command was sent and not acknowledged yet. */
-export const isUnderWay = ({ status }: Step): boolean => status === 'sent' || status === 'refused';
+export const isUnderWay = ({ status }: Pick<Step, 'status'>): boolean => status === 'sent' || status === 'refused';
 
 /** Applies an acknowledgement. It changes nothing if the step is neither sent nor refused. */
 export function acknowledge(attempt: Attempt, command: string, ok: boolean, error: string | undefined): Attempt {
@@ -240,7 +241,7 @@ export function isUnanswered({ steps }: Attempt): boolean {
 
 /** Returns whether a step was refused or had no answer so often that an operator may settle it. */
 export function isStuckStep({ kind, status, tries }: Step): boolean {
-  return kind !== 'ask-origin' && (status === 'sent' || status === 'refused') && tries >= STUCK_TRIES;
+  return kind !== 'ask-origin' && isUnderWay({ status }) && tries >= STUCK_TRIES;
 }
 
 const isLockStep = ({ kind }: Pick<Step, 'kind'>) => kind === 'release-lock' || kind === 'acquire-lock';

@@ -1,4 +1,4 @@
-import type { Answer, Attempt, Step } from '../events/attempt.ts';
+import type { Answer, Attempt } from '../events/attempt.ts';
 import type { HostRecord } from '../events/records.ts';
 import type { Evidence, Testimony } from '../events/verdict.ts';
 
@@ -70,29 +70,4 @@ export function destinationFencing(
   if (!isFenced(attempt, attempt.destination)) return { isAskedLast: false };
   const isAskedLast = sourceAnswer !== null && sourceAnswer.asked > (attempt.fencedHosts?.[attempt.destination] ?? 0);
   return isAskedLast ? { isAskedLast, destinationFenced: true } : { isAskedLast };
-}
-
-/** Ends the steps on a fenced host: it holds no lock and no copy any more, and it can do nothing. */
-export function endStepsOnFencedHosts(attempt: Attempt): Attempt {
-  const steps = attempt.steps.map((step): Step => {
-    const isOpen = step.status === 'waiting' || step.status === 'sent' || step.status === 'refused';
-    if (!isOpen || step.host === null || !isFenced(attempt, step.host)) return step;
-    const isEnded = step.kind === 'release-lock' || step.kind === 'destroy-leftover';
-    if (isEnded) return { ...step, status: 'done', error: null, ended: 'the host is fenced' };
-    const isCommand = step.kind === 'acquire-lock' || step.kind === 'resume-guest';
-    return isCommand ? { ...step, status: 'dropped', error: 'the host is fenced' } : step;
-  });
-  return { ...attempt, steps };
-}
-
-/** Ends the releases of a lease that the lock manager itself reports as expired. */
-export function endReleaseOfExpired(attempt: Attempt, host: string, volume: string): Attempt {
-  const isIt = (step: Step) => step.kind === 'release-lock' && step.host === host && step.volume === volume;
-  const isOpen = ({ status }: Step) => status === 'waiting' || status === 'sent' || status === 'refused';
-  if (!attempt.steps.some((step) => isIt(step) && isOpen(step))) return attempt;
-  const steps = attempt.steps.map(
-    (step): Step =>
-      isIt(step) && isOpen(step) ? { ...step, status: 'done', error: null, ended: 'the lease has expired' } : step,
-  );
-  return { ...attempt, steps };
 }

@@ -5,14 +5,8 @@ import type { InputData } from '../events/inputs.ts';
 import { roleOf } from './chart.ts';
 import { acknowledge, alsoRelease, isStuck, isUnanswered, refusalRaisesDoubt, resend } from './effects.ts';
 import { ask, askedOf, hostsToAsk, evidenceOf, recordAnswer, readHost, expireQuestions } from './evidence.ts';
-import {
-  endReleaseOfExpired,
-  endStepsOnFencedHosts,
-  isFenced,
-  markFenced,
-  unmarkFenced,
-  withFencedThirdHosts,
-} from './fencing.ts';
+import { endReleaseOfExpired, endStepsOnFencedHosts } from './fenced-steps.ts';
+import { isFenced, markFenced, unmarkFenced, withFencedThirdHosts } from './fencing.ts';
 import { finishStepsBySourceAnswer, giveUpOrigin, raiseNotice } from './answer-effects.ts';
 import { addFormerOwners, contradicts, contradictsVerdict, mayStillAsk, neverAsked } from './doubt.ts';
 import { breakStream, recordLifecycle } from './lifecycle-facts.ts';

@@ -3,7 +3,7 @@ import type { Attempt } from '../events/attempt.ts';
 import type { Verdict } from '../events/verdict.ts';
 import { advance, drop, isSettled, plan } from './effects.ts';
 import { ask, askedOf, hostsToAsk } from './evidence.ts';
-import { endStepsOnFencedHosts } from './fencing.ts';
+import { endStepsOnFencedHosts } from './fenced-steps.ts';
 
 /**
  * The state machine of one migration attempt. fold.ts and round.ts interpret an input first; the machine turns the result into a

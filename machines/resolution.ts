@@ -1,6 +1,7 @@
 import type { Attempt, AttemptState, Step } from '../events/attempt.ts';
 import type { InputData } from '../events/inputs.ts';
 import { roleOf } from './chart.ts';
+import { isUnderWay } from './effects.ts';
 import { ask, askedOf, evidenceOf, readHost } from './evidence.ts';
 import { FENCED_WORDS, isFenced } from './fencing.ts';
 import type { Reading } from './presence.ts';
@@ -76,7 +77,7 @@ export function toResolved(attempt: Attempt, data: Resolution, { now, nextToken 
 
 /** Returns the open step of a command: sent without an acknowledgement, or refused by its host. Undefined if there is none. */
 export function openStep({ steps }: Attempt, command: string): Step | undefined {
-  return steps.find((step) => step.command === command && (step.status === 'sent' || step.status === 'refused'));
+  return steps.find((step) => step.command === command && isUnderWay(step));
 }
 
 /** Ends a stuck step: an operator attests that its effect has taken place. */

@@ -78,53 +78,43 @@ function hold(
   holders: InputData<'landfall.volume.holders.v1'>['holders'],
 ): void {
   const { space, record, cause, moment } = context;
-  if (held === null) space.refuse(record.vm, refusals.tooManyVolumes(), cause, moment);
-  else keepRecord(context, held);
-  if (held === null) return;
-  if (!searchLeaseHolders(context, held, holders)) reportLeases(context, held);
+  if (held === null) return space.refuse(record.vm, refusals.tooManyVolumes(), cause, moment);
+  keepRecord(context, held);
+  const newest = held.lastMigration === null ? null : space.attempts.find(held.lastMigration);
+  if (newest?.state.attempt.clock === moment.clock) reportLeases(context, held, newest, holders);
 }
 
-/** Passes the holders of leases to the VM's newest attempt. A settled attempt is reopened only if they contradict its verdict. */
-function reportLeases({ space, cause, moment }: Context, record: VmRecord): void {
-  const migration = record.lastMigration;
-  const found = migration === null ? null : space.attempts.find(migration);
-  if (migration === null || found === null || found.state.attempt.clock !== moment.clock) return;
-  const { attempt } = found.state;
-  const leases = leasesOf(record);
-  const isElsewhere = contradictsVerdict({ ...attempt, leases }) && attempt.verdicts.at(-1)?.host === record.host;
-  if (isOver(found.state) && !isElsewhere) return;
-  if (isOver(found.state)) space.attempts.reopen(found);
-  const site = { knownHosts: space.knownHosts(moment.clock, attempt.source), leftLocks: record.leftLocks ?? [] };
-  const verdictSite = attempt.verdicts.length === 0 ? {} : { site };
-  space.step(migration, { type: 'leases', leases, ...verdictSite }, partOf(cause, 1), moment, 'quiet');
-}
-
-/** A third host that holds a lease of a running guest may have started it, so Landfall asks every known host. Returns whether one does. */
-function searchLeaseHolders(
+/**
+ * Passes the holders of leases to the VM's newest attempt. A third host that holds a lease of a running guest may have started it,
+ * so Landfall asks every known host. A settled attempt is reopened only by such a host, or by holders that contradict its verdict.
+ */
+function reportLeases(
   { space, cause, moment }: Context,
   record: VmRecord,
+  newest: LoadedAttempt,
   holders: InputData<'landfall.volume.holders.v1'>['holders'],
-): boolean {
-  const migration = record.lastMigration;
-  if (migration === null || record.power === 'stopped') return false;
-  const found = space.attempts.find(migration);
-  if (found === null || found.state.attempt.clock !== moment.clock) return false;
-  const { attempt, value } = found.state;
-  const third = holders.find(
-    ({ host, mode }) => mode === 'exclusive' && host !== NO_HOST && isUnexpectedOn(attempt, host),
-  );
-  if (third === undefined || third.host === record.host) return false;
-  if (isOver({ value })) space.attempts.reopen(found);
+): void {
+  const { attempt } = newest.state;
+  const leases = leasesOf(record);
+  const third = record.power === 'stopped' ? null : thirdHolder(attempt, holders);
+  const isThird = third !== null && third !== record.host;
+  const isElsewhere = contradictsVerdict({ ...attempt, leases }) && attempt.verdicts.at(-1)?.host === record.host;
+  if (isOver(newest.state) && !isThird && !isElsewhere) return;
+  if (isOver(newest.state)) space.attempts.reopen(newest);
   const site = { knownHosts: space.knownHosts(moment.clock, attempt.source), leftLocks: record.leftLocks ?? [] };
   const verdictSite = attempt.verdicts.length === 0 ? {} : { site };
-  space.step(
-    migration,
-    { type: 'seen-elsewhere', host: third.host, leases: leasesOf(record), ...verdictSite },
-    partOf(cause, 1),
-    moment,
-    'quiet',
+  const stimulus: Stimulus = isThird
+    ? { type: 'seen-elsewhere', host: third, leases, ...verdictSite }
+    : { type: 'leases', leases, ...verdictSite };
+  space.step(attempt.migration, stimulus, partOf(cause, 1), moment, 'quiet');
+}
+
+/** Returns the first known host besides the two ends that holds a lease; null if there is none. */
+function thirdHolder(attempt: Attempt, holders: InputData<'landfall.volume.holders.v1'>['holders']): string | null {
+  const found = holders.find(
+    ({ host, mode }) => mode === 'exclusive' && host !== NO_HOST && isUnexpectedOn(attempt, host),
   );
-  return true;
+  return found?.host ?? null;
 }
 
 /** Refuses every request while an attempt is open, and a start of a guest that its host may run. */
@@ -206,12 +196,13 @@ function resolve({ space, record, cause, moment }: Context, data: InputData<'lan
 
 function answer({ space, record, open, cause, moment }: Context, data: InputData<'landfall.host.answered.v1'>): void {
   const migration = open.find((candidate) => sequenceOf(data.question, candidate) !== null);
+  const settled = migration === undefined ? space.attempts.find(data.question.replace(/\/q\d+$/, '')) : null;
+  const isAsked = migration !== undefined || settled?.state.attempt.vm === record.vm;
+  if (!isAsked) return space.refuse(record.vm, refusals.unknownQuestion(data.question), cause, moment);
   const withDisks = applyDisks(record, data.disks);
   if (withDisks !== record) space.records.set(withDisks);
-  if (migration !== undefined) return answerOpen({ space, cause, moment }, migration, data);
-  const settled = space.attempts.find(data.question.replace(/\/q\d+$/, ''));
-  if (settled?.state.attempt.vm === record.vm) space.write(record.vm, cause, moment, {});
-  else space.refuse(record.vm, refusals.unknownQuestion(data.question), cause, moment);
+  if (migration === undefined) return space.write(record.vm, cause, moment, {});
+  answerOpen({ space, cause, moment }, migration, data);
 }
 
 /** An answer to a question from after the fencing of its host shows that the host is back. */

@@ -5,6 +5,7 @@ import type { Attempt } from '../../events/attempt.ts';
 import type { Fault } from '../../events/fault.ts';
 import type { HostRecord, VmRecord } from '../../events/records.ts';
 import type { Stimulus } from '../../machines/fold.ts';
+import type { StepContext } from '../../machines/round.ts';
 import { type Stepped, step } from '../../machines/step.ts';
 import { applyAttempt, isOver } from '../../machines/vm.ts';
 import { AttemptCache } from './attempt-cache.ts';
@@ -30,6 +31,8 @@ const CACHE_LIMITS: CacheLimits = { attempts: 2048, records: 2048 };
 
 export class Workspace {
   readonly #hosts = new Map<string, HostRecord>();
+  /** The names of the fenced hosts, which are few: most steps need no look at the hosts. */
+  readonly #fenced = new Set<string>();
   /** The results of `knownHosts` by clock and cluster, cached because every poll of every attempt needs one. */
   readonly #neighbours = new Map<string, string[]>();
   readonly timetable = new Timetable();
@@ -44,7 +47,7 @@ export class Workspace {
 
   constructor(directory: Directory, limits: CacheLimits = CACHE_LIMITS) {
     this.configuration = directory.configuration();
-    for (const host of directory.hosts()) this.#hosts.set(host.host, host);
+    for (const host of directory.hosts()) this.setHost(host);
     for (const [clock, time] of directory.times()) this.#times.set(clock, time);
     this.attempts = new AttemptCache(directory, limits.attempts);
     this.records = new RecordCache(directory, limits.records);
@@ -84,6 +87,8 @@ export class Workspace {
 
   setHost(host: HostRecord): void {
     this.#hosts.set(host.host, host);
+    if (host.fenced === true) this.#fenced.add(host.host);
+    else this.#fenced.delete(host.host);
     this.#neighbours.clear();
   }
 
@@ -108,13 +113,19 @@ export class Workspace {
     const stepped = step(loaded.state, loaded.timers, stimulus, {
       now: this.time(moment),
       nextToken: record.token + 1,
-      isFenced: (host) => this.host(host, moment.clock)?.fenced === true,
+      ...this.#fencingOf(loaded.state.attempt, moment.clock),
     });
     if (stepped.unchanged) this.attempts.closeIfSettled(migration);
     if (stepped.unchanged && quiet === 'quiet') return false;
     if (stepped.unchanged) this.write(record.vm, cause, moment, {});
     else this.keep(stepped, loaded.timers, record, cause, moment);
     return true;
+  }
+
+  /** Returns nothing if no host is fenced and none was when the attempt was stepped last: there is nothing to compare then. */
+  #fencingOf({ fencedHosts }: Attempt, clock: string): Partial<Pick<StepContext, 'isFenced'>> {
+    if (this.#fenced.size === 0 && fencedHosts === undefined) return {};
+    return { isFenced: (host) => this.#fenced.has(host) && this.host(host, clock) !== undefined };
   }
 
   /** Stores a stepped attempt, its timers and its VM record, and writes the entry. */

@@ -59,8 +59,7 @@ export function openWriter(file: string, durability: Durability = 'full', steps?
 }
 
 export function openReader(file: string): DatabaseSync {
-  // A reader that waits for a pipe is bounded by the time limit of its read; only a writer must never wait.
-  if (statSync(file, { throwIfNoEntry: false })?.isFIFO() !== true) requireRegularFile(file);
+  requireRegularFile(file);
   if (!existsSync(file)) throw new Fault('LEDGER_MISSING', `${file} does not exist`, 'Check the path.');
   const db = connect(locationOf(file), { readOnly: true, timeout: READER_TIMEOUT_MS });
   return prepared(file, db, () => requireCurrent(db, file));

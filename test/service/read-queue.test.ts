@@ -1,6 +1,5 @@
-import { execFileSync } from 'node:child_process';
-import { closeSync, constants, openSync } from 'node:fs';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { expect, it, onTestFinished } from 'vitest';
 import { type Connection, type ReadLimits, ReadQueue } from '../../service/reads/read-queue.ts';
 import type { ReadRequest, ReadSource } from '../../service/reads/read-request.ts';
@@ -91,11 +90,12 @@ it('drops the reads of a connection that closed', async () => {
 
 it('replaces a reader thread that does not come back', { timeout: 60_000 }, async () => {
   const { queue, source, failures } = await reading({ threads: 1, runMs: 3000 });
-  // Opening a named pipe waits until another process writes to it.
-  const pipe = join(scratchFolder(), 'ledger.db');
-  execFileSync('mkfifo', [pipe]);
-  onTestFinished(() => closeSync(openSync(pipe, constants.O_RDWR)));
-  const stuck = { which: 'live', files: [{ partition: 0, file: pipe }] } as const;
+  // While this connection has the file for itself, a reader waits longer than the queue allows.
+  const file = join(scratchFolder(), 'ledger.db');
+  const exclusive = new DatabaseSync(file);
+  onTestFinished(() => exclusive.close());
+  exclusive.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; CREATE TABLE held (x)');
+  const stuck = { which: 'live', files: [{ partition: 0, file }] } as const;
   await expect(queue.read(new Client(), stuck, VMS)).rejects.toMatchObject({ code: 'READ_FAILED' });
   expect(failures).toHaveLength(1);
   await expect
