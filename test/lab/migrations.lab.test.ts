@@ -99,30 +99,15 @@ describe('a migration in the lab', () => {
     await expectTruth(guest, ON_B);
   });
 
-  it('leaves the guest on the source when it is aborted', async () => {
+  it.each<[failure: string, cause: (guest: Guest) => Promise<unknown>]>([
+    ['it is aborted', (guest) => a.virsh('domjobabort', guest.uuid)],
+    ["the destination's QEMU is killed", (guest) => b.killQemu(guest)],
+    ['the network is cut', () => b.cut()],
+  ])('leaves the guest on the source when %s', async (failure, cause) => {
     const guest = await guestOnA();
     const migration = await migrating(guest);
-    await a.virsh('domjobabort', guest.uuid);
-    expect((await migration.ended).code).toBe(1);
-    mark('call ended');
-    await expectTruth(guest, ON_A);
-  });
-
-  it("leaves the guest on the source when the destination's QEMU is killed", async () => {
-    const guest = await guestOnA();
-    const migration = await migrating(guest);
-    await b.killQemu(guest);
-    mark('QEMU killed');
-    expect((await migration.ended).code).toBe(1);
-    mark('call ended');
-    await expectTruth(guest, ON_A);
-  });
-
-  it('leaves the guest on the source when the network is cut', async () => {
-    const guest = await guestOnA();
-    const migration = await migrating(guest);
-    await b.cut();
-    mark('cut');
+    await cause(guest);
+    mark(failure);
     expect((await migration.ended).code).toBe(1);
     mark('call ended');
     await expectTruth(guest, ON_A);

@@ -257,7 +257,39 @@ describe('reported lock holders', () => {
   });
 });
 
+describe('an answer with disks', () => {
+  const disks = [{ volume: 'data', shareable: false }];
+  const volumesOf = (world: World) => world.ledger.record(VM)?.volumes.map(({ volume }) => volume);
+  const answers = (world: World, question: string) =>
+    world.send('landfall.host.answered.v1', { question, host: S, ok: true, domain: null, disks });
+
+  it('adds the volumes that the declaration lacks', async () => {
+    const world = new World();
+    await world.migrates({});
+    await answers(world, world.ledger.entries.flatMap(({ questions }) => questions)[0]?.question ?? '');
+    expect(volumesOf(world)).toEqual(['v', 'data']);
+  });
+
+  it('adds no volume if its question was never asked', async () => {
+    const world = new World();
+    await world.migrates({});
+    expect(refusalOf(await answers(world, 'other/q1'))).toBe('UNKNOWN_ATTEMPT');
+    expect(volumesOf(world)).toEqual(['v']);
+  });
+});
+
 describe('an acknowledged lock command', () => {
+  /** The source holds the lock, the guest lands, and the source acknowledges the release. */
+  async function afterRelease(acknowledged: { ok: boolean; error?: string }): Promise<World> {
+    const world = new World();
+    await world.migrates(landed);
+    await world.send('landfall.volume.holders.v1', { volume: 'v', holders: [{ host: S, mode: 'exclusive' }] });
+    await world.fails();
+    const release = world.commands.find(({ kind, host }) => kind === 'release-lock' && host === S);
+    await world.send('landfall.command.acknowledged.v1', { command: release?.command ?? '', ...acknowledged });
+    return world;
+  }
+
   it('counts as an observation of the lock', async () => {
     const world = new World();
     await world.migrates(landed);
@@ -270,22 +302,12 @@ describe('an acknowledged lock command', () => {
   });
 
   it('removes a released holder from the observed ones', async () => {
-    const world = new World();
-    await world.migrates(landed);
-    await world.send('landfall.volume.holders.v1', { volume: 'v', holders: [{ host: S, mode: 'exclusive' }] });
-    await world.fails();
-    const release = world.commands.find(({ kind, host }) => kind === 'release-lock' && host === S);
-    await world.send('landfall.command.acknowledged.v1', { command: release?.command ?? '', ok: true });
+    const world = await afterRelease({ ok: true });
     expect(world.ledger.record(VM)?.holders).toEqual({ v: [] });
   });
 
   it('changes no observation if the command was refused', async () => {
-    const world = new World();
-    await world.migrates(landed);
-    await world.send('landfall.volume.holders.v1', { volume: 'v', holders: [{ host: S, mode: 'exclusive' }] });
-    await world.fails();
-    const release = world.commands.find(({ kind, host }) => kind === 'release-lock' && host === S);
-    await world.send('landfall.command.acknowledged.v1', { command: release?.command ?? '', ok: false, error: 'busy' });
+    const world = await afterRelease({ ok: false, error: 'busy' });
     expect(world.ledger.record(VM)?.holders).toEqual({ v: [{ host: S, mode: 'exclusive' }] });
   });
 });
