@@ -2,6 +2,7 @@ import type { IngestReport } from '../../consumers/ingest.ts';
 import type { Attempt } from '../../events/attempt.ts';
 import type { Entry } from '../../events/entries.ts';
 import type { Verdict } from '../../events/verdict.ts';
+import { rowText } from '../../machines/row-text.ts';
 import { verdictPhrase } from '../../machines/status-words.ts';
 import { table as verdictTable } from '../../machines/table.ts';
 import { afterCall, overProofs } from './explain-verdict.ts';
@@ -12,7 +13,7 @@ import { clean, cut, message, pad, plural, shortId, widthOf } from './text.ts';
 /** Formats the output of `landfall ingest`: one aligned line per verdict, then the totals. */
 
 /** The minimum column widths: mark, attempt, VM, outcome, row. They keep the first lines aligned. */
-const WIDTHS_MIN = [1, 26, 4, 21, 22];
+const WIDTHS_MIN = [1, 26, 4, 27, 22];
 /** The maximum column width, so that one long name does not shift the following lines. */
 const WIDTH_MAX = 32;
 
@@ -55,7 +56,13 @@ function reasonOf({ row, error, contested, outcome, evidence, resolution }: Verd
   if (contested) return message(error ?? 'not settled');
   const over = outcome === 'rolled-back' && row === 'stayed' ? overProofs(evidence)[0] : undefined;
   const why = verdictTable.find(({ id }) => id === row)?.why ?? '';
-  return over ?? why.split(/(?<=\.) /)[0]?.replace(/\.$/, '') ?? '';
+  return (
+    over ??
+    rowText(why, evidence)
+      .split(/(?<=\.) /)[0]
+      ?.replace(/\.$/, '') ??
+    ''
+  );
 }
 
 /** Prints verdicts when they are committed. It remembers the names of VMs and the column widths. */

@@ -100,9 +100,22 @@ describe('landfall ingest', () => {
     const printer = new VerdictPrinter(PLAIN, (line) => lines.push(line));
     for (const entry of ledger.entries) printer.committed([entry]);
     expect(lines).toEqual([
-      '✔  m1                          web   completed on h2        row landed (proven)     0.02 s after the call failed — The guest is on the destination and nowhere on the source',
-      '✗  m2                          db    contested, record on h1  row both-alive (provisional)  5 min 1 s after the call failed — API failed while VM may still be migrating: the guest is alive on both hosts',
+      '✔  m1                          web   completed on h2              row landed (proven)     0.02 s after the call failed — The guest is on the destination and nowhere on the source',
+      '✗  m2                          db    contested, record on h1      row both-alive (provisional)  5 min 1 s after the call failed — API failed while VM may still be migrating: the guest is alive on both hosts',
     ]);
+  });
+
+  it('says of a silent host that it does not answer', async () => {
+    const { ledger } = await longStory();
+    const lines: string[] = [];
+    const printer = new VerdictPrinter(PLAIN, (line) => lines.push(line));
+    for (const entry of ledger.entries) {
+      const attempt = entry.attempt?.attempt;
+      const verdicts = attempt?.verdicts.map((verdict) => ({ ...verdict, row: 'silent-source', contested: false }));
+      if (entry.attempt === null || attempt === undefined || verdicts === undefined) continue;
+      printer.committed([{ ...entry, attempt: { ...entry.attempt, attempt: { ...attempt, verdicts } } }]);
+    }
+    expect(lines[0]).toMatch(/the guest in the expected state, but the source does not answer$/);
   });
 
   it('shortens lines to the width of the terminal', async () => {
