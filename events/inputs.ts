@@ -186,32 +186,45 @@ const Requested = z.strictObject({
   action: z.enum(['migrate', 'start', 'stop', 'ha-restart']).describe('The action that the orchestrator wants to do.'),
   host: Host.optional().describe('The host that the action concerns.'),
 });
+/** The fields of a resolution that the operator fills in. */
+export const resolutionFields = {
+  host: Host.optional().describe('The host that has the guest, according to the operator. Landfall asks it first.'),
+  stopped: z
+    .literal(true)
+    .optional()
+    .describe('The guest is stopped on every host, according to the operator. Landfall destroys nothing.'),
+  command: z
+    .string()
+    .min(1)
+    .max(COMMAND_ID_MAX)
+    .optional()
+    .describe('The id of a stuck step, which counts as done from now on; the attempt stays as it is otherwise.'),
+  reason: z.string().min(1).max(4096).describe('The reason of the operator, stored with the verdict.'),
+  attest: z
+    .boolean()
+    .describe(
+      'The operator attests that no other host runs the guest, or that the effect of the step has taken place. Must be true.',
+    ),
+};
+type Choice = {
+  readonly host?: string | undefined;
+  readonly stopped?: true | undefined;
+  readonly command?: string | undefined;
+};
+
+/** Returns whether a resolution says exactly one thing: the host, that the guest is stopped, or that a step is done. */
+export function isOneChoice({ host, stopped, command }: Choice): boolean {
+  return [host, stopped, command].filter((given) => given !== undefined).length === 1;
+}
+export const ONE_CHOICE = { path: ['host'], message: 'must be set, unless `stopped` or `command` is set instead' };
+
 const Resolution = z
   .strictObject({
     migration: MigrationId.describe('The id of the attempt.'),
-    host: Host.optional().describe('The host that has the guest, according to the operator. Landfall asks it first.'),
-    stopped: z
-      .literal(true)
-      .optional()
-      .describe('The guest is stopped on every host, according to the operator. Landfall destroys nothing.'),
-    command: z
-      .string()
-      .min(1)
-      .max(COMMAND_ID_MAX)
-      .optional()
-      .describe('The id of a stuck step, which counts as done from now on; the attempt stays as it is otherwise.'),
-    reason: z.string().min(1).max(4096).describe('The reason of the operator, stored with the verdict.'),
-    attest: z
-      .boolean()
-      .describe(
-        'The operator attests that no other host runs the guest, or that the effect of the step has taken place. Must be true.',
-      ),
+    ...resolutionFields,
     operator: z.string().min(1).max(255).describe('The name of the operator.'),
   })
-  .refine((data) => [data.host, data.stopped, data.command].filter((given) => given !== undefined).length === 1, {
-    path: ['host'],
-    message: 'must be set, unless `stopped` or `command` is set instead',
-  });
+  .refine(isOneChoice, ONE_CHOICE);
 const OperatorAction = z.strictObject({
   action: z.string().min(1).max(255).describe('The action of the operator, in words of the site.'),
   ok: z.boolean().describe('True if the action succeeded.'),

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { Configuration, ConfigurationChange, defaultConfiguration } from '../../events/configuration.ts';
 import { Fault } from '../../events/fault.ts';
 import { hostLacksGuest } from '../../events/resolution-faults.ts';
-import { Host } from '../../events/vocabulary.ts';
+import { isOneChoice, ONE_CHOICE, resolutionFields } from '../../events/inputs.ts';
 import { isResolving } from '../../machines/resolution.ts';
 import { attemptState, migrationView } from '../../projections/attempts.ts';
 import { attemptsWithEarlierSettings } from '../../projections/earlier-settings.ts';
@@ -21,23 +21,8 @@ import { LedgerQuery, MigrationParams, MigrationShape, problems } from './shapes
 const SOURCE = 'landfall:http';
 const Operator = z.string().min(1).max(255).describe('the operator; when tokens are in use, the name of the token');
 const Resolution = z
-  .strictObject({
-    host: Host.optional().describe('the host that has the guest'),
-    stopped: z.literal(true).optional().describe('the guest is stopped on every host; set instead of `host`'),
-    command: z
-      .string()
-      .min(1)
-      .max(2048)
-      .optional()
-      .describe('a stuck step that counts as done from now on; set instead of `host`'),
-    reason: z.string().min(1).max(4096),
-    attest: z.boolean().describe('the operator has checked that the other host does not run the guest'),
-    operator: Operator.optional(),
-  })
-  .refine((body) => [body.host, body.stopped, body.command].filter((given) => given !== undefined).length === 1, {
-    path: ['host'],
-    message: 'must be set, unless `stopped` or `command` is set instead',
-  });
+  .strictObject({ ...resolutionFields, operator: Operator.optional() })
+  .refine(isOneChoice, ONE_CHOICE);
 
 export function addResolution(app: App, service: Service): void {
   app.post(
