@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Command } from 'commander';
 import { ConfigurationFields, defaultConfiguration } from '../../events/configuration.ts';
 import { Fault } from '../../events/fault.ts';
+import { isOneChoice } from '../../events/inputs.ts';
 import { WALL } from '../../events/vocabulary.ts';
 import { submit } from '../../producers/submit.ts';
 import { attemptState, migrationView } from '../../projections/attempts.ts';
@@ -60,7 +61,7 @@ type ResolveOptions = ReadOptions & {
 
 async function resolve(migration: string, options: ResolveOptions, io: Io): Promise<void> {
   for (const name of ['host', 'step', 'reason', 'operator'] as const) if (options[name] === '') throw emptyOption(name);
-  if ([options.host, options.stopped, options.step].filter((given) => given !== undefined).length !== 1)
+  if (!isOneChoice({ host: options.host, stopped: options.stopped, command: options.step }))
     throw new Fault('BAD_OPTION', 'the resolution needs one of --host, --stopped and --step', 'Use one of the three.');
   const view =
     options.server === undefined

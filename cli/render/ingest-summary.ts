@@ -56,13 +56,8 @@ function reasonOf({ row, error, contested, outcome, evidence, resolution }: Verd
   if (contested) return message(error ?? 'not settled');
   const over = outcome === 'rolled-back' && row === 'stayed' ? overProofs(evidence)[0] : undefined;
   const why = verdictTable.find(({ id }) => id === row)?.why ?? '';
-  return (
-    over ??
-    rowText(why, evidence)
-      .split(/(?<=\.) /)[0]
-      ?.replace(/\.$/, '') ??
-    ''
-  );
+  const [first = ''] = rowText(why, evidence).split(/(?<=\.) /);
+  return over ?? first.replace(/\.$/, '');
 }
 
 /** Prints verdicts when they are committed. It remembers the names of VMs and the column widths. */
