@@ -155,7 +155,7 @@ export function isSettled(attempt: Attempt): boolean {
   return attempt.steps.every(isOver) && !isLeaseTaken(attempt);
 }
 
-/** A moved guest has the leases on its new host; that move is recorded apart. */
+/** Returns whether a process elsewhere holds a lease. An unreported move takes the leases along to the host in `movedTo`. */
 function isLeaseTaken(attempt: Attempt): boolean {
   const verdict = attempt.verdicts.at(-1);
   // An operator's verdict and a newer attempt override the lock manager.

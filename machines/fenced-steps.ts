@@ -6,7 +6,9 @@ import { isFenced } from './fencing.ts';
 
 const ended = (step: Step, why: string): Step => ({ ...step, status: 'done', error: null, ended: why });
 
-/** Ends the steps on a fenced host: it holds no lock and no copy any more, and it can do nothing. */
+/**
+ * Ends the steps on fenced hosts. A fenced host holds no lock and no copy of the guest any more, and it can execute no command.
+ */
 export function endStepsOnFencedHosts(attempt: Attempt): Attempt {
   const steps = attempt.steps.map((step): Step => {
     if (isOver(step) || step.host === null || !isFenced(attempt, step.host)) return step;

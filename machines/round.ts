@@ -143,7 +143,7 @@ function judgeDoubted(doubted: Attempt, role: 'settling' | 'reexamining', contex
   const { outcome, host, row } = now.decision;
   // A third host showed the guest, and its answer is missing: the verdict must not stand before it is known.
   if (now.evidence.thirdSilent !== undefined) return unjudged(attempt);
-  // The verdict is examined in later rounds; an attempt whose commands are under way has no such rounds.
+  // A settling attempt is opened again, because it has no later round. A verdict that is examined again waits for its next round.
   if (outcome === 'wait' && now.decision.lease !== undefined) return judgeLease(attempt, now, role, context);
   if (standing !== undefined && isBackAtSource(attempt, standing, now.evidence))
     return recordUnreportedMove(attempt, context);
